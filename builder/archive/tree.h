@@ -1,0 +1,42 @@
+/* tree.h - the index of a root tree: what a layer is made from. Our own, never the overlay's. */
+#ifndef ARCHIVE_TREE_H
+#define ARCHIVE_TREE_H
+
+#include "base/err.h"
+#include <stdint.h>
+#include <sys/types.h>
+
+struct tree_xattr {
+	char *name; /* only security.capability and user.*, sorted */
+	uint8_t *val;
+	size_t len;
+};
+
+struct tree_entry {
+	char *path;        /* relative to the root, no leading slash */
+	mode_t mode;       /* type and permission bits */
+	uint32_t uid, gid; /* as seen by us */
+	uint64_t size;     /* regular files only */
+	int64_t mtime;     /* whole seconds; the caller may change it before packing */
+	char *link;        /* symlinks: the target; else NULL */
+	uint64_t inode;    /* equal for hard links of one file; 0 when the file has one name */
+	size_t xattrs_n;
+	struct tree_xattr *xattrs;
+	int layer; /* which layer takes it; the caller's; starts as 0; < 0 = in none */
+};
+
+struct tree {
+	struct tree_entry *v; /* in byte order of path (strcmp on the whole path) */
+	size_t n, cap;
+};
+
+/* Indexes everything below rootfd, staying on any file system mounted there. Sockets and FIFOs
+ * and device nodes are left out and counted in *ret_left_out (may be NULL). */
+int tree_scan(int rootfd, struct tree *ret, size_t *ret_left_out, struct err *e) MUST_CHECK;
+
+/* Finds a path; NULL when absent. */
+struct tree_entry *tree_find(const struct tree *t, const char *path);
+
+void tree_release(struct tree *t);
+
+#endif

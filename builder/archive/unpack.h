@@ -1,0 +1,38 @@
+/* unpack.h - tar, ISO 9660, zip, cpio and .deb into a directory: the door to libarchive. The
+ * bytes are hostile: they are parsed by a sandbox_worker that cannot leave `dest`. */
+#ifndef ARCHIVE_UNPACK_H
+#define ARCHIVE_UNPACK_H
+
+#include "base/err.h"
+#include "form/digest.h"
+#include <stdbool.h>
+#include <stdint.h>
+
+struct unpack_opts {
+	const char *what;     /* names the archive in errors */
+	bool layer;           /* an OCI layer: apply whiteouts (.wh.NAME, .wh..wh..opq) */
+	bool keep_owner;      /* chown to the archive's numeric owners; else everything is ours */
+	bool read_only;       /* drop all write permission bits (media) */
+	uint64_t bytes_max;   /* of all files together; 0 = 64 GiB */
+	uint64_t entries_max; /* 0 = 4 million */
+	uint64_t timeout_ms;  /* 0 = 10 minutes */
+};
+
+/* Unpacks what fd still has to read below the directory `dest` (absolute, existing). Refuses with
+ * kind ERR_RECIPE, naming archive and entry: absolute names, ".." components, entries below a
+ * symlink, hard links that leave the tree, device nodes, FIFOs and sockets (in media; a layer's
+ * are skipped), names of more than 4096 bytes, more bytes or entries than allowed, damaged or
+ * truncated archives. Directories in dest that symlinks point out of are never followed. */
+int unpack(int fd, const char *dest, const struct unpack_opts *o, struct err *e) MUST_CHECK;
+
+/* The data part of a Debian package (deb(5)) into dest, owners and times kept. With
+ * `control`, the control part goes there instead (absolute path of another directory, inside or
+ * outside dest). */
+int unpack_deb(int fd, const char *dest, const struct unpack_opts *o, struct err *e) MUST_CHECK;
+
+/* Decompresses a layer blob (gzip, zstd or plain) in a worker and gives the digest and size of the
+ * tar inside: the diff_id (OCI image-spec, config.md). */
+int unpack_diff_id(int fd, const char *what, struct digest *ret, uint64_t *ret_size,
+		   struct err *e) MUST_CHECK;
+
+#endif

@@ -1,0 +1,74 @@
+/* harden.h - control profiles as data: check and fix on a root tree. See posmedia-profile(5).
+ *
+ * A check looks at the effective value, as the program would read it. A fix makes its own check
+ * pass and touches nothing else; running it twice changes nothing. */
+#ifndef HARDEN_HARDEN_H
+#define HARDEN_HARDEN_H
+
+#include "base/strv.h"
+#include "recipe/recipe.h"
+
+enum harden_severity {
+	HARDEN_LOW,
+	HARDEN_MEDIUM,
+	HARDEN_HIGH,
+};
+
+enum harden_status {
+	HARDEN_PASS,
+	HARDEN_FAIL,
+	HARDEN_NOT_APPLICABLE, /* belongs to the host or to a machine; the reason says so */
+	HARDEN_WAIVED,         /* fails, with a waiver that still holds */
+};
+
+struct harden_result {
+	const char *id, *title; /* borrowed from the profile */
+	enum harden_severity severity;
+	enum harden_status status;
+	char *detail; /* what was found: "etc/ssh/sshd_config: PermitRootLogin is yes, wants no" */
+	char *fixed;  /* what the fix did, or NULL */
+};
+
+struct harden_report {
+	struct harden_result *v;
+	size_t n;
+	size_t count[4]; /* by enum harden_status */
+};
+
+struct harden_profile;
+
+/* Reads a profile (strict YAML, positions in errors), `extends` included. */
+int harden_profile_load(const char *path, struct harden_profile **ret, struct err *e) MUST_CHECK;
+void harden_profile_free(struct harden_profile *p);
+void harden_profile_freep(struct harden_profile **p);
+const char *harden_profile_id(const struct harden_profile *p);      /* "pa-dss-3.2" */
+const char *harden_profile_version(const struct harden_profile *p);
+struct digest harden_profile_digest(const struct harden_profile *p); /* of its resolved text */
+
+/* What of the recipe a profile may refer to; NULL members = unknown (auditing a foreign image). */
+struct harden_context {
+	const struct recipe *recipe; /* waivers, ports, users, services; or NULL */
+	int64_t today;               /* seconds; waivers past `until` do not hold */
+};
+
+/* Applies the fixes of every applicable control to the tree at rootfd, then checks them all. */
+int harden_apply(const struct harden_profile *p, const char *root, const struct harden_context *c,
+		 struct harden_report *ret, struct err *e) MUST_CHECK;
+
+/* Checks only. */
+int harden_check(const struct harden_profile *p, const char *root, const struct harden_context *c,
+		 struct harden_report *ret, struct err *e) MUST_CHECK;
+
+/* The worst severity that failed without a waiver reaches `fail_on` ("low", "medium", "high",
+ * "never"): ERR_VERIFY, with the failed ids. */
+int harden_gate(const struct harden_report *r, const char *fail_on, struct err *e) MUST_CHECK;
+
+/* {"profile":…,"results":[…],"summary":{…}}: sorted, without times or host names. */
+struct jval *harden_report_json(const struct harden_report *r, const struct harden_profile *p);
+void harden_report_release(struct harden_report *r);
+
+/* Looks for what no image may carry: private keys, host keys, snake-oil certificates, a filled
+ * machine-id, random seeds, password hashes, authorized_keys. Appends "PATH: what it is". */
+int harden_secrets(const char *root, struct strv *ret_found, struct err *e) MUST_CHECK;
+
+#endif

@@ -1,0 +1,49 @@
+/* apt.h - Debian packages: resolved by apt itself, installed by dpkg itself. Nothing of the
+ * machine's own apt state is used but, for mirrors: [system], the URIs of its sources. */
+#ifndef PACKAGE_APT_H
+#define PACKAGE_APT_H
+
+#include "recipe/lock.h"
+#include "sandbox/sandbox.h"
+
+/* Fills lock.repositories, .packages, .batches, .solver and .epoch for the recipe: apt-get update
+ * and a simulated install in private directories below `scratch` (absolute, empty), against the
+ * recipe's keyring only. An unsigned or wrongly signed repository, a package that does not exist,
+ * or a conflict is ERR_RECIPE at the recipe's position with apt's own words; a mirror that does
+ * not answer is ERR_REMOTE. */
+int apt_resolve(const struct recipe *r, const char *scratch, struct lock *l,
+		struct err *e) MUST_CHECK;
+
+/* The URLs a package may be had from now, in order: the recipe's mirrors or the machine's own (or
+ * $POSMEDIA_APT_MIRROR, and $POSMEDIA_APT_SECURITY_MIRROR for -security suites). */
+int apt_urls(const struct recipe *r, const struct lock_package *p, struct strv *ret,
+	     struct err *e) MUST_CHECK;
+
+struct apt_install {
+	const struct recipe *recipe;
+	const struct lock *lock;
+	const char *root;    /* absolute, an empty directory: becomes the tree */
+	const char *scratch; /* absolute, for links to the .deb files */
+	/* the absolute path of a package's file; the caller owns the text */
+	char *(*deb_path)(void *ctx, const struct lock_package *p);
+	void *ctx;
+	const struct sink *out; /* dpkg's and the maintainer scripts' output */
+};
+
+/* Makes the tree, offline: the essential set is unpacked, then dpkg inside the sandbox installs it
+ * properly and then the batches of the lock; services are not started (policy-rc.d), nothing
+ * prompts, docs and langs as the recipe says. Leaves no helper of ours in the tree. A maintainer
+ * script that fails is ERR_STEP with the last lines it wrote. Progress: "install". */
+int apt_install(const struct apt_install *in, struct err *e) MUST_CHECK;
+
+/* Removes what every run makes differently or no image needs (logs, caches, backups, ld.so
+ * aux-cache, machine-id, host keys, snake-oil certificate, random seed): the table of
+ * noise sources. Appends to *removed what went (may be NULL). */
+int apt_clean(const char *root, struct strv *removed, struct err *e) MUST_CHECK;
+
+/* The paths that packages own (dpkg's *.list), without leading slash, into a map to package
+ * names (interned strings that live as long as the map's owner keeps *names). */
+struct map;
+int apt_owned(const char *root, struct map *ret, struct strv *names, struct err *e) MUST_CHECK;
+
+#endif

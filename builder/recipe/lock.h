@@ -1,0 +1,73 @@
+/* lock.h - the exact inputs of an image: RECIPE.lock, sorted JSON that people review. See
+ * posmedia-lock(5). No mirror's host stands in it when the recipe says mirrors: [system]. */
+#ifndef RECIPE_LOCK_H
+#define RECIPE_LOCK_H
+
+#include "recipe/recipe.h"
+
+struct lock_repository {
+	char *id;       /* the suite: "bookworm-security"; unique in the lock */
+	char *mirror;   /* "system" or the URL of the recipe */
+	char *release;  /* SHA-256 hex of the InRelease file */
+	int64_t date;   /* of the InRelease file, seconds */
+};
+
+struct lock_package {
+	char *name, *version, *arch, *source; /* source: "openssl 3.0.15-1" as name and version */
+	char *repository;                     /* lock_repository.id */
+	char *path;                           /* below the mirror: pool/main/o/openssl/…deb */
+	uint64_t size;
+	struct digest digest;
+	bool essential; /* part of the set that dpkg itself needs */
+};
+
+/* One dpkg run: unpack these (in this order) or configure these. Computed from apt's own plan. */
+struct lock_batch {
+	bool configure;
+	struct strv names;
+};
+
+struct lock_media {
+	char *name, *url; /* url as the recipe writes it */
+	uint64_t size;
+	struct digest digest;
+};
+
+struct lock {
+	char *recipe_name;
+	struct digest recipe; /* recipe.digest it was made from */
+	char *solver;         /* "apt 2.6.1" */
+	int64_t epoch;        /* SOURCE_DATE_EPOCH of the image: the newest repository date */
+	struct lock_repository *repositories;
+	struct lock_package *packages; /* sorted by name, then arch */
+	struct lock_batch *batches;    /* after the essential set is in */
+	struct lock_media *media;
+	size_t repositories_n, packages_n, batches_n, media_n;
+};
+
+/* RECIPE.lock beside the recipe: "recipes/rti.yaml" -> "recipes/rti.lock"; the caller owns it. */
+char *lock_path(const char *recipe_path) MUST_CHECK;
+
+/* Reads and checks a lock: every name, path, digest and number is parsed, limits apply. */
+int lock_load(const char *path, struct lock **ret, struct err *e) MUST_CHECK;
+
+/* Writes it atomically, mode 0644. */
+int lock_save(const struct lock *l, const char *path, struct err *e) MUST_CHECK;
+
+/* The canonical text that lock_save writes, and its digest. */
+void lock_write(const struct lock *l, struct buf *out);
+struct digest lock_digest(const struct lock *l);
+
+/* Refuses (ERR_RECIPE, hint "run posmedia lock") when the lock was made from another recipe. */
+int lock_check(const struct lock *l, const struct recipe *r, const char *path,
+	       struct err *e) MUST_CHECK;
+
+/* What changed from a to b, one line each: "openssl 3.0.15-1 -> 3.0.16-1", "+ zlib1g 1:1.2",
+ * "- foo 1". a may be NULL (everything is new: no lines). */
+void lock_diff(const struct lock *a, const struct lock *b, struct strv *ret);
+
+const struct lock_package *lock_find(const struct lock *l, const char *name);
+void lock_free(struct lock *l);
+void lock_freep(struct lock **l);
+
+#endif

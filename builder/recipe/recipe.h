@@ -1,0 +1,143 @@
+/* recipe.h - what an image is to be: the resolved, typed recipe. See posmedia-recipe(5).
+ *
+ * `extends` is resolved relative to the file that names it; every other path (overlay, keyring,
+ * file medium, answers) relative to the project root: the parent of the nearest ancestor directory
+ * named "recipes", or the recipe's own directory when there is none. Resolved paths are absolute. */
+#ifndef RECIPE_RECIPE_H
+#define RECIPE_RECIPE_H
+
+#include "base/err.h"
+#include "base/strv.h"
+#include "form/digest.h"
+#include "form/json.h"
+#include <stdbool.h>
+#include <stdint.h>
+
+struct recipe_pos {
+	const char *file; /* as it was named; lives as long as the process */
+	unsigned line, col;
+};
+
+struct recipe_apt {
+	char *suite;            /* "bookworm" */
+	struct strv pockets;    /* "updates", "security": more suites of the same release */
+	struct strv mirrors;    /* http(s), file or "system": the machine's own apt configuration */
+	struct strv components; /* default main */
+	char *arch;             /* "amd64" */
+	char *keyring;          /* absolute path; a missing key is refused */
+	struct recipe_pos pos;
+};
+
+struct recipe_overlay {
+	char *from; /* absolute */
+	char *to;   /* absolute inside the image */
+	uint32_t uid, gid;
+	struct recipe_pos pos;
+};
+
+struct recipe_group {
+	char *name;
+	uint32_t gid;
+	struct recipe_pos pos;
+};
+
+struct recipe_user {
+	char *name;
+	uint32_t uid;
+	struct strv groups; /* the first is the primary group; empty = a group of the same name */
+	char *shell, *home, *gecos;
+	bool locked; /* password: locked is the only value that an image may carry */
+	struct recipe_pos pos;
+};
+
+struct recipe_port {
+	uint16_t first, last;
+	bool udp;
+};
+
+struct recipe_media {
+	char *name;
+	char *url; /* absolute path for files, else http(s) or s3 */
+	bool is_file;
+	struct digest digest;
+	uint64_t size; /* 0 = not given */
+	struct recipe_pos pos;
+};
+
+struct recipe_mount {
+	char *media;
+	char *at; /* absolute inside */
+};
+
+struct recipe_step {
+	char *name;
+	struct recipe_mount *mounts;
+	size_t mounts_n;
+	struct strv run;
+	char *answers; /* absolute path or NULL */
+	bool network;
+	struct strv writes; /* absolute directories; empty = nothing may change */
+	uint64_t timeout_ms;
+	bool capture;
+	struct recipe_pos pos;
+};
+
+struct recipe_waiver {
+	char *control, *reason, *by, *until; /* until: YYYY-MM-DD */
+	struct recipe_pos pos;
+};
+
+struct recipe_pin {
+	char *name;
+	struct strv match; /* globs on absolute paths, "**" crosses directories */
+};
+
+struct recipe_test {
+	char *name;
+	struct strv run;
+	uint64_t timeout_ms;
+	struct recipe_pos pos;
+};
+
+struct recipe {
+	char *file; /* as it was named */
+	char *root; /* the project root, absolute */
+	char *name, *version;
+	struct recipe_apt *apt; /* the base; NULL for another kind */
+	struct strv install, exclude, remove, langs;
+	bool docs, recommends;
+	struct recipe_overlay *overlays;
+	struct recipe_group *groups;
+	struct recipe_user *users;
+	struct recipe_port *ports;
+	struct recipe_media *media;
+	struct recipe_step *steps;
+	struct recipe_test *tests;
+	size_t overlays_n, groups_n, users_n, ports_n, media_n, steps_n, tests_n;
+	struct strv enable, disable, mask, start_order;
+	struct strv profiles; /* absolute paths of recipes/profiles/NAME.yaml */
+	char *fail_on;        /* "low", "medium", "high", "never" */
+	struct recipe_waiver *waivers;
+	struct recipe_pin *pins;
+	size_t waivers_n, pins_n;
+	char *compression; /* "gzip" or "zstd" */
+	struct strv entrypoint, cmd, env, volumes; /* env: NAME=VALUE */
+	char *user, *workdir, *stop_signal;        /* "" when not given */
+	struct jval *resolved; /* the merged recipe, canonical, without positions and absolute paths */
+	struct digest digest;  /* of `resolved` as jval_write gives it */
+};
+
+/* Reads, merges (maps merge, lists append, scalars override; cycles and more than 16 levels are
+ * refused), types and checks a recipe. Every fault is ERR_RECIPE with FILE:LINE:COL and a hint. */
+int recipe_load(const char *path, struct recipe **ret, struct err *e) MUST_CHECK;
+void recipe_free(struct recipe *r);
+void recipe_freep(struct recipe **r);
+
+/* The medium of that name, or NULL. */
+const struct recipe_media *recipe_media_find(const struct recipe *r, const char *name);
+
+/* "FILE:LINE:COL" (the caller owns it), and *e set with it, kind ERR_RECIPE. */
+char *recipe_pos_text(const struct recipe_pos *p) MUST_CHECK;
+int recipe_err(const struct recipe_pos *p, struct err *e, const char *fmt, ...) PRINTF(3, 4);
+
+#endif

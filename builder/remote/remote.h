@@ -1,0 +1,34 @@
+/* remote.h - images between a layout and a registry. OCI distribution-spec 1.1. */
+#ifndef REMOTE_REMOTE_H
+#define REMOTE_REMOTE_H
+
+#include "form/ref.h"
+#include "oci/oci.h"
+
+struct remote_opts {
+	bool plain_http;       /* http instead of https; the default for loopback hosts only */
+	const char *lookaside; /* directory for OpenPGP signatures (push fills it, pull reads it), or
+				  an http(s) URL (pull only); NULL = none */
+	unsigned parallel;     /* blobs at once; 0 = 4 */
+	unsigned tries;        /* 0 = 4 */
+};
+
+struct remote_stats {
+	size_t blobs, blobs_skipped; /* moved; already there */
+	uint64_t bytes;              /* moved */
+};
+
+/* Copies the image (and its sha256-….sig and .pgp signatures) from the layout to the registry:
+ * HEAD, POST + monolithic PUT, manifest by digest, then signatures, then the tag last. Skips what
+ * is there; a lost reply is answered by HEAD. OpenPGP signatures go to
+ * LOOKASIDE/REPO@sha256=HEX/signature-N as well. Credentials: containers-auth.json(5). */
+int remote_push(const struct oci_layout *l, const struct oci_desc *manifest, const struct ref *to,
+		const struct remote_opts *o, struct remote_stats *ret, struct err *e) MUST_CHECK;
+
+/* Copies the other way, signatures included, verifying every byte, then sets the tag in the layout
+ * (last). *ret_manifest is the image's descriptor. */
+int remote_pull(const struct ref *from, struct oci_layout *l, const char *tag,
+		const struct remote_opts *o, struct oci_desc *ret_manifest,
+		struct remote_stats *ret, struct err *e) MUST_CHECK;
+
+#endif

@@ -1,0 +1,95 @@
+/* sandbox.h - run foreign programs and parse foreign bytes where they can do no harm.
+ *
+ * Three doors: sandbox_enter makes the calling process private (mounts that end with it);
+ * sandbox_run runs a program on a root tree; sandbox_worker runs one of our own functions on
+ * hostile bytes. namespaces(7), seccomp(2), capabilities(7), pivot_root(2). */
+#ifndef SANDBOX_SANDBOX_H
+#define SANDBOX_SANDBOX_H
+
+#include "base/buf.h"
+#include "base/err.h"
+#include "base/sink.h"
+#include <stdbool.h>
+#include <stdint.h>
+
+/* Once, before any mount, in a process without threads: a private mount namespace, so that no
+ * mount of ours is ever seen outside or outlives us. As an ordinary user also a user namespace
+ * with the subordinate ids of /etc/subuid and /etc/subgid (newuidmap, newgidmap); without any, a
+ * refusal whose hint says which command grants them. Calling it again does nothing. */
+int sandbox_enter(struct err *e) MUST_CHECK;
+
+/* Mounts an overlay at `target`: lower[0] is the topmost of n lower directories; upper and work
+ * may be NULL for a read-only view. Paths are absolute, any bytes (commas and colons too). */
+int sandbox_overlay(const char *const *lower, size_t n, const char *upper, const char *work,
+		    const char *target, struct err *e) MUST_CHECK;
+
+/* Detaches what is mounted at target. */
+int sandbox_unmount(const char *target, struct err *e) MUST_CHECK;
+
+struct sandbox_bind {
+	const char *from; /* absolute, outside */
+	const char *to;   /* absolute, inside; made if absent (in a writable root) */
+	bool writable;
+};
+
+enum sandbox_net {
+	SANDBOX_NET_NONE, /* an empty network namespace, loopback up */
+	SANDBOX_NET_HOST,
+};
+
+struct sandbox_spec {
+	const char *root; /* absolute path of the tree that becomes "/" */
+	bool read_only;   /* the root, but for /tmp, /run, /dev and writable binds */
+	const struct sandbox_bind *binds;
+	size_t binds_n;
+	const char *const *argv; /* NULL-terminated; argv[0] is looked up in env's PATH, inside */
+	const char *const *env;  /* NULL-terminated NAME=VALUE; the whole environment */
+	const char *cwd;         /* inside; NULL = "/" */
+	const char *hostname;    /* NULL = "localhost" */
+	enum sandbox_net net;
+	uint64_t timeout_ms;     /* 0 = none */
+	uint64_t memory_max;     /* bytes of address space of each process; 0 = none */
+	uint64_t processes_max;  /* at once, in the sandbox; 0 = 4096 */
+	bool no_sync;            /* fsync and friends answer 0 and do nothing: for trees that a
+				    crash throws away anyway */
+	const struct sink *out;  /* standard output and error, as they come; NULL = dropped */
+};
+
+struct sandbox_result {
+	int status; /* exit status, or -1 when killed */
+	int signal; /* or 0 */
+	bool timed_out;
+};
+
+/* Runs argv as uid 0 of its own user, mount, pid, ipc, uts, cgroup and network namespaces: init is
+ * ours and reaps; all die with us, with the timeout and with an interrupt. Inside: a private
+ * /proc, a /dev of null zero full random urandom tty ptmx pts shm, tmpfs on /tmp and /run (kept
+ * out of the tree), no /sys; the bounding set holds only what installing packages needs; no new
+ * privileges; a seccomp filter that refuses mounts, modules, keyrings, bpf, perf, ptrace of
+ * others, io_uring, namespaces, clocks, reboot and foreign architectures with EPERM or ENOSYS.
+ * Returns -1 only when the sandbox itself failed (or an interrupt came); else see *ret. */
+int sandbox_run(const struct sandbox_spec *spec, struct sandbox_result *ret,
+		struct err *e) MUST_CHECK;
+
+/* One line that names the policy above, for cache keys and provenance; changes when the policy
+ * changes. */
+const char *sandbox_policy_id(void);
+
+struct sandbox_worker_spec {
+	/* Runs in the child; what it writes to *e comes back to the parent. */
+	int (*fn)(void *arg, struct err *e);
+	void *arg;
+	const char *root;    /* the child's "/" : the only directory tree it can reach; NULL = an
+				empty read-only one */
+	uint64_t memory_max; /* bytes of address space; 0 = 1 GiB */
+	uint64_t file_max;   /* largest file it may write, bytes; 0 = none */
+	uint64_t timeout_ms; /* 0 = none */
+};
+
+/* Runs fn in a child with no network, no new programs, no way out of `root`, and only the
+ * capabilities that writing files with foreign owners needs. Descriptors that are open in the
+ * parent stay usable (that is how input gets in). Returns 0 when fn returned 0; otherwise -1 with
+ * the child's error, or an ERR_FAIL that says how it died. */
+int sandbox_worker(const struct sandbox_worker_spec *spec, struct err *e) MUST_CHECK;
+
+#endif

@@ -1,0 +1,37 @@
+/* image.h - signatures on images in a layout. The cosign form is a manifest under the tag
+ * "sha256-<hex>.sig"; the OpenPGP form an artifact manifest under "sha256-<hex>.pgp" (media type
+ * application/vnd.posmedia.openpgp.v1, one layer a signature), from which push fills a lookaside. */
+#ifndef SIGN_IMAGE_H
+#define SIGN_IMAGE_H
+
+#include "base/strv.h"
+#include "oci/oci.h"
+#include "sign/sign.h"
+
+#define SIGN_PGP_TYPE    "application/vnd.posmedia.openpgp.v1"
+#define SIGN_COSIGN_TYPE "application/vnd.dev.cosign.simplesigning.v1+json"
+
+/* Adds both forms for the manifest and one identity ("HOST/REPO:TAG"). Signatures that are there
+ * already stay; the same key and identity again replaces its own (no growth). */
+int sign_image(struct oci_layout *l, const struct oci_desc *manifest, const char *identity,
+	       const struct sign_key *k, int64_t timestamp, struct err *e) MUST_CHECK;
+
+struct sign_found {
+	enum sign_form form;
+	char *identity;     /* of the payload */
+	struct digest key;  /* id of the key that made it */
+};
+struct sign_report {
+	struct sign_found *v;
+	size_t n;
+	size_t ignored; /* signatures by keys that are not ours, or broken ones */
+};
+
+/* Checks all signatures on the manifest against any of the keys. identity NULL = any. At least one
+ * good signature of each form in `need` (bit 1 << form) or ERR_VERIFY, which says what was found. */
+int sign_image_verify(const struct oci_layout *l, const struct oci_desc *manifest,
+		      const char *identity, struct sign_public *const *keys, size_t keys_n,
+		      unsigned need, struct sign_report *ret, struct err *e) MUST_CHECK;
+void sign_report_release(struct sign_report *r);
+
+#endif

@@ -1,0 +1,26 @@
+/* policy.h - signing/policy.yaml: which identities need which keys. See posmedia-policy(5).
+ *
+ *   posmedia: 1
+ *   repositories:
+ *     - match: "localhost/demo"       # glob on HOST/REPO
+ *       keys: [demo.pub]              # relative to the policy file
+ *       forms: [openpgp, cosign]      # default both
+ *       require: 1                    # k of the keys
+ *   default: reject                   # reject (the default) or accept
+ */
+#ifndef SIGN_POLICY_H
+#define SIGN_POLICY_H
+
+#include "sign/image.h"
+
+struct sign_policy;
+int sign_policy_load(const char *path, struct sign_policy **ret, struct err *e) MUST_CHECK;
+void sign_policy_free(struct sign_policy *p);
+void sign_policy_freep(struct sign_policy **p);
+
+/* Decides for one image. identity is HOST/REPO:TAG. ERR_VERIFY says which rule refused and why. */
+int sign_policy_verify(const struct sign_policy *p, const struct oci_layout *l,
+		       const struct oci_desc *manifest, const char *identity,
+		       struct sign_report *ret, struct err *e) MUST_CHECK;
+
+#endif

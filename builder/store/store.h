@@ -1,0 +1,65 @@
+/* store.h - bytes by their SHA-256, in a directory: blobs/sha256/HEX, tmp/ for what is not done.
+ *
+ * A blob is there whole and right or not at all: it is hashed while it is written, synced, then
+ * linked under its name. Several processes may use one store at once. */
+#ifndef STORE_STORE_H
+#define STORE_STORE_H
+
+#include "base/sink.h"
+#include "form/digest.h"
+#include <stdbool.h>
+#include <stdint.h>
+
+struct store;
+
+/* Opens (making it if need be) the store in directory path. Leftovers of dead processes in tmp/
+ * are swept. The caller frees it with store_free. */
+int store_open(const char *path, struct store **ret, struct err *e) MUST_CHECK;
+void store_free(struct store *s);
+void store_freep(struct store **s);
+
+/* The store's directory: its descriptor and its absolute path, borrowed. */
+int store_fd(const struct store *s);
+const char *store_path(const struct store *s);
+
+/* Whether the blob is there; its size when ret_size is not NULL. */
+bool store_has(const struct store *s, const struct digest *d, uint64_t *ret_size);
+
+/* Opens a blob for reading. Absent: kind ERR_FAIL. */
+int store_get(const struct store *s, const struct digest *d, int *ret_fd, struct err *e) MUST_CHECK;
+
+/* Appends a whole small blob to *ret, verifying its digest. */
+int store_read(const struct store *s, const struct digest *d, struct buf *ret,
+	       struct err *e) MUST_CHECK;
+
+/* The absolute path of a blob (for bind mounts and tools); the caller owns it. */
+char *store_blob_path(const struct store *s, const struct digest *d) MUST_CHECK;
+
+/* Writing: begin, write through the sink, commit or abort. `want` may be NULL; if given, any other
+ * digest is ERR_VERIFY and nothing is kept. Free after commit as well. */
+struct store_put;
+int store_put_begin(struct store *s, struct store_put **ret, struct err *e) MUST_CHECK;
+struct sink store_put_sink(struct store_put *p);
+int store_put_commit(struct store_put *p, const struct digest *want, struct digest *ret,
+		     uint64_t *ret_size, struct err *e) MUST_CHECK;
+void store_put_free(struct store_put *p);
+void store_put_freep(struct store_put **p);
+
+/* One call for bytes in memory. */
+int store_put_bytes(struct store *s, const void *p, size_t n, struct digest *ret,
+		    struct err *e) MUST_CHECK;
+
+/* Adopts a finished file that lies in the store's own file system: verifies digest and size, syncs
+ * and renames it in. Wrong bytes: ERR_VERIFY and the file is removed. */
+int store_adopt(struct store *s, const char *path, const struct digest *want, uint64_t size,
+		struct err *e) MUST_CHECK;
+
+/* A private scratch directory in tmp/, mode 0700; its absolute path, owned by the caller. It is
+ * removed by store_scratch_drop, or swept after our death. */
+int store_scratch(struct store *s, const char *label, char **ret_path, struct err *e) MUST_CHECK;
+int store_scratch_drop(struct store *s, const char *path, struct err *e) MUST_CHECK;
+
+/* partial/HEX: where a resumable download of this digest lives; the caller owns the path. */
+char *store_partial_path(const struct store *s, const struct digest *d) MUST_CHECK;
+
+#endif

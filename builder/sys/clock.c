@@ -1,0 +1,44 @@
+#include "sys/clock.h"
+
+#include "base/num.h"
+#include <stdlib.h>
+#include <time.h>
+
+static int fixed(uint64_t *ret)
+{
+	const char *s = getenv("SOURCE_DATE_EPOCH");
+
+	return s != NULL && num_u64(s, INT64_C(253402300799), ret) == 0;
+}
+
+int clock_epoch_is_fixed(void)
+{
+	uint64_t v;
+
+	return fixed(&v);
+}
+
+int64_t clock_epoch_s(void)
+{
+	uint64_t v;
+
+	return fixed(&v) ? (int64_t)v : (int64_t)time(NULL);
+}
+
+uint64_t clock_mono_ms(void)
+{
+	struct timespec ts = {0};
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
+}
+
+char *clock_rfc3339(int64_t s)
+{
+	time_t t = (time_t)s;
+	struct tm tm = {0};
+
+	(void)gmtime_r(&t, &tm);
+	return mem_format("%04d-%02d-%02dT%02d:%02d:%02dZ", tm.tm_year + 1900, tm.tm_mon + 1,
+			  tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec);
+}

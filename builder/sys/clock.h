@@ -1,0 +1,20 @@
+/* clock.h - the one clock. Everything that ends up in an artifact uses clock_epoch(). */
+#ifndef SYS_CLOCK_H
+#define SYS_CLOCK_H
+
+#include "base/mem.h"
+#include <stdint.h>
+
+/* SOURCE_DATE_EPOCH (seconds; reproducible-builds.org) when set and a number, else now. */
+int64_t clock_epoch_s(void);
+
+/* Whether SOURCE_DATE_EPOCH rules. */
+int clock_epoch_is_fixed(void);
+
+/* Milliseconds of a clock that only goes forward; for durations and timeouts. */
+uint64_t clock_mono_ms(void);
+
+/* RFC 3339 in UTC: "2026-11-23T07:16:00Z"; the caller owns it. */
+char *clock_rfc3339(int64_t s) MUST_CHECK;
+
+#endif

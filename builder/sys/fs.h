@@ -1,0 +1,72 @@
+/* fs.h - files and directories by directory descriptor: atomic puts, sorted walks, no symlink
+ * surprises. A dirfd is an open directory; AT_FDCWD is accepted where nothing has to be synced. */
+#ifndef SYS_FS_H
+#define SYS_FS_H
+
+#include "base/buf.h"
+#include "base/err.h"
+#include "base/strv.h"
+#include <stdint.h>
+#include <sys/stat.h>
+#include <sys/types.h>
+
+/* Replaces dirfd/name with n bytes: temp file, fsync, rename, fsync of the directory. A reader
+ * sees the old bytes or the new ones, never a part. dirfd must be an open directory: it is synced. */
+int fs_put(int dirfd, const char *name, const void *p, size_t n, mode_t mode,
+	   struct err *e) MUST_CHECK;
+
+/* Same by path: opens the parent directory (which must exist) itself. */
+int fs_put_path(const char *path, const void *p, size_t n, mode_t mode, struct err *e) MUST_CHECK;
+
+/* Appends the whole of dirfd/name to *ret. Past ret->max: kind ERR_RECIPE, nothing is kept from
+ * the file being half read. */
+int fs_get(int dirfd, const char *name, struct buf *ret, struct err *e) MUST_CHECK;
+
+/* Writes or reads all n bytes at the descriptor's position, through EINTR. fs_read_all returns an
+ * error at an early end. */
+int fs_write_all(int fd, const void *p, size_t n, struct err *e) MUST_CHECK;
+int fs_read_all(int fd, void *p, size_t n, struct err *e) MUST_CHECK;
+
+/* Opens a directory (O_PATH is not used: the result can be synced and listed). */
+int fs_open_dir(int dirfd, const char *path, int *ret_fd, struct err *e) MUST_CHECK;
+
+/* mkdir -p; existing directories are kept as they are. */
+int fs_mkdirs(int dirfd, const char *path, mode_t mode, struct err *e) MUST_CHECK;
+
+/* Removes dirfd/name and everything below it, without following symlinks and without crossing
+ * into another mounted file system. Absent is success. */
+int fs_rmtree(int dirfd, const char *name, struct err *e) MUST_CHECK;
+
+/* Names in a directory in byte order, without "." and "..". */
+int fs_list(int dirfd, const char *path, struct strv *ret, struct err *e) MUST_CHECK;
+
+/* Copies the bytes of one open file to another (reflink or copy_file_range where it can). */
+int fs_copy_fd(int from, int to, uint64_t *ret_bytes, struct err *e) MUST_CHECK;
+
+/* One entry of a walk. */
+struct fs_entry {
+	const char *path; /* relative to the walk's root, without leading "/" or "./" */
+	int parent_fd;    /* the open directory that holds it */
+	const char *name; /* its name there */
+	struct stat st;   /* lstat */
+};
+
+/* Calls fn for every entry below dirfd (not for the root itself), parents before children,
+ * siblings in byte order of their names, symlinks not followed. fn returns 0 to go on, 1 not to
+ * enter this directory, -1 with *e set to stop. */
+int fs_walk(int dirfd, int (*fn)(void *ctx, const struct fs_entry *en, struct err *e), void *ctx,
+	    struct err *e) MUST_CHECK;
+
+/* The directory part of path ("." when there is none) and the last component; the caller owns
+ * them. */
+char *fs_dirname(const char *path) MUST_CHECK;
+char *fs_basename(const char *path) MUST_CHECK;
+
+/* dir/name, or name alone when it is absolute; the caller owns it. */
+char *fs_join(const char *dir, const char *name) MUST_CHECK;
+
+/* Whether p is a relative path of plain components: not empty, no leading '/', no "", "." or ".."
+ * component. What archives and recipes may name inside a tree. */
+bool fs_relative_ok(const char *p) MUST_CHECK;
+
+#endif

@@ -1,0 +1,18 @@
+/* intr.h - SIGINT, SIGTERM and SIGHUP as a flag that long work looks at. */
+#ifndef SYS_INTR_H
+#define SYS_INTR_H
+
+#include "base/err.h"
+#include <stdbool.h>
+
+/* Installs the handlers (no SA_RESTART) and ignores SIGPIPE. A second signal of the kind ends the
+ * process at once. */
+void intr_install(void);
+
+/* Whether a signal has come. */
+bool intr_pending(void);
+
+/* Sets *e to "interrupted". Returns -1. */
+int intr_err(struct err *e);
+
+#endif

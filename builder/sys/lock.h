@@ -1,0 +1,11 @@
+/* lock.h - one holder at a time, by flock(2): a dead holder's lock is free at once. */
+#ifndef SYS_LOCK_H
+#define SYS_LOCK_H
+
+#include "base/err.h"
+
+/* Takes dirfd/name (made if absent, mode 0600). Held by someone else: kind ERR_BUSY, with the
+ * holder's process id in the message. The lock ends when *ret_fd is closed. */
+int lock_take(int dirfd, const char *name, int *ret_fd, struct err *e) MUST_CHECK;
+
+#endif
