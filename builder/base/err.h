@@ -10,14 +10,14 @@
 
 #include "base/mem.h"
 
-enum err_kind {         /* the process exit status is the kind */
-	ERR_FAIL = 1,   /* anything not named below */
-	ERR_USAGE = 2,  /* the command line is wrong */
-	ERR_RECIPE = 3, /* an input file is wrong; the message has file:line:col */
-	ERR_VERIFY = 4, /* a digest, signature, audit or policy check refused the data */
-	ERR_REMOTE = 5, /* a registry, bucket or mirror refused or is gone */
-	ERR_STEP = 6,   /* a build step exited non-zero */
-	ERR_BUSY = 7,   /* someone else holds the lock, or the object is in the wrong state */
+enum err_kind {                 /* the process exit status is the kind */
+		ERR_FAIL = 1,   /* anything not named below */
+		ERR_USAGE = 2,  /* the command line is wrong */
+		ERR_RECIPE = 3, /* an input file is wrong; the message has file:line:col */
+		ERR_VERIFY = 4, /* a digest, signature, audit or policy check refused the data */
+		ERR_REMOTE = 5, /* a registry, bucket or mirror refused or is gone */
+		ERR_STEP = 6,   /* a build step exited non-zero */
+		ERR_BUSY = 7, /* someone else holds the lock, or the object is in the wrong state */
 };
 
 struct err {

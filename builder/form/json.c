@@ -58,8 +58,7 @@ static int append(const char *p, size_t n, void *ctx)
 
 void jval_write(const struct jval *v, struct buf *b)
 {
-	(void)json_dump_callback(in(v), append, b,
-				 JSON_COMPACT | JSON_SORT_KEYS | JSON_ENCODE_ANY);
+	(void)json_dump_callback(in(v), append, b, JSON_COMPACT | JSON_SORT_KEYS | JSON_ENCODE_ANY);
 }
 
 void jval_write_pretty(const struct jval *v, struct buf *b)

@@ -49,7 +49,7 @@ void jval_del(struct jval *object, const char *key);
 /* Lenders: NULL when v is NULL, of another type, or has no such member. */
 struct jval *jval_get(const struct jval *object, const char *key);
 struct jval *jval_at(const struct jval *array, size_t i);
-const char *jval_str(const struct jval *v);                          /* v is a string */
+const char *jval_str(const struct jval *v);                           /* v is a string */
 const char *jval_get_str(const struct jval *object, const char *key); /* the member is a string */
 
 /* Returns 0 and the integer, or -1 when absent or not an integer. */
@@ -62,7 +62,7 @@ size_t jval_len(const struct jval *v); /* members or items; 0 for anything else 
 bool jval_equal(const struct jval *a, const struct jval *b);
 
 /* Calls fn for every member in byte order of the keys until it returns non-zero; returns that. */
-int jval_each(const struct jval *object,
-	      int (*fn)(void *ctx, const char *key, struct jval *val), void *ctx);
+int jval_each(const struct jval *object, int (*fn)(void *ctx, const char *key, struct jval *val),
+	      void *ctx);
 
 #endif

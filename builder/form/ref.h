@@ -24,7 +24,8 @@ struct ref {
 	struct digest digest; /* only when has_digest */
 };
 
-/* Parses text. Errors are of kind ERR_USAGE and say which part is wrong. The caller releases *ret. */
+/* Parses text. Errors are of kind ERR_USAGE and say which part is wrong. The caller releases *ret.
+ */
 int ref_parse(const char *text, struct ref *ret, struct err *e) MUST_CHECK;
 
 /* Parses HOST[:PORT]/REPO[:TAG] without a transport, as docker-reference fields write it. */

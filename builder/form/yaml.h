@@ -26,13 +26,13 @@ struct yaml_pair {
 
 struct yaml {
 	enum yaml_kind kind;
-	const char *file;   /* interned; lives as long as the process */
-	unsigned line, col; /* from 1 */
-	char *text;         /* YAML_SCALAR: the value, "" when empty */
-	bool quoted;        /* YAML_SCALAR: was written in quotes or as a block */
-	size_t n;           /* YAML_LIST, YAML_MAP */
-	struct yaml **items;      /* YAML_LIST */
-	struct yaml_pair *pairs;  /* YAML_MAP, in the order of the file */
+	const char *file;        /* interned; lives as long as the process */
+	unsigned line, col;      /* from 1 */
+	char *text;              /* YAML_SCALAR: the value, "" when empty */
+	bool quoted;             /* YAML_SCALAR: was written in quotes or as a block */
+	size_t n;                /* YAML_LIST, YAML_MAP */
+	struct yaml **items;     /* YAML_LIST */
+	struct yaml_pair *pairs; /* YAML_MAP, in the order of the file */
 };
 
 /* Parses n bytes; `file` is copied and stands in every error ("FILE:LINE:COL: what", kind

@@ -41,7 +41,7 @@ struct harden_profile;
 int harden_profile_load(const char *path, struct harden_profile **ret, struct err *e) MUST_CHECK;
 void harden_profile_free(struct harden_profile *p);
 void harden_profile_freep(struct harden_profile **p);
-const char *harden_profile_id(const struct harden_profile *p);      /* "pa-dss-3.2" */
+const char *harden_profile_id(const struct harden_profile *p); /* "pa-dss-3.2" */
 const char *harden_profile_version(const struct harden_profile *p);
 struct digest harden_profile_digest(const struct harden_profile *p); /* of its resolved text */
 

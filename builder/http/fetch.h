@@ -5,18 +5,18 @@
 #include "store/store.h"
 
 struct fetch_job {
-	const char *name;         /* for messages: "openssh-server 1:9.2p1-2" */
-	const char *const *urls;  /* NULL-terminated, tried in order; http, https or file */
+	const char *name;        /* for messages: "openssh-server 1:9.2p1-2" */
+	const char *const *urls; /* NULL-terminated, tried in order; http, https or file */
 	struct digest digest;
-	uint64_t size;            /* 0 = unknown */
-	const char *pointer;      /* file:line:col of who wants it, or NULL */
-	bool gone;                /* out: no URL has it any more (404, 410) */
-	bool done;                /* out: it is in the store */
+	uint64_t size;       /* 0 = unknown */
+	const char *pointer; /* file:line:col of who wants it, or NULL */
+	bool gone;           /* out: no URL has it any more (404, 410) */
+	bool done;           /* out: it is in the store */
 };
 
 struct fetch_opts {
-	unsigned parallel;      /* 0 = 6 transfers at once */
-	uint64_t stall_ms;      /* 0 = 60 s */
+	unsigned parallel; /* 0 = 6 transfers at once */
+	uint64_t stall_ms; /* 0 = 60 s */
 };
 
 /* Brings every job's blob into the store: what is there is not fetched; a partial file is resumed

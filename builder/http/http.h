@@ -13,22 +13,22 @@
 struct http_request {
 	const char *method; /* "GET", "HEAD", "PUT", "POST", "PATCH", "DELETE" */
 	const char *url;
-	struct strv headers;        /* "Name: value" */
-	const char *authorization;  /* value of the header, sent only to the first host; or NULL */
-	int body_fd;                /* < 0 = none; sent from its position */
-	uint64_t body_size;         /* bytes of body_fd, or of body */
-	const void *body;           /* when body_fd < 0 */
-	const struct sink *to;      /* where a 2xx body goes; NULL = into reply->body */
-	uint64_t offset;            /* > 0: Range: bytes=offset- ; see reply->status 206 */
-	uint64_t stall_ms;          /* give up when nothing moves for so long; 0 = 60 s */
-	unsigned tries;             /* 0 = 4; only what may be repeated is repeated */
+	struct strv headers;       /* "Name: value" */
+	const char *authorization; /* value of the header, sent only to the first host; or NULL */
+	int body_fd;               /* < 0 = none; sent from its position */
+	uint64_t body_size;        /* bytes of body_fd, or of body */
+	const void *body;          /* when body_fd < 0 */
+	const struct sink *to;     /* where a 2xx body goes; NULL = into reply->body */
+	uint64_t offset;           /* > 0: Range: bytes=offset- ; see reply->status 206 */
+	uint64_t stall_ms;         /* give up when nothing moves for so long; 0 = 60 s */
+	unsigned tries;            /* 0 = 4; only what may be repeated is repeated */
 };
 
 struct http_reply {
-	int status;             /* HTTP status of the last answer */
-	struct strv headers;    /* "name: value", names in lower case */
-	struct buf body;        /* at most 8 MiB; of any status when `to` is NULL, of errors always */
-	char *url;              /* the URL that answered, after redirects */
+	int status;          /* HTTP status of the last answer */
+	struct strv headers; /* "name: value", names in lower case */
+	struct buf body;     /* at most 8 MiB; of any status when `to` is NULL, of errors always */
+	char *url;           /* the URL that answered, after redirects */
 };
 
 /* Sends and follows. Any HTTP status is a success here; -1 (kind ERR_REMOTE) is for no usable

@@ -7,13 +7,13 @@
 #include "form/digest.h"
 #include "form/json.h"
 
-#define OCI_INDEX       "application/vnd.oci.image.index.v1+json"
-#define OCI_MANIFEST    "application/vnd.oci.image.manifest.v1+json"
-#define OCI_CONFIG      "application/vnd.oci.image.config.v1+json"
-#define OCI_LAYER_TAR   "application/vnd.oci.image.layer.v1.tar"
-#define OCI_LAYER_GZIP  "application/vnd.oci.image.layer.v1.tar+gzip"
-#define OCI_LAYER_ZSTD  "application/vnd.oci.image.layer.v1.tar+zstd"
-#define OCI_EMPTY       "application/vnd.oci.empty.v1+json"
+#define OCI_INDEX      "application/vnd.oci.image.index.v1+json"
+#define OCI_MANIFEST   "application/vnd.oci.image.manifest.v1+json"
+#define OCI_CONFIG     "application/vnd.oci.image.config.v1+json"
+#define OCI_LAYER_TAR  "application/vnd.oci.image.layer.v1.tar"
+#define OCI_LAYER_GZIP "application/vnd.oci.image.layer.v1.tar+gzip"
+#define OCI_LAYER_ZSTD "application/vnd.oci.image.layer.v1.tar+zstd"
+#define OCI_EMPTY      "application/vnd.oci.empty.v1+json"
 
 enum { OCI_MANIFEST_MAX = 4 << 20, OCI_LAYERS_MAX = 127 };
 
@@ -35,14 +35,13 @@ struct oci_manifest {
 	struct oci_desc config;
 	struct oci_desc *layers;
 	size_t layers_n;
-	char *artifact_type;   /* "" when absent */
+	char *artifact_type;      /* "" when absent */
 	struct oci_desc *subject; /* or NULL */
 	struct jval *annotations; /* object or NULL */
 };
 
 /* Parses and checks a manifest (schemaVersion 2, OCI media types, at most OCI_LAYERS_MAX). */
-int oci_manifest_parse(const char *p, size_t n, struct oci_manifest *ret,
-		       struct err *e) MUST_CHECK;
+int oci_manifest_parse(const char *p, size_t n, struct oci_manifest *ret, struct err *e) MUST_CHECK;
 void oci_manifest_write(const struct oci_manifest *m, struct buf *out);
 void oci_manifest_release(struct oci_manifest *m);
 
@@ -51,15 +50,15 @@ struct oci_layout;
 
 /* Opens an existing layout for reading, or makes one when `make` is set (the directory's parent
  * must exist). What is not a layout is ERR_RECIPE. */
-int oci_layout_open(const char *dir, bool make, struct oci_layout **ret,
-		    struct err *e) MUST_CHECK;
+int oci_layout_open(const char *dir, bool make, struct oci_layout **ret, struct err *e) MUST_CHECK;
 void oci_layout_free(struct oci_layout *l);
 void oci_layout_freep(struct oci_layout **l);
 int oci_layout_fd(const struct oci_layout *l);
 const char *oci_layout_path(const struct oci_layout *l);
 
 /* Finds the manifest of a tag (annotation org.opencontainers.image.ref.name), of a digest, or the
- * only one that is an image when tag is "" and want is NULL. None: ERR_FAIL, hint lists the tags. */
+ * only one that is an image when tag is "" and want is NULL. None: ERR_FAIL, hint lists the tags.
+ */
 int oci_layout_find(const struct oci_layout *l, const char *tag, const struct digest *want,
 		    struct oci_desc *ret, struct err *e) MUST_CHECK;
 
@@ -87,8 +86,9 @@ int oci_layout_add(struct oci_layout *l, const void *p, size_t n, struct digest 
 int oci_layout_tag(struct oci_layout *l, const char *tag, const struct oci_desc *manifest,
 		   struct err *e) MUST_CHECK;
 
-/* Hashes every blob from index.json down: manifests, configs, layers, and diff_id counts. Calls
- * seen (may be NULL) for each. The first wrong one is ERR_VERIFY and is named. */
+/* Hashes every blob from `from` down, or from index.json when it is NULL: manifests, configs,
+ * layers, and diff_id counts. Calls seen (may be NULL) for each. The first wrong one is ERR_VERIFY
+ * and is named. */
 int oci_layout_verify(const struct oci_layout *l, const struct oci_desc *from,
 		      void (*seen)(void *ctx, const struct oci_desc *d), void *ctx,
 		      struct err *e) MUST_CHECK;

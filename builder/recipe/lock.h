@@ -6,10 +6,10 @@
 #include "recipe/recipe.h"
 
 struct lock_repository {
-	char *id;       /* the suite: "bookworm-security"; unique in the lock */
-	char *mirror;   /* "system" or the URL of the recipe */
-	char *release;  /* SHA-256 hex of the InRelease file */
-	int64_t date;   /* of the InRelease file, seconds */
+	char *id;      /* the suite: "bookworm-security"; unique in the lock */
+	char *mirror;  /* "system" or the URL of the recipe */
+	char *release; /* SHA-256 hex of the InRelease file */
+	int64_t date;  /* of the InRelease file, seconds */
 };
 
 struct lock_package {

@@ -2,7 +2,8 @@
  *
  * `extends` is resolved relative to the file that names it; every other path (overlay, keyring,
  * file medium, answers) relative to the project root: the parent of the nearest ancestor directory
- * named "recipes", or the recipe's own directory when there is none. Resolved paths are absolute. */
+ * named "recipes", or the recipe's own directory when there is none. Resolved paths are absolute.
+ */
 #ifndef RECIPE_RECIPE_H
 #define RECIPE_RECIPE_H
 
@@ -120,11 +121,12 @@ struct recipe {
 	struct recipe_waiver *waivers;
 	struct recipe_pin *pins;
 	size_t waivers_n, pins_n;
-	char *compression; /* "gzip" or "zstd" */
+	char *compression;                         /* "gzip" or "zstd" */
 	struct strv entrypoint, cmd, env, volumes; /* env: NAME=VALUE */
 	char *user, *workdir, *stop_signal;        /* "" when not given */
-	struct jval *resolved; /* the merged recipe, canonical, without positions and absolute paths */
-	struct digest digest;  /* of `resolved` as jval_write gives it */
+	struct jval
+	    *resolved; /* the merged recipe, canonical, without positions and absolute paths */
+	struct digest digest; /* of `resolved` as jval_write gives it */
 };
 
 /* Reads, merges (maps merge, lists append, scalars override; cycles and more than 16 levels are

@@ -7,8 +7,8 @@
 
 struct remote_opts {
 	bool plain_http;       /* http instead of https; the default for loopback hosts only */
-	const char *lookaside; /* directory for OpenPGP signatures (push fills it, pull reads it), or
-				  an http(s) URL (pull only); NULL = none */
+	const char *lookaside; /* directory for OpenPGP signatures (push fills it, pull reads it),
+				  or an http(s) URL (pull only); NULL = none */
 	unsigned parallel;     /* blobs at once; 0 = 4 */
 	unsigned tries;        /* 0 = 4 */
 };

@@ -47,12 +47,12 @@ struct sandbox_spec {
 	const char *cwd;         /* inside; NULL = "/" */
 	const char *hostname;    /* NULL = "localhost" */
 	enum sandbox_net net;
-	uint64_t timeout_ms;     /* 0 = none */
-	uint64_t memory_max;     /* bytes of address space of each process; 0 = none */
-	uint64_t processes_max;  /* at once, in the sandbox; 0 = 4096 */
-	bool no_sync;            /* fsync and friends answer 0 and do nothing: for trees that a
-				    crash throws away anyway */
-	const struct sink *out;  /* standard output and error, as they come; NULL = dropped */
+	uint64_t timeout_ms;    /* 0 = none */
+	uint64_t memory_max;    /* bytes of address space of each process; 0 = none */
+	uint64_t processes_max; /* at once, in the sandbox; 0 = 4096 */
+	bool no_sync;           /* fsync and friends answer 0 and do nothing: for trees that a
+				   crash throws away anyway */
+	const struct sink *out; /* standard output and error, as they come; NULL = dropped */
 };
 
 struct sandbox_result {

@@ -1,6 +1,7 @@
 /* image.h - signatures on images in a layout. The cosign form is a manifest under the tag
  * "sha256-<hex>.sig"; the OpenPGP form an artifact manifest under "sha256-<hex>.pgp" (media type
- * application/vnd.posmedia.openpgp.v1, one layer a signature), from which push fills a lookaside. */
+ * application/vnd.posmedia.openpgp.v1, one layer a signature), from which push fills a lookaside.
+ */
 #ifndef SIGN_IMAGE_H
 #define SIGN_IMAGE_H
 
@@ -18,8 +19,8 @@ int sign_image(struct oci_layout *l, const struct oci_desc *manifest, const char
 
 struct sign_found {
 	enum sign_form form;
-	char *identity;     /* of the payload */
-	struct digest key;  /* id of the key that made it */
+	char *identity;    /* of the payload */
+	struct digest key; /* id of the key that made it */
 };
 struct sign_report {
 	struct sign_found *v;
@@ -28,7 +29,8 @@ struct sign_report {
 };
 
 /* Checks all signatures on the manifest against any of the keys. identity NULL = any. At least one
- * good signature of each form in `need` (bit 1 << form) or ERR_VERIFY, which says what was found. */
+ * good signature of each form in `need` (bit 1 << form) or ERR_VERIFY, which says what was found.
+ */
 int sign_image_verify(const struct oci_layout *l, const struct oci_desc *manifest,
 		      const char *identity, struct sign_public *const *keys, size_t keys_n,
 		      unsigned need, struct sign_report *ret, struct err *e) MUST_CHECK;

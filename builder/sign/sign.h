@@ -48,7 +48,8 @@ int sign_verify(const struct sign_public *k, const void *p, size_t n, const void
 		size_t der_len, struct err *e) MUST_CHECK;
 
 /* The payload of both forms: critical.identity.docker-reference, image.docker-manifest-digest and
- * type ("atomic container signature" for OpenPGP, "cosign container image signature" for cosign). */
+ * type ("atomic container signature" for OpenPGP, "cosign container image signature" for cosign).
+ */
 enum sign_form {
 	SIGN_OPENPGP,
 	SIGN_COSIGN,

@@ -5,6 +5,7 @@
 #ifndef STORE_STORE_H
 #define STORE_STORE_H
 
+#include "base/buf.h"
 #include "base/sink.h"
 #include "form/digest.h"
 #include <stdbool.h>
@@ -12,11 +13,13 @@
 
 struct store;
 
-/* Opens (making it if need be) the store in directory path. Leftovers of dead processes in tmp/
- * are swept. The caller frees it with store_free. */
+/* Opens (making it if need be) the store in directory path. The caller frees it with store_free. */
 int store_open(const char *path, struct store **ret, struct err *e) MUST_CHECK;
 void store_free(struct store *s);
 void store_freep(struct store **s);
+
+/* Removes what dead processes left in tmp/. */
+int store_sweep(struct store *s, struct err *e) MUST_CHECK;
 
 /* The store's directory: its descriptor and its absolute path, borrowed. */
 int store_fd(const struct store *s);
@@ -55,7 +58,7 @@ int store_adopt(struct store *s, const char *path, const struct digest *want, ui
 		struct err *e) MUST_CHECK;
 
 /* A private scratch directory in tmp/, mode 0700; its absolute path, owned by the caller. It is
- * removed by store_scratch_drop, or swept after our death. */
+ * removed by store_scratch_drop, or by a later store_sweep once we are dead. */
 int store_scratch(struct store *s, const char *label, char **ret_path, struct err *e) MUST_CHECK;
 int store_scratch_drop(struct store *s, const char *path, struct err *e) MUST_CHECK;
 

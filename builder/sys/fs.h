@@ -11,7 +11,8 @@
 #include <sys/types.h>
 
 /* Replaces dirfd/name with n bytes: temp file, fsync, rename, fsync of the directory. A reader
- * sees the old bytes or the new ones, never a part. dirfd must be an open directory: it is synced. */
+ * sees the old bytes or the new ones, never a part. dirfd must be an open directory: it is synced.
+ */
 int fs_put(int dirfd, const char *name, const void *p, size_t n, mode_t mode,
 	   struct err *e) MUST_CHECK;
 

@@ -106,9 +106,8 @@ static void drain(int *fd, struct buf *b)
 static int pump(struct pump *pu, struct pipes *p)
 {
 	while (p->in[1] >= 0 || p->out[0] >= 0 || p->err[0] >= 0) {
-		struct pollfd fds[] = {{p->in[1], POLLOUT, 0},
-				       {p->out[0], POLLIN, 0},
-				       {p->err[0], POLLIN, 0}};
+		struct pollfd fds[] = {
+		    {p->in[1], POLLOUT, 0}, {p->out[0], POLLIN, 0}, {p->err[0], POLLIN, 0}};
 		uint64_t now = clock_mono_ms();
 
 		if (intr_pending())

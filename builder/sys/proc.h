@@ -10,9 +10,9 @@
 
 struct proc_spec {
 	const char *const *argv; /* NULL-terminated; argv[0] is looked up in PATH of `env` */
-	const char *const *env;  /* NULL-terminated NAME=VALUE; NULL = PATH, LC_ALL=C, TZ=UTC only */
-	const char *cwd;         /* NULL = ours */
-	const void *input;       /* bytes for standard input; NULL = /dev/null */
+	const char *const *env; /* NULL-terminated NAME=VALUE; NULL = PATH, LC_ALL=C, TZ=UTC only */
+	const char *cwd;        /* NULL = ours */
+	const void *input;      /* bytes for standard input; NULL = /dev/null */
 	size_t input_len;
 	struct buf *out;     /* captures standard output up to its max; NULL = /dev/null */
 	struct buf *err;     /* captures standard error; may equal out; NULL = /dev/null */

@@ -1,0 +1,348 @@
+#include "oci/oci.h"
+
+#include "base/fault.h"
+#include "form/ref.h"
+#include "sys/fs.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { ENTRIES_MAX = 100000, INDEX_MAX = 64 << 20 };
+
+struct oci_layout {
+	char *path;
+	int fd;
+	struct oci_desc *entries;
+	size_t n;
+};
+
+static const char marker[] = "{\"imageLayoutVersion\":\"1.0.0\"}";
+
+void oci_layout_free(struct oci_layout *l)
+{
+	if (l == NULL)
+		return;
+	for (size_t i = 0; i < l->n; i++)
+		oci_desc_release(&l->entries[i]);
+	free(l->entries);
+	fd_closep(&l->fd);
+	free(l->path);
+	free(l);
+}
+
+void oci_layout_freep(struct oci_layout **l)
+{
+	oci_layout_free(*l);
+	*l = NULL;
+}
+
+int oci_layout_fd(const struct oci_layout *l)
+{
+	return l->fd;
+}
+
+const char *oci_layout_path(const struct oci_layout *l)
+{
+	return l->path;
+}
+
+static int save_index(const struct oci_layout *l, struct err *e)
+{
+	struct jval *v SCOPED(jval_freep) = jval_object();
+	struct jval *list = jval_array();
+	struct buf b SCOPED(buf_release) = BUF_INIT(INDEX_MAX);
+
+	for (size_t i = 0; i < l->n; i++)
+		jval_push(list, oci_desc_json(&l->entries[i]));
+	jval_put_int(v, "schemaVersion", 2);
+	jval_put_text(v, "mediaType", OCI_INDEX);
+	jval_put(v, "manifests", list);
+	jval_write(v, &b);
+	if (buf_over(&b))
+		return err_set(e, ERR_FAIL, "index.json: too large");
+	return fs_put(l->fd, "index.json", b.data, b.len, 0644, e);
+}
+
+static int create(struct oci_layout *l, struct err *e)
+{
+	if (mkdir(l->path, 0755) != 0 && errno != EEXIST)
+		return err_sys(e, "make directory %s", l->path);
+	if (fs_open_dir(AT_FDCWD, l->path, &l->fd, e) != 0)
+		return -1;
+	if (faccessat(l->fd, "index.json", F_OK, 0) == 0)
+		return 0;
+	fault_point("layout directory");
+	if (fs_mkdirs(l->fd, "blobs/sha256", 0755, e) != 0 ||
+	    fs_put(l->fd, "oci-layout", marker, sizeof(marker) - 1, 0644, e) != 0)
+		return -1;
+	return save_index(l, e);
+}
+
+static int read_index(struct oci_layout *l, struct err *e)
+{
+	struct buf b SCOPED(buf_release) = BUF_INIT(INDEX_MAX);
+	struct buf mark SCOPED(buf_release) = BUF_INIT(4096);
+	struct jval *v SCOPED(jval_freep) = NULL, *m SCOPED(jval_freep) = NULL;
+	const struct jval *list;
+	const char *version;
+	size_t n;
+
+	if (fs_get(l->fd, "oci-layout", &mark, e) != 0 || fs_get(l->fd, "index.json", &b, e) != 0 ||
+	    jval_parse(mark.data, mark.len, "oci-layout", &m, e) != 0 ||
+	    jval_parse(b.data, b.len, "index.json", &v, e) != 0) {
+		e->kind = ERR_RECIPE;
+		return -1;
+	}
+	version = jval_get_str(m, "imageLayoutVersion");
+	if (version == NULL || strcmp(version, "1.0.0") != 0)
+		return err_set(e, ERR_RECIPE, "oci-layout: version is not 1.0.0");
+	list = jval_get(v, "manifests");
+	n = jval_len(list);
+	if (!jval_is_array(list) || n > ENTRIES_MAX)
+		return err_set(e, ERR_RECIPE, "index.json: no list of manifests");
+	l->entries = mem_zalloc(n * sizeof(*l->entries));
+	for (; l->n < n; l->n++)
+		if (oci_desc_parse(jval_at(list, l->n), "index.json", &l->entries[l->n], e) != 0)
+			return -1;
+	return 0;
+}
+
+int oci_layout_open(const char *dir, bool make, struct oci_layout **ret, struct err *e)
+{
+	struct oci_layout *l SCOPED(oci_layout_freep) = mem_zalloc(sizeof(*l));
+
+	l->fd = -1;
+	l->path = mem_strdup(dir);
+	if (make ? create(l, e) != 0 : fs_open_dir(AT_FDCWD, dir, &l->fd, e) != 0)
+		return err_in(e, "image layout");
+	if (read_index(l, e) != 0) {
+		(void)err_in(e, "%s: not an OCI image layout", dir);
+		return err_hint(e, "name a directory that posmedia build -o oci:DIR:TAG made");
+	}
+	*ret = STEAL(l);
+	return 0;
+}
+
+const struct oci_desc *oci_layout_entries(const struct oci_layout *l, size_t *ret_n)
+{
+	*ret_n = l->n;
+	return l->entries;
+}
+
+static void copy_desc(const struct oci_desc *d, struct oci_desc *ret)
+{
+	*ret = *d;
+	ret->media_type = mem_strdup(d->media_type);
+	ret->annotations = jval_ref(d->annotations);
+}
+
+/* Whether an entry is an image of ours and not a signature or another artifact's tag. */
+static bool is_image(const struct oci_desc *d)
+{
+	return strcmp(d->media_type, OCI_MANIFEST) == 0 &&
+	       strncmp(oci_desc_tag(d), "sha256-", 7) != 0;
+}
+
+static int none_found(const struct oci_layout *l, const char *what, struct err *e)
+{
+	struct buf tags SCOPED(buf_release) = BUF_INIT(160);
+
+	for (size_t i = 0; i < l->n; i++)
+		if (is_image(&l->entries[i]))
+			buf_addf(&tags, " %s", oci_desc_tag(&l->entries[i]));
+	(void)err_set(e, ERR_FAIL, "%s: %s", l->path, what);
+	return err_hint(e, "it has these tags:%s", tags.len > 0 ? tags.data : " none");
+}
+
+int oci_layout_find(const struct oci_layout *l, const char *tag, const struct digest *want,
+		    struct oci_desc *ret, struct err *e)
+{
+	const struct oci_desc *hit = NULL;
+
+	for (size_t i = 0; i < l->n; i++) {
+		const struct oci_desc *d = &l->entries[i];
+
+		if (want != NULL && !digest_equal(&d->digest, want))
+			continue;
+		if (tag[0] != '\0' ? strcmp(oci_desc_tag(d), tag) != 0
+				   : want == NULL && !is_image(d))
+			continue;
+		if (hit != NULL && !digest_equal(&hit->digest, &d->digest))
+			return none_found(l, "more than one image; name a tag", e);
+		hit = d;
+	}
+	if (hit == NULL)
+		return none_found(l, tag[0] != '\0' ? "no such tag" : "no such image", e);
+	copy_desc(hit, ret);
+	return 0;
+}
+
+int oci_layout_blob(const struct oci_layout *l, const struct digest *d, int *ret_fd,
+		    uint64_t *ret_size, struct err *e)
+{
+	char *path SCOPED(mem_freep) = mem_format("blobs/sha256/%s", digest_hex(d).s);
+	int fd SCOPED(fd_closep) = openat(l->fd, path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+	struct stat st;
+
+	if (fd < 0)
+		return err_sys(e, "%s: blob %s", l->path, digest_text(d).s);
+	if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode))
+		return err_set(e, ERR_VERIFY, "%s: blob %s is not a file", l->path,
+			       digest_text(d).s);
+	if (ret_size != NULL)
+		*ret_size = (uint64_t)st.st_size;
+	*ret_fd = STEAL_FD(fd);
+	return 0;
+}
+
+int oci_layout_read(const struct oci_layout *l, const struct digest *d, struct buf *ret,
+		    struct err *e)
+{
+	char *path SCOPED(mem_freep) = mem_format("blobs/sha256/%s", digest_hex(d).s);
+	size_t before = ret->len;
+	struct digest got;
+
+	if (fs_get(l->fd, path, ret, e) != 0)
+		return err_in(e, "%s", l->path);
+	got = digest_of(ret->data + before, ret->len - before);
+	if (!digest_equal(&got, d))
+		return err_set(e, ERR_VERIFY, "%s: blob %s has the digest %s", l->path,
+			       digest_text(d).s, digest_text(&got).s);
+	return 0;
+}
+
+int oci_layout_add(struct oci_layout *l, const void *p, size_t n, struct digest *ret, struct err *e)
+{
+	struct digest d = digest_of(p, n);
+	int dir SCOPED(fd_closep) = -1;
+
+	if (fs_open_dir(l->fd, "blobs/sha256", &dir, e) != 0 ||
+	    fs_put(dir, digest_hex(&d).s, p, n, 0644, e) != 0)
+		return err_in(e, "%s", l->path);
+	*ret = d;
+	return 0;
+}
+
+/* Copies fd to `to`, hashing on the way. */
+static int copy_hashed(int fd, int to, struct digest *ret, uint64_t *ret_size, struct err *e)
+{
+	enum { CHUNK = 1 << 18 };
+	struct hash *h SCOPED(hash_freep) = hash_new();
+	char *chunk SCOPED(mem_freep) = mem_zalloc(CHUNK);
+	ssize_t r;
+
+	*ret_size = 0;
+	while ((r = read(fd, chunk, CHUNK)) != 0) {
+		if (r < 0 && errno == EINTR)
+			continue;
+		if (r < 0)
+			return err_sys(e, "read");
+		hash_add(h, chunk, (size_t)r);
+		*ret_size += (uint64_t)r;
+		if (fs_write_all(to, chunk, (size_t)r, e) != 0)
+			return -1;
+	}
+	*ret = hash_final(h);
+	return fsync(to) == 0 ? 0 : err_sys(e, "sync");
+}
+
+static int add_new(int dir, int fd, const struct digest *want, uint64_t size, struct err *e)
+{
+	char *tmp SCOPED(mem_freep) = mem_format(".new.%ld.%s", (long)getpid(), digest_hex(want).s);
+	int to SCOPED(fd_closep) = openat(dir, tmp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+	struct digest got;
+	uint64_t n;
+	int rc = -1;
+
+	if (to < 0)
+		return err_sys(e, "create %s", tmp);
+	if (copy_hashed(fd, to, &got, &n, e) != 0)
+		(void)err_in(e, "copy blob %s", digest_text(want).s);
+	else if (!digest_equal(&got, want) || n != size)
+		(void)err_set(e, ERR_VERIFY, "blob %s: is %s of %llu bytes", digest_text(want).s,
+			      digest_text(&got).s, (unsigned long long)n);
+	else if (renameat(dir, tmp, dir, digest_hex(want).s) != 0 || fsync(dir) != 0)
+		(void)err_sys(e, "place blob %s", digest_text(want).s);
+	else
+		rc = 0;
+	if (rc != 0)
+		(void)unlinkat(dir, tmp, 0);
+	return rc;
+}
+
+/* Whether the blob is there and right; a damaged one is replaced. */
+static bool have(const struct oci_layout *l, const struct digest *want)
+{
+	int fd SCOPED(fd_closep) = -1;
+	struct err quiet = ERR_INIT;
+	struct digest got;
+
+	return oci_layout_blob(l, want, &fd, NULL, &quiet) == 0 &&
+	       digest_fd(fd, &got, NULL, &quiet) == 0 && digest_equal(&got, want);
+}
+
+int oci_layout_add_fd(struct oci_layout *l, int fd, const struct digest *want, uint64_t size,
+		      struct err *e)
+{
+	int dir SCOPED(fd_closep) = -1;
+
+	if (have(l, want))
+		return 0;
+	if (fs_open_dir(l->fd, "blobs/sha256", &dir, e) != 0)
+		return err_in(e, "%s", l->path);
+	if (add_new(dir, fd, want, size, e) != 0)
+		return err_in(e, "%s", l->path);
+	return 0;
+}
+
+static void set_tag(struct oci_desc *d, const char *tag)
+{
+	struct buf b SCOPED(buf_release) = BUF_INIT(1 << 20);
+	struct jval *copy = NULL;
+	struct err e = ERR_INIT;
+
+	if (d->annotations != NULL)
+		jval_write(d->annotations, &b);
+	if (b.len == 0 || jval_parse(b.data, b.len, "annotations", &copy, &e) != 0)
+		copy = jval_object();
+	jval_put_text(copy, "org.opencontainers.image.ref.name", tag);
+	jval_free(d->annotations);
+	d->annotations = copy;
+}
+
+static void drop_entry(struct oci_layout *l, size_t i)
+{
+	oci_desc_release(&l->entries[i]);
+	memmove(&l->entries[i], &l->entries[i + 1], (l->n - i - 1) * sizeof(*l->entries));
+	l->n--;
+}
+
+int oci_layout_tag(struct oci_layout *l, const char *tag, const struct oci_desc *manifest,
+		   struct err *e)
+{
+	struct oci_desc d;
+
+	if (tag[0] != '\0' && !ref_tag_ok(tag))
+		return err_set(e, ERR_USAGE, "%s: not a tag", tag);
+	copy_desc(manifest, &d); /* first: it may be one of our own entries */
+	for (size_t i = l->n; i-- > 0;) {
+		const struct oci_desc *o = &l->entries[i];
+
+		if (tag[0] == '\0' && digest_equal(&o->digest, &d.digest)) {
+			oci_desc_release(&d);
+			return 0;
+		}
+		if (tag[0] != '\0' && strcmp(oci_desc_tag(o), tag) == 0)
+			drop_entry(l, i);
+	}
+	if (tag[0] != '\0')
+		set_tag(&d, tag);
+	l->entries = mem_resize(l->entries, l->n + 1, sizeof(*l->entries));
+	l->entries[l->n++] = d;
+	if (save_index(l, e) != 0)
+		return err_in(e, "%s", l->path);
+	return 0;
+}

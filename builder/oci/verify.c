@@ -1,0 +1,88 @@
+#include "oci/oci.h"
+
+#include <string.h>
+#include <unistd.h>
+
+struct verify {
+	const struct oci_layout *l;
+	void (*seen)(void *ctx, const struct oci_desc *d);
+	void *ctx;
+};
+
+static int check_blob(const struct verify *v, const struct oci_desc *d, struct err *e)
+{
+	int fd SCOPED(fd_closep) = -1;
+	struct digest got;
+	uint64_t n;
+
+	if (oci_layout_blob(v->l, &d->digest, &fd, NULL, e) != 0) {
+		e->kind = ERR_VERIFY;
+		return -1;
+	}
+	if (digest_fd(fd, &got, &n, e) != 0)
+		return err_in(e, "blob %s", digest_text(&d->digest).s);
+	if (!digest_equal(&got, &d->digest) || n != d->size)
+		return err_set(
+		    e, ERR_VERIFY, "%s: blob %s has the digest %s and %llu of %llu bytes",
+		    oci_layout_path(v->l), digest_text(&d->digest).s, digest_text(&got).s,
+		    (unsigned long long)n, (unsigned long long)d->size);
+	if (v->seen != NULL)
+		v->seen(v->ctx, d);
+	return 0;
+}
+
+/* An image's config must list one diff_id a layer (OCI image-spec, config.md, rootfs). */
+static int check_config(const struct verify *v, const struct oci_manifest *m, struct err *e)
+{
+	struct buf b SCOPED(buf_release) = BUF_INIT(OCI_MANIFEST_MAX);
+	struct jval *c SCOPED(jval_freep) = NULL;
+	const struct jval *ids;
+
+	if (strcmp(m->config.media_type, OCI_CONFIG) != 0 || m->artifact_type[0] != '\0')
+		return 0;
+	if (oci_layout_read(v->l, &m->config.digest, &b, e) != 0 ||
+	    jval_parse(b.data, b.len, "image config", &c, e) != 0) {
+		e->kind = ERR_VERIFY;
+		return -1;
+	}
+	ids = jval_get(jval_get(c, "rootfs"), "diff_ids");
+	if (jval_len(ids) != m->layers_n)
+		return err_set(e, ERR_VERIFY, "image config: %zu diff_ids for %zu layers",
+			       jval_len(ids), m->layers_n);
+	return 0;
+}
+
+static int check_manifest(const struct verify *v, const struct oci_desc *d, struct err *e)
+{
+	struct buf b SCOPED(buf_release) = BUF_INIT(OCI_MANIFEST_MAX);
+	struct oci_manifest m SCOPED(oci_manifest_release) = {0};
+
+	if (check_blob(v, d, e) != 0 || oci_layout_read(v->l, &d->digest, &b, e) != 0)
+		return -1;
+	if (oci_manifest_parse(b.data, b.len, &m, e) != 0) {
+		e->kind = ERR_VERIFY;
+		return -1;
+	}
+	if (check_blob(v, &m.config, e) != 0)
+		return -1;
+	for (size_t i = 0; i < m.layers_n; i++)
+		if (check_blob(v, &m.layers[i], e) != 0)
+			return -1;
+	return check_config(v, &m, e);
+}
+
+int oci_layout_verify(const struct oci_layout *l, const struct oci_desc *from,
+		      void (*seen)(void *ctx, const struct oci_desc *d), void *ctx, struct err *e)
+{
+	const struct verify v = {l, seen, ctx};
+	const struct oci_desc *entries;
+	size_t n;
+
+	if (from != NULL)
+		return check_manifest(&v, from, e);
+	entries = oci_layout_entries(l, &n);
+	for (size_t i = 0; i < n; i++)
+		if (check_manifest(&v, &entries[i], e) != 0)
+			return -1;
+	return 0;
+}
