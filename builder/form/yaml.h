@@ -1,8 +1,9 @@
 /* yaml.h - strict YAML: the door to libyaml's events.
  *
- * One document; no anchors, aliases, tags, tabs in indentation, merge keys or duplicate keys; keys
- * are plain scalars. Every scalar stays text until a schema types it, so `no`, `0755` and `1e3`
- * are what was written. Nesting at most 32, at most 1 MiB of text and 100 000 nodes. */
+ * UTF-8 with LF line ends and no control characters; one document; no directives, anchors, aliases,
+ * tags, tabs in indentation, merge keys or duplicate keys; keys are plain scalars. Every scalar
+ * stays text until a schema types it, so `no`, `0755` and `1e3` are what was written. Nesting at
+ * most 32, at most 1 MiB of text and 100 000 nodes. */
 #ifndef FORM_YAML_H
 #define FORM_YAML_H
 
@@ -40,7 +41,7 @@ struct yaml {
 int yaml_parse(const char *p, size_t n, const char *file, struct yaml **ret,
 	       struct err *e) MUST_CHECK;
 
-/* Returns the value of key in a map, borrowed, or NULL. */
+/* Returns the value of key in a map, borrowed, or NULL (also when map is NULL or no map). */
 struct yaml *yaml_get(const struct yaml *map, const char *key);
 
 /* Sets *e to "FILE:LINE:COL: <text>" for this node, kind ERR_RECIPE. Returns -1. */
@@ -53,7 +54,9 @@ const char *yaml_nearest(const char *word, const char *const *known);
 /* A deep copy, owned by the caller. */
 struct yaml *yaml_copy(const struct yaml *y) MUST_CHECK;
 
-void yaml_free(struct yaml *y);
+/* Release a tree; NULL is accepted. Not called yaml_free: libyaml exports that name, and a program
+ * that defines it too takes over libyaml's own calls. */
+void yaml_node_free(struct yaml *y);
 void yaml_freep(struct yaml **y);
 
 #endif
