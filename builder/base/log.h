@@ -24,6 +24,7 @@ struct log_sink {
 /* Installs the sink for the process; NULL removes it. */
 void log_set_sink(const struct log_sink *sink);
 
+/* Hand one event to the sink; done and total in the unit that `what` implies. */
 void log_debug(const char *fmt, ...) PRINTF(1, 2);
 void log_info(const char *fmt, ...) PRINTF(1, 2);
 void log_warn(const char *fmt, ...) PRINTF(1, 2);

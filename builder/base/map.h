@@ -23,6 +23,7 @@ void *map_put(struct map *m, const char *key, void *val);
 /* Returns the value, or NULL when the key is absent. */
 void *map_get(const struct map *m, const char *key) MUST_CHECK;
 
+/* Whether the key is there, whatever its value. */
 bool map_has(const struct map *m, const char *key) MUST_CHECK;
 
 /* Returns the keys sorted, m->n of them, borrowed from the map; the caller frees the array. */

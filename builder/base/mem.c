@@ -1,14 +1,13 @@
 #include "base/mem.h"
 
 #include <errno.h>
-#include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-static void die_oom(void)
+void mem_exhausted(void)
 {
 	static const char msg[] = "posmedia: out of memory\n";
 	ssize_t n = write(STDERR_FILENO, msg, sizeof(msg) - 1);
@@ -22,7 +21,7 @@ void *mem_zalloc(size_t n)
 	void *p = calloc(1, n ? n : 1);
 
 	if (p == NULL)
-		die_oom();
+		mem_exhausted();
 	return p;
 }
 
@@ -32,10 +31,10 @@ void *mem_resize(void *p, size_t n, size_t size)
 	void *q;
 
 	if (__builtin_mul_overflow(n, size, &bytes))
-		die_oom();
+		mem_exhausted();
 	q = realloc(p, bytes ? bytes : 1);
 	if (q == NULL)
-		die_oom();
+		mem_exhausted();
 	return q;
 }
 
@@ -49,24 +48,30 @@ char *mem_strndup(const char *p, size_t n)
 	char *s;
 
 	if (n == SIZE_MAX)
-		die_oom();
+		mem_exhausted();
 	s = mem_zalloc(n + 1);
 	if (n > 0)
 		memcpy(s, p, n);
 	return s;
 }
 
-char *mem_format(const char *fmt, ...)
+char *mem_vformat(const char *fmt, va_list ap)
 {
 	char *s = NULL;
+
+	if (vasprintf(&s, fmt, ap) < 0 || s == NULL)
+		mem_exhausted();
+	return s;
+}
+
+char *mem_format(const char *fmt, ...)
+{
 	va_list ap;
-	int n;
+	char *s;
 
 	va_start(ap, fmt);
-	n = vasprintf(&s, fmt, ap);
+	s = mem_vformat(fmt, ap);
 	va_end(ap);
-	if (n < 0 || s == NULL)
-		die_oom();
 	return s;
 }
 

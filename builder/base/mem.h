@@ -7,6 +7,7 @@
 #ifndef BASE_MEM_H
 #define BASE_MEM_H
 
+#include <stdarg.h>
 #include <stddef.h>
 
 #define MUST_CHECK   __attribute__((warn_unused_result))
@@ -29,6 +30,14 @@ char *mem_strndup(const char *p, size_t n) __attribute__((malloc, returns_nonnul
 
 /* Returns the formatted text; the caller owns it. */
 char *mem_format(const char *fmt, ...) PRINTF(1, 2) __attribute__((malloc, returns_nonnull));
+
+/* Same from a va_list. */
+char *mem_vformat(const char *fmt, va_list ap)
+    __attribute__((malloc, returns_nonnull, format(printf, 1, 0)));
+
+/* Says that memory is exhausted and ends the process with status 71: also for a library that has
+ * no other reason to fail. */
+void mem_exhausted(void) __attribute__((noreturn));
 
 /* cleanup handlers: char *SCOPED(mem_freep) p = NULL;  int SCOPED(fd_closep) fd = -1;
  * fd_closep keeps errno and leaves -1 behind. */

@@ -22,14 +22,11 @@ void strv_add(struct strv *l, const char *s)
 
 void strv_addf(struct strv *l, const char *fmt, ...)
 {
-	char *s = NULL;
 	va_list ap;
 
 	va_start(ap, fmt);
-	if (vasprintf(&s, fmt, ap) < 0)
-		s = mem_strdup("");
+	strv_take(l, mem_vformat(fmt, ap));
 	va_end(ap);
-	strv_take(l, s);
 }
 
 void strv_extend(struct strv *l, const struct strv *b)

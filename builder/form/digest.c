@@ -56,7 +56,7 @@ bool digest_equal(const struct digest *a, const struct digest *b)
 static void start(struct hash *h)
 {
 	if (EVP_DigestInit_ex(h->ctx, EVP_sha256(), NULL) != 1)
-		abort();
+		mem_exhausted();
 }
 
 struct hash *hash_new(void)
@@ -65,7 +65,7 @@ struct hash *hash_new(void)
 
 	h->ctx = EVP_MD_CTX_new();
 	if (h->ctx == NULL)
-		abort();
+		mem_exhausted();
 	start(h);
 	return h;
 }
@@ -73,7 +73,7 @@ struct hash *hash_new(void)
 void hash_add(struct hash *h, const void *p, size_t n)
 {
 	if (EVP_DigestUpdate(h->ctx, p, n) != 1)
-		abort();
+		mem_exhausted();
 }
 
 struct digest hash_final(struct hash *h)
@@ -81,7 +81,7 @@ struct digest hash_final(struct hash *h)
 	struct digest d;
 
 	if (EVP_DigestFinal_ex(h->ctx, d.b, NULL) != 1)
-		abort();
+		mem_exhausted();
 	start(h);
 	return d;
 }

@@ -27,6 +27,7 @@ int digest_parse(const char *text, struct digest *ret) MUST_CHECK;
 /* Parses exactly 64 lower-case hex digits. */
 int digest_parse_hex(const char *hex, struct digest *ret) MUST_CHECK;
 
+/* Lower-case hex with and without the algorithm's name, by value; comparison by bytes. */
 struct digest_hex digest_hex(const struct digest *d);
 struct digest_text digest_text(const struct digest *d);
 bool digest_equal(const struct digest *a, const struct digest *b);

@@ -56,6 +56,7 @@ const char *jval_get_str(const struct jval *object, const char *key); /* the mem
 int jval_get_int(const struct jval *object, const char *key, int64_t *ret) MUST_CHECK;
 bool jval_get_bool(const struct jval *object, const char *key); /* false unless true */
 
+/* What a value is, how many it holds, and whether two are the same; NULL is nothing. */
 bool jval_is_object(const struct jval *v);
 bool jval_is_array(const struct jval *v);
 size_t jval_len(const struct jval *v); /* members or items; 0 for anything else */

@@ -24,6 +24,7 @@ struct oci_desc {
 	struct jval *annotations; /* object or NULL */
 };
 
+/* The descriptor as a new JSON object; the caller frees it. */
 void oci_desc_release(struct oci_desc *d);
 struct jval *oci_desc_json(const struct oci_desc *d);
 

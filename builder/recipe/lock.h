@@ -66,6 +66,7 @@ int lock_check(const struct lock *l, const struct recipe *r, const char *path,
  * "- foo 1". a may be NULL (everything is new: no lines). */
 void lock_diff(const struct lock *a, const struct lock *b, struct strv *ret);
 
+/* The package of that name, or NULL. */
 const struct lock_package *lock_find(const struct lock *l, const char *name);
 void lock_free(struct lock *l);
 void lock_freep(struct lock **l);

@@ -14,6 +14,7 @@
 #include "sign/image.h"
 
 struct sign_policy;
+/* Reads a policy file (strict YAML): every fault is ERR_RECIPE with FILE:LINE:COL. */
 int sign_policy_load(const char *path, struct sign_policy **ret, struct err *e) MUST_CHECK;
 void sign_policy_free(struct sign_policy *p);
 void sign_policy_freep(struct sign_policy **p);
