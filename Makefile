@@ -17,9 +17,13 @@ row     = $(firstword $(foreach p,$(plan),$(if $(filter $(1),$(call field,$(p),2
 peers   = $(filter-out -,$(subst $(comma), ,$(call field,$(call row,$(1)),3)))
 pkgs    = $(filter-out -,$(subst $(comma), ,$(call field,$(call row,$(1)),5)))
 # the directories on floors below a directory's, its peers and theirs
-lower   = $(foreach p,$(plan),$(if $(shell [ $(call field,$(p),1) -lt $(call field,$(call row,$(1)),1) ] && echo y),$(call field,$(p),2)))
-reach   = $(sort $(1) $(call lower,$(1)) $(call peers,$(1)) $(foreach d,$(call peers,$(1)),$(call peers,$(d))))
-libs    = -Wl,--start-group $(foreach d,$(1),$(OUT)/lib/lib$(d).a) -Wl,--end-group
+floor   = $(call field,$(call row,$(1)),1)
+below   = $(shell [ $(call floor,$(1)) -lt $(call floor,$(2)) ] && echo $(1))
+lower   = $(foreach d,$(DIRS),$(call below,$(d),$(1)))
+reach1  = $(1) $(foreach d,$(1),$(call peers,$(d)))
+reach   = $(sort $(call lower,$(1)) $(call reach1,$(call reach1,$(1))))
+archive = $(foreach d,$(1),$(OUT)/lib/lib$(d).a)
+libs    = -Wl,--start-group $(call archive,$(1)) -Wl,--end-group
 ldlibs  = $(shell pkg-config --libs $(sort $(foreach d,$(1),$(call pkgs,$(d)))) 2>/dev/null)
 ALLPKGS = $(sort $(foreach d,$(DIRS),$(call pkgs,$(d))))
 
@@ -42,27 +46,28 @@ all: $(OUT)/posmedia
 
 # A change of flags or compiler rebuilds everything.
 STAMP := $(OUT)/obj/flags
-FLAGS := $(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS)
-$(shell mkdir -p $(OUT)/obj; echo '$(subst ','\'',$(FLAGS))' | cmp -s - $(STAMP) || echo '$(subst ','\'',$(FLAGS))' > $(STAMP))
+FLAGS := $(subst ','\'',$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS))
+$(shell mkdir -p $(OUT)/obj; echo '$(FLAGS)' | cmp -s - $(STAMP) || echo '$(FLAGS)' > $(STAMP))
 
 $(OUT)/obj/%.o: builder/%.c $(STAMP)
 	@mkdir -p $(@D)
 	@echo "  CC    $<"
 	$(Q)$(CC) $(ALL_CFLAGS) -c $< -o $@
 
+objects = $(patsubst builder/%.c,$(OUT)/obj/%.o,$(sort $(wildcard builder/$(1)/*.c)))
+
 define DIR
-$(OUT)/lib/lib$(1).a: $(patsubst builder/%.c,$(OUT)/obj/%.o,$(sort $(wildcard builder/$(1)/*.c)))
+$(OUT)/lib/lib$(1).a: $(call objects,$(1))
 	@mkdir -p $$(@D); rm -f $$@; $(AR) rcsD $$@ $$^
 # a unit test is tests/unit/DIR-thing.c and links DIR, its peers and what lies below: nothing above
-$(OUT)/test/$(1)-%: tests/unit/$(1)-%.c $(STAMP) $(foreach d,$(call reach,$(1)),$(OUT)/lib/lib$(d).a)
+$(OUT)/test/$(1)-%: tests/unit/$(1)-%.c $(STAMP) $(call archive,$(call reach,$(1)))
 	@mkdir -p $$(@D); echo "  LD    $$@"
 	$(Q)$(CC) $(ALL_CFLAGS) -MF $$@.d $$< $(call libs,$(call reach,$(1))) $(ALL_LDFLAGS) \
 	  $$(call ldlibs,$(call reach,$(1))) -lcmocka -o $$@
 endef
 $(foreach d,$(DIRS),$(eval $(call DIR,$(d))))
 
-$(OUT)/posmedia: $(patsubst builder/cli/%.c,$(OUT)/obj/cli/%.o,$(wildcard builder/cli/*.c)) \
-                 $(foreach d,$(filter-out cli,$(DIRS)),$(OUT)/lib/lib$(d).a)
+$(OUT)/posmedia: $(call objects,cli) $(call archive,$(filter-out cli,$(DIRS)))
 	@echo "  LD    $@"
 	$(Q)$(CC) $(filter %.o,$^) $(call libs,$(filter-out cli,$(DIRS))) $(ALL_LDFLAGS) \
 	  $(call ldlibs,$(DIRS)) -o $@
@@ -77,21 +82,24 @@ deps-check: deps
 
 demo: deps
 	$(Q)$(MAKE) -j$(JOBS) all
-	$(Q)tests/lib/demo $(OUT)/posmedia
+	$(Q)OUT=$(OUT) tests/lib/demo
 
+# Compiles too: what does not compile is a failed test, and the tally is the last line all the same.
 check: deps-check
-	$(Q)$(MAKE) -j$(JOBS) all unit-programs
-	$(Q)tests/lib/check
+	$(Q)OUT=$(OUT) JOBS=$(JOBS) tests/lib/check $(ONLY)
 
 lint:
 	$(Q)tests/lint/all
 
+readme:
+	$(Q)tests/lint/floors --write
+
 bench: deps-check
 	$(Q)$(MAKE) -j$(JOBS) all
-	$(Q)tests/bench/run
+	$(Q)OUT=$(OUT) tests/bench/run
 
 clean:
 	rm -rf $(OUT)
 
 -include $(shell find $(OUT)/obj $(OUT)/test -name '*.d' 2>/dev/null)
-.PHONY: all unit-programs deps deps-check demo check lint bench clean
+.PHONY: all unit-programs deps deps-check demo check lint readme bench clean
