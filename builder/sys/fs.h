@@ -31,6 +31,10 @@ int fs_read_all(int fd, void *p, size_t n, struct err *e) MUST_CHECK;
 /* Opens a directory (O_PATH is not used: the result can be synced and listed). */
 int fs_open_dir(int dirfd, const char *path, int *ret_fd, struct err *e) MUST_CHECK;
 
+/* Opens path as a process with rootfd as its "/" would: absolute symlinks and ".." stay inside
+ * (openat2(2), RESOLVE_IN_ROOT). errno is kept for the caller; -1 and *e on failure. */
+int fs_open_in_root(int rootfd, const char *path, int flags, int *ret_fd, struct err *e) MUST_CHECK;
+
 /* mkdir -p; existing directories are kept as they are. */
 int fs_mkdirs(int dirfd, const char *path, mode_t mode, struct err *e) MUST_CHECK;
 

@@ -1,0 +1,136 @@
+#include "build/job.h"
+
+#include "base/log.h"
+#include "sys/fs.h"
+#include "sys/intr.h"
+#include "sys/lock.h"
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+/* Only one build at a time may write to a layout. The lock lies in the store, under a name made
+ * from the layout's place, so that nothing of ours stands beside the user's files. */
+static int lock_layout(struct job *j, int *ret_fd, struct err *e)
+{
+	char *dir SCOPED(mem_freep) = fs_dirname(j->o->layout);
+	char *base SCOPED(mem_freep) = fs_basename(j->o->layout);
+	char *real SCOPED(mem_freep) = NULL;
+	char *full SCOPED(mem_freep) = NULL;
+	char *name SCOPED(mem_freep) = NULL;
+	struct digest d;
+
+	if (fs_mkdirs(AT_FDCWD, dir, 0755, e) != 0 ||
+	    fs_mkdirs(store_fd(j->s), "locks", 0755, e) != 0)
+		return -1;
+	real = realpath(dir, NULL);
+	if (real == NULL)
+		return err_sys(e, "find %s", dir);
+	full = fs_join(real, base);
+	d = digest_of(full, strlen(full));
+	name = mem_format("locks/%s", digest_hex(&d).s);
+	if (lock_take(store_fd(j->s), name, ret_fd, e) != 0)
+		return err_in(e, "another build writes to %s", j->o->layout);
+	return 0;
+}
+
+static int run_stages(struct job *j, struct build_result *ret, struct err *e)
+{
+	char *root SCOPED(mem_freep) = mem_format("%s/image", j->scratch);
+	const struct plan_stage *last = &j->plan->v[j->plan->n - 1];
+	struct jval *image SCOPED(jval_freep) = NULL;
+	int rc;
+
+	if (job_fetch(j, e) != 0)
+		return -1;
+	for (size_t i = 0; i + 1 < j->plan->n; i++) {
+		log_progress("build", i, j->plan->n);
+		if (job_stage(j, &j->plan->v[i], ret, e) != 0)
+			return -1;
+		if (intr_pending())
+			return intr_err(e);
+	}
+	if (mkdir(root, 0755) != 0)
+		return err_sys(e, "make directory %s", root);
+	if (job_mount(j, NULL, NULL, root, e) != 0)
+		return -1;
+	rc = job_image(j, root, ret, e);
+	if (rc == 0)
+		rc = sandbox_unmount(root, e);
+	if (rc != 0)
+		return -1;
+	image = job_image_blobs(j, ret);
+	if (plan_remember(j->s, j->r, last, e) != 0)
+		return -1;
+	return plan_remember_image(j->s, last, image, e);
+}
+
+/* Detaches what a failed stage left mounted, so that the scratch can go. */
+static void drop_scratch(struct job *j)
+{
+	struct strv names SCOPED(strv_release) = {0};
+	struct err quiet = ERR_INIT;
+
+	if (fs_list(AT_FDCWD, j->scratch, &names, &quiet) == 0)
+		for (size_t i = 0; i < names.n; i++) {
+			char *root SCOPED(mem_freep) =
+			    mem_format("%s/%s%s", j->scratch, names.v[i],
+				       strncmp(names.v[i], "stage.", 6) == 0 ? "/root" : "");
+
+			if (sandbox_unmount(root, &quiet) != 0)
+				quiet = (struct err)ERR_INIT; /* most are no mounts */
+		}
+	if (store_scratch_drop(j->s, j->scratch, &quiet) != 0)
+		log_warn("leaves %s behind: %s", j->scratch, quiet.msg);
+}
+
+static int run(struct job *j, struct build_result *ret, struct err *e)
+{
+	int rc;
+
+	if (sandbox_enter(e) != 0 || store_sweep(j->s, e) != 0 ||
+	    store_scratch(j->s, "build", &j->scratch, e) != 0)
+		return -1;
+	rc = run_stages(j, ret, e);
+	drop_scratch(j);
+	return rc;
+}
+
+static int with_plan(struct job *j, struct build_result *ret, struct err *e)
+{
+	int lock SCOPED(fd_closep) = -1;
+
+	if (lock_layout(j, &lock, e) != 0)
+		return -1;
+	if (!j->o->no_cache && j->plan->v[j->plan->n - 1].cached) {
+		ret->manifest = j->plan->manifest;
+		ret->manifest_size = j->plan->manifest_size;
+		ret->stages_cached = j->plan->n;
+		ret->up_to_date = job_exported(j, ret);
+		if (ret->up_to_date)
+			return job_describe(j, ret, e);
+	} else if (run(j, ret, e) != 0) {
+		return -1;
+	}
+	return job_export(j, ret, e);
+}
+
+int build(const struct recipe *r, const struct lock *l, struct store *s, const struct build_opts *o,
+	  struct build_result *ret, struct err *e)
+{
+	struct plan plan SCOPED(plan_release) = {0};
+	struct job j = {.r = r, .l = l, .s = s, .o = o, .plan = &plan};
+	struct build_result res = {0};
+	int rc;
+
+	job_output_init(&j);
+	rc = plan_make(r, l, s, &plan, e);
+	if (rc == 0)
+		rc = with_plan(&j, &res, e);
+	strv_release(&j.trees);
+	buf_release(&j.said);
+	free(j.scratch);
+	if (rc == 0)
+		*ret = res;
+	return rc;
+}

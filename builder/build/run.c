@@ -1,0 +1,50 @@
+#include "build/job.h"
+
+void job_env(const struct job *j, struct strv *ret)
+{
+	strv_add(ret, "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin");
+	strv_add(ret, "HOME=/root");
+	strv_add(ret, "LC_ALL=C");
+	strv_add(ret, "TZ=UTC");
+	strv_add(ret, "TERM=dumb");
+	strv_add(ret, "SYSTEMD_OFFLINE=1");
+	strv_add(ret, "DEBIAN_FRONTEND=noninteractive");
+	strv_addf(ret, "SOURCE_DATE_EPOCH=%lld", (long long)j->l->epoch);
+}
+
+/* How a program in the sandbox ended, as an error unless it ended well. */
+static int judge(struct job *j, const char *what, const struct sandbox_result *res, struct err *e)
+{
+	if (res->status == 0 && !res->timed_out)
+		return 0;
+	if (res->timed_out)
+		(void)err_set(e, ERR_STEP, "%s: took too long and was ended", what);
+	else if (res->signal != 0)
+		(void)err_set(e, ERR_STEP, "%s: killed by signal %d", what, res->signal);
+	else
+		(void)err_set(e, ERR_STEP, "%s: exit status %d", what, res->status);
+	return job_said(j, e);
+}
+
+int job_sandbox(struct job *j, const char *what, struct sandbox_spec *spec, struct err *e)
+{
+	struct strv env SCOPED(strv_release) = {0};
+	struct sandbox_result res = {0};
+
+	job_env(j, &env);
+	j->said.len = 0;
+	j->said.data[0] = '\0';
+	spec->env = (const char *const *)env.v;
+	spec->out = &j->output;
+	if (sandbox_run(spec, &res, e) != 0)
+		return err_in(e, "%s", what);
+	return judge(j, what, &res, e);
+}
+
+int job_run(struct job *j, const char *root, const char *what, const char *const *argv,
+	    struct err *e)
+{
+	struct sandbox_spec spec = {.root = root, .argv = argv, .no_sync = true};
+
+	return job_sandbox(j, what, &spec, e);
+}

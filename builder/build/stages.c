@@ -1,0 +1,130 @@
+#include "build/job.h"
+
+#include "base/fault.h"
+#include "base/log.h"
+#include "package/apt.h"
+#include "sys/fs.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static char *deb_path(void *ctx, const struct lock_package *p)
+{
+	struct job *j = ctx;
+
+	return store_blob_path(j->s, &p->digest);
+}
+
+int job_base(struct job *j, const char *root, struct err *e)
+{
+	char *scratch SCOPED(mem_freep) = mem_format("%s/apt", j->scratch);
+	struct apt_install in = {.recipe = j->r,
+				 .lock = j->l,
+				 .root = root,
+				 .scratch = scratch,
+				 .deb_path = deb_path,
+				 .ctx = j,
+				 .out = &j->output};
+
+	if (mkdir(scratch, 0755) != 0 && errno != EEXIST)
+		return err_sys(e, "make directory %s", scratch);
+	if (apt_install(&in, e) != 0)
+		return -1;
+	return apt_clean(root, NULL, e);
+}
+
+int job_mount(struct job *j, const char *upper, const char *work, const char *at, struct err *e)
+{
+	const char **lower SCOPED(mem_freep) = mem_zalloc((j->trees.n + 1) * sizeof(*lower));
+
+	for (size_t i = 0; i < j->trees.n; i++)
+		lower[i] = j->trees.v[j->trees.n - 1 - i];
+	return sandbox_overlay(lower, j->trees.n, upper, work, at, e);
+}
+
+static int fill(struct job *j, const struct plan_stage *st, const char *root, struct err *e)
+{
+	switch (st->kind) {
+	case PLAN_BASE:
+		return job_base(j, root, e);
+	case PLAN_USERS:
+		return job_users(j, root, e);
+	case PLAN_STEP:
+		return job_step(j, &j->r->steps[st->step], root, e);
+	case PLAN_CONFIG:
+	case PLAN_IMAGE:
+		break;
+	}
+	return job_config(j, root, e);
+}
+
+/* Runs a stage with its changes going to dir/tree. */
+static int run_in(struct job *j, const struct plan_stage *st, const char *dir, struct err *e)
+{
+	char *tree SCOPED(mem_freep) = fs_join(dir, "tree");
+	char *work SCOPED(mem_freep) = fs_join(dir, "work");
+	char *root SCOPED(mem_freep) = fs_join(dir, "root");
+	int rc;
+
+	if (mkdir(dir, 0755) != 0 || mkdir(tree, 0755) != 0 || mkdir(work, 0755) != 0 ||
+	    mkdir(root, 0755) != 0)
+		return err_sys(e, "make directory %s", dir);
+	if (st->kind == PLAN_BASE)
+		return fill(j, st, tree, e);
+	if (job_mount(j, tree, work, root, e) != 0)
+		return -1;
+	rc = fill(j, st, root, e);
+	if (rc == 0)
+		rc = sandbox_unmount(root, e);
+	if (rc == 0 && st->kind == PLAN_STEP)
+		rc = job_writes(&j->r->steps[st->step], tree, &j->trees, e);
+	return rc;
+}
+
+/* Takes the finished stage into the cache: one rename, so it is there whole or not at all. */
+static int keep(struct job *j, const struct plan_stage *st, const char *dir, struct err *e)
+{
+	char *to SCOPED(mem_freep) = plan_stage_path(j->s, &st->key);
+	char *name SCOPED(mem_freep) = mem_format("cache/stages/%s", digest_hex(&st->key).s);
+	char *boot SCOPED(mem_freep) = plan_boot_id();
+	char *file SCOPED(mem_freep) = fs_join(dir, "boot");
+	int fd SCOPED(fd_closep) = -1;
+
+	if (fs_open_dir(AT_FDCWD, dir, &fd, e) != 0 || fs_rmtree(fd, "work", e) != 0 ||
+	    fs_rmtree(fd, "root", e) != 0 || fs_put_path(file, boot, strlen(boot), 0644, e) != 0 ||
+	    fs_mkdirs(store_fd(j->s), "cache/stages", 0755, e) != 0)
+		return err_in(e, "keep stage %s", st->name);
+	fault_point("stage finished");
+	if (!plan_stage_usable(j->s, &st->key) && fs_rmtree(store_fd(j->s), name, e) != 0)
+		return err_in(e, "keep stage %s", st->name);
+	if (rename(dir, to) != 0 && errno != ENOTEMPTY && errno != EEXIST)
+		return err_sys(e, "keep stage %s", st->name);
+	fault_point("stage kept");
+	strv_addf(&j->trees, "%s/tree", to);
+	return plan_remember(j->s, j->r, st, e);
+}
+
+int job_stage(struct job *j, const struct plan_stage *st, struct build_result *ret, struct err *e)
+{
+	char *dir SCOPED(mem_freep) = mem_format("%s/stage.%zu", j->scratch, j->trees.n);
+
+	if (!j->o->no_cache && plan_stage_usable(j->s, &st->key)) {
+		char *path SCOPED(mem_freep) = plan_stage_path(j->s, &st->key);
+
+		strv_addf(&j->trees, "%s/tree", path);
+		ret->stages_cached++;
+		return 0;
+	}
+	log_info("%s: %s", st->name, st->why != NULL ? st->why : "asked to run again");
+	if (run_in(j, st, dir, e) != 0)
+		return -1;
+	ret->stages_run++;
+	if (!j->o->no_cache)
+		return keep(j, st, dir, e);
+	strv_addf(&j->trees, "%s/tree", dir);
+	return 0;
+}

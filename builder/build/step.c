@@ -1,0 +1,120 @@
+#include "build/job.h"
+
+#include "archive/unpack.h"
+#include "base/log.h"
+#include "sys/fs.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* A medium's tree under the build's scratch, unpacked once a build; the caller owns the path. */
+static int medium_tree(struct job *j, const struct recipe_media *m, char **ret, struct err *e)
+{
+	char *dir SCOPED(mem_freep) = mem_format("%s/medium.%s", j->scratch, m->name);
+	struct unpack_opts o = {.what = m->name, .read_only = true};
+	int fd SCOPED(fd_closep) = -1;
+
+	if (mkdir(dir, 0755) == 0) {
+		if (store_get(j->s, &m->digest, &fd, e) != 0 || unpack(fd, dir, &o, e) != 0) {
+			char *at SCOPED(mem_freep) = recipe_pos_text(&m->pos);
+
+			return err_in(e, "%s: medium %s", at, m->name);
+		}
+	} else if (errno != EEXIST) {
+		return err_sys(e, "make directory %s", dir);
+	}
+	*ret = STEAL(dir);
+	return 0;
+}
+
+struct mounts {
+	struct sandbox_bind *binds;
+	struct strv from; /* keeps the binds' paths alive */
+	struct strv made; /* mount points that the tree did not have, deepest last */
+};
+
+static void mounts_release(struct mounts *m)
+{
+	free(m->binds);
+	strv_release(&m->from);
+	strv_release(&m->made);
+}
+
+/* Makes the directories of a mount point and remembers which were missing. */
+static int mount_point(const char *root, const char *at, struct mounts *m, struct err *e)
+{
+	int fd SCOPED(fd_closep) = -1;
+
+	if (fs_open_dir(AT_FDCWD, root, &fd, e) != 0)
+		return -1;
+	for (const char *slash = strchr(at + 1, '/');; slash = strchr(slash + 1, '/')) {
+		size_t n = slash != NULL ? (size_t)(slash - at) - 1 : strlen(at) - 1;
+		char *part SCOPED(mem_freep) = mem_strndup(at + 1, n);
+
+		if (mkdirat(fd, part, 0755) == 0)
+			strv_add(&m->made, part);
+		else if (errno != EEXIST)
+			return err_sys(e, "mount point %s", at);
+		if (slash == NULL)
+			return 0;
+	}
+}
+
+static int prepare(struct job *j, const struct recipe_step *st, const char *root, struct mounts *m,
+		   struct err *e)
+{
+	m->binds = mem_zalloc(st->mounts_n * sizeof(*m->binds));
+	for (size_t i = 0; i < st->mounts_n; i++) {
+		const struct recipe_media *media = recipe_media_find(j->r, st->mounts[i].media);
+		char *tree = NULL;
+
+		if (media == NULL)
+			return recipe_err(&st->pos, e, "no medium %s", st->mounts[i].media);
+		if (medium_tree(j, media, &tree, e) != 0 ||
+		    mount_point(root, st->mounts[i].at, m, e) != 0) {
+			free(tree);
+			return -1;
+		}
+		strv_take(&m->from, tree);
+		m->binds[i] = (struct sandbox_bind){.from = tree, .to = st->mounts[i].at};
+	}
+	return 0;
+}
+
+/* Takes the mount points away again: media never leave a trace in a layer. */
+static void tidy(const char *root, const struct mounts *m)
+{
+	for (size_t i = m->made.n; i-- > 0;) {
+		char *path SCOPED(mem_freep) = fs_join(root, m->made.v[i]);
+
+		(void)rmdir(path);
+	}
+}
+
+int job_step(struct job *j, const struct recipe_step *st, const char *root, struct err *e)
+{
+	char *what SCOPED(mem_freep) = mem_format("step %s", st->name);
+	struct mounts m SCOPED(mounts_release) = {0};
+	struct sandbox_spec spec = {.root = root,
+				    .argv = (const char *const *)st->run.v,
+				    .net = st->network ? SANDBOX_NET_HOST : SANDBOX_NET_NONE,
+				    .timeout_ms = st->timeout_ms,
+				    .no_sync = true};
+	int rc;
+
+	if (prepare(j, st, root, &m, e) != 0)
+		return err_in(e, "%s", what);
+	spec.binds = m.binds;
+	spec.binds_n = st->mounts_n;
+	rc = job_sandbox(j, what, &spec, e);
+	tidy(root, &m);
+	if (rc != 0) {
+		char *at SCOPED(mem_freep) = recipe_pos_text(&st->pos);
+
+		return err_in(e, "%s", at);
+	}
+	return 0;
+}

@@ -1,0 +1,220 @@
+#include "plan/parts.h"
+
+#include "archive/pack.h"
+#include "sandbox/sandbox.h"
+#include "sys/clock.h"
+#include "sys/fs.h"
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* Raised when the engine itself changes what it makes from the same inputs. */
+enum { ENGINE = 1 };
+
+static struct jval *fresh(const char *kind)
+{
+	struct jval *v = jval_object();
+
+	jval_put_text(v, "kind", kind);
+	jval_put_int(v, "engine", ENGINE);
+	jval_put_text(v, "sandbox", sandbox_policy_id());
+	return v;
+}
+
+/* Copies a member of the resolved recipe, if it is there. */
+static void take(struct jval *to, const struct recipe *r, const char *key)
+{
+	struct jval *v = jval_get(r->resolved, key);
+
+	if (v != NULL)
+		jval_put(to, key, jval_ref(v));
+}
+
+static struct jval *names_of(const struct strv *l)
+{
+	struct jval *v = jval_array();
+
+	for (size_t i = 0; i < l->n; i++)
+		jval_push(v, jval_text(l->v[i]));
+	return v;
+}
+
+struct jval *parts_base(const struct recipe *r, const struct lock *l)
+{
+	struct jval *v = fresh("base"), *packages = jval_object(), *order = jval_array();
+
+	for (size_t i = 0; i < l->packages_n; i++) {
+		const struct lock_package *p = &l->packages[i];
+		char *name SCOPED(mem_freep) = mem_format("%s:%s", p->name, p->arch);
+		char *what SCOPED(mem_freep) =
+		    mem_format("%s %s", p->version, digest_text(&p->digest).s);
+
+		jval_put_text(packages, name, what);
+	}
+	for (size_t i = 0; i < l->batches_n; i++)
+		jval_push(order, names_of(&l->batches[i].names));
+	jval_put(v, "package", packages);
+	jval_put(v, "order", order);
+	jval_put_int(v, "epoch", l->epoch);
+	jval_put(v, "docs", jval_bool(r->docs));
+	jval_put(v, "langs", names_of(&r->langs));
+	jval_put(v, "remove", names_of(&r->remove));
+	return v;
+}
+
+struct jval *parts_users(const struct recipe *r)
+{
+	struct jval *v = fresh("users");
+
+	take(v, r, "users");
+	take(v, r, "groups");
+	return v;
+}
+
+struct jval *parts_step(const struct recipe *r, const struct recipe_step *s)
+{
+	struct jval *v = fresh("step"), *media = jval_object();
+	size_t at = (size_t)(s - r->steps);
+
+	jval_put(v, "step", jval_ref(jval_at(jval_get(r->resolved, "steps"), at)));
+	for (size_t i = 0; i < s->mounts_n; i++) {
+		const struct recipe_media *m = recipe_media_find(r, s->mounts[i].media);
+
+		if (m != NULL)
+			jval_put_text(media, m->name, digest_text(&m->digest).s);
+	}
+	jval_put(v, "medium", media);
+	return v;
+}
+
+static int hash_file(const struct fs_entry *en, struct digest *ret, struct err *e)
+{
+	int fd SCOPED(fd_closep) =
+	    openat(en->parent_fd, en->name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+
+	if (fd < 0)
+		return err_sys(e, "open %s", en->path);
+	return digest_fd(fd, ret, NULL, e);
+}
+
+/* An overlay entry by type, executable bit and content: what the build takes over from it. */
+static int overlay_entry(void *ctx, const struct fs_entry *en, struct err *e)
+{
+	struct jval *files = ctx;
+	char target[4097];
+	struct digest d;
+	ssize_t n;
+
+	if (S_ISDIR(en->st.st_mode)) {
+		jval_put_text(files, en->path, "directory");
+	} else if (S_ISLNK(en->st.st_mode)) {
+		n = readlinkat(en->parent_fd, en->name, target, sizeof(target) - 1);
+		if (n < 0)
+			return err_sys(e, "read %s", en->path);
+		jval_put(files, en->path, jval_textn(target, (size_t)n));
+	} else if (S_ISREG(en->st.st_mode)) {
+		if (hash_file(en, &d, e) != 0)
+			return -1;
+		jval_put_text(files, en->path,
+			      en->st.st_mode & 0100 ? digest_text(&d).s : digest_hex(&d).s);
+	} else {
+		return err_set(e, ERR_RECIPE, "%s: neither a file, a directory nor a link",
+			       en->path);
+	}
+	return 0;
+}
+
+static int overlay_parts(const struct recipe_overlay *o, struct jval **ret, struct err *e)
+{
+	struct jval *v SCOPED(jval_freep) = jval_object();
+	char *owner SCOPED(mem_freep) = mem_format("%s %u:%u", o->to, o->uid, o->gid);
+	int fd SCOPED(fd_closep) = -1;
+
+	if (fs_open_dir(AT_FDCWD, o->from, &fd, e) != 0 || fs_walk(fd, overlay_entry, v, e) != 0)
+		return err_in(e, "overlay %s", o->from);
+	jval_put_text(v, "/", owner);
+	*ret = STEAL(v);
+	return 0;
+}
+
+/* Every profile in the directory counts: one may extend another. */
+static int profile_parts(const char *path, struct jval *to, struct err *e)
+{
+	char *dir SCOPED(mem_freep) = fs_dirname(path);
+	struct strv names SCOPED(strv_release) = {0};
+	int fd SCOPED(fd_closep) = -1;
+
+	if (fs_open_dir(AT_FDCWD, dir, &fd, e) != 0 || fs_list(fd, ".", &names, e) != 0)
+		return err_in(e, "profiles");
+	for (size_t i = 0; i < names.n; i++) {
+		struct buf b SCOPED(buf_release) = BUF_INIT(4 << 20);
+		size_t n = strlen(names.v[i]);
+		struct digest d;
+
+		if (n < 5 || strcmp(names.v[i] + n - 5, ".yaml") != 0)
+			continue;
+		if (fs_get(fd, names.v[i], &b, e) != 0)
+			return err_in(e, "profiles");
+		d = digest_of(b.data, b.len);
+		jval_put_text(to, names.v[i], digest_text(&d).s);
+	}
+	return 0;
+}
+
+/* A waiver that has run out changes what hardening does, on the day it runs out. */
+static struct jval *expired_waivers(const struct recipe *r)
+{
+	char *now SCOPED(mem_freep) = clock_rfc3339(clock_epoch_s());
+	struct jval *v = jval_array();
+
+	for (size_t i = 0; i < r->waivers_n; i++)
+		if (strncmp(r->waivers[i].until, now, 10) < 0)
+			jval_push(v, jval_text(r->waivers[i].control));
+	return v;
+}
+
+int parts_config(const struct recipe *r, struct jval **ret, struct err *e)
+{
+	struct jval *v SCOPED(jval_freep) = fresh("config");
+	struct jval *overlays = jval_array(), *profiles = jval_object();
+
+	jval_put(v, "overlay", overlays);
+	jval_put(v, "profile", profiles);
+	for (size_t i = 0; i < r->overlays_n; i++) {
+		struct jval *one = NULL;
+
+		if (overlay_parts(&r->overlays[i], &one, e) != 0)
+			return -1;
+		jval_push(overlays, one);
+	}
+	for (size_t i = 0; i < r->profiles.n; i++)
+		if (profile_parts(r->profiles.v[i], profiles, e) != 0)
+			return -1;
+	take(v, r, "services");
+	take(v, r, "ports");
+	take(v, r, "hardening");
+	jval_put(v, "expired-waivers", expired_waivers(r));
+	*ret = STEAL(v);
+	return 0;
+}
+
+struct jval *parts_image(const struct recipe *r, const struct lock *l)
+{
+	bool zstd = strcmp(r->compression, "zstd") == 0;
+	struct pack_opts o = {.compression = zstd ? PACK_ZSTD : PACK_GZIP};
+	char *compressor SCOPED(mem_freep) = pack_compressor_id(&o);
+	struct digest lock = lock_digest(l);
+	struct jval *v = fresh("image");
+
+	jval_put_text(v, "compressor", compressor);
+	jval_put_text(v, "lock", digest_text(&lock).s);
+	jval_put_text(v, "recipe", digest_text(&r->digest).s);
+	jval_put_text(v, "posmedia", POSMEDIA_VERSION);
+	take(v, r, "name");
+	take(v, r, "version");
+	take(v, r, "layers");
+	take(v, r, "run");
+	take(v, r, "tests");
+	return v;
+}

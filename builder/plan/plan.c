@@ -1,0 +1,229 @@
+#include "plan/plan.h"
+
+#include "plan/parts.h"
+#include "sys/fs.h"
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { PARTS_MAX = 16 << 20 };
+
+char *plan_stage_path(const struct store *s, const struct digest *key)
+{
+	return mem_format("%s/cache/stages/%s", store_path(s), digest_hex(key).s);
+}
+
+char *plan_boot_id(void)
+{
+	struct buf b SCOPED(buf_release) = BUF_INIT(128);
+	struct err quiet = ERR_INIT;
+
+	if (fs_get(AT_FDCWD, "/proc/sys/kernel/random/boot_id", &b, &quiet) != 0)
+		return mem_strdup("unknown");
+	return mem_strndup(b.data, strcspn(b.data, "\n"));
+}
+
+bool plan_stage_usable(const struct store *s, const struct digest *key)
+{
+	char *dir SCOPED(mem_freep) = plan_stage_path(s, key);
+	char *path SCOPED(mem_freep) = fs_join(dir, "boot");
+	char *now SCOPED(mem_freep) = plan_boot_id();
+	struct buf b SCOPED(buf_release) = BUF_INIT(128);
+	struct err quiet = ERR_INIT;
+
+	return fs_get(AT_FDCWD, path, &b, &quiet) == 0 && strcmp(b.data, now) == 0;
+}
+
+static char *image_path(const struct store *s, const struct digest *key)
+{
+	return mem_format("%s/cache/images/%s.json", store_path(s), digest_hex(key).s);
+}
+
+static char *parts_path(const struct store *s, const char *recipe, const char *stage)
+{
+	return mem_format("%s/cache/parts/%s %s.json", store_path(s), recipe, stage);
+}
+
+static struct plan_stage *add(struct plan *p, enum plan_kind kind, char *name, struct jval *parts)
+{
+	struct buf b SCOPED(buf_release) = BUF_INIT(PARTS_MAX);
+	struct plan_stage *st;
+
+	if (p->n > 0)
+		jval_put_text(parts, "below", digest_text(&p->v[p->n - 1].key).s);
+	jval_write(parts, &b);
+	p->v = mem_resize(p->v, p->n + 1, sizeof(*p->v));
+	st = &p->v[p->n++];
+	*st = (struct plan_stage){.kind = kind, .name = name, .parts = parts};
+	st->key = digest_of(b.data, b.len);
+	return st;
+}
+
+static int stages(const struct recipe *r, const struct lock *l, struct plan *p, struct err *e)
+{
+	struct jval *config = NULL;
+
+	(void)add(p, PLAN_BASE, mem_strdup("base"), parts_base(r, l));
+	(void)add(p, PLAN_USERS, mem_strdup("users"), parts_users(r));
+	for (size_t i = 0; i < r->steps_n; i++) {
+		char *name = mem_format("step %s", r->steps[i].name);
+
+		add(p, PLAN_STEP, name, parts_step(r, &r->steps[i]))->step = i;
+	}
+	if (parts_config(r, &config, e) != 0)
+		return -1;
+	(void)add(p, PLAN_CONFIG, mem_strdup("config"), config);
+	(void)add(p, PLAN_IMAGE, mem_strdup("image"), parts_image(r, l));
+	return 0;
+}
+
+static bool read_json(const char *path, struct jval **ret)
+{
+	struct buf b SCOPED(buf_release) = BUF_INIT(PARTS_MAX);
+	struct err quiet = ERR_INIT;
+
+	return fs_get(AT_FDCWD, path, &b, &quiet) == 0 &&
+	       jval_parse(b.data, b.len, path, ret, &quiet) == 0;
+}
+
+/* The image counts as cached when its manifest and all its blobs are in the store. */
+static bool image_cached(struct store *s, const struct plan_stage *st, struct plan *p)
+{
+	char *path SCOPED(mem_freep) = image_path(s, &st->key);
+	struct jval *v SCOPED(jval_freep) = NULL;
+	const struct jval *blobs;
+	const char *text;
+
+	if (!read_json(path, &v))
+		return false;
+	text = jval_get_str(v, "manifest");
+	if (text == NULL || digest_parse(text, &p->manifest) != 0 ||
+	    !store_has(s, &p->manifest, &p->manifest_size))
+		return false;
+	blobs = jval_get(v, "blobs");
+	for (size_t i = 0; i < jval_len(blobs); i++) {
+		struct digest d;
+
+		text = jval_str(jval_at(blobs, i));
+		if (text == NULL || digest_parse(text, &d) != 0 || !store_has(s, &d, NULL))
+			return false;
+	}
+	return true;
+}
+
+static char *reason(struct store *s, const struct recipe *r, const struct plan_stage *st)
+{
+	char *path SCOPED(mem_freep) = parts_path(s, r->name, st->name);
+	struct jval *was SCOPED(jval_freep) = NULL, *is SCOPED(jval_freep) = NULL;
+	char *words SCOPED(mem_freep) = NULL;
+	struct buf b SCOPED(buf_release) = BUF_INIT(PARTS_MAX);
+	struct err quiet = ERR_INIT;
+
+	if (!read_json(path, &was))
+		return mem_strdup("nothing like it was built here yet");
+	if (jval_equal(was, st->parts))
+		return mem_strdup("same inputs, but its result is no longer in the store");
+	jval_write(st->parts, &b);
+	if (jval_parse(b.data, b.len, "parts", &is, &quiet) != 0)
+		return mem_strdup("");
+	jval_del(was, "below");
+	jval_del(is, "below");
+	words = parts_diff(was, is);
+	return words[0] != '\0' ? STEAL(words) : mem_strdup("a stage below it changes");
+}
+
+static void count_missing(const struct lock *l, struct store *s, struct plan *p)
+{
+	for (size_t i = 0; i < l->packages_n; i++)
+		if (!store_has(s, &l->packages[i].digest, NULL)) {
+			p->fetch_n++;
+			p->fetch_bytes += l->packages[i].size;
+		}
+	for (size_t i = 0; i < l->media_n; i++)
+		if (!store_has(s, &l->media[i].digest, NULL)) {
+			p->fetch_n++;
+			p->fetch_bytes += l->media[i].size;
+		}
+}
+
+int plan_make(const struct recipe *r, const struct lock *l, struct store *s, struct plan *ret,
+	      struct err *e)
+{
+	struct plan p = {0};
+
+	if (stages(r, l, &p, e) != 0) {
+		plan_release(&p);
+		return -1;
+	}
+	for (size_t i = 0; i < p.n; i++) {
+		struct plan_stage *st = &p.v[i];
+
+		st->cached = st->kind == PLAN_IMAGE ? image_cached(s, st, &p)
+						    : plan_stage_usable(s, &st->key);
+		if (!st->cached)
+			st->why = reason(s, r, st);
+	}
+	count_missing(l, s, &p);
+	*ret = p;
+	return 0;
+}
+
+void plan_release(struct plan *p)
+{
+	for (size_t i = 0; i < p->n; i++) {
+		free(p->v[i].name);
+		free(p->v[i].why);
+		jval_free(p->v[i].parts);
+	}
+	free(p->v);
+	*p = (struct plan){0};
+}
+
+struct jval *plan_json(const struct plan *p)
+{
+	struct jval *v = jval_object(), *list = jval_array(), *fetch = jval_object();
+
+	for (size_t i = 0; i < p->n; i++) {
+		struct jval *o = jval_object();
+
+		jval_put_text(o, "name", p->v[i].name);
+		jval_put_text(o, "key", digest_text(&p->v[i].key).s);
+		jval_put(o, "cached", jval_bool(p->v[i].cached));
+		if (p->v[i].why != NULL)
+			jval_put_text(o, "why", p->v[i].why);
+		jval_push(list, o);
+	}
+	jval_put_int(fetch, "files", (int64_t)p->fetch_n);
+	jval_put_int(fetch, "bytes", (int64_t)p->fetch_bytes);
+	jval_put(v, "stages", list);
+	jval_put(v, "fetch", fetch);
+	return v;
+}
+
+static int put_json(struct store *s, const char *dir, const char *path, const struct jval *v,
+		    struct err *e)
+{
+	struct buf b SCOPED(buf_release) = BUF_INIT(PARTS_MAX);
+
+	jval_write(v, &b);
+	if (fs_mkdirs(store_fd(s), dir, 0755, e) != 0)
+		return -1;
+	return fs_put_path(path, b.data, b.len, 0644, e);
+}
+
+int plan_remember(struct store *s, const struct recipe *r, const struct plan_stage *st,
+		  struct err *e)
+{
+	char *path SCOPED(mem_freep) = parts_path(s, r->name, st->name);
+
+	return put_json(s, "cache/parts", path, st->parts, e);
+}
+
+int plan_remember_image(struct store *s, const struct plan_stage *st, const struct jval *image,
+			struct err *e)
+{
+	char *path SCOPED(mem_freep) = image_path(s, &st->key);
+
+	return put_json(s, "cache/images", path, image, e);
+}

@@ -1,0 +1,66 @@
+/* plan.h - what a build of this recipe and lock would do: the stages, their cache keys, what is
+ * there already, and why not. Changes nothing.
+ *
+ * A stage's key is the digest of the canonical JSON of everything that can change its output: the
+ * schema, the key of the stage below, the canonical recipe node, digests of media, files and
+ * packages, and the sandbox policy. Same key, nothing runs. */
+#ifndef PLAN_PLAN_H
+#define PLAN_PLAN_H
+
+#include "recipe/lock.h"
+#include "store/store.h"
+
+enum plan_kind {
+	PLAN_BASE,   /* the packages */
+	PLAN_USERS,  /* groups and users */
+	PLAN_STEP,   /* one imperative step */
+	PLAN_CONFIG, /* overlays, services, hardening, seal */
+	PLAN_IMAGE,  /* tests, layers, manifest */
+};
+
+struct plan_stage {
+	enum plan_kind kind;
+	char *name;         /* "base", "users", "step install-tulip", "config", "image" */
+	size_t step;        /* PLAN_STEP: index into recipe.steps */
+	struct jval *parts; /* what the key is made of */
+	struct digest key;
+	bool cached;
+	char
+	    *why; /* not cached: "nothing like it was built here yet", or what differs; else NULL */
+};
+
+struct plan {
+	struct plan_stage *v;
+	size_t n;               /* in the order in which they are built */
+	size_t fetch_n;         /* packages and media that are not in the store */
+	uint64_t fetch_bytes;   /* and their size as far as it is known */
+	struct digest manifest; /* the image, when the last stage is cached */
+	uint64_t manifest_size;
+};
+
+/* Makes the plan. Overlay files and profiles are read and hashed. */
+int plan_make(const struct recipe *r, const struct lock *l, struct store *s, struct plan *ret,
+	      struct err *e) MUST_CHECK;
+void plan_release(struct plan *p);
+
+/* {"stages":[{"name","key","cached","why"}],"fetch":{…}}; the caller owns it. */
+struct jval *plan_json(const struct plan *p);
+
+/* The directory of a stage in the store, whether or not it is there; the caller owns it. */
+char *plan_stage_path(const struct store *s, const struct digest *key) MUST_CHECK;
+
+/* Whether a stage is there and was written since this machine started: a power cut may have lost
+ * file contents, which a rename cannot promise for a whole tree. */
+bool plan_stage_usable(const struct store *s, const struct digest *key);
+
+/* Remembers what a built stage's key was made of, for the next plan's `why`; and what the image
+ * stage made: {"manifest": digest, "blobs": [digest, …]}. */
+int plan_remember(struct store *s, const struct recipe *r, const struct plan_stage *st,
+		  struct err *e) MUST_CHECK;
+int plan_remember_image(struct store *s, const struct plan_stage *st, const struct jval *image,
+			struct err *e) MUST_CHECK;
+
+/* The identity of this start of the kernel; the caller owns it. */
+char *plan_boot_id(void) MUST_CHECK;
+
+#endif

@@ -1,0 +1,115 @@
+#include "plan/relock.h"
+
+#include "base/log.h"
+#include "package/apt.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static int check_medium(const struct recipe_media *m, uint64_t *ret_size, struct err *e)
+{
+	int fd SCOPED(fd_closep) = open(m->url, O_RDONLY | O_CLOEXEC);
+	struct digest got;
+	uint64_t n;
+
+	if (fd < 0)
+		return recipe_err(&m->pos, e, "medium %s: open %s: %s", m->name, m->url,
+				  strerror(errno));
+	if (digest_fd(fd, &got, &n, e) != 0)
+		return err_in(e, "medium %s", m->name);
+	if (!digest_equal(&got, &m->digest) || (m->size != 0 && m->size != n)) {
+		(void)recipe_err(&m->pos, e, "medium %s: %s has sha256 %s and %llu bytes", m->name,
+				 m->url, digest_hex(&got).s, (unsigned long long)n);
+		e->kind = ERR_VERIFY;
+		return err_hint(e, "get the right file, or correct sha256 and size if it is right");
+	}
+	*ret_size = n;
+	return 0;
+}
+
+int relock_media(const struct recipe *r, struct lock *l, struct err *e)
+{
+	l->media = mem_zalloc(r->media_n * sizeof(*l->media));
+	for (size_t i = 0; i < r->media_n; i++) {
+		const struct recipe_media *m = &r->media[i];
+		struct lock_media *to = &l->media[i];
+		size_t root = strlen(r->root);
+		bool inside =
+		    m->is_file && strncmp(m->url, r->root, root) == 0 && m->url[root] == '/';
+
+		to->size = m->size;
+		if (m->is_file && check_medium(m, &to->size, e) != 0)
+			return -1;
+		to->name = mem_strdup(m->name);
+		to->url = mem_strdup(inside ? m->url + root + 1 : m->url);
+		to->digest = m->digest;
+		l->media_n++;
+	}
+	return 0;
+}
+
+static bool same_inputs(const struct lock *a, const struct lock *b)
+{
+	if (a->packages_n != b->packages_n || a->media_n != b->media_n)
+		return false;
+	for (size_t i = 0; i < a->packages_n; i++)
+		if (!digest_equal(&a->packages[i].digest, &b->packages[i].digest))
+			return false;
+	for (size_t i = 0; i < a->media_n; i++)
+		if (!digest_equal(&a->media[i].digest, &b->media[i].digest))
+			return false;
+	return true;
+}
+
+/* The old lock for today's recipe, as a new object, through its own text. */
+static int again(const struct lock *before, const struct recipe *r, const char *scratch,
+		 struct lock **ret, struct err *e)
+{
+	char *path SCOPED(mem_freep) = mem_format("%s/before.lock", scratch);
+	struct lock *l = NULL;
+
+	if (lock_save(before, path, e) != 0 || lock_load(path, &l, e) != 0)
+		return -1;
+	l->recipe = r->digest;
+	*ret = l;
+	return 0;
+}
+
+static int resolve(const struct recipe *r, const struct lock *before, const char *scratch,
+		   struct lock **ret, struct strv *changes, struct err *e)
+{
+	struct lock *l SCOPED(lock_freep) = mem_zalloc(sizeof(*l));
+	char *apt SCOPED(mem_freep) = mem_format("%s/apt", scratch);
+
+	l->recipe_name = mem_strdup(r->name);
+	l->recipe = r->digest;
+	if (relock_media(r, l, e) != 0)
+		return -1;
+	if (mkdir(apt, 0755) != 0)
+		return err_sys(e, "make directory %s", apt);
+	if (apt_resolve(r, apt, l, e) != 0)
+		return -1;
+	lock_diff(before, l, changes);
+	if (before != NULL && same_inputs(before, l))
+		return again(before, r, scratch, ret, e);
+	*ret = STEAL(l);
+	return 0;
+}
+
+int relock(const struct recipe *r, const struct lock *before, struct store *s, struct lock **ret,
+	   struct strv *ret_changes, struct err *e)
+{
+	char *scratch SCOPED(mem_freep) = NULL;
+	struct err late = ERR_INIT;
+	int rc;
+
+	if (store_scratch(s, "lock", &scratch, e) != 0)
+		return -1;
+	rc = resolve(r, before, scratch, ret, ret_changes, e);
+	if (store_scratch_drop(s, scratch, &late) != 0 && rc == 0)
+		log_warn("%s", late.msg);
+	return rc;
+}
