@@ -14,6 +14,7 @@ enum pack_compression {
 };
 
 struct pack_opts {
+	int layer; /* pack_layer: which of the tree's layers */
 	enum pack_compression compression;
 	int level;        /* 0 = 6 for gzip, 3 for zstd */
 	unsigned threads; /* 0 = processors online; no effect on the bytes */
@@ -27,13 +28,13 @@ struct pack_result {
 	size_t entries;
 };
 
-/* Writes the layer of all entries with .layer == layer, plus their parent directories, to out:
+/* Writes the layer of all entries with .layer == o->layer, plus their parent directories, to out:
  * sorted by path, numeric owners, empty user and group names, pax records only for long names,
  * long links, large numbers and xattrs (SCHILY.xattr.), two zero blocks at the end. Hard links
  * whose first name lies in another layer are written as files of their own. A file that shrank or
  * grew since the scan is an error. */
-int pack_layer(int rootfd, const struct tree *t, int layer, const struct pack_opts *o,
-	       const struct sink *out, struct pack_result *ret, struct err *e) MUST_CHECK;
+int pack_layer(int rootfd, const struct tree *t, const struct pack_opts *o, const struct sink *out,
+	       struct pack_result *ret, struct err *e) MUST_CHECK;
 
 /* "gzip-6/zlib-1.2.13" and such, for provenance; the caller owns it. */
 char *pack_compressor_id(const struct pack_opts *o) MUST_CHECK;
