@@ -32,7 +32,8 @@ static int run_tests(struct job *j, const char *root, struct err *e)
 static int pack_one(struct job *j, int rootfd, const struct tree *t, int layer,
 		    struct job_layer *ret, struct err *e)
 {
-	struct pack_opts o = {.compression =
+	struct pack_opts o = {.layer = layer,
+			      .compression =
 				  strcmp(j->r->compression, "zstd") == 0 ? PACK_ZSTD : PACK_GZIP,
 			      .threads = j->o->threads,
 			      .epoch = j->l->epoch};
@@ -43,7 +44,7 @@ static int pack_one(struct job *j, int rootfd, const struct tree *t, int layer,
 	if (store_put_begin(j->s, &put, e) != 0)
 		return -1;
 	to = store_put_sink(put);
-	if (pack_layer(rootfd, t, layer, &o, &to, &ret->packed, e) != 0 ||
+	if (pack_layer(rootfd, t, &o, &to, &ret->packed, e) != 0 ||
 	    store_put_commit(put, &ret->packed.digest, NULL, NULL, e) != 0)
 		return err_in(e, "layer %s", ret->name);
 	log_info("layer %s: %zu entries, %s", ret->name, ret->packed.entries,
