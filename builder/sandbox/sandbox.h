@@ -79,8 +79,11 @@ struct sandbox_worker_spec {
 	/* Runs in the child; what it writes to *e comes back to the parent. */
 	int (*fn)(void *arg, struct err *e);
 	void *arg;
-	const char *root;    /* the child's "/" : the only directory tree it can reach; NULL = an
-				empty read-only one */
+	const char *root; /* the child's "/" : the only directory tree it can reach; NULL = an
+			     empty read-only one */
+	const int *dirs;  /* open directories that fn may use; all others are closed in the
+			     child, since a directory is a way out of any root */
+	size_t dirs_n;
 	uint64_t memory_max; /* bytes of address space; 0 = 1 GiB */
 	uint64_t file_max;   /* largest file it may write, bytes; 0 = none */
 	uint64_t timeout_ms; /* 0 = none */
@@ -88,8 +91,9 @@ struct sandbox_worker_spec {
 
 /* Runs fn in a child with no network, no new programs, no way out of `root`, and only the
  * capabilities that writing files with foreign owners needs. Descriptors that are open in the
- * parent stay usable (that is how input gets in). Returns 0 when fn returned 0; otherwise -1 with
- * the child's error, or an ERR_FAIL that says how it died. */
+ * parent stay usable (that is how input gets in), directories only when named. Threads are
+ * allowed, processes are not; a call that is not needed for that answers ENOSYS. Returns 0 when fn
+ * returned 0; otherwise -1 with the child's error, or an ERR_FAIL that says how it died. */
 int sandbox_worker(const struct sandbox_worker_spec *spec, struct err *e) MUST_CHECK;
 
 #endif
