@@ -46,36 +46,35 @@ static bool idempotent(const char *method)
 	return strcmp(method, "POST") != 0 && strcmp(method, "PATCH") != 0;
 }
 
+static bool in(int what, const int *list, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (list[i] == what)
+			return true;
+	return false;
+}
+#define IN(what, list) in((int)(what), list, sizeof(list) / sizeof((list)[0]))
+
+/* The request was not sent, or the server says that it did nothing with it. */
+static const int never_sent[] = {CURLE_COULDNT_CONNECT, CURLE_COULDNT_RESOLVE_HOST,
+				 CURLE_COULDNT_RESOLVE_PROXY};
+static const int never_done[] = {429, 503};
+/* Passing trouble, but the server may have acted. */
+static const int broke_off[] = {
+    CURLE_OPERATION_TIMEDOUT, CURLE_GOT_NOTHING,       CURLE_SEND_ERROR, CURLE_RECV_ERROR,
+    CURLE_PARTIAL_FILE,       CURLE_SSL_CONNECT_ERROR, CURLE_HTTP2,      CURLE_HTTP2_STREAM};
+static const int server_trouble[] = {408, 500, 502, 504};
+
 static bool worth_repeating(const struct xfer *x, CURLcode code, int status)
 {
 	const struct http_request *q = &x->c->q;
-	bool never_sent = code == CURLE_COULDNT_CONNECT || code == CURLE_COULDNT_RESOLVE_HOST ||
-			  code == CURLE_COULDNT_RESOLVE_PROXY;
-	bool never_done = code == CURLE_OK && (status == 429 || status == 503);
 
 	if (x->attempt >= (q->tries != 0 ? q->tries : TRIES) || x->sink_used || x->is_file)
 		return false;
-	if (!idempotent(q->method) && !never_sent && !never_done)
-		return false;
-	switch (code) {
-	case CURLE_OK:
-		return status == 408 || status == 429 || status == 500 || status == 502 ||
-		       status == 503 || status == 504;
-	case CURLE_COULDNT_RESOLVE_HOST:
-	case CURLE_COULDNT_RESOLVE_PROXY:
-	case CURLE_COULDNT_CONNECT:
-	case CURLE_OPERATION_TIMEDOUT:
-	case CURLE_GOT_NOTHING:
-	case CURLE_SEND_ERROR:
-	case CURLE_RECV_ERROR:
-	case CURLE_PARTIAL_FILE:
-	case CURLE_SSL_CONNECT_ERROR:
-	case CURLE_HTTP2:
-	case CURLE_HTTP2_STREAM:
+	if (code == CURLE_OK ? IN(status, never_done) : IN(code, never_sent))
 		return true;
-	default:
-		return false;
-	}
+	return idempotent(q->method) &&
+	       (code == CURLE_OK ? IN(status, server_trouble) : IN(code, broke_off));
 }
 
 /* Doubling, and up to half as much again, so that many clients do not come back at once. */

@@ -25,10 +25,14 @@ struct remote_stats {
 int remote_push(const struct oci_layout *l, const struct oci_desc *manifest, const struct ref *to,
 		const struct remote_opts *o, struct remote_stats *ret, struct err *e) MUST_CHECK;
 
+struct remote_pulled {
+	struct oci_desc manifest; /* the image's descriptor; the caller releases it */
+	struct remote_stats stats;
+};
+
 /* Copies the other way, signatures included, verifying every byte, then sets the tag in the layout
- * (last). *ret_manifest is the image's descriptor. */
+ * (last); tag "" sets none. `from` names a tag or a digest: "latest" is not assumed (ERR_USAGE). */
 int remote_pull(const struct ref *from, struct oci_layout *l, const char *tag,
-		const struct remote_opts *o, struct oci_desc *ret_manifest,
-		struct remote_stats *ret, struct err *e) MUST_CHECK;
+		const struct remote_opts *o, struct remote_pulled *ret, struct err *e) MUST_CHECK;
 
 #endif

@@ -1,4 +1,4 @@
-/* server.h - a small HTTP server for tests that misbehaves as told: a forked process on a free
+/* http-server.h - a small HTTP server for tests that misbehaves as told: a forked process on a free
  * loopback port; every request is given to a function of the test. */
 #ifndef TESTS_SERVER_H
 #define TESTS_SERVER_H
