@@ -28,12 +28,18 @@ struct sign_report {
 	size_t ignored; /* signatures by keys that are not ours, or broken ones */
 };
 
-/* Checks all signatures on the manifest against any of the keys. identity NULL = any. At least one
- * good signature of each form in `need` (bit 1 << form) or ERR_VERIFY, which says what was found.
- */
+struct sign_wanted {
+	const char *identity; /* exact "HOST/REPO:TAG"; NULL = any */
+	struct sign_public *const *keys;
+	size_t keys_n;
+	unsigned forms; /* bits 1 << form: at least one good signature of each */
+};
+
+/* Checks all signatures on the manifest against the keys; blobs are hashed before they are
+ * believed. What is missing is ERR_VERIFY, which says what was found instead. */
 int sign_image_verify(const struct oci_layout *l, const struct oci_desc *manifest,
-		      const char *identity, struct sign_public *const *keys, size_t keys_n,
-		      unsigned need, struct sign_report *ret, struct err *e) MUST_CHECK;
+		      const struct sign_wanted *want, struct sign_report *ret,
+		      struct err *e) MUST_CHECK;
 void sign_report_release(struct sign_report *r);
 
 #endif

@@ -17,7 +17,8 @@ struct sign_public; /* a public key */
 /* Makes a key: PATH (PKCS#8 PEM, mode 0600; encrypted with scrypt and AES-256-CBC when passphrase
  * is not NULL), PATH.pub (SPKI PEM), PATH.gpg (OpenPGP public keyring with user id `uid`), and
  * PATH.json ({"created": seconds, "uid": …}: the creation time is part of the OpenPGP
- * fingerprint). Nothing is overwritten; all four or none. */
+ * fingerprint). Nothing is overwritten (ERR_BUSY); all four or none: PATH comes last, so a key that
+ * can sign has its other files, and what a crash leaves is named by the next call. */
 int sign_key_new(const char *path, const char *uid, const char *passphrase,
 		 struct err *e) MUST_CHECK;
 
@@ -25,8 +26,14 @@ int sign_key_new(const char *path, const char *uid, const char *passphrase,
  * wrong or missing passphrase is ERR_VERIFY. */
 int sign_key_load(const char *path, const char *passphrase, struct sign_key **ret,
 		  struct err *e) MUST_CHECK;
-void sign_key_free(struct sign_key *k); /* wipes */
+/* Wipes; NULL is fine. */
+void sign_key_free(struct sign_key *k);
 void sign_key_freep(struct sign_key **k);
+
+/* Reads what PATH.json says about a key, without the key: its creation time in seconds and its
+ * user id (ret_uid may be NULL; the caller owns the text). */
+int sign_key_about(const char *path, int64_t *ret_created, char **ret_uid,
+		   struct err *e) MUST_CHECK;
 
 /* Reads an SPKI PEM. P-256 only. */
 int sign_public_load(const char *path, struct sign_public **ret, struct err *e) MUST_CHECK;
