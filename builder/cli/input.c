@@ -1,0 +1,122 @@
+#include "cli/input.h"
+
+#include "sys/fs.h"
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+int input_store(const struct args *a, struct store **ret, struct err *e)
+{
+	const char *path = args_get(a, "store");
+
+	if (path == NULL)
+		path = getenv("POSMEDIA_STORE");
+	return store_open(path != NULL && path[0] != '\0' ? path : "out/store", ret, e);
+}
+
+char *input_lock_path(const struct args *a)
+{
+	const char *path = args_get(a, "lock");
+
+	return path != NULL ? mem_strdup(path) : lock_path(a->rest.v[0]);
+}
+
+int input_locked(const struct args *a, struct recipe **ret_recipe, struct lock **ret_lock,
+		 struct err *e)
+{
+	struct recipe *r SCOPED(recipe_freep) = NULL;
+	struct lock *l SCOPED(lock_freep) = NULL;
+	char *path SCOPED(mem_freep) = input_lock_path(a);
+
+	if (recipe_load(a->rest.v[0], &r, e) != 0)
+		return -1;
+	if (access(path, F_OK) != 0) {
+		(void)err_set(e, ERR_RECIPE, "%s: the recipe has no lock yet", path);
+		return err_hint(e, "run posmedia lock %s", a->rest.v[0]);
+	}
+	if (lock_load(path, &l, e) != 0 || lock_check(l, r, path, e) != 0)
+		return -1;
+	*ret_recipe = STEAL(r);
+	*ret_lock = STEAL(l);
+	return 0;
+}
+
+void image_release(struct image *i)
+{
+	ref_release(&i->ref);
+	oci_layout_free(i->layout);
+	oci_desc_release(&i->manifest);
+	*i = (struct image){0};
+}
+
+int input_image(const char *text, struct image *ret, struct err *e)
+{
+	struct image i = {0};
+	int rc = ref_parse(text, &i.ref, e);
+
+	if (rc == 0 && i.ref.kind != REF_OCI) {
+		rc = err_set(e, ERR_USAGE, "%s: wants oci:DIR[:TAG]", text);
+		(void)err_hint(e, "posmedia pull %s oci:DIR:TAG brings it here", text);
+	}
+	if (rc == 0)
+		rc = oci_layout_open(i.ref.path, false, &i.layout, e);
+	if (rc == 0)
+		rc = oci_layout_find(i.layout, i.ref.tag, i.ref.has_digest ? &i.ref.digest : NULL,
+				     &i.manifest, e);
+	if (rc != 0) {
+		image_release(&i);
+		return -1;
+	}
+	*ret = i;
+	return 0;
+}
+
+char *image_name(const char *layout, const char *tag, const struct digest *d)
+{
+	char *name SCOPED(mem_freep) = fs_basename(layout);
+
+	return mem_format("%s%s%s@%s", name, tag[0] != '\0' ? ":" : "", tag, digest_text(d).s);
+}
+
+int input_identity(const struct args *a, const struct image *i, char **ret, struct err *e)
+{
+	const char *given = args_get(a, "identity");
+	const char *tag = oci_desc_tag(&i->manifest);
+	char *name SCOPED(mem_freep) = fs_basename(i->ref.path);
+	char *text SCOPED(mem_freep) =
+	    given != NULL ? mem_strdup(given) : mem_format("localhost/%s:%s", name, tag);
+	struct ref r SCOPED(ref_release) = {0};
+
+	if (ref_parse_docker(text, &r, e) != 0 || r.tag[0] == '\0' || r.has_digest) {
+		(void)err_set(e, ERR_USAGE, "identity %s: wants HOST/REPOSITORY:TAG", text);
+		return err_hint(e, "give --identity as the image will be called in its registry");
+	}
+	*ret = STEAL(text);
+	return 0;
+}
+
+void passphrase_freep(char **p)
+{
+	if (*p != NULL)
+		explicit_bzero(*p, strlen(*p));
+	free(*p);
+	*p = NULL;
+}
+
+int input_passphrase(const struct args *a, char **ret, struct err *e)
+{
+	const char *path = args_get(a, "passphrase-file");
+	struct buf b SCOPED(buf_release) = BUF_INIT(4096);
+
+	if (path == NULL)
+		return 0;
+	if (fs_get(AT_FDCWD, path, &b, e) != 0)
+		return -1;
+	*ret = mem_strndup(b.data, strcspn(b.data, "\r\n"));
+	explicit_bzero(b.data, b.len);
+	if ((*ret)[0] != '\0')
+		return 0;
+	passphrase_freep(ret);
+	return err_set(e, ERR_USAGE, "%s: the passphrase is empty", path);
+}

@@ -1,0 +1,43 @@
+/* input.h - what most verbs begin with: the store, the recipe and its lock, an image. */
+#ifndef CLI_INPUT_H
+#define CLI_INPUT_H
+
+#include "cli/args.h"
+#include "form/ref.h"
+#include "oci/oci.h"
+#include "recipe/lock.h"
+#include "store/store.h"
+
+/* --store, else $POSMEDIA_STORE, else out/store. */
+int input_store(const struct args *a, struct store **ret, struct err *e) MUST_CHECK;
+
+/* The recipe named by the first argument and its lock (--lock, else the file beside the recipe),
+ * which must be there and fit the recipe. */
+int input_locked(const struct args *a, struct recipe **ret_recipe, struct lock **ret_lock,
+		 struct err *e) MUST_CHECK;
+
+/* The lock's path; the caller owns it. */
+char *input_lock_path(const struct args *a) MUST_CHECK;
+
+/* An image on disk: oci:DIR[:TAG|@DIGEST]. */
+struct image {
+	struct ref ref;
+	struct oci_layout *layout;
+	struct oci_desc manifest;
+};
+int input_image(const char *text, struct image *ret, struct err *e) MUST_CHECK;
+void image_release(struct image *i);
+
+/* "NAME:TAG@sha256:…" for the last line of standard output; the caller owns it. */
+char *image_name(const char *layout, const char *tag, const struct digest *d) MUST_CHECK;
+
+/* What signatures call the image: --identity, else "localhost/NAME:TAG"; the caller owns it. */
+int input_identity(const struct args *a, const struct image *i, char **ret,
+		   struct err *e) MUST_CHECK;
+
+/* The contents of --passphrase-file without the trailing newline, NULL when not given; the caller
+ * wipes and frees it. */
+int input_passphrase(const struct args *a, char **ret, struct err *e) MUST_CHECK;
+void passphrase_freep(char **p);
+
+#endif

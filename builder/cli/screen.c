@@ -1,0 +1,143 @@
+#include "cli/screen.h"
+
+#include "base/log.h"
+#include "base/num.h"
+#include "sys/clock.h"
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+static struct {
+	enum screen_format format;
+	int level;
+	bool terminal;
+	bool bar; /* a progress line stands on the terminal */
+	uint64_t drawn_ms;
+} screen;
+
+static void clear_bar(void)
+{
+	if (screen.bar)
+		(void)fputs("\r\033[K", stderr);
+	screen.bar = false;
+}
+
+static void line_json(struct jval *v)
+{
+	struct buf b SCOPED(buf_release) = BUF_INIT(1 << 20);
+
+	jval_write(v, &b);
+	(void)fprintf(stderr, "%s\n", b.data);
+	jval_free(v);
+}
+
+static void message(void *ctx, enum log_level level, const char *text)
+{
+	static const char *const names[] = {"debug", "info", "warning"};
+
+	(void)ctx;
+	if ((level == LOG_DEBUG && screen.level < 1) || (level == LOG_INFO && screen.level < 0))
+		return;
+	if (screen.format == SCREEN_JSON) {
+		struct jval *v = jval_object();
+
+		jval_put_text(v, "level", names[level]);
+		jval_put_text(v, "message", text);
+		line_json(v);
+		return;
+	}
+	clear_bar();
+	if (level == LOG_DEBUG)
+		(void)fprintf(stderr, "%s%s", text, text[strlen(text) - 1] == '\n' ? "" : "\n");
+	else
+		(void)fprintf(stderr, "posmedia: %s%s\n", level == LOG_WARN ? "warning: " : "",
+			      text);
+}
+
+static void draw(const char *what, uint64_t done, uint64_t total)
+{
+	enum { WIDTH = 30 };
+	int filled = total > 0 ? (int)(done * WIDTH / total) : 0;
+	char bar[WIDTH + 1];
+
+	memset(bar, '.', WIDTH);
+	memset(bar, '#', (size_t)(filled > WIDTH ? WIDTH : filled));
+	bar[WIDTH] = '\0';
+	if (total >= 1000000) {
+		char *x SCOPED(mem_freep) = num_human(done),
+			*y SCOPED(mem_freep) = num_human(total);
+
+		(void)fprintf(stderr, "\r\033[K%-8s [%s] %s of %s", what, bar, x, y);
+	} else {
+		(void)fprintf(stderr, "\r\033[K%-8s [%s] %llu of %llu", what, bar,
+			      (unsigned long long)done, (unsigned long long)total);
+	}
+	screen.bar = true;
+}
+
+static void progress(void *ctx, const char *what, uint64_t done, uint64_t total)
+{
+	uint64_t now = clock_mono_ms();
+
+	(void)ctx;
+	if (screen.level < 0 || (now - screen.drawn_ms < 100 && done != total))
+		return;
+	screen.drawn_ms = now;
+	if (screen.format == SCREEN_JSON) {
+		struct jval *v = jval_object();
+
+		jval_put_text(v, "progress", what);
+		jval_put_int(v, "done", (int64_t)done);
+		jval_put_int(v, "total", (int64_t)total);
+		line_json(v);
+	} else if (screen.terminal) {
+		draw(what, done, total);
+		if (done == total)
+			clear_bar();
+	}
+}
+
+void screen_init(enum screen_format format, int level)
+{
+	struct log_sink s = {.message = message, .progress = progress};
+
+	screen.format = format;
+	screen.level = level;
+	screen.terminal = isatty(STDERR_FILENO) == 1;
+	log_set_sink(&s);
+}
+
+void screen_error(const struct err *e)
+{
+	if (screen.format == SCREEN_JSON) {
+		struct jval *v = jval_object();
+
+		jval_put_text(v, "level", "error");
+		jval_put_text(v, "message", e->msg);
+		jval_put_int(v, "status", (int64_t)e->kind);
+		if (e->hint[0] != '\0')
+			jval_put_text(v, "hint", e->hint);
+		line_json(v);
+		return;
+	}
+	clear_bar();
+	(void)fprintf(stderr, "posmedia: %s\n", e->msg);
+	if (e->hint[0] != '\0')
+		(void)fprintf(stderr, "posmedia: hint: %s\n", e->hint);
+}
+
+void screen_json(const struct jval *v)
+{
+	struct buf b SCOPED(buf_release) = BUF_INIT(256 << 20);
+
+	jval_write_pretty(v, &b);
+	(void)fwrite(b.data, 1, b.len, stdout);
+}
+
+int screen_close(struct err *e)
+{
+	clear_bar();
+	if (fflush(stdout) != 0 || ferror(stdout) != 0)
+		return err_sys(e, "write the result");
+	return 0;
+}

@@ -1,0 +1,28 @@
+/* screen.h - messages and progress on standard error, results on standard output. */
+#ifndef CLI_SCREEN_H
+#define CLI_SCREEN_H
+
+#include "base/err.h"
+#include "form/json.h"
+#include <stdbool.h>
+
+enum screen_format {
+	SCREEN_TEXT,
+	SCREEN_JSON,
+};
+
+/* Installs the process's log sink. Level: -1 quiet, 0 normal, 1 verbose. A progress bar is drawn
+ * only where standard error is a terminal. */
+void screen_init(enum screen_format format, int level);
+
+/* Prints an error and its hint. */
+void screen_error(const struct err *e);
+
+/* Prints a JSON result, indented, to standard output. */
+void screen_json(const struct jval *v);
+
+/* Flushes standard output; an error when a result could not be written (a full disk, a closed
+ * pipe). */
+int screen_close(struct err *e) MUST_CHECK;
+
+#endif

@@ -1,0 +1,111 @@
+#include "cli/input.h"
+#include "cli/screen.h"
+#include "cli/verb.h"
+
+#include "base/log.h"
+#include "base/num.h"
+#include "build/build.h"
+#include "sys/clock.h"
+#include <stdio.h>
+
+static const struct opt opts[] = {
+    {'o', "output", "oci:DIR:TAG", "Write the image there (default: oci:out/NAME:VERSION)."},
+    {0, "lock", "FILE", "Use this lock (default: the recipe's name with .lock)."},
+    {0, "no-cache", NULL, "Run every stage, whatever is cached."},
+    {0, "threads", "N", "Compress with N threads; no effect on the result."},
+    {0, "parallel", "N", "Fetch N files at once."},
+    {0, "dry-run", NULL, "Print the plan and change nothing."},
+    {0, "json", NULL, "Print the outcome as JSON."},
+    {0, NULL, NULL, NULL},
+};
+
+static int destination(const struct args *a, const struct recipe *r, struct ref *ret, struct err *e)
+{
+	const char *given = args_get(a, "output");
+	char *text SCOPED(mem_freep) =
+	    given != NULL ? mem_strdup(given) : mem_format("oci:out/%s:%s", r->name, r->version);
+
+	if (ref_parse(text, ret, e) != 0)
+		return -1;
+	if (ret->kind == REF_OCI && ret->tag[0] != '\0' && !ret->has_digest)
+		return 0;
+	ref_release(ret);
+	return err_set(e, ERR_USAGE, "--output %s: wants oci:DIR:TAG", text);
+}
+
+static void print_json(const struct ref *to, const struct build_result *res, const char *name)
+{
+	struct jval *v SCOPED(jval_freep) = jval_object();
+
+	jval_put_text(v, "image", name);
+	jval_put_text(v, "layout", to->path);
+	jval_put_text(v, "tag", to->tag);
+	jval_put_text(v, "digest", digest_text(&res->manifest).s);
+	jval_put_int(v, "layers", (int64_t)res->layers);
+	jval_put_int(v, "size", (int64_t)res->layers_size);
+	jval_put_int(v, "stages-run", (int64_t)res->stages_run);
+	jval_put_int(v, "stages-cached", (int64_t)res->stages_cached);
+	jval_put(v, "up-to-date", jval_bool(res->up_to_date));
+	screen_json(v);
+}
+
+static void report(const struct args *a, const struct ref *to, const struct build_result *res,
+		   uint64_t ms)
+{
+	char *name SCOPED(mem_freep) = image_name(to->path, to->tag, &res->manifest);
+	char *size SCOPED(mem_freep) = num_human(res->layers_size);
+
+	log_info("%s: %zu layers, %s, in %llu.%llu s%s", to->path, res->layers, size,
+		 (unsigned long long)(ms / 1000), (unsigned long long)(ms % 1000 / 100),
+		 res->up_to_date ? "; it was up to date" : "");
+	if (args_has(a, "json"))
+		print_json(to, res, name);
+	else
+		puts(name);
+}
+
+static int dry(const struct recipe *r, const struct lock *l, struct store *s, struct err *e)
+{
+	struct plan p SCOPED(plan_release) = {0};
+
+	if (plan_make(r, l, s, &p, e) != 0)
+		return -1;
+	plan_print(&p);
+	return 0;
+}
+
+static int run(const struct args *a, struct err *e)
+{
+	struct recipe *r SCOPED(recipe_freep) = NULL;
+	struct lock *l SCOPED(lock_freep) = NULL;
+	struct store *s SCOPED(store_freep) = NULL;
+	struct ref to SCOPED(ref_release) = {0};
+	struct build_opts o = {.no_cache = args_has(a, "no-cache")};
+	struct build_result res;
+	uint64_t threads = 0, parallel = 0, start = clock_mono_ms();
+
+	if (args_num(a, "threads", 256, &threads, e) != 0 ||
+	    args_num(a, "parallel", 64, &parallel, e) != 0 || input_locked(a, &r, &l, e) != 0 ||
+	    destination(a, r, &to, e) != 0 || input_store(a, &s, e) != 0)
+		return -1;
+	if (args_has(a, "dry-run"))
+		return dry(r, l, s, e);
+	o.layout = to.path;
+	o.tag = to.tag;
+	o.threads = (unsigned)threads;
+	o.parallel = (unsigned)parallel;
+	if (build(r, l, s, &o, &res, e) != 0)
+		return -1;
+	report(a, &to, &res, clock_mono_ms() - start);
+	return 0;
+}
+
+const struct verb verb_build = {
+    .name = "build",
+    .args = "RECIPE",
+    .help = "Make the image of a recipe and its lock in an OCI layout.",
+    .min = 1,
+    .max = 1,
+    .opts = opts,
+    .run = run,
+};

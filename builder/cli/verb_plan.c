@@ -1,0 +1,56 @@
+#include "cli/input.h"
+#include "cli/screen.h"
+#include "cli/verb.h"
+
+#include "base/num.h"
+#include "plan/plan.h"
+#include <stdio.h>
+
+static const struct opt opts[] = {
+    {0, "lock", "FILE", "Use this lock (default: the recipe's name with .lock)."},
+    {0, "json", NULL, "Print the plan as JSON."},
+    {0, NULL, NULL, NULL},
+};
+
+void plan_print(const struct plan *p)
+{
+	char *size SCOPED(mem_freep) = num_human(p->fetch_bytes);
+
+	if (p->fetch_n > 0)
+		printf("%-24s %zu files, %s\n", "fetch", p->fetch_n, size);
+	else
+		printf("%-24s nothing, all is in the store\n", "fetch");
+	for (size_t i = 0; i < p->n; i++)
+		printf("%-24s %s%s\n", p->v[i].name,
+		       p->v[i].cached ? "cached" : "will run: ", p->v[i].cached ? "" : p->v[i].why);
+}
+
+static int run(const struct args *a, struct err *e)
+{
+	struct recipe *r SCOPED(recipe_freep) = NULL;
+	struct lock *l SCOPED(lock_freep) = NULL;
+	struct store *s SCOPED(store_freep) = NULL;
+	struct plan p SCOPED(plan_release) = {0};
+
+	if (input_locked(a, &r, &l, e) != 0 || input_store(a, &s, e) != 0 ||
+	    plan_make(r, l, s, &p, e) != 0)
+		return -1;
+	if (args_has(a, "json")) {
+		struct jval *v SCOPED(jval_freep) = plan_json(&p);
+
+		screen_json(v);
+	} else {
+		plan_print(&p);
+	}
+	return 0;
+}
+
+const struct verb verb_plan = {
+    .name = "plan",
+    .args = "RECIPE",
+    .help = "Show what a build would run, what is cached, and why not.",
+    .min = 1,
+    .max = 1,
+    .opts = opts,
+    .run = run,
+};

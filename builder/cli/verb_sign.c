@@ -1,0 +1,84 @@
+#include "cli/input.h"
+#include "cli/screen.h"
+#include "cli/verb.h"
+
+#include "base/log.h"
+#include "sign/image.h"
+#include "sys/clock.h"
+#include <stdio.h>
+
+static const struct opt opts[] = {
+    {'k', "key", "FILE", "The private key (required)."},
+    {0, "passphrase-file", "FILE", "The first line of FILE opens the key."},
+    {0, "identity", "HOST/REPO:TAG", "What the signature calls the image (may be repeated)."},
+    {0, "dry-run", NULL, "Check key and image, and sign nothing."},
+    {0, "json", NULL, "Print the outcome as JSON."},
+    {0, NULL, NULL, NULL},
+};
+
+static int identities(const struct args *a, const struct image *i, struct strv *ret, struct err *e)
+{
+	char *one = NULL;
+
+	if (input_identity(a, i, &one, e) != 0)
+		return -1;
+	strv_take(ret, one);
+	for (size_t n = 0; args_nth(a, "identity", n) != NULL; n++)
+		if (!strv_has(ret, args_nth(a, "identity", n)))
+			strv_add(ret, args_nth(a, "identity", n));
+	return 0;
+}
+
+static void report(const struct args *a, const struct image *i, const struct strv *ids,
+		   const struct digest *key)
+{
+	struct jval *v SCOPED(jval_freep) = jval_object();
+	struct jval *list = jval_array();
+
+	for (size_t n = 0; n < ids->n; n++)
+		jval_push(list, jval_text(ids->v[n]));
+	jval_put_text(v, "digest", digest_text(&i->manifest.digest).s);
+	jval_put(v, "identities", list);
+	jval_put_text(v, "key", digest_text(key).s);
+	if (args_has(a, "json")) {
+		screen_json(v);
+		return;
+	}
+	for (size_t n = 0; n < ids->n; n++)
+		printf("signed %s@%s\n", ids->v[n], digest_text(&i->manifest.digest).s);
+}
+
+static int run(const struct args *a, struct err *e)
+{
+	struct image i SCOPED(image_release) = {0};
+	struct sign_key *k SCOPED(sign_key_freep) = NULL;
+	struct strv ids SCOPED(strv_release) = {0};
+	char *secret SCOPED(passphrase_freep) = NULL;
+	struct digest id;
+
+	if (args_get(a, "key") == NULL) {
+		(void)err_set(e, ERR_USAGE, "sign wants --key FILE");
+		return err_hint(e, "posmedia key new FILE makes one");
+	}
+	if (input_image(a->rest.v[0], &i, e) != 0 || input_passphrase(a, &secret, e) != 0 ||
+	    sign_key_load(args_get(a, "key"), secret, &k, e) != 0 ||
+	    identities(a, &i, &ids, e) != 0 ||
+	    oci_layout_verify(i.layout, &i.manifest, NULL, NULL, e) != 0)
+		return -1;
+	for (size_t n = 0; n < ids.n && !args_has(a, "dry-run"); n++)
+		if (sign_image(i.layout, &i.manifest, ids.v[n], k, clock_epoch_s(), e) != 0)
+			return -1;
+	id = sign_public_id(sign_key_public(k));
+	report(a, &i, &ids, &id);
+	return 0;
+}
+
+const struct verb verb_sign = {
+    .name = "sign",
+    .args = "oci:DIR[:TAG]",
+    .help = "Sign an image, for OpenPGP and cosign verifiers at once.",
+    .min = 1,
+    .max = 1,
+    .opts = opts,
+    .run = run,
+};

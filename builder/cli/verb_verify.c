@@ -1,0 +1,118 @@
+#include "cli/input.h"
+#include "cli/screen.h"
+#include "cli/verb.h"
+
+#include "base/num.h"
+#include "sign/policy.h"
+#include <stdio.h>
+#include <stdlib.h>
+
+enum { KEYS_MAX = 64 };
+
+static const struct opt opts[] = {
+    {'k', "key", "FILE.pub", "Accept signatures by this key (may be repeated)."},
+    {'p', "policy", "FILE", "Decide by this policy (default: signing/policy.yaml)."},
+    {0, "identity", "HOST/REPO:TAG", "What the signature must call the image."},
+    {0, "json", NULL, "Print what was checked as JSON."},
+    {0, NULL, NULL, NULL},
+};
+
+struct seen {
+	size_t blobs;
+	uint64_t bytes;
+};
+
+static void count(void *ctx, const struct oci_desc *d)
+{
+	struct seen *s = ctx;
+
+	s->blobs++;
+	s->bytes += d->size;
+}
+
+static int by_keys(const struct args *a, const struct image *i, const char *identity,
+		   struct sign_report *ret, struct err *e)
+{
+	struct sign_public *keys[KEYS_MAX] = {NULL};
+	size_t n = 0;
+	int rc = 0;
+
+	for (; rc == 0 && args_nth(a, "key", n) != NULL; n++)
+		rc = n < KEYS_MAX ? sign_public_load(args_nth(a, "key", n), &keys[n], e)
+				  : err_set(e, ERR_USAGE, "more than %d keys", KEYS_MAX);
+	if (rc == 0)
+		rc = sign_image_verify(i->layout, &i->manifest, identity, keys, n,
+				       1u << SIGN_OPENPGP | 1u << SIGN_COSIGN, ret, e);
+	for (size_t k = 0; k < KEYS_MAX; k++)
+		sign_public_free(keys[k]);
+	return rc;
+}
+
+static int by_policy(const struct args *a, const struct image *i, const char *identity,
+		     struct sign_report *ret, struct err *e)
+{
+	const char *path = args_get(a, "policy");
+	struct sign_policy *p SCOPED(sign_policy_freep) = NULL;
+
+	if (sign_policy_load(path != NULL ? path : "signing/policy.yaml", &p, e) != 0)
+		return -1;
+	return sign_policy_verify(p, i->layout, &i->manifest, identity, ret, e);
+}
+
+static void report(const struct args *a, const struct image *i, const struct seen *s,
+		   const struct sign_report *r)
+{
+	static const char *const forms[] = {"openpgp", "cosign"};
+	struct jval *v SCOPED(jval_freep) = jval_object();
+	struct jval *list = jval_array();
+	char *size SCOPED(mem_freep) = num_human(s->bytes);
+
+	if (!args_has(a, "json"))
+		printf("hashed %zu blobs, %s, from index.json down: all right\n", s->blobs, size);
+	for (size_t n = 0; n < r->n; n++) {
+		struct jval *o = jval_object();
+
+		jval_put_text(o, "form", forms[r->v[n].form]);
+		jval_put_text(o, "identity", r->v[n].identity);
+		jval_put_text(o, "key", digest_text(&r->v[n].key).s);
+		jval_push(list, o);
+		if (!args_has(a, "json"))
+			printf("%s signature of %s by key %s: good\n", forms[r->v[n].form],
+			       r->v[n].identity, digest_text(&r->v[n].key).s);
+	}
+	jval_put_text(v, "digest", digest_text(&i->manifest.digest).s);
+	jval_put_int(v, "blobs", (int64_t)s->blobs);
+	jval_put_int(v, "bytes", (int64_t)s->bytes);
+	jval_put(v, "signatures", list);
+	jval_put_int(v, "ignored", (int64_t)r->ignored);
+	if (args_has(a, "json"))
+		screen_json(v);
+	else
+		printf("verified %s\n", digest_text(&i->manifest.digest).s);
+}
+
+static int run(const struct args *a, struct err *e)
+{
+	struct image i SCOPED(image_release) = {0};
+	struct sign_report r SCOPED(sign_report_release) = {0};
+	char *identity SCOPED(mem_freep) = NULL;
+	struct seen s = {0};
+
+	if (input_image(a->rest.v[0], &i, e) != 0 || input_identity(a, &i, &identity, e) != 0 ||
+	    oci_layout_verify(i.layout, &i.manifest, count, &s, e) != 0)
+		return -1;
+	if ((args_has(a, "key") ? by_keys : by_policy)(a, &i, identity, &r, e) != 0)
+		return -1;
+	report(a, &i, &s, &r);
+	return 0;
+}
+
+const struct verb verb_verify = {
+    .name = "verify",
+    .args = "oci:DIR[:TAG]",
+    .help = "Hash every blob of an image and check its signatures under the policy.",
+    .min = 1,
+    .max = 1,
+    .opts = opts,
+    .run = run,
+};
