@@ -89,8 +89,7 @@ static int pull(const struct args *a, struct err *e)
 {
 	struct oci_layout *l SCOPED(oci_layout_freep) = NULL;
 	struct ref from SCOPED(ref_release) = {0}, to SCOPED(ref_release) = {0};
-	struct oci_desc d SCOPED(oci_desc_release) = {0};
-	struct remote_stats st = {0};
+	struct remote_pulled got = {0};
 	struct remote_opts o;
 
 	if (options(a, &o, e) != 0 || ref_parse(a->rest.v[0], &from, e) != 0 ||
@@ -101,9 +100,10 @@ static int pull(const struct args *a, struct err *e)
 	if (args_has(a, "dry-run"))
 		return 0;
 	if (oci_layout_open(to.path, true, &l, e) != 0 ||
-	    remote_pull(&from, l, to.tag[0] != '\0' ? to.tag : from.tag, &o, &d, &st, e) != 0)
+	    remote_pull(&from, l, to.tag[0] != '\0' ? to.tag : from.tag, &o, &got, e) != 0)
 		return -1;
-	report(a, "pulled", &from, &d.digest, &st);
+	report(a, "pulled", &from, &got.manifest.digest, &got.stats);
+	oci_desc_release(&got.manifest);
 	return 0;
 }
 
