@@ -1,0 +1,311 @@
+#include "oci/oci.h"
+#include "sys/fs.h"
+#include <fcntl.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+struct fixture {
+	char dir[64];
+	char *path; /* of the layout */
+	struct oci_layout *l;
+	struct oci_desc image;
+};
+
+static void blob(struct fixture *f, const char *text, const char *type, struct oci_desc *ret)
+{
+	struct err e = ERR_INIT;
+
+	*ret = (struct oci_desc){.media_type = mem_strdup(type), .size = strlen(text)};
+	assert_int_equal(oci_layout_add(f->l, text, strlen(text), &ret->digest, &e), 0);
+}
+
+/* A small image: two layers that need not be tars for what is tested here. */
+static void add_image(struct fixture *f, const char *tag, const char *config, struct oci_desc *ret)
+{
+	struct oci_manifest m SCOPED(oci_manifest_release) = {0};
+	struct buf b SCOPED(buf_release) = BUF_INIT(OCI_MANIFEST_MAX);
+	struct err e = ERR_INIT;
+
+	m.layers = mem_zalloc(2 * sizeof(*m.layers));
+	m.layers_n = 2;
+	blob(f, "layer one", OCI_LAYER_GZIP, &m.layers[0]);
+	blob(f, "layer two", OCI_LAYER_GZIP, &m.layers[1]);
+	blob(f, config, OCI_CONFIG, &m.config);
+	oci_manifest_write(&m, &b);
+	blob(f, b.data, OCI_MANIFEST, ret);
+	assert_int_equal(oci_layout_tag(f->l, tag, ret, &e), 0);
+}
+
+static const char config2[] = "{\"rootfs\":{\"diff_ids\":[\"a\",\"b\"],\"type\":\"layers\"}}";
+
+static int setup(void **state)
+{
+	struct fixture *f = mem_zalloc(sizeof(*f));
+	struct err e = ERR_INIT;
+
+	memcpy(f->dir, "/tmp/posmedia-oci.XXXXXX", 25);
+	if (mkdtemp(f->dir) == NULL)
+		return -1;
+	f->path = fs_join(f->dir, "layout");
+	if (oci_layout_open(f->path, true, &f->l, &e) != 0)
+		return -1;
+	add_image(f, "1.0", config2, &f->image);
+	*state = f;
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	struct fixture *f = *state;
+	struct err e = ERR_INIT;
+
+	oci_layout_free(f->l);
+	oci_desc_release(&f->image);
+	free(f->path);
+	assert_int_equal(fs_rmtree(AT_FDCWD, f->dir, &e), 0);
+	free(f);
+	return 0;
+}
+
+static void reopen(struct fixture *f)
+{
+	struct err e = ERR_INIT;
+
+	oci_layout_free(f->l);
+	f->l = NULL;
+	assert_int_equal(oci_layout_open(f->path, false, &f->l, &e), 0);
+}
+
+static void found_by_tag_digest_and_alone(void **state)
+{
+	struct fixture *f = *state;
+	struct oci_desc d = {0};
+	struct err e = ERR_INIT;
+
+	reopen(f);
+	assert_int_equal(oci_layout_find(f->l, "1.0", NULL, &d, &e), 0);
+	assert_true(digest_equal(&d.digest, &f->image.digest));
+	assert_string_equal(oci_desc_tag(&d), "1.0");
+	oci_desc_release(&d);
+	assert_int_equal(oci_layout_find(f->l, "", &f->image.digest, &d, &e), 0);
+	oci_desc_release(&d);
+	assert_int_equal(oci_layout_find(f->l, "", NULL, &d, &e), 0);
+	oci_desc_release(&d);
+	assert_int_equal(oci_layout_find(f->l, "2.0", NULL, &d, &e), -1);
+	assert_non_null(strstr(e.hint, "1.0"));
+}
+
+static void two_images_want_a_tag(void **state)
+{
+	struct fixture *f = *state;
+	struct oci_desc other SCOPED(oci_desc_release) = {0}, d = {0};
+	struct err e = ERR_INIT;
+
+	add_image(f, "2.0", "{\"rootfs\":{\"diff_ids\":[\"c\",\"d\"]}}", &other);
+	assert_int_equal(oci_layout_find(f->l, "", NULL, &d, &e), -1);
+	assert_int_equal(oci_layout_find(f->l, "2.0", NULL, &d, &e), 0);
+	assert_true(digest_equal(&d.digest, &other.digest));
+	oci_desc_release(&d);
+}
+
+static void a_tag_moves(void **state)
+{
+	struct fixture *f = *state;
+	struct oci_desc other SCOPED(oci_desc_release) = {0}, d = {0};
+	struct err e = ERR_INIT;
+	size_t n;
+
+	add_image(f, "1.0", "{\"rootfs\":{\"diff_ids\":[\"c\",\"d\"]}}", &other);
+	reopen(f);
+	(void)oci_layout_entries(f->l, &n);
+	assert_int_equal(n, 1);
+	assert_int_equal(oci_layout_find(f->l, "1.0", NULL, &d, &e), 0);
+	assert_true(digest_equal(&d.digest, &other.digest));
+	oci_desc_release(&d);
+	assert_int_equal(oci_layout_tag(f->l, "../up", &other, &e), -1);
+	assert_int_equal(e.kind, ERR_USAGE);
+}
+
+static void one_of_its_own_entries_may_be_tagged(void **state)
+{
+	struct fixture *f = *state;
+	struct err e = ERR_INIT;
+	size_t n;
+
+	assert_int_equal(oci_layout_tag(f->l, "1.0", oci_layout_entries(f->l, &n), &e), 0);
+	assert_int_equal(oci_layout_tag(f->l, "", oci_layout_entries(f->l, &n), &e), 0);
+	(void)oci_layout_entries(f->l, &n);
+	assert_int_equal(n, 1);
+}
+
+static size_t counted;
+
+static void count(void *ctx, const struct oci_desc *d)
+{
+	(void)ctx;
+	(void)d;
+	counted++;
+}
+
+static void verify_hashes_every_blob(void **state)
+{
+	struct fixture *f = *state;
+	struct strv names SCOPED(strv_release) = {0};
+	char *dir SCOPED(mem_freep) = fs_join(f->path, "blobs/sha256");
+	struct err e = ERR_INIT;
+
+	counted = 0;
+	assert_int_equal(oci_layout_verify(f->l, NULL, count, NULL, &e), 0);
+	assert_int_equal(counted, 4);
+	assert_int_equal(fs_list(AT_FDCWD, dir, &names, &e), 0);
+	assert_int_equal(names.n, 4);
+	for (size_t i = 0; i < names.n; i++) {
+		char *path SCOPED(mem_freep) = fs_join(dir, names.v[i]);
+		struct buf was SCOPED(buf_release) = BUF_INIT(1 << 20);
+
+		assert_int_equal(fs_get(AT_FDCWD, path, &was, &e), 0);
+		for (size_t at = 0; at < was.len; at++) {
+			was.data[at] ^= 1;
+			assert_int_equal(fs_put_path(path, was.data, was.len, 0644, &e), 0);
+			assert_int_equal(oci_layout_verify(f->l, NULL, NULL, NULL, &e), -1);
+			assert_int_equal(e.kind, ERR_VERIFY);
+			was.data[at] ^= 1;
+		}
+		assert_int_equal(fs_put_path(path, was.data, was.len, 0644, &e), 0);
+		assert_int_equal(oci_layout_verify(f->l, NULL, NULL, NULL, &e), 0);
+		assert_int_equal(unlink(path), 0);
+		assert_int_equal(oci_layout_verify(f->l, NULL, NULL, NULL, &e), -1);
+		assert_int_equal(e.kind, ERR_VERIFY);
+		assert_int_equal(fs_put_path(path, was.data, was.len, 0644, &e), 0);
+	}
+}
+
+static void diff_ids_must_match_the_layers(void **state)
+{
+	struct fixture *f = *state;
+	struct oci_desc d SCOPED(oci_desc_release) = {0};
+	struct err e = ERR_INIT;
+
+	add_image(f, "short", "{\"rootfs\":{\"diff_ids\":[\"a\"]}}", &d);
+	assert_int_equal(oci_layout_verify(f->l, &d, NULL, NULL, &e), -1);
+	assert_int_equal(e.kind, ERR_VERIFY);
+	assert_non_null(strstr(e.msg, "1 diff_ids for 2 layers"));
+	assert_int_equal(oci_layout_verify(f->l, &f->image, NULL, NULL, &e), 0);
+}
+
+static void a_file_is_added_only_when_right(void **state)
+{
+	struct fixture *f = *state;
+	char *path SCOPED(mem_freep) = fs_join(f->dir, "file");
+	struct digest good = digest_of("content", 7), bad = digest_of("other", 5);
+	struct err e = ERR_INIT;
+	int fd SCOPED(fd_closep) = -1, got SCOPED(fd_closep) = -1;
+
+	assert_int_equal(fs_put_path(path, "content", 7, 0644, &e), 0);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	assert_int_equal(oci_layout_add_fd(f->l, fd, &bad, 7, &e), -1);
+	assert_int_equal(e.kind, ERR_VERIFY);
+	assert_int_equal(lseek(fd, 0, SEEK_SET), 0);
+	assert_int_equal(oci_layout_add_fd(f->l, fd, &good, 8, &e), -1);
+	assert_int_equal(lseek(fd, 0, SEEK_SET), 0);
+	assert_int_equal(oci_layout_add_fd(f->l, fd, &good, 7, &e), 0);
+	assert_int_equal(oci_layout_blob(f->l, &good, &got, NULL, &e), 0);
+}
+
+static void a_damaged_blob_is_replaced(void **state)
+{
+	struct fixture *f = *state;
+	char *path SCOPED(mem_freep) = fs_join(f->dir, "file");
+	struct digest d = digest_of("content", 7);
+	char *at SCOPED(mem_freep) = mem_format("%s/blobs/sha256/%s", f->path, digest_hex(&d).s);
+	struct buf b SCOPED(buf_release) = BUF_INIT(100);
+	struct err e = ERR_INIT;
+	int fd SCOPED(fd_closep) = -1;
+
+	assert_int_equal(fs_put_path(path, "content", 7, 0644, &e), 0);
+	assert_int_equal(fs_put_path(at, "cOntent", 7, 0644, &e), 0);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	assert_int_equal(oci_layout_add_fd(f->l, fd, &d, 7, &e), 0);
+	assert_int_equal(oci_layout_read(f->l, &d, &b, &e), 0);
+}
+
+static void broken_layouts_are_refused(void **state)
+{
+	static const struct {
+		const char *file, *text;
+	} cases[] = {
+	    {"oci-layout", "{\"imageLayoutVersion\":\"2.0.0\"}"},
+	    {"oci-layout", ""},
+	    {"index.json", "{"},
+	    {"index.json", "{\"schemaVersion\":2}"},
+	    {"index.json", "{\"manifests\":[{\"mediaType\":\"x\",\"size\":1}]}"},
+	    {"index.json", "{\"manifests\":[{\"mediaType\":\"x\",\"size\":1,"
+			   "\"digest\":\"sha256:../../../etc/passwd\"}]}"},
+	    {"index.json",
+	     "{\"manifests\":[{\"mediaType\":\"x\",\"size\":-1,\"digest\":"
+	     "\"sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855\""
+	     "}]}"},
+	    {"index.json", "{\"manifests\":[],\"manifests\":[]}"},
+	};
+	struct fixture *f = *state;
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		char *path SCOPED(mem_freep) = fs_join(f->path, cases[i].file);
+		struct buf was SCOPED(buf_release) = BUF_INIT(1 << 20);
+		struct oci_layout *l = NULL;
+		struct err e = ERR_INIT;
+
+		assert_int_equal(fs_get(AT_FDCWD, path, &was, &e), 0);
+		assert_int_equal(fs_put_path(path, cases[i].text, strlen(cases[i].text), 0644, &e),
+				 0);
+		assert_int_equal(oci_layout_open(f->path, false, &l, &e), -1);
+		assert_int_equal(e.kind, ERR_RECIPE);
+		assert_int_equal(fs_put_path(path, was.data, was.len, 0644, &e), 0);
+	}
+}
+
+static void manifests_are_checked(void **state)
+{
+	static const char *const bad[] = {
+	    "",
+	    "[]",
+	    "{\"schemaVersion\":1}",
+	    "{\"schemaVersion\":2,\"mediaType\":\"application/vnd.docker.distribution.manifest.v2+"
+	    "json\"}",
+	    "{\"schemaVersion\":2,\"config\":{\"mediaType\":\"a\",\"digest\":\"sha256:"
+	    "E3B0C44298FC1C149AFBF4C8996FB92427AE41E4649B934CA495991B7852B855\",\"size\":0},"
+	    "\"layers\":[]}",
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		struct oci_manifest m = {0};
+		struct err e = ERR_INIT;
+
+		assert_int_equal(oci_manifest_parse(bad[i], strlen(bad[i]), &m, &e), -1);
+		assert_int_equal(e.kind, ERR_RECIPE);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test_setup_teardown(found_by_tag_digest_and_alone, setup, teardown),
+	    cmocka_unit_test_setup_teardown(two_images_want_a_tag, setup, teardown),
+	    cmocka_unit_test_setup_teardown(a_tag_moves, setup, teardown),
+	    cmocka_unit_test_setup_teardown(one_of_its_own_entries_may_be_tagged, setup, teardown),
+	    cmocka_unit_test_setup_teardown(verify_hashes_every_blob, setup, teardown),
+	    cmocka_unit_test_setup_teardown(diff_ids_must_match_the_layers, setup, teardown),
+	    cmocka_unit_test_setup_teardown(a_file_is_added_only_when_right, setup, teardown),
+	    cmocka_unit_test_setup_teardown(a_damaged_blob_is_replaced, setup, teardown),
+	    cmocka_unit_test_setup_teardown(broken_layouts_are_refused, setup, teardown),
+	    cmocka_unit_test_setup_teardown(manifests_are_checked, setup, teardown),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
