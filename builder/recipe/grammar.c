@@ -1,0 +1,250 @@
+#include "recipe/grammar.h"
+
+#include "base/num.h"
+#include "form/ref.h"
+#include "sys/fs.h"
+#include <string.h>
+
+#define LOWER "abcdefghijklmnopqrstuvwxyz"
+#define UPPER "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+#define DIGIT "0123456789"
+#define ALNUM LOWER UPPER DIGIT
+
+bool grammar_path_ok(const char *s)
+{
+	return s[0] == '/' && strlen(s) < 4096 && (s[1] == '\0' || fs_relative_ok(s + 1));
+}
+
+/* One line of text: the reader of the file has already refused other control characters. */
+static bool one_line(const char *s)
+{
+	return strpbrk(s, "\n\t") == NULL;
+}
+
+static bool image_path(const char *s)
+{
+	return grammar_path_ok(s) && one_line(s);
+}
+
+/* Relative to the project, or absolute; never "..", so that an input is where it says. */
+static bool project_path(const char *s)
+{
+	return one_line(s) && (s[0] == '/' ? grammar_path_ok(s) : fs_relative_ok(s));
+}
+
+static bool gecos(const char *s)
+{
+	return one_line(s) && strchr(s, ':') == NULL;
+}
+
+static bool not_one_letter(const char *s)
+{
+	return s[1] != '\0';
+}
+
+static bool not_dots(const char *s)
+{
+	return strstr(s, "..") == NULL;
+}
+
+static bool leap(unsigned year)
+{
+	return (year % 4 == 0 && year % 100 != 0) || year % 400 == 0;
+}
+
+/* YYYY-MM-DD, a day of the calendar (RFC 3339, full-date). */
+static bool date(const char *s)
+{
+	static const unsigned days[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
+	unsigned v[3] = {0, 0, 0};
+	unsigned field = 0, last;
+
+	if (strlen(s) != 10)
+		return false;
+	for (unsigned i = 0; i < 10; i++) {
+		bool dash = i == 4 || i == 7;
+
+		if (dash != (s[i] == '-'))
+			return false;
+		if (dash)
+			field++;
+		else
+			v[field] = v[field] * 10 + (unsigned)(s[i] - '0');
+	}
+	if (v[0] < 1970 || v[1] < 1 || v[1] > 12)
+		return false;
+	last = days[v[1] - 1] + (v[1] == 2 && leap(v[0]) ? 1 : 0);
+	return v[2] >= 1 && v[2] <= last;
+}
+
+/* "system", or an http, https or file URL of a host or path, without user, query or fragment. */
+static bool mirror(const char *s)
+{
+	static const char *const schemes[] = {"http://", "https://", "file:///"};
+
+	if (strcmp(s, "system") == 0)
+		return true;
+	for (size_t i = 0; i < 3; i++) {
+		size_t n = strlen(schemes[i]);
+
+		if (strncmp(s, schemes[i], n) == 0)
+			return s[n] != '\0' && s[n] != '/' && strstr(s, "..") == NULL;
+	}
+	return false;
+}
+
+static bool web_url(const char *s)
+{
+	return strncmp(s, "http", 4) == 0 && mirror(s);
+}
+
+static bool pocket(const char *s)
+{
+	return strcmp(s, "updates") == 0 || strcmp(s, "security") == 0 ||
+	       strcmp(s, "backports") == 0;
+}
+
+/* SIGTERM, SIGRTMIN+3 or a number from 1 to 64 (signal(7)). */
+static bool signal_name(const char *s)
+{
+	uint64_t n;
+	size_t name = 3 + strspn(s + (strlen(s) < 3 ? strlen(s) : 3), UPPER DIGIT);
+
+	if (num_u64(s, 64, &n) == 0)
+		return n > 0;
+	if (strncmp(s, "SIG", 3) != 0 || name == 3)
+		return false;
+	if (s[name] == '\0')
+		return true;
+	return strncmp(s, "SIGRTM", 6) == 0 && strchr("+-", s[name]) != NULL &&
+	       num_u64(s + name + 1, 30, &n) == 0;
+}
+
+/* NAME or NUMBER, with an optional :NAME or :NUMBER. */
+static bool run_user(const char *s)
+{
+	const char *colon = strchr(s, ':');
+
+	return colon == NULL || (colon != s && colon[1] != '\0' && strchr(colon + 1, ':') == NULL);
+}
+
+#define ABSOLUTE "Write an absolute path without \".\", \"..\" or \"//\"."
+
+const struct grammar grammar_image_name = {
+    "an image name",
+    "Lower-case letters and digits, joined by single '.', '_' or '-'.",
+    LOWER DIGIT,
+    LOWER DIGIT "._-",
+    128,
+    ref_repo_ok};
+const struct grammar grammar_tag = {"a version", "Letters, digits, '.', '_' and '-'; at most 128.",
+				    ALNUM "_",   ALNUM "._-",
+				    128,         NULL};
+const struct grammar grammar_user = {"a user or group name",
+				     "Lower-case letters, digits, '_' and '-'; at most 32.",
+				     LOWER "_",
+				     LOWER DIGIT "_-",
+				     32,
+				     NULL};
+const struct grammar grammar_package = {
+    "a package name",
+    "Lower-case letters, digits, '+', '-' and '.'; at least two.",
+    LOWER DIGIT,
+    LOWER DIGIT "+-.",
+    128,
+    not_one_letter};
+const struct grammar grammar_package_glob = {"a package name or pattern",
+					     "A package name, where '*' and '?' stand for others.",
+					     LOWER DIGIT "*?",
+					     LOWER DIGIT "+-.*?",
+					     128,
+					     NULL};
+const struct grammar grammar_version = {"a package version",
+					"As dpkg writes it: digits, letters and . + ~ : -",
+					DIGIT,
+					ALNUM ".+~:-",
+					128,
+					NULL};
+const struct grammar grammar_arch = {
+    "an architecture", "As dpkg --print-architecture writes it.", LOWER, LOWER DIGIT "-", 32, NULL};
+const struct grammar grammar_suite = {"a suite", "The code name of a release, such as bookworm.",
+				      LOWER,     LOWER DIGIT ".-",
+				      64,        not_dots};
+const struct grammar grammar_pocket = {
+    "a pocket", "One of: updates, security, backports.", LOWER, LOWER, 16, pocket};
+const struct grammar grammar_component = {
+    "a component", "Such as main or contrib.", LOWER, LOWER DIGIT "-", 64, NULL};
+const struct grammar grammar_unit = {
+    "a service name", "Letters, digits and : _ . @ -", ALNUM "_", ALNUM ":_.@-", 255, NULL};
+const struct grammar grammar_name = {
+    "a name", "Letters, digits, '.', '_' and '-', beginning with a letter or digit; at most 64.",
+    ALNUM,    ALNUM "._-",
+    64,       not_dots};
+const struct grammar grammar_control = {"the id of a control",
+					"Lower-case letters, digits, '.' and '-'.",
+					LOWER DIGIT,
+					LOWER DIGIT ".-",
+					64,
+					NULL};
+const struct grammar grammar_lang = {"a language", "Such as en_US or de.", LOWER, ALNUM "_.@-", 32,
+				     not_dots};
+const struct grammar grammar_line = {
+    "one line of text", "Write it in one line; at most 500 bytes.", NULL, NULL, 500, one_line};
+const struct grammar grammar_gecos = {"one line of text without ':'",
+				      "The file passwd(5) keeps it between colons.",
+				      NULL,
+				      NULL,
+				      200,
+				      gecos};
+const struct grammar grammar_env_name = {
+    "the name of a variable", "Letters, digits and '_'.", ALNUM "_", ALNUM "_", 128, NULL};
+const struct grammar grammar_env_value = {
+    "one line of text", "Write it in one line; at most 4096 bytes.", NULL, NULL, 4096, one_line};
+const struct grammar grammar_signal = {"a signal",  "Such as SIGTERM, SIGRTMIN+3 or 15.",
+				       UPPER DIGIT, UPPER DIGIT "+-",
+				       32,          signal_name};
+const struct grammar grammar_run_user = {
+    "USER or USER:GROUP", "Names or numbers.", LOWER DIGIT "_", LOWER DIGIT "_:-", 65, run_user};
+const struct grammar grammar_date = {
+    "a date", "Write YYYY-MM-DD, a day of the calendar.", DIGIT, DIGIT "-", 10, date};
+const struct grammar grammar_mirror = {
+    "\"system\" or a URL",
+    "An http://, https:// or file:/// URL without user, query or \"..\".",
+    LOWER,
+    ALNUM "./:_~%+-[]",
+    1024,
+    mirror};
+const struct grammar grammar_url = {
+    "a path or URL",
+    "A path, or an http:// or https:// URL without user, query or \"..\".",
+    LOWER,
+    ALNUM "./:_~%+-[]",
+    1024,
+    web_url};
+const struct grammar grammar_image_path = {"an absolute path", ABSOLUTE, "/", NULL, 4095,
+					   image_path};
+const struct grammar grammar_image_glob = {"a pattern of absolute paths",
+					   "Such as /usr2/**, without \".\", \"..\" or \"//\".",
+					   "/",
+					   NULL,
+					   4095,
+					   image_path};
+const struct grammar grammar_project_path = {
+    "a path", "Relative to the project or absolute, without \".\", \"..\" or \"//\".",
+    NULL,     NULL,
+    4095,     project_path};
+
+/* Whether s[from..] consists of the characters of set; a NULL set is any. */
+static bool spans(const char *s, const char *set)
+{
+	return set == NULL || s[strspn(s, set)] == '\0';
+}
+
+bool grammar_ok(const struct grammar *g, const char *s)
+{
+	if (s[0] == '\0' || strlen(s) > g->max)
+		return false;
+	if (g->first != NULL && strchr(g->first, s[0]) == NULL)
+		return false;
+	return spans(s + 1, g->rest) && (g->also == NULL || g->also(s));
+}

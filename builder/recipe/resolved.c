@@ -1,0 +1,267 @@
+#include "recipe/sections.h"
+
+#include <string.h>
+
+/* A project path as the recipe wrote it: the digest must not depend on where the project lies. */
+static struct jval *path_json(const struct recipe *r, const char *path)
+{
+	size_t n = strlen(r->root);
+
+	if (strcmp(r->root, "/") != 0 && strncmp(path, r->root, n) == 0 && path[n] == '/')
+		path += n + 1;
+	return jval_text(path);
+}
+
+static struct jval *list_json(const struct strv *l)
+{
+	struct jval *a = jval_array();
+
+	for (size_t i = 0; i < l->n; i++)
+		jval_push(a, jval_text(l->v[i]));
+	return a;
+}
+
+static struct jval *base_json(const struct recipe *r)
+{
+	struct jval *base = jval_object(), *apt = jval_object();
+
+	jval_put_text(apt, "suite", r->apt->suite);
+	jval_put_text(apt, "arch", r->apt->arch);
+	jval_put(apt, "pockets", list_json(&r->apt->pockets));
+	jval_put(apt, "mirrors", list_json(&r->apt->mirrors));
+	jval_put(apt, "components", list_json(&r->apt->components));
+	jval_put(apt, "keyring", path_json(r, r->apt->keyring));
+	jval_put(base, "apt", apt);
+	return base;
+}
+
+static struct jval *packages_json(const struct recipe *r)
+{
+	struct jval *o = jval_object();
+
+	jval_put(o, "install", list_json(&r->install));
+	jval_put(o, "exclude", list_json(&r->exclude));
+	jval_put(o, "remove", list_json(&r->remove));
+	jval_put(o, "langs", list_json(&r->langs));
+	jval_put(o, "docs", jval_bool(r->docs));
+	jval_put(o, "recommends", jval_bool(r->recommends));
+	return o;
+}
+
+static struct jval *overlays_json(const struct recipe *r)
+{
+	struct jval *a = jval_array();
+
+	for (size_t i = 0; i < r->overlays_n; i++) {
+		const struct recipe_overlay *ov = &r->overlays[i];
+		struct jval *o = jval_object();
+
+		jval_put(o, "from", path_json(r, ov->from));
+		jval_put_text(o, "to", ov->to);
+		jval_put_int(o, "uid", ov->uid);
+		jval_put_int(o, "gid", ov->gid);
+		jval_push(a, o);
+	}
+	return a;
+}
+
+static struct jval *groups_json(const struct recipe *r)
+{
+	struct jval *a = jval_array();
+
+	for (size_t i = 0; i < r->groups_n; i++) {
+		struct jval *o = jval_object();
+
+		jval_put_text(o, "name", r->groups[i].name);
+		jval_put_int(o, "gid", r->groups[i].gid);
+		jval_push(a, o);
+	}
+	return a;
+}
+
+static struct jval *users_json(const struct recipe *r)
+{
+	struct jval *a = jval_array();
+
+	for (size_t i = 0; i < r->users_n; i++) {
+		const struct recipe_user *u = &r->users[i];
+		struct jval *o = jval_object();
+
+		jval_put_text(o, "name", u->name);
+		jval_put_int(o, "uid", u->uid);
+		jval_put(o, "groups", list_json(&u->groups));
+		jval_put_text(o, "shell", u->shell);
+		jval_put_text(o, "home", u->home);
+		jval_put_text(o, "gecos", u->gecos);
+		jval_put_text(o, "password", "locked");
+		jval_push(a, o);
+	}
+	return a;
+}
+
+static struct jval *services_json(const struct recipe *r)
+{
+	struct jval *o = jval_object();
+
+	jval_put(o, "enable", list_json(&r->enable));
+	jval_put(o, "disable", list_json(&r->disable));
+	jval_put(o, "mask", list_json(&r->mask));
+	return o;
+}
+
+static struct jval *ports_json(const struct recipe *r)
+{
+	struct jval *a = jval_array();
+
+	for (size_t i = 0; i < r->ports_n; i++) {
+		const struct recipe_port *p = &r->ports[i];
+		const char *proto = p->udp ? "udp" : "tcp";
+		char *text SCOPED(mem_freep) =
+		    p->first == p->last ? mem_format("%u/%s", p->first, proto)
+					: mem_format("%u-%u/%s", p->first, p->last, proto);
+
+		jval_push(a, jval_text(text));
+	}
+	return a;
+}
+
+static struct jval *media_json(const struct recipe *r)
+{
+	struct jval *all = jval_object();
+
+	for (size_t i = 0; i < r->media_n; i++) {
+		const struct recipe_media *m = &r->media[i];
+		struct jval *o = jval_object();
+
+		jval_put(o, "url", m->is_file ? path_json(r, m->url) : jval_text(m->url));
+		jval_put_text(o, "sha256", digest_hex(&m->digest).s);
+		if (m->size != 0)
+			jval_put_int(o, "size", (int64_t)m->size);
+		jval_put(all, m->name, o);
+	}
+	return all;
+}
+
+static struct jval *steps_json(const struct recipe *r)
+{
+	struct jval *a = jval_array();
+
+	for (size_t i = 0; i < r->steps_n; i++) {
+		const struct recipe_step *s = &r->steps[i];
+		struct jval *o = jval_object(), *mount = jval_object();
+
+		for (size_t k = 0; k < s->mounts_n; k++)
+			jval_put_text(mount, s->mounts[k].media, s->mounts[k].at);
+		jval_put_text(o, "name", s->name);
+		jval_put(o, "mount", mount);
+		jval_put(o, "run", list_json(&s->run));
+		jval_put_text(o, "network", s->network ? "host" : "none");
+		jval_put(o, "writes", list_json(&s->writes));
+		jval_put_int(o, "timeout-ms", (int64_t)s->timeout_ms);
+		jval_put(o, "capture", jval_bool(s->capture));
+		jval_push(a, o);
+	}
+	return a;
+}
+
+static struct jval *profiles_json(const struct recipe *r)
+{
+	struct jval *a = jval_array();
+
+	for (size_t i = 0; i < r->profiles.n; i++) {
+		const char *name = strrchr(r->profiles.v[i], '/') + 1;
+
+		jval_push(a, jval_textn(name, strlen(name) - strlen(".yaml")));
+	}
+	return a;
+}
+
+static struct jval *hardening_json(const struct recipe *r)
+{
+	struct jval *o = jval_object(), *waivers = jval_array();
+
+	for (size_t i = 0; i < r->waivers_n; i++) {
+		const struct recipe_waiver *w = &r->waivers[i];
+		struct jval *one = jval_object();
+
+		jval_put_text(one, "control", w->control);
+		jval_put_text(one, "reason", w->reason);
+		jval_put_text(one, "by", w->by);
+		jval_put_text(one, "until", w->until);
+		jval_push(waivers, one);
+	}
+	jval_put(o, "profiles", profiles_json(r));
+	jval_put_text(o, "fail-on", r->fail_on);
+	jval_put(o, "waivers", waivers);
+	return o;
+}
+
+static struct jval *layers_json(const struct recipe *r)
+{
+	struct jval *o = jval_object(), *pins = jval_array();
+
+	for (size_t i = 0; i < r->pins_n; i++) {
+		struct jval *one = jval_object();
+
+		jval_put_text(one, "name", r->pins[i].name);
+		jval_put(one, "match", list_json(&r->pins[i].match));
+		jval_push(pins, one);
+	}
+	jval_put_text(o, "plan", "history");
+	jval_put(o, "pin", pins);
+	jval_put_text(o, "compression", r->compression);
+	return o;
+}
+
+static struct jval *tests_json(const struct recipe *r)
+{
+	struct jval *a = jval_array();
+
+	for (size_t i = 0; i < r->tests_n; i++) {
+		struct jval *o = jval_object();
+
+		jval_put_text(o, "name", r->tests[i].name);
+		jval_put(o, "run", list_json(&r->tests[i].run));
+		jval_put_int(o, "timeout-ms", (int64_t)r->tests[i].timeout_ms);
+		jval_push(a, o);
+	}
+	return a;
+}
+
+static struct jval *run_json(const struct recipe *r)
+{
+	struct jval *o = jval_object();
+
+	jval_put(o, "entrypoint", list_json(&r->entrypoint));
+	jval_put(o, "cmd", list_json(&r->cmd));
+	jval_put(o, "env", list_json(&r->env));
+	jval_put(o, "volumes", list_json(&r->volumes));
+	jval_put_text(o, "user", r->user);
+	jval_put_text(o, "workdir", r->workdir);
+	jval_put_text(o, "stop-signal", r->stop_signal);
+	return o;
+}
+
+struct jval *recipe_resolved(const struct recipe *r)
+{
+	struct jval *o = jval_object();
+
+	jval_put_int(o, "posmedia", 1);
+	jval_put_text(o, "name", r->name);
+	jval_put_text(o, "version", r->version);
+	jval_put(o, "base", base_json(r));
+	jval_put(o, "packages", packages_json(r));
+	jval_put(o, "overlays", overlays_json(r));
+	jval_put(o, "groups", groups_json(r));
+	jval_put(o, "users", users_json(r));
+	jval_put(o, "services", services_json(r));
+	jval_put(o, "start-order", list_json(&r->start_order));
+	jval_put(o, "ports", ports_json(r));
+	jval_put(o, "media", media_json(r));
+	jval_put(o, "steps", steps_json(r));
+	jval_put(o, "hardening", hardening_json(r));
+	jval_put(o, "layers", layers_json(r));
+	jval_put(o, "tests", tests_json(r));
+	jval_put(o, "run", run_json(r));
+	return o;
+}

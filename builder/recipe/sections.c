@@ -1,0 +1,252 @@
+#include "recipe/sections.h"
+
+#include "base/num.h"
+#include <string.h>
+#include <sys/stat.h>
+
+#define AT(member) offsetof(struct recipe, member)
+
+static int read_mirrors(const char *root, const struct yaml *y, const struct field *f, void *to,
+			struct err *e)
+{
+	struct recipe_apt *apt = to;
+
+	if (read_set(root, y, f, to, e) != 0)
+		return -1;
+	if (apt->mirrors.n > 1 && strv_has(&apt->mirrors, "system"))
+		return schema_refuse(y, e, "Write [system], or name every mirror.",
+				     "\"mirrors\": system does not go with others");
+	return 0;
+}
+
+static const struct field apt_fields[] = {
+    {"suite", read_word, offsetof(struct recipe_apt, suite), &grammar_suite, true},
+    {"keyring", read_file, offsetof(struct recipe_apt, keyring), NULL, true},
+    {"pockets", read_set, offsetof(struct recipe_apt, pockets), &grammar_pocket, false},
+    {"mirrors", read_mirrors, offsetof(struct recipe_apt, mirrors), &grammar_mirror, false},
+    {"components", read_set, offsetof(struct recipe_apt, components), &grammar_component, false},
+    {"arch", read_word, offsetof(struct recipe_apt, arch), &grammar_arch, false},
+    {0},
+};
+
+static int read_apt(const char *root, const struct yaml *y, const struct field *f, void *to,
+		    struct err *e)
+{
+	struct recipe *r = to;
+	struct recipe_apt *apt;
+
+	if (schema_want_map(y, f->key, e) != 0)
+		return -1;
+	apt = r->apt = mem_zalloc(sizeof(*r->apt));
+	apt->pos = schema_pos(y);
+	if (schema_map(root, y, apt_fields, apt, e) != 0)
+		return -1;
+	if (apt->mirrors.n == 0)
+		strv_add(&apt->mirrors, "system");
+	if (apt->components.n == 0)
+		strv_add(&apt->components, "main");
+	if (apt->arch == NULL)
+		apt->arch = mem_strdup("amd64");
+	return 0;
+}
+
+static const struct field base_fields[] = {
+    {"apt", read_apt, 0, NULL, false},
+    {"dnf", read_unsupported, 0, NULL, false},
+    {"oci", read_unsupported, 0, NULL, false},
+    {"tar", read_unsupported, 0, NULL, false},
+    {"scratch", read_unsupported, 0, NULL, false},
+    {0},
+};
+
+static int read_base(const char *root, const struct yaml *y, const struct field *f, void *to,
+		     struct err *e)
+{
+	if (schema_want_map(y, f->key, e) != 0)
+		return -1;
+	if (y->n > 1) {
+		const struct yaml *a = y->pairs[0].val, *b = y->pairs[1].val;
+
+		return schema_refuse(b, e, "Keep exactly one of apt, dnf, oci, tar, scratch.",
+				     "\"base\" is \"%s\" here and \"%s\" at %s:%u:%u",
+				     schema_show(y->pairs[1].key).s, schema_show(y->pairs[0].key).s,
+				     a->file, a->line, a->col);
+	}
+	if (y->n == 0)
+		return schema_refuse(y, e, "Write \"base: {apt: ...}\".",
+				     "\"base\" names no kind of base");
+	return schema_map(root, y, base_fields, to, e);
+}
+
+static const struct field package_fields[] = {
+    {"install", read_set, AT(install), &grammar_package, false},
+    {"exclude", read_set, AT(exclude), &grammar_package_glob, false},
+    {"remove", read_set, AT(remove), &grammar_package, false},
+    {"docs", read_bool, AT(docs), NULL, false},
+    {"langs", read_set, AT(langs), &grammar_lang, false},
+    {"recommends", read_bool, AT(recommends), NULL, false},
+    {0},
+};
+
+static int read_owner(const char *root, const struct yaml *y, const struct field *f, void *to,
+		      struct err *e)
+{
+	struct recipe_overlay *o = to;
+	char *uid SCOPED(mem_freep) = NULL;
+	const char *colon;
+	uint64_t u, g;
+
+	(void)root;
+	if (schema_want_text(y, f->key, e) != 0)
+		return -1;
+	colon = strchr(y->text, ':');
+	uid = mem_strndup(y->text, colon == NULL ? 0 : (size_t)(colon - y->text));
+	if (colon == NULL || num_u64(uid, UINT32_MAX - 1, &u) != 0 ||
+	    num_u64(colon + 1, UINT32_MAX - 1, &g) != 0)
+		return schema_refuse(y, e, "Write numbers in quotes, such as \"0:0\".",
+				     "\"owner\" wants UID:GID, not \"%s\"", schema_show(y->text).s);
+	o->uid = (uint32_t)u;
+	o->gid = (uint32_t)g;
+	return 0;
+}
+
+static void overlay_defaults(void *item)
+{
+	struct recipe_overlay *o = item;
+
+	if (o->to == NULL)
+		o->to = mem_strdup("/");
+}
+
+static const char *const unique_nothing[] = {NULL};
+static const char *const unique_name[] = {"name", NULL};
+
+static const struct field overlay_fields[] = {
+    {"from", read_dir, offsetof(struct recipe_overlay, from), NULL, true},
+    {"to", read_word, offsetof(struct recipe_overlay, to), &grammar_image_path, false},
+    {"owner", read_owner, 0, NULL, false},
+    {0},
+};
+
+static const struct array array_overlays = {overlay_fields,
+					    unique_nothing,
+					    sizeof(struct recipe_overlay),
+					    AT(overlays_n),
+					    offsetof(struct recipe_overlay, pos),
+					    overlay_defaults};
+
+static const struct field service_fields[] = {
+    {"enable", read_set, AT(enable), &grammar_unit, false},
+    {"disable", read_set, AT(disable), &grammar_unit, false},
+    {"mask", read_set, AT(mask), &grammar_unit, false},
+    {0},
+};
+
+static const struct field waiver_fields[] = {
+    {"control", read_word, offsetof(struct recipe_waiver, control), &grammar_control, true},
+    {"reason", read_word, offsetof(struct recipe_waiver, reason), &grammar_line, true},
+    {"by", read_word, offsetof(struct recipe_waiver, by), &grammar_line, true},
+    {"until", read_word, offsetof(struct recipe_waiver, until), &grammar_date, true},
+    {0},
+};
+
+static const char *const unique_control[] = {"control", NULL};
+static const struct array array_waivers = {waiver_fields,
+					   unique_control,
+					   sizeof(struct recipe_waiver),
+					   AT(waivers_n),
+					   offsetof(struct recipe_waiver, pos),
+					   NULL};
+
+static int read_profiles(const char *root, const struct yaml *y, const struct field *f, void *to,
+			 struct err *e)
+{
+	struct recipe *r = to;
+	struct strv names = {0};
+	const struct field into = {f->key, read_set, 0, &grammar_control, false};
+	int rc = read_set(root, y, &into, &names, e);
+
+	for (size_t i = 0; i < names.n && rc == 0; i++) {
+		struct stat st;
+
+		strv_addf(&r->profiles, "%s/recipes/profiles/%s.yaml", root, names.v[i]);
+		if (stat(r->profiles.v[i], &st) == 0 && S_ISREG(st.st_mode))
+			continue;
+		for (size_t k = 0; k < y->n && rc == 0; k++)
+			if (strcmp(y->items[k]->text, names.v[i]) == 0)
+				rc = schema_refuse(y->items[k], e,
+						   "Profiles are recipes/profiles/NAME.yaml.",
+						   "no profile \"%s\"", names.v[i]);
+	}
+	strv_release(&names);
+	return rc;
+}
+
+static const char *const fail_on[] = {"low", "medium", "high", "never", NULL};
+static const struct field hardening_fields[] = {
+    {"profiles", read_profiles, 0, NULL, false},
+    {"fail-on", read_choice, AT(fail_on), fail_on, false},
+    {"waivers", read_array, AT(waivers), &array_waivers, false},
+    {0},
+};
+
+static const struct field pin_fields[] = {
+    {"name", read_word, offsetof(struct recipe_pin, name), &grammar_name, true},
+    {"match", read_set, offsetof(struct recipe_pin, match), &grammar_image_glob, true},
+    {0},
+};
+
+static const struct array array_pins = {pin_fields, unique_name, sizeof(struct recipe_pin),
+					AT(pins_n), NO_POS,      NULL};
+
+static int read_plan(const char *root, const struct yaml *y, const struct field *f, void *to,
+		     struct err *e)
+{
+	(void)root;
+	(void)to;
+	if (schema_want_text(y, f->key, e) != 0)
+		return -1;
+	if (strcmp(y->text, "history") == 0)
+		return 0;
+	return schema_unsupported(y, schema_show(y->text).s, e);
+}
+
+static const char *const compressions[] = {"gzip", "zstd", NULL};
+static const struct field layer_fields[] = {
+    {"plan", read_plan, 0, NULL, false},
+    {"pin", read_array, AT(pins), &array_pins, false},
+    {"compression", read_choice, AT(compression), compressions, false},
+    {0},
+};
+
+static const struct field run_fields[] = {
+    {"entrypoint", read_argv, AT(entrypoint), NULL, false},
+    {"cmd", read_argv, AT(cmd), NULL, false},
+    {"env", read_env, AT(env), NULL, false},
+    {"user", read_word, AT(user), &grammar_run_user, false},
+    {"workdir", read_word, AT(workdir), &grammar_image_path, false},
+    {"stop-signal", read_word, AT(stop_signal), &grammar_signal, false},
+    {"volumes", read_set, AT(volumes), &grammar_image_path, false},
+    {0},
+};
+
+const struct field recipe_fields[] = {
+    {"name", read_word, AT(name), &grammar_image_name, true},
+    {"version", read_word, AT(version), &grammar_tag, true},
+    {"base", read_base, 0, NULL, true},
+    {"packages", read_map, 0, package_fields, false},
+    {"kickstart", read_unsupported, 0, NULL, false},
+    {"overlays", read_array, AT(overlays), &array_overlays, false},
+    {"groups", read_array, AT(groups), &array_groups, false},
+    {"users", read_array, AT(users), &array_users, false},
+    {"services", read_map, 0, service_fields, false},
+    {"start-order", read_set, AT(start_order), &grammar_unit, false},
+    {"ports", read_ports, 0, NULL, false},
+    {"media", read_media, 0, NULL, false},
+    {"steps", read_array, AT(steps), &array_steps, false},
+    {"hardening", read_map, 0, hardening_fields, false},
+    {"layers", read_map, 0, layer_fields, false},
+    {"tests", read_array, AT(tests), &array_tests, false},
+    {"run", read_map, 0, run_fields, false},
+    {0},
+};
