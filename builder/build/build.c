@@ -86,13 +86,20 @@ static void drop_scratch(struct job *j)
 
 static int run(struct job *j, struct build_result *ret, struct err *e)
 {
+	int cache SCOPED(fd_closep) = -1;
 	int rc;
 
+	if (fs_mkdirs(store_fd(j->s), "cache", 0755, e) != 0 ||
+	    lock_share(store_fd(j->s), "cache/lock", &cache, e) != 0)
+		return -1;
 	if (sandbox_enter(e) != 0 || store_sweep(j->s, e) != 0 ||
 	    store_scratch(j->s, "build", &j->scratch, e) != 0)
 		return -1;
 	rc = run_stages(j, ret, e);
 	drop_scratch(j);
+	fd_closep(&cache);
+	if (rc == 0)
+		job_prune(j);
 	return rc;
 }
 

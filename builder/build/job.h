@@ -88,4 +88,8 @@ bool job_exported(const struct job *j, const struct build_result *r);
 int job_export(struct job *j, struct build_result *r, struct err *e) MUST_CHECK;
 int job_describe(struct job *j, struct build_result *r, struct err *e) MUST_CHECK;
 
+/* Removes cached stages that are of no use any more: of another start of the machine, and the
+ * longest unused beyond a dozen. Does nothing while another build uses the store. */
+void job_prune(struct job *j);
+
 #endif

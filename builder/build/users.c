@@ -1,7 +1,7 @@
 #include "build/job.h"
 
-#include "base/num.h"
-#include <stdlib.h>
+#include "sys/fs.h"
+#include <string.h>
 
 static int add_group(struct job *j, const char *root, const char *name, uint32_t gid, struct err *e)
 {
@@ -15,6 +15,14 @@ static int add_group(struct job *j, const char *root, const char *name, uint32_t
 static const char *or_default(const char *s, const char *dflt)
 {
 	return s != NULL && s[0] != '\0' ? s : dflt;
+}
+
+/* Only who can log in gets a home directory made; a service's is its application's business. */
+static bool logs_in(const struct recipe_user *u)
+{
+	char *name SCOPED(mem_freep) = fs_basename(or_default(u->shell, "nologin"));
+
+	return strcmp(name, "nologin") != 0 && strcmp(name, "false") != 0;
 }
 
 static int add_user(struct job *j, const char *root, const struct recipe_user *u, struct err *e)
@@ -50,7 +58,7 @@ static int add_user(struct job *j, const char *root, const struct recipe_user *u
 	strv_add(&argv, or_default(u->shell, "/usr/sbin/nologin"));
 	strv_add(&argv, "-d");
 	strv_add(&argv, or_default(u->home, home));
-	strv_add(&argv, "-m");
+	strv_add(&argv, logs_in(u) ? "-m" : "-M");
 	strv_add(&argv, "-c");
 	strv_add(&argv, or_default(u->gecos, ""));
 	strv_add(&argv, u->name);

@@ -7,26 +7,40 @@
 #include <sys/file.h>
 #include <unistd.h>
 
-int lock_take(int dirfd, const char *name, int *ret_fd, struct err *e)
+static int open_lock(int dirfd, const char *name, int how, int *ret_fd, struct err *e)
 {
 	int fd SCOPED(fd_closep) = openat(dirfd, name, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
 	char pid[24] = "";
 	uint64_t holder;
-	int n;
 
 	if (fd < 0)
 		return err_sys(e, "open lock %s", name);
-	if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
-		if (errno != EWOULDBLOCK)
-			return err_sys(e, "lock %s", name);
-		(void)!pread(fd, pid, sizeof(pid) - 1, 0);
-		if (num_u64(pid, INT32_MAX, &holder) != 0)
-			holder = 0;
-		(void)err_set(e, ERR_BUSY, "%s: held by process %llu", name,
-			      (unsigned long long)holder);
-		return err_hint(e, "wait for it to end, or use another output directory");
+	if (flock(fd, how | LOCK_NB) == 0) {
+		*ret_fd = STEAL_FD(fd);
+		return 0;
 	}
-	n = snprintf(pid, sizeof(pid), "%ld", (long)getpid());
+	if (errno != EWOULDBLOCK)
+		return err_sys(e, "lock %s", name);
+	(void)!pread(fd, pid, sizeof(pid) - 1, 0);
+	if (num_u64(pid, INT32_MAX, &holder) != 0)
+		holder = 0;
+	(void)err_set(e, ERR_BUSY, "%s: held by process %llu", name, (unsigned long long)holder);
+	return err_hint(e, "wait for it to end, or use another output directory");
+}
+
+int lock_share(int dirfd, const char *name, int *ret_fd, struct err *e)
+{
+	return open_lock(dirfd, name, LOCK_SH, ret_fd, e);
+}
+
+int lock_take(int dirfd, const char *name, int *ret_fd, struct err *e)
+{
+	int fd SCOPED(fd_closep) = -1;
+	char pid[24];
+	int n = snprintf(pid, sizeof(pid), "%ld", (long)getpid());
+
+	if (open_lock(dirfd, name, LOCK_EX, &fd, e) != 0)
+		return -1;
 	if (ftruncate(fd, 0) != 0 || pwrite(fd, pid, (size_t)n, 0) != n)
 		return err_sys(e, "write lock %s", name);
 	*ret_fd = STEAL_FD(fd);

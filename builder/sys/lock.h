@@ -8,4 +8,7 @@
  * holder's process id in the message. The lock ends when *ret_fd is closed. */
 int lock_take(int dirfd, const char *name, int *ret_fd, struct err *e) MUST_CHECK;
 
+/* Takes dirfd/name together with any number of other sharers. Held by lock_take: ERR_BUSY. */
+int lock_share(int dirfd, const char *name, int *ret_fd, struct err *e) MUST_CHECK;
+
 #endif
