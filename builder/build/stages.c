@@ -115,6 +115,9 @@ int job_stage(struct job *j, const struct plan_stage *st, struct build_result *r
 	if (!j->o->no_cache && plan_stage_usable(j->s, &st->key)) {
 		char *path SCOPED(mem_freep) = plan_stage_path(j->s, &st->key);
 
+		char *boot SCOPED(mem_freep) = fs_join(path, "boot");
+
+		(void)utimensat(AT_FDCWD, boot, NULL, 0); /* for job_prune: it was of use */
 		strv_addf(&j->trees, "%s/tree", path);
 		ret->stages_cached++;
 		return 0;
