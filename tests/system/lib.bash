@@ -1,13 +1,114 @@
 #!/bin/bash
-# What the system tests share.
+# What the system tests share: a demo image that is built once, engines and registries of their own
+# on loopback, and the end of everything they started.
+# shellcheck disable=SC2034 # the tests use the variables
 
-# Waits until a command succeeds, or fails the test after 20 seconds (or $2).
+OUT=$(realpath "${OUT:-out}")
+export OUT
+export POSMEDIA_STORE=${POSMEDIA_STORE:-$OUT/store}
+posmedia=$OUT/posmedia
+demo_key=$OUT/keys/demo
+
+# Waits until a command succeeds, or fails the test after so many seconds.
 wait_for() {
-	local i
-	for ((i = 0; i < ${2-20} * 20; i++)); do
-		eval "$1" && return 0
+	local i seconds=$1
+	shift
+	for ((i = 0; i < seconds * 20; i++)); do
+		"$@" >/dev/null 2>&1 && return 0
 		sleep 0.05
 	done
-	echo "waited in vain for: $1"
+	echo "waited $seconds seconds in vain for: $*"
 	return 1
+}
+
+# The demo as `make demo` makes it, once for all tests of a run; its output is in $OUT/demo.out.
+# Sets demo_digest.
+need_demo() {
+	mkdir -p "$OUT"
+	if [ "${CHECK_RUN-}" = '' ] || [ "$(cat "$OUT/demo.run" 2>/dev/null)" != "$CHECK_RUN" ]; then
+		flock "$OUT/demo.flock" tests/system/demo-once || {
+			tail -n 60 "$OUT/demo.out"
+			return 1
+		}
+	fi
+	demo_digest=$(sed 's/.*@//' "$OUT/demo.name")
+}
+
+# A copy of the demo's layout to add signatures to; blobs are shared, the index is its own.
+copy_demo() {
+	cp -al "$OUT/demo" "$1"
+	cp --remove-destination "$OUT/demo/index.json" "$1/index.json"
+}
+
+free_port() {
+	perl -MIO::Socket::INET -e '
+		print IO::Socket::INET->new(LocalAddr => "127.0.0.1", Listen => 1)->sockport'
+}
+
+# A registry of Debian in directory $1; sets registry (HOST:PORT) and registry_pid.
+start_registry() {
+	local port
+	port=$(free_port)
+	registry=127.0.0.1:$port
+	mkdir -p "$1"
+	cat >"$1/config.yml" <<-YAML
+		version: 0.1
+		log: {level: warn}
+		storage: {filesystem: {rootdirectory: $1/data}, delete: {enabled: true}}
+		http: {addr: "$registry"}
+	YAML
+	docker-registry serve "$1/config.yml" >"$1/log" 2>&1 3>&- &
+	registry_pid=$!
+	wait_for 20 curl -sf "http://$registry/v2/"
+}
+
+stop_registry() {
+	[ -z "${registry_pid-}" ] || { kill "$registry_pid" && wait "$registry_pid"; } 2>/dev/null || true
+	registry_pid=
+}
+
+# A podman with storage of its own in directory $1, as this machine's kernel and limits allow:
+# use it as `engine ARGUMENT...`.
+start_engine() {
+	engine_dir=$1
+	mkdir -p "$1"
+	cat >"$1/containers.conf" <<-TOML
+		[containers]
+		default_ulimits = ["nofile=16384:16384", "nproc=4096:4096"]
+		[engine]
+		runtime = "runc"
+		cgroup_manager = "cgroupfs"
+		events_logger = "file"
+	TOML
+	echo '{"default":[{"type":"insecureAcceptAnything"}]}' >"$1/policy.json"
+	export CONTAINERS_CONF=$1/containers.conf
+}
+
+engine() {
+	podman --root "$engine_dir/root" --runroot "$engine_dir/run" --log-level error "$@" 3>&-
+}
+
+stop_engine() {
+	[ -n "${engine_dir-}" ] || return 0
+	engine rm -f -a -t 2 >/dev/null 2>&1 || true
+	engine volume rm -a -f >/dev/null 2>&1 || true
+	umount "$engine_dir/root/overlay" 2>/dev/null || true
+	umount "$engine_dir/run/"* 2>/dev/null || true
+}
+
+# cosign from a newer suite than ours, unpacked, not installed: sets cosign, or skips the test.
+need_cosign() {
+	cosign=$OUT/tests/cosign/usr/bin/cosign
+	[ -x "$cosign" ] || flock "$OUT/tests.flock" tests/system/fetch-tool trixie cosign \
+		"$OUT/tests/cosign" >"$OUT/tests-cosign.log" 2>&1 ||
+		skip "no cosign: $(tail -n 1 "$OUT/tests-cosign.log")"
+}
+
+# Flips one bit in the middle of a file, in a copy of its own; twice gives the old bytes.
+flip() {
+	cp "$1" "$1.flip"
+	perl -e 'open my $f, "+<", $ARGV[0] or die; binmode $f; my $at = int((-s $f) / 2);
+		seek $f, $at, 0; read $f, my $c, 1; seek $f, $at, 0;
+		print $f chr(ord($c) ^ 1)' "$1.flip"
+	mv -f "$1.flip" "$1"
 }

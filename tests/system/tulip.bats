@@ -18,7 +18,7 @@ teardown() {
 start_tulip() {
 	perl "$server" --listen 127.0.0.1:0 --data "$data" >"$dir/out" 2>"$dir/err" 3>&- &
 	pid=$!
-	wait_for "grep -q listening '$dir/out'"
+	wait_for 20 grep listening "$dir/out"
 	port=$(sed -n 's/.*:\([0-9]*\)$/\1/p' "$dir/out")
 }
 
