@@ -1,9 +1,14 @@
+#include "form/digest.h"
 #include "sandbox/priv.h"
 #include <errno.h>
+#include <linux/capability.h>
 #include <linux/fs.h>
 #include <sched.h>
 #include <seccomp.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/ioctl.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #define COUNT(a) (sizeof(a) / sizeof((a)[0]))
@@ -245,4 +250,203 @@ int filter_worker(struct err *e)
 	if (worker_conditions(ctx, e) != 0)
 		return -1;
 	return load(ctx, e);
+}
+
+/* Managing the machine: EPERM, as without the privilege. */
+static const char *const run_refused[] = {
+    "acct",
+    "add_key",
+    "adjtimex",
+    "bpf",
+    "clock_adjtime",
+    "clock_adjtime64",
+    "clock_settime",
+    "clock_settime64",
+    "create_module",
+    "delete_module",
+    "fanotify_init",
+    "finit_module",
+    "fsconfig",
+    "fsmount",
+    "fsopen",
+    "fspick",
+    "get_kernel_syms",
+    "init_module",
+    "ioperm",
+    "iopl",
+    "kcmp",
+    "kexec_file_load",
+    "kexec_load",
+    "keyctl",
+    "lookup_dcookie",
+    "mbind",
+    "migrate_pages",
+    "modify_ldt",
+    "mount",
+    "mount_setattr",
+    "move_mount",
+    "move_pages",
+    "nfsservctl",
+    "open_by_handle_at",
+    "open_tree",
+    "perf_event_open",
+    "pidfd_getfd",
+    "pivot_root",
+    "process_madvise",
+    "process_vm_readv",
+    "process_vm_writev",
+    "ptrace",
+    "query_module",
+    "quotactl",
+    "quotactl_fd",
+    "reboot",
+    "request_key",
+    "set_mempolicy",
+    "set_mempolicy_home_node",
+    "setdomainname",
+    "sethostname",
+    "setns",
+    "settimeofday",
+    "stime",
+    "swapoff",
+    "swapon",
+    "syslog",
+    "umount",
+    "umount2",
+    "unshare",
+    "uselib",
+    "userfaultfd",
+    "vhangup",
+    "vm86",
+    "vm86old",
+};
+
+/* As if this kernel did not have them, so that programs take the older way. */
+static const char *const run_unknown[] = {
+    "_sysctl", "clone3", "io_uring_enter", "io_uring_register", "io_uring_setup", "sysfs", "ustat",
+};
+
+static const char *const run_syncs[] = {
+    "fdatasync", "fsync", "msync", "sync", "sync_file_range", "sync_file_range2", "syncfs",
+};
+
+static const int run_families[] = {AF_UNIX, AF_INET, AF_INET6, AF_NETLINK};
+
+static const unsigned long run_namespaces[] = {CLONE_NEWNS,    CLONE_NEWUTS, CLONE_NEWIPC,
+					       CLONE_NEWPID,   CLONE_NEWNET, CLONE_NEWUSER,
+					       CLONE_NEWCGROUP};
+
+/* typing into a terminal, and its console's copy and paste */
+static const unsigned long run_ioctls[] = {TIOCSTI, TIOCLINUX};
+
+static bool is_in(const char *const *list, size_t n, const char *name)
+{
+	for (size_t i = 0; i < n; i++)
+		if (strcmp(list[i], name) == 0)
+			return true;
+	return false;
+}
+
+static int add_known(scmp_filter_ctx ctx, int nr, const char *name, bool no_sync, struct err *e)
+{
+	uint32_t action = SCMP_ACT_ALLOW;
+	int rc;
+
+	if (is_in(run_unknown, COUNT(run_unknown), name))
+		return 0;
+	if (is_in(run_refused, COUNT(run_refused), name))
+		action = SCMP_ACT_ERRNO(EPERM);
+	if (no_sync && is_in(run_syncs, COUNT(run_syncs), name))
+		action = SCMP_ACT_ERRNO(0);
+	rc = seccomp_rule_add_array(ctx, action, nr, 0, NULL);
+	return rc == 0 ? 0 : err_scmp(e, rc, name);
+}
+
+/* Calls by number: what the library has no name for is newer than this policy. */
+static int load_calls(bool no_sync, struct err *e)
+{
+	enum { NUMBERS = 1024 };
+	scmp_filter_ctx ctx SCOPED(filter_freep) = NULL;
+
+	if (start(SCMP_ACT_ERRNO(ENOSYS), &ctx, e) != 0)
+		return -1;
+	for (int nr = 0; nr < NUMBERS; nr++) {
+		char *name SCOPED(mem_freep) =
+		    seccomp_syscall_resolve_num_arch(SCMP_ARCH_NATIVE, nr);
+
+		if (name != NULL && add_known(ctx, nr, name, no_sync, e) != 0)
+			return -1;
+	}
+	return load(ctx, e);
+}
+
+static int refuse_families(scmp_filter_ctx ctx, struct err *e)
+{
+	enum { FAMILIES = 64 };
+
+	for (int f = 0; f < FAMILIES; f++) {
+		bool allowed = false;
+
+		for (size_t i = 0; i < COUNT(run_families); i++)
+			allowed = allowed || run_families[i] == f;
+		if (!allowed && add_if(ctx, SCMP_ACT_ERRNO(EAFNOSUPPORT), "socket",
+				       arg_bits(0, UINT32_MAX, (scmp_datum_t)f), e) != 0)
+			return -1;
+	}
+	return 0;
+}
+
+/* Arguments, in a second filter: the kernel takes the stricter answer of the two. */
+static int load_arguments(struct err *e)
+{
+	scmp_filter_ctx ctx SCOPED(filter_freep) = NULL;
+
+	if (start(SCMP_ACT_ALLOW, &ctx, e) != 0)
+		return -1;
+	for (size_t i = 0; i < COUNT(run_namespaces); i++)
+		if (add_if(ctx, SCMP_ACT_ERRNO(EPERM), "clone",
+			   arg_bits(0, run_namespaces[i], run_namespaces[i]), e) != 0)
+			return -1;
+	for (size_t i = 0; i < COUNT(run_ioctls); i++)
+		if (add_if(ctx, SCMP_ACT_ERRNO(EPERM), "ioctl",
+			   arg_bits(1, UINT32_MAX, run_ioctls[i]), e) != 0)
+			return -1;
+	if (refuse_families(ctx, e) != 0)
+		return -1;
+	return load(ctx, e);
+}
+
+int filter_run(bool no_sync, struct err *e)
+{
+	if (load_arguments(e) != 0)
+		return -1;
+	return load_calls(no_sync, e);
+}
+
+static void hash_names(struct hash *h, const char *const *names, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		hash_add(h, names[i], strlen(names[i]) + 1);
+	hash_add(h, "", 1);
+}
+
+const char *sandbox_policy_id(void)
+{
+	static const char version[] = "namespaces+pivot_root 1";
+	static struct digest_text id;
+	struct hash *h SCOPED(hash_freep) = hash_new();
+	uint64_t caps = CAPS_RUN;
+	struct digest d;
+
+	hash_add(h, version, sizeof(version));
+	hash_add(h, &caps, sizeof(caps));
+	hash_names(h, run_refused, COUNT(run_refused));
+	hash_names(h, run_unknown, COUNT(run_unknown));
+	hash_names(h, run_syncs, COUNT(run_syncs));
+	hash_add(h, run_families, sizeof(run_families));
+	hash_add(h, run_namespaces, sizeof(run_namespaces));
+	hash_add(h, run_ioctls, sizeof(run_ioctls));
+	d = hash_final(h);
+	id = digest_text(&d);
+	return id.s;
 }

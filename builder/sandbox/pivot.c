@@ -20,21 +20,35 @@ static int attach_empty(struct err *e)
 	return chdir("/tmp") == 0 ? 0 : err_sys(e, "enter the empty root");
 }
 
-static int attach_tree(const char *root, struct err *e)
+int mounts_restrict(int fd, uint64_t attributes, const char *path, struct err *e)
 {
+	struct mount_attr a = {.attr_set = attributes};
+
+	if (mount_setattr(fd, "", (unsigned)(AT_EMPTY_PATH | AT_RECURSIVE), &a, sizeof(a)) != 0)
+		return err_sys(e, "restrict mount %s", path);
+	return 0;
+}
+
+static int attach_tree(const char *root, bool read_only, struct err *e)
+{
+	uint64_t attributes = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV;
 	int fd SCOPED(fd_closep) =
-	    open_tree(AT_FDCWD, root, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | (unsigned)AT_RECURSIVE);
+	    open_tree(AT_FDCWD, root, OPEN_TREE_CLONE | (unsigned)OPEN_TREE_CLOEXEC);
 
 	if (fd < 0)
 		return err_sys(e, "open tree %s", root);
+	if (read_only)
+		attributes |= MOUNT_ATTR_RDONLY;
+	if (mounts_restrict(fd, attributes, root, e) != 0)
+		return -1;
 	if (move_mount(fd, "", AT_FDCWD, root, MOVE_MOUNT_F_EMPTY_PATH) != 0)
 		return err_sys(e, "mount %s", root);
 	return fchdir(fd) == 0 ? 0 : err_sys(e, "enter %s", root);
 }
 
-int mounts_pivot(const char *root, struct err *e)
+int mounts_pivot(const char *root, bool read_only, struct err *e)
 {
-	if ((root == NULL ? attach_empty(e) : attach_tree(root, e)) != 0)
+	if ((root == NULL ? attach_empty(e) : attach_tree(root, read_only, e)) != 0)
 		return -1;
 	/* the old root ends up on top of the new one, where it can be taken off: pivot_root(2) */
 	if (syscall(SYS_pivot_root, ".", ".") != 0)

@@ -3,10 +3,14 @@
 #define SANDBOX_PRIV_H
 
 #include "base/err.h"
+#include "base/strv.h"
 #include "sandbox/sandbox.h"
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
+
+/* Processes at once in a sandbox, unless its spec says otherwise. */
+enum { SANDBOX_PROCESSES = 4096 };
 
 /* Whether this process has capability `cap` in its user namespace. */
 bool caps_have(unsigned cap);
@@ -27,6 +31,10 @@ int caps_limit(uint64_t keep, struct err *e) MUST_CHECK;
 /* Set no_new_privs and load the filter: all that is not on a short list is refused. */
 int filter_worker(struct err *e) MUST_CHECK;
 
+/* The same for a program on a root tree: known calls are allowed but for those that manage the
+ * machine; no_sync as in struct sandbox_spec. */
+int filter_run(bool no_sync, struct err *e) MUST_CHECK;
+
 /* Lowers a resource limit (setrlimit) to `max`; one that is lower already stays. */
 int limit_lower(int resource, uint64_t max, struct err *e) MUST_CHECK;
 
@@ -34,8 +42,44 @@ int limit_lower(int resource, uint64_t max, struct err *e) MUST_CHECK;
 int mounts_private(struct err *e) MUST_CHECK;
 
 /* Makes the directory tree `root` (NULL: an empty read-only one) this process's "/" and leaves no
- * way to the old one. Wants a mount namespace of our own with private mounts. */
-int mounts_pivot(const char *root, struct err *e) MUST_CHECK;
+ * way to the old one. File systems mounted below root do not come along. Wants a mount namespace of
+ * our own with private mounts. */
+int mounts_pivot(const char *root, bool read_only, struct err *e) MUST_CHECK;
+
+/* Turns this (new) mount namespace into what the spec wants, from its "/" to its last bind, and
+ * limits the process ids of this (new) process namespace where the kernel can. */
+int mounts_build(const struct sandbox_spec *s, struct err *e) MUST_CHECK;
+
+/* Adds MOUNT_ATTR_* to a mount that a descriptor stands for; path names it in errors. */
+int mounts_restrict(int fd, uint64_t attributes, const char *path, struct err *e) MUST_CHECK;
+
+/* Whether this process has all ids of the machine (the initial user namespace). */
+bool idmap_is_whole(void);
+
+/* Gives process pid, in a new user namespace, our own ids below `end` under the same numbers. */
+int idmap_give(pid_t pid, uint64_t end, struct err *e) MUST_CHECK;
+
+/* The subordinate ids of an ordinary user in a file like /etc/subuid, as "INSIDE OUTSIDE COUNT"
+ * words for newuidmap(1), id 0 being the user's own. Appends to *ret; none found is not an error.
+ */
+int idmap_subordinate(const char *file, const char *user, unsigned own, struct strv *ret,
+		      struct err *e) MUST_CHECK;
+
+/* What init tells the process outside. */
+enum up_what {
+	UP_UNSHARED, /* a new user namespace wants its ids; the answer is one byte */
+	UP_ERROR,    /* .e */
+	UP_EXIT,     /* the main program ended: .status as waitpid(2) gives it */
+};
+struct up {
+	enum up_what what;
+	int status;
+	struct err e;
+};
+
+/* Process 1 of the sandbox: builds it, starts argv in it, reaps, ends with it. Messages go to
+ * `up`, answers come from `down`, the program writes to `out`. */
+_Noreturn void init_main(const struct sandbox_spec *s, int up, int down, int out);
 
 /* Writes *e to a pipe, whole. */
 void report_send(int fd, const struct err *e);

@@ -108,7 +108,7 @@ static int confine(const struct sandbox_worker_spec *s, struct err *e)
 		(void)err_sys(e, "make namespaces");
 		return err_hint(e, "run as root, or allow unprivileged user namespaces");
 	}
-	if (mounts_private(e) != 0 || mounts_pivot(s->root, e) != 0)
+	if (mounts_private(e) != 0 || mounts_pivot(s->root, false, e) != 0)
 		return -1;
 	if (limits(s, e) != 0 || caps_limit(CAPS_WORKER, e) != 0)
 		return -1;

@@ -1,0 +1,201 @@
+#include "sandbox/priv.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <linux/capability.h>
+#include <net/if.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+struct init {
+	const struct sandbox_spec *s;
+	int up, down, out;
+};
+
+static void tell(int fd, const struct up *u)
+{
+	while (write(fd, u, sizeof(*u)) < 0 && errno == EINTR)
+		;
+}
+
+static _Noreturn void fail(const struct init *in, const struct err *e)
+{
+	const struct up u = {.what = UP_ERROR, .e = *e};
+
+	tell(in->up, &u);
+	_exit(127);
+}
+
+/* Keeps the three pipes, as 3, 4 and 5, and nothing else of what the process outside has open. */
+static int keep_pipes(struct init *in, struct err *e)
+{
+	int *fds[] = {&in->up, &in->down, &in->out};
+
+	for (int i = 0; i < 3; i++) {
+		int high = fcntl(*fds[i], F_DUPFD_CLOEXEC, 16);
+
+		if (high < 0)
+			return err_sys(e, "move a pipe");
+		*fds[i] = high;
+	}
+	for (int i = 0; i < 3; i++) {
+		if (dup3(*fds[i], 3 + i, O_CLOEXEC) < 0)
+			return err_sys(e, "move a pipe");
+		*fds[i] = 3 + i;
+	}
+	if (close_range(6, ~0U, 0) != 0)
+		return err_sys(e, "close descriptors");
+	return 0;
+}
+
+static int plain_signals(struct err *e)
+{
+	sigset_t none;
+
+	for (int sig = 1; sig < NSIG; sig++)
+		(void)signal(sig, SIG_DFL);
+	if (sigemptyset(&none) != 0 || sigprocmask(SIG_SETMASK, &none, NULL) != 0)
+		return err_sys(e, "unblock signals");
+	return 0;
+}
+
+/* From here on the death of the process outside is ours. Since credentials change on the way (and
+ * that may clear it), this is asked for again before the program starts; the answer to
+ * UP_UNSHARED shows that the other side still lived after the first time. */
+static int die_together(struct err *e)
+{
+	if (prctl(PR_SET_PDEATHSIG, SIGKILL) != 0)
+		return err_sys(e, "ask for the parent's death signal");
+	return 0;
+}
+
+static int loopback_up(struct err *e)
+{
+	int fd SCOPED(fd_closep) = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	struct ifreq r = {.ifr_name = "lo"};
+
+	r.ifr_flags = IFF_UP | IFF_RUNNING;
+	if (fd < 0 || ioctl(fd, SIOCSIFFLAGS, &r) != 0)
+		return err_sys(e, "bring up the loopback interface");
+	return 0;
+}
+
+/* The mounts belong to the user namespace we leave here: nothing inside can undo them. All else
+ * that is made here belongs to the new one. */
+static int new_user(const struct init *in, struct err *e)
+{
+	const char *host = in->s->hostname != NULL ? in->s->hostname : "localhost";
+	int flags = CLONE_NEWUSER | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWCGROUP;
+	const struct up u = {.what = UP_UNSHARED};
+	char byte;
+
+	if (in->s->net == SANDBOX_NET_NONE)
+		flags |= CLONE_NEWNET;
+	if (unshare(flags) != 0)
+		return err_sys(e, "make namespaces");
+	tell(in->up, &u);
+	if (read(in->down, &byte, 1) != 1)
+		_exit(127);
+	if (setgroups(0, NULL) != 0 || setresgid(0, 0, 0) != 0 || setresuid(0, 0, 0) != 0)
+		return err_sys(e, "become uid 0");
+	if (sethostname(host, strlen(host)) != 0)
+		return err_sys(e, "set the host name");
+	return in->s->net == SANDBOX_NET_NONE ? loopback_up(e) : 0;
+}
+
+static int limits(const struct sandbox_spec *s, struct err *e)
+{
+	uint64_t processes = s->processes_max != 0 ? s->processes_max : SANDBOX_PROCESSES;
+
+	if (limit_lower(RLIMIT_CORE, 0, e) != 0 || limit_lower(RLIMIT_NOFILE, 65536, e) != 0)
+		return -1;
+	return limit_lower(RLIMIT_NPROC, processes, e);
+}
+
+/* Nothing inside shall reach what posmedia's own standard streams are. */
+static int null_streams(struct err *e)
+{
+	int null SCOPED(fd_closep) = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+	for (int fd = 0; fd < 3; fd++)
+		if (null < 0 || dup2(null, fd) < 0)
+			return err_sys(e, "open /dev/null");
+	return 0;
+}
+
+static int set_up(struct init *in, struct err *e)
+{
+	if (plain_signals(e) != 0 || die_together(e) != 0 || keep_pipes(in, e) != 0)
+		return -1;
+	if (setsid() < 0)
+		return err_sys(e, "start a session");
+	if (unshare(CLONE_NEWNS) != 0)
+		return err_sys(e, "make a mount namespace");
+	if (mounts_build(in->s, e) != 0 || null_streams(e) != 0 || limits(in->s, e) != 0 ||
+	    new_user(in, e) != 0)
+		return -1;
+	/* the program may look at process 1, but not into it: it holds the pipes */
+	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0)
+		return err_sys(e, "clear dumpable");
+	if (caps_limit(CAPS_RUN, e) != 0 || die_together(e) != 0)
+		return -1;
+	return filter_run(in->s->no_sync, e);
+}
+
+static _Noreturn void program(const struct init *in)
+{
+	const struct sandbox_spec *s = in->s;
+	const char *cwd = s->cwd != NULL ? s->cwd : "/";
+	struct err e = ERR_INIT;
+
+	(void)umask(022);
+	if (setsid() < 0 || dup2(in->out, 1) < 0 || dup2(in->out, 2) < 0) {
+		(void)err_sys(&e, "set up the program's session");
+		fail(in, &e);
+	}
+	if (chdir(cwd) != 0) {
+		(void)err_sys(&e, "enter directory %s", cwd);
+		fail(in, &e);
+	}
+	if (s->memory_max != 0 && limit_lower(RLIMIT_AS, s->memory_max, &e) != 0)
+		fail(in, &e);
+	environ = (char **)(uintptr_t)s->env; /* whose PATH execvp searches */
+	(void)execvp(s->argv[0], (char *const *)(uintptr_t)s->argv);
+	(void)err_sys(&e, "run %s", s->argv[0]);
+	fail(in, &e);
+}
+
+_Noreturn void init_main(const struct sandbox_spec *s, int up, int down, int out)
+{
+	struct init in = {s, up, down, out};
+	struct up u = {.what = UP_EXIT};
+	struct err e = ERR_INIT;
+	pid_t main_child, ended;
+
+	if (set_up(&in, &e) != 0) {
+		(void)err_in(&e, "sandbox");
+		fail(&in, &e);
+	}
+	main_child = fork();
+	if (main_child < 0) {
+		(void)err_sys(&e, "sandbox: fork");
+		fail(&in, &e);
+	}
+	if (main_child == 0)
+		program(&in);
+	(void)close(in.out);
+	do
+		ended = waitpid(-1, &u.status, 0);
+	while (ended != main_child && (ended >= 0 || errno == EINTR));
+	tell(in.up, &u);
+	_exit(0);
+}

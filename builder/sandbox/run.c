@@ -1,0 +1,187 @@
+#include "sandbox/priv.h"
+#include "sys/clock.h"
+#include "sys/intr.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/pidfd.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+/* Debian's ids end at 65535; more would let files be owned by ids that an image cannot have. */
+enum { IDS = 65536, CHUNK = 1 << 16 };
+
+struct run {
+	const struct sandbox_spec *s;
+	pid_t pid;
+	int pidfd;
+	int up, down, out; /* our ends */
+	char *chunk;       /* CHUNK bytes */
+	bool exited;       /* UP_EXIT came */
+	int status;        /* of the main program, with `exited` */
+	bool failed;       /* *e is set */
+};
+
+static void run_release(struct run *r)
+{
+	fd_closep(&r->pidfd);
+	fd_closep(&r->up);
+	fd_closep(&r->down);
+	fd_closep(&r->out);
+	free(r->chunk);
+}
+
+static void stop(struct run *r)
+{
+	if (r->pid > 0)
+		(void)kill(r->pid, SIGKILL);
+}
+
+/* Takes one piece of output. Returns 0 at the end of it or when there is none now. */
+static int take_output(struct run *r, struct err *e)
+{
+	ssize_t n = read(r->out, r->chunk, CHUNK);
+
+	if (n < 0 && errno == EINTR)
+		return 1;
+	if (n == 0)
+		fd_closep(&r->out);
+	if (n <= 0)
+		return 0;
+	if (!r->failed && r->s->out != NULL && sink_write(r->s->out, r->chunk, (size_t)n, e) != 0) {
+		r->failed = true;
+		stop(r);
+	}
+	return 1;
+}
+
+/* Takes one message of init. Returns 0 when there is none. */
+static int take_message(struct run *r, struct err *e)
+{
+	struct up u;
+	ssize_t n = read(r->up, &u, sizeof(u));
+
+	if (n < 0 && errno == EINTR)
+		return 1;
+	if (n == 0)
+		fd_closep(&r->up);
+	if (n != (ssize_t)sizeof(u))
+		return 0;
+	if (u.what == UP_EXIT) {
+		r->exited = true;
+		r->status = u.status;
+	} else if (u.what == UP_ERROR && !r->failed) {
+		*e = u.e;
+		r->failed = true;
+	} else if (u.what == UP_UNSHARED && idmap_give(r->pid, IDS, e) == 0) {
+		(void)!write(r->down, "", 1);
+	} else if (!r->failed) {
+		r->failed = true;
+		(void)err_in(e, "sandbox");
+		stop(r);
+	}
+	return 1;
+}
+
+/* Serves the pipes until process 1 is dead, which is when all are. Returns what made us kill it:
+ * 0 nothing, 1 time, 2 interrupt. */
+static int serve(struct run *r, struct err *e)
+{
+	uint64_t end = r->s->timeout_ms != 0 ? clock_mono_ms() + r->s->timeout_ms : UINT64_MAX;
+	int why = 0;
+
+	for (;;) {
+		struct pollfd p[] = {
+		    {r->out, POLLIN, 0}, {r->up, POLLIN, 0}, {r->pidfd, POLLIN, 0}};
+		uint64_t now = clock_mono_ms();
+		uint64_t left = end > now ? end - now : 0;
+
+		if (why == 0 && (left == 0 || intr_pending())) {
+			why = left == 0 ? 1 : 2;
+			stop(r);
+		}
+		if (poll(p, 3, why == 0 && left < 200 ? (int)left : 200) <= 0)
+			continue;
+		if (p[1].revents != 0)
+			(void)take_message(r, e);
+		if (p[0].revents != 0)
+			(void)take_output(r, e);
+		if (p[2].revents != 0)
+			break;
+	}
+	while (r->up >= 0 && take_message(r, e) != 0)
+		;
+	while (r->out >= 0 && take_output(r, e) != 0)
+		;
+	return why;
+}
+
+static int follow(struct run *r, struct sandbox_result *ret, struct err *e)
+{
+	int status = 0, why;
+
+	r->pidfd = pidfd_open(r->pid, 0);
+	if (r->pidfd < 0) {
+		(void)err_sys(e, "sandbox: watch process 1");
+		r->failed = true;
+		stop(r);
+	}
+	why = r->pidfd >= 0 ? serve(r, e) : 0;
+	while (waitpid(r->pid, &status, 0) < 0 && errno == EINTR)
+		;
+	if (why == 2)
+		return intr_err(e);
+	if (r->failed)
+		return -1;
+	if (why == 1) {
+		*ret = (struct sandbox_result){-1, SIGKILL, true};
+		return 0;
+	}
+	if (!r->exited)
+		return err_set(e, ERR_FAIL, "sandbox: process 1 died (wait status %d)", status);
+	*ret = (struct sandbox_result){
+	    .status = WIFEXITED(r->status) ? WEXITSTATUS(r->status) : -1,
+	    .signal = WIFSIGNALED(r->status) ? WTERMSIG(r->status) : 0,
+	};
+	return 0;
+}
+
+static int check(const struct sandbox_spec *s, struct err *e)
+{
+	if (s->root == NULL || s->root[0] != '/')
+		return err_set(e, ERR_FAIL, "sandbox: the root is not an absolute path");
+	if (s->argv == NULL || s->argv[0] == NULL || s->env == NULL)
+		return err_set(e, ERR_FAIL, "sandbox: no program or no environment");
+	return 0;
+}
+
+int sandbox_run(const struct sandbox_spec *spec, struct sandbox_result *ret, struct err *e)
+{
+	struct run r SCOPED(run_release) = {
+	    .s = spec, .pidfd = -1, .up = -1, .down = -1, .out = -1};
+	int up[2], down[2], out[2];
+
+	if (check(spec, e) != 0)
+		return -1;
+	if (pipe2(up, O_CLOEXEC) != 0)
+		return err_sys(e, "make a pipe");
+	r.up = up[0];
+	if (pipe2(down, O_CLOEXEC) != 0 || (r.down = down[1], pipe2(out, O_CLOEXEC)) != 0)
+		return err_sys(e, "make a pipe");
+	r.out = out[0];
+	r.chunk = mem_zalloc(CHUNK);
+	/* fork(2) cannot make a process namespace of which only the child is a member */
+	r.pid = (pid_t)syscall(SYS_clone, CLONE_NEWPID | SIGCHLD, NULL, NULL, NULL, NULL);
+	if (r.pid == 0)
+		init_main(spec, up[1], down[0], out[1]);
+	fd_closep(&up[1]);
+	fd_closep(&down[0]);
+	fd_closep(&out[1]);
+	if (r.pid < 0)
+		return err_sys(e, "sandbox: make a process namespace");
+	return follow(&r, ret, e);
+}
