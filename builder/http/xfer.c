@@ -241,8 +241,12 @@ static void set_method(struct xfer *x)
 		(void)curl_easy_setopt(h, CURLOPT_SEEKDATA, x);
 		(void)curl_easy_setopt(h, CURLOPT_UPLOAD_BUFFERSIZE, 512L << 10);
 	}
-	if (q->offset > 0)
-		(void)curl_easy_setopt(h, CURLOPT_RESUME_FROM_LARGE, (curl_off_t)q->offset);
+	/* not CURLOPT_RESUME_FROM: with that a server that sends all of it would be an error */
+	if (q->offset > 0) {
+		char *range SCOPED(mem_freep) = mem_format("%llu-", (unsigned long long)q->offset);
+
+		(void)curl_easy_setopt(h, CURLOPT_RANGE, range);
+	}
 }
 
 int xfer_prepare(struct xfer *x)
