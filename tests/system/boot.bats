@@ -22,6 +22,14 @@ healthy() {
 	curl -sf "http://127.0.0.1:$port/health"
 }
 
+sell() {
+	curl -s -d "$1" "http://127.0.0.1:$port/sales"
+}
+
+sales() {
+	curl -s "http://127.0.0.1:$port/sales"
+}
+
 @test "it boots to running, sells, and keeps its sales over a stop" {
 	engine pull -q --signature-policy "$dir/engine/policy.json" "oci:$OUT/demo:0.1.0" >"$dir/id"
 	port=$(free_port)
@@ -31,7 +39,7 @@ healthy() {
 	[ "$(in_demo systemctl is-system-running)" = running ]
 
 	wait_for 20 healthy
-	[ "$(curl -s -d 'amount=12.50&what=roses' "http://127.0.0.1:$port/sales")" = '{"number":1}' ]
+	[ "$(sell 'amount=12.50&what=roses')" = '{"number":1}' ]
 	first_keys=$(in_demo sha256sum /etc/ssh/ssh_host_ed25519_key.pub)
 	in_demo ss -Hltn >"$dir/ports"
 	for p in 22 445 631 2001; do
@@ -47,8 +55,8 @@ healthy() {
 
 	engine start demo
 	wait_for 60 healthy
-	[ "$(curl -s "http://127.0.0.1:$port/sales" | jq -c 'map([.number, .what])')" = '[[1,"roses"]]' ]
-	[ "$(curl -s -d 'amount=3' "http://127.0.0.1:$port/sales")" = '{"number":2}' ]
+	[ "$(sales | jq -c 'map([.number, .what])')" = '[[1,"roses"]]' ]
+	[ "$(sell 'amount=3')" = '{"number":2}' ]
 	[ "$(in_demo sha256sum /etc/ssh/ssh_host_ed25519_key.pub)" = "$first_keys" ]
 
 	# the data outlives the container, too
@@ -56,7 +64,7 @@ healthy() {
 	engine run -d --name demo --systemd=always -v usr2:/usr2 -p "127.0.0.1:$port:2001" \
 		"$(cat "$dir/id")"
 	wait_for 60 healthy
-	[ "$(curl -s "http://127.0.0.1:$port/sales" | jq length)" = 2 ]
+	[ "$(sales | jq length)" = 2 ]
 	wait_for 20 in_demo test -e /etc/ssh/ssh_host_ed25519_key.pub
 	[ "$(in_demo sha256sum /etc/ssh/ssh_host_ed25519_key.pub)" != "$first_keys" ]
 }

@@ -20,8 +20,8 @@ teardown() {
 }
 
 @test "a second build finds nothing to do" {
-	run --separate-stderr "$posmedia" build recipes/demo.yaml --lock "$(cat "$OUT/demo.lock.used")" \
-		-o "oci:$OUT/demo:0.1.0" --json
+	run --separate-stderr "$posmedia" build recipes/demo.yaml \
+		--lock "$(cat "$OUT/demo.lock.used")" -o "oci:$OUT/demo:0.1.0" --json
 	[ "$status" -eq 0 ]
 	[ "$(jq -c '[.digest, ."stages-run", ."up-to-date"]' <<<"$output")" = \
 		"[\"$demo_digest\",0,true]" ]
@@ -30,7 +30,8 @@ teardown() {
 @test "umoci unpacks it, and the tree is as the recipe says" {
 	umoci unpack --image "$OUT/demo:0.1.0" "$dir/bundle"
 	root=$dir/bundle/rootfs
-	grep -qx 'tulip:x:1510:1510:Tulip point of sale:/opt/tulip:/usr/sbin/nologin' "$root/etc/passwd"
+	grep -qx 'tulip:x:1510:1510:Tulip point of sale:/opt/tulip:/usr/sbin/nologin' \
+		"$root/etc/passwd"
 	grep -q '^tulip:[!*]*:' "$root/etc/shadow"
 	[ "$(stat -c '%u:%g %a' "$root/usr2/tulip/data")" = '1510:1510 750' ]
 	[ "$(stat -c '%u:%g %a' "$root/etc/samba/smb.conf")" = '0:0 644' ]

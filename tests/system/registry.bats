@@ -10,7 +10,8 @@ setup_file() {
 	start_registry "$dir/registry"
 	export dir registry registry_pid demo_digest
 	copy_demo "$dir/demo"
-	"$posmedia" sign "oci:$dir/demo:0.1.0" --key "$demo_key" --identity "$registry/pos/demo:0.1.0"
+	"$posmedia" sign "oci:$dir/demo:0.1.0" --key "$demo_key" \
+		--identity "$registry/pos/demo:0.1.0"
 	"$posmedia" push "oci:$dir/demo:0.1.0" "docker://$registry/pos/demo:0.1.0" \
 		--lookaside "$dir/lookaside" >"$dir/pushed"
 	"$posmedia" key new "$dir/other"
@@ -36,7 +37,8 @@ setup() {
 
 policy() {
 	jq -n --arg scope "$registry/pos" --arg key "$1" '{default: [{type: "reject"}],
-		transports: {docker: {($scope): [{type: "signedBy", keyType: "GPGKeys", keyPath: $key}]}}}'
+		transports: {docker: {($scope): [
+			{type: "signedBy", keyType: "GPGKeys", keyPath: $key}]}}}'
 }
 
 # Copies the image out of the registry under policy $1.
@@ -69,7 +71,8 @@ layer() {
 
 @test "skopeo refuses it without the signature" {
 	mkdir "$work/registries.d"
-	sed "s,file://.*,file://$work/nowhere," "$dir/registries.d/pos.yaml" >"$work/registries.d/pos.yaml"
+	sed "s,file://.*,file://$work/nowhere," "$dir/registries.d/pos.yaml" \
+		>"$work/registries.d/pos.yaml"
 	run skopeo_copy "$dir/policy.json" "$work/registries.d"
 	[ "$status" -ne 0 ]
 	[[ $output == *'Source image rejected'* ]]
@@ -95,7 +98,8 @@ layer() {
 	flip "$file"
 	[ "$skopeo_status" -ne 0 ]
 	[ "$status" -eq 4 ]
-	[ ! -s "$work/back/index.json" ] || [ "$(jq '.manifests | length' "$work/back/index.json")" = 0 ]
+	[ ! -e "$work/back/index.json" ] ||
+		[ "$(jq '.manifests | length' "$work/back/index.json")" = 0 ]
 }
 
 @test "skopeo refuses it after one flipped bit in the manifest, and so does pull" {
@@ -134,8 +138,8 @@ layer() {
 @test "cosign of a newer suite verifies the signature offline, and not with another key" {
 	need_cosign
 	export HOME=$work
-	run "$cosign" verify --key "$demo_key.pub" --insecure-ignore-tlog=true --allow-http-registry \
-		"$registry/pos/demo:0.1.0"
+	run "$cosign" verify --key "$demo_key.pub" --insecure-ignore-tlog=true \
+		--allow-http-registry "$registry/pos/demo:0.1.0"
 	[ "$status" -eq 0 ] || { echo "$output"; false; }
 	[[ $output == *"$demo_digest"* ]]
 	run "$cosign" verify --key "$dir/other.pub" --insecure-ignore-tlog=true \

@@ -22,8 +22,8 @@ teardown() {
 	(
 		cd "$dir/elsewhere" || exit
 		umask 077
-		TZ=Pacific/Kiritimati LANG=de_DE.UTF-8 POSMEDIA_STORE=$dir/store \
-			"$posmedia" build recipes/demo.yaml --lock "$lock" -o oci:out/demo:0.1.0 --threads 1
+		export TZ=Pacific/Kiritimati LANG=de_DE.UTF-8 POSMEDIA_STORE=$dir/store
+		"$posmedia" build recipes/demo.yaml --lock "$lock" -o oci:out/demo:0.1.0 --threads 1
 	) >"$dir/name"
 	[ "$(sed 's/.*@//' "$dir/name")" = "$demo_digest" ]
 }
