@@ -1,0 +1,132 @@
+#include "package/apt.h"
+
+#include "base/map.h"
+#include "sys/fs.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define LIST_MAX (64 << 20)
+
+static const char *const merged[] = {"bin", "sbin", "lib", "lib32", "lib64", "libo32", "libx32"};
+
+struct owned {
+	int root;
+	bool is_link[sizeof(merged) / sizeof(merged[0])]; /* merged[i] leads into usr/ */
+	struct strv diverted;                             /* from, to, package: dpkg's triples */
+	struct map from;                                  /* canonical path -> &diverted.v[i] */
+	struct map *ret;
+};
+
+static void owned_release(struct owned *o)
+{
+	strv_release(&o->diverted);
+	map_release(&o->from, NULL);
+}
+
+/* The path as the tree has it: without leading slash, and below usr/ where the top directory is a
+ * symlink into it. */
+static char *canonical(const struct owned *o, const char *path, size_t n)
+{
+	while (n > 0 && *path == '/') {
+		path++;
+		n--;
+	}
+	for (size_t i = 0; i < sizeof(merged) / sizeof(merged[0]); i++) {
+		size_t m = strlen(merged[i]);
+
+		if (o->is_link[i] && n > m && memcmp(path, merged[i], m) == 0 && path[m] == '/')
+			return mem_format("usr/%.*s", (int)n, path);
+	}
+	return mem_strndup(path, n);
+}
+
+static int read_diversions(struct owned *o, struct err *e)
+{
+	struct buf b SCOPED(buf_release) = BUF_INIT(LIST_MAX);
+	const char *end;
+
+	if (faccessat(o->root, "var/lib/dpkg/diversions", F_OK, AT_SYMLINK_NOFOLLOW) != 0)
+		return 0;
+	if (fs_get(o->root, "var/lib/dpkg/diversions", &b, e) != 0)
+		return -1;
+	for (const char *p = b.data; (end = strchr(p, '\n')) != NULL; p = end + 1)
+		strv_take(&o->diverted, canonical(o, p, (size_t)(end - p)));
+	for (size_t i = 0; i + 2 < o->diverted.n; i += 3)
+		(void)map_put(&o->from, o->diverted.v[i], &o->diverted.v[i]);
+	return 0;
+}
+
+/* The first package by name keeps what several have: directories. */
+static void add_path(struct owned *o, const char *line, size_t n, char *package)
+{
+	char *path SCOPED(mem_freep) = canonical(o, line, n);
+	char **diversion = map_get(&o->from, path);
+	const char *real = path;
+
+	if (diversion != NULL && strcmp(diversion[2], package) != 0)
+		real = diversion[1];
+	if (*real != '\0' && strcmp(real, ".") != 0 && !map_has(o->ret, real))
+		(void)map_put(o->ret, real, package);
+}
+
+static int read_list(struct owned *o, int info, const char *file, char *package, struct err *e)
+{
+	struct buf b SCOPED(buf_release) = BUF_INIT(LIST_MAX);
+
+	if (fs_get(info, file, &b, e) != 0)
+		return -1;
+	for (const char *p = b.data; *p != '\0'; p += strspn(p, "\n")) {
+		size_t n = strcspn(p, "\n");
+
+		add_path(o, p, n, package);
+		p += n;
+	}
+	return 0;
+}
+
+/* "libc6:amd64.list" -> "libc6"; NULL for other files. */
+static char *package_of(const char *file)
+{
+	size_t n = strlen(file);
+
+	if (n <= 5 || strcmp(file + n - 5, ".list") != 0)
+		return NULL;
+	n = strcspn(file, ":") < n - 5 ? strcspn(file, ":") : n - 5;
+	return mem_strndup(file, n);
+}
+
+int apt_owned(const char *root, struct map *ret, struct strv *names, struct err *e)
+{
+	struct owned o SCOPED(owned_release) = {.ret = ret};
+	struct strv files SCOPED(strv_release) = {0};
+	int fd SCOPED(fd_closep) = -1, info SCOPED(fd_closep) = -1;
+
+	if (fs_open_dir(AT_FDCWD, root, &fd, e) != 0)
+		return -1;
+	o.root = fd;
+	for (size_t i = 0; i < sizeof(merged) / sizeof(merged[0]); i++) {
+		struct stat st;
+
+		o.is_link[i] =
+		    fstatat(fd, merged[i], &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISLNK(st.st_mode);
+	}
+	if (faccessat(fd, "var/lib/dpkg/info", F_OK, 0) != 0 && errno == ENOENT)
+		return 0;
+	if (read_diversions(&o, e) != 0 || fs_open_dir(fd, "var/lib/dpkg/info", &info, e) != 0 ||
+	    fs_list(info, ".", &files, e) != 0)
+		return err_in(e, "dpkg's lists");
+	for (size_t i = 0; i < files.n; i++) {
+		char *package = package_of(files.v[i]);
+
+		if (package == NULL)
+			continue;
+		strv_take(names, package);
+		if (read_list(&o, info, files.v[i], package, e) != 0)
+			return err_in(e, "dpkg's lists");
+	}
+	return 0;
+}
