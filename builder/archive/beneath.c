@@ -10,14 +10,15 @@
 enum { OPEN_DIR = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC };
 
 /* Opens the component `name` of dirfd; `so_far` is its whole path, for messages. */
-static int open_one(const struct beneath *b, int dirfd, const char *name, const char *so_far,
-		    int *ret_fd, struct err *e)
+static int open_one(struct beneath *b, int dirfd, const char *name, const char *so_far, int *ret_fd,
+		    struct err *e)
 {
 	int fd = openat(dirfd, name, OPEN_DIR);
 
 	if (fd < 0 && errno == ENOENT && b->make) {
-		if (mkdirat(dirfd, name, 0700) != 0)
+		if (mkdirat(dirfd, name, 0755) != 0)
 			return err_sys(e, "make directory %s", so_far);
+		strv_add(&b->made, so_far);
 		fd = openat(dirfd, name, OPEN_DIR);
 	}
 	if (fd < 0 && (errno == ELOOP || errno == ENOTDIR))
@@ -28,7 +29,7 @@ static int open_one(const struct beneath *b, int dirfd, const char *name, const 
 	return 0;
 }
 
-static int open_dir(const struct beneath *b, const char *dir, int *ret_fd, struct err *e)
+static int open_dir(struct beneath *b, const char *dir, int *ret_fd, struct err *e)
 {
 	char *copy SCOPED(mem_freep) = mem_strdup(dir);
 	int at SCOPED(fd_closep) = -1;
@@ -86,4 +87,5 @@ void beneath_forget(struct beneath *b)
 void beneath_release(struct beneath *b)
 {
 	beneath_forget(b);
+	strv_release(&b->made);
 }

@@ -4,13 +4,15 @@
 #define ARCHIVE_BENEATH_H
 
 #include "base/err.h"
+#include "base/strv.h"
 #include <stdbool.h>
 
 struct beneath {
 	int root;  /* borrowed */
-	bool make; /* make missing directories, mode 0700 */
+	bool make; /* make missing directories, mode 0755 */
 	char *dir; /* the directory that fd is, or NULL */
 	int fd;
+	struct strv made; /* the paths of those made, for who cares; he may empty it */
 };
 
 #define BENEATH_INIT(rootfd, make_missing)                                                         \

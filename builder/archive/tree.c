@@ -68,9 +68,7 @@ static void add_name(struct scan *s, const struct stat *st, const char *path)
 	s->names[s->names_n++] = (struct name){st->st_dev, st->st_ino, path};
 }
 
-/* What belongs to the tree itself; security labels, ACLs of the host and the overlay's own marks
- * do not. */
-static bool xattr_wanted(const char *name)
+bool tree_keeps_xattr(const char *name)
 {
 	if (strncmp(name, "user.overlay.", 13) == 0)
 		return false;
@@ -113,7 +111,7 @@ static int read_xattrs(const struct fs_entry *f, struct tree_entry *en, struct e
 	if (n < 0)
 		return err_sys(e, "list the attributes of %s", f->path);
 	for (const char *at = list; at < list + n; at += strlen(at) + 1)
-		if (xattr_wanted(at))
+		if (tree_keeps_xattr(at))
 			strv_add(&names, at);
 	strv_sort(&names);
 	for (size_t i = 0; i < names.n; i++)

@@ -3,6 +3,7 @@
 #define ARCHIVE_TREE_H
 
 #include "base/err.h"
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -33,6 +34,10 @@ struct tree {
 /* Indexes everything below rootfd, staying on any file system mounted there. Sockets and FIFOs
  * and device nodes are left out and counted in *ret_left_out (may be NULL). */
 int tree_scan(int rootfd, struct tree *ret, size_t *ret_left_out, struct err *e) MUST_CHECK;
+
+/* Whether an attribute belongs to the tree: file capabilities and user.*; security labels, ACLs and
+ * the overlay's own marks do not. */
+bool tree_keeps_xattr(const char *name);
 
 /* Finds a path; NULL when absent. */
 struct tree_entry *tree_find(const struct tree *t, const char *path);

@@ -18,17 +18,21 @@ struct unpack_opts {
 	uint64_t timeout_ms;  /* 0 = 10 minutes */
 };
 
-/* Unpacks what fd still has to read below the directory `dest` (absolute, existing). Refuses with
+/* Unpacks what fd still has to read below the directory `dest` (absolute, existing). A layer must
+ * be a tar; else also ISO 9660, zip and cpio will do. Without keep_owner, setuid, setgid and sticky
+ * bits are dropped; with it, user.* attributes and file capabilities come along. Refuses with
  * kind ERR_RECIPE, naming archive and entry: absolute names, ".." components, entries below a
  * symlink, hard links that leave the tree, device nodes, FIFOs and sockets (in media; a layer's
  * are skipped), names of more than 4096 bytes, more bytes or entries than allowed, damaged or
  * truncated archives. Directories in dest that symlinks point out of are never followed. */
 int unpack(int fd, const char *dest, const struct unpack_opts *o, struct err *e) MUST_CHECK;
 
-/* The data part of a Debian package (deb(5)) into dest, owners and times kept. With
- * `control`, the control part goes there instead (absolute path of another directory, inside or
- * outside dest). */
-int unpack_deb(int fd, const char *dest, const struct unpack_opts *o, struct err *e) MUST_CHECK;
+/* A Debian package (deb(5)): its data part into `dest`, its control part into `control_dest`
+ * (absolute, existing; either may be NULL to leave that part). Owners and times are kept
+ * (o->keep_owner is implied). With both, fd must be a file, since it is read twice. Refuses as
+ * unpack does. */
+int unpack_deb(int fd, const char *dest, const char *control_dest, const struct unpack_opts *o,
+	       struct err *e) MUST_CHECK;
 
 /* Decompresses a layer blob (gzip, zstd or plain) in a worker and gives the digest and size of the
  * tar inside: the diff_id (OCI image-spec, config.md). */

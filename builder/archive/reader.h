@@ -1,0 +1,40 @@
+/* reader.h - libarchive over a source: only the formats and filters that are asked for, and never a
+ * helper program. */
+#ifndef ARCHIVE_READER_H
+#define ARCHIVE_READER_H
+
+#include "archive/source.h"
+#include "base/err.h"
+#include <archive.h>
+#include <archive_entry.h>
+
+struct reader;
+
+enum reader_formats {
+	READER_TAR, /* layers and parts of packages */
+	READER_ANY, /* media: also ISO 9660, zip and cpio */
+};
+
+/* Takes the source over. The caller frees the reader. */
+int reader_open(struct source *src, enum reader_formats formats, struct reader **ret,
+		struct err *e) MUST_CHECK;
+void reader_freep(struct reader **r);
+
+/* The next entry, borrowed; NULL at the end, after all bytes of the source were read and found
+ * whole. Damage: ERR_RECIPE. */
+int reader_next(struct reader *r, struct archive_entry **ret, struct err *e) MUST_CHECK;
+
+/* The next piece of the entry's data and where in the file it belongs. */
+struct reader_piece {
+	const void *p;
+	size_t n;
+	uint64_t at;
+	bool end; /* there was no more */
+};
+/* Damage: ERR_RECIPE. */
+int reader_data(struct reader *r, struct reader_piece *ret, struct err *e) MUST_CHECK;
+
+/* The format of the entry read last: ARCHIVE_FORMAT_ISO9660 and such, without its variant. */
+int reader_format(const struct reader *r);
+
+#endif

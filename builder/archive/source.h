@@ -1,0 +1,32 @@
+/* source.h - the bytes of an archive: a stretch of a file, decompressed when it is gzip or zstd.
+ * Ours rather than libarchive's, which does not check the CRC of gzip. */
+#ifndef ARCHIVE_SOURCE_H
+#define ARCHIVE_SOURCE_H
+
+#include "base/err.h"
+#include <stdbool.h>
+#include <stdint.h>
+
+struct source;
+
+#define SOURCE_TO_THE_END UINT64_MAX
+
+/* Reads at most len bytes from fd's position on; fd is borrowed. The caller frees it. */
+int source_open(int fd, uint64_t len, struct source **ret, struct err *e) MUST_CHECK;
+void source_free(struct source *s);
+void source_freep(struct source **s);
+
+/* The next bytes, borrowed until the next call; *ret_n is 0 at the end. Damaged or truncated
+ * compressed data: ERR_RECIPE. */
+int source_read(struct source *s, const void **ret_p, size_t *ret_n, struct err *e) MUST_CHECK;
+
+/* Whether the bytes are those of a file that can be read in any order. */
+bool source_can_seek(const struct source *s);
+
+/* lseek(2) on such a source, with its first byte as 0. Returns the new position, or -1. */
+int64_t source_seek(struct source *s, int64_t offset, int whence) MUST_CHECK;
+
+/* How many zero bytes the source ended with, as far as it has been read. */
+uint64_t source_zeros(const struct source *s);
+
+#endif
