@@ -11,6 +11,7 @@
 
 #define SIGN_PGP_TYPE    "application/vnd.posmedia.openpgp.v1"
 #define SIGN_COSIGN_TYPE "application/vnd.dev.cosign.simplesigning.v1+json"
+#define SIGN_COSIGN_NOTE "dev.cosignproject.cosign/signature" /* base64 DER */
 
 /* Adds both forms for the manifest and one identity ("HOST/REPO:TAG"). Signatures that are there
  * already stay; the same key and identity again replaces its own (no growth). */

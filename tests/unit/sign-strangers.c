@@ -1,33 +1,27 @@
 /* What GnuPG, OpenSSL's own program and skopeo say about keys and signatures of ours. */
-#include "sign-fixture.h"
+#include "sign-layout.h"
 
 #include "sys/proc.h"
 #include <stdio.h>
 
-static const char id[] = "localhost:5000/pos/rti:16.1.5";
 static const char manifest_text[] =
     "{\"schemaVersion\":2,\"mediaType\":\"application/vnd.oci.image.manifest.v1+json\"}";
-static struct sign_key *key, *other;
 static char *home, *env_home;
 
-static int set_up(void **state)
+static int enter(void **state)
 {
-	if (enter_scratch(state) != 0)
+	if (set_up(state) != 0)
 		return -1;
-	key = make_key("key");
-	other = make_key("other");
 	home = at("gnupg");
 	env_home = mem_format("GNUPGHOME=%s", home);
 	return mkdir(home, 0700);
 }
 
-static int tear_down(void **state)
+static int leave(void **state)
 {
-	sign_key_free(key);
-	sign_key_free(other);
 	free(home);
 	free(env_home);
-	return leave_scratch(state);
+	return tear_down(state);
 }
 
 /* Runs a program in the scratch directory; returns its exit status and what it said. */
@@ -134,6 +128,81 @@ static void test_skopeo_verifies(void **state)
 	assert_int_not_equal(skopeo("localhost:5000/pos/rti:16.1.6", &out), 0);
 	put("manifest", "{}", 2);
 	assert_int_not_equal(skopeo(id, &out), 0);
+}
+
+/* Writes the image and its OpenPGP signatures as skopeo's "dir:" transport keeps them. */
+static void write_dir(void)
+{
+	struct buf b SCOPED(buf_release) = BUF_INIT(1 << 20);
+	struct oci_manifest m = {0};
+	char *dir SCOPED(mem_freep) = at("dir");
+	char *config SCOPED(mem_freep) = NULL;
+
+	assert_done(fs_mkdirs(AT_FDCWD, dir, 0755, &e));
+	put("dir/version", "Directory Transport Version: 1.1\n", 33);
+	assert_done(oci_layout_read(layout, &image.digest, &b, &e));
+	put("dir/manifest.json", b.data, b.len);
+	assert_done(oci_manifest_parse(b.data, b.len, &m, &e));
+	b.len = 0;
+	assert_done(oci_layout_read(layout, &m.config.digest, &b, &e));
+	config = mem_format("dir/%s", digest_hex(&m.config.digest).s);
+	put(config, b.data, b.len);
+	oci_manifest_release(&m);
+	signatures("pgp", &m);
+	for (size_t i = 0; i < m.layers_n; i++) {
+		char *name SCOPED(mem_freep) = mem_format("dir/signature-%zu", i + 1);
+
+		b.len = 0;
+		assert_done(oci_layout_read(layout, &m.layers[i].digest, &b, &e));
+		put(name, b.data, b.len);
+	}
+	oci_manifest_release(&m);
+}
+
+/* Copies it under a policy that wants `identity` signed by the keyrings' keys. */
+static int copy_under(const char *identity, const char *const rings[2], struct buf *out)
+{
+	char *entry[2] = {NULL, NULL};
+	char *policy SCOPED(mem_freep) = NULL;
+	char *gone SCOPED(mem_freep) = at("copy");
+	int rc;
+
+	for (int i = 0; i < 2 && rings[i] != NULL; i++)
+		entry[i] =
+		    mem_format("%s{\"type\":\"signedBy\",\"keyType\":\"GPGKeys\",\"keyPath\":"
+			       "\"%s/%s\",\"signedIdentity\":{\"type\":\"exactReference\","
+			       "\"dockerReference\":\"%s\"}}",
+			       i > 0 ? "," : "", scratch, rings[i], identity);
+	policy = mem_format("{\"default\":[%s%s]}", entry[0], entry[1] != NULL ? entry[1] : "");
+	free(entry[0]);
+	free(entry[1]);
+	put("policy.json", policy, strlen(policy));
+	rc = RUN(out, "skopeo", "--policy", "policy.json", "copy", "dir:dir", "dir:copy");
+	assert_done(fs_rmtree(AT_FDCWD, gone, &e));
+	return rc;
+}
+
+static void test_skopeo_copies_under_policy(void **state)
+{
+	static const char *const mine[2] = {"key.gpg"}, *const theirs[2] = {"other.gpg"},
+				 *const both[2] = {"key.gpg", "other.gpg"};
+	static const char later[] = "localhost:5000/pos/rti:16.1.6";
+	struct buf out SCOPED(buf_release) = BUF_INIT(1 << 16);
+
+	(void)state;
+	sign_as(id, key);
+	write_dir();
+	if (copy_under(id, mine, &out) != 0)
+		fail_msg("%s", out.data);
+	assert_int_not_equal(copy_under(id, theirs, &out), 0);
+	assert_int_not_equal(copy_under(id, both, &out), 0);
+	assert_int_not_equal(copy_under(later, mine, &out), 0);
+	sign_as(later, key); /* a second identity and a second key beside the first */
+	sign_as(id, other);
+	write_dir();
+	assert_int_equal(copy_under(id, both, &out), 0);
+	assert_int_equal(copy_under(later, mine, &out), 0);
+	assert_int_not_equal(copy_under(later, both, &out), 0);
 }
 
 static void test_openssl_verifies(void **state)
@@ -250,6 +319,8 @@ int main(void)
 	    cmocka_unit_test(test_gpg_reads_the_keyring),
 	    cmocka_unit_test(test_gpg_opens_the_message),
 	    cmocka_unit_test(test_skopeo_verifies),
+	    cmocka_unit_test_setup_teardown(test_skopeo_copies_under_policy, make_layout,
+					    drop_layout),
 	    cmocka_unit_test(test_openssl_verifies),
 	    cmocka_unit_test(test_openssl_signs),
 	    cmocka_unit_test(test_openssl_unseals),
@@ -257,5 +328,5 @@ int main(void)
 	    cmocka_unit_test(test_other_encodings_are_refused),
 	};
 
-	return cmocka_run_group_tests_name("sign-strangers", tests, set_up, tear_down);
+	return cmocka_run_group_tests_name("sign-strangers", tests, enter, leave);
 }

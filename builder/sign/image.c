@@ -1,0 +1,208 @@
+#include "sign/image.h"
+
+#include "base/log.h"
+#include "form/hex.h"
+#include "form/ref.h"
+#include "sign/siglayer.h"
+#include <stdlib.h>
+#include <string.h>
+
+enum { CONFIG_MAX = 64 << 10, BLOB_MAX = 4 << 20 };
+
+/* What one signature is made of. */
+struct job {
+	struct oci_layout *layout;
+	const struct oci_desc *manifest;
+	const char *identity;
+	const struct sign_key *key;
+	int64_t time;
+};
+
+static int check_identity(const char *identity, struct err *e)
+{
+	struct ref r = {0};
+	int rc = ref_parse_docker(identity, &r, e);
+
+	/* without a tag, any tag of the repository could later be served in its place */
+	if (rc == 0 && (r.tag[0] == '\0' || r.has_digest))
+		rc = err_set(e, ERR_USAGE, "%s: wants a tag and no digest", identity);
+	ref_release(&r);
+	if (rc == 0)
+		return 0;
+	(void)err_in(e, "identity");
+	return err_hint(e, "write HOST[:PORT]/REPOSITORY:TAG, as the image will be pulled");
+}
+
+static int check_manifest(const struct oci_layout *l, const struct oci_desc *d, struct err *e)
+{
+	struct buf b SCOPED(buf_release) = BUF_INIT(OCI_MANIFEST_MAX);
+
+	if (oci_layout_read(l, &d->digest, &b, e) != 0)
+		return -1;
+	if (b.len != d->size)
+		return err_set(e, ERR_VERIFY, "manifest %s: has %zu bytes, not %llu",
+			       digest_text(&d->digest).s, b.len, (unsigned long long)d->size);
+	return 0;
+}
+
+static void drop_layer(struct oci_manifest *m, size_t i)
+{
+	oci_desc_release(&m->layers[i]);
+	m->layers_n--;
+	memmove(&m->layers[i], &m->layers[i + 1], (m->layers_n - i) * sizeof(*m->layers));
+}
+
+/* Whether a good signature of ours for the identity is there. Layers that cannot be read are
+ * dropped: nobody can verify them any more, and they would stop every copy of the image. */
+static bool have(const struct job *j, const struct sig_set *s, struct oci_manifest *m,
+		 bool *ret_dropped)
+{
+	bool hit = false;
+
+	for (size_t i = m->layers_n; i-- > 0;) {
+		struct sig sig SCOPED(sig_release);
+		char *identity SCOPED(mem_freep) = NULL;
+		struct err why = ERR_INIT;
+
+		sig_init(&sig);
+		if (sig_load(s, &m->layers[i], &sig, &why) != 0) {
+			log_warn("dropping an unreadable %s signature: %s", sig_form_name(s->form),
+				 why.msg);
+			drop_layer(m, i);
+			*ret_dropped = true;
+		} else if (sig_check(s, &sig, sign_key_public(j->key), &identity, &why) == 0) {
+			hit = hit || strcmp(identity, j->identity) == 0;
+		}
+	}
+	return hit;
+}
+
+/* The signature's blob, and for cosign the layer's annotations. */
+static int make_blob(const struct job *j, enum sign_form form, struct buf *ret,
+		     struct jval **ret_notes, struct err *e)
+{
+	struct buf payload SCOPED(buf_release) = BUF_INIT(BLOB_MAX);
+	struct buf der SCOPED(buf_release) = BUF_INIT(BLOB_MAX);
+	char *text SCOPED(mem_freep) = NULL;
+
+	sign_payload(form, j->identity, &j->manifest->digest, j->time, &payload);
+	if (form == SIGN_OPENPGP)
+		return sign_openpgp(j->key, payload.data, payload.len, j->time, ret, e);
+	if (sign_bytes(j->key, payload.data, payload.len, &der, e) != 0)
+		return -1;
+	buf_add(ret, payload.data, payload.len);
+	text = base64_encode(der.data, der.len);
+	*ret_notes = jval_object();
+	jval_put_text(*ret_notes, SIGN_COSIGN_NOTE, text);
+	return 0;
+}
+
+static int add_layer(const struct job *j, enum sign_form form, struct oci_manifest *m,
+		     struct err *e)
+{
+	struct buf blob SCOPED(buf_release) = BUF_INIT(BLOB_MAX);
+	struct jval *notes SCOPED(jval_freep) = NULL;
+	struct oci_desc d = {0};
+
+	if (m->layers_n >= OCI_LAYERS_MAX)
+		return err_set(e, ERR_FAIL, "the image has %d %s signatures already",
+			       OCI_LAYERS_MAX, sig_form_name(form));
+	if (make_blob(j, form, &blob, &notes, e) != 0 ||
+	    oci_layout_add(j->layout, blob.data, blob.len, &d.digest, e) != 0)
+		return -1;
+	d.media_type = mem_strdup(sig_media_type(form));
+	d.size = blob.len;
+	d.annotations = STEAL(notes);
+	m->layers = mem_resize(m->layers, m->layers_n + 1, sizeof(*m->layers));
+	m->layers[m->layers_n++] = d;
+	return 0;
+}
+
+/* cosign wants an image's config, whose diff_ids are the payloads; ours is the empty object. */
+static void write_config(const struct oci_manifest *m, enum sign_form form, struct buf *out)
+{
+	struct jval *v SCOPED(jval_freep) = jval_object();
+	struct jval *ids, *rootfs;
+
+	if (form == SIGN_OPENPGP) {
+		jval_write(v, out);
+		return;
+	}
+	ids = jval_array();
+	rootfs = jval_object();
+	for (size_t i = 0; i < m->layers_n; i++)
+		jval_push(ids, jval_text(digest_text(&m->layers[i].digest).s));
+	jval_put_text(rootfs, "type", "layers");
+	jval_put(rootfs, "diff_ids", ids);
+	jval_put_text(v, "architecture", "");
+	jval_put_text(v, "os", "");
+	jval_put(v, "config", jval_object());
+	jval_put(v, "rootfs", rootfs);
+	jval_write(v, out);
+}
+
+static int set_config(struct oci_layout *l, enum sign_form form, struct oci_manifest *m,
+		      struct err *e)
+{
+	struct buf b SCOPED(buf_release) = BUF_INIT(CONFIG_MAX);
+	struct oci_desc d = {0};
+
+	write_config(m, form, &b);
+	if (oci_layout_add(l, b.data, b.len, &d.digest, e) != 0)
+		return -1;
+	d.media_type = mem_strdup(form == SIGN_OPENPGP ? OCI_EMPTY : OCI_CONFIG);
+	d.size = b.len;
+	oci_desc_release(&m->config);
+	m->config = d;
+	free(m->artifact_type);
+	m->artifact_type = mem_strdup(form == SIGN_OPENPGP ? SIGN_PGP_TYPE : "");
+	return 0;
+}
+
+/* Everything is in the layout before the tag moves. */
+static int save(struct oci_layout *l, const struct sig_set *s, struct oci_manifest *m,
+		struct err *e)
+{
+	char *tag SCOPED(mem_freep) = sig_tag(s);
+	struct buf b SCOPED(buf_release) = BUF_INIT(OCI_MANIFEST_MAX);
+	char type[] = OCI_MANIFEST;
+	struct oci_desc d = {.media_type = type};
+
+	if (set_config(l, s->form, m, e) != 0)
+		return -1;
+	oci_manifest_write(m, &b);
+	if (buf_over(&b))
+		return err_set(e, ERR_FAIL, "%s: too many signatures", tag);
+	if (oci_layout_add(l, b.data, b.len, &d.digest, e) != 0)
+		return -1;
+	d.size = b.len;
+	return oci_layout_tag(l, tag, &d, e);
+}
+
+static int sign_form(const struct job *j, enum sign_form form, struct err *e)
+{
+	const struct sig_set s = {j->layout, &j->manifest->digest, form};
+	struct oci_manifest m SCOPED(oci_manifest_release) = {0};
+	bool dropped = false, hit;
+
+	if (sig_manifest(&s, &m, e) != 0)
+		return -1;
+	hit = have(j, &s, &m, &dropped);
+	if (hit && !dropped)
+		return 0;
+	if (!hit && add_layer(j, form, &m, e) != 0)
+		return -1;
+	return save(j->layout, &s, &m, e);
+}
+
+int sign_image(struct oci_layout *l, const struct oci_desc *manifest, const char *identity,
+	       const struct sign_key *k, int64_t timestamp, struct err *e)
+{
+	const struct job j = {l, manifest, identity, k, timestamp};
+
+	if (check_identity(identity, e) != 0 || check_manifest(l, manifest, e) != 0)
+		return -1;
+	if (sign_form(&j, SIGN_OPENPGP, e) != 0 || sign_form(&j, SIGN_COSIGN, e) != 0)
+		return err_in(e, "sign %s", identity);
+	return 0;
+}

@@ -1,0 +1,107 @@
+#include "sign/siglayer.h"
+
+#include "form/hex.h"
+#include "sign/image.h"
+#include "sign/payload.h"
+#include <string.h>
+
+enum { BLOB_MAX = 4 << 20, DER_MAX = 72 };
+
+static const struct {
+	const char *name, *media_type, *suffix;
+} forms[] = {
+    [SIGN_OPENPGP] = {"OpenPGP", SIGN_PGP_TYPE, "pgp"},
+    [SIGN_COSIGN] = {"cosign", SIGN_COSIGN_TYPE, "sig"},
+};
+
+const char *sig_form_name(enum sign_form form)
+{
+	return forms[form].name;
+}
+
+const char *sig_media_type(enum sign_form form)
+{
+	return forms[form].media_type;
+}
+
+char *sig_tag(const struct sig_set *s)
+{
+	return mem_format("sha256-%s.%s", digest_hex(s->manifest).s, forms[s->form].suffix);
+}
+
+static const struct oci_desc *tagged(const struct oci_layout *l, const char *tag)
+{
+	size_t n;
+	const struct oci_desc *all = oci_layout_entries(l, &n);
+
+	for (size_t i = 0; i < n; i++)
+		if (strcmp(oci_desc_tag(&all[i]), tag) == 0)
+			return &all[i];
+	return NULL;
+}
+
+int sig_manifest(const struct sig_set *s, struct oci_manifest *ret, struct err *e)
+{
+	char *tag SCOPED(mem_freep) = sig_tag(s);
+	const struct oci_desc *d = tagged(s->layout, tag);
+	struct buf b SCOPED(buf_release) = BUF_INIT(OCI_MANIFEST_MAX);
+
+	if (d == NULL) {
+		*ret = (struct oci_manifest){0};
+		return 0;
+	}
+	if (oci_layout_read(s->layout, &d->digest, &b, e) != 0 ||
+	    oci_manifest_parse(b.data, b.len, ret, e) != 0) {
+		e->kind = ERR_VERIFY;
+		return err_in(e, "signatures %s", tag);
+	}
+	return 0;
+}
+
+void sig_init(struct sig *sig)
+{
+	*sig = (struct sig){.blob = BUF_INIT(BLOB_MAX), .der = BUF_INIT(DER_MAX)};
+}
+
+void sig_release(struct sig *sig)
+{
+	buf_release(&sig->blob);
+	buf_release(&sig->der);
+}
+
+int sig_load(const struct sig_set *s, const struct oci_desc *layer, struct sig *ret, struct err *e)
+{
+	const char *text = jval_get_str(layer->annotations, SIGN_COSIGN_NOTE);
+
+	if (strcmp(layer->media_type, forms[s->form].media_type) != 0)
+		return err_set(e, ERR_VERIFY, "a signature of the type %s", layer->media_type);
+	if (s->form == SIGN_COSIGN && (text == NULL || base64_decode(text, &ret->der) != 0))
+		return err_set(e, ERR_VERIFY, "no signature in the annotation of the layer");
+	if (oci_layout_read(s->layout, &layer->digest, &ret->blob, e) != 0) {
+		e->kind = ERR_VERIFY;
+		return -1;
+	}
+	if (ret->blob.len != layer->size)
+		return err_set(e, ERR_VERIFY, "signature %s: is not of %llu bytes",
+			       digest_text(&layer->digest).s, (unsigned long long)layer->size);
+	return 0;
+}
+
+int sig_check(const struct sig_set *s, const struct sig *sig, const struct sign_public *key,
+	      char **ret_identity, struct err *e)
+{
+	struct buf opened SCOPED(buf_release) = BUF_INIT(BLOB_MAX);
+	const struct buf *said = s->form == SIGN_OPENPGP ? &opened : &sig->blob;
+	struct payload payload;
+	int rc;
+
+	if (s->form == SIGN_OPENPGP)
+		rc = sign_openpgp_open(key, sig->blob.data, sig->blob.len, &opened, e);
+	else
+		rc =
+		    sign_verify(key, sig->blob.data, sig->blob.len, sig->der.data, sig->der.len, e);
+	if (rc != 0)
+		return -1;
+	payload = (struct payload){said->data, said->len};
+	return payload_open(s->form, &payload, s->manifest, ret_identity, e);
+}
