@@ -196,8 +196,12 @@ const struct grammar grammar_gecos = {"one line of text without ':'",
 				      NULL,
 				      200,
 				      gecos};
-const struct grammar grammar_env_name = {
-    "the name of a variable", "Letters, digits and '_'.", ALNUM "_", ALNUM "_", 128, NULL};
+const struct grammar grammar_env_name = {"the name of a variable",
+					 "Letters, digits and '_', not beginning with a digit.",
+					 LOWER UPPER "_",
+					 ALNUM "_",
+					 128,
+					 NULL};
 const struct grammar grammar_env_value = {
     "one line of text", "Write it in one line; at most 4096 bytes.", NULL, NULL, 4096, one_line};
 const struct grammar grammar_signal = {"a signal",  "Such as SIGTERM, SIGRTMIN+3 or 15.",
