@@ -34,15 +34,17 @@ static int by_keys(const struct args *a, const struct image *i, const char *iden
 		   struct sign_report *ret, struct err *e)
 {
 	struct sign_public *keys[KEYS_MAX] = {NULL};
+	struct sign_wanted want = {
+	    .identity = identity, .keys = keys, .forms = 1u << SIGN_OPENPGP | 1u << SIGN_COSIGN};
 	size_t n = 0;
 	int rc = 0;
 
 	for (; rc == 0 && args_nth(a, "key", n) != NULL; n++)
 		rc = n < KEYS_MAX ? sign_public_load(args_nth(a, "key", n), &keys[n], e)
 				  : err_set(e, ERR_USAGE, "more than %d keys", KEYS_MAX);
+	want.keys_n = n;
 	if (rc == 0)
-		rc = sign_image_verify(i->layout, &i->manifest, identity, keys, n,
-				       1u << SIGN_OPENPGP | 1u << SIGN_COSIGN, ret, e);
+		rc = sign_image_verify(i->layout, &i->manifest, &want, ret, e);
 	for (size_t k = 0; k < KEYS_MAX; k++)
 		sign_public_free(keys[k]);
 	return rc;
