@@ -15,10 +15,12 @@ bool grammar_path_ok(const char *s)
 	return s[0] == '/' && strlen(s) < 4096 && (s[1] == '\0' || fs_relative_ok(s + 1));
 }
 
-/* One line of text: the reader of the file has already refused other control characters. */
 static bool one_line(const char *s)
 {
-	return strpbrk(s, "\n\t") == NULL;
+	for (; *s != '\0'; s++)
+		if ((unsigned char)*s < 0x20 || *s == 0x7f)
+			return false;
+	return true;
 }
 
 static bool image_path(const char *s)
@@ -30,6 +32,32 @@ static bool image_path(const char *s)
 static bool project_path(const char *s)
 {
 	return one_line(s) && (s[0] == '/' ? grammar_path_ok(s) : fs_relative_ok(s));
+}
+
+static bool media_url(const char *s)
+{
+	return strstr(s, "://") == NULL ? project_path(s) : grammar_ok(&grammar_url, s);
+}
+
+/* "openssl 3.0.15-1" */
+static bool source(const char *s)
+{
+	const char *blank = strchr(s, ' ');
+	char *name SCOPED(mem_freep) = mem_strndup(s, blank == NULL ? 0 : (size_t)(blank - s));
+
+	return blank != NULL && grammar_ok(&grammar_package, name) &&
+	       grammar_ok(&grammar_version, blank + 1);
+}
+
+/* A package, or package:arch where two architectures are installed. */
+static bool package_arch(const char *s)
+{
+	const char *colon = strchr(s, ':');
+	char *name SCOPED(mem_freep) =
+	    mem_strndup(s, colon == NULL ? strlen(s) : (size_t)(colon - s));
+
+	return grammar_ok(&grammar_package, name) &&
+	       (colon == NULL || grammar_ok(&grammar_arch, colon + 1));
 }
 
 static bool gecos(const char *s)
@@ -238,7 +266,24 @@ const struct grammar grammar_project_path = {
     NULL,     NULL,
     4095,     project_path};
 
-/* Whether s[from..] consists of the characters of set; a NULL set is any. */
+const struct grammar grammar_media_url = {
+    "a path or URL", "As the recipe writes it.", NULL, NULL, 4095, media_url};
+const struct grammar grammar_source = {"a source package and its version",
+				       "Such as \"openssl 3.0.15-1\".",
+				       LOWER DIGIT,
+				       NULL,
+				       260,
+				       source};
+const struct grammar grammar_package_arch = {
+    "a package name", "A locked package, or package:arch.", LOWER DIGIT, NULL, 200, package_arch};
+const struct grammar grammar_pool_path = {"a path below the mirror",
+					  "Relative, without \".\", \"..\" or \"//\".",
+					  ALNUM,
+					  ALNUM "./_~%+:-",
+					  1024,
+					  fs_relative_ok};
+
+/* Whether s consists of the characters of set; a NULL set is any. */
 static bool spans(const char *s, const char *set)
 {
 	return set == NULL || s[strspn(s, set)] == '\0';

@@ -37,7 +37,7 @@ struct schema_shown schema_show(const char *text)
 	for (size_t i = 0; i < n; i++)
 		shown.s[i] = text[i];
 	for (size_t i = 0; i < n; i++)
-		if (shown.s[i] == '\n' || shown.s[i] == '\t')
+		if ((unsigned char)shown.s[i] < 0x20 || shown.s[i] == 0x7f)
 			shown.s[i] = ' ';
 	if (cut)
 		memcpy(shown.s + n, "...", 4);

@@ -1,0 +1,129 @@
+#include "recipe/lock.h"
+
+#include "recipe/lock_parts.h"
+#include "sys/fs.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+
+char *lock_path(const char *recipe_path)
+{
+	const char *slash = strrchr(recipe_path, '/');
+	const char *dot = strrchr(slash == NULL ? recipe_path : slash + 1, '.');
+	size_t n = strlen(recipe_path);
+
+	if (dot != NULL && (strcmp(dot, ".yaml") == 0 || strcmp(dot, ".yml") == 0))
+		n = (size_t)(dot - recipe_path);
+	return mem_format("%.*s.lock", (int)n, recipe_path);
+}
+
+int lock_compare(const struct lock_package *a, const struct lock_package *b)
+{
+	int c = strcmp(a->name, b->name);
+
+	return c != 0 ? c : strcmp(a->arch, b->arch);
+}
+
+static int by_name(const void *a, const void *b)
+{
+	const struct lock_package *const *x = a, *const *y = b;
+
+	return lock_compare(*x, *y);
+}
+
+const struct lock_package **lock_sorted(const struct lock *l)
+{
+	const struct lock_package **v = mem_zalloc((l->packages_n + 1) * sizeof(*v));
+
+	for (size_t i = 0; i < l->packages_n; i++)
+		v[i] = &l->packages[i];
+	qsort(v, l->packages_n, sizeof(*v), by_name);
+	return v;
+}
+
+struct digest lock_digest(const struct lock *l)
+{
+	struct buf text = BUF_INIT(LOCK_TEXT_MAX);
+	struct digest d;
+
+	lock_write(l, &text);
+	d = digest_of(text.data, text.len);
+	buf_release(&text);
+	return d;
+}
+
+int lock_save(const struct lock *l, const char *path, struct err *e)
+{
+	struct buf text = BUF_INIT(LOCK_TEXT_MAX);
+	int rc;
+
+	lock_write(l, &text);
+	if (buf_over(&text))
+		rc = err_set(e, ERR_FAIL, "%s: a lock larger than %d bytes", path, LOCK_TEXT_MAX);
+	else
+		rc = fs_put_path(path, text.data, text.len, 0644, e);
+	buf_release(&text);
+	return rc;
+}
+
+int lock_check(const struct lock *l, const struct recipe *r, const char *path, struct err *e)
+{
+	if (digest_equal(&l->recipe, &r->digest))
+		return 0;
+	err_set(e, ERR_RECIPE, "%s: made from another state of the recipe %s", path, r->file);
+	return err_hint(e, "Run \"posmedia lock %.160s\" and review what changes.", r->file);
+}
+
+const struct lock_package *lock_find(const struct lock *l, const char *name)
+{
+	for (size_t i = 0; i < l->packages_n; i++)
+		if (strcmp(l->packages[i].name, name) == 0)
+			return &l->packages[i];
+	return NULL;
+}
+
+static void free_packages(struct lock *l)
+{
+	for (size_t i = 0; i < l->packages_n; i++) {
+		struct lock_package *p = &l->packages[i];
+
+		free(p->name);
+		free(p->version);
+		free(p->arch);
+		free(p->source);
+		free(p->repository);
+		free(p->path);
+	}
+	free(l->packages);
+}
+
+void lock_free(struct lock *l)
+{
+	if (l == NULL)
+		return;
+	for (size_t i = 0; i < l->repositories_n; i++) {
+		free(l->repositories[i].id);
+		free(l->repositories[i].mirror);
+		free(l->repositories[i].release);
+	}
+	for (size_t i = 0; i < l->batches_n; i++)
+		strv_release(&l->batches[i].names);
+	for (size_t i = 0; i < l->media_n; i++) {
+		free(l->media[i].name);
+		free(l->media[i].url);
+	}
+	free_packages(l);
+	free(l->repositories);
+	free(l->batches);
+	free(l->media);
+	free(l->recipe_name);
+	free(l->solver);
+	free(l);
+}
+
+void lock_freep(struct lock **l)
+{
+	lock_free(*l);
+	*l = NULL;
+}
