@@ -5,11 +5,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* the two zero blocks */
 enum { TAR_END = 1024 };
 
 struct reader {
 	struct source *src;
 	struct archive *a;
+	enum reader_formats formats;
+	bool any;       /* there was an entry */
 	struct err err; /* why the source failed */
 	bool failed;
 };
@@ -37,16 +40,11 @@ static la_int64_t on_seek(struct archive *a, void *ctx, la_int64_t offset, int w
 	return to < 0 ? ARCHIVE_FATAL : to;
 }
 
-/* Anything but ARCHIVE_OK would mean that libarchive wants to run a program for it. */
 static bool enable(struct archive *a, enum reader_formats formats)
 {
-	int rc = ARCHIVE_OK;
+	int rc = archive_read_support_format_tar(a);
 
-	if (archive_read_support_filter_xz(a) != ARCHIVE_OK ||
-	    archive_read_support_filter_bzip2(a) != ARCHIVE_OK ||
-	    archive_read_support_format_tar(a) != ARCHIVE_OK)
-		return false;
-	if (formats == READER_ANY)
+	if (rc == ARCHIVE_OK && formats == READER_ANY)
 		rc = archive_read_support_format_iso9660(a) | archive_read_support_format_zip(a) |
 		     archive_read_support_format_cpio(a);
 	return rc == ARCHIVE_OK;
@@ -69,6 +67,7 @@ int reader_open(struct source *src, enum reader_formats formats, struct reader *
 	struct reader *r SCOPED(reader_freep) = mem_zalloc(sizeof(*r));
 
 	r->src = src;
+	r->formats = formats;
 	r->a = archive_read_new();
 	if (r->a == NULL || !enable(r->a, formats))
 		return err_set(e, ERR_FAIL, "libarchive lacks a format");
@@ -108,14 +107,20 @@ static bool only_a_name(const struct reader *r)
 	       (format == ARCHIVE_FORMAT_TAR || format == ARCHIVE_FORMAT_CPIO);
 }
 
-/* libarchive stops at the end of the last entry: a checksum may still follow, and in a tar the
- * blocks that tell an end from a truncation. */
+/* libarchive takes the end of the file for an end of a tar, and stops reading at two zero blocks:
+ * there must be such blocks, and nothing but zeros after them. Reading on also makes the
+ * decompressor check its checksum. */
 static int check_end(struct reader *r, struct err *e)
 {
+	bool is_tar = reader_format(r) == ARCHIVE_FORMAT_TAR;
+	uint64_t end = (uint64_t)archive_read_header_position(r->a), tail;
 	const void *p;
 	size_t n = 1;
 
-	if (archive_filter_count(r->a) > 1 || reader_format(r) != ARCHIVE_FORMAT_TAR)
+	/* zeros are an empty tar, and what a truncated disc begins with */
+	if (r->formats == READER_ANY && !r->any)
+		return err_set(e, ERR_RECIPE, "there is nothing in it");
+	if (!is_tar && source_can_seek(r->src))
 		return 0;
 	while (n > 0) {
 		if (intr_pending())
@@ -123,7 +128,8 @@ static int check_end(struct reader *r, struct err *e)
 		if (source_read(r->src, &p, &n, e) != 0)
 			return -1;
 	}
-	if (source_zeros(r->src) < TAR_END)
+	tail = source_given(r->src) - end;
+	if (is_tar && (tail < TAR_END || source_zeros(r->src) < tail))
 		return err_set(e, ERR_RECIPE,
 			       "the archive is damaged: it does not end as a tar archive must");
 	return 0;
@@ -142,6 +148,7 @@ int reader_next(struct reader *r, struct archive_entry **ret, struct err *e)
 	}
 	if (rc != ARCHIVE_OK && !(rc == ARCHIVE_WARN && only_a_name(r)))
 		return fail(r, e);
+	r->any = true;
 	*ret = en;
 	return 0;
 }

@@ -1,5 +1,5 @@
-/* reader.h - libarchive over a source: only the formats and filters that are asked for, and never a
- * helper program. */
+/* reader.h - libarchive over a source: only the formats that are asked for, and no filters, which
+ * might be helper programs. */
 #ifndef ARCHIVE_READER_H
 #define ARCHIVE_READER_H
 

@@ -1,5 +1,6 @@
 #include "archive/source.h"
 
+#include "archive/unfilter.h"
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,7 +10,7 @@
 
 enum { CHUNK = 1 << 18, GZIP_WRAPPER = 15 + 16 };
 
-enum kind { PLAIN, GZIP, ZSTD };
+enum kind { PLAIN, GZIP, ZSTD, FOREIGN };
 
 struct source {
 	int fd;
@@ -20,12 +21,14 @@ struct source {
 	enum kind kind;
 	uint8_t *in, *out;
 	size_t in_pos, in_len;
-	bool open;    /* within a gzip member or zstd frame */
-	bool pending; /* the decompressor may hold more output */
+	bool open;      /* within a gzip member or zstd frame */
+	bool pending;   /* the decompressor may hold more output */
+	uint64_t given; /* bytes handed out, decompressed */
 	uint64_t zeros;
 	z_stream z;
 	bool z_ready;
 	ZSTD_DCtx *zstd;
+	struct unfilter *foreign;
 };
 
 /* Fills the empty input buffer; leaves it empty at the end of the stretch. */
@@ -58,7 +61,20 @@ static enum kind kind_of(const uint8_t *p, size_t n)
 	/* a skippable frame first: RFC 8878, 3.1.2 */
 	if (n >= 4 && (p[0] & 0xf0) == 0x50 && memcmp(p + 1, "\x2a\x4d\x18", 3) == 0)
 		return ZSTD;
-	return PLAIN;
+	return unfilter_knows(p, n) ? FOREIGN : PLAIN;
+}
+
+/* Gives what is in the input buffer, or else in the file. */
+static int take_input(void *ctx, const void **ret_p, size_t *ret_n, struct err *e)
+{
+	struct source *s = ctx;
+
+	if (s->in_pos == s->in_len && fill(s, e) != 0)
+		return -1;
+	*ret_p = s->in + s->in_pos;
+	*ret_n = s->in_len - s->in_pos;
+	s->in_pos = s->in_len;
+	return 0;
 }
 
 static int start_decoder(struct source *s, struct err *e)
@@ -66,6 +82,8 @@ static int start_decoder(struct source *s, struct err *e)
 	s->kind = kind_of(s->in, s->in_len);
 	if (s->kind == PLAIN)
 		return 0;
+	if (s->kind == FOREIGN)
+		return unfilter_open(take_input, s, &s->foreign, e);
 	s->out = mem_resize(NULL, CHUNK, 1);
 	if (s->kind == GZIP) {
 		s->z_ready = inflateInit2(&s->z, GZIP_WRAPPER) == Z_OK;
@@ -97,6 +115,7 @@ void source_free(struct source *s)
 	if (s->z_ready)
 		(void)inflateEnd(&s->z);
 	(void)ZSTD_freeDCtx(s->zstd);
+	unfilter_free(s->foreign);
 	free(s->in);
 	free(s->out);
 	free(s);
@@ -179,22 +198,25 @@ static void count_zeros(struct source *s, const uint8_t *p, size_t n)
 	s->zeros = zeros == n ? s->zeros + n : zeros;
 }
 
+static int read_any(struct source *s, const void **ret_p, size_t *ret_n, struct err *e)
+{
+	if (s->kind == PLAIN)
+		return take_input(s, ret_p, ret_n, e);
+	if (s->kind == FOREIGN)
+		return unfilter_read(s->foreign, ret_p, ret_n, e);
+	*ret_p = s->out;
+	return read_packed(s, ret_n, e);
+}
+
 int source_read(struct source *s, const void **ret_p, size_t *ret_n, struct err *e)
 {
-	const uint8_t *p = s->out;
+	const void *p = NULL;
 	size_t n = 0;
 
-	if (s->kind != PLAIN) {
-		if (read_packed(s, &n, e) != 0)
-			return -1;
-	} else {
-		if (s->in_pos == s->in_len && fill(s, e) != 0)
-			return -1;
-		p = s->in + s->in_pos;
-		n = s->in_len - s->in_pos;
-		s->in_pos = s->in_len;
-	}
+	if (read_any(s, &p, &n, e) != 0)
+		return -1;
 	count_zeros(s, p, n);
+	s->given += n;
 	*ret_p = p;
 	*ret_n = n;
 	return 0;
@@ -222,7 +244,7 @@ int64_t source_seek(struct source *s, int64_t offset, int whence)
 	if (!source_can_seek(s) || (len = length(s)) < 0)
 		return -1;
 	if (whence == SEEK_CUR)
-		base = (int64_t)s->pos - (int64_t)(s->in_len - s->in_pos);
+		base = (int64_t)s->given;
 	else if (whence == SEEK_END)
 		base = len;
 	if (__builtin_add_overflow(base, offset, &to) || to < 0)
@@ -233,7 +255,13 @@ int64_t source_seek(struct source *s, int64_t offset, int whence)
 	s->pos = (uint64_t)to;
 	s->in_pos = s->in_len = 0;
 	s->zeros = 0;
+	s->given = (uint64_t)to;
 	return to;
+}
+
+uint64_t source_given(const struct source *s)
+{
+	return s->given;
 }
 
 uint64_t source_zeros(const struct source *s)

@@ -1,5 +1,5 @@
-/* source.h - the bytes of an archive: a stretch of a file, decompressed when it is gzip or zstd.
- * Ours rather than libarchive's, which does not check the CRC of gzip. */
+/* source.h - the bytes of an archive: a stretch of a file, decompressed when it is gzip, zstd, xz
+ * or bzip2. The first two by ourselves: libarchive does not check the CRC of gzip. */
 #ifndef ARCHIVE_SOURCE_H
 #define ARCHIVE_SOURCE_H
 
@@ -26,7 +26,10 @@ bool source_can_seek(const struct source *s);
 /* lseek(2) on such a source, with its first byte as 0. Returns the new position, or -1. */
 int64_t source_seek(struct source *s, int64_t offset, int whence) MUST_CHECK;
 
-/* How many zero bytes the source ended with, as far as it has been read. */
+/* The position after the bytes handed out last. */
+uint64_t source_given(const struct source *s);
+
+/* How many zero bytes there are just before that position. */
 uint64_t source_zeros(const struct source *s);
 
 #endif

@@ -70,7 +70,9 @@ static int apply_opaque(struct extract *x, const char *dir, struct err *e)
 		return e->sys == ENOENT ? 0 : -1;
 	fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (fd < 0)
-		return errno == ENOENT ? 0 : err_sys(e, "open directory %s", dir);
+		return errno == ENOENT ? 0
+				       : err_set(e, ERR_RECIPE,
+						 "it lies below %s, which is not a directory", dir);
 	return hide_below(x, fd, dir, e);
 }
 
