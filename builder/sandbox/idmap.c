@@ -12,15 +12,26 @@ struct extent {
 	unsigned inside, outside, count;
 };
 
-/* Takes the next line off an id map: user_namespaces(7). */
-static int next_extent(const char **at, struct extent *ret)
+static int number(char **at, unsigned *ret)
 {
-	int used = 0;
+	char *word = strsep(at, " \t");
+	uint64_t v;
 
-	if (sscanf(*at, " %u %u %u%n", &ret->inside, &ret->outside, &ret->count, &used) != 3)
-		return 0;
-	*at += used;
-	return 1;
+	while (word != NULL && *word == '\0')
+		word = strsep(at, " \t");
+	if (word == NULL || num_u64(word, UINT32_MAX, &v) != 0)
+		return -1;
+	*ret = (unsigned)v;
+	return 0;
+}
+
+/* Takes the next line off an id map: user_namespaces(7). Returns 0 at its end. */
+static int next_extent(char **at, struct extent *ret)
+{
+	char *line = strsep(at, "\n");
+
+	return line != NULL && number(&line, &ret->inside) == 0 &&
+	       number(&line, &ret->outside) == 0 && number(&line, &ret->count) == 0;
 }
 
 static int read_map(const char *path, struct buf *ret, struct err *e)
@@ -33,7 +44,7 @@ bool idmap_is_whole(void)
 	struct buf map SCOPED(buf_release) = BUF_INIT(MAP_BYTES);
 	struct err e = ERR_INIT;
 	struct extent x;
-	const char *at;
+	char *at;
 
 	if (read_map("/proc/self/uid_map", &map, &e) != 0)
 		return false;
@@ -49,7 +60,7 @@ static int give(const char *which, pid_t pid, uint64_t end, struct err *e)
 	struct buf text SCOPED(buf_release) = BUF_INIT(MAP_BYTES);
 	int fd SCOPED(fd_closep) = -1;
 	struct extent x;
-	const char *at;
+	char *at;
 
 	if (read_map(ours, &map, e) != 0)
 		return -1;

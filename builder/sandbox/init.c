@@ -168,8 +168,8 @@ static _Noreturn void program(const struct init *in)
 	}
 	if (s->memory_max != 0 && limit_lower(RLIMIT_AS, s->memory_max, &e) != 0)
 		fail(in, &e);
-	environ = (char **)(uintptr_t)s->env; /* whose PATH execvp searches */
-	(void)execvp(s->argv[0], (char *const *)(uintptr_t)s->argv);
+	environ = (char **)(uintptr_t)s->env; /* whose PATH is searched */
+	(void)execvpe(s->argv[0], (char *const *)(uintptr_t)s->argv, environ);
 	(void)err_sys(&e, "run %s", s->argv[0]);
 	fail(in, &e);
 }

@@ -1,9 +1,11 @@
+#include "base/num.h"
 #include "sandbox/priv.h"
 #include "sys/fs.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/utsname.h>
@@ -150,29 +152,46 @@ static int freeze(const char *path, struct err *e)
 	return put(fd, path, e);
 }
 
-/* Since Linux 6.14 pid_max belongs to the process namespace; before, it is the machine's. It is
- * the one limit that also holds for the machine's root, whom RLIMIT_NPROC exempts. The first 300
- * numbers are not used twice. */
-static void limit_pids(uint64_t max)
+/* "6.18.4-rc1" is at least major.minor. */
+static bool kernel_is(uint64_t major, uint64_t minor)
 {
-	int fd SCOPED(fd_closep) = -1;
-	char *text SCOPED(mem_freep) = NULL;
-	unsigned major = 0, minor = 0;
 	struct utsname u;
+	char *at = u.release, *word;
+	uint64_t v[2];
 
-	if (uname(&u) != 0 || sscanf(u.release, "%u.%u", &major, &minor) != 2 || major < 6 ||
-	    (major == 6 && minor < 14))
-		return;
+	if (uname(&u) != 0)
+		return false;
+	for (size_t i = 0; i < 2; i++) {
+		word = strsep(&at, ".-+");
+		if (word == NULL || num_u64(word, UINT32_MAX, &v[i]) != 0)
+			return false;
+	}
+	return v[0] > major || (v[0] == major && v[1] >= minor);
+}
+
+/* Since Linux 6.14 pid_max belongs to the process namespace; before, it is the machine's and must
+ * not be touched. It is the one limit that also holds for the machine's root, whom RLIMIT_NPROC
+ * exempts. The first 300 numbers are not used twice. */
+static int limit_pids(uint64_t max, struct err *e)
+{
+	const uint64_t reserved = 301, most = 1 << 22;
+	int fd SCOPED(fd_closep) = -1;
+
+	if (!kernel_is(6, 14))
+		return 0;
+	max = max < most - reserved ? max + reserved : most;
 	fd = open("/proc/sys/kernel/pid_max", O_WRONLY | O_CLOEXEC);
-	text = mem_format("%llu", (unsigned long long)max + 301);
-	(void)!dprintf(fd, "%s", text);
+	if (fd < 0 || dprintf(fd, "%llu", (unsigned long long)max) < 0)
+		return err_sys(e, "limit the number of processes");
+	return 0;
 }
 
 static int make_proc(const struct sandbox_spec *s, int proc, struct err *e)
 {
 	if (make_dir("/proc", e) != 0 || put(proc, "/proc", e) != 0)
 		return -1;
-	limit_pids(s->processes_max != 0 ? s->processes_max : SANDBOX_PROCESSES);
+	if (limit_pids(s->processes_max != 0 ? s->processes_max : SANDBOX_PROCESSES, e) != 0)
+		return -1;
 	for (size_t i = 0; i < COUNT(proc_read_only); i++)
 		if (freeze(proc_read_only[i], e) != 0)
 			return -1;

@@ -87,31 +87,47 @@ static int take_message(struct run *r, struct err *e)
 	return 1;
 }
 
-/* Serves the pipes until process 1 is dead, which is when all are. Returns what made us kill it:
- * 0 nothing, 1 time, 2 interrupt. */
-static int serve(struct run *r, struct err *e)
+/* Why it was killed. */
+enum cause { NOTHING, TIME, INTERRUPT };
+
+static enum cause must_stop(uint64_t end)
+{
+	if (intr_pending())
+		return INTERRUPT;
+	return clock_mono_ms() >= end ? TIME : NOTHING;
+}
+
+/* Waits at most until `end`, and so often that an interrupt is not overlooked. */
+static int wait_until(uint64_t end, struct pollfd p[3])
+{
+	uint64_t now = clock_mono_ms();
+	uint64_t left = end > now ? end - now : 0;
+
+	return poll(p, 3, left < 200 ? (int)left : 200);
+}
+
+/* Serves the pipes until process 1 is dead, which is when all are. */
+static enum cause serve(struct run *r, struct err *e)
 {
 	uint64_t end = r->s->timeout_ms != 0 ? clock_mono_ms() + r->s->timeout_ms : UINT64_MAX;
-	int why = 0;
+	enum cause why = NOTHING;
+	bool dead = false;
 
-	for (;;) {
+	while (!dead) {
 		struct pollfd p[] = {
 		    {r->out, POLLIN, 0}, {r->up, POLLIN, 0}, {r->pidfd, POLLIN, 0}};
-		uint64_t now = clock_mono_ms();
-		uint64_t left = end > now ? end - now : 0;
 
-		if (why == 0 && (left == 0 || intr_pending())) {
-			why = left == 0 ? 1 : 2;
+		if (why == NOTHING && (why = must_stop(end)) != NOTHING) {
+			end = UINT64_MAX;
 			stop(r);
 		}
-		if (poll(p, 3, why == 0 && left < 200 ? (int)left : 200) <= 0)
+		if (wait_until(end, p) <= 0)
 			continue;
 		if (p[1].revents != 0)
 			(void)take_message(r, e);
 		if (p[0].revents != 0)
 			(void)take_output(r, e);
-		if (p[2].revents != 0)
-			break;
+		dead = p[2].revents != 0;
 	}
 	while (r->up >= 0 && take_message(r, e) != 0)
 		;
@@ -122,7 +138,8 @@ static int serve(struct run *r, struct err *e)
 
 static int follow(struct run *r, struct sandbox_result *ret, struct err *e)
 {
-	int status = 0, why;
+	enum cause why;
+	int status = 0;
 
 	r->pidfd = pidfd_open(r->pid, 0);
 	if (r->pidfd < 0) {
@@ -130,14 +147,14 @@ static int follow(struct run *r, struct sandbox_result *ret, struct err *e)
 		r->failed = true;
 		stop(r);
 	}
-	why = r->pidfd >= 0 ? serve(r, e) : 0;
+	why = r->pidfd >= 0 ? serve(r, e) : NOTHING;
 	while (waitpid(r->pid, &status, 0) < 0 && errno == EINTR)
 		;
-	if (why == 2)
+	if (why == INTERRUPT)
 		return intr_err(e);
 	if (r->failed)
 		return -1;
-	if (why == 1) {
+	if (why == TIME) {
 		*ret = (struct sandbox_result){-1, SIGKILL, true};
 		return 0;
 	}
