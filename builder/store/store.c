@@ -223,6 +223,15 @@ int store_put_bytes(struct store *s, const void *p, size_t n, struct digest *ret
 	return store_put_commit(put, NULL, ret, NULL, e);
 }
 
+/* path as seen from our own descriptor, if it lies in the store: a descriptor from before the
+ * process got a mount namespace of its own and a path looked up after it count as two devices. */
+static const char *inside(const struct store *s, const char *path)
+{
+	size_t n = strlen(s->path);
+
+	return strncmp(path, s->path, n) == 0 && path[n] == '/' ? path + n + 1 : path;
+}
+
 int store_adopt(struct store *s, const char *path, const struct digest *want, uint64_t size,
 		struct err *e)
 {
@@ -242,7 +251,7 @@ int store_adopt(struct store *s, const char *path, const struct digest *want, ui
 			       (unsigned long long)n);
 	}
 	(void)own_name(s, "adopt", name, sizeof(name));
-	if (renameat(AT_FDCWD, path, s->tmp_fd, name) != 0)
+	if (renameat(s->fd, inside(s, path), s->tmp_fd, name) != 0)
 		return err_sys(e, "store: adopt %s", path);
 	if (fchmod(fd, 0644) != 0)
 		return err_sys(e, "store: adopt %s", path);
