@@ -208,12 +208,8 @@ const struct grammar grammar_name = {
     "a name", "Letters, digits, '.', '_' and '-', beginning with a letter or digit; at most 64.",
     ALNUM,    ALNUM "._-",
     64,       not_dots};
-const struct grammar grammar_control = {"the id of a control",
-					"Lower-case letters, digits, '.' and '-'.",
-					LOWER DIGIT,
-					LOWER DIGIT ".-",
-					64,
-					NULL};
+const struct grammar grammar_control = {
+    "an id", "Lower-case letters, digits, '.' and '-'.", LOWER DIGIT, LOWER DIGIT ".-", 64, NULL};
 const struct grammar grammar_lang = {"a language", "Such as en_US or de.", LOWER, ALNUM "_.@-", 32,
 				     not_dots};
 const struct grammar grammar_line = {

@@ -29,7 +29,7 @@ struct lock_batch {
 
 struct lock_media {
 	char *name, *url; /* url as the recipe writes it */
-	uint64_t size;
+	uint64_t size;    /* 0 = not known */
 	struct digest digest;
 };
 

@@ -90,8 +90,6 @@ static int get_size(const struct jval *o, const struct where *w, uint64_t *ret)
 
 	if (get_int(o, "size", LOCK_SIZE_MAX, w, &v) != 0)
 		return -1;
-	if (v == 0)
-		return refuse(w, "\"size\" is 0");
 	*ret = (uint64_t)v;
 	return 0;
 }
@@ -179,6 +177,8 @@ static int read_package(const struct jval *o, const struct lock *l, struct lock_
 	p->essential = jval_get_bool(o, "essential");
 	if (jval_get(o, "essential") != NULL && !p->essential)
 		return refuse(w, "\"essential\" is true or absent");
+	if (p->size == 0)
+		return refuse(w, "\"size\" is 0");
 	if (!has_repository(l, p->repository))
 		return refuse(w, "no repository \"%s\"", p->repository);
 	return 0;

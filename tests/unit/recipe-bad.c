@@ -217,8 +217,7 @@ static const struct bad bads[] = {
      "5:37: tests: duplicate name \"a\", first at recipes/t.yaml:5:16"},
     /* hardening and layers */
     {"hardening: {profiles: [strict, gone]}\n", "5:32: no profile \"gone\""},
-    {"hardening: {profiles: [../strict]}\n",
-     "5:24: \"profiles\" wants the id of a control, not \"../strict\""},
+    {"hardening: {profiles: [../strict]}\n", "5:24: \"profiles\" wants an id, not \"../strict\""},
     {"hardening: {fail-on: hihg}\n", "5:22: \"fail-on\" cannot be \"hihg\""},
     {"hardening: {waivers: [{control: a, reason: b, by: c, until: 2027-02-29}]}\n",
      "5:61: \"until\" wants a date, not \"2027-02-29\""},

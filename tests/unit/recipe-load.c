@@ -2,6 +2,7 @@
  * nothing but the content. */
 #include "recipe/recipe.h"
 
+#include "recipe/sections.h"
 #include "sys/fs.h"
 #include <fcntl.h>
 #include <setjmp.h>
@@ -391,6 +392,36 @@ static void takes_16_levels(void **state)
 	list_is(&r->install, "last");
 }
 
+/* Every key of the tables is a .Cm of the manual. */
+static void check_manual(const char *manual, const struct field *f)
+{
+	for (; f->key != NULL; f++) {
+		char *first SCOPED(mem_freep) = mem_format("Cm %s", f->key);
+		char *more SCOPED(mem_freep) = mem_format(", %s", f->key);
+
+		if (strstr(manual, first) == NULL && strstr(manual, more) == NULL)
+			fail_msg("posmedia-recipe(5) lacks \"%s\"", f->key);
+		if (f->read == read_map)
+			check_manual(manual, f->how);
+		if (f->read == read_array) {
+			const struct array *a = f->how;
+
+			check_manual(manual, a->fields);
+		}
+	}
+}
+
+static void has_every_key_in_the_manual(void **state)
+{
+	struct buf manual = BUF_INIT(1 << 20);
+	struct err e = ERR_INIT;
+
+	(void)state;
+	assert_int_equal(fs_get(AT_FDCWD, "builder/man/posmedia-recipe.5", &manual, &e), 0);
+	check_manual(manual.data, recipe_fields);
+	buf_release(&manual);
+}
+
 static void frees_nothing(void **state)
 {
 	struct recipe *r = NULL;
@@ -419,6 +450,7 @@ int main(void)
 	    cmocka_unit_test_setup_teardown(finds_the_nearest_root, make_project, drop_project),
 	    cmocka_unit_test_setup_teardown(counts_a_shared_base_once, make_project, drop_project),
 	    cmocka_unit_test_setup_teardown(takes_16_levels, make_project, drop_project),
+	    cmocka_unit_test(has_every_key_in_the_manual),
 	    cmocka_unit_test(frees_nothing),
 	};
 
