@@ -32,13 +32,13 @@ wrong() {
 @test "a value of the wrong type" {
 	wrong 's/^name: small/name: [small]/' 2:7 'name'
 	wrong 's/^packages: .*/packages: perl/' 6:11 'packages'
-	wrong 's/run: \[.*/run: perl}]/' 12:68 'run'
+	wrong 's/run: \[.*/run: perl}]/' 12:58 'run'
 	wrong 's/uid: 1500/uid: root/' 8:27 'uid'
 }
 
 @test "a missing key" {
 	wrong '/^name:/d' 1:1 'name'
-	wrong 's/suite: bookworm, //' 4:8 'suite'
+	wrong 's/suite: bookworm, //' 5:8 'suite'
 }
 
 @test "values out of their range" {
@@ -50,8 +50,8 @@ wrong() {
 }
 
 @test "a password in a recipe" {
-	wrong 's/password: locked/password: secret/' 8:44 'password'
-	[[ $stderr != *secret* ]]
+	wrong 's/password: locked/password: hunter2/' 8:43 'password'
+	[[ $stderr != *hunter2* ]]
 }
 
 @test "YAML that has more than one meaning" {
@@ -69,26 +69,26 @@ wrong() {
 
 @test "paths that leave the project" {
 	wrong 's,from: overlays,from: ../overlays,' 7:19 '..'
-	wrong 's,/media/disc},/media/../etc},' 12:41 '..'
+	wrong 's,/media/disc},/media/../etc},' 12:39 '..'
 }
 
 @test "a mount of a medium that is not declared" {
-	wrong 's,mount: {disc:,mount: {disk:,' 12:34 'disk'
+	wrong 's,mount: {disc:,mount: {disk:,' 12:33 'disk'
 }
 
 @test "extends: a file that is not there, and a circle" {
-	printf 'extends: [gone.yaml]\n' >"$dir/recipes/a.yaml"
+	printf 'posmedia: 1\nextends: [gone.yaml]\n' >"$dir/recipes/a.yaml"
 	in_project plan recipes/a.yaml
-	refused 3 'recipes/a.yaml:1:11: '
-	printf 'extends: [b.yaml]\n' >"$dir/recipes/a.yaml"
-	printf 'extends: [a.yaml]\n' >"$dir/recipes/b.yaml"
+	refused 3 'recipes/a.yaml:2:11: '
+	printf 'posmedia: 1\nextends: [b.yaml]\n' >"$dir/recipes/a.yaml"
+	printf 'posmedia: 1\nextends: [a.yaml]\n' >"$dir/recipes/b.yaml"
 	in_project plan recipes/a.yaml
-	refused 3 'recipes/b.yaml:1:11: '
+	refused 3 'recipes/b.yaml:2:11: '
 }
 
 @test "a mistake in an extended file is reported there" {
 	printf 'posmedia: 1\nbase:\n  apt: {suite: bookworm, kyring: k}\n' >"$dir/recipes/base.yaml"
-	printf 'extends: [base.yaml]\nname: a\nversion: 1\n' >"$dir/recipes/a.yaml"
+	printf 'posmedia: 1\nextends: [base.yaml]\nname: a\nversion: 1\n' >"$dir/recipes/a.yaml"
 	in_project plan recipes/a.yaml
 	refused 3 'recipes/base.yaml:3:26: '
 }

@@ -1,0 +1,196 @@
+#!/usr/bin/env bats
+# Locking and fetching against a small repository of our own making, right and wrong: what is not
+# signed by the recipe's key is not used, and what is not the locked bytes is not kept.
+
+bats_require_minimum_version 1.5.0
+load lib
+
+setup() {
+	dir=$(mktemp -d)
+	export POSMEDIA_STORE=$dir/store GNUPGHOME=$dir/gnupg
+	mkdir -m 700 "$GNUPGHOME"
+	new_key ours
+	new_key theirs
+	mkdir -p "$dir/recipes"
+	gpg -q --export ours >"$dir/ours.gpg"
+	cat >"$dir/recipes/till.yaml" <<-YAML
+		posmedia: 1
+		name: till
+		version: 1
+		base:
+		  apt: {suite: bookworm, keyring: ours.gpg, mirrors: ["file://$dir/mirror"]}
+		packages: {install: [till]}
+	YAML
+	package libtill 1.0
+	package till 1.0 libtill
+	publish ours
+}
+
+teardown() {
+	gpgconf --kill all
+	rm -rf "$dir"
+}
+
+new_key() {
+	gpg -q --batch --pinentry-mode loopback --passphrase '' --quick-gen-key "$1" \
+		rsa2048 sign never 2>/dev/null
+}
+
+# A package with one file, essential so that it is all a system needs here.
+package() {
+	local tree=$dir/tree
+	rm -rf "$tree"
+	mkdir -p "$tree/DEBIAN" "$tree/usr/share/$1" "$dir/mirror/pool"
+	echo "$1 $2" >"$tree/usr/share/$1/version"
+	cat >"$tree/DEBIAN/control" <<-CONTROL
+		Package: $1
+		Version: $2
+		Architecture: all
+		Maintainer: nobody <nobody@localhost>
+		Description: a test
+		${3:+Depends: $3}
+	CONTROL
+	sed -i '/^$/d' "$tree/DEBIAN/control"
+	rm -f "$dir/mirror/pool/$1"_*
+	dpkg-deb --root-owner-group -b "$tree" "$dir/mirror/pool/$1_$2_all.deb" >"$dir/deb.log"
+}
+
+# Writes the index and its Release, signed by the key; "" leaves it unsigned.
+publish() {
+	local dist=$dir/mirror/dists/bookworm index=main/binary-amd64/Packages deb
+	mkdir -p "$dist/main/binary-amd64"
+	rm -f "$dist/InRelease"
+	for deb in "$dir"/mirror/pool/*.deb; do
+		dpkg-deb -f "$deb"
+		printf 'Filename: pool/%s\nSize: %s\nSHA256: %s\n\n' "$(basename "$deb")" \
+			"$(stat -c %s "$deb")" "$(sha256sum <"$deb" | cut -c1-64)"
+	done >"$dist/$index"
+	cat >"$dist/Release" <<-RELEASE
+		Suite: bookworm
+		Codename: bookworm
+		Date: $(date -u -R)
+		Architectures: amd64
+		Components: main
+		SHA256:
+		 $(sha256sum <"$dist/$index" | cut -c1-64) $(stat -c %s "$dist/$index") $index
+	RELEASE
+	[ -z "$1" ] || gpg -q --batch -u "$1" --clearsign -o "$dist/InRelease" "$dist/Release"
+}
+
+posmedia() {
+	run --separate-stderr env -C "$dir" "$posmedia" "$@"
+}
+
+# Fails the test, showing what was said, unless the status and a pattern in standard error fit.
+refused() {
+	[ "$status" -eq "$1" ] && [[ $stderr == *"$2"* ]] && return 0
+	echo "wanted status $1 and: $2; got status $status and:"
+	echo "$stderr"
+	return 1
+}
+
+@test "a signed repository gives a lock, and the same lock again" {
+	posmedia lock recipes/till.yaml
+	[ "$status" -eq 0 ] || { echo "$stderr"; false; }
+	[ "$(jq -c '[.packages[] | [.name, .version]]' "$dir/recipes/till.lock")" = \
+		'[["libtill","1.0"],["till","1.0"]]' ]
+	cp "$dir/recipes/till.lock" "$dir/first"
+	posmedia lock recipes/till.yaml
+	[[ $output == *'up to date'* ]]
+	publish ours
+	posmedia lock recipes/till.yaml --update
+	cmp "$dir/first" "$dir/recipes/till.lock"
+}
+
+@test "a newer version is named, and locked only when asked for" {
+	posmedia lock recipes/till.yaml
+	package libtill 1.1
+	publish ours
+	posmedia lock recipes/till.yaml
+	[[ $output == *'up to date'* ]]
+	posmedia lock recipes/till.yaml --update --dry-run
+	[[ $output == *'libtill 1.0 -> 1.1'* ]]
+	[ "$(jq -r '.packages[0].version' "$dir/recipes/till.lock")" = 1.0 ]
+	posmedia lock recipes/till.yaml --update
+	[[ $output == *'libtill 1.0 -> 1.1'* ]]
+	[ "$(jq -r '.packages[0].version' "$dir/recipes/till.lock")" = 1.1 ]
+}
+
+@test "a repository without a signature is refused at its place in the recipe" {
+	publish ''
+	posmedia lock recipes/till.yaml
+	refused 3 'recipes/till.yaml:5:'
+	[ ! -e "$dir/recipes/till.lock" ]
+}
+
+@test "a repository signed by another key is refused" {
+	publish theirs
+	posmedia lock recipes/till.yaml
+	refused 3 'recipes/till.yaml:5:'
+	[ ! -e "$dir/recipes/till.lock" ]
+}
+
+@test "a signature over other bytes is refused" {
+	sed -i 's/^Components: main/Components: main contrib/' "$dir/mirror/dists/bookworm/InRelease"
+	posmedia lock recipes/till.yaml
+	refused 3 'recipes/till.yaml:5:'
+	[ ! -e "$dir/recipes/till.lock" ]
+}
+
+@test "an index that is not the signed one is refused" {
+	sed -i 's/^Version: 1.0/Version: 6.6/' "$dir/mirror/dists/bookworm/main/binary-amd64/Packages"
+	posmedia lock recipes/till.yaml
+	refused 4 'not the one that was signed'
+	[ ! -e "$dir/recipes/till.lock" ]
+}
+
+@test "a package that does not exist is named" {
+	sed -i 's/install: .till/install: [tyll/' "$dir/recipes/till.yaml"
+	posmedia lock recipes/till.yaml
+	refused 3 tyll
+}
+
+@test "a dependency that does not exist is named" {
+	package till 1.2 nonesuch
+	publish ours
+	posmedia lock recipes/till.yaml
+	refused 3 nonesuch
+}
+
+@test "a package whose bytes changed is refused, and nothing is kept of it" {
+	posmedia lock recipes/till.yaml
+	flip "$dir/mirror/pool/libtill_1.0_all.deb"
+	posmedia build recipes/till.yaml
+	refused 4 libtill
+	[ ! -e "$dir/out/till/index.json" ]
+	[ -z "$(find "$dir/store/blobs" -type f -size "$(stat -c %s \
+		"$dir/mirror/pool/libtill_1.0_all.deb")c")" ]
+}
+
+@test "a package that was cut short is refused" {
+	posmedia lock recipes/till.yaml
+	truncate -s -100 "$dir/mirror/pool/libtill_1.0_all.deb"
+	posmedia build recipes/till.yaml
+	[[ $status =~ ^[45]$ ]] || { echo "$status $stderr"; false; }
+	[[ $stderr == *libtill* ]]
+	[ ! -e "$dir/out/till/index.json" ]
+}
+
+@test "a version that the mirror has no more is named, and locking anew says what changed" {
+	posmedia lock recipes/till.yaml
+	package libtill 1.1
+	publish ours
+	posmedia build recipes/till.yaml
+	refused 5 'libtill'
+	refused 5 'posmedia lock'
+	posmedia lock recipes/till.yaml --update
+	[ "$status" -eq 0 ]
+	[[ $output == *'libtill 1.0 -> 1.1'* ]]
+}
+
+@test "a lock of another recipe is refused" {
+	posmedia lock recipes/till.yaml
+	echo 'run: {entrypoint: [/bin/true]}' >>"$dir/recipes/till.yaml"
+	posmedia build recipes/till.yaml
+	refused 3 'posmedia lock'
+}
