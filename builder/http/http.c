@@ -22,6 +22,14 @@ const char *http_header(const struct http_reply *r, const char *name)
 	return NULL;
 }
 
+bool http_goes_on(const struct http_reply *r, uint64_t offset)
+{
+	const char *range = http_header(r, "content-range");
+	char *want SCOPED(mem_freep) = mem_format("bytes %llu-", (unsigned long long)offset);
+
+	return r->status == 206 && (range == NULL || strncmp(range, want, strlen(want)) == 0);
+}
+
 /* The first line of a body, printable ASCII only, at most 200 bytes. */
 static char *first_line(const struct buf *b)
 {

@@ -53,6 +53,10 @@ void http_reply_release(struct http_reply *r);
 /* The value of a header in a reply, or NULL; name in lower case. */
 const char *http_header(const struct http_reply *r, const char *name);
 
+/* Whether the body of this reply goes on at `offset`, as was asked for: a 206 whose Content-Range,
+ * if there is one, begins there. */
+bool http_goes_on(const struct http_reply *r, uint64_t offset);
+
 /* A quick error from a reply: "METHOD URL: 403 <first line of body>", kind ERR_REMOTE. */
 int http_refused(const struct http_request *q, const struct http_reply *r, struct err *e);
 

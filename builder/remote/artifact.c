@@ -1,0 +1,195 @@
+#include "remote/artifact.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define DOCKER_MANIFEST "application/vnd.docker.distribution.manifest.v2+json"
+#define DOCKER_LIST     "application/vnd.docker.distribution.manifest.list.v2+json"
+
+char *artifact_tag(const struct digest *image, const char *suffix)
+{
+	return mem_format("sha256-%s.%s", digest_hex(image).s, suffix);
+}
+
+/* What the registry says the digest is must be what we know. */
+static int check_said(const struct http_reply *r, const struct digest *want, struct err *e)
+{
+	const char *said = http_header(r, "docker-content-digest");
+	struct digest d;
+
+	if (said == NULL || digest_parse(said, &d) != 0 || digest_equal(&d, want))
+		return 0;
+	return err_set(e, ERR_VERIFY, "the registry calls it %s, but it is %s", said,
+		       digest_text(want).s);
+}
+
+static int put_manifest(struct registry *r, const char *name, const struct buf *b, struct err *e)
+{
+	char *url SCOPED(mem_freep) = registry_url(r, "manifests", name);
+	struct http_request q = {.method = "PUT",
+				 .url = url,
+				 .body_fd = -1,
+				 .body = b->data,
+				 .body_size = b->len,
+				 .tries = r->tries};
+	struct digest d = digest_of(b->data, b->len);
+	struct http_reply reply = {0};
+	int rc;
+
+	strv_add(&q.headers, "Content-Type: " OCI_MANIFEST);
+	rc = registry_send(r, &q, &reply, e);
+	strv_release(&q.headers);
+	if (rc != 0)
+		return -1;
+	rc = reply.status / 100 == 2 ? check_said(&reply, &d, e) : registry_refused(&q, &reply, e);
+	http_reply_release(&reply);
+	return rc;
+}
+
+static int read_manifest(const struct oci_layout *l, const struct oci_desc *d, struct buf *b,
+			 struct err *e)
+{
+	if (oci_layout_read(l, &d->digest, b, e) != 0)
+		return -1;
+	if (b->len != d->size)
+		return err_set(e, ERR_VERIFY, "manifest %s: has %zu bytes, not %llu",
+			       digest_text(&d->digest).s, b->len, (unsigned long long)d->size);
+	return 0;
+}
+
+int artifact_set_tag(struct registry *r, const struct oci_layout *l, const struct oci_desc *d,
+		     const char *tag, struct err *e)
+{
+	struct buf b SCOPED(buf_release) = BUF_INIT(OCI_MANIFEST_MAX);
+
+	if (read_manifest(l, d, &b, e) != 0 || put_manifest(r, tag, &b, e) != 0)
+		return err_in(e, "tag %s", tag);
+	return 0;
+}
+
+int artifact_push(struct registry *r, const struct oci_layout *l, const struct oci_desc *d,
+		  const char *tag, struct remote_stats *stats, struct err *e)
+{
+	struct buf b SCOPED(buf_release) = BUF_INIT(OCI_MANIFEST_MAX);
+	struct oci_manifest m SCOPED(oci_manifest_release) = {0};
+	struct blob_list list SCOPED(blob_list_release) = {0};
+
+	if (read_manifest(l, d, &b, e) != 0 || oci_manifest_parse(b.data, b.len, &m, e) != 0)
+		return -1;
+	blob_list_of(&m, &list);
+	if (blobs_push(r, l, &list, stats, e) != 0 ||
+	    put_manifest(r, digest_text(&d->digest).s, &b, e) != 0)
+		return -1;
+	return tag[0] == '\0' ? 0 : put_manifest(r, tag, &b, e);
+}
+
+/* The media type from the header, without parameters, else from the JSON. */
+static char *type_of(const struct http_reply *r)
+{
+	const char *type = http_header(r, "content-type");
+	struct jval *v SCOPED(jval_freep) = NULL;
+	struct err quiet = ERR_INIT;
+	const char *own = NULL;
+
+	if (jval_parse(r->body.data, r->body.len, "manifest", &v, &quiet) == 0)
+		own = jval_get_str(v, "mediaType");
+	if (own != NULL)
+		return mem_strdup(own);
+	return type != NULL ? mem_strndup(type, strcspn(type, "; ")) : mem_strdup("");
+}
+
+static int check_type(const struct http_reply *r, struct err *e)
+{
+	char *type SCOPED(mem_freep) = type_of(r);
+
+	if (strcmp(type, OCI_INDEX) == 0 || strcmp(type, DOCKER_LIST) == 0) {
+		(void)err_set(e, ERR_FAIL,
+			      "is an index of several images, which is not supported "
+			      "yet");
+		return err_hint(e, "name one of its images by digest; `skopeo inspect --raw` lists "
+				   "them");
+	}
+	if (strcmp(type, DOCKER_MANIFEST) == 0) {
+		(void)err_set(e, ERR_FAIL, "is an image in docker's own format");
+		return err_hint(e, "convert it: skopeo copy --format oci");
+	}
+	return 0;
+}
+
+static int check_manifest(const struct http_reply *r, const char *name, struct digest *ret,
+			  struct err *e)
+{
+	struct digest want, got = digest_of(r->body.data, r->body.len);
+
+	if (r->body.len > OCI_MANIFEST_MAX)
+		return err_set(e, ERR_REMOTE, "manifest larger than %d bytes", OCI_MANIFEST_MAX);
+	if (digest_parse(name, &want) == 0 && !digest_equal(&want, &got))
+		return err_set(e, ERR_VERIFY, "manifest %s: its digest is %s", name,
+			       digest_text(&got).s);
+	if (check_said(r, &got, e) != 0 || check_type(r, e) != 0)
+		return -1;
+	*ret = got;
+	return 0;
+}
+
+/* The manifest's bytes, checked. Returns 1 when there is none. */
+static int get_manifest(struct registry *r, const char *name, struct buf *b, struct digest *ret,
+			struct err *e)
+{
+	char *url SCOPED(mem_freep) = registry_url(r, "manifests", name);
+	struct http_request q = {.method = "GET", .url = url, .body_fd = -1, .tries = r->tries};
+	struct http_reply reply = {0};
+	int rc;
+
+	strv_add(&q.headers,
+		 "Accept: " OCI_MANIFEST ", " OCI_INDEX ", " DOCKER_MANIFEST ", " DOCKER_LIST);
+	rc = registry_send(r, &q, &reply, e);
+	strv_release(&q.headers);
+	if (rc != 0)
+		return -1;
+	if (reply.status == 404)
+		rc = 1;
+	else if (reply.status != 200)
+		rc = registry_refused(&q, &reply, e);
+	else
+		rc = check_manifest(&reply, name, ret, e);
+	if (rc == 0)
+		buf_add(b, reply.body.data, reply.body.len);
+	http_reply_release(&reply);
+	return rc;
+}
+
+static int pull_rest(const struct carry *c, const struct buf *b, uint64_t max_bytes, struct err *e)
+{
+	struct oci_manifest m SCOPED(oci_manifest_release) = {0};
+	struct blob_list list SCOPED(blob_list_release) = {0};
+	struct digest d;
+
+	if (oci_manifest_parse(b->data, b->len, &m, e) != 0) {
+		e->kind = ERR_REMOTE;
+		return -1;
+	}
+	blob_list_of(&m, &list);
+	if (list.bytes > max_bytes)
+		return err_set(e, ERR_REMOTE, "has blobs of %llu bytes; the limit is %llu",
+			       (unsigned long long)list.bytes, (unsigned long long)max_bytes);
+	if (blobs_pull(c, &list, e) != 0)
+		return -1;
+	return oci_layout_add(c->l, b->data, b->len, &d, e);
+}
+
+int artifact_pull(const struct carry *c, const char *name, uint64_t max_bytes, struct oci_desc *ret,
+		  struct err *e)
+{
+	struct buf b SCOPED(buf_release) = BUF_INIT(OCI_MANIFEST_MAX);
+	struct digest d;
+	int rc = get_manifest(c->r, name, &b, &d, e);
+
+	if (rc != 0)
+		return rc;
+	if (pull_rest(c, &b, max_bytes, e) != 0)
+		return -1;
+	*ret =
+	    (struct oci_desc){.media_type = mem_strdup(OCI_MANIFEST), .digest = d, .size = b.len};
+	return 0;
+}

@@ -1,0 +1,27 @@
+/* artifact.h - what is the same for images and for their signatures: a manifest with its blobs. */
+#ifndef REMOTE_ARTIFACT_H
+#define REMOTE_ARTIFACT_H
+
+#include "remote/blobs.h"
+
+/* An OpenPGP signature in a manifest under "sha256-<hex>.pgp": one layer each. */
+#define ARTIFACT_PGP "application/vnd.posmedia.openpgp.v1"
+
+/* The tag of an image's signatures: "sha256-<hex>.sig" or ".pgp"; the caller owns it. */
+char *artifact_tag(const struct digest *image, const char *suffix) MUST_CHECK;
+
+/* Uploads the manifest and its blobs; then, unless tag is "", gives it the tag. */
+int artifact_push(struct registry *r, const struct oci_layout *l, const struct oci_desc *d,
+		  const char *tag, struct remote_stats *stats, struct err *e) MUST_CHECK;
+
+/* Only the tag, for a manifest that is there. */
+int artifact_set_tag(struct registry *r, const struct oci_layout *l, const struct oci_desc *d,
+		     const char *tag, struct err *e) MUST_CHECK;
+
+/* Downloads the manifest that `name` (a tag or a digest) stands for, and its blobs, which may have
+ * max_bytes in all; the layout's index is left alone. Returns 1 when there is none, and leaves *ret
+ * then. */
+int artifact_pull(const struct carry *c, const char *name, uint64_t max_bytes, struct oci_desc *ret,
+		  struct err *e) MUST_CHECK;
+
+#endif

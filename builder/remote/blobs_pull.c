@@ -1,0 +1,259 @@
+#include "remote/blobs.h"
+
+#include "base/log.h"
+#include "sys/fs.h"
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { RESUMES_MAX = 8, RESUME_WAIT_MS = 500, LOGINS_MAX = 3 };
+
+struct blob {
+	const struct oci_desc *d;
+	struct pull *p;
+	struct http_call call;
+	struct sink sink;
+	char *url;
+	int fd;        /* a file without a name in the layout's file system */
+	uint64_t have; /* bytes in it */
+	bool begun;    /* the answer's first bytes have been seen */
+	bool renewed;  /* was begun anew after a resumed one was wrong */
+	unsigned resumes, logins, round;
+	bool done;
+};
+
+struct pull {
+	const struct carry *c;
+	struct blob *blobs;
+	struct blob **queue; /* a ring of n */
+	size_t n, head, tail;
+	uint64_t total;
+	struct err failed;
+	bool has_failed;
+};
+
+static void pull_release(struct pull *p)
+{
+	for (size_t i = 0; i < p->n; i++) {
+		fd_closep(&p->blobs[i].fd);
+		free(p->blobs[i].url);
+	}
+	free(p->blobs);
+	free(p->queue);
+}
+
+static int enqueue(struct pull *p, struct blob *b)
+{
+	p->queue[p->tail++ % p->n] = b;
+	return 0;
+}
+
+static int empty(struct blob *b, struct err *e)
+{
+	if (ftruncate(b->fd, 0) != 0 || lseek(b->fd, 0, SEEK_SET) != 0)
+		return err_sys(e, "begin a download anew");
+	b->have = 0;
+	return 0;
+}
+
+static int begin_body(struct blob *b, struct err *e)
+{
+	b->begun = true;
+	if (b->have == 0 || http_goes_on(&b->call.r, b->have))
+		return 0;
+	if (b->call.r.status == 206)
+		return err_set(e, ERR_VERIFY, "got another range than was asked for");
+	return empty(b, e);
+}
+
+static int take(void *ctx, const void *data, size_t n, struct err *e)
+{
+	struct blob *b = ctx;
+
+	if (!b->begun && begin_body(b, e) != 0)
+		return -1;
+	if (n > b->d->size - b->have)
+		return err_set(e, ERR_VERIFY, "has more than %llu bytes",
+			       (unsigned long long)b->d->size);
+	if (fs_write_all(b->fd, data, n, e) != 0)
+		return -1;
+	b->have += n;
+	return 0;
+}
+
+static int open_scratch(struct blob *b, struct err *e)
+{
+	char *name SCOPED(mem_freep) =
+	    mem_format(".pull.%ld.%s", (long)getpid(), digest_hex(&b->d->digest).s);
+	int dir = oci_layout_fd(b->p->c->l);
+
+	b->fd = openat(dir, name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	if (b->fd < 0 || unlinkat(dir, name, 0) != 0)
+		return err_sys(e, "%s: make a file", oci_layout_path(b->p->c->l));
+	return 0;
+}
+
+static struct http_call *next(void *ctx)
+{
+	struct pull *p = ctx;
+	const struct registry *r = p->c->r;
+	struct blob *b;
+
+	if (p->has_failed || p->head == p->tail)
+		return NULL;
+	b = p->queue[p->head++ % p->n];
+	if (b->fd < 0 && open_scratch(b, &p->failed) != 0) {
+		p->has_failed = true;
+		return NULL;
+	}
+	b->begun = false;
+	b->round = r->round;
+	b->sink = (struct sink){take, b};
+	b->call = (struct http_call){.q = {.method = "GET",
+					   .url = b->url,
+					   .authorization = registry_authorization(r, b->url),
+					   .body_fd = -1,
+					   .to = &b->sink,
+					   .offset = b->have,
+					   .tries = r->tries},
+				     .wait_ms = b->resumes > 0 ? RESUME_WAIT_MS : 0};
+	return &b->call;
+}
+
+/* Wrong bytes; when some of them came before a break, all get one more chance. */
+static int wrong(struct blob *b, const struct err *why, struct err *e)
+{
+	if (b->call.q.offset > 0 && !b->renewed) {
+		b->renewed = true;
+		return empty(b, e) != 0 ? -1 : enqueue(b->p, b);
+	}
+	*e = *why;
+	return -1;
+}
+
+static int keep(struct blob *b, struct err *e)
+{
+	struct err why = ERR_INIT;
+
+	if (!b->begun && begin_body(b, e) != 0)
+		return -1;
+	if (lseek(b->fd, 0, SEEK_SET) != 0)
+		return err_sys(e, "read what came");
+	if (oci_layout_add_fd(b->p->c->l, b->fd, &b->d->digest, b->d->size, &why) != 0) {
+		if (why.kind == ERR_VERIFY)
+			return wrong(b, &why, e);
+		*e = why;
+		return -1;
+	}
+	fd_closep(&b->fd);
+	b->done = true;
+	return 0;
+}
+
+static int broke_off(struct blob *b, struct err *e)
+{
+	const struct err *why = &b->call.err;
+
+	if (why->kind == ERR_VERIFY)
+		return wrong(b, why, e);
+	if (why->kind == ERR_REMOTE && b->have > b->call.q.offset && b->resumes++ < RESUMES_MAX)
+		return enqueue(b->p, b);
+	*e = *why;
+	return -1;
+}
+
+static int judge(struct blob *b, struct err *e)
+{
+	const struct http_reply *r = &b->call.r;
+
+	if (b->call.rc != 0)
+		return broke_off(b, e);
+	if (r->status == 200 || r->status == 206)
+		return keep(b, e);
+	if (r->status == 416 && b->have > 0)
+		return empty(b, e) != 0 ? -1 : enqueue(b->p, b);
+	if (r->status == 401 && b->logins++ < LOGINS_MAX)
+		return registry_login(b->p->c->r, r, b->round, e) != 0 ? -1 : enqueue(b->p, b);
+	return registry_refused(&b->call.q, r, e);
+}
+
+static int ended(void *ctx, struct http_call *c, struct err *e)
+{
+	struct pull *p = ctx;
+	struct blob *b = p->blobs;
+	int rc;
+
+	while (&b->call != c)
+		b++;
+	rc = judge(b, e);
+	if (rc != 0)
+		(void)err_in(e, "blob %s", digest_text(&b->d->digest).s);
+	http_reply_release(&c->r);
+	return rc;
+}
+
+static void tick(void *ctx)
+{
+	const struct pull *p = ctx;
+	uint64_t sum = 0;
+
+	for (size_t i = 0; i < p->n; i++)
+		sum += p->blobs[i].done ? p->blobs[i].d->size : p->blobs[i].have;
+	if (sum < p->total)
+		log_progress("pull", sum, p->total);
+}
+
+/* Whether the layout has it, whole and right. */
+static bool have(const struct oci_layout *l, const struct oci_desc *d)
+{
+	int fd SCOPED(fd_closep) = -1;
+	struct err quiet = ERR_INIT;
+	struct digest got;
+	uint64_t size;
+
+	return oci_layout_blob(l, &d->digest, &fd, &size, &quiet) == 0 && size == d->size &&
+	       digest_fd(fd, &got, NULL, &quiet) == 0 && digest_equal(&got, &d->digest);
+}
+
+static void plan(struct pull *p, const struct blob_list *list)
+{
+	const struct carry *c = p->c;
+
+	p->blobs = mem_zalloc(list->n * sizeof(*p->blobs));
+	p->queue = mem_zalloc(list->n * sizeof(struct blob *));
+	for (size_t i = 0; i < list->n; i++) {
+		const struct oci_desc *d = list->v[i];
+
+		if (have(c->l, d)) {
+			c->stats->blobs_skipped++;
+			continue;
+		}
+		c->stats->blobs++;
+		c->stats->bytes += d->size;
+		p->total += d->size;
+		p->blobs[p->n++] =
+		    (struct blob){.d = d,
+				  .p = p,
+				  .fd = -1,
+				  .url = registry_url(c->r, "blobs", digest_text(&d->digest).s)};
+	}
+	for (size_t i = 0; i < p->n; i++)
+		(void)enqueue(p, &p->blobs[i]);
+}
+
+int blobs_pull(const struct carry *c, const struct blob_list *list, struct err *e)
+{
+	struct pull p SCOPED(pull_release) = {.c = c};
+	const struct http_work w = {next, ended, tick, &p, c->r->parallel};
+
+	plan(&p, list);
+	if (http_run(c->r->http, &w, e) != 0)
+		return -1;
+	if (p.has_failed) {
+		*e = p.failed;
+		return -1;
+	}
+	return 0;
+}

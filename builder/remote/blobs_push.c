@@ -1,0 +1,318 @@
+#include "remote/blobs.h"
+
+#include "base/log.h"
+#include <stdlib.h>
+#include <string.h>
+
+/* How long a registry may think about what it was sent: it hashes and stores it. */
+enum { STALL_MS = 300000, WAIT_MS = 500, LOGINS_MAX = 3 };
+
+enum step {
+	STEP_HEAD,  /* is it there? */
+	STEP_POST,  /* open a session */
+	STEP_PUT,   /* send it all */
+	STEP_CHECK, /* the PUT ended in doubt: is it there? */
+};
+
+struct blob {
+	const struct oci_desc *d;
+	enum step step;
+	struct http_call call;
+	char *url;
+	int fd;
+	unsigned round;  /* of the login, when the call began */
+	unsigned logins; /* how often it was refused */
+	unsigned tries;  /* sessions begun */
+	bool done, moved;
+	struct err why; /* what ended the last PUT */
+};
+
+struct push {
+	struct registry *r;
+	const struct oci_layout *l;
+	struct blob *blobs;
+	struct blob **queue; /* a ring of n */
+	size_t n, head, tail;
+	uint64_t total;
+	struct err failed;
+	bool has_failed;
+};
+
+static void push_release(struct push *p)
+{
+	for (size_t i = 0; i < p->n; i++) {
+		fd_closep(&p->blobs[i].fd);
+		free(p->blobs[i].url);
+	}
+	free(p->blobs);
+	free(p->queue);
+}
+
+static int go(struct push *p, struct blob *b, enum step step)
+{
+	b->step = step;
+	p->queue[p->tail++ % p->n] = b;
+	return 0;
+}
+
+static int open_blob(struct push *p, struct blob *b, struct err *e)
+{
+	uint64_t size;
+
+	fd_closep(&b->fd);
+	if (oci_layout_blob(p->l, &b->d->digest, &b->fd, &size, e) != 0)
+		return -1;
+	if (size != b->d->size)
+		return err_set(e, ERR_VERIFY, "%s: blob %s has %llu bytes, not %llu",
+			       oci_layout_path(p->l), digest_text(&b->d->digest).s,
+			       (unsigned long long)size, (unsigned long long)b->d->size);
+	return 0;
+}
+
+static void head_call(struct push *p, struct blob *b)
+{
+	free(b->url);
+	b->url = registry_url(p->r, "blobs", digest_text(&b->d->digest).s);
+	b->call.q.method = "HEAD";
+	b->call.q.tries = p->r->tries;
+}
+
+static int begin(struct push *p, struct blob *b, struct err *e)
+{
+	strv_release(&b->call.q.headers);
+	b->call = (struct http_call){.q = {.body_fd = -1}};
+	switch (b->step) {
+	case STEP_HEAD:
+	case STEP_CHECK:
+		head_call(p, b);
+		break;
+	case STEP_POST:
+		free(b->url);
+		b->url = registry_url(p->r, "blobs", "uploads/");
+		b->call.q.method = "POST";
+		b->call.q.tries = p->r->tries;
+		b->call.wait_ms = b->tries++ > 0 ? WAIT_MS << (b->tries < 6 ? b->tries : 6) : 0;
+		break;
+	case STEP_PUT: /* url was set from the POST's Location; never repeated blindly */
+		if (open_blob(p, b, e) != 0)
+			return -1;
+		b->call.q.method = "PUT";
+		b->call.q.body_fd = b->fd;
+		b->call.q.body_size = b->d->size;
+		b->call.q.tries = 1;
+		b->call.q.stall_ms = STALL_MS;
+		strv_add(&b->call.q.headers, "Content-Type: application/octet-stream");
+		break;
+	}
+	b->call.q.url = b->url;
+	b->call.q.authorization = registry_authorization(p->r, b->url);
+	b->round = p->r->round;
+	return 0;
+}
+
+static struct http_call *next(void *ctx)
+{
+	struct push *p = ctx;
+	struct blob *b;
+
+	if (p->has_failed || p->head == p->tail)
+		return NULL;
+	b = p->queue[p->head++ % p->n];
+	if (begin(p, b, &p->failed) == 0)
+		return &b->call;
+	p->has_failed = true;
+	return NULL;
+}
+
+static int settle(struct blob *b, bool moved)
+{
+	fd_closep(&b->fd);
+	b->done = true;
+	b->moved = moved;
+	return 0;
+}
+
+/* Whether there is a point in sending it again after this. */
+static bool passing(const struct http_call *c)
+{
+	int s = c->r.status;
+
+	return c->rc != 0 || s == 404 || s == 408 || s == 416 || s == 429 || s == 499 || s >= 500;
+}
+
+static int renew(struct push *p, struct blob *b, struct err *e)
+{
+	if (b->tries < p->r->tries)
+		return go(p, b, STEP_POST);
+	*e = b->why;
+	return -1;
+}
+
+/* The registry says that the bytes are wrong: are they, here? */
+static int blame(struct push *p, struct blob *b, struct err *e)
+{
+	struct digest got;
+	int fd SCOPED(fd_closep) = -1;
+
+	if (oci_layout_blob(p->l, &b->d->digest, &fd, NULL, e) != 0 ||
+	    digest_fd(fd, &got, NULL, e) != 0)
+		return -1;
+	if (digest_equal(&got, &b->d->digest))
+		*e = b->why;
+	else
+		(void)err_set(e, ERR_VERIFY, "%s: blob %s is damaged: its digest is %s",
+			      oci_layout_path(p->l), digest_text(&b->d->digest).s,
+			      digest_text(&got).s);
+	return -1;
+}
+
+static int after_head(struct push *p, struct blob *b, struct err *e)
+{
+	const struct http_reply *r = &b->call.r;
+	const char *length = http_header(r, "content-length");
+	char *size SCOPED(mem_freep) = mem_format("%llu", (unsigned long long)b->d->size);
+
+	if (r->status == 404)
+		return b->step == STEP_HEAD ? go(p, b, STEP_POST) : renew(p, b, e);
+	if (r->status != 200)
+		return registry_refused(&b->call.q, r, e);
+	if (length != NULL && strcmp(length, size) != 0)
+		return err_set(e, ERR_VERIFY, "blob %s: has %s bytes here and %s there",
+			       digest_text(&b->d->digest).s, size, length);
+	return settle(b, b->step == STEP_CHECK);
+}
+
+static int after_post(struct push *p, struct blob *b, struct err *e)
+{
+	const struct http_reply *r = &b->call.r;
+	const char *location = http_header(r, "location");
+	char *to SCOPED(mem_freep) = NULL;
+
+	if (r->status != 202 && !passing(&b->call))
+		return registry_refused(&b->call.q, r, e);
+	if (r->status != 202) {
+		(void)registry_refused(&b->call.q, r, &b->why);
+		return renew(p, b, e);
+	}
+	if (location == NULL)
+		return err_set(e, ERR_REMOTE, "POST %s: no Location in the answer", b->url);
+	if (http_resolve(r->url, location, &to, e) != 0)
+		return -1;
+	free(b->url);
+	b->url = mem_format("%s%sdigest=sha256%%3A%s", to, strchr(to, '?') != NULL ? "&" : "?",
+			    digest_hex(&b->d->digest).s);
+	return go(p, b, STEP_PUT);
+}
+
+static int after_put(struct push *p, struct blob *b, struct err *e)
+{
+	const struct http_reply *r = &b->call.r;
+
+	if (r->status == 201)
+		return settle(b, true);
+	if (r->status / 100 == 2)
+		(void)err_set(&b->why, ERR_REMOTE, "PUT: %d, but the blob is not there", r->status);
+	else
+		(void)registry_refused(&b->call.q, r, &b->why);
+	if (r->status == 400)
+		return blame(p, b, e);
+	if (r->status / 100 == 2 || passing(&b->call))
+		return go(p, b, STEP_CHECK);
+	*e = b->why;
+	return -1;
+}
+
+/* A 401: the token ran out. An upload is begun anew, its session may be gone. */
+static int refused(struct push *p, struct blob *b, struct err *e)
+{
+	if (b->logins++ >= LOGINS_MAX)
+		return registry_refused(&b->call.q, &b->call.r, e);
+	if (registry_login(p->r, &b->call.r, b->round, e) != 0)
+		return -1;
+	if (b->step != STEP_PUT)
+		return go(p, b, b->step);
+	b->tries--;
+	return go(p, b, STEP_POST);
+}
+
+static int no_answer(struct push *p, struct blob *b, struct err *e)
+{
+	b->why = b->call.err;
+	if (b->why.kind != ERR_REMOTE || b->step == STEP_HEAD || b->step == STEP_CHECK) {
+		*e = b->why;
+		return -1;
+	}
+	return b->step == STEP_PUT ? go(p, b, STEP_CHECK) : renew(p, b, e);
+}
+
+static int judge(struct push *p, struct blob *b, struct err *e)
+{
+	if (b->call.rc != 0)
+		return no_answer(p, b, e);
+	if (b->call.r.status == 401)
+		return refused(p, b, e);
+	switch (b->step) {
+	case STEP_POST:
+		return after_post(p, b, e);
+	case STEP_PUT:
+		return after_put(p, b, e);
+	default:
+		return after_head(p, b, e);
+	}
+}
+
+static int ended(void *ctx, struct http_call *c, struct err *e)
+{
+	struct push *p = ctx;
+	struct blob *b = p->blobs;
+	int rc;
+
+	while (&b->call != c)
+		b++;
+	rc = judge(p, b, e);
+	if (rc != 0)
+		(void)err_in(e, "blob %s", digest_text(&b->d->digest).s);
+	http_reply_release(&c->r);
+	strv_release(&c->q.headers);
+	return rc;
+}
+
+static void tick(void *ctx)
+{
+	const struct push *p = ctx;
+	uint64_t sum = 0;
+
+	for (size_t i = 0; i < p->n; i++) {
+		const struct blob *b = &p->blobs[i];
+
+		sum += b->done ? b->d->size : b->step == STEP_PUT ? b->call.sent : 0;
+	}
+	if (sum < p->total)
+		log_progress("push", sum, p->total);
+}
+
+int blobs_push(struct registry *r, const struct oci_layout *l, const struct blob_list *list,
+	       struct remote_stats *stats, struct err *e)
+{
+	struct push p SCOPED(push_release) = {.r = r, .l = l, .total = list->bytes, .n = list->n};
+	const struct http_work w = {next, ended, tick, &p, r->parallel};
+
+	p.blobs = mem_zalloc(p.n * sizeof(*p.blobs));
+	p.queue = mem_zalloc(p.n * sizeof(struct blob *));
+	for (size_t i = 0; i < p.n; i++) {
+		p.blobs[i] = (struct blob){.d = list->v[i], .fd = -1, .why = ERR_INIT};
+		(void)go(&p, &p.blobs[i], STEP_HEAD);
+	}
+	if (http_run(r->http, &w, e) != 0)
+		return -1;
+	if (p.has_failed) {
+		*e = p.failed;
+		return -1;
+	}
+	for (size_t i = 0; i < p.n; i++) {
+		stats->blobs += p.blobs[i].moved;
+		stats->blobs_skipped += !p.blobs[i].moved;
+		stats->bytes += p.blobs[i].moved ? p.blobs[i].d->size : 0;
+	}
+	return 0;
+}

@@ -1,0 +1,97 @@
+#include "remote/artifact.h"
+#include "remote/lookaside.h"
+
+#include "base/log.h"
+#include <string.h>
+
+enum { SIGNATURES_BYTES_MAX = 64 << 20 };
+
+/* Builds from the lookaside what the registry does not have. */
+static int from_lookaside(const struct carry *c, const struct lookaside *a, const char *tag,
+			  struct err *e)
+{
+	struct oci_manifest m SCOPED(oci_manifest_release) = {0};
+	struct buf b SCOPED(buf_release) = BUF_INIT(OCI_MANIFEST_MAX);
+	struct oci_desc d SCOPED(oci_desc_release) = {.media_type = mem_strdup(OCI_MANIFEST)};
+
+	if (lookaside_get(a, c->l, &m, e) != 0)
+		return -1;
+	if (m.layers_n == 0)
+		return 0;
+	oci_manifest_write(&m, &b);
+	if (buf_over(&b))
+		return err_set(e, ERR_FAIL, "%s: too many signatures", tag);
+	d.size = b.len;
+	if (oci_layout_add(c->l, b.data, b.len, &d.digest, e) != 0)
+		return -1;
+	return oci_layout_tag(c->l, tag, &d, e);
+}
+
+/* Returns 1 when the registry has none. */
+static int pull_form(const struct carry *c, const char *tag, struct err *e)
+{
+	struct oci_desc d SCOPED(oci_desc_release) = {0};
+	int rc = artifact_pull(c, tag, SIGNATURES_BYTES_MAX, &d, e);
+
+	return rc == 0 ? oci_layout_tag(c->l, tag, &d, e) : rc;
+}
+
+static int pull_signatures(const struct carry *c, const struct lookaside *a, struct err *e)
+{
+	char *sig SCOPED(mem_freep) = artifact_tag(a->image, "sig");
+	char *pgp SCOPED(mem_freep) = artifact_tag(a->image, "pgp");
+	int rc;
+
+	if (pull_form(c, sig, e) < 0)
+		return err_in(e, "signatures %s", sig);
+	rc = pull_form(c, pgp, e);
+	if (rc == 1 && a->at != NULL)
+		rc = from_lookaside(c, a, pgp, e);
+	return rc < 0 ? err_in(e, "signatures %s", pgp) : 0;
+}
+
+static int pull_image(const struct carry *c, const struct ref *from, struct oci_desc *ret,
+		      struct err *e)
+{
+	struct digest_text digest = digest_text(&from->digest);
+	int rc = artifact_pull(c, from->has_digest ? digest.s : from->tag, UINT64_MAX, ret, e);
+
+	if (rc != 1)
+		return rc;
+	(void)err_set(e, ERR_REMOTE, "no such image");
+	return err_hint(e, "check the name: skopeo list-tags docker://%s/%s", from->host,
+			from->path);
+}
+
+static int check_source(const struct ref *from, struct err *e)
+{
+	char *text SCOPED(mem_freep) = ref_text(from);
+
+	if (from->kind != REF_DOCKER)
+		return err_set(e, ERR_USAGE, "%s: not a registry's", text);
+	if (from->tag[0] != '\0' || from->has_digest)
+		return 0;
+	(void)err_set(e, ERR_USAGE, "%s: names neither tag nor digest", text);
+	return err_hint(e, "\"latest\" is not assumed: add :TAG or @sha256:...");
+}
+
+int remote_pull(const struct ref *from, struct oci_layout *l, const char *tag,
+		const struct remote_opts *o, struct remote_pulled *ret, struct err *e)
+{
+	struct registry r SCOPED(registry_close) = {0};
+	struct remote_pulled got = {0};
+	const struct carry c = {&r, l, &got.stats};
+	const struct lookaside a = {o->lookaside, from->path, &got.manifest.digest};
+	char *text SCOPED(mem_freep) = ref_text(from);
+
+	if (check_source(from, e) != 0 || registry_open(from, o, false, &r, e) != 0)
+		return -1;
+	if (pull_image(&c, from, &got.manifest, e) != 0 || pull_signatures(&c, &a, e) != 0 ||
+	    oci_layout_tag(l, tag, &got.manifest, e) != 0) {
+		oci_desc_release(&got.manifest);
+		return err_in(e, "pull %s", text);
+	}
+	log_progress("pull", got.stats.bytes, got.stats.bytes);
+	*ret = got;
+	return 0;
+}

@@ -1,0 +1,100 @@
+#include "remote/artifact.h"
+#include "remote/lookaside.h"
+
+#include "base/log.h"
+#include <string.h>
+
+static const char *const suffixes[] = {"sig", "pgp"};
+
+/* The entry of index.json with this tag, borrowed, or NULL. */
+static const struct oci_desc *tagged(const struct oci_layout *l, const char *tag)
+{
+	size_t n;
+	const struct oci_desc *v = oci_layout_entries(l, &n);
+
+	for (size_t i = 0; i < n; i++)
+		if (strcmp(oci_desc_tag(&v[i]), tag) == 0)
+			return &v[i];
+	return NULL;
+}
+
+static int push_signatures(struct registry *r, const struct oci_layout *l,
+			   const struct digest *image, struct remote_stats *stats, struct err *e)
+{
+	for (size_t i = 0; i < sizeof(suffixes) / sizeof(suffixes[0]); i++) {
+		char *tag SCOPED(mem_freep) = artifact_tag(image, suffixes[i]);
+		const struct oci_desc *d = tagged(l, tag);
+
+		if (d != NULL && artifact_push(r, l, d, tag, stats, e) != 0)
+			return err_in(e, "signatures %s", tag);
+	}
+	return 0;
+}
+
+static int fill_lookaside(const struct oci_layout *l, const struct lookaside *a, struct err *e)
+{
+	char *tag SCOPED(mem_freep) = artifact_tag(a->image, "pgp");
+	const struct oci_desc *d = tagged(l, tag);
+	struct buf b SCOPED(buf_release) = BUF_INIT(OCI_MANIFEST_MAX);
+	struct oci_manifest m SCOPED(oci_manifest_release) = {0};
+
+	if (d == NULL) {
+		log_warn("no OpenPGP signature to put into the lookaside %s", a->at);
+		return 0;
+	}
+	if (oci_layout_read(l, &d->digest, &b, e) != 0 ||
+	    oci_manifest_parse(b.data, b.len, &m, e) != 0)
+		return -1;
+	for (size_t i = 0; i < m.layers_n; i++) {
+		struct buf sig SCOPED(buf_release) = BUF_INIT(LOOKASIDE_BYTES_MAX);
+
+		if (oci_layout_read(l, &m.layers[i].digest, &sig, e) != 0 ||
+		    lookaside_put(a, &sig, e) != 0)
+			return -1;
+	}
+	return 0;
+}
+
+static int check_target(const struct ref *to, const struct oci_desc *manifest, struct err *e)
+{
+	char *text SCOPED(mem_freep) = ref_text(to);
+
+	if (to->kind != REF_DOCKER)
+		return err_set(e, ERR_USAGE, "%s: not a registry's", text);
+	if (to->tag[0] == '\0' && !to->has_digest) {
+		(void)err_set(e, ERR_USAGE, "%s: names no tag", text);
+		return err_hint(e, "add one: %s:TAG", text);
+	}
+	if (to->has_digest && !digest_equal(&to->digest, &manifest->digest))
+		return err_set(e, ERR_USAGE, "%s: the image is %s", text,
+			       digest_text(&manifest->digest).s);
+	return 0;
+}
+
+static int push_all(struct registry *r, const struct oci_layout *l, const struct oci_desc *d,
+		    const struct lookaside *a, struct remote_stats *stats, struct err *e)
+{
+	if (artifact_push(r, l, d, "", stats, e) != 0 ||
+	    push_signatures(r, l, &d->digest, stats, e) != 0)
+		return -1;
+	return a->at != NULL ? fill_lookaside(l, a, e) : 0;
+}
+
+int remote_push(const struct oci_layout *l, const struct oci_desc *manifest, const struct ref *to,
+		const struct remote_opts *o, struct remote_stats *ret, struct err *e)
+{
+	const struct lookaside a = {o->lookaside, to->path, &manifest->digest};
+	struct registry r SCOPED(registry_close) = {0};
+	struct remote_stats stats = {0};
+	char *text SCOPED(mem_freep) = ref_text(to);
+
+	if (check_target(to, manifest, e) != 0 || registry_open(to, o, true, &r, e) != 0)
+		return -1;
+	/* who can see the tag must find the signatures */
+	if (push_all(&r, l, manifest, &a, &stats, e) != 0 ||
+	    (to->tag[0] != '\0' && artifact_set_tag(&r, l, manifest, to->tag, e) != 0))
+		return err_in(e, "push to %s", text);
+	log_progress("push", stats.bytes, stats.bytes);
+	*ret = stats;
+	return 0;
+}

@@ -1,0 +1,43 @@
+/* registry.h - one repository of one registry: its address, its login, its complaints. */
+#ifndef REMOTE_REGISTRY_H
+#define REMOTE_REGISTRY_H
+
+#include "remote/auth.h"
+#include "remote/remote.h"
+
+struct registry {
+	struct http *http;
+	char *base; /* "https://HOST" */
+	char *repo;
+	char *scope; /* what tokens are asked for */
+	struct auth_login login;
+	bool login_known;    /* `login` has been looked for */
+	char *authorization; /* header value, or NULL */
+	unsigned round;      /* how often it was made anew */
+	unsigned tries, parallel;
+};
+
+/* Opens the repository of `at`: finds out how to log in (GET /v2/). write: for pushing. */
+int registry_open(const struct ref *at, const struct remote_opts *o, bool write,
+		  struct registry *ret, struct err *e) MUST_CHECK;
+void registry_close(struct registry *r);
+
+/* "BASE/v2/REPO/WHAT/NAME"; the caller owns it. */
+char *registry_url(const struct registry *r, const char *what, const char *name) MUST_CHECK;
+
+/* The Authorization for a URL: none for another host. */
+const char *registry_authorization(const struct registry *r, const char *url);
+
+/* Makes `authorization` anew after a 401. `round` is r->round as it was when the refused request
+ * was made: when it is older, another request has done so already. */
+int registry_login(struct registry *r, const struct http_reply *refusal, unsigned round,
+		   struct err *e) MUST_CHECK;
+
+/* Sends one request, logging in anew when it must. */
+int registry_send(struct registry *r, struct http_request *q, struct http_reply *ret,
+		  struct err *e) MUST_CHECK;
+
+/* http_refused with the registry's own words and a hint. Returns -1. */
+int registry_refused(const struct http_request *q, const struct http_reply *r, struct err *e);
+
+#endif
