@@ -42,6 +42,7 @@ int harden_profile_load(const char *path, struct harden_profile **ret, struct er
 void harden_profile_free(struct harden_profile *p);
 void harden_profile_freep(struct harden_profile **p);
 const char *harden_profile_id(const struct harden_profile *p); /* "pa-dss-3.2" */
+const char *harden_profile_title(const struct harden_profile *p);
 const char *harden_profile_version(const struct harden_profile *p);
 struct digest harden_profile_digest(const struct harden_profile *p); /* of its resolved text */
 
@@ -62,6 +63,10 @@ int harden_check(const struct harden_profile *p, const char *root, const struct 
 /* The worst severity that failed without a waiver reaches `fail_on` ("low", "medium", "high",
  * "never"): ERR_VERIFY, with the failed ids. */
 int harden_gate(const struct harden_report *r, const char *fail_on, struct err *e) MUST_CHECK;
+
+/* "low", "medium", "high"; "pass", "fail", "not-applicable", "waived". */
+const char *harden_severity_name(enum harden_severity s);
+const char *harden_status_name(enum harden_status s);
 
 /* {"profile":…,"results":[…],"summary":{…}}: sorted, without times or host names. */
 struct jval *harden_report_json(const struct harden_report *r, const struct harden_profile *p);

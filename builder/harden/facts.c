@@ -1,0 +1,133 @@
+#include "harden/facts.h"
+
+#include "form/deb822.h"
+#include "harden/accounts.h"
+#include "harden/root.h"
+#include "sys/fs.h"
+#include <stdlib.h>
+#include <string.h>
+
+enum { FILES_MAX = 8 << 20 };
+
+struct facts {
+	int rootfd; /* borrowed */
+	bool have_accounts, have_files, have_packages;
+	struct accounts accounts;
+	struct facts_files files;
+	struct strv packages;
+};
+
+struct facts *facts_new(int rootfd)
+{
+	struct facts *f = mem_zalloc(sizeof(*f));
+
+	f->rootfd = rootfd;
+	return f;
+}
+
+static void files_release(struct facts_files *files)
+{
+	for (size_t i = 0; i < files->n; i++)
+		free(files->v[i].path);
+	free(files->v);
+	*files = (struct facts_files){0};
+}
+
+void facts_drop(struct facts *f)
+{
+	int rootfd = f->rootfd;
+
+	accounts_release(&f->accounts);
+	files_release(&f->files);
+	strv_release(&f->packages);
+	*f = (struct facts){.rootfd = rootfd};
+}
+
+void facts_free(struct facts *f)
+{
+	if (f == NULL)
+		return;
+	facts_drop(f);
+	free(f);
+}
+
+void facts_freep(struct facts **f)
+{
+	facts_free(*f);
+	*f = NULL;
+}
+
+int facts_accounts(struct facts *f, const struct accounts **ret, struct err *e)
+{
+	if (!f->have_accounts && accounts_load(f->rootfd, &f->accounts, e) != 0) {
+		accounts_release(&f->accounts);
+		return -1;
+	}
+	f->have_accounts = true;
+	*ret = &f->accounts;
+	return 0;
+}
+
+static int take_file(void *ctx, const struct fs_entry *en, struct err *e)
+{
+	struct facts_files *files = ctx;
+
+	if (files->n >= FILES_MAX)
+		return err_set(e, ERR_FAIL, "more than %d files", FILES_MAX);
+	if (files->n == files->cap) {
+		files->cap = files->cap == 0 ? 4096 : files->cap * 2;
+		files->v = mem_resize(files->v, files->cap, sizeof(*files->v));
+	}
+	files->v[files->n++] = (struct facts_file){.path = mem_strdup(en->path), .st = en->st};
+	return 0;
+}
+
+int facts_files(struct facts *f, const struct facts_files **ret, struct err *e)
+{
+	if (!f->have_files && fs_walk(f->rootfd, take_file, &f->files, e) != 0) {
+		files_release(&f->files);
+		return -1;
+	}
+	f->have_files = true;
+	*ret = &f->files;
+	return 0;
+}
+
+static void take_packages(const struct buf *text, struct strv *ret)
+{
+	struct deb822 rest = {.p = text->data, .n = text->len}, stanza;
+
+	while (deb822_next(&rest, &stanza) == 1) {
+		char *name SCOPED(mem_freep) = deb822_field(&stanza, "Package");
+		char *status SCOPED(mem_freep) = deb822_field(&stanza, "Status");
+
+		/* status.d files carry no Status field: being there is being installed */
+		if (name != NULL && (status == NULL || strstr(status, " installed") != NULL))
+			strv_add(ret, name);
+	}
+}
+
+int facts_packages(struct facts *f, const struct strv **ret, struct err *e)
+{
+	struct strv paths SCOPED(strv_release) = {0};
+
+	if (f->have_packages) {
+		*ret = &f->packages;
+		return 0;
+	}
+	strv_add(&paths, "var/lib/dpkg/status");
+	if (root_glob(f->rootfd, "var/lib/dpkg/status.d/*", &paths, e) != 0)
+		return -1;
+	for (size_t i = 0; i < paths.n; i++) {
+		struct buf text SCOPED(buf_release) = BUF_INIT(ROOT_FILE_MAX);
+
+		if (root_read(f->rootfd, paths.v[i], &text, NULL, e) != 0)
+			return -1;
+		take_packages(&text, &f->packages);
+	}
+	strv_sort(&f->packages);
+	strv_uniq(&f->packages);
+	f->have_packages = true;
+	*ret = &f->packages;
+	return 0;
+}

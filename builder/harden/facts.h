@@ -1,0 +1,64 @@
+/* facts.h - what several controls want to know of a tree, read once. A fix drops it. */
+#ifndef HARDEN_FACTS_H
+#define HARDEN_FACTS_H
+
+#include "base/err.h"
+#include "base/strv.h"
+#include <stdint.h>
+#include <sys/stat.h>
+
+struct account {
+	char *name;
+	uint32_t uid, gid;
+	char *home, *shell;
+	char *pw;   /* field 2 of passwd(5) */
+	char *hash; /* field 2 of shadow(5), or NULL without a row there */
+};
+
+struct account_group {
+	char *name;
+	uint32_t gid;
+	struct strv members;
+};
+
+struct accounts {
+	struct account *v;
+	size_t n;
+	struct account_group *groups;
+	size_t groups_n;
+};
+
+struct facts_file {
+	char *path;
+	struct stat st;
+};
+
+struct facts_files {
+	struct facts_file *v; /* every entry of the tree, parents first */
+	size_t n, cap;
+};
+
+struct facts;
+
+/* rootfd: an open directory, borrowed. Nothing is read yet. */
+struct facts *facts_new(int rootfd);
+void facts_free(struct facts *f);
+void facts_freep(struct facts **f);
+
+/* Forgets everything: the tree has changed. */
+void facts_drop(struct facts *f);
+
+/* Borrowed until facts_drop. Damaged rows of an account file are errors. */
+int facts_accounts(struct facts *f, const struct accounts **ret, struct err *e) MUST_CHECK;
+int facts_files(struct facts *f, const struct facts_files **ret, struct err *e) MUST_CHECK;
+
+/* Names of the installed packages (dpkg's status, status.d too), sorted. */
+int facts_packages(struct facts *f, const struct strv **ret, struct err *e) MUST_CHECK;
+
+/* Looks a name or a number up; NULL when there is none. */
+const struct account *accounts_user(const struct accounts *a, const char *name);
+const struct account *accounts_uid(const struct accounts *a, uint32_t uid);
+const struct account_group *accounts_group(const struct accounts *a, const char *name);
+const struct account_group *accounts_gid(const struct accounts *a, uint32_t gid);
+
+#endif

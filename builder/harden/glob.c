@@ -1,0 +1,129 @@
+/* glob.c - patterns over the paths of a root tree. */
+#include "harden/root.h"
+
+#include "base/glob.h"
+#include "sys/fs.h"
+#include <fcntl.h>
+#include <fnmatch.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { GLOB_DEPTH_MAX = 64, GLOB_MATCHES_MAX = 200000 };
+
+struct glob {
+	int rootfd;
+	unsigned depth;
+	struct strv *ret;
+};
+
+static int expand(struct glob *g, const char *dir, const char *pattern, struct err *e);
+
+static bool has_meta(const char *s)
+{
+	return strpbrk(s, "*?[") != NULL;
+}
+
+static char *below(const char *dir, const char *name)
+{
+	return *dir == '\0' ? mem_strdup(name) : mem_format("%s/%s", dir, name);
+}
+
+/* Goes on behind one component that is `path` now. */
+static int step(struct glob *g, const char *path, const char *rest, struct err *e)
+{
+	struct stat st;
+
+	if (*rest != '\0')
+		return expand(g, path, rest, e);
+	if (root_stat(g->rootfd, path, false, &st) == 1)
+		strv_add(g->ret, path);
+	if (g->ret->n > GLOB_MATCHES_MAX)
+		return err_set(e, ERR_FAIL, "%s: too many files match", path);
+	return 0;
+}
+
+static int list(struct glob *g, const char *dir, struct strv *ret, struct err *e)
+{
+	int fd SCOPED(fd_closep) = root_open(g->rootfd, dir, O_RDONLY | O_DIRECTORY);
+
+	return fd < 0 ? 0 : fs_list(fd, ".", ret, e);
+}
+
+static int expand_deep(struct glob *g, const char *dir, const char *rest, struct err *e)
+{
+	struct strv names SCOPED(strv_release) = {0};
+
+	if (expand(g, dir, rest, e) != 0 || list(g, dir, &names, e) != 0)
+		return -1;
+	for (size_t i = 0; i < names.n; i++) {
+		char *path SCOPED(mem_freep) = below(dir, names.v[i]);
+		struct stat st;
+
+		if (root_stat(g->rootfd, path, false, &st) != 1 || !S_ISDIR(st.st_mode))
+			continue;
+		if (++g->depth > GLOB_DEPTH_MAX)
+			return err_set(e, ERR_FAIL, "%s: nested too deep", path);
+		if (expand_deep(g, path, rest, e) != 0)
+			return -1;
+		g->depth--;
+	}
+	return 0;
+}
+
+static int expand(struct glob *g, const char *dir, const char *pattern, struct err *e)
+{
+	size_t n = strcspn(pattern, "/");
+	const char *rest = pattern + n + strspn(pattern + n, "/");
+	char *part SCOPED(mem_freep) = mem_strndup(pattern, n);
+	struct strv names SCOPED(strv_release) = {0};
+
+	if (strcmp(part, "**") == 0)
+		return expand_deep(g, dir, *rest == '\0' ? "*" : rest, e);
+	if (has_meta(part) && list(g, dir, &names, e) != 0)
+		return -1;
+	if (!has_meta(part))
+		strv_add(&names, part);
+	for (size_t i = 0; i < names.n; i++) {
+		char *path SCOPED(mem_freep) = below(dir, names.v[i]);
+
+		if (has_meta(part) && fnmatch(part, names.v[i], FNM_PERIOD) != 0)
+			continue;
+		if (step(g, path, rest, e) != 0)
+			return -1;
+	}
+	return 0;
+}
+
+int root_glob(int rootfd, const char *pattern, struct strv *ret, struct err *e)
+{
+	struct strv found SCOPED(strv_release) = {0};
+	struct glob g = {.rootfd = rootfd, .ret = &found};
+
+	if (expand(&g, "", pattern + strspn(pattern, "/"), e) != 0)
+		return -1;
+	strv_sort(&found);
+	strv_uniq(&found);
+	strv_extend(ret, &found);
+	return 0;
+}
+
+int root_globs(int rootfd, const struct strv *patterns, struct strv *ret, struct err *e)
+{
+	for (size_t i = 0; i < patterns->n; i++)
+		if (root_glob(rootfd, patterns->v[i], ret, e) != 0)
+			return -1;
+	strv_sort(ret);
+	strv_uniq(ret);
+	return 0;
+}
+
+bool root_match(const char *pattern, const char *path)
+{
+	char *full SCOPED(mem_freep) = NULL;
+
+	if (strncmp(pattern, "**/", 3) != 0)
+		return glob_match(pattern, path);
+	/* with its leading slash, so that it matches at the top too */
+	full = mem_format("/%s", path);
+	return glob_match(pattern, full);
+}

@@ -1,0 +1,39 @@
+/* pam.h - the stacks of /etc/pam.d (pam.d(5)), with their includes resolved. */
+#ifndef HARDEN_PAM_H
+#define HARDEN_PAM_H
+
+#include "harden/root.h"
+
+struct pam_line {
+	char *type;    /* "auth", without a leading '-' */
+	char *control; /* "required", "[success=1 default=ignore]": one blank between words */
+	char *module;
+	struct strv args;
+	char *file;  /* relative to the root */
+	size_t line; /* from 1 */
+};
+
+struct pam_stack {
+	struct pam_line *v;
+	size_t n;
+};
+
+/* One line of a file; false when it is empty, a comment, or "@include" (*ret_include is then its
+ * file's name, owned; may be NULL). */
+bool pam_parse(const char *text, struct pam_line *ret, char **ret_include);
+void pam_line_release(struct pam_line *l);
+
+/* The text of a line. */
+char *pam_format(const struct pam_line *l);
+
+/* Everything that the service or common file `name` runs, in order, includes and substacks in
+ * place. An absent file is an empty stack. */
+int pam_read(int rootfd, const char *name, struct pam_stack *ret, struct err *e) MUST_CHECK;
+void pam_release(struct pam_stack *s);
+
+/* Makes jumps ("[success=1 ...]") of the lines of `type` before line `at` of a file one line longer
+ * (by 1) or shorter (by -1) where they lead past it: a line of that type was put in or taken out
+ * there. */
+void pam_jumps_shift(struct strv *lines, size_t at, const char *type, int by);
+
+#endif
