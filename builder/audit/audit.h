@@ -1,0 +1,46 @@
+/* audit.h - checks an image or a root tree against a hardening profile and says what was found, of
+ * which bytes, by which profile. Changes nothing. */
+#ifndef AUDIT_AUDIT_H
+#define AUDIT_AUDIT_H
+
+#include "harden/harden.h"
+#include "oci/oci.h"
+#include "store/store.h"
+
+struct audit_opts {
+	const char *profile;         /* path of the profile */
+	const struct recipe *recipe; /* what was meant to be in it: ports, waivers; or NULL */
+	int64_t today;               /* seconds; waivers past their date do not hold */
+	struct store *store;         /* images only: layers are unpacked in a scratch of it */
+};
+
+struct audit {
+	char *object;                   /* as it was named: "oci:out/demo:0.1.0", "dir:/srv/tree" */
+	bool is_image;                  /* then image and config are set */
+	struct digest image, config;    /* of the manifest and of its configuration */
+	struct harden_profile *profile; /* owned */
+	struct harden_report report;
+};
+
+/* Checks the tree below the directory root. */
+int audit_tree(const char *root, const char *object, const struct audit_opts *o, struct audit *ret,
+	       struct err *e) MUST_CHECK;
+
+/* Checks an image of a layout: every blob is hashed, the layers are unpacked in order with their
+ * owners, what they make is checked and dropped again. Of a tree that cannot be unpacked with its
+ * owners (no subordinate ids) nothing is said: that is an error. */
+int audit_image(const struct oci_layout *l, const struct oci_desc *manifest, const char *object,
+		const struct audit_opts *o, struct audit *ret, struct err *e) MUST_CHECK;
+
+/* The report for people: one line a control, what failed first and with what was found, then the
+ * counts. all: also what passed or does not apply. */
+void audit_text(const struct audit *a, bool all, struct buf *out);
+
+/* {"object":…,"image":…,"profile":{…},"results":[…],"summary":{…}}: sorted, without times or host
+ * names, so that two audits of the same bytes are the same bytes. The caller owns it. */
+struct jval *audit_json(const struct audit *a) MUST_CHECK;
+
+/* Accepts a zeroed struct. */
+void audit_release(struct audit *a);
+
+#endif
