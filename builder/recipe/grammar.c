@@ -187,12 +187,13 @@ const struct grammar grammar_package_glob = {"a package name or pattern",
 					     LOWER DIGIT "+-.*?",
 					     128,
 					     NULL};
-const struct grammar grammar_version = {"a package version",
-					"As dpkg writes it: digits, letters and . + ~ : -",
-					DIGIT,
-					ALNUM ".+~:-",
-					128,
-					NULL};
+const struct grammar grammar_version = {
+    "a package version",
+    "Digits, letters and '.', '+', '~', ':', '-', as dpkg writes it.",
+    DIGIT,
+    ALNUM ".+~:-",
+    128,
+    NULL};
 const struct grammar grammar_arch = {
     "an architecture", "As dpkg --print-architecture writes it.", LOWER, LOWER DIGIT "-", 32, NULL};
 const struct grammar grammar_suite = {"a suite", "The code name of a release, such as bookworm.",
@@ -202,8 +203,12 @@ const struct grammar grammar_pocket = {
     "a pocket", "One of: updates, security, backports.", LOWER, LOWER, 16, pocket};
 const struct grammar grammar_component = {
     "a component", "Such as main or contrib.", LOWER, LOWER DIGIT "-", 64, NULL};
-const struct grammar grammar_unit = {
-    "a service name", "Letters, digits and : _ . @ -", ALNUM "_", ALNUM ":_.@-", 255, NULL};
+const struct grammar grammar_unit = {"a service name",
+				     "Letters, digits and ':', '_', '.', '@', '-'.",
+				     ALNUM "_",
+				     ALNUM ":_.@-",
+				     255,
+				     NULL};
 const struct grammar grammar_name = {
     "a name", "Letters, digits, '.', '_' and '-', beginning with a letter or digit; at most 64.",
     ALNUM,    ALNUM "._-",

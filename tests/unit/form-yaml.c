@@ -123,6 +123,7 @@ static const struct bad bads[] = {
     {"a: \"x\\0y\"\n", "t.yaml:1:4: control character in a value"},
     {"a: \"\\e[31m\"\n", "t.yaml:1:4: control character in a value"},
     {"ü: \xff\n", "t.yaml:1:4: not UTF-8"},
+    {"a: \xc3(\n", "t.yaml:1:4: not UTF-8"},
     {"a: \xc0\xaf\n", "t.yaml:1:4: not UTF-8"},
     {"a: \xed\xa0\x80\n", "t.yaml:1:4: not UTF-8"},
     {"a: \xe2\x82", "t.yaml:1:4: not UTF-8"},
@@ -142,6 +143,25 @@ static void refuses_with_position_and_hint(void **state)
 		assert_string_equal(e.msg, bads[i].want);
 		assert_int_equal(e.kind, ERR_RECIPE);
 		assert_true(e.hint[0] != '\0');
+	}
+}
+
+static void hints_at_the_editor(void **state)
+{
+	static const char *const pairs[][2] = {
+	    {"a: b\r\n", "Save the file with Unix line ends."},
+	    {"\xef\xbb\xbf"
+	     "a: b\n",
+	     "Save the file as UTF-8 without a byte order mark."},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < 2; i++) {
+		struct err e = ERR_INIT;
+		struct yaml *y = NULL;
+
+		assert_int_equal(yaml_parse(pairs[i][0], strlen(pairs[i][0]), "t", &y, &e), -1);
+		assert_string_equal(e.hint, pairs[i][1]);
 	}
 }
 
@@ -270,6 +290,7 @@ static void finds_the_nearest_word(void **state)
 	    {"name", "name"},
 	};
 	char *longest SCOPED(mem_freep) = repeat("x", 65);
+	const char *known_long[] = {NULL, NULL};
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(pairs) / sizeof(pairs[0]); i++) {
@@ -283,6 +304,8 @@ static void finds_the_nearest_word(void **state)
 			assert_string_equal(got, pairs[i][1]);
 	}
 	assert_null(yaml_nearest(longest, known));
+	known_long[0] = longest;
+	assert_null(yaml_nearest(longest + 1, known_long));
 }
 
 int main(void)
@@ -293,6 +316,7 @@ int main(void)
 	    cmocka_unit_test(lends_only_what_a_map_has),
 	    cmocka_unit_test(copies_deeply),
 	    cmocka_unit_test(refuses_with_position_and_hint),
+	    cmocka_unit_test(hints_at_the_editor),
 	    cmocka_unit_test(places_syntax_errors),
 	    cmocka_unit_test(refuses_a_nul),
 	    cmocka_unit_test(refuses_past_its_limits),
