@@ -7,7 +7,6 @@
 #include <pwd.h>
 #include <sched.h>
 #include <stdio.h>
-#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -74,9 +73,6 @@ static int become_root(struct err *e)
 {
 	if (setgroups(0, NULL) != 0 || setresgid(0, 0, 0) != 0 || setresuid(0, 0, 0) != 0)
 		return err_sys(e, "become root of the user namespace");
-	/* the change of ids cleared this; without it /proc/PID of our children is not ours */
-	if (prctl(PR_SET_DUMPABLE, 1, 0, 0, 0) != 0)
-		return err_sys(e, "set dumpable");
 	return 0;
 }
 

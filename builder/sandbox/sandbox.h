@@ -2,7 +2,7 @@
  *
  * Three doors: sandbox_enter makes the calling process private (mounts that end with it);
  * sandbox_run runs a program on a root tree; sandbox_worker runs one of our own functions on
- * hostile bytes. namespaces(7), seccomp(2), capabilities(7), pivot_root(2). */
+ * hostile bytes. namespaces(7), seccomp(2), capabilities(7), pivot_root(2). Linux 5.12 or later. */
 #ifndef SANDBOX_SANDBOX_H
 #define SANDBOX_SANDBOX_H
 
@@ -18,8 +18,9 @@
  * refusal whose hint says which command grants them. Calling it again does nothing. */
 int sandbox_enter(struct err *e) MUST_CHECK;
 
-/* Mounts an overlay at `target`: lower[0] is the topmost of n lower directories; upper and work
- * may be NULL for a read-only view. Paths are absolute, any bytes (commas and colons too). */
+/* Mounts an overlay at `target`: lower[0] is the topmost of n lower directories (1 to 500); upper
+ * and work may be NULL for a read-only view. Paths are absolute, any bytes (commas and colons too).
+ * What is written is not synced: upper is of no use after a crash of the machine. */
 int sandbox_overlay(const char *const *lower, size_t n, const char *upper, const char *work,
 		    const char *target, struct err *e) MUST_CHECK;
 
@@ -49,7 +50,8 @@ struct sandbox_spec {
 	enum sandbox_net net;
 	uint64_t timeout_ms;    /* 0 = none */
 	uint64_t memory_max;    /* bytes of address space of each process; 0 = none */
-	uint64_t processes_max; /* at once, in the sandbox; 0 = 4096 */
+	uint64_t processes_max; /* at once, threads too; 0 = 4096. As root of the machine it takes
+				   Linux 6.14, and up to 300 more are possible */
 	bool no_sync;           /* fsync and friends answer 0 and do nothing: for trees that a
 				   crash throws away anyway */
 	const struct sink *out; /* standard output and error, as they come; NULL = dropped */

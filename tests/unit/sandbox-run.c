@@ -119,6 +119,25 @@ static void status_and_signal(void **state)
 	assert_exit(&o, 4);
 }
 
+/* A process that ignores SIGPIPE, as posmedia does, would pass that on. */
+static void starts_from_a_clean_slate(void **state)
+{
+	void (*before)(int) = signal(SIGPIPE, SIG_IGN);
+	char *said = shell_ok("umask; grep -E '^(Sig(Blk|Ign)|Cap|NoNew|Seccomp:)' "
+			      "/proc/self/status; ulimit -c; readlink /proc/self/fd/*; true");
+
+	(void)state;
+	(void)signal(SIGPIPE, before);
+	assert_non_null(strstr(said, "0022\nSigBlk:\t0000000000000000\n"
+				     "SigIgn:\t0000000000000000\n"
+				     "CapInh:\t0000000000000000\nCapPrm:\t00000000800405fb\n"
+				     "CapEff:\t00000000800405fb\nCapBnd:\t00000000800405fb\n"
+				     "CapAmb:\t0000000000000000\nNoNewPrivs:\t1\nSeccomp:\t2\n"
+				     "0\n/dev/null\npipe:["));
+	assert_null(strstr(said, scratch)); /* and no descriptor of ours */
+	free(said);
+}
+
 static void missing_program_is_named(void **state)
 {
 	const char *argv[] = {"no-such-program", NULL};
@@ -425,6 +444,7 @@ int main(void)
 	    cmocka_unit_test(tmp_and_run_stay_out_of_the_tree),
 	    cmocka_unit_test(keeps_owners_modes_and_capabilities),
 	    cmocka_unit_test(status_and_signal),
+	    cmocka_unit_test(starts_from_a_clean_slate),
 	    cmocka_unit_test(missing_program_is_named),
 	    cmocka_unit_test(wrong_specs_are_explained),
 	    cmocka_unit_test(binds_are_read_only_unless_said),
