@@ -60,4 +60,12 @@ void fd_closep(int *fd);
 		stolen_;                                                                           \
 	})
 
+/* Exchanges two variables of one type. */
+#define SWAP(a, b)                                                                                 \
+	do {                                                                                       \
+		__typeof__(a) swapped_ = (a);                                                      \
+		(a) = (b);                                                                         \
+		(b) = swapped_;                                                                    \
+	} while (0)
+
 #endif

@@ -9,7 +9,7 @@
 
 static const struct opt opts[] = {
     {0, "lock", "FILE", "Write this file (default: the recipe's name with .lock)."},
-    {'u', "update", NULL, "Take the newest versions, even if the lock fits the recipe."},
+    {'u', "update", NULL, "Take the newest versions; else those of a lock that still fit stay."},
     {0, "dry-run", NULL, "Say what would change, and write nothing."},
     {0, "json", NULL, "Print the outcome as JSON."},
     {0, NULL, NULL, NULL},
@@ -41,15 +41,15 @@ static int resolve(const struct args *a, const struct recipe *r, const struct lo
 		   const char *path, struct err *e)
 {
 	struct store *s SCOPED(store_freep) = NULL;
-	struct lock *l SCOPED(lock_freep) = NULL;
-	struct strv changes SCOPED(strv_release) = {0};
+	struct relocked got SCOPED(relocked_release) = {0};
+	struct relock_opts o = {.before = before, .update = args_has(a, "update")};
 
 	log_info("resolving the packages of %s", a->rest.v[0]);
-	if (input_store(a, &s, e) != 0 || relock(r, before, s, &l, &changes, e) != 0)
+	if (input_store(a, &s, e) != 0 || relock(r, &o, s, &got, e) != 0)
 		return -1;
-	if (!args_has(a, "dry-run") && lock_save(l, path, e) != 0)
+	if (!args_has(a, "dry-run") && lock_save(got.lock, path, e) != 0)
 		return -1;
-	report(a, path, l, &changes, false);
+	report(a, path, got.lock, &got.changes, false);
 	return 0;
 }
 

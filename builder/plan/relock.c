@@ -51,21 +51,19 @@ int relock_media(const struct recipe *r, struct lock *l, struct err *e)
 	return 0;
 }
 
-static bool same_inputs(const struct lock *a, const struct lock *b)
+static bool same_packages(const struct lock *a, const struct lock *b)
 {
-	if (a->packages_n != b->packages_n || a->media_n != b->media_n)
+	if (a->packages_n != b->packages_n)
 		return false;
 	for (size_t i = 0; i < a->packages_n; i++)
 		if (!digest_equal(&a->packages[i].digest, &b->packages[i].digest))
 			return false;
-	for (size_t i = 0; i < a->media_n; i++)
-		if (!digest_equal(&a->media[i].digest, &b->media[i].digest))
-			return false;
 	return true;
 }
 
-/* The old lock for today's recipe, as a new object, through its own text. */
-static int again(const struct lock *before, const struct recipe *r, const char *scratch,
+/* The old lock for today's recipe, as a new object, through its own text; its media are `media`'s,
+ * which loses them. */
+static int again(const struct lock *before, struct lock *media, const char *scratch,
 		 struct lock **ret, struct err *e)
 {
 	char *path SCOPED(mem_freep) = mem_format("%s/before.lock", scratch);
@@ -73,43 +71,61 @@ static int again(const struct lock *before, const struct recipe *r, const char *
 
 	if (lock_save(before, path, e) != 0 || lock_load(path, &l, e) != 0)
 		return -1;
-	l->recipe = r->digest;
+	l->recipe = media->recipe;
+	l->solved = media->solved;
+	SWAP(l->media, media->media);
+	SWAP(l->media_n, media->media_n);
 	*ret = l;
 	return 0;
 }
 
-static int resolve(const struct recipe *r, const struct lock *before, const char *scratch,
-		   struct lock **ret, struct strv *changes, struct err *e)
+static int resolve(const struct recipe *r, const struct relock_opts *o, const char *scratch,
+		   struct relocked *ret, struct err *e)
 {
 	struct lock *l SCOPED(lock_freep) = mem_zalloc(sizeof(*l));
 	char *apt SCOPED(mem_freep) = mem_format("%s/apt", scratch);
 
 	l->recipe_name = mem_strdup(r->name);
 	l->recipe = r->digest;
+	l->solved = lock_question(r);
 	if (relock_media(r, l, e) != 0)
 		return -1;
+	if (o->before != NULL && !o->update && digest_equal(&o->before->solved, &l->solved))
+		return again(o->before, l, scratch, &ret->lock, e);
 	if (mkdir(apt, 0755) != 0)
 		return err_sys(e, "make directory %s", apt);
 	if (apt_resolve(r, apt, l, e) != 0)
 		return -1;
-	lock_diff(before, l, changes);
-	if (before != NULL && same_inputs(before, l))
-		return again(before, r, scratch, ret, e);
-	*ret = STEAL(l);
+	lock_diff(o->before, l, &ret->changes);
+	if (o->before != NULL && same_packages(o->before, l))
+		return again(o->before, l, scratch, &ret->lock, e);
+	ret->lock = STEAL(l);
 	return 0;
 }
 
-int relock(const struct recipe *r, const struct lock *before, struct store *s, struct lock **ret,
-	   struct strv *ret_changes, struct err *e)
+int relock(const struct recipe *r, const struct relock_opts *o, struct store *s,
+	   struct relocked *ret, struct err *e)
 {
 	char *scratch SCOPED(mem_freep) = NULL;
+	struct relocked res = {0};
 	struct err late = ERR_INIT;
 	int rc;
 
 	if (store_scratch(s, "lock", &scratch, e) != 0)
 		return -1;
-	rc = resolve(r, before, scratch, ret, ret_changes, e);
+	rc = resolve(r, o, scratch, &res, e);
 	if (store_scratch_drop(s, scratch, &late) != 0 && rc == 0)
 		log_warn("%s", late.msg);
+	if (rc == 0)
+		*ret = res;
+	else
+		relocked_release(&res);
 	return rc;
+}
+
+void relocked_release(struct relocked *r)
+{
+	lock_free(r->lock);
+	strv_release(&r->changes);
+	*r = (struct relocked){0};
 }

@@ -5,11 +5,23 @@
 #include "recipe/lock.h"
 #include "store/store.h"
 
-/* Resolves the recipe into *ret. Where the outcome names the same packages and media as `before`
- * (may be NULL), `before`'s epoch and repository snapshots stay, so that a
- * mirror's new time stamp alone changes no image. *ret_changes gets lock_diff's lines. */
-int relock(const struct recipe *r, const struct lock *before, struct store *s, struct lock **ret,
-	   struct strv *ret_changes, struct err *e) MUST_CHECK;
+struct relock_opts {
+	const struct lock *before; /* the lock that is there, or NULL */
+	bool update;               /* ask the solver again even if its question is the same */
+};
+
+struct relocked {
+	struct lock *lock;
+	struct strv changes; /* lock_diff's lines */
+};
+
+/* Makes the lock of a recipe. While the question for the solver stays the same, so do the versions
+ * (no network is used) unless `update` is set; and where the answer names the same packages as
+ * before, epoch and repository snapshots stay, so that a mirror's new time stamp alone changes no
+ * image. */
+int relock(const struct recipe *r, const struct relock_opts *o, struct store *s,
+	   struct relocked *ret, struct err *e) MUST_CHECK;
+void relocked_release(struct relocked *r);
 
 /* Checks files on disk against the recipe's digests and sizes: a wrong medium is ERR_VERIFY at the
  * recipe's position. Remote media are checked when they are fetched. */

@@ -67,6 +67,21 @@ int lock_save(const struct lock *l, const char *path, struct err *e)
 	return rc;
 }
 
+struct digest lock_question(const struct recipe *r)
+{
+	static const char *const lists[] = {"install", "exclude", "recommends"};
+	struct jval *o SCOPED(jval_freep) = jval_object();
+	struct buf b SCOPED(buf_release) = BUF_INIT(LOCK_TEXT_MAX);
+	const struct jval *packages = jval_get(r->resolved, "packages");
+
+	jval_put(o, "base", jval_ref(jval_get(r->resolved, "base")));
+	for (size_t i = 0; i < sizeof(lists) / sizeof(lists[0]); i++)
+		if (jval_get(packages, lists[i]) != NULL)
+			jval_put(o, lists[i], jval_ref(jval_get(packages, lists[i])));
+	jval_write(o, &b);
+	return digest_of(b.data, b.len);
+}
+
 int lock_check(const struct lock *l, const struct recipe *r, const char *path, struct err *e)
 {
 	if (digest_equal(&l->recipe, &r->digest))

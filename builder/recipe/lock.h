@@ -36,6 +36,7 @@ struct lock_media {
 struct lock {
 	char *recipe_name;
 	struct digest recipe; /* recipe.digest it was made from */
+	struct digest solved; /* lock_question that the solver answered */
 	char *solver;         /* "apt 2.6.1" */
 	int64_t epoch;        /* SOURCE_DATE_EPOCH of the image: the newest repository date */
 	struct lock_repository *repositories;
@@ -57,6 +58,10 @@ int lock_save(const struct lock *l, const char *path, struct err *e) MUST_CHECK;
 /* The canonical text that lock_save writes, and its digest. */
 void lock_write(const struct lock *l, struct buf *out);
 struct digest lock_digest(const struct lock *l);
+
+/* What the solver is asked: the digest of the recipe's base and of its package lists. As long as
+ * it stays the same, the versions of a lock may stay as well. */
+struct digest lock_question(const struct recipe *r);
 
 /* Refuses (ERR_RECIPE, hint "run posmedia lock") when the lock was made from another recipe. */
 int lock_check(const struct lock *l, const struct recipe *r, const char *path,

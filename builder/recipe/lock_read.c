@@ -277,7 +277,7 @@ static int read_head(const struct jval *o, struct lock *l, const struct where *w
 	static const char *const known[] = {"posmedia-lock", "recipe",       "solver",
 					    "epoch",         "repositories", "packages",
 					    "batches",       "media",        NULL};
-	static const char *const recipe[] = {"name", "sha256", NULL};
+	static const char *const recipe[] = {"name", "sha256", "solved", NULL};
 	const struct jval *r = jval_get(o, "recipe");
 	int64_t version;
 
@@ -287,7 +287,8 @@ static int read_head(const struct jval *o, struct lock *l, const struct where *w
 		return refuse(w, "\"posmedia-lock\" wants the version 1");
 	if (check_keys(r, recipe, w) != 0 ||
 	    get_word(r, "name", &grammar_image_name, w, &l->recipe_name) != 0 ||
-	    get_digest(r, "sha256", w, &l->recipe) != 0)
+	    get_digest(r, "sha256", w, &l->recipe) != 0 ||
+	    get_digest(r, "solved", w, &l->solved) != 0)
 		return -1;
 	if (get_word(o, "solver", &grammar_line, w, &l->solver) != 0)
 		return -1;

@@ -84,6 +84,7 @@ void lock_write(const struct lock *l, struct buf *out)
 
 	jval_put_text(recipe, "name", l->recipe_name);
 	jval_put_text(recipe, "sha256", digest_hex(&l->recipe).s);
+	jval_put_text(recipe, "solved", digest_hex(&l->solved).s);
 	jval_put_int(o, "posmedia-lock", 1);
 	jval_put(o, "recipe", recipe);
 	jval_put_text(o, "solver", l->solver);

@@ -58,6 +58,7 @@ static struct lock *small(void)
 
 	l->recipe_name = mem_strdup("small");
 	l->recipe = hex(HEX2);
+	l->solved = hex(HEX1);
 	l->solver = mem_strdup("apt 2.6.1");
 	l->epoch = 1700000000;
 	l->repositories = mem_zalloc(sizeof(*l->repositories));
@@ -224,7 +225,7 @@ static const struct bad bads[] = {
     {"\"apt 2.6.1\"", "\"apt\\u001b2\"", ": \"solver\" wants one line of text, not \"apt 2\""},
     {"\"apt 2.6.1\"", "7", ": \"solver\" is missing or no text"},
     {"\"apt 2.6.1\"", "\"a\\u0000b\"",
-     ":80:21: \\u0000 is not allowed without JSON_ALLOW_NUL near '\"a\\u0000b\"'"},
+     ":81:21: \\u0000 is not allowed without JSON_ALLOW_NUL near '\"a\\u0000b\"'"},
     {"\"epoch\": 1700000000", "\"epoch\": -1", ": \"epoch\" wants a number from 0 to 253402300799"},
     {"\"epoch\": 1700000000", "\"epoch\": 1.5",
      ": \"epoch\" wants a number from 0 to 253402300799"},
