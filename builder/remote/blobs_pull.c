@@ -27,8 +27,8 @@ struct blob {
 struct pull {
 	const struct carry *c;
 	struct blob *blobs;
-	struct blob **queue; /* a ring of n */
-	size_t n, head, tail;
+	struct blob **ready; /* who may go on; the last comes first */
+	size_t n, ready_n;
 	uint64_t total;
 	struct err failed;
 	bool has_failed;
@@ -41,12 +41,12 @@ static void pull_release(struct pull *p)
 		free(p->blobs[i].url);
 	}
 	free(p->blobs);
-	free(p->queue);
+	free(p->ready);
 }
 
-static int enqueue(struct pull *p, struct blob *b)
+static int again(struct pull *p, struct blob *b)
 {
-	p->queue[p->tail++ % p->n] = b;
+	p->ready[p->ready_n++] = b;
 	return 0;
 }
 
@@ -101,9 +101,9 @@ static struct http_call *next(void *ctx)
 	const struct registry *r = p->c->r;
 	struct blob *b;
 
-	if (p->has_failed || p->head == p->tail)
+	if (p->has_failed || p->ready_n == 0)
 		return NULL;
-	b = p->queue[p->head++ % p->n];
+	b = p->ready[--p->ready_n];
 	if (b->fd < 0 && open_scratch(b, &p->failed) != 0) {
 		p->has_failed = true;
 		return NULL;
@@ -127,7 +127,7 @@ static int wrong(struct blob *b, const struct err *why, struct err *e)
 {
 	if (b->call.q.offset > 0 && !b->renewed) {
 		b->renewed = true;
-		return empty(b, e) != 0 ? -1 : enqueue(b->p, b);
+		return empty(b, e) != 0 ? -1 : again(b->p, b);
 	}
 	*e = *why;
 	return -1;
@@ -159,7 +159,7 @@ static int broke_off(struct blob *b, struct err *e)
 	if (why->kind == ERR_VERIFY)
 		return wrong(b, why, e);
 	if (why->kind == ERR_REMOTE && b->have > b->call.q.offset && b->resumes++ < RESUMES_MAX)
-		return enqueue(b->p, b);
+		return again(b->p, b);
 	*e = *why;
 	return -1;
 }
@@ -173,9 +173,9 @@ static int judge(struct blob *b, struct err *e)
 	if (r->status == 200 || r->status == 206)
 		return keep(b, e);
 	if (r->status == 416 && b->have > 0)
-		return empty(b, e) != 0 ? -1 : enqueue(b->p, b);
+		return empty(b, e) != 0 ? -1 : again(b->p, b);
 	if (r->status == 401 && b->logins++ < LOGINS_MAX)
-		return registry_login(b->p->c->r, r, b->round, e) != 0 ? -1 : enqueue(b->p, b);
+		return registry_login(b->p->c->r, r, b->round, e) != 0 ? -1 : again(b->p, b);
 	return registry_refused(&b->call.q, r, e);
 }
 
@@ -222,7 +222,7 @@ static void plan(struct pull *p, const struct blob_list *list)
 	const struct carry *c = p->c;
 
 	p->blobs = mem_zalloc(list->n * sizeof(*p->blobs));
-	p->queue = mem_zalloc(list->n * sizeof(struct blob *));
+	p->ready = mem_zalloc(list->n * sizeof(struct blob *));
 	for (size_t i = 0; i < list->n; i++) {
 		const struct oci_desc *d = list->v[i];
 
@@ -239,8 +239,8 @@ static void plan(struct pull *p, const struct blob_list *list)
 				  .fd = -1,
 				  .url = registry_url(c->r, "blobs", digest_text(&d->digest).s)};
 	}
-	for (size_t i = 0; i < p->n; i++)
-		(void)enqueue(p, &p->blobs[i]);
+	for (size_t i = p->n; i-- > 0;)
+		(void)again(p, &p->blobs[i]);
 }
 
 int blobs_pull(const struct carry *c, const struct blob_list *list, struct err *e)

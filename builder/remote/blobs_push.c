@@ -31,8 +31,10 @@ struct push {
 	struct registry *r;
 	const struct oci_layout *l;
 	struct blob *blobs;
-	struct blob **queue; /* a ring of n */
-	size_t n, head, tail;
+	/* Who may go on; the last comes first, so that a blob that was begun is ended before
+	 * another opens a session. */
+	struct blob **ready;
+	size_t n, ready_n;
 	uint64_t total;
 	struct err failed;
 	bool has_failed;
@@ -45,13 +47,13 @@ static void push_release(struct push *p)
 		free(p->blobs[i].url);
 	}
 	free(p->blobs);
-	free(p->queue);
+	free(p->ready);
 }
 
 static int go(struct push *p, struct blob *b, enum step step)
 {
 	b->step = step;
-	p->queue[p->tail++ % p->n] = b;
+	p->ready[p->ready_n++] = b;
 	return 0;
 }
 
@@ -91,7 +93,9 @@ static int begin(struct push *p, struct blob *b, struct err *e)
 		b->url = registry_url(p->r, "blobs", "uploads/");
 		b->call.q.method = "POST";
 		b->call.q.tries = p->r->tries;
-		b->call.wait_ms = b->tries++ > 0 ? WAIT_MS << (b->tries < 6 ? b->tries : 6) : 0;
+		if (b->tries > 0)
+			b->call.wait_ms = WAIT_MS << (b->tries < 6 ? b->tries - 1 : 5);
+		b->tries++;
 		break;
 	case STEP_PUT: /* url was set from the POST's Location; never repeated blindly */
 		if (open_blob(p, b, e) != 0)
@@ -115,9 +119,9 @@ static struct http_call *next(void *ctx)
 	struct push *p = ctx;
 	struct blob *b;
 
-	if (p->has_failed || p->head == p->tail)
+	if (p->has_failed || p->ready_n == 0)
 		return NULL;
-	b = p->queue[p->head++ % p->n];
+	b = p->ready[--p->ready_n];
 	if (begin(p, b, &p->failed) == 0)
 		return &b->call;
 	p->has_failed = true;
@@ -298,8 +302,8 @@ int blobs_push(struct registry *r, const struct oci_layout *l, const struct blob
 	const struct http_work w = {next, ended, tick, &p, r->parallel};
 
 	p.blobs = mem_zalloc(p.n * sizeof(*p.blobs));
-	p.queue = mem_zalloc(p.n * sizeof(struct blob *));
-	for (size_t i = 0; i < p.n; i++) {
+	p.ready = mem_zalloc(p.n * sizeof(struct blob *));
+	for (size_t i = p.n; i-- > 0;) {
 		p.blobs[i] = (struct blob){.d = list->v[i], .fd = -1, .why = ERR_INIT};
 		(void)go(&p, &p.blobs[i], STEP_HEAD);
 	}
