@@ -252,6 +252,84 @@ static void refuses_with_position_and_hint(void **state)
 	}
 }
 
+/* Every key with every kind of value that it does not take: none may get past its reader. */
+static void refuses_every_wrong_kind(void **state)
+{
+	static const char *const values[] = {"", "~", "[[x]]", "{a: [x]}"};
+	static const char *const keys[] = {
+	    "packages: %s",
+	    "packages: {install: %s}",
+	    "packages: {docs: %s}",
+	    "kickstart: %s",
+	    "overlays: %s",
+	    "overlays: [{from: %s}]",
+	    "overlays: [{from: tree, to: %s}]",
+	    "overlays: [{from: tree, owner: %s}]",
+	    "groups: %s",
+	    "groups: [{name: %s, gid: 5}]",
+	    "groups: [{name: [x], gid: %s}]",
+	    "users: %s",
+	    "users: [{name: a, uid: 5, password: %s}]",
+	    "users: [{name: a, uid: 5, groups: %s}]",
+	    "services: %s",
+	    "services: {enable: %s}",
+	    "start-order: %s",
+	    "ports: %s",
+	    "ports: [%s]",
+	    "media: %s",
+	    "media: {a: %s}",
+	    "media: {a: {url: %s, sha256: " SHA "}}",
+	    "media: {a: {url: k.gpg, sha256: %s}}",
+	    "media: {a: {url: k.gpg, sha256: " SHA ", size: %s}}",
+	    "steps: %s",
+	    "steps: [{name: a, run: %s}]",
+	    "steps: [{name: a, run: [b], mount: %s}]",
+	    "steps: [{name: a, run: [b], mount: {m: %s}}]",
+	    "steps: [{name: a, run: [b], writes: %s}]",
+	    "steps: [{name: a, run: [b], timeout: %s}]",
+	    "steps: [{name: a, run: [b], network: %s}]",
+	    "steps: [{name: a, run: [b], capture: %s}]",
+	    "hardening: %s",
+	    "hardening: {profiles: %s}",
+	    "hardening: {fail-on: %s}",
+	    "hardening: {waivers: %s}",
+	    "hardening: {waivers: [{control: a, reason: b, by: c, until: %s}]}",
+	    "layers: %s",
+	    "layers: {plan: %s}",
+	    "layers: {pin: %s}",
+	    "layers: {pin: [{name: a, match: %s}]}",
+	    "layers: {compression: %s}",
+	    "tests: %s",
+	    "run: %s",
+	    "run: {env: %s}",
+	    "run: {cmd: %s}",
+	    "run: {stop-signal: %s}",
+	    "run: {volumes: %s}",
+	    "extends: %s",
+	    "extends: [%s]",
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]) * 4; i++) {
+		const char *key = keys[i / 4], *at = strstr(key, "%s"), *value = values[i % 4];
+		char *text SCOPED(mem_freep) =
+		    mem_format(HEAD "%.*s%s%s\n", (int)(at - key), key, value, at + 2);
+		struct recipe *r = NULL;
+		struct err e = ERR_INIT;
+
+		put("recipes/t.yaml", text);
+		if (strcmp(key, "ports: [%s]") == 0 && value[0] == '\0')
+			continue; /* an empty list */
+		if (strcmp(key, "extends: [%s]") == 0 && value[0] == '\0')
+			continue;
+		if (recipe_load("recipes/t.yaml", &r, &e) == 0)
+			fail_msg("accepted:\n%s", text);
+		assert_int_equal(e.kind, ERR_RECIPE);
+		assert_int_equal(strncmp(e.msg, "recipes/t.yaml:5:", 17), 0);
+		assert_true(e.hint[0] != '\0');
+	}
+}
+
 /* Whole files. */
 static const struct bad files[] = {
     {"name: t\n", "1:1: missing key \"posmedia\""},
@@ -370,6 +448,27 @@ static void refuses_the_17th_level(void **state)
 	assert_int_equal(e.kind, ERR_RECIPE);
 }
 
+static void refuses_the_65th_file(void **state)
+{
+	struct buf names = BUF_INIT(4096);
+	char *text SCOPED(mem_freep) = NULL, *list SCOPED(mem_freep) = NULL;
+	struct recipe *r = NULL;
+	struct err e = ERR_INIT;
+
+	(void)state;
+	for (int i = 1; i <= 65; i++) {
+		char *name SCOPED(mem_freep) = mem_format("recipes/%d.yaml", i);
+
+		put(name, "posmedia: 1\n");
+		buf_addf(&names, "%s%d.yaml", i == 1 ? "" : ", ", i);
+	}
+	list = buf_take(&names);
+	text = mem_format(HEAD "extends: [%s]\n", list);
+	put("recipes/t.yaml", text);
+	assert_int_equal(recipe_load("recipes/t.yaml", &r, &e), -1);
+	assert_non_null(strstr(e.msg, "\"extends\" leads to more than 64 files"));
+}
+
 /* Every value keeps the file it came from. */
 static void names_the_file_that_is_wrong(void **state)
 {
@@ -419,11 +518,13 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test_setup_teardown(refuses_with_position_and_hint, enter, leave),
+	    cmocka_unit_test_setup_teardown(refuses_every_wrong_kind, enter, leave),
 	    cmocka_unit_test_setup_teardown(refuses_whole_files, enter, leave),
 	    cmocka_unit_test_setup_teardown(names_the_nearest_key, enter, leave),
 	    cmocka_unit_test_setup_teardown(keeps_a_password_out_of_messages, enter, leave),
 	    cmocka_unit_test_setup_teardown(shows_the_circle, enter, leave),
 	    cmocka_unit_test_setup_teardown(refuses_the_17th_level, enter, leave),
+	    cmocka_unit_test_setup_teardown(refuses_the_65th_file, enter, leave),
 	    cmocka_unit_test_setup_teardown(names_the_file_that_is_wrong, enter, leave),
 	    cmocka_unit_test_setup_teardown(refuses_what_is_no_file, enter, leave),
 	};

@@ -272,15 +272,6 @@ static const struct bad bads[] = {
     {"\"name\": \"app\"", "\"name\": \"a/b\"", ": media[0]: \"name\" wants a name, not \"a/b\""},
 };
 
-static char *replaced(const char *text, const char *from, const char *to)
-{
-	const char *at = strstr(text, from);
-
-	if (at == NULL)
-		fail_msg("no %s in the golden lock", from);
-	return mem_format("%.*s%s%s", (int)(at - text), text, to, at + strlen(from));
-}
-
 static void refused(const char *path, const char *want)
 {
 	struct lock *l = NULL;
@@ -292,6 +283,34 @@ static void refused(const char *path, const char *want)
 	assert_string_equal(e.msg, want);
 	assert_int_equal(e.kind, ERR_RECIPE);
 	assert_true(e.hint[0] != '\0');
+}
+
+static void refuses_repeated_names(void **state)
+{
+	struct scratch *s = *state;
+	struct lock *l SCOPED(lock_freep) = small();
+	char *repository SCOPED(mem_freep) =
+	    mem_format("%s: repositories[1]: duplicate \"bookworm\"", s->lock);
+	char *media SCOPED(mem_freep) = mem_format("%s: media[1]: duplicate \"app\"", s->lock);
+	struct err e = ERR_INIT;
+
+	add_media(l, "app", HEX2);
+	assert_int_equal(lock_save(l, s->lock, &e), 0);
+	refused(s->lock, media);
+	l->repositories = mem_resize(l->repositories, 2, sizeof(*l->repositories));
+	l->repositories[l->repositories_n++] = (struct lock_repository){
+	    mem_strdup("bookworm"), mem_strdup("system"), mem_strdup(HEX2), 1};
+	assert_int_equal(lock_save(l, s->lock, &e), 0);
+	refused(s->lock, repository);
+}
+
+static char *replaced(const char *text, const char *from, const char *to)
+{
+	const char *at = strstr(text, from);
+
+	if (at == NULL)
+		fail_msg("no %s in the golden lock", from);
+	return mem_format("%.*s%s%s", (int)(at - text), text, to, at + strlen(from));
 }
 
 static void refuses_what_it_would_not_write(void **state)
@@ -341,6 +360,33 @@ static void refuses_what_is_no_lock(void **state)
 	refused(s->lock, json);
 	assert_int_equal(fs_put_path(s->lock, "[]", 2, 0644, &e), 0);
 	refused(s->lock, list);
+}
+
+/* A list that is none, or not there. */
+static void refuses_missing_lists(void **state)
+{
+	static const char *const lists[] = {"repositories", "packages", "batches", "media"};
+	struct scratch *s = *state;
+
+	for (size_t i = 0; i < 8; i++) {
+		struct lock *l SCOPED(lock_freep) = small();
+		char *text SCOPED(mem_freep) = text_of(l), *out SCOPED(mem_freep) = NULL;
+		char *want SCOPED(mem_freep) =
+		    mem_format("%s: \"%s\" is missing or no list", s->lock, lists[i / 2]);
+		struct jval *o SCOPED(jval_freep) = NULL;
+		struct buf b = BUF_INIT(1 << 20);
+		struct err e = ERR_INIT;
+
+		assert_int_equal(jval_parse(text, strlen(text), "t", &o, &e), 0);
+		if (i % 2 == 0)
+			jval_del(o, lists[i / 2]);
+		else
+			jval_put(o, lists[i / 2], jval_object());
+		jval_write_pretty(o, &b);
+		out = buf_take(&b);
+		assert_int_equal(fs_put_path(s->lock, out, strlen(out), 0644, &e), 0);
+		refused(s->lock, want);
+	}
 }
 
 static void refuses_a_stale_lock(void **state)
@@ -429,6 +475,8 @@ int main(void)
 					    drop_scratch),
 	    cmocka_unit_test_setup_teardown(refuses_too_many_packages, make_scratch, drop_scratch),
 	    cmocka_unit_test_setup_teardown(refuses_what_is_no_lock, make_scratch, drop_scratch),
+	    cmocka_unit_test_setup_teardown(refuses_missing_lists, make_scratch, drop_scratch),
+	    cmocka_unit_test_setup_teardown(refuses_repeated_names, make_scratch, drop_scratch),
 	    cmocka_unit_test(refuses_a_stale_lock),
 	    cmocka_unit_test(says_what_changed),
 	    cmocka_unit_test(diffs_architectures),
