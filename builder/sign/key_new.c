@@ -104,9 +104,9 @@ static int open_place(const char *path, struct place *ret, struct err *e)
 		(void)err_set(e, ERR_BUSY, "%s: another key is being made there", dir);
 		return err_hint(e, "try again in a moment");
 	}
-	if (check_free(ret, e) != 0)
+	if (sweep(ret, e) != 0)
 		return -1;
-	return sweep(ret, e);
+	return check_free(ret, e);
 }
 
 static int check_words(const char *uid, const char *pass, struct err *e)

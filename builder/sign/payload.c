@@ -58,12 +58,10 @@ static int check_optional(enum sign_form form, const struct jval *v, struct err 
 	struct jval *null SCOPED(jval_freep) = jval_null();
 	int64_t time;
 
-	if (o == NULL)
-		return bad(e, "no member \"optional\"");
 	if (form == SIGN_COSIGN && jval_equal(o, null))
 		return 0;
 	if (!jval_is_object(o))
-		return bad(e, "\"optional\" is not an object");
+		return bad(e, "wants an object \"optional\"");
 	if (jval_get(o, "creator") != NULL && jval_get_str(o, "creator") == NULL)
 		return bad(e, "\"creator\" is not a text");
 	if (jval_get(o, "timestamp") != NULL && jval_get_int(o, "timestamp", &time) != 0)

@@ -119,13 +119,17 @@ static void test_again_is_the_same(void **state)
 	struct buf before SCOPED(buf_release) = BUF_INIT(1 << 20);
 	struct buf after SCOPED(buf_release) = BUF_INIT(1 << 20);
 	struct strv was SCOPED(strv_release) = {0}, is SCOPED(strv_release) = {0};
+	struct stat old, new;
 
 	(void)state;
 	sign_as(id, key);
 	get_file(index, &before);
+	assert_int_equal(stat(index, &old), 0);
 	assert_done(fs_list(AT_FDCWD, blobs, &was, &e));
 	assert_done(sign_image(layout, &image, id, key, NOW + 3600, &e));
 	get_file(index, &after);
+	assert_int_equal(stat(index, &new), 0);
+	assert_int_equal(old.st_mtim.tv_nsec, new.st_mtim.tv_nsec); /* not even written again */
 	assert_done(fs_list(AT_FDCWD, blobs, &is, &e));
 	assert_string_equal(before.data, after.data);
 	assert_int_equal(was.n, is.n);
@@ -271,10 +275,9 @@ static void test_swapped_forms(void **state)
 
 static void test_bad_annotations(void **state)
 {
-	static const char *const notes[] = {
-	    "", "!", "MEUCIQ==",
-	    "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
-	    "AAAAAAAAAAAAAAAAAAAAAAAA"};
+	char *long_one SCOPED(mem_freep) = base64_encode(scratch, 60);
+	char *longer SCOPED(mem_freep) = mem_format("%s%s", long_one, long_one);
+	const char *const notes[] = {"", "!", "MEUCIQ==", long_one, longer};
 	struct oci_manifest sig = {0};
 
 	(void)state;
@@ -293,6 +296,22 @@ static void test_bad_annotations(void **state)
 	oci_manifest_release(&sig);
 }
 
+static void test_wrong_sizes(void **state)
+{
+	struct oci_manifest sig = {0};
+
+	(void)state;
+	sign_as(id, key);
+	signatures("sig", &sig);
+	sig.layers[0].size++;
+	save_signatures("sig", &image.digest, &sig);
+	assert_bad(id, key, 1 << SIGN_COSIGN, "is not of");
+	oci_manifest_release(&sig);
+	image.size++;
+	assert_bad(id, key, BOTH, "size");
+	assert_refused(sign_image(layout, &image, id, key, NOW, &e), ERR_VERIFY, "bytes, not");
+}
+
 /* One broken signature beside a good one is ignored, and goes when we sign again. */
 static void test_broken_beside_good(void **state)
 {
@@ -307,6 +326,8 @@ static void test_broken_beside_good(void **state)
 	sign_as("localhost/else/where:1", key);
 	assert_int_equal(unlink(path), 0);
 	assert_good(NULL, key, 2, 2);
+	sign_as("localhost/else/where:1", key); /* is there already: the broken one still goes */
+	assert_good(NULL, key, 2, 1);
 	sign_as(id, key);
 	assert_good(NULL, key, 4, 1);
 	assert_done(oci_layout_verify(layout, NULL, NULL, NULL, &e));
@@ -344,13 +365,11 @@ static void test_damaged_signature_manifest(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    t(test_both_forms),       t(test_cosign_bytes),
-	    t(test_openpgp_bytes),    t(test_again_is_the_same),
-	    t(test_they_accumulate),  t(test_bad_identities),
-	    t(test_refusals),         t(test_flipped_blobs),
-	    t(test_moved_signatures), t(test_swapped_forms),
-	    t(test_bad_annotations),  t(test_broken_beside_good),
-	    t(test_too_many),         t(test_damaged_signature_manifest),
+	    t(test_both_forms),        t(test_cosign_bytes),    t(test_openpgp_bytes),
+	    t(test_again_is_the_same), t(test_they_accumulate), t(test_bad_identities),
+	    t(test_refusals),          t(test_flipped_blobs),   t(test_moved_signatures),
+	    t(test_swapped_forms),     t(test_bad_annotations), t(test_broken_beside_good),
+	    t(test_wrong_sizes),       t(test_too_many),        t(test_damaged_signature_manifest),
 	};
 
 	return cmocka_run_group_tests_name("sign-image", tests, set_up, tear_down);

@@ -96,6 +96,9 @@ static void test_new_sweeps_interrupted_writes(void **state)
 	assert_done(sign_key_new(path, uid, NULL, &e));
 	assert_false(exists(left, ""));
 	assert_true(exists(other, ""));
+	put_file(left, "half a private key", 18, 0600);
+	assert_refused(sign_key_new(path, uid, NULL, &e), ERR_BUSY, "is there already");
+	assert_false(exists(left, ""));
 }
 
 /* The third file cannot be written: the first two go again. */
@@ -153,9 +156,9 @@ static void test_load_refuses_open_modes(void **state)
 {
 	static const mode_t modes[] = {0640, 0604, 0660, 0620, 0602, 0610, 0601, 0644, 0777};
 	char *path SCOPED(mem_freep) = at("open");
-	struct sign_key *k SCOPED(sign_key_freep) = make_key("open");
 
 	(void)state;
+	sign_key_free(make_key("open"));
 	for (size_t i = 0; i < sizeof(modes) / sizeof(modes[0]); i++) {
 		struct sign_key *other = NULL;
 
@@ -168,14 +171,13 @@ static void test_load_refuses_open_modes(void **state)
 
 static void test_load_refuses_other_things(void **state)
 {
-	char *path SCOPED(mem_freep) = at("thing");
 	char *link SCOPED(mem_freep) = at("link");
 	char *about SCOPED(mem_freep) = at("link.json");
-	struct sign_key *k SCOPED(sign_key_freep) = make_key("thing");
 	struct sign_key *other SCOPED(sign_key_freep) = NULL;
 	char *fifo SCOPED(mem_freep) = at("fifo");
 
 	(void)state;
+	sign_key_free(make_key("thing"));
 	assert_refused(sign_key_load(scratch, NULL, &other, &e), ERR_VERIFY, "not a key file");
 	assert_int_equal(mkfifo(fifo, 0600), 0);
 	assert_refused(sign_key_load(fifo, NULL, &other, &e), ERR_VERIFY, "not a key file");
@@ -193,11 +195,12 @@ static void test_load_refuses_other_things(void **state)
 static void test_load_refuses_damage(void **state)
 {
 	char *path SCOPED(mem_freep) = at("hurt");
-	struct sign_key *k SCOPED(sign_key_freep) = make_key("hurt");
 	struct buf good SCOPED(buf_release) = BUF_INIT(1 << 16);
 	char *big SCOPED(mem_freep) = mem_zalloc(70000);
+	struct sign_key *k = NULL;
 
 	(void)state;
+	sign_key_free(make_key("hurt"));
 	get_file(path, &good);
 	for (size_t n = 0; n < good.len - 1; n += 7) {
 		struct sign_key *other SCOPED(sign_key_freep) = NULL;
@@ -207,6 +210,7 @@ static void test_load_refuses_damage(void **state)
 	}
 	put_file(path, big, 70000, 0600);
 	assert_refused(sign_key_load(path, NULL, &k, &e), ERR_VERIFY, "not a key file");
+	assert_null(k);
 }
 
 /* Another curve, and the two older ways of writing an EC key. */
@@ -240,10 +244,10 @@ static void test_about_is_strict(void **state)
 					    "{\"created\":1,\"created\":1,\"uid\":\"x\"}"};
 	char *path SCOPED(mem_freep) = at("about");
 	char *json SCOPED(mem_freep) = at("about.json");
-	struct sign_key *k SCOPED(sign_key_freep) = make_key("about");
 	struct sign_key *other SCOPED(sign_key_freep) = NULL;
 
 	(void)state;
+	sign_key_free(make_key("about"));
 	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
 		put_file(json, wrong[i], strlen(wrong[i]), 0644);
 		assert_refused(sign_key_load(path, NULL, &other, &e), ERR_RECIPE, "about.json");
@@ -282,10 +286,10 @@ static void test_public_flips(void **state)
 static void test_private_part_stays_private(void **state)
 {
 	char *path SCOPED(mem_freep) = at("quiet");
-	struct sign_key *k SCOPED(sign_key_freep) = make_key("quiet");
 	struct buf priv SCOPED(buf_release) = BUF_INIT(1 << 16);
 
 	(void)state;
+	sign_key_free(make_key("quiet"));
 	get_file(path, &priv);
 	for (size_t i = 1; i < 4; i++) {
 		char *other SCOPED(mem_freep) = mem_format("%s%s", path, suffixes[i]);

@@ -107,6 +107,19 @@ static void test_cut_at_every_length(void **state)
 	assert_refused(open_msg(msg.data, msg.len), ERR_VERIFY, "bytes after");
 }
 
+/* A byte more in the signature packet, counted by its length. */
+static void test_longer_signature(void **state)
+{
+	enum { SIG_AT = LITERAL_AT + 8 + PAYLOAD };
+	struct buf msg SCOPED(buf_release) = BUF_INIT(1 << 16);
+
+	(void)state;
+	sign_to(payload, PAYLOAD, &msg);
+	buf_add(&msg, "", 1);
+	msg.data[SIG_AT + 1]++;
+	assert_refused(open_msg(msg.data, msg.len), ERR_VERIFY, "bytes after the numbers");
+}
+
 /* A zero byte in front of r or s: the MPI is shorter and its bit count smaller. */
 static void test_short_numbers(void **state)
 {
@@ -200,11 +213,11 @@ static void test_time_before_key(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_there_and_back),  cmocka_unit_test(test_exact_bytes),
-	    cmocka_unit_test(test_flip_every_bit),  cmocka_unit_test(test_cut_at_every_length),
-	    cmocka_unit_test(test_short_numbers),   cmocka_unit_test(test_sizes),
-	    cmocka_unit_test(test_too_large),       cmocka_unit_test(test_other_framings),
-	    cmocka_unit_test(test_time_before_key),
+	    cmocka_unit_test(test_there_and_back), cmocka_unit_test(test_exact_bytes),
+	    cmocka_unit_test(test_flip_every_bit), cmocka_unit_test(test_cut_at_every_length),
+	    cmocka_unit_test(test_short_numbers),  cmocka_unit_test(test_longer_signature),
+	    cmocka_unit_test(test_sizes),          cmocka_unit_test(test_too_large),
+	    cmocka_unit_test(test_other_framings), cmocka_unit_test(test_time_before_key),
 	};
 
 	return cmocka_run_group_tests_name("sign-openpgp", tests, set_up, tear_down);

@@ -111,7 +111,8 @@ static void test_one_key_counts_once(void **state)
 	assert_done(oci_layout_add(layout, b.data, b.len, &d.digest, &e));
 	tag = mem_format("sha256-%s.pgp", digest_hex(&image.digest).s);
 	assert_done(oci_layout_tag(layout, tag, &d, &e));
-	assert_refused(judge(two, id), ERR_VERIFY, "by 2 of its 2 keys, found 1");
+	assert_refused(judge(two, id), ERR_VERIFY,
+		       "wants OpenPGP signatures by 2 of its 2 keys, found 1");
 	assert_int_equal(judge(one, id), 3);
 	m.layers = mem_zalloc(sizeof(*m.layers));
 	m.layers[0] = again[0];
