@@ -305,5 +305,6 @@ int apt_install(const struct apt_install *in, struct err *e)
 	    install_essential(&s, e) != 0 || install_batches(&s, e) != 0 || finish(&s, e) != 0 ||
 	    drop_policy(in, e) != 0 || bootstrap_prune(in, e) != 0)
 		return -1;
+	log_progress("install", s.watch.total, s.watch.total);
 	return bootstrap_check(in, e);
 }

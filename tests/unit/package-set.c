@@ -174,6 +174,19 @@ static void a_late_dependency_delays_the_waiter(void **state)
 	expect(v, 4, "u,lib,mid c,lib u,late c,mid,late u,top c,top");
 }
 
+static void the_first_alternative_at_hand_suffices(void **state)
+{
+	/* the second one would close a circle */
+	static const struct given v[] = {
+	    {"a", "none | b | c", NULL, NULL, false},
+	    {"b", NULL, NULL, NULL, false},
+	    {"c", "a", NULL, NULL, false},
+	};
+
+	(void)state;
+	expect(v, 3, "u,b c,b u,a c,a u,c c,c");
+}
+
 static void refuses_a_circle_of_pre_dependencies(void **state)
 {
 	static const struct given v[] = {
@@ -200,6 +213,7 @@ int main(void)
 	    cmocka_unit_test(unpacks_all_at_once_when_nothing_waits),
 	    cmocka_unit_test(waits_for_all_that_a_pre_dependency_needs),
 	    cmocka_unit_test(a_late_dependency_delays_the_waiter),
+	    cmocka_unit_test(the_first_alternative_at_hand_suffices),
 	    cmocka_unit_test(refuses_a_circle_of_pre_dependencies),
 	};
 

@@ -68,6 +68,7 @@ static void reads_one_line_sources(void **state)
 	(void)state;
 	put("sources.list", "# deb http://no/ x main\n"
 			    "deb http://one/debian x main contrib # deb http://no x main\n"
+			    "deb http://cut/# x main\n"
 			    "deb\t[ arch=amd64 signed-by=/k.gpg ]  http://two/d/ x main\n"
 			    "deb [arch=amd64] http://three y main\n"
 			    "deb-src http://src/ x main\n"
@@ -84,7 +85,7 @@ static void reads_stanzas(void **state)
 	(void)state;
 	put("sources.list.d/b.sources",
 	    "# the archive\nTypes: deb deb-src\n# URIs: http://no/\nURIs: http://one/debian\n"
-	    "  https://two/debian\nSuites: x x-updates\nComponents: main\n\n"
+	    "# between\n  https://two/debian\nSuites: x x-updates\nComponents: main\n\n"
 	    "Enabled: no\nTypes: deb\nURIs: http://off/\nSuites: x\n\n"
 	    "Types: deb-src\nURIs: http://src/\nSuites: x\n");
 	put("sources.list.d/a.list", "deb file:/srv/mirror x main\n");
@@ -99,8 +100,11 @@ static void follows_mirror_lists(void **state)
 	char *list SCOPED(mem_freep) = NULL;
 
 	(void)state;
-	put("mirrors/m.list", "# best first\nhttps://one/d\tpriority:1\nhttp://two/d/\n"
-			      "mirror+file:/etc/shadow\nftp://no/\n");
+	list = mem_format("# best first\nhttps://one/d\tpriority:1\nhttp://two/d/\n"
+			  "mirror+file:%s/mirrors/m.list\nftp://no/\n",
+			  dir);
+	put("mirrors/m.list", list);
+	free(list);
 	list = mem_format("Types: deb\nURIs: mirror+file://%s/mirrors/m.list\nSuites: x\n", dir);
 	put("sources.list.d/m.sources", list);
 	expect("x", "https://one/d/ http://two/d/");

@@ -132,11 +132,16 @@ static void clean_can_be_repeated(void **state)
 {
 	struct strv removed SCOPED(strv_release) = {0};
 	struct err e = ERR_INIT;
+	struct stat st;
 
 	(void)state;
 	put("etc/hosts", "x");
 	assert_int_equal(apt_clean(root, NULL, &e), 0);
+	(void)umask(0377);
 	assert_int_equal(apt_clean(root, &removed, &e), 0);
+	(void)umask(022);
+	assert_int_equal(fstatat(root_fd, "etc/machine-id", &st, 0), 0);
+	assert_int_equal(st.st_mode & 07777, 0444);
 	assert_int_equal(removed.n, 1); /* the empty machine-id, made anew */
 	assert_int_equal(size_of("etc/machine-id"), 0);
 }
