@@ -94,7 +94,7 @@ static int begin(struct push *p, struct blob *b, struct err *e)
 		b->call.q.method = "POST";
 		b->call.q.tries = p->r->tries;
 		if (b->tries > 0)
-			b->call.wait_ms = WAIT_MS << (b->tries < 6 ? b->tries - 1 : 5);
+			b->call.wait_ms = (uint64_t)WAIT_MS << (b->tries < 6 ? b->tries - 1 : 5);
 		b->tries++;
 		break;
 	case STEP_PUT: /* url was set from the POST's Location; never repeated blindly */
