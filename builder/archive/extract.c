@@ -21,16 +21,10 @@ static void extract_release(struct extract *x)
 	beneath_release(&x->links);
 }
 
-/* Puts the entry's name in front of the message, without what could upset a terminal. */
+/* Puts the entry's name in front of the message; the way out of the worker makes it printable. */
 static int in_entry(const char *name, struct err *e)
 {
-	char shown[SHOWN + 1];
-	size_t n = 0;
-
-	for (; n < SHOWN && name[n] != '\0'; n++)
-		shown[n] = (unsigned char)name[n] < ' ' || name[n] == 0x7f ? '?' : name[n];
-	shown[n] = '\0';
-	return err_in(e, "%s%s", shown, name[n] != '\0' ? "..." : "");
+	return err_in(e, "%.*s%s", (int)SHOWN, name, strlen(name) > SHOWN ? "..." : "");
 }
 
 int extract_path(const char *name, char **ret, struct err *e)

@@ -165,7 +165,8 @@ static void long_names(void **state)
 	    {99, 200, false},  {100, 200, false}, {101, 200, true}, {101, 100, true},
 	    {102, 50, false},  {255, 99, true},   {200, 99, false}, {253, 50, false},
 	    {254, 50, true},   {256, 15, true},   {257, 127, true}, {1500, 200, true},
-	    {3000, 250, true},
+	    {3000, 250, true}, {200, 77, false},  {200, 156, true}, {990, 200, true},
+	    {991, 200, true},  {992, 200, true},
 	};
 
 	(void)state;
@@ -305,6 +306,25 @@ static void layers_and_their_parents(void **state)
 	scratch_drop(&s);
 }
 
+/* No data follows the header of a second name, and it says so. */
+static void a_link_has_no_size(void **state)
+{
+	struct scratch s = scratch_make();
+	struct buf out SCOPED(buf_release) = BUF_INIT(OUT_MAX);
+
+	(void)state;
+	put(&s, "t/a", "xyz", 0644);
+	assert_int_equal(linkat(s.fd, "t/a", s.fd, "t/b", 0), 0);
+	(void)pack_file(&s, &plain);
+	assert_int_equal(fs_get(s.fd, "out", &out, &(struct err)ERR_INIT), 0);
+	assert_int_equal(out.len, 5 * 512);
+	assert_string_equal(out.data + 124, "00000000003");
+	assert_string_equal(out.data + 1024, "b");
+	assert_string_equal(out.data + 1024 + 124, "00000000000");
+	assert_memory_equal(out.data + 1024 + 156, "1a", 3);
+	scratch_drop(&s);
+}
+
 static void hard_links_across_layers_are_files(void **state)
 {
 	static const char *const want[] = {
@@ -397,7 +417,7 @@ static void a_file_that_changed_is_an_error(void **state)
 		if (i == 1)
 			DO(&s, "ln", "-s", "/etc", "d");
 		if (i == 2)
-			DO(&s, "sh", "-c", "mkdir d; ln -s /etc/passwd d/f");
+			DO(&s, "sh", "-c", "mkdir d; printf 123 >d/g; ln -s g d/f");
 		assert_int_equal(pack_layer(s.fd, &t, &plain, &sink, &r, &e), -1);
 		assert_non_null(strstr(e.msg, "d/f changed"));
 	}
@@ -450,6 +470,7 @@ int main(void)
 	    cmocka_unit_test(capabilities_and_attributes),
 	    cmocka_unit_test(numbers_without_room),
 	    cmocka_unit_test(layers_and_their_parents),
+	    cmocka_unit_test(a_link_has_no_size),
 	    cmocka_unit_test(hard_links_across_layers_are_files),
 	    cmocka_unit_test(the_making_leaves_no_trace),
 	    cmocka_unit_test(a_file_that_changed_is_an_error),

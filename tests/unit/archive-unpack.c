@@ -273,6 +273,10 @@ static void directories(void **state)
 	check_text(RUN(&s, "stat", "-c", "%n %a %Y", "u/d", "u/implied"),
 		   "u/d 111 6\nu/implied 755 0\n");
 	check_text(RUN(&s, "cat", "u/d/f"), "2");
+	DO(&s, "rm", "-rf", "u");
+	unpack_ok(&s, "a", "u", &media);
+	check_text(RUN(&s, "stat", "-c", "%n %a", "u/implied", "u/implied/x"),
+		   "u/implied 555\nu/implied/x 444\n");
 	scratch_drop(&s);
 }
 
