@@ -81,7 +81,9 @@ static void check_unique(const struct op_run *r, const struct accounts_want *w,
 	(void)w;
 	for (size_t i = 0; i < a->n; i++) {
 		once(r, &seen, "user", a->v[i].name);
-		once_id(r, &seen, "user id", a->v[i].uid);
+		/* 0 is another rule's: only-root-is-0 */
+		if (a->v[i].uid != 0)
+			once_id(r, &seen, "user id", a->v[i].uid);
 	}
 	for (size_t i = 0; i < a->groups_n; i++) {
 		once(r, &seen, "group", a->groups[i].name);
@@ -209,11 +211,15 @@ static int fix_names(const struct op_run *r, const struct accounts_want *w, cons
 	return account_set(r->rootfd, "etc/passwd", u->name, 6, w->shells.v[0], e);
 }
 
-/* Where people live: their own, and closed to others. */
+/* Whether people live there, who can log in: a service's home is its program's directory. */
 static bool home_applies(const struct accounts_want *w, const struct account *u)
 {
+	const char *shell = strrchr(u->shell, '/');
+
+	if (shell != NULL && (strcmp(shell, "/nologin") == 0 || strcmp(shell, "/false") == 0))
+		return false;
 	return (u->uid == 0 || (u->uid >= 1000 && u->uid < 65534)) && u->home[0] == '/' &&
-	       u->home[1] != '\0' && !spared(w, u);
+	       u->home[1] != '\0' && strcmp(u->home, "/nonexistent") != 0 && !spared(w, u);
 }
 
 static void check_homes(const struct op_run *r, const struct accounts_want *w,
