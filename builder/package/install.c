@@ -289,6 +289,18 @@ static int finish(struct install *s, struct err *e)
 	return 0;
 }
 
+static int install_all(struct install *s, struct err *e)
+{
+	const struct apt_install *in = s->in;
+
+	if (link_debs(s, e) != 0 || bootstrap_tree(in, e) != 0 || put_policy(in, e) != 0 ||
+	    install_essential(s, e) != 0 || install_batches(s, e) != 0 || finish(s, e) != 0 ||
+	    drop_policy(in, e) != 0 || bootstrap_prune(in, e) != 0)
+		return -1;
+	log_progress("install", s->watch.total, s->watch.total);
+	return bootstrap_check(in, e);
+}
+
 int apt_install(const struct apt_install *in, struct err *e)
 {
 	struct install s SCOPED(install_release) = {
@@ -298,13 +310,12 @@ int apt_install(const struct apt_install *in, struct err *e)
 		      .tail = BUF_INIT(2 * TAIL),
 		      .total = 2 * in->lock->packages_n},
 	};
+	mode_t before = umask(022); /* the caller's must not show in the tree */
+	int r;
 
 	set_env(&s);
 	set_options(&s);
-	if (link_debs(&s, e) != 0 || bootstrap_tree(in, e) != 0 || put_policy(in, e) != 0 ||
-	    install_essential(&s, e) != 0 || install_batches(&s, e) != 0 || finish(&s, e) != 0 ||
-	    drop_policy(in, e) != 0 || bootstrap_prune(in, e) != 0)
-		return -1;
-	log_progress("install", s.watch.total, s.watch.total);
-	return bootstrap_check(in, e);
+	r = install_all(&s, e);
+	(void)umask(before);
+	return r;
 }

@@ -150,6 +150,14 @@ static bool has(const struct job *j, const char *path)
 	return fstatat(j->fd, path, &st, AT_SYMLINK_NOFOLLOW) == 0;
 }
 
+static mode_t mode_of(const struct job *j, const char *path)
+{
+	struct stat st;
+
+	assert_int_equal(fstatat(j->fd, path, &st, AT_SYMLINK_NOFOLLOW), 0);
+	return st.st_mode & 07777;
+}
+
 static void expect_file(struct job *j, const char *path, const char *want)
 {
 	struct buf b SCOPED(buf_release) = BUF_INIT(1 << 16);
@@ -169,8 +177,12 @@ static void makes_the_tree(void **state)
 	(void)state;
 	job_init(&j, "tiny-app");
 	j.r.docs = true;
+	(void)umask(077);
 	if (run(&j) != 0)
 		fail_msg("%s", j.e.msg);
+	assert_int_equal(umask(022), 077);
+	assert_int_equal(mode_of(&j, "var/lib/dpkg/available"), 0644);
+	assert_int_equal(mode_of(&j, "usr/lib"), 0755);
 	expect_file(&j, "usr/bin/tiny-app", "ok");
 	expect_file(&j, "etc/tiny.conf", "conf\n");
 	assert_true(has(&j, "var/lib/tiny-lib.configured"));
