@@ -1,6 +1,7 @@
 #!/usr/bin/env bats
 # The demo: its words, its image as a stranger unpacks it, and what verify thinks of changes to it.
 
+bats_require_minimum_version 1.5.0
 load lib
 
 setup() {

@@ -131,14 +131,16 @@ refused() {
 }
 
 @test "a signature over other bytes is refused" {
-	sed -i 's/^Components: main/Components: main contrib/' "$dir/mirror/dists/bookworm/InRelease"
+	local dist=$dir/mirror/dists/bookworm
+	sed -i 's/^Components: main/Components: main contrib/' "$dist/InRelease"
 	posmedia lock recipes/till.yaml
 	refused 3 'recipes/till.yaml:5:'
 	[ ! -e "$dir/recipes/till.lock" ]
 }
 
 @test "an index that is not the signed one is refused" {
-	sed -i 's/^Version: 1.0/Version: 6.6/' "$dir/mirror/dists/bookworm/main/binary-amd64/Packages"
+	local dist=$dir/mirror/dists/bookworm
+	sed -i 's/^Version: 1.0/Version: 6.6/' "$dist/main/binary-amd64/Packages"
 	posmedia lock recipes/till.yaml
 	refused 4 'not the one that was signed'
 	[ ! -e "$dir/recipes/till.lock" ]
