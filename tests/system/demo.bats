@@ -31,7 +31,7 @@ teardown() {
 @test "umoci unpacks it, and the tree is as the recipe says" {
 	umoci unpack --image "$OUT/demo:0.1.0" "$dir/bundle"
 	root=$dir/bundle/rootfs
-	grep -qx 'tulip:x:1510:1510:Tulip point of sale:/opt/tulip:/usr/sbin/nologin' \
+	grep -qx 'tulip:x:1510:1510:Tulip point of sale:/usr2/tulip/data:/usr/sbin/nologin' \
 		"$root/etc/passwd"
 	grep -q '^tulip:[!*]*:' "$root/etc/shadow"
 	[ "$(stat -c '%u:%g %a' "$root/usr2/tulip/data")" = '1510:1510 750' ]
