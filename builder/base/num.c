@@ -53,8 +53,11 @@ static int with_unit(const char *s, const struct unit *units, uint64_t *ret)
 		return -1;
 	for (; units->name != NULL; units++)
 		if (strcmp(s + n, units->name) == 0)
-			return __builtin_mul_overflow(v, units->factor, ret) ? -1 : 0;
-	return -1;
+			break;
+	if (units->name == NULL || __builtin_mul_overflow(v, units->factor, &v))
+		return -1;
+	*ret = v;
+	return 0;
 }
 
 int num_bytes(const char *s, uint64_t *ret)

@@ -4,6 +4,8 @@
 #include <jansson.h>
 #include <string.h>
 
+enum { JSON_TEXT_MAX = 64 << 20 };
+
 /* A jval is a json_t behind another name, so that no other floor sees jansson. */
 static json_t *in(const struct jval *v)
 {
@@ -24,6 +26,8 @@ static int depth_ok(json_t *j, int left)
 {
 	void *it;
 
+	if (!json_is_object(j) && !json_is_array(j))
+		return 0;
 	if (left == 0)
 		return -1;
 	for (it = json_object_iter(j); it != NULL; it = json_object_iter_next(j, it))
@@ -38,7 +42,11 @@ static int depth_ok(json_t *j, int left)
 int jval_parse(const char *p, size_t n, const char *what, struct jval **ret, struct err *e)
 {
 	json_error_t je;
-	json_t *j = json_loadb(p, n, JSON_REJECT_DUPLICATES, &je);
+	json_t *j;
+
+	if (n > JSON_TEXT_MAX)
+		return err_set(e, ERR_RECIPE, "%s: larger than %d bytes", what, (int)JSON_TEXT_MAX);
+	j = json_loadb(p, n, JSON_REJECT_DUPLICATES, &je);
 
 	if (j == NULL)
 		return err_set(e, ERR_RECIPE, "%s:%d:%d: %s", what, je.line, je.column, je.text);
@@ -94,19 +102,26 @@ struct jval *jval_array(void)
 	return out(json_array());
 }
 
-struct jval *jval_textn(const char *p, size_t n)
+/* Bytes that are not UTF-8 made harmless; the caller owns the text. */
+static char *repaired(const char *p, size_t n)
 {
-	json_t *j = json_stringn(p, n);
-	char *s;
+	char *s = mem_strndup(p, n);
 
-	if (j != NULL)
-		return out(j);
-	s = mem_strndup(p, n);
 	for (size_t i = 0; i < n; i++)
 		if ((unsigned char)s[i] >= 0x80)
 			s[i] = '?';
-	j = json_stringn(s, n);
-	mem_freep(&s);
+	return s;
+}
+
+struct jval *jval_textn(const char *p, size_t n)
+{
+	json_t *j = json_stringn(p, n);
+	char *s SCOPED(mem_freep) = NULL;
+
+	if (j == NULL) {
+		s = repaired(p, n);
+		j = json_stringn(s, n);
+	}
 	return out(j);
 }
 
@@ -132,7 +147,14 @@ struct jval *jval_null(void)
 
 void jval_put(struct jval *object, const char *key, struct jval *val)
 {
-	(void)json_object_set_new(in(object), key, in(val));
+	char *plain SCOPED(mem_freep) = NULL;
+
+	if (json_object_set(in(object), key, in(val)) == 0) {
+		json_decref(in(val));
+		return;
+	}
+	plain = repaired(key, strlen(key));
+	(void)json_object_set_new(in(object), plain, in(val));
 }
 
 void jval_push(struct jval *array, struct jval *val)

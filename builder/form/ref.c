@@ -71,8 +71,8 @@ static bool host_ok(const char *s, size_t n)
 /* Cuts "@sha256:…" or ":TAG" off the end of text. A colon before the last slash is no tag. */
 static int cut_tail(char *text, struct ref *r, struct err *e)
 {
-	char *at = strrchr(text, '@');
 	char *slash = strrchr(text, '/');
+	char *at = strrchr(slash != NULL ? slash : text, '@');
 	char *colon;
 
 	if (at != NULL) {
@@ -80,7 +80,6 @@ static int cut_tail(char *text, struct ref *r, struct err *e)
 			return err_set(e, ERR_USAGE, "%s: not sha256: and 64 hex digits", at + 1);
 		r->has_digest = true;
 		*at = '\0';
-		slash = strrchr(text, '/');
 	}
 	colon = strrchr(text, ':');
 	if (colon != NULL && (slash == NULL || colon > slash)) {

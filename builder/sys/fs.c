@@ -4,6 +4,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <linux/openat2.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -47,34 +48,84 @@ int fs_read_all(int fd, void *p, size_t n, struct err *e)
 	return 0;
 }
 
-static int give_up(int dirfd, const char *tmp, const char *name, struct err *e)
+/* A file that nobody sees before it is whole, to be put in place of dirfd/name. */
+struct put {
+	int dirfd;
+	const char *name;
+	int fd;
+	char *tmp; /* its name; NULL while it has none, so that a crash leaves nothing */
+};
+
+static void put_release(struct put *p)
 {
-	(void)unlinkat(dirfd, tmp, 0);
-	return err_in(e, "%s", name);
+	if (p->tmp != NULL)
+		(void)unlinkat(p->dirfd, p->tmp, 0);
+	free(p->tmp);
+	fd_closep(&p->fd);
+}
+
+static void put_forget_name(struct put *p)
+{
+	free(p->tmp);
+	p->tmp = NULL;
+}
+
+/* The n-th temporary name. Another process may have our number, in a container or before a crash:
+ * a name that is taken is left alone. */
+static char *put_name(const struct put *p, unsigned n)
+{
+	return mem_format(".%s.new.%ld.%u", p->name, (long)getpid(), n);
+}
+
+static int put_open(struct put *p, mode_t mode, struct err *e)
+{
+	p->fd = openat(p->dirfd, ".", O_WRONLY | O_TMPFILE | O_CLOEXEC, mode);
+	for (unsigned n = 0; p->fd < 0; n++) { /* a file system without O_TMPFILE */
+		p->tmp = put_name(p, n);
+		p->fd = openat(p->dirfd, p->tmp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode);
+		if (p->fd < 0)
+			put_forget_name(p);
+		if (p->fd < 0 && errno != EEXIST)
+			return err_sys(e, "create %s", p->name);
+	}
+	return 0;
+}
+
+static int put_link(struct put *p, struct err *e)
+{
+	char *self SCOPED(mem_freep) = mem_format("/proc/self/fd/%d", p->fd);
+
+	for (unsigned n = 0; p->tmp == NULL; n++) {
+		char *tmp SCOPED(mem_freep) = put_name(p, n);
+
+		if (linkat(AT_FDCWD, self, p->dirfd, tmp, AT_SYMLINK_FOLLOW) == 0)
+			p->tmp = STEAL(tmp);
+		else if (errno != EEXIST)
+			return err_sys(e, "link %s", p->name);
+	}
+	return 0;
 }
 
 int fs_put(int dirfd, const char *name, const void *p, size_t n, mode_t mode, struct err *e)
 {
-	char *tmp SCOPED(mem_freep) = mem_format(".%s.new.%ld", name, (long)getpid());
-	int fd SCOPED(fd_closep) = -1;
+	struct put put SCOPED(put_release) = {dirfd, name, -1, NULL};
 
 	if (dirfd < 0)
 		return err_set(e, ERR_FAIL, "%s: needs an open directory", name);
-	fd = openat(dirfd, tmp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode);
-	if (fd < 0)
-		return err_sys(e, "create %s", tmp);
+	if (put_open(&put, mode, e) != 0)
+		return -1;
 	fault_point("created");
-	if (fs_write_all(fd, p, n, e) != 0)
-		return give_up(dirfd, tmp, name, e);
-	if (fsync(fd) != 0) {
-		(void)err_sys(e, "sync");
-		return give_up(dirfd, tmp, name, e);
-	}
+	if (fs_write_all(put.fd, p, n, e) != 0)
+		return err_in(e, "%s", name);
+	if (fsync(put.fd) != 0)
+		return err_sys(e, "sync %s", name);
 	fault_point("written");
-	if (renameat(dirfd, tmp, dirfd, name) != 0) {
-		(void)err_sys(e, "rename");
-		return give_up(dirfd, tmp, name, e);
-	}
+	if (put_link(&put, e) != 0)
+		return -1;
+	fault_point("linked");
+	if (renameat(dirfd, put.tmp, dirfd, name) != 0)
+		return err_sys(e, "rename %s", name);
+	put_forget_name(&put);
 	fault_point("renamed");
 	if (fsync(dirfd) != 0)
 		return err_sys(e, "sync the directory of %s", name);
@@ -95,6 +146,7 @@ int fs_put_path(const char *path, const void *p, size_t n, mode_t mode, struct e
 int fs_get(int dirfd, const char *name, struct buf *ret, struct err *e)
 {
 	int fd SCOPED(fd_closep) = openat(dirfd, name, O_RDONLY | O_CLOEXEC);
+	size_t before = ret->len;
 	char chunk[8192];
 	ssize_t r;
 
@@ -103,11 +155,14 @@ int fs_get(int dirfd, const char *name, struct buf *ret, struct err *e)
 	while ((r = read(fd, chunk, sizeof(chunk))) != 0) {
 		if (r < 0 && errno == EINTR)
 			continue;
-		if (r < 0)
-			return err_sys(e, "read %s", name);
-		buf_add(ret, chunk, (size_t)r);
-		if (buf_over(ret))
-			return err_set(e, ERR_RECIPE, "%s: larger than %zu bytes", name, ret->max);
+		if (r > 0)
+			buf_add(ret, chunk, (size_t)r);
+		if (r > 0 && !buf_over(ret))
+			continue;
+		(void)(r < 0 ? err_sys(e, "read %s", name)
+			     : err_set(e, ERR_RECIPE, "%s: larger than %zu bytes", name, ret->max));
+		buf_cut(ret, before);
+		return -1;
 	}
 	return 0;
 }
@@ -159,38 +214,67 @@ int fs_mkdirs(int dirfd, const char *path, mode_t mode, struct err *e)
 	return 0;
 }
 
-/* Empties the directory fd, staying on device dev. */
-static int empty(int fd, dev_t dev, struct err *e)
+/* A tree that is being removed. */
+struct removal {
+	int top;
+	dev_t dev;           /* stay on this */
+	unsigned long moved; /* directories brought up to the top */
+};
+
+enum { REMOVAL_DEPTH = 64 };
+
+/* Brings a directory that lies deep up to the top, whose next round finds it: so neither stack nor
+ * descriptors run out however deep a hostile program made its tree. */
+static bool bring_up(struct removal *r, int fd, const char *name)
+{
+	char *to SCOPED(mem_freep) = mem_format(".removed.%lu", r->moved);
+
+	if (renameat(fd, name, r->top, to) != 0)
+		return false;
+	r->moved++;
+	return true;
+}
+
+static int remove_below(struct removal *r, int fd, int depth, struct err *e);
+
+static int remove_one(struct removal *r, int fd, const char *name, int depth, struct err *e)
+{
+	int sub SCOPED(fd_closep) = -1;
+	struct stat st;
+
+	if (unlinkat(fd, name, 0) == 0)
+		return 0;
+	if (errno != EISDIR && errno != EPERM)
+		return err_sys(e, "remove %s", name);
+	sub = openat(fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (sub < 0 || fstat(sub, &st) != 0)
+		return err_sys(e, "remove %s", name);
+	if (st.st_dev != r->dev)
+		return err_set(e, ERR_FAIL, "remove %s: a file system is mounted there", name);
+	if (depth >= REMOVAL_DEPTH && bring_up(r, fd, name))
+		return 0;
+	if (remove_below(r, sub, depth + 1, e) != 0)
+		return err_in(e, "%s", name);
+	return unlinkat(fd, name, AT_REMOVEDIR) == 0 ? 0 : err_sys(e, "remove %s", name);
+}
+
+static int remove_below(struct removal *r, int fd, int depth, struct err *e)
 {
 	struct strv names SCOPED(strv_release) = {0};
-	struct stat st;
 
 	if (fs_list(fd, ".", &names, e) != 0)
 		return -1;
-	for (size_t i = 0; i < names.n; i++) {
-		int sub SCOPED(fd_closep) = -1;
-
-		if (unlinkat(fd, names.v[i], 0) == 0)
-			continue;
-		if (errno != EISDIR && errno != EPERM)
-			return err_sys(e, "remove %s", names.v[i]);
-		sub = openat(fd, names.v[i], O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-		if (sub < 0 || fstat(sub, &st) != 0)
-			return err_sys(e, "remove %s", names.v[i]);
-		if (st.st_dev != dev)
-			return err_set(e, ERR_FAIL, "remove %s: a file system is mounted there",
-				       names.v[i]);
-		if (empty(sub, dev, e) != 0)
-			return err_in(e, "%s", names.v[i]);
-		if (unlinkat(fd, names.v[i], AT_REMOVEDIR) != 0)
-			return err_sys(e, "remove %s", names.v[i]);
-	}
+	for (size_t i = 0; i < names.n; i++)
+		if (remove_one(r, fd, names.v[i], depth, e) != 0)
+			return -1;
 	return 0;
 }
 
 int fs_rmtree(int dirfd, const char *name, struct err *e)
 {
 	int fd SCOPED(fd_closep) = -1;
+	unsigned long moved_before;
+	struct removal r = {0};
 	struct stat st;
 
 	if (fstatat(dirfd, name, &st, AT_SYMLINK_NOFOLLOW) != 0)
@@ -200,8 +284,13 @@ int fs_rmtree(int dirfd, const char *name, struct err *e)
 	fd = openat(dirfd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (fd < 0)
 		return err_sys(e, "remove %s", name);
-	if (empty(fd, st.st_dev, e) != 0)
-		return err_in(e, "%s", name);
+	r.top = fd;
+	r.dev = st.st_dev;
+	do {
+		moved_before = r.moved;
+		if (remove_below(&r, fd, 0, e) != 0)
+			return err_in(e, "%s", name);
+	} while (r.moved != moved_before);
 	return unlinkat(dirfd, name, AT_REMOVEDIR) == 0 ? 0 : err_sys(e, "remove %s", name);
 }
 
@@ -239,7 +328,7 @@ int fs_copy_fd(int from, int to, uint64_t *ret_bytes, struct err *e)
 
 	while ((r = copy_file_range(from, NULL, to, NULL, 1 << 30, 0)) > 0)
 		total += (uint64_t)r;
-	if (r < 0 && total == 0) {
+	if (total == 0) { /* not possible here, or a file of /proc, which seems empty to it */
 		chunk = mem_zalloc(CHUNK);
 		while ((r = read(from, chunk, CHUNK)) != 0) {
 			if (r < 0 && errno == EINTR)
@@ -276,6 +365,9 @@ static int walk_dir(const struct walk *w, int fd, const char *prefix, struct err
 		int sub SCOPED(fd_closep) = -1;
 		int rc;
 
+		if (strlen(path) >= PATH_MAX)
+			return err_set(e, ERR_FAIL, "%.64s...: deeper than a path can be long",
+				       path);
 		if (fstatat(fd, names.v[i], &en.st, AT_SYMLINK_NOFOLLOW) != 0)
 			return err_sys(e, "stat %s", path);
 		rc = w->fn(w->ctx, &en, e);

@@ -12,7 +12,8 @@
 
 /* Replaces dirfd/name with n bytes: temp file, fsync, rename, fsync of the directory. A reader
  * sees the old bytes or the new ones, never a part. dirfd must be an open directory: it is synced.
- */
+ * name is a plain component. A crash leaves nothing else behind, but for a file `.NAME.new.*` where
+ * the file system has no O_TMPFILE or the moment was unlucky. */
 int fs_put(int dirfd, const char *name, const void *p, size_t n, mode_t mode,
 	   struct err *e) MUST_CHECK;
 
@@ -39,7 +40,7 @@ int fs_open_in_root(int rootfd, const char *path, int flags, int *ret_fd, struct
 int fs_mkdirs(int dirfd, const char *path, mode_t mode, struct err *e) MUST_CHECK;
 
 /* Removes dirfd/name and everything below it, without following symlinks and without crossing
- * into another mounted file system. Absent is success. */
+ * into another mounted file system. Absent is success. Any depth. */
 int fs_rmtree(int dirfd, const char *name, struct err *e) MUST_CHECK;
 
 /* Names in a directory in byte order, without "." and "..". */
@@ -57,7 +58,8 @@ struct fs_entry {
 };
 
 /* Calls fn for every entry below dirfd (not for the root itself), parents before children,
- * siblings in byte order of their names, symlinks not followed. fn returns 0 to go on, 1 not to
+ * siblings in byte order of their names, symlinks not followed. A path of PATH_MAX bytes or more is
+ * an error. fn returns 0 to go on, 1 not to
  * enter this directory, -1 with *e set to stop. */
 int fs_walk(int dirfd, int (*fn)(void *ctx, const struct fs_entry *en, struct err *e), void *ctx,
 	    struct err *e) MUST_CHECK;

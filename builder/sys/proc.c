@@ -67,8 +67,8 @@ static void child(const struct proc_spec *s, const struct pipes *p, pid_t parent
 	if (dup2(or_null(p->in[0]), 0) >= 0 && dup2(or_null(out), 1) >= 0 &&
 	    dup2(or_null(errfd), 2) >= 0 && (s->cwd == NULL || chdir(s->cwd) == 0)) {
 		(void)close_range(3, ~0U, 4 /* CLOSE_RANGE_CLOEXEC */);
-		(void)execvpe(s->argv[0], (char *const *)(uintptr_t)s->argv,
-			      (char *const *)(uintptr_t)env);
+		environ = (char **)(uintptr_t)env; /* whose PATH is searched */
+		(void)execvp(s->argv[0], (char *const *)(uintptr_t)s->argv);
 	}
 	why = errno;
 	(void)!write(p->report[1], &why, sizeof(why));

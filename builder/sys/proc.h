@@ -28,7 +28,8 @@ struct proc_result {
 
 /* Runs to the end. Returns 0 when the program was started and ended by itself or by the timeout
  * (see *ret), -1 when it could not be started or an interrupt came (kind ERR_FAIL; a missing
- * program is named). The child and its process group die with us. */
+ * program is named). The child dies with us; its process group too, but when we are killed
+ * outright. Giving input wants SIGPIPE ignored (intr_install). */
 int proc_run(const struct proc_spec *spec, struct proc_result *ret, struct err *e) MUST_CHECK;
 
 /* proc_run, and any end but exit status 0 is an error: "NAME: exit 2: <last lines of stderr>",
