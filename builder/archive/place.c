@@ -113,7 +113,9 @@ int extract_data(struct extract *x, struct archive_entry *en, int fd, struct err
 			return err_set(e, ERR_RECIPE, "it has data past the end of any file");
 		if (grow(x, &end, to, e) != 0 || write_at(fd, &piece, e) != 0)
 			return -1;
-		written = to > written ? to : written;
+		/* an empty piece tells where a hole ends */
+		if (piece.n > 0 && to > written)
+			written = to;
 	}
 	if (written < end && ftruncate(fd, (off_t)end) != 0)
 		return err_sys(e, "write");

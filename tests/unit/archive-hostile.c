@@ -161,6 +161,10 @@ static void things_that_are_no_files(void **state)
 	     {0},
 	     "is not a user id",
 	     0},
+	    {{.name = "owner", .type = '0', .id = "\x80\0\0\0\xff\xff\xff\xff"},
+	     {0},
+	     "is not a user id",
+	     0},
 	    {{.name = "\x1b[2Jred", .type = '3'}, {0}, ": ?[2Jred: ", 0},
 	};
 

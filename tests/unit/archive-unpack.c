@@ -87,6 +87,31 @@ static void every_tar_that_others_write(void **state)
 	scratch_drop(&s);
 }
 
+static void files_with_holes(void **state)
+{
+	static const char *const commands[] = {
+	    "tar -Scf a -C t .",
+	    "tar --posix -Scf a -C t .",
+	    "tar --posix --sparse-version=0.1 -Scf a -C t .",
+	    "bsdtar -cf a -C t .",
+	};
+	struct scratch s = scratch_make();
+
+	(void)state;
+	DO(&s, "sh", "-c",
+	   "mkdir t; printf x >t/tail; truncate -s 1M t/tail t/all; "
+	   "printf y | dd of=t/head bs=1 seek=1000000 status=none; chmod 644 t/*");
+	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
+		DO(&s, "sh", "-c", commands[i]);
+		unpack_ok(&s, "a", "u", &owned);
+		check_text(RUN(&s, "diff", "-r", "t", "u"), "");
+		check_text(RUN(&s, "stat", "-c", "%s", "u/tail", "u/all", "u/head"),
+			   "1048576\n1048576\n1000001\n");
+		DO(&s, "rm", "-rf", "u");
+	}
+	scratch_drop(&s);
+}
+
 static void from_a_pipe_too(void **state)
 {
 	struct scratch s = scratch_make();
@@ -415,6 +440,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(every_tar_that_others_write),
+	    cmocka_unit_test(files_with_holes),
 	    cmocka_unit_test(from_a_pipe_too),
 	    cmocka_unit_test(without_owners),
 	    cmocka_unit_test(capabilities_are_restored),
