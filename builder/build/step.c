@@ -10,12 +10,19 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+/* Media unpack to about their own size; a few bytes that claim to be many are a trap. */
+enum { MEDIUM_GROWTH = 20, MEDIUM_SPARE = 64 << 20 };
+
 /* A medium's tree under the build's scratch, unpacked once a build; the caller owns the path. */
 static int medium_tree(struct job *j, const struct recipe_media *m, char **ret, struct err *e)
 {
 	char *dir SCOPED(mem_freep) = mem_format("%s/medium.%s", j->scratch, m->name);
 	struct unpack_opts o = {.what = m->name, .read_only = true};
 	int fd SCOPED(fd_closep) = -1;
+	uint64_t size = 0;
+
+	if (store_has(j->s, &m->digest, &size))
+		o.bytes_max = size * MEDIUM_GROWTH + MEDIUM_SPARE;
 
 	if (mkdir(dir, 0755) == 0) {
 		if (store_get(j->s, &m->digest, &fd, e) != 0 || unpack(fd, dir, &o, e) != 0) {
