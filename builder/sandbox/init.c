@@ -1,4 +1,5 @@
 #include "sandbox/priv.h"
+#include "sys/fs.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
@@ -174,12 +175,68 @@ static _Noreturn void program(const struct init *in)
 	fail(in, &e);
 }
 
+/* Sleeps until a child ended, a quarter of a second at most. */
+static void doze(void)
+{
+	const struct timespec most = {0, 250000000};
+	sigset_t child;
+
+	(void)sigemptyset(&child);
+	(void)sigaddset(&child, SIGCHLD);
+	(void)sigtimedwait(&child, NULL, &most);
+}
+
+/* The limits that the kernel has do not hold for the machine's root before Linux 6.14; this one
+ * does, a little late. Our end is the end of all. */
+static void watch_number(const struct init *in)
+{
+	uint64_t max = in->s->processes_max != 0 ? in->s->processes_max : SANDBOX_PROCESSES;
+	struct strv names SCOPED(strv_release) = {0};
+	struct err e = ERR_INIT;
+	uint64_t n = 0;
+
+	if (fs_list(AT_FDCWD, "/proc", &names, &e) != 0)
+		fail(in, &e);
+	for (size_t i = 0; i < names.n; i++)
+		n += names.v[i][0] >= '0' && names.v[i][0] <= '9';
+	if (n <= max + 1) /* we are not counted */
+		return;
+	(void)err_set(&e, ERR_FAIL, "sandbox: more than %llu processes at once",
+		      (unsigned long long)max);
+	fail(in, &e);
+}
+
+/* Reaps whatever ends, until it is the main program. Returns its wait status. */
+static int reap_until(const struct init *in, pid_t main_child)
+{
+	for (;;) {
+		int status = 0;
+		pid_t ended = waitpid(-1, &status, WNOHANG);
+
+		if (ended == main_child)
+			return status;
+		if (ended > 0)
+			continue;
+		doze();
+		watch_number(in);
+	}
+}
+
+static void block_child_signal(void)
+{
+	sigset_t child;
+
+	(void)sigemptyset(&child);
+	(void)sigaddset(&child, SIGCHLD);
+	(void)sigprocmask(SIG_BLOCK, &child, NULL);
+}
+
 _Noreturn void init_main(const struct sandbox_spec *s, int up, int down, int out)
 {
 	struct init in = {s, up, down, out};
 	struct up u = {.what = UP_EXIT};
 	struct err e = ERR_INIT;
-	pid_t main_child, ended;
+	pid_t main_child;
 
 	if (set_up(&in, &e) != 0) {
 		(void)err_in(&e, "sandbox");
@@ -192,10 +249,9 @@ _Noreturn void init_main(const struct sandbox_spec *s, int up, int down, int out
 	}
 	if (main_child == 0)
 		program(&in);
+	block_child_signal();
 	(void)close(in.out);
-	do
-		ended = waitpid(-1, &u.status, 0);
-	while (ended != main_child && (ended >= 0 || errno == EINTR));
+	u.status = reap_until(&in, main_child);
 	tell(in.up, &u);
 	_exit(0);
 }

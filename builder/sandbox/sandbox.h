@@ -50,8 +50,8 @@ struct sandbox_spec {
 	enum sandbox_net net;
 	uint64_t timeout_ms;    /* 0 = none */
 	uint64_t memory_max;    /* bytes of address space of each process; 0 = none */
-	uint64_t processes_max; /* at once, threads too; 0 = 4096. As root of the machine it takes
-				   Linux 6.14, and up to 300 more are possible */
+	uint64_t processes_max; /* at once, in the sandbox; 0 = 4096. Above it fork fails or, where
+				   the kernel has no such limit, the run ends with an error */
 	bool no_sync;           /* fsync and friends answer 0 and do nothing: for trees that a
 				   crash throws away anyway */
 	const struct sink *out; /* standard output and error, as they come; NULL = dropped */
