@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { LAND_FILES = 32, LAND_BYTES = 64 << 20 };
 enum { PARALLEL = 6, RESUMES_MAX = 8, RESUME_WAIT_MS = 500, GONE_NAMED = 600 };
 
 /* One file; several jobs may want it. */
@@ -20,6 +21,7 @@ struct item {
 	struct partial part;
 	bool open;        /* part is ours */
 	bool begun;       /* the answer's first bytes, or its end, have been seen */
+	bool resumed;     /* the last answer went on from what was there */
 	bool renewed;     /* was begun anew from this URL after a resumed part was wrong */
 	unsigned resumes; /* times this URL broke off after some bytes */
 	size_t missing;   /* URLs that do not have it */
@@ -36,6 +38,10 @@ struct fetch {
 	size_t head, tail;
 	struct item **held; /* n; other processes are on them */
 	size_t held_n;
+	/* Whole files that are not in the store yet: many at once are cheaper to sync. */
+	struct item **landed; /* n */
+	size_t landed_n;
+	uint64_t landed_bytes;
 	size_t active;
 	uint64_t total; /* 0 = unknown */
 	struct err failed;
@@ -51,6 +57,7 @@ static void fetch_release(struct fetch *f)
 	free(f->items);
 	free(f->queue);
 	free(f->held);
+	free(f->landed);
 }
 
 /* The queue is a ring: every item is in it at most once. */
@@ -141,31 +148,6 @@ static struct item *pick(struct fetch *f, bool *ret_own)
 	return f->held[--f->held_n];
 }
 
-static struct http_call *next(void *ctx)
-{
-	struct fetch *f = ctx;
-	struct item *it;
-	bool own;
-
-	while (!f->has_failed && (it = pick(f, &own)) != NULL) {
-		struct err e = ERR_INIT;
-
-		if (open_item(it, own, &e) == 0) {
-			if (it->done)
-				continue;
-			return call_for(it, it->resumes > 0 ? RESUME_WAIT_MS : 0);
-		}
-		if (e.kind == ERR_BUSY && !own) {
-			f->held[f->held_n++] = it;
-			continue;
-		}
-		(void)err_in(&e, "%s", it->job->name);
-		f->failed = e;
-		f->has_failed = true;
-	}
-	return NULL;
-}
-
 static int give_up(struct item *it, struct err *e)
 {
 	*e = it->why;
@@ -196,12 +178,11 @@ static int next_url(struct item *it, const struct err *why, struct err *e)
 /* Wrong bytes. When some of them were from an earlier run, this URL gets one more chance. */
 static int wrong(struct item *it, struct err *why, struct err *e)
 {
-	bool resumed = it->call.q.offset > 0 && it->call.r.status != 200;
 	char *shown SCOPED(mem_freep) = http_shown(it->urls.v[it->url]);
 
 	if (partial_restart(&it->part, e) != 0)
 		return -1;
-	if (resumed && !it->renewed) {
+	if (it->resumed && !it->renewed) {
 		it->renewed = true;
 		log_debug("%s: what lay there was wrong: %s", it->job->name, why->msg);
 		enqueue(it->f, it);
@@ -229,20 +210,51 @@ static int broke_off(struct item *it, struct err *e)
 	return next_url(it, &why, e);
 }
 
-static int complete(struct item *it, struct err *e)
+static int landed_one(struct item *it, struct store_file *f, struct err *e)
 {
-	struct err why = ERR_INIT;
-
-	if (!it->begun && begin_body(it, e) != 0)
-		return -1;
-	if (partial_keep(&it->part, &why) == 0) {
+	if (f->rc == 0) {
+		it->part.have = 0;
 		settle(it);
 		return 0;
 	}
-	if (why.kind == ERR_VERIFY)
-		return wrong(it, &why, e);
-	it->why = why;
+	if (f->err.kind == ERR_VERIFY)
+		return wrong(it, &f->err, e);
+	it->why = f->err;
 	return give_up(it, e);
+}
+
+/* Brings what has landed into the store. */
+static int land(struct fetch *f, struct err *e)
+{
+	size_t n = f->landed_n;
+	struct store_file *v SCOPED(mem_freep) = mem_zalloc(n * sizeof(*v));
+
+	for (size_t i = 0; i < n; i++) {
+		const struct partial *p = &f->landed[i]->part;
+
+		v[i] = (struct store_file){.path = p->path, .want = p->want, .size = p->size};
+	}
+	f->landed_n = 0;
+	f->landed_bytes = 0;
+	if (store_adopt_all(f->s, v, n, e) != 0)
+		return -1;
+	for (size_t i = 0; i < n; i++)
+		if (landed_one(f->landed[i], &v[i], e) != 0)
+			return -1;
+	return 0;
+}
+
+static int complete(struct item *it, struct err *e)
+{
+	struct fetch *f = it->f;
+
+	if (!it->begun && begin_body(it, e) != 0)
+		return -1;
+	f->landed[f->landed_n++] = it;
+	f->landed_bytes += it->part.have;
+	if (f->landed_n < LAND_FILES && f->landed_bytes < LAND_BYTES)
+		return 0;
+	return land(f, e);
 }
 
 static int answered(struct item *it, struct err *e)
@@ -266,6 +278,38 @@ static int answered(struct item *it, struct err *e)
 	}
 }
 
+static struct http_call *next(void *ctx)
+{
+	struct fetch *f = ctx;
+	struct item *it;
+	bool own;
+
+	while (!f->has_failed) {
+		struct err e = ERR_INIT;
+
+		if (f->head == f->tail && f->active == 0 && f->landed_n > 0) {
+			f->has_failed = land(f, &f->failed) != 0;
+			continue;
+		}
+		it = pick(f, &own);
+		if (it == NULL)
+			break;
+		if (open_item(it, own, &e) == 0) {
+			if (it->done)
+				continue;
+			return call_for(it, it->resumes > 0 ? RESUME_WAIT_MS : 0);
+		}
+		if (e.kind == ERR_BUSY && !own) {
+			f->held[f->held_n++] = it;
+			continue;
+		}
+		(void)err_in(&e, "%s", it->job->name);
+		f->failed = e;
+		f->has_failed = true;
+	}
+	return NULL;
+}
+
 static int ended(void *ctx, struct http_call *c, struct err *e)
 {
 	struct fetch *f = ctx;
@@ -275,6 +319,7 @@ static int ended(void *ctx, struct http_call *c, struct err *e)
 	while (&it->call != c)
 		it++;
 	f->active--;
+	it->resumed = c->q.offset > 0 && (c->rc != 0 || c->r.status != 200);
 	if (f->has_failed) {
 		*e = f->failed;
 		rc = -1;
@@ -329,6 +374,7 @@ static void plan(struct fetch *f, struct fetch_job *jobs, size_t n, struct map *
 	f->total = known ? f->total : 0;
 	f->queue = mem_zalloc((f->n + 1) * sizeof(struct item *));
 	f->held = mem_zalloc((f->n + 1) * sizeof(struct item *));
+	f->landed = mem_zalloc((f->n + 1) * sizeof(struct item *));
 	for (size_t i = 0; i < f->n; i++)
 		enqueue(f, &f->items[i]);
 }

@@ -232,28 +232,91 @@ static const char *inside(const struct store *s, const char *path)
 	return strncmp(path, s->path, n) == 0 && path[n] == '/' ? path + n + 1 : path;
 }
 
-int store_adopt(struct store *s, const char *path, const struct digest *want, uint64_t size,
-		struct err *e)
+/* One file of store_adopt_all on its way. */
+struct adoption {
+	int fd;        /* < 0: refused */
+	char name[48]; /* in tmp/ */
+};
+
+static int check_file(const struct store_file *f, int *ret_fd, struct err *e)
 {
-	int fd SCOPED(fd_closep) = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
-	char name[48];
+	int fd SCOPED(fd_closep) = open(f->path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+	char *wanted SCOPED(mem_freep) = NULL;
 	struct digest got;
 	uint64_t n;
 
 	if (fd < 0)
-		return err_sys(e, "open %s", path);
+		return err_sys(e, "open %s", f->path);
 	if (digest_fd(fd, &got, &n, e) != 0)
-		return err_in(e, "%s", path);
-	if (!digest_equal(&got, want) || (size != 0 && n != size)) {
-		(void)unlink(path);
-		return err_set(e, ERR_VERIFY, "wants %s of %llu bytes, got %s of %llu bytes",
-			       digest_text(want).s, (unsigned long long)size, digest_text(&got).s,
+		return err_in(e, "%s", f->path);
+	if (!digest_equal(&got, &f->want) || (f->size != 0 && n != f->size)) {
+		(void)unlink(f->path);
+		wanted = f->size != 0 ? mem_format(" of %llu bytes", (unsigned long long)f->size)
+				      : mem_strdup("");
+		return err_set(e, ERR_VERIFY, "wants %s%s, got %s of %llu bytes",
+			       digest_text(&f->want).s, wanted, digest_text(&got).s,
 			       (unsigned long long)n);
 	}
-	(void)own_name(s, "adopt", name, sizeof(name));
-	if (renameat(s->fd, inside(s, path), s->tmp_fd, name) != 0)
-		return err_sys(e, "store: adopt %s", path);
-	if (fchmod(fd, 0644) != 0)
-		return err_sys(e, "store: adopt %s", path);
-	return place(s, fd, name, want, e);
+	*ret_fd = STEAL_FD(fd);
+	return 0;
+}
+
+static int take_in(struct store *s, const struct store_file *f, struct adoption *a, struct err *e)
+{
+	int fd SCOPED(fd_closep) = -1;
+
+	if (check_file(f, &fd, e) != 0)
+		return -1;
+	(void)own_name(s, "adopt", a->name, sizeof(a->name));
+	if (renameat(s->fd, inside(s, f->path), s->tmp_fd, a->name) != 0 || fchmod(fd, 0644) != 0)
+		return err_sys(e, "store: adopt %s", f->path);
+	/* begins to write; the syncs that follow then share one journal commit */
+	(void)sync_file_range(fd, 0, 0, SYNC_FILE_RANGE_WRITE);
+	a->fd = STEAL_FD(fd);
+	return 0;
+}
+
+static int place_all(struct store *s, const struct store_file *v, const struct adoption *a,
+		     size_t n, struct err *e)
+{
+	for (size_t i = 0; i < n; i++)
+		if (a[i].fd >= 0 && fsync(a[i].fd) != 0)
+			return err_sys(e, "store: sync");
+	fault_point("blobs written");
+	for (size_t i = 0; i < n; i++) {
+		struct digest_hex h = digest_hex(&v[i].want);
+
+		if (a[i].fd >= 0 && renameat(s->tmp_fd, a[i].name, s->blobs_fd, h.s) != 0)
+			return err_sys(e, "store: place sha256:%s", h.s);
+	}
+	fault_point("blobs placed");
+	return fsync(s->blobs_fd) == 0 ? 0 : err_sys(e, "store: sync");
+}
+
+int store_adopt_all(struct store *s, struct store_file *v, size_t n, struct err *e)
+{
+	struct adoption *a SCOPED(mem_freep) = mem_zalloc(n * sizeof(*a));
+	int rc;
+
+	for (size_t i = 0; i < n; i++) {
+		a[i].fd = -1;
+		v[i].err = (struct err)ERR_INIT;
+		v[i].rc = take_in(s, &v[i], &a[i], &v[i].err);
+	}
+	rc = place_all(s, v, a, n, e);
+	for (size_t i = 0; i < n; i++)
+		fd_closep(&a[i].fd);
+	return rc;
+}
+
+int store_adopt(struct store *s, const char *path, const struct digest *want, uint64_t size,
+		struct err *e)
+{
+	struct store_file f = {.path = path, .want = *want, .size = size};
+
+	if (store_adopt_all(s, &f, 1, e) != 0)
+		return -1;
+	if (f.rc != 0)
+		*e = f.err;
+	return f.rc;
 }

@@ -57,6 +57,17 @@ int store_put_bytes(struct store *s, const void *p, size_t n, struct digest *ret
 int store_adopt(struct store *s, const char *path, const struct digest *want, uint64_t size,
 		struct err *e) MUST_CHECK;
 
+/* The same for many at once, which costs a few syncs and not a few for each. Every file has its own
+ * verdict; -1 is for trouble of the store itself. */
+struct store_file {
+	const char *path;
+	struct digest want;
+	uint64_t size; /* 0 = unknown */
+	int rc;        /* out, with `err` */
+	struct err err;
+};
+int store_adopt_all(struct store *s, struct store_file *v, size_t n, struct err *e) MUST_CHECK;
+
 /* A private scratch directory in tmp/, mode 0700; its absolute path, owned by the caller. It is
  * removed by store_scratch_drop, or by a later store_sweep once we are dead. */
 int store_scratch(struct store *s, const char *label, char **ret_path, struct err *e) MUST_CHECK;

@@ -1,4 +1,4 @@
-/* http_run: several requests at once. */
+/* http_run: several requests at once; and requests through a proxy. */
 #include "http-server.h"
 #include "http/http.h"
 
@@ -11,9 +11,18 @@
 
 static struct server one;
 
+enum { AUTH_SEEN = 14 };
+
 static void serve(struct server_req *r)
 {
-	server_answer(r, 200, "", "here");
+	char *all SCOPED(mem_freep) = mem_format("proxied %s %s", r->method, r->path);
+
+	if (server_header(r, "authorization") != NULL)
+		atomic_fetch_add(&r->sh->count[AUTH_SEEN], 1);
+	if (strstr(r->path, "shop.invalid") == NULL)
+		server_answer(r, 200, "", "here");
+	else
+		server_answer(r, strcmp(r->method, "CONNECT") == 0 ? 403 : 200, "", all);
 }
 
 static int setup(void **state)
@@ -92,10 +101,38 @@ static void test_many_at_once(void **state)
 	assert_int_equal(b.ended, 1);
 }
 
+/* The environment's proxy is used, and what is for the server is not for the proxy's own eyes more
+ * than plain http makes it. */
+static void test_proxy(void **state)
+{
+	char *proxy SCOPED(mem_freep) = mem_format("http://127.0.0.1:%d", one.port);
+	struct http_request q = {.method = "GET", .url = "http://shop.invalid/x", .body_fd = -1};
+	struct http_request s = {.method = "GET",
+				 .url = "https://shop.invalid/x",
+				 .authorization = "Basic abc",
+				 .body_fd = -1,
+				 .tries = 1};
+	struct http_reply r = {0};
+	struct err e = ERR_INIT;
+
+	(void)state;
+	assert_int_equal(setenv("http_proxy", proxy, 1), 0);
+	assert_int_equal(setenv("https_proxy", proxy, 1), 0);
+	assert_int_equal(http_send(&q, &r, &e), 0);
+	assert_string_equal(r.body.data, "proxied GET http://shop.invalid/x");
+	http_reply_release(&r);
+	assert_int_equal(http_send(&s, &r, &e), -1); /* CONNECT shop.invalid:443 is refused */
+	assert_int_equal(one.sh->requests, 2);
+	assert_int_equal(one.sh->count[AUTH_SEEN], 0);
+	(void)unsetenv("http_proxy");
+	(void)unsetenv("https_proxy");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test_setup_teardown(test_many_at_once, setup, teardown),
+	    cmocka_unit_test_setup_teardown(test_proxy, setup, teardown),
 	};
 
 	(void)unsetenv("http_proxy");

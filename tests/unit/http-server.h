@@ -5,6 +5,7 @@
 
 #include "base/mem.h"
 #include <arpa/inet.h>
+#include <netinet/tcp.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdatomic.h>
@@ -171,6 +172,7 @@ static void server_loop(int listening, struct server_shared *sh, server_fn fn)
 
 		if (fd < 0)
 			_exit(0);
+		(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &(int){1}, sizeof(int));
 		atomic_fetch_add(&sh->connections, 1);
 		if (fork() == 0) {
 			(void)prctl(PR_SET_PDEATHSIG, SIGKILL);

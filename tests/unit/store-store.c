@@ -156,6 +156,37 @@ static void adopts_only_what_is_right(void **state)
 	assert_int_equal(access(path, F_OK), -1);
 }
 
+static void adopts_the_right_ones_of_many(void **state)
+{
+	enum { N = 5, BAD = 2, GONE = 3 };
+	struct fixture *f = *state;
+	struct store_file v[N];
+	char *paths[N];
+	struct err e = ERR_INIT;
+
+	for (int i = 0; i < N; i++) {
+		char text[] = {'a', (char)('0' + i)};
+		const char *bytes = i == BAD ? "xx" : text;
+
+		v[i] = (struct store_file){.want = digest_of(text, 2), .size = 2};
+		paths[i] = store_partial_path(f->s, &v[i].want);
+		v[i].path = paths[i];
+		if (i != GONE)
+			assert_int_equal(fs_put_path(paths[i], bytes, 2, 0600, &e), 0);
+	}
+	assert_int_equal(store_adopt_all(f->s, v, N, &e), 0);
+	for (int i = 0; i < N; i++) {
+		bool good = i != BAD && i != GONE;
+
+		assert_int_equal(v[i].rc, good ? 0 : -1);
+		assert_int_equal(store_has(f->s, &v[i].want, NULL), good);
+		assert_int_equal(access(paths[i], F_OK), -1);
+		free(paths[i]);
+	}
+	assert_int_equal(v[BAD].err.kind, ERR_VERIFY);
+	assert_int_equal(v[GONE].err.kind, ERR_FAIL);
+}
+
 static void a_symlink_is_no_blob(void **state)
 {
 	struct fixture *f = *state;
@@ -214,6 +245,7 @@ int main(void)
 	    cmocka_unit_test_setup_teardown(damage_is_noticed, setup, teardown),
 	    cmocka_unit_test_setup_teardown(absent_is_an_error, setup, teardown),
 	    cmocka_unit_test_setup_teardown(adopts_only_what_is_right, setup, teardown),
+	    cmocka_unit_test_setup_teardown(adopts_the_right_ones_of_many, setup, teardown),
 	    cmocka_unit_test_setup_teardown(a_symlink_is_no_blob, setup, teardown),
 	    cmocka_unit_test_setup_teardown(scratch_of_the_dead_is_swept, setup, teardown),
 	    cmocka_unit_test_setup_teardown(a_file_is_no_store, setup, teardown),
