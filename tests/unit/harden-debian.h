@@ -125,7 +125,7 @@ static const struct debian_file debian_files[] = {
     {"tmp/x", 0644, ""},
 };
 
-static inline void debian_make(const struct tree *t)
+static inline void debian_make(const struct rootfs *t)
 {
 	static const char *const dirs[] = {"root", "home/rti"};
 	struct err e = ERR_INIT;

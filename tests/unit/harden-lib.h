@@ -23,14 +23,14 @@
 /* 2026-11-23 */
 #define TODAY INT64_C(1795392000)
 
-struct tree {
+struct rootfs {
 	char path[64];
 	int fd;
 };
 
-static inline struct tree tree_make(void)
+static inline struct rootfs rootfs_make(void)
 {
-	struct tree t = {.path = "/tmp/posmedia-harden.XXXXXX"};
+	struct rootfs t = {.path = "/tmp/posmedia-harden.XXXXXX"};
 
 	assert_non_null(mkdtemp(t.path));
 	assert_int_equal(chmod(t.path, 0755), 0);
@@ -39,7 +39,7 @@ static inline struct tree tree_make(void)
 	return t;
 }
 
-static inline void tree_drop(struct tree *t)
+static inline void rootfs_drop(struct rootfs *t)
 {
 	struct err e = ERR_INIT;
 
@@ -48,7 +48,7 @@ static inline void tree_drop(struct tree *t)
 }
 
 /* Directories above name are made, mode 0755; the file's mode is exact. */
-static inline void put(const struct tree *t, const char *name, const char *text, mode_t mode)
+static inline void put(const struct rootfs *t, const char *name, const char *text, mode_t mode)
 {
 	struct err e = ERR_INIT;
 	char *dir SCOPED(mem_freep) = fs_dirname(name);
@@ -64,7 +64,7 @@ static inline void put(const struct tree *t, const char *name, const char *text,
 	(void)close(fd);
 }
 
-static inline char *get(const struct tree *t, const char *name)
+static inline char *get(const struct rootfs *t, const char *name)
 {
 	struct buf b = BUF_INIT(1 << 20);
 	struct err e = ERR_INIT;
@@ -74,7 +74,7 @@ static inline char *get(const struct tree *t, const char *name)
 	return buf_take(&b);
 }
 
-static inline void append(const struct tree *t, const char *name, const char *text)
+static inline void append(const struct rootfs *t, const char *name, const char *text)
 {
 	struct stat st = {.st_mode = 0644};
 	char *old = NULL, *both;
@@ -88,7 +88,7 @@ static inline void append(const struct tree *t, const char *name, const char *te
 }
 
 /* Replaces the first `from` of a file. */
-static inline void edit(const struct tree *t, const char *name, const char *from, const char *to)
+static inline void edit(const struct rootfs *t, const char *name, const char *from, const char *to)
 {
 	char *old = get(t, name), *at = strstr(old, from), *text;
 	struct stat st;
@@ -102,14 +102,14 @@ static inline void edit(const struct tree *t, const char *name, const char *from
 	free(text);
 }
 
-static inline bool there(const struct tree *t, const char *name)
+static inline bool there(const struct rootfs *t, const char *name)
 {
 	struct stat st;
 
 	return fstatat(t->fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0;
 }
 
-static inline mode_t mode_of(const struct tree *t, const char *name)
+static inline mode_t mode_of(const struct rootfs *t, const char *name)
 {
 	struct stat st;
 
@@ -128,7 +128,7 @@ static inline struct harden_profile *load(const char *path)
 }
 
 /* Writes a profile with these controls beside the tree's own files and loads it. */
-static inline struct harden_profile *load_text(const struct tree *t, const char *controls)
+static inline struct harden_profile *load_text(const struct rootfs *t, const char *controls)
 {
 	char *text SCOPED(mem_freep) =
 	    mem_format("posmedia-profile: 1\nid: test\nversion: 1.0.0\ntitle: a test\n"
@@ -145,7 +145,7 @@ static inline struct harden_profile *load_text(const struct tree *t, const char 
 }
 
 /* A profile of one control whose `want` is this YAML list, indented by 6. */
-static inline struct harden_profile *load_want(const struct tree *t, const char *want)
+static inline struct harden_profile *load_want(const struct rootfs *t, const char *want)
 {
 	char *text SCOPED(mem_freep) =
 	    mem_format("  - id: T-1\n    title: a test\n    severity: high\n"
@@ -155,7 +155,7 @@ static inline struct harden_profile *load_want(const struct tree *t, const char 
 	return load_text(t, text);
 }
 
-static inline struct harden_report check(const struct harden_profile *p, const struct tree *t,
+static inline struct harden_report check(const struct harden_profile *p, const struct rootfs *t,
 					 const struct recipe *r)
 {
 	const struct harden_context c = {.recipe = r, .today = TODAY};
@@ -167,7 +167,7 @@ static inline struct harden_report check(const struct harden_profile *p, const s
 	return rep;
 }
 
-static inline struct harden_report apply(const struct harden_profile *p, const struct tree *t,
+static inline struct harden_report apply(const struct harden_profile *p, const struct rootfs *t,
 					 const struct recipe *r)
 {
 	const struct harden_context c = {.recipe = r, .today = TODAY};
@@ -191,7 +191,7 @@ static inline char *failed(const struct harden_report *r)
 }
 
 /* What the only control of a profile finds: "" when it passes; the caller frees it. */
-static inline char *finding(const struct harden_profile *p, const struct tree *t)
+static inline char *finding(const struct harden_profile *p, const struct rootfs *t)
 {
 	struct harden_report r = check(p, t, NULL);
 	char *text = mem_strdup(r.v[0].status == HARDEN_PASS ? "" : r.v[0].detail);
@@ -201,7 +201,7 @@ static inline char *finding(const struct harden_profile *p, const struct tree *t
 }
 
 /* Every path of a tree with mode, owner, size, link and bytes, as one digest. */
-static inline int tree_entry_digest(void *ctx, const struct fs_entry *en, struct err *e)
+static inline int rootfs_entry_digest(void *ctx, const struct fs_entry *en, struct err *e)
 {
 	struct hash *h = ctx;
 	char *line SCOPED(mem_freep) =
@@ -220,12 +220,12 @@ static inline int tree_entry_digest(void *ctx, const struct fs_entry *en, struct
 	return 0;
 }
 
-static inline struct digest tree_digest(const struct tree *t)
+static inline struct digest rootfs_digest(const struct rootfs *t)
 {
 	struct hash *h SCOPED(hash_freep) = hash_new();
 	struct err e = ERR_INIT;
 
-	if (fs_walk(t->fd, tree_entry_digest, h, &e) != 0)
+	if (fs_walk(t->fd, rootfs_entry_digest, h, &e) != 0)
 		fail_msg("%s", e.msg);
 	return hash_final(h);
 }

@@ -210,7 +210,7 @@ static int tear_down(void **state)
 	return 0;
 }
 
-static void expect_failed(const struct tree *t, const char *ids)
+static void expect_failed(const struct rootfs *t, const char *ids)
 {
 	struct harden_report r = check(profile, t, &made.r);
 	char *got = failed(&r);
@@ -224,14 +224,14 @@ static void expect_failed(const struct tree *t, const char *ids)
 	harden_report_release(&r);
 }
 
-static void harden(const struct tree *t)
+static void harden(const struct rootfs *t)
 {
 	struct harden_report r = apply(profile, t, &made.r);
 
 	harden_report_release(&r);
 }
 
-static void mutate(const struct tree *t, const struct row *row)
+static void mutate(const struct rootfs *t, const struct row *row)
 {
 	/* CAP_NET_RAW, effective and permitted, revision 2 (capabilities(7)) */
 	static const unsigned char cap[20] = {1, 0, 0, 2, 0, 0x20};
@@ -268,7 +268,7 @@ static void mutate(const struct tree *t, const struct row *row)
 static void breaks_one_and_mends_it(void **state)
 {
 	const struct row *row = *state;
-	struct tree t = tree_make();
+	struct rootfs t = rootfs_make();
 
 	debian_make(&t);
 	harden(&t);
@@ -279,12 +279,12 @@ static void breaks_one_and_mends_it(void **state)
 	expect_failed(&t, row->id);
 	harden(&t);
 	expect_failed(&t, row->outcome == FIXED ? "" : row->id);
-	tree_drop(&t);
+	rootfs_drop(&t);
 }
 
 static void hardens_a_fresh_tree(void **state)
 {
-	struct tree t = tree_make();
+	struct rootfs t = rootfs_make();
 	struct harden_report r;
 
 	(void)state;
@@ -294,33 +294,33 @@ static void hardens_a_fresh_tree(void **state)
 	harden_report_release(&r);
 	harden(&t);
 	expect_failed(&t, "");
-	tree_drop(&t);
+	rootfs_drop(&t);
 }
 
 static void changes_nothing_the_second_time(void **state)
 {
-	struct tree t = tree_make();
+	struct rootfs t = rootfs_make();
 	struct harden_report r;
 	struct digest once, twice;
 
 	(void)state;
 	debian_make(&t);
 	harden(&t);
-	once = tree_digest(&t);
+	once = rootfs_digest(&t);
 	r = apply(profile, &t, &made.r);
-	twice = tree_digest(&t);
+	twice = rootfs_digest(&t);
 	for (size_t i = 0; i < r.n; i++)
 		if (r.v[i].fixed != NULL)
 			fail_msg("%s: %s", r.v[i].id, r.v[i].fixed);
 	assert_true(digest_equal(&once, &twice));
 	harden_report_release(&r);
-	tree_drop(&t);
+	rootfs_drop(&t);
 }
 
 /* Every control that applies to an image has a row above. */
 static void every_control_is_mutated(void **state)
 {
-	struct tree t = tree_make();
+	struct rootfs t = rootfs_make();
 	struct harden_report r;
 
 	(void)state;
@@ -337,7 +337,7 @@ static void every_control_is_mutated(void **state)
 			fail_msg("no row breaks %s", r.v[i].id);
 	}
 	harden_report_release(&r);
-	tree_drop(&t);
+	rootfs_drop(&t);
 }
 
 int main(void)

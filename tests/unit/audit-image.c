@@ -1,0 +1,285 @@
+/* audit: of a tree, of an image in a layout, and what is said about them. */
+#include "audit/audit.h"
+
+#include "archive/pack.h"
+#include "harden-lib.h"
+
+static const char profile_text[] =
+    "posmedia-profile: 1\nid: test\nversion: 1.2.3\ntitle: a test\ncontrols:\n"
+    "  - {id: A, title: first, severity: high, sources: {cis: [\"1\"]},\n"
+    "     want: [{mode: {paths: [/etc/shadow], owner: root, max: \"0600\", required: true}}]}\n"
+    "  - {id: B, title: second, severity: low, sources: {cis: [\"1\"]},\n"
+    "     want: [{absent: {paths: [/etc/gone]}}]}\n";
+
+static struct rootfs dir, base, top;
+static char *profile;
+static struct store *store;
+static struct oci_layout *layout;
+
+static void done(int rc, const struct err *e)
+{
+	if (rc != 0)
+		fail_msg("%s", e->msg);
+}
+
+static int set_up(void **state)
+{
+	char *path SCOPED(mem_freep) = NULL, *at SCOPED(mem_freep) = NULL;
+	struct err e = ERR_INIT;
+
+	(void)state;
+	dir = rootfs_make();
+	base = rootfs_make();
+	top = rootfs_make();
+	put(&dir, "p.yaml", profile_text, 0644);
+	profile = fs_join(dir.path, "p.yaml");
+	path = fs_join(dir.path, "store");
+	at = fs_join(dir.path, "layout");
+	done(store_open(path, &store, &e), &e);
+	done(oci_layout_open(at, true, &layout, &e), &e);
+	put(&base, "etc/passwd", "root:x:0:0:root:/root:/bin/bash\n", 0644);
+	put(&base, "etc/shadow", "root:*:20000:0:99999:7:::\n", 0640);
+	put(&base, "etc/gone", "x", 0644);
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	(void)state;
+	store_freep(&store);
+	oci_layout_freep(&layout);
+	rootfs_drop(&dir);
+	rootfs_drop(&base);
+	rootfs_drop(&top);
+	free(profile);
+	return 0;
+}
+
+static int to_buf(void *ctx, const void *p, size_t n, struct err *e)
+{
+	(void)e;
+	buf_add(ctx, p, n);
+	return 0;
+}
+
+/* Adds the tree as a layer; its diff_id goes to the end of *diff_ids. */
+static void add_layer(const struct rootfs *from, struct oci_desc *ret, struct jval *diff_ids)
+{
+	const struct pack_opts po = {.compression = PACK_GZIP};
+	struct buf b SCOPED(buf_release) = BUF_INIT(1 << 20);
+	const struct sink out = {.write = to_buf, .ctx = &b};
+	struct tree t = {0};
+	struct pack_result res;
+	struct err e = ERR_INIT;
+
+	done(tree_scan(from->fd, &t, NULL, &e), &e);
+	done(pack_layer(from->fd, &t, &po, &out, &res, &e), &e);
+	*ret = (struct oci_desc){.media_type = mem_strdup(OCI_LAYER_GZIP), .size = b.len};
+	done(oci_layout_add(layout, b.data, b.len, &ret->digest, &e), &e);
+	jval_push(diff_ids, jval_text(digest_text(&res.diff_id).s));
+	tree_release(&t);
+}
+
+static void add_config(struct jval *diff_ids, struct oci_desc *ret)
+{
+	struct jval *config SCOPED(jval_freep) = jval_object(), *rootfs = jval_object();
+	struct buf b SCOPED(buf_release) = BUF_INIT(1 << 16);
+	struct err e = ERR_INIT;
+
+	jval_put_text(rootfs, "type", "layers");
+	jval_put(rootfs, "diff_ids", diff_ids);
+	jval_put_text(config, "architecture", "amd64");
+	jval_put_text(config, "os", "linux");
+	jval_put(config, "rootfs", rootfs);
+	jval_write(config, &b);
+	*ret = (struct oci_desc){.media_type = mem_strdup(OCI_CONFIG), .size = b.len};
+	done(oci_layout_add(layout, b.data, b.len, &ret->digest, &e), &e);
+}
+
+/* An image of the base and, when it holds something, the layer above it. */
+static struct oci_desc add_image(bool with_top)
+{
+	struct oci_desc layers[2], d = {.media_type = mem_strdup(OCI_MANIFEST)};
+	struct jval *diff_ids = jval_array();
+	struct oci_manifest m = {0};
+	struct buf b SCOPED(buf_release) = BUF_INIT(1 << 16);
+	struct err e = ERR_INIT;
+
+	add_layer(&base, &layers[0], diff_ids);
+	if (with_top)
+		add_layer(&top, &layers[1], diff_ids);
+	add_config(diff_ids, &m.config);
+	m.layers = layers;
+	m.layers_n = with_top ? 2 : 1;
+	oci_manifest_write(&m, &b);
+	d.size = b.len;
+	done(oci_layout_add(layout, b.data, b.len, &d.digest, &e), &e);
+	done(oci_layout_tag(layout, "t", &d, &e), &e);
+	for (size_t i = 0; i < m.layers_n; i++)
+		oci_desc_release(&layers[i]);
+	m.layers = NULL;
+	m.layers_n = 0;
+	oci_manifest_release(&m);
+	return d;
+}
+
+/* Nothing of the unpacked layers stays behind. */
+static void expect_empty_scratch(void)
+{
+	struct strv left SCOPED(strv_release) = {0};
+	struct err e = ERR_INIT;
+
+	done(fs_list(store_fd(store), "tmp", &left, &e), &e);
+	for (size_t i = 0; i < left.n; i++)
+		assert_null(strstr(left.v[i], "audit"));
+}
+
+static void says_what_a_tree_lacks(void **state)
+{
+	const struct audit_opts o = {.profile = profile, .today = TODAY};
+	struct audit a = {0};
+	struct buf text = BUF_INIT(1 << 16);
+	struct err e = ERR_INIT;
+	struct digest d;
+	char *want;
+
+	(void)state;
+	done(audit_tree(base.path, "dir:/srv/tree", &o, &a, &e), &e);
+	assert_false(a.is_image);
+	d = harden_profile_digest(a.profile);
+	want = mem_format("object   dir:/srv/tree\n"
+			  "profile  test 1.2.3 %s\n         a test\n\n"
+			  "fail           high   A        first\n"
+			  "    /etc/shadow: mode 0640, wants at most 0600\n"
+			  "fail           low    B        second\n    /etc/gone: is there\n"
+			  "0 pass, 2 fail, 0 waived, 0 not applicable\n",
+			  digest_text(&d).s);
+	audit_text(&a, false, &text);
+	assert_string_equal(text.data, want);
+	free(want);
+	buf_release(&text);
+	audit_release(&a);
+}
+
+static void lists_all_when_asked(void **state)
+{
+	const struct audit_opts o = {.profile = profile, .today = TODAY};
+	struct audit a = {0};
+	struct buf some = BUF_INIT(1 << 16), all = BUF_INIT(1 << 16);
+	struct err e = ERR_INIT;
+
+	(void)state;
+	assert_int_equal(fchmodat(base.fd, "etc/shadow", 0600, 0), 0);
+	done(audit_tree(base.path, "x", &o, &a, &e), &e);
+	audit_text(&a, false, &some);
+	audit_text(&a, true, &all);
+	assert_null(strstr(some.data, "first"));
+	assert_non_null(strstr(all.data, "pass           high   A        first\n"));
+	buf_release(&some);
+	buf_release(&all);
+	audit_release(&a);
+}
+
+/* The upper layer takes a file away and closes another: that is what counts. */
+static void judges_what_all_layers_make(void **state)
+{
+	const struct audit_opts o = {.profile = profile, .today = TODAY, .store = store};
+	struct audit a = {0};
+	struct err e = ERR_INIT;
+	struct oci_desc d;
+	struct jval *j;
+
+	(void)state;
+	put(&top, "etc/shadow", "root:*:20000:0:99999:7:::\n", 0600);
+	put(&top, "etc/.wh.gone", "", 0644);
+	d = add_image(true);
+	done(audit_image(layout, &d, "oci:x:t", &o, &a, &e), &e);
+	assert_true(a.is_image);
+	assert_true(digest_equal(&a.image, &d.digest));
+	assert_int_equal(a.report.count[HARDEN_PASS], 2);
+	j = audit_json(&a);
+	assert_string_equal(jval_get_str(j, "object"), "oci:x:t");
+	assert_string_equal(jval_get_str(j, "image"), digest_text(&d.digest).s);
+	assert_non_null(jval_get_str(j, "config"));
+	assert_int_equal(jval_len(jval_get(j, "results")), 2);
+	jval_free(j);
+	audit_release(&a);
+	oci_desc_release(&d);
+	expect_empty_scratch();
+}
+
+static void keeps_owners_of_layers(void **state)
+{
+	const struct audit_opts o = {.profile = profile, .today = TODAY, .store = store};
+	struct audit a = {0};
+	struct err e = ERR_INIT;
+	struct oci_desc d;
+
+	(void)state;
+	assert_int_equal(fchownat(base.fd, "etc/shadow", 1, 1, 0), 0);
+	d = add_image(false);
+	done(audit_image(layout, &d, "x", &o, &a, &e), &e);
+	assert_string_equal(a.report.v[0].detail, "/etc/shadow: belongs to 1:1, wants root:any; "
+						  "/etc/shadow: mode 0640, wants at most 0600");
+	audit_release(&a);
+	oci_desc_release(&d);
+}
+
+/* One flipped byte in a layer: refused before it is unpacked. */
+static void refuses_a_flipped_byte(void **state)
+{
+	const struct audit_opts o = {.profile = profile, .today = TODAY, .store = store};
+	struct oci_desc d = add_image(false), layer;
+	struct jval *ignored = jval_array();
+	struct audit a = {0};
+	struct err e = ERR_INIT;
+	char *path SCOPED(mem_freep) = NULL;
+	int fd;
+
+	(void)state;
+	add_layer(&base, &layer, ignored);
+	jval_free(ignored);
+	path =
+	    mem_format("%s/blobs/sha256/%s", oci_layout_path(layout), digest_hex(&layer.digest).s);
+	assert_int_equal(chmod(path, 0644), 0);
+	fd = open(path, O_WRONLY | O_CLOEXEC);
+	assert_true(fd >= 0);
+	assert_int_equal(pwrite(fd, "\377", 1, (off_t)layer.size - 5), 1);
+	(void)close(fd);
+	assert_int_equal(audit_image(layout, &d, "oci:x:t", &o, &a, &e), -1);
+	assert_int_equal(e.kind, ERR_VERIFY);
+	assert_non_null(strstr(e.msg, "oci:x:t"));
+	assert_null(a.object);
+	expect_empty_scratch();
+	oci_desc_release(&layer);
+	oci_desc_release(&d);
+}
+
+static void drops_the_scratch_after_an_error(void **state)
+{
+	const struct audit_opts o = {
+	    .profile = "/nonexistent/p.yaml", .today = TODAY, .store = store};
+	struct oci_desc d = add_image(false);
+	struct audit a = {0};
+	struct err e = ERR_INIT;
+
+	(void)state;
+	assert_int_equal(audit_image(layout, &d, "x", &o, &a, &e), -1);
+	assert_int_equal(e.kind, ERR_RECIPE);
+	expect_empty_scratch();
+	oci_desc_release(&d);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test_setup_teardown(says_what_a_tree_lacks, set_up, tear_down),
+	    cmocka_unit_test_setup_teardown(lists_all_when_asked, set_up, tear_down),
+	    cmocka_unit_test_setup_teardown(judges_what_all_layers_make, set_up, tear_down),
+	    cmocka_unit_test_setup_teardown(keeps_owners_of_layers, set_up, tear_down),
+	    cmocka_unit_test_setup_teardown(refuses_a_flipped_byte, set_up, tear_down),
+	    cmocka_unit_test_setup_teardown(drops_the_scratch_after_an_error, set_up, tear_down),
+	};
+
+	return cmocka_run_group_tests_name("audit-image", tests, NULL, NULL);
+}
