@@ -46,12 +46,13 @@ static void solve_release(struct solve *s)
 	free(s->repositories);
 }
 
-/* What apt says about keys, signatures and dates, whichever repository it is. */
+/* What apt says about keys and signatures, whichever repository it is. */
 static bool is_trust_problem(const char *said)
 {
 	static const char *const words[] = {
-	    "GPG error",   "is not signed", "NO_PUBKEY",        "does not have a Release file",
-	    "isn't valid", "is expired",    "is not valid yet", "no longer has a Release file",
+	    "GPG error",   "is not signed",
+	    "NO_PUBKEY",   "does not have a Release file",
+	    "isn't valid", "no longer has a Release file",
 	};
 
 	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
@@ -66,16 +67,17 @@ static int update_err(struct solve *s, const struct buf *err, struct err *e)
 
 	if (strstr(said, "Hash Sum mismatch") != NULL || strstr(said, "unexpected size") != NULL)
 		return err_set(e, ERR_VERIFY, "an index is not the one that was signed: %s", said);
-	if (!is_trust_problem(said)) {
-		(void)err_set(e, ERR_REMOTE, "the package indexes cannot be had: %s", said);
-		return err_hint(e, "check the network, or name another mirror in "
-				   "POSMEDIA_APT_MIRROR");
+	if (is_trust_problem(said)) {
+		(void)recipe_err(&s->r->apt->pos, e, "a repository is refused: %s", said);
+		return err_hint(e,
+				"base.apt.keyring (%s) must hold the archive's keys, and the suite "
+				"must exist there",
+				s->r->apt->keyring);
 	}
-	(void)recipe_err(&s->r->apt->pos, e, "a repository is refused: %s", said);
-	return err_hint(e,
-			"base.apt.keyring (%s) must hold the archive's keys, and the suite must "
-			"exist there",
-			s->r->apt->keyring);
+	(void)err_set(e, ERR_REMOTE, "the package indexes cannot be had: %s", said);
+	if (strstr(said, "is expired") != NULL || strstr(said, "is not valid yet") != NULL)
+		return err_hint(e, "the mirror is out of date, or this machine's clock is wrong");
+	return err_hint(e, "check the network, or name another mirror in POSMEDIA_APT_MIRROR");
 }
 
 /* Updates from the n-th mirror of each suite (or its last). *ret_more: another one may be tried. */
