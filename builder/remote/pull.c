@@ -1,10 +1,8 @@
-#include "remote/artifact.h"
 #include "remote/lookaside.h"
+#include "remote/signatures.h"
 
 #include "base/log.h"
 #include <string.h>
-
-enum { SIGNATURES_BYTES_MAX = 64 << 20 };
 
 /* Builds from the lookaside what the registry does not have. */
 static int from_lookaside(const struct carry *c, const struct lookaside *a, const char *tag,
@@ -24,16 +22,7 @@ static int from_lookaside(const struct carry *c, const struct lookaside *a, cons
 	d.size = b.len;
 	if (oci_layout_add(c->l, b.data, b.len, &d.digest, e) != 0)
 		return -1;
-	return oci_layout_tag(c->l, tag, &d, e);
-}
-
-/* Returns 1 when the registry has none. */
-static int pull_form(const struct carry *c, const char *tag, struct err *e)
-{
-	struct oci_desc d SCOPED(oci_desc_release) = {0};
-	int rc = artifact_pull(c, tag, SIGNATURES_BYTES_MAX, &d, e);
-
-	return rc == 0 ? oci_layout_tag(c->l, tag, &d, e) : rc;
+	return signatures_add(c->l, tag, &d, e);
 }
 
 static int pull_signatures(const struct carry *c, const struct lookaside *a, struct err *e)
@@ -42,9 +31,9 @@ static int pull_signatures(const struct carry *c, const struct lookaside *a, str
 	char *pgp SCOPED(mem_freep) = artifact_tag(a->image, "pgp");
 	int rc;
 
-	if (pull_form(c, sig, e) < 0)
+	if (signatures_pull(c, sig, e) < 0)
 		return err_in(e, "signatures %s", sig);
-	rc = pull_form(c, pgp, e);
+	rc = signatures_pull(c, pgp, e);
 	if (rc == 1 && a->at != NULL)
 		rc = from_lookaside(c, a, pgp, e);
 	return rc < 0 ? err_in(e, "signatures %s", pgp) : 0;

@@ -1,31 +1,17 @@
-#include "remote/artifact.h"
 #include "remote/lookaside.h"
+#include "remote/signatures.h"
 
 #include "base/log.h"
 #include <string.h>
 
 static const char *const suffixes[] = {"sig", "pgp"};
 
-/* The entry of index.json with this tag, borrowed, or NULL. */
-static const struct oci_desc *tagged(const struct oci_layout *l, const char *tag)
-{
-	size_t n;
-	const struct oci_desc *v = oci_layout_entries(l, &n);
-
-	for (size_t i = 0; i < n; i++)
-		if (strcmp(oci_desc_tag(&v[i]), tag) == 0)
-			return &v[i];
-	return NULL;
-}
-
-static int push_signatures(struct registry *r, const struct oci_layout *l,
-			   const struct digest *image, struct remote_stats *stats, struct err *e)
+static int push_signatures(const struct carry *c, const struct digest *image, struct err *e)
 {
 	for (size_t i = 0; i < sizeof(suffixes) / sizeof(suffixes[0]); i++) {
 		char *tag SCOPED(mem_freep) = artifact_tag(image, suffixes[i]);
-		const struct oci_desc *d = tagged(l, tag);
 
-		if (d != NULL && artifact_push(r, l, d, tag, stats, e) != 0)
+		if (signatures_push(c, tag, e) != 0)
 			return err_in(e, "signatures %s", tag);
 	}
 	return 0;
@@ -34,7 +20,7 @@ static int push_signatures(struct registry *r, const struct oci_layout *l,
 static int fill_lookaside(const struct oci_layout *l, const struct lookaside *a, struct err *e)
 {
 	char *tag SCOPED(mem_freep) = artifact_tag(a->image, "pgp");
-	const struct oci_desc *d = tagged(l, tag);
+	const struct oci_desc *d = signatures_tagged(l, tag);
 	struct buf b SCOPED(buf_release) = BUF_INIT(OCI_MANIFEST_MAX);
 	struct oci_manifest m SCOPED(oci_manifest_release) = {0};
 
@@ -71,27 +57,28 @@ static int check_target(const struct ref *to, const struct oci_desc *manifest, s
 	return 0;
 }
 
-static int push_all(struct registry *r, const struct oci_layout *l, const struct oci_desc *d,
-		    const struct lookaside *a, struct remote_stats *stats, struct err *e)
+static int push_all(const struct carry *c, const struct oci_desc *d, const struct lookaside *a,
+		    struct err *e)
 {
-	if (artifact_push(r, l, d, "", stats, e) != 0 ||
-	    push_signatures(r, l, &d->digest, stats, e) != 0)
+	if (artifact_push(c->r, c->l, d, "", c->stats, e) != 0 ||
+	    push_signatures(c, &d->digest, e) != 0)
 		return -1;
-	return a->at != NULL ? fill_lookaside(l, a, e) : 0;
+	return a->at != NULL ? fill_lookaside(c->l, a, e) : 0;
 }
 
-int remote_push(const struct oci_layout *l, const struct oci_desc *manifest, const struct ref *to,
+int remote_push(struct oci_layout *l, const struct oci_desc *manifest, const struct ref *to,
 		const struct remote_opts *o, struct remote_stats *ret, struct err *e)
 {
 	const struct lookaside a = {o->lookaside, to->path, &manifest->digest};
 	struct registry r SCOPED(registry_close) = {0};
 	struct remote_stats stats = {0};
+	const struct carry c = {&r, l, &stats};
 	char *text SCOPED(mem_freep) = ref_text(to);
 
 	if (check_target(to, manifest, e) != 0 || registry_open(to, o, true, &r, e) != 0)
 		return -1;
 	/* who can see the tag must find the signatures */
-	if (push_all(&r, l, manifest, &a, &stats, e) != 0 ||
+	if (push_all(&c, manifest, &a, e) != 0 ||
 	    (to->tag[0] != '\0' && artifact_set_tag(&r, l, manifest, to->tag, e) != 0))
 		return err_in(e, "push to %s", text);
 	log_progress("push", stats.bytes, stats.bytes);

@@ -20,9 +20,10 @@ struct remote_stats {
 
 /* Copies the image (and its sha256-….sig and .pgp signatures) from the layout to the registry:
  * HEAD, POST + monolithic PUT, manifest by digest, then signatures, then the tag last. Skips what
- * is there; a lost reply is answered by HEAD. OpenPGP signatures go to
+ * is there; a lost reply is answered by HEAD. Signatures that are in the registry already are
+ * added to the layout's first, so that none is ever lost. OpenPGP signatures go to
  * LOOKASIDE/REPO@sha256=HEX/signature-N as well. Credentials: containers-auth.json(5). */
-int remote_push(const struct oci_layout *l, const struct oci_desc *manifest, const struct ref *to,
+int remote_push(struct oci_layout *l, const struct oci_desc *manifest, const struct ref *to,
 		const struct remote_opts *o, struct remote_stats *ret, struct err *e) MUST_CHECK;
 
 struct remote_pulled {

@@ -81,8 +81,10 @@ UNUSED static void scene_image(struct oci_layout *l, struct oci_desc *ret)
 }
 
 /* Adds two OpenPGP signatures and a cosign one, or what looks like them from outside. */
-UNUSED static void scene_sign(struct oci_layout *l, const struct oci_desc *image)
+UNUSED static void scene_sign_as(struct oci_layout *l, const struct oci_desc *image,
+				 const char *signer)
 {
+	char *first SCOPED(mem_freep) = mem_format("signature by %s", signer);
 	static const char pgp_type[] = "application/vnd.posmedia.openpgp.v1";
 	struct oci_manifest pgp = {.layers = mem_zalloc(2 * sizeof(*pgp.layers)),
 				   .layers_n = 2,
@@ -92,7 +94,7 @@ UNUSED static void scene_sign(struct oci_layout *l, const struct oci_desc *image
 	char *tag SCOPED(mem_freep) = mem_format("sha256-%s.pgp", digest_hex(&image->digest).s);
 
 	scene_text(l, &pgp.config, OCI_EMPTY, "{}");
-	scene_text(l, &pgp.layers[0], pgp_type, "signature by one");
+	scene_text(l, &pgp.layers[0], pgp_type, first);
 	scene_text(l, &pgp.layers[1], pgp_type, "signature by two");
 	scene_manifest(l, &pgp, tag, &d);
 	oci_desc_release(&d);
@@ -101,7 +103,7 @@ UNUSED static void scene_sign(struct oci_layout *l, const struct oci_desc *image
 	scene_text(l, &sig.layers[0], "application/vnd.dev.cosign.simplesigning.v1+json",
 		   "{\"a\":1}");
 	sig.layers[0].annotations = jval_object();
-	jval_put_text(sig.layers[0].annotations, "dev.cosignproject.cosign/signature", "MEUC");
+	jval_put_text(sig.layers[0].annotations, "dev.cosignproject.cosign/signature", signer);
 	scene_manifest(l, &sig, tag, &d);
 	oci_desc_release(&d);
 }
@@ -129,6 +131,11 @@ UNUSED static void scene_close(struct scene *s)
 	oci_layout_free(s->layout);
 	oci_desc_release(&s->image);
 	assert_int_equal(fs_rmtree(AT_FDCWD, s->dir, &e), 0);
+}
+
+UNUSED static void scene_sign(struct oci_layout *l, const struct oci_desc *image)
+{
+	scene_sign_as(l, image, "one");
 }
 
 /* Another, empty layout in the scene. */

@@ -215,6 +215,52 @@ static void test_lookaside(void **state)
 	assert_int_equal(e.kind, ERR_USAGE);
 }
 
+/* How many layers the manifest of a tag has. */
+static size_t layers(const struct oci_layout *l, const char *tag)
+{
+	struct buf b SCOPED(buf_release) = BUF_INIT(OCI_MANIFEST_MAX);
+	struct oci_manifest m SCOPED(oci_manifest_release) = {0};
+	struct oci_desc d SCOPED(oci_desc_release) = {0};
+	struct err e = ERR_INIT;
+
+	assert_int_equal(oci_layout_find(l, tag, NULL, &d, &e), 0);
+	assert_int_equal(oci_layout_read(l, &d.digest, &b, &e), 0);
+	assert_int_equal(oci_manifest_parse(b.data, b.len, &m, &e), 0);
+	return m.layers_n;
+}
+
+/* Two signers who do not know of each other have the same image. */
+static void test_signatures_add_up(void **state)
+{
+	struct scene *s = *state;
+	struct scene other = {.port = s->port, .dir = "/nonexistent"};
+	char *sig SCOPED(mem_freep) = mem_format("sha256-%s.sig", digest_hex(&s->image.digest).s);
+	char *pgp SCOPED(mem_freep) = mem_format("sha256-%s.pgp", digest_hex(&s->image.digest).s);
+	struct oci_layout *back SCOPED(oci_layout_freep) = scene_empty(s, "back");
+	struct remote_opts o = {0};
+	struct remote_stats st = {0};
+	struct err e;
+
+	other.layout = scene_empty(s, "other");
+	scene_image(other.layout, &other.image);
+	scene_sign_as(s->layout, &s->image, "one");
+	scene_sign_as(other.layout, &other.image, "three"); /* "by two" is common */
+	assert_int_equal(scene_push(s, "demo:1.0", &o, &st, &e), 0);
+	assert_int_equal(scene_push(&other, "demo:1.0", &o, &st, &e), 0);
+	for (int i = 0; i < 2; i++) { /* no growth the second time */
+		assert_int_equal(scene_pull(s, "demo:1.0", back, &o, &st, &e), 0);
+		assert_int_equal(layers(back, sig), 2);
+		assert_int_equal(layers(back, pgp), 3);
+		assert_int_equal(oci_layout_verify(back, NULL, NULL, NULL, &e), 0);
+		assert_int_equal(scene_push(s, "demo:1.0", &o, &st, &e), 0);
+		assert_int_equal(st.blobs, 0);
+	}
+	assert_int_equal(layers(s->layout, pgp), 3); /* the pushing side has them too now */
+	assert_int_equal(layers(s->layout, sig), 2);
+	oci_layout_free(other.layout);
+	oci_desc_release(&other.image);
+}
+
 static void put_logins(const struct scene *s, const char *password)
 {
 	char *path SCOPED(mem_freep) = mem_format("%s/auth.json", s->dir);
@@ -282,6 +328,7 @@ int main(void)
 	    CASE(test_bad_names),
 	    CASE(test_damage),
 	    CASE(test_lookaside),
+	    CASE(test_signatures_add_up),
 	    cmocka_unit_test_setup_teardown(test_login, setup_login, teardown),
 	    CASE(test_index_is_not_an_image),
 	};
