@@ -10,7 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -46,7 +45,6 @@ static int work(void *arg, struct err *e)
 
 	if (root < 0)
 		return err_sys(e, "open the destination");
-	(void)umask(0);
 	/* zip has local times, and the zone's file would be the archive's */
 	(void)setenv("TZ", "UTC0", 1);
 	tzset();

@@ -92,7 +92,7 @@ static void what_is_no_package(void **state)
 	    "head -c -40 x.deb >bad",
 	    "sed 's/data.tar/dada.tar/' x.deb >bad",
 	    "sed 's/data.tar.gz /data.tarry  /' x.deb >bad",
-	    "sed 's/`/x/' x.deb >bad",
+	    "sed '2s/`/x/' x.deb >bad",
 	};
 	struct scratch s = scratch_make();
 

@@ -30,6 +30,7 @@ static inline struct scratch scratch_make(void)
 {
 	struct scratch s = {.path = "/tmp/posmedia-archive.XXXXXX"};
 
+	(void)umask(022); /* whatever the caller's: programs that the tests run make files too */
 	assert_non_null(mkdtemp(s.path));
 	s.fd = open(s.path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	assert_true(s.fd >= 0);

@@ -360,7 +360,8 @@ static void as_an_ordinary_user(void **state)
 
 	(void)state;
 	put(&s, "t/d/f", "content", 0444);
-	DO(&s, "sh", "-c", "tar -cf a t; mkdir u; chown -R 65534:65534 .; chmod 755 .");
+	DO(&s, "sh", "-c",
+	   "chmod 755 t/d; tar -cf a t; mkdir u; chown -R 65534:65534 .; chmod 755 .");
 	pid = fork();
 	if (pid == 0) {
 		char *dest = mem_format("%s/u", s.path);
