@@ -1,6 +1,6 @@
 #!/usr/bin/env bats
-# Builds that go wrong, on top of the demo's cached packages: each says where and why, ends with its
-# own exit status, and leaves nothing half-made, mounted or running.
+# Builds that go wrong, on top of the demo's cached packages: each says where and why, ends with
+# its own exit status, and leaves nothing half-made, mounted or running.
 
 bats_require_minimum_version 1.5.0
 load lib
@@ -56,7 +56,9 @@ no_traces() {
 }
 
 @test "a step that fails: exit 6, its position and its last words" {
-	variant fails <<<'steps: [{name: break, run: [sh, -c, "echo the paper is out; exit 3"]}]'
+	variant fails <<-'YAML'
+		steps: [{name: break, run: [sh, -c, "echo the paper is out; exit 3"]}]
+	YAML
 	build fails
 	refused 6 "recipes/fails.yaml:4:"
 	refused 6 "step break: exit status 3: the paper is out"
@@ -71,7 +73,9 @@ no_traces() {
 }
 
 @test "a step that takes too long is ended with all its children" {
-	variant slow <<<'steps: [{name: slow, run: [sh, -c, "sleep 98765 & sleep 98765"], timeout: 1s}]'
+	variant slow <<-'YAML'
+		steps: [{name: slow, run: [sh, -c, "sleep 98765 & sleep 98765"], timeout: 1s}]
+	YAML
 	build slow
 	refused 6 "step slow: took too long"
 	nothing_left slow
@@ -87,7 +91,8 @@ no_traces() {
 		      - >-
 		        ! perl -MIO::Socket::INET -e 'exit !IO::Socket::INET->new("127.0.0.1:80")' &&
 		        test "$(ls /sys/class/net 2>/dev/null | wc -l)" -le 1 &&
-		        ! mknod /tmp/disk b 254 0 && ! mount -t tmpfs none /mnt && ! unshare -m true &&
+		        ! mknod /tmp/disk b 254 0 && ! mount -t tmpfs none /mnt &&
+		        ! unshare -m true &&
 		        ! test -e /dev/vda && ! touch /proc/sys/kernel/hostname
 	YAML
 	build caged
@@ -121,7 +126,7 @@ hostile() {
 	nothing_left "$1"
 }
 
-@test "hostile media: a way out of the tree, an absolute name, a device, links, 10 GB of zeros" {
+@test "hostile media: ways out of the tree, a device, links, 10 GB of zeros" {
 	mkdir -p "$dir/t/sub"
 	cd "$dir/t" || return
 	echo x >file
@@ -131,11 +136,12 @@ hostile() {
 	tar cf - -P --transform='s,null,dev-null,' /dev/null | hostile device null
 	tar cf - link --transform='s,^file,link/passwd,' file | hostile through passwd
 	ln -f file hard
-	tar cf - --transform='flags=h;s,file,../../../etc/passwd,' file hard | hostile hardlink hard
+	tar cf - --transform='flags=h;s,file,../../../etc/passwd,' file hard |
+		hostile hardlink hard
 	truncate -s 10G zeros
 	tar cSf sparse.tar zeros
 	hostile zeros-sparse zeros <sparse.tar
-	# 10 GB that are a few kilobytes: the header, then one compressed run of zeros again and again
+	# 10 GB in a few kilobytes: the header, then one compressed run of zeros again and again
 	tar cf - zeros 2>/dev/null | head -c 512 | gzip >many.gz
 	head -c 104857600 /dev/zero | gzip -9 >run.gz
 	for ((i = 0; i < 103; i++)); do cat run.gz; done >>many.gz
@@ -160,7 +166,7 @@ hostile() {
 	[ "$status" -eq 0 ]
 	wait "$first"
 	echo "$(cat "$dir/busy.out") and $output"
-	[ "$(sed 's/.*@//' "$dir/busy.out")" = "$(sed 's/.*@//' <<<"$output")" ]
+	[ "$(sed 's/.*@//' "$dir/busy.out")" = "${output##*@}" ]
 }
 
 # Starts a build and sends it a signal after so many seconds: sets status.

@@ -1,0 +1,57 @@
+#!/usr/bin/env bats
+# An ordinary user with subordinate ids builds the same bytes as root; without any, the refusal says
+# which command grants them.
+
+bats_require_minimum_version 1.5.0
+load lib
+
+setup_file() {
+	[ "$(id -u)" -eq 0 ] || skip "makes users, which only root may"
+	need_demo
+	dir=$(mktemp -d "${TMPDIR:-/var/tmp}/ordinary.XXXXXX")
+	export dir user=posmedia-$$
+	useradd --no-create-home --home-dir "$dir" "$user"
+	mkdir -p "$dir/store/blobs"
+	cp -r recipes overlays signing "$posmedia" "$dir/"
+	cp "$(cat "$OUT/demo.lock.used")" "$dir/demo.lock"
+	cp -a "$POSMEDIA_STORE/blobs/sha256" "$dir/store/blobs/sha256"
+	chown -R "$user:" "$dir"
+	chmod 755 "$dir"
+}
+
+teardown_file() {
+	[ -n "${user-}" ] || return 0
+	pkill -KILL -u "$user" || true
+	userdel "$user"
+	rm -rf "$dir"
+}
+
+as_user() {
+	run --separate-stderr setpriv --reuid "$user" --regid "$user" --init-groups \
+		env -C "$dir" "HOME=$dir" "USER=$user" "$@"
+}
+
+@test "the same digest as root's" {
+	as_user ./posmedia build recipes/demo.yaml --lock demo.lock --store store \
+		-o oci:out/demo:0.1.0
+	echo "$stderr"
+	[ "$status" -eq 0 ]
+	[ "${output##*@}" = "$demo_digest" ]
+	[ -z "$(ls "$dir/store/tmp")" ]
+}
+
+@test "the same audit as root's" {
+	as_user ./posmedia audit oci:out/demo --store store --recipe recipes/demo.yaml --json
+	[ "$status" -eq 0 ]
+	[ "$(jq -r .summary.fail <<<"$output")" -eq 0 ]
+}
+
+@test "no subordinate ids: a refusal with the command that grants them" {
+	sed -i "/^$user:/d" /etc/subuid /etc/subgid
+	as_user ./posmedia build recipes/demo.yaml --lock demo.lock --store other \
+		-o oci:out/other:1
+	echo "$status $stderr"
+	[ "$status" -ne 0 ]
+	[[ $stderr == *"hint: "*"usermod --add-subuids"* ]]
+	[ ! -e "$dir/out/other" ]
+}
