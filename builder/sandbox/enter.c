@@ -91,7 +91,9 @@ static int unshare_with(pid_t child, int go, int report, struct err *e)
 	errno = why;
 	if (!made) {
 		(void)err_sys(e, "make a user namespace");
-		return err_hint(e, "run as root, or allow unprivileged user namespaces");
+		return err_hint(e, geteuid() == 0
+				       ? "give the container CAP_SYS_ADMIN or user namespaces"
+				       : "run as root, or allow unprivileged user namespaces");
 	}
 	if (status == 0)
 		return become_root(e);

@@ -186,7 +186,7 @@ int sandbox_overlay(const char *const *lower, size_t n, const char *upper, const
 	if (n == 1 && upper == NULL)
 		return mount_one(lower[0], target, e);
 	s.lower = mem_zalloc(n * sizeof(*s.lower));
-	s.plain_user = !idmap_is_whole();
+	s.plain_user = !idmap_is_initial();
 	for (; s.n < n; s.n++)
 		if (open_dir(lower[s.n], &s.lower[s.n], e) != 0)
 			return -1;

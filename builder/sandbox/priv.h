@@ -53,8 +53,8 @@ int mounts_build(const struct sandbox_spec *s, struct err *e) MUST_CHECK;
 /* Adds MOUNT_ATTR_* to a mount that a descriptor stands for; path names it in errors. */
 int mounts_restrict(int fd, uint64_t attributes, const char *path, struct err *e) MUST_CHECK;
 
-/* Whether this process has all ids of the machine (the initial user namespace). */
-bool idmap_is_whole(void);
+/* Whether this process is in the machine's own user namespace. */
+bool idmap_is_initial(void);
 
 /* Gives process pid, in a new user namespace, our own ids below `end` under the same numbers. */
 int idmap_give(pid_t pid, uint64_t end, struct err *e) MUST_CHECK;

@@ -3,8 +3,10 @@
 #include "sys/proc.h"
 #include <errno.h>
 #include <grp.h>
+#include <linux/capability.h>
 #include <pwd.h>
 #include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 
 static char name[32];
@@ -128,6 +130,57 @@ static void processes_have_a_limit(void **state)
 	as_user(processes);
 }
 
+/* Root of a container: uid 0 with everything but the right to mount. */
+static int lose_mounting(void)
+{
+	struct __user_cap_header_struct head = {_LINUX_CAPABILITY_VERSION_3, 0};
+	struct __user_cap_data_struct data[2];
+
+	if (syscall(SYS_capget, &head, data) != 0)
+		return -1;
+	data[0].effective &= ~(1u << CAP_SYS_ADMIN);
+	data[0].permitted &= ~(1u << CAP_SYS_ADMIN);
+	return (int)syscall(SYS_capset, &head, data);
+}
+
+static int run_in_container(struct err *e)
+{
+	char *one = mem_format("%s/etc", root), *two = mem_format("%s/work", root);
+	char *target = mem_format("%s/view", scratch);
+	const char *lower[] = {one, two};
+	int rc = -1;
+
+	if (lose_mounting() != 0)
+		return err_sys(e, "capset");
+	if (mkdir(target, 0755) == 0 && sandbox_enter(e) == 0 &&
+	    sandbox_overlay(lower, 2, NULL, NULL, target, e) == 0 &&
+	    sandbox_unmount(target, e) == 0)
+		rc = shell("cd /work; touch c; chown 33:42 c; stat -c '%u %g' c; cat "
+			   "/proc/self/uid_map | tr -s ' '",
+			   root, "33 42\n 0 0 65536\n", e);
+	free(one);
+	free(two);
+	free(target);
+	return rc;
+}
+
+static void root_of_a_container_may_do_it_too(void **state)
+{
+	int status = 0;
+	pid_t pid = fork();
+	struct err e = ERR_INIT;
+
+	(void)state;
+	if (pid == 0) {
+		if (run_in_container(&e) == 0)
+			_exit(0);
+		(void)fprintf(stderr, "%s\n", e.msg);
+		_exit(1);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+}
+
 static char *make_in_scratch(const char *leaf)
 {
 	char *path = mem_format("%s/%s", scratch, leaf);
@@ -227,6 +280,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(entered_it_is_root_inside),
+	    cmocka_unit_test(root_of_a_container_may_do_it_too),
 	    cmocka_unit_test(processes_have_a_limit),
 	    cmocka_unit_test(overlays_can_delete_and_replace),
 	    cmocka_unit_test(workers_work_before_and_after),
