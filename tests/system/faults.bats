@@ -89,7 +89,8 @@ no_traces() {
 		      - sh
 		      - -c
 		      - >-
-		        ! perl -MIO::Socket::INET -e 'exit !IO::Socket::INET->new("127.0.0.1:80")' &&
+		        ! perl -MIO::Socket::INET
+		        -e 'exit !IO::Socket::INET->new("127.0.0.1:80")' &&
 		        test "$(ls /sys/class/net 2>/dev/null | wc -l)" -le 1 &&
 		        ! mknod /tmp/disk b 254 0 && ! mount -t tmpfs none /mnt &&
 		        ! unshare -m true &&
@@ -102,25 +103,27 @@ no_traces() {
 
 @test "a medium with another digest than declared: exit 4 at its position" {
 	variant swapped <<-YAML
-		media: {paper: {url: plain.txt, sha256: $(sha256sum <"$dir/plain.txt" | cut -c1-64)}}
+		media:
+		  paper: {url: plain.txt, sha256: $(sha256sum <"$dir/plain.txt" | cut -c1-64)}
 	YAML
 	echo changed >"$dir/plain.txt"
 	build swapped
-	refused 4 "recipes/swapped.yaml:4:"
+	refused 4 "recipes/swapped.yaml:5:"
 	nothing_left swapped
 	in_dir lock recipes/swapped.yaml --update
-	refused 4 "recipes/swapped.yaml:4:"
+	refused 4 "recipes/swapped.yaml:5:"
 }
 
 # Builds with a tar from standard input as medium; wants exit 3 and a word.
 hostile() {
 	cat >"$dir/$1.tar"
 	variant "$1" <<-YAML
-		media: {bad: {url: $1.tar, sha256: $(sha256sum <"$dir/$1.tar" | cut -c1-64)}}
+		media:
+		  bad: {url: $1.tar, sha256: $(sha256sum <"$dir/$1.tar" | cut -c1-64)}
 		steps: [{name: use, mount: {bad: /media/bad}, run: ["true"]}]
 	YAML
 	build "$1"
-	refused 3 "recipes/$1.yaml:4:"
+	refused 3 "recipes/$1.yaml:5:"
 	refused 3 "medium bad"
 	refused 3 "$2"
 	nothing_left "$1"
