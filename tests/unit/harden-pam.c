@@ -37,6 +37,15 @@ static const struct row rows[] = {
      "auth required pam_unix.so\n",
      "auth [success=1 default=ignore] pam_a.so\nauth required pam_b.so\n"
      "auth required pam_unix.so\nauth\t[default=die]\tpam_faillock.so authfail\n"},
+    {"a jump to the place of the new line leads to it", AUTHFAIL,
+     "auth [success=1 default=ignore] pam_a.so\nauth required pam_unix.so\n"
+     "auth requisite pam_deny.so\n",
+     "auth [success=1 default=ignore] pam_a.so\nauth required pam_unix.so\n"
+     "auth\t[default=die]\tpam_faillock.so authfail\nauth requisite pam_deny.so\n"},
+    {"behind a module", AUTHFAIL,
+     "auth [default=die] pam_faillock.so authfail\nauth required pam_unix.so\n",
+     "# posmedia: auth [default=die] pam_faillock.so authfail\nauth required pam_unix.so\n"
+     "auth\t[default=die]\tpam_faillock.so authfail\n"},
     {"lines of another type do not count", AUTHFAIL,
      "account [success=9] pam_a.so\nauth [success=1 default=ignore] pam_unix.so\n"
      "account required pam_b.so\nauth requisite pam_deny.so\n",

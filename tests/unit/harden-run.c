@@ -244,6 +244,12 @@ static void firewall_needs_a_recipe_to_be_written(void **state)
 	text = finding(p, &t);
 	assert_string_equal(text, "");
 	free(text);
+	edit(&t, "etc/nftables.conf", "\t}\n}\n", "\t}\n");
+	text = finding(p, &t);
+	assert_non_null(strstr(text, "default-drop form"));
+	free(text);
+	r = apply(p, &t, &rec);
+	harden_report_release(&r);
 	for (int i = 0; i < 3; i++) {
 		static const char *const lines[] = {
 		    "tcp dport 70000 accept", "tcp dport 9-2 accept", "ip saddr 0.0.0.0/0 accept"};
@@ -275,6 +281,31 @@ static void cut_takes_every_match(void **state)
 	harden_profile_free(p);
 }
 
+/* What a script in a stanza says is no directive, and its brace ends nothing. */
+static void logrotate_skips_scripts(void **state)
+{
+	struct harden_profile *p =
+	    load_want(&t, "      - logrotate: {path: /etc/logrotate.conf, days: 360}\n");
+	struct harden_report r;
+	char *text;
+
+	(void)state;
+	put(&t, "etc/logrotate.conf",
+	    "/var/log/a {\n\tweekly\n\trotate 4\n\tpostrotate\n\t\tf() {\n\t\t\trotate 400\n"
+	    "\t\t}\n\tendscript\n\tcompress\n}\n",
+	    0644);
+	text = finding(p, &t);
+	assert_string_equal(text, "/etc/logrotate.conf: /var/log/a is kept 28 days, wants 360");
+	free(text);
+	r = apply(p, &t, NULL);
+	text = get(&t, "etc/logrotate.conf");
+	assert_string_equal(text, "/var/log/a {\n\tweekly\n\trotate 52\n\tpostrotate\n\t\tf() {\n"
+				  "\t\t\trotate 400\n\t\t}\n\tendscript\n\tcompress\n}\n");
+	free(text);
+	harden_report_release(&r);
+	harden_profile_free(p);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -288,6 +319,7 @@ int main(void)
 	    cmocka_unit_test_setup_teardown(refuses_a_root_that_is_not_there, set_up, tear_down),
 	    cmocka_unit_test_setup_teardown(firewall_needs_a_recipe_to_be_written, set_up,
 					    tear_down),
+	    cmocka_unit_test_setup_teardown(logrotate_skips_scripts, set_up, tear_down),
 	    cmocka_unit_test_setup_teardown(cut_takes_every_match, set_up, tear_down),
 	};
 
