@@ -1,5 +1,6 @@
 #include "sandbox/priv.h"
 #include "sys/fs.h"
+#include "sys/proc.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
@@ -55,17 +56,6 @@ static int keep_pipes(struct init *in, struct err *e)
 	}
 	if (close_range(6, ~0U, 0) != 0)
 		return err_sys(e, "close descriptors");
-	return 0;
-}
-
-static int plain_signals(struct err *e)
-{
-	sigset_t none;
-
-	for (int sig = 1; sig < NSIG; sig++)
-		(void)signal(sig, SIG_DFL);
-	if (sigemptyset(&none) != 0 || sigprocmask(SIG_SETMASK, &none, NULL) != 0)
-		return err_sys(e, "unblock signals");
 	return 0;
 }
 
@@ -135,7 +125,8 @@ static int null_streams(struct err *e)
 
 static int set_up(struct init *in, struct err *e)
 {
-	if (plain_signals(e) != 0 || die_together(e) != 0 || keep_pipes(in, e) != 0)
+	proc_plain_signals();
+	if (die_together(e) != 0 || keep_pipes(in, e) != 0)
 		return -1;
 	if (setsid() < 0)
 		return err_sys(e, "start a session");

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -49,21 +50,31 @@ static int or_null(int fd)
 	return fd >= 0 ? fd : open("/dev/null", O_RDWR | O_CLOEXEC);
 }
 
+/* By system call: the C library does not let anyone reset the two signals that it keeps to itself,
+ * and its posix_spawn (make's way to start us) hands them on ignored. */
+void proc_plain_signals(void)
+{
+	static const uint64_t by_default[4]; /* the kernel's struct sigaction: SIG_DFL is 0 */
+	sigset_t none;
+
+	for (int sig = 1; sig < NSIG; sig++)
+		(void)syscall(SYS_rt_sigaction, sig, by_default, NULL, sizeof(uint64_t));
+	(void)sigemptyset(&none);
+	(void)sigprocmask(SIG_SETMASK, &none, NULL);
+}
+
 static void child(const struct proc_spec *s, const struct pipes *p, pid_t parent)
 {
 	const char *const *env = s->env != NULL ? s->env : default_env;
 	int out = s->out_fd > 0 ? s->out_fd : p->out[1];
 	int errfd = s->err != NULL && s->err == s->out ? out : p->err[1];
-	sigset_t none;
 	int why;
 
 	(void)setpgid(0, 0);
 	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
 	if (getppid() != parent)
 		_exit(127);
-	(void)sigemptyset(&none);
-	(void)sigprocmask(SIG_SETMASK, &none, NULL);
-	(void)signal(SIGPIPE, SIG_DFL);
+	proc_plain_signals();
 	if (dup2(or_null(p->in[0]), 0) >= 0 && dup2(or_null(out), 1) >= 0 &&
 	    dup2(or_null(errfd), 2) >= 0 && (s->cwd == NULL || chdir(s->cwd) == 0)) {
 		(void)close_range(3, ~0U, 4 /* CLOSE_RANGE_CLOEXEC */);

@@ -36,6 +36,9 @@ int proc_run(const struct proc_spec *spec, struct proc_result *ret, struct err *
  * of the given kind. */
 int proc_ok(const struct proc_spec *spec, enum err_kind kind, struct err *e) MUST_CHECK;
 
+/* In a child before exec: every signal does what it does by default, and none is blocked. */
+void proc_plain_signals(void);
+
 /* Whether a program of this name is in the default PATH. */
 bool proc_has(const char *name) MUST_CHECK;
 
