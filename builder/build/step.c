@@ -50,18 +50,30 @@ static void mounts_release(struct mounts *m)
 	strv_release(&m->made);
 }
 
-/* Makes the directories of a mount point and remembers which were missing. */
-static int mount_point(const char *root, const char *at, struct mounts *m, struct err *e)
+/* Opens the directory that holds root/path, with links as the step will see them: an absolute one
+ * in the tree must not lead to the machine's own directories. */
+static int open_parent(const char *root, const char *path, int *ret, struct err *e)
 {
+	char *dir SCOPED(mem_freep) = fs_dirname(path);
 	int fd SCOPED(fd_closep) = -1;
 
 	if (fs_open_dir(AT_FDCWD, root, &fd, e) != 0)
 		return -1;
+	return fs_open_in_root(fd, dir, O_RDONLY | O_DIRECTORY, ret, e);
+}
+
+/* Makes the directories of a mount point and remembers which were missing. */
+static int mount_point(const char *root, const char *at, struct mounts *m, struct err *e)
+{
 	for (const char *slash = strchr(at + 1, '/');; slash = strchr(slash + 1, '/')) {
 		size_t n = slash != NULL ? (size_t)(slash - at) - 1 : strlen(at) - 1;
 		char *part SCOPED(mem_freep) = mem_strndup(at + 1, n);
+		char *name SCOPED(mem_freep) = fs_basename(part);
+		int fd SCOPED(fd_closep) = -1;
 
-		if (mkdirat(fd, part, 0755) == 0)
+		if (open_parent(root, part, &fd, e) != 0)
+			return err_in(e, "mount point %s", at);
+		if (mkdirat(fd, name, 0755) == 0)
 			strv_add(&m->made, part);
 		else if (errno != EEXIST)
 			return err_sys(e, "mount point %s", at);
@@ -95,9 +107,12 @@ static int prepare(struct job *j, const struct recipe_step *st, const char *root
 static void tidy(const char *root, const struct mounts *m)
 {
 	for (size_t i = m->made.n; i-- > 0;) {
-		char *path SCOPED(mem_freep) = fs_join(root, m->made.v[i]);
+		char *name SCOPED(mem_freep) = fs_basename(m->made.v[i]);
+		int fd SCOPED(fd_closep) = -1;
+		struct err e = ERR_INIT;
 
-		(void)rmdir(path);
+		if (open_parent(root, m->made.v[i], &fd, &e) == 0)
+			(void)unlinkat(fd, name, AT_REMOVEDIR);
 	}
 }
 

@@ -101,6 +101,23 @@ no_traces() {
 	[ "$status" -eq 0 ]
 }
 
+@test "a link in the tree leads no mount point out of it" {
+	mkdir "$dir/machine"
+	touch -d @0 "$dir/machine"
+	tar -C "$dir" -cf "$dir/paper.tar" plain.txt
+	sha=$(sha256sum <"$dir/paper.tar")
+	variant linked <<-YAML
+		media: {paper: {url: paper.tar, sha256: ${sha%% *}}}
+		steps:
+		  - {name: link, run: [ln, -s, "$dir/machine", /srv/way], writes: [/srv]}
+		  - {name: use, mount: {paper: /srv/way/out}, run: ["true"]}
+	YAML
+	build linked
+	refused 1 "mount point /srv/way/out"
+	[ "$(stat -c %Y "$dir/machine")" -eq 0 ] # nothing was made there, not for a moment
+	nothing_left linked
+}
+
 @test "a medium with another digest than declared: exit 4 at its position" {
 	variant swapped <<-YAML
 		media:
