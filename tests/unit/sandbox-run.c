@@ -52,7 +52,7 @@ static void has_its_own_proc_and_dev(void **state)
 	assert_says("ls /dev",
 		    "fd\nfull\nnull\nptmx\npts\nrandom\nshm\nstderr\nstdin\nstdout\ntty\n"
 		    "urandom\nzero\n");
-	assert_says("ls -d /proc/[0-9]* | wc -l", "4\n"); /* init, sh, ls, wc */
+	assert_says("set -- /proc/[0-9]*; echo $#", "2\n"); /* init and the shell */
 	assert_says("head -c 3 /dev/zero | od -An -tx1; echo x > /dev/null; head -c 9 /dev/urandom "
 		    "| wc -c; echo e >&2; echo o > /dev/stderr",
 		    " 00 00 00\n9\ne\no\n");
@@ -289,7 +289,7 @@ static void a_full_sink_ends_it(void **state)
 
 static void time_has_a_limit(void **state)
 {
-	struct sandbox_spec s = {.timeout_ms = 300};
+	struct sandbox_spec s = {.timeout_ms = 1500};
 	uint64_t before = clock_mono_ms();
 	struct outcome o;
 
@@ -298,7 +298,7 @@ static void time_has_a_limit(void **state)
 	assert_exit(&o, -1);
 	assert_true(o.r.timed_out);
 	assert_string_equal(o.out.data, "begun\n");
-	assert_true(clock_mono_ms() - before < 10000);
+	assert_true(clock_mono_ms() - before < 60000);
 	buf_release(&o.out);
 }
 
@@ -308,15 +308,15 @@ static void what_it_left_running_ends_with_it(void **state)
 
 	(void)state;
 	assert_says("setsid sleep 1000 & echo done", "done\n");
-	assert_true(clock_mono_ms() - before < 10000);
+	assert_true(clock_mono_ms() - before < 60000);
 }
 
 static void orphans_are_reaped(void **state)
 {
 	(void)state;
-	assert_says("for i in 1 2 3 4 5 6 7 8 9; do (true &) ; done; sleep 0.2; "
-		    "grep -l '^State:.Z' /proc/[0-9]*/status | wc -l",
-		    "0\n");
+	free(shell_ok("for i in 1 2 3 4 5 6 7 8 9; do (true &) ; done; "
+		      "for i in $(seq 100); do sleep 0.1; "
+		      "grep -q '^State:.Z' /proc/[0-9]*/status || exit 0; done; exit 1"));
 }
 
 /* Holds a lock in the sandbox and says so; the lock is free again when the sandbox is dead. */

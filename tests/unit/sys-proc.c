@@ -187,7 +187,7 @@ static bool is_gone(pid_t pid)
 static void time_has_a_limit(void **state)
 {
 	struct buf out = BUF_INIT(100);
-	struct proc_spec s = {.out = &out, .timeout_ms = 300};
+	struct proc_spec s = {.out = &out, .timeout_ms = 1500};
 	struct proc_result r = {0};
 	struct err e = ERR_INIT;
 	uint64_t before = clock_mono_ms();
@@ -199,7 +199,7 @@ static void time_has_a_limit(void **state)
 	assert_true(is_gone((pid_t)strtol(out.data, NULL, 10)));
 	ok(run("exec >&- 2>&-; sleep 1000", &s, &r, &e), &e); /* deaf, but not dead */
 	assert_true(r.timed_out);
-	assert_true(clock_mono_ms() - before < 8000);
+	assert_true(clock_mono_ms() - before < 30000);
 	buf_release(&out);
 }
 
