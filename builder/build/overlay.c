@@ -110,7 +110,7 @@ int job_overlay(const struct recipe_overlay *o, const char *root, struct err *e)
 	    fs_open_dir(AT_FDCWD, o->from, &from, e) != 0)
 		return -1;
 	l.rootfd = rootfd;
-	if (o->to[1] != '\0' && fs_mkdirs(rootfd, o->to + 1, 0755, e) != 0)
+	if (fs_mkdirs_in_root(rootfd, o->to, 0755, NULL, e) != 0)
 		return err_in(e, "overlay %s", o->from);
 	if (fs_walk(from, lay_entry, &l, e) != 0) {
 		char *at SCOPED(mem_freep) = recipe_pos_text(&o->pos);

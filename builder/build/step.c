@@ -62,24 +62,15 @@ static int open_parent(const char *root, const char *path, int *ret, struct err 
 	return fs_open_in_root(fd, dir, O_RDONLY | O_DIRECTORY, ret, e);
 }
 
-/* Makes the directories of a mount point and remembers which were missing. */
+/* Makes a mount point and remembers what of it was missing. */
 static int mount_point(const char *root, const char *at, struct mounts *m, struct err *e)
 {
-	for (const char *slash = strchr(at + 1, '/');; slash = strchr(slash + 1, '/')) {
-		size_t n = slash != NULL ? (size_t)(slash - at) - 1 : strlen(at) - 1;
-		char *part SCOPED(mem_freep) = mem_strndup(at + 1, n);
-		char *name SCOPED(mem_freep) = fs_basename(part);
-		int fd SCOPED(fd_closep) = -1;
+	int fd SCOPED(fd_closep) = -1;
 
-		if (open_parent(root, part, &fd, e) != 0)
-			return err_in(e, "mount point %s", at);
-		if (mkdirat(fd, name, 0755) == 0)
-			strv_add(&m->made, part);
-		else if (errno != EEXIST)
-			return err_sys(e, "mount point %s", at);
-		if (slash == NULL)
-			return 0;
-	}
+	if (fs_open_dir(AT_FDCWD, root, &fd, e) != 0 ||
+	    fs_mkdirs_in_root(fd, at, 0755, &m->made, e) != 0)
+		return err_in(e, "mount point %s", at);
+	return 0;
 }
 
 static int prepare(struct job *j, const struct recipe_step *st, const char *root, struct mounts *m,

@@ -5,11 +5,9 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <linux/openat2.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 int fs_write_all(int fd, const void *p, size_t n, struct err *e)
@@ -174,21 +172,6 @@ int fs_open_dir(int dirfd, const char *path, int *ret_fd, struct err *e)
 	if (fd < 0)
 		return err_sys(e, "open directory %s", path);
 	*ret_fd = fd;
-	return 0;
-}
-
-int fs_open_in_root(int rootfd, const char *path, int flags, int *ret_fd, struct err *e)
-{
-	struct open_how how = {.flags = (unsigned)(flags | O_CLOEXEC), .resolve = RESOLVE_IN_ROOT};
-	long fd = syscall(SYS_openat2, rootfd, path, &how, sizeof(how));
-	int saved = errno;
-
-	if (fd < 0) {
-		(void)err_sys(e, "open %s", path);
-		errno = saved;
-		return -1;
-	}
-	*ret_fd = (int)fd;
 	return 0;
 }
 

@@ -36,6 +36,11 @@ int fs_open_dir(int dirfd, const char *path, int *ret_fd, struct err *e) MUST_CH
  * (openat2(2), RESOLVE_IN_ROOT). errno is kept for the caller; -1 and *e on failure. */
 int fs_open_in_root(int rootfd, const char *path, int flags, int *ret_fd, struct err *e) MUST_CHECK;
 
+/* mkdir -p as that process would do it, for an absolute path. The components that were missing are
+ * appended to *made (may be NULL), without leading slash, the deepest last. */
+int fs_mkdirs_in_root(int rootfd, const char *path, mode_t mode, struct strv *made,
+		      struct err *e) MUST_CHECK;
+
 /* mkdir -p; existing directories are kept as they are. */
 int fs_mkdirs(int dirfd, const char *path, mode_t mode, struct err *e) MUST_CHECK;
 

@@ -113,6 +113,23 @@ static void overlay_follows_links_only_inside_the_image(void **state)
 	assert_int_equal(faccessat(f->fd, "outside/x", F_OK, 0), -1);
 }
 
+static void overlay_goes_to_a_place_inside_the_image(void **state)
+{
+	struct fixture *f = *state;
+	char *outside SCOPED(mem_freep) = fs_join(f->dir, "outside");
+	struct err e = ERR_INIT;
+
+	put(f, "from/file", "x", 0644);
+	put(f, "outside/keep", "k", 0644);
+	put(f, "root/data/keep", "k", 0644);
+	assert_int_equal(symlinkat(outside, f->fd, "root/out"), 0);
+	assert_int_equal(symlinkat("/data", f->fd, "root/in"), 0);
+	assert_int_equal(lay(f, "/out/deep/er", &e), -1);
+	assert_int_equal(faccessat(f->fd, "outside/deep", F_OK, 0), -1);
+	assert_int_equal(lay(f, "/in/deep/er", &e), 0);
+	is(f, "root/data/deep/er/file", "x", 0644);
+}
+
 static void overlay_replaces_links(void **state)
 {
 	struct fixture *f = *state;
@@ -280,6 +297,8 @@ int main(void)
 	    cmocka_unit_test_setup_teardown(overlay_takes_content_and_executable_bit, setup,
 					    teardown),
 	    cmocka_unit_test_setup_teardown(overlay_follows_links_only_inside_the_image, setup,
+					    teardown),
+	    cmocka_unit_test_setup_teardown(overlay_goes_to_a_place_inside_the_image, setup,
 					    teardown),
 	    cmocka_unit_test_setup_teardown(overlay_replaces_links, setup, teardown),
 	    cmocka_unit_test_setup_teardown(only_declared_writes_pass, setup, teardown),
