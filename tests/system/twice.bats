@@ -12,18 +12,37 @@ teardown() {
 	rm -rf "$dir"
 }
 
-@test "a build in another folder, with nothing cached, gives the same digest" {
+# The tree as another checkout has it: other times, another folder.
+elsewhere() {
 	mkdir -p "$dir/elsewhere/out" "$dir/store/blobs"
 	cp -r recipes overlays signing "$dir/elsewhere/"
 	touch -d 2001-01-01 "$dir/elsewhere/overlays/demo/etc/samba/smb.conf"
+	cp "$(cat "$OUT/demo.lock.used")" "$dir/lock"
+}
+
+build() {
+	cd "$dir/elsewhere" || exit
+	TZ=$1 LANG=de_DE.UTF-8 POSMEDIA_STORE=$dir/store "$2" build recipes/demo.yaml \
+		--lock "$dir/lock" -o oci:out/demo:0.1.0 --threads "$3"
+}
+
+@test "a build in another folder, with nothing cached, gives the same digest" {
+	elsewhere
 	# the packages, but nothing that was made of them
 	cp -al "$POSMEDIA_STORE/blobs/sha256" "$dir/store/blobs/sha256"
-	lock=$(realpath "$(cat "$OUT/demo.lock.used")")
-	(
-		cd "$dir/elsewhere" || exit
-		umask 077
-		export TZ=Pacific/Kiritimati LANG=de_DE.UTF-8 POSMEDIA_STORE=$dir/store
-		"$posmedia" build recipes/demo.yaml --lock "$lock" -o oci:out/demo:0.1.0 --threads 1
-	) >"$dir/name"
+	(umask 077 && build Pacific/Kiritimati "$posmedia" 1) >"$dir/name"
+	[ "$(sed 's/.*@//' "$dir/name")" = "$demo_digest" ]
+}
+
+@test "a build by an ordinary user gives the same digest" {
+	[ "$(id -u)" = 0 ] || skip "all of these builds are by an ordinary user"
+	elsewhere
+	cp -r "$POSMEDIA_STORE/blobs/sha256" "$dir/store/blobs/sha256"
+	cp "$posmedia" "$dir/posmedia"
+	chown -R nobody "$dir"
+	export -f build
+	export dir
+	unshare -m tests/system/as-nobody "$dir/subid" bash -c "build UTC $dir/posmedia 2" \
+		>"$dir/name"
 	[ "$(sed 's/.*@//' "$dir/name")" = "$demo_digest" ]
 }
