@@ -84,13 +84,20 @@ static void drop_scratch(struct job *j)
 		log_warn("leaves %s behind: %s", j->scratch, quiet.msg);
 }
 
+/* Its trees have programs that are set-uid root: nobody else on this machine is to reach them. */
+static int private_cache(struct job *j, struct err *e)
+{
+	if (fs_mkdirs(store_fd(j->s), "cache", 0700, e) != 0)
+		return -1;
+	return fchmodat(store_fd(j->s), "cache", 0700, 0) == 0 ? 0 : err_sys(e, "close the cache");
+}
+
 static int run(struct job *j, struct build_result *ret, struct err *e)
 {
 	int cache SCOPED(fd_closep) = -1;
 	int rc;
 
-	if (fs_mkdirs(store_fd(j->s), "cache", 0755, e) != 0 ||
-	    lock_share(store_fd(j->s), "cache/lock", &cache, e) != 0)
+	if (private_cache(j, e) != 0 || lock_share(store_fd(j->s), "cache/lock", &cache, e) != 0)
 		return -1;
 	if (sandbox_enter(e) != 0 || store_sweep(j->s, e) != 0 ||
 	    store_scratch(j->s, "build", &j->scratch, e) != 0)

@@ -28,6 +28,10 @@ teardown() {
 		"[\"$demo_digest\",0,true]" ]
 }
 
+@test "nobody else reaches the set-uid programs of cached trees" {
+	[ "$(stat -c %a "$POSMEDIA_STORE/cache")" = 700 ]
+}
+
 @test "umoci unpacks it, and the tree is as the recipe says" {
 	umoci unpack --image "$OUT/demo:0.1.0" "$dir/bundle"
 	root=$dir/bundle/rootfs
