@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 struct check {
@@ -52,12 +53,27 @@ static bool same_directory(const struct check *c, const struct fs_entry *en)
 	return false;
 }
 
+/* A directory that was removed and made again hides all that was in it. The kernel says so in an
+ * attribute, of one name for root and of another in a user namespace. */
+static bool emptied(const struct fs_entry *en)
+{
+	static const char *const marks[] = {"trusted.overlay.opaque", "user.overlay.opaque"};
+	char *path SCOPED(mem_freep) = mem_format("/proc/self/fd/%d/%s", en->parent_fd, en->name);
+	char mark[2];
+
+	for (size_t i = 0; i < sizeof(marks) / sizeof(marks[0]); i++)
+		if (lgetxattr(path, marks[i], mark, sizeof(mark)) == 1 && mark[0] == 'y')
+			return true;
+	return false;
+}
+
 static int look(void *ctx, const struct fs_entry *en, struct err *e)
 {
 	struct check *c = ctx;
 
 	(void)e;
-	if (declared(c, en->path) || (S_ISDIR(en->st.st_mode) && same_directory(c, en)))
+	if (declared(c, en->path) ||
+	    (S_ISDIR(en->st.st_mode) && same_directory(c, en) && !emptied(en)))
 		return 0;
 	if (c->n++ < 5)
 		buf_addf(&c->stray, " /%s", en->path);
