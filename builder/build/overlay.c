@@ -27,15 +27,16 @@ static int target(const struct lay *l, const char *path, int *ret_dir, char **re
 	return 0;
 }
 
-static int lay_directory(const struct lay *l, int dir, const char *name, struct err *e)
+static int lay_directory(const struct lay *l, const char *path, int dir, const char *name,
+			 struct err *e)
 {
+	char *full SCOPED(mem_freep) = mem_format("%s/%s", l->o->to, path);
 	int there SCOPED(fd_closep) = -1;
-	struct stat st;
 
 	if (mkdirat(dir, name, 0755) != 0) {
-		if (errno == EEXIST && fstatat(dir, name, &st, 0) == 0 && S_ISDIR(st.st_mode))
-			return 0;
-		return err_sys(e, "make directory %s", name);
+		if (errno != EEXIST)
+			return err_sys(e, "make directory %s", name);
+		return fs_open_in_root(l->rootfd, full, O_RDONLY | O_DIRECTORY, &there, e);
 	}
 	there = openat(dir, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (there < 0 || fchown(there, l->o->uid, l->o->gid) != 0 || fchmod(there, 0755) != 0)
@@ -93,7 +94,7 @@ static int lay_entry(void *ctx, const struct fs_entry *en, struct err *e)
 	if (target(l, en->path, &dir, &name, e) != 0)
 		return err_in(e, "%s", en->path);
 	if (S_ISDIR(en->st.st_mode))
-		rc = lay_directory(l, dir, name, e);
+		rc = lay_directory(l, en->path, dir, name, e);
 	else if (S_ISLNK(en->st.st_mode))
 		rc = lay_link(l, en, dir, name, e);
 	else

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -128,6 +129,9 @@ static void overlay_goes_to_a_place_inside_the_image(void **state)
 	assert_int_equal(faccessat(f->fd, "outside/deep", F_OK, 0), -1);
 	assert_int_equal(lay(f, "/in/deep/er", &e), 0);
 	is(f, "root/data/deep/er/file", "x", 0644);
+	put(f, "from/in/file", "y", 0644); /* a directory over a link to one */
+	assert_int_equal(lay(f, "/", &e), 0);
+	is(f, "root/data/file", "y", 0644);
 }
 
 static void overlay_replaces_links(void **state)
@@ -198,6 +202,23 @@ static void a_changed_directory_counts(void **state)
 	assert_int_equal(fchmodat(f->fd, "upper/etc", 0777, 0), 0);
 	assert_int_equal(writes(f, app, &e), -1);
 	assert_non_null(strstr(e.msg, " /etc"));
+}
+
+static void an_emptied_directory_counts(void **state)
+{
+	static const char *const app[] = {"/etc/app", NULL};
+	struct fixture *f = *state;
+	char *etc SCOPED(mem_freep) = fs_join(f->dir, "upper/etc");
+	struct err e = ERR_INIT;
+
+	put(f, "base/etc/passwd", "root", 0644);
+	put(f, "upper/etc/app/conf", "x", 0644);
+	assert_int_equal(setxattr(etc, "trusted.overlay.opaque", "y", 1, 0), 0);
+	assert_int_equal(writes(f, app, &e), -1);
+	assert_int_equal(e.kind, ERR_STEP);
+	assert_non_null(strstr(e.msg, " /etc"));
+	assert_int_equal(removexattr(etc, "trusted.overlay.opaque"), 0);
+	assert_int_equal(writes(f, app, &e), 0);
 }
 
 struct layered {
@@ -303,6 +324,7 @@ int main(void)
 	    cmocka_unit_test_setup_teardown(overlay_replaces_links, setup, teardown),
 	    cmocka_unit_test_setup_teardown(only_declared_writes_pass, setup, teardown),
 	    cmocka_unit_test_setup_teardown(a_changed_directory_counts, setup, teardown),
+	    cmocka_unit_test_setup_teardown(an_emptied_directory_counts, setup, teardown),
 	    cmocka_unit_test_setup_teardown(layers_follow_the_stage_and_times_the_package, setup,
 					    teardown),
 	};
