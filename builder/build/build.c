@@ -144,6 +144,7 @@ int build(const struct recipe *r, const struct lock *l, struct store *s, const s
 	strv_release(&j.trees);
 	buf_release(&j.said);
 	free(j.scratch);
+	free(j.origins);
 	if (rc == 0)
 		*ret = res;
 	return rc;

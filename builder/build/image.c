@@ -29,6 +29,20 @@ static int run_tests(struct job *j, const char *root, struct err *e)
 	return 0;
 }
 
+static int pack_new(struct job *j, int rootfd, const struct tree *t, const struct pack_opts *o,
+		    struct pack_result *ret, struct err *e)
+{
+	struct store_put *put SCOPED(store_put_freep) = NULL;
+	struct sink to;
+
+	if (store_put_begin(j->s, &put, e) != 0)
+		return -1;
+	to = store_put_sink(put);
+	if (pack_layer(rootfd, t, o, &to, ret, e) != 0)
+		return -1;
+	return store_put_commit(put, &ret->digest, NULL, NULL, e);
+}
+
 static int pack_one(struct job *j, int rootfd, const struct tree *t, int layer,
 		    struct job_layer *ret, struct err *e)
 {
@@ -37,15 +51,16 @@ static int pack_one(struct job *j, int rootfd, const struct tree *t, int layer,
 				  strcmp(j->r->compression, "zstd") == 0 ? PACK_ZSTD : PACK_GZIP,
 			      .threads = j->o->threads,
 			      .epoch = j->l->epoch};
-	struct store_put *put SCOPED(store_put_freep) = NULL;
-	struct sink to;
+	char *compressor SCOPED(mem_freep) = pack_compressor_id(&o);
+	struct digest key = job_layer_key(j, t, layer, compressor);
 
 	ret->name = job_layer_name(j, (size_t)layer);
-	if (store_put_begin(j->s, &put, e) != 0)
-		return -1;
-	to = store_put_sink(put);
-	if (pack_layer(rootfd, t, &o, &to, &ret->packed, e) != 0 ||
-	    store_put_commit(put, &ret->packed.digest, NULL, NULL, e) != 0)
+	if (!j->o->no_cache && job_layer_recall(j, &key, &ret->packed)) {
+		log_info("layer %s: unchanged", ret->name);
+		return 0;
+	}
+	if (pack_new(j, rootfd, t, &o, &ret->packed, e) != 0 ||
+	    job_layer_remember(j, &key, &ret->packed, e) != 0)
 		return err_in(e, "layer %s", ret->name);
 	log_info("layer %s: %zu entries, %s", ret->name, ret->packed.entries,
 		 digest_text(&ret->packed.digest).s);

@@ -15,6 +15,7 @@ struct job {
 	struct plan *plan;
 	char *scratch;      /* absolute; everything temporary of this build */
 	struct strv trees;  /* absolute paths of finished stage trees, the base first */
+	size_t *origins;    /* for each entry of the index: which of the trees it comes from */
 	struct sink output; /* what programs in the sandbox say */
 	struct buf said;    /* the last of it, for errors */
 };
@@ -74,6 +75,16 @@ int job_image(struct job *j, const char *root, struct build_result *ret, struct 
 
 /* Gives every entry of the index its layer, below *ret_n, and its time. */
 int job_layers(struct job *j, struct tree *t, size_t *ret_n, struct err *e) MUST_CHECK;
+
+/* What decides the bytes of a layer: metadata and, for contents, the keys of the stages. And what
+ * was packed for such a key before, if the store still has it. */
+struct digest job_layer_key(const struct job *j, const struct tree *t, int layer,
+			    const char *compressor);
+bool job_layer_recall(const struct job *j, const struct digest *key, struct pack_result *ret);
+int job_layer_remember(const struct job *j, const struct digest *key, const struct pack_result *r,
+		       struct err *e) MUST_CHECK;
+
+/* The layer's name for people; borrowed from the recipe or constant. */
 const char *job_layer_name(const struct job *j, size_t layer);
 
 /* The image config (OCI image-spec, config.md) for these layers; the caller owns it. */

@@ -2,6 +2,7 @@
 
 #include "base/glob.h"
 #include "sys/fs.h"
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -97,10 +98,13 @@ int job_layers(struct job *j, struct tree *t, size_t *ret_n, struct err *e)
 {
 	if (t->n == 0)
 		return err_set(e, ERR_STEP, "the image is empty");
+	free(j->origins);
+	j->origins = mem_zalloc(t->n * sizeof(*j->origins));
 	for (size_t i = 0; i < t->n; i++) {
 		struct tree_entry *en = &t->v[i];
 		size_t from = origin(j, en);
 
+		j->origins[i] = from;
 		en->mtime = time_of(j, en, from);
 		en->layer = (int)choose(j, en, from);
 	}

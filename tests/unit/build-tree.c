@@ -260,6 +260,7 @@ static void layers_for(struct fixture *f, struct layered *x)
 
 static void layered_release(struct layered *x)
 {
+	free(x->j.origins);
 	strv_release(&x->j.trees);
 	strv_release(&x->pin.match);
 	tree_release(&x->t);
@@ -312,6 +313,50 @@ static void layers_follow_the_stage_and_times_the_package(void **state)
 	layered_release(&x);
 }
 
+static bool key_is(struct layered *x, int layer, const struct digest *want)
+{
+	struct digest key = job_layer_key(&x->j, &x->t, layer, "gzip-6");
+
+	return digest_equal(&key, want);
+}
+
+/* Each change that a layer's bytes would show must give another key, and nothing else may. */
+static void layer_keys_follow_what_is_packed(void **state)
+{
+	struct fixture *f = *state;
+	struct layered x = {0};
+	struct tree_entry *en, *dir;
+	struct digest os, config;
+
+	aged(f, "0/usr/lib/a", "a", 500);
+	aged(f, "merged/usr/lib/a", "a", 500);
+	aged(f, "3/etc/conf", "new", 700);
+	aged(f, "merged/etc/conf", "new", 700);
+	layers_for(f, &x);
+	os = job_layer_key(&x.j, &x.t, 0, "gzip-6");
+	config = job_layer_key(&x.j, &x.t, 3, "gzip-6");
+	assert_true(key_is(&x, 0, &os));
+	assert_false(digest_equal(&os, &config));
+
+	en = tree_find(&x.t, "usr/lib/a");
+	dir = tree_find(&x.t, "usr/lib");
+	en->mode ^= 04000;
+	assert_false(key_is(&x, 0, &os));
+	assert_true(key_is(&x, 3, &config));
+	en->mode ^= 04000;
+	dir->gid = 5; /* a parent stands in the layer too */
+	assert_false(key_is(&x, 0, &os));
+	assert_true(key_is(&x, 3, &config));
+	dir->gid = 0;
+	assert_true(key_is(&x, 0, &os));
+	x.stages[0].key.b[0] ^= 1; /* other contents, same metadata */
+	assert_false(key_is(&x, 0, &os));
+	x.stages[0].key.b[0] ^= 1;
+	x.l.epoch++;
+	assert_false(key_is(&x, 0, &os));
+	layered_release(&x);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -325,6 +370,7 @@ int main(void)
 	    cmocka_unit_test_setup_teardown(only_declared_writes_pass, setup, teardown),
 	    cmocka_unit_test_setup_teardown(a_changed_directory_counts, setup, teardown),
 	    cmocka_unit_test_setup_teardown(an_emptied_directory_counts, setup, teardown),
+	    cmocka_unit_test_setup_teardown(layer_keys_follow_what_is_packed, setup, teardown),
 	    cmocka_unit_test_setup_teardown(layers_follow_the_stage_and_times_the_package, setup,
 					    teardown),
 	};
