@@ -45,6 +45,7 @@ static void push_release(struct push *p)
 	for (size_t i = 0; i < p->n; i++) {
 		fd_closep(&p->blobs[i].fd);
 		free(p->blobs[i].url);
+		strv_release(&p->blobs[i].call.q.headers);
 	}
 	free(p->blobs);
 	free(p->ready);
