@@ -95,6 +95,7 @@ readme:
 	$(Q)tests/lint/floors --write
 
 bench: deps-check
+	$(Q)tests/lib/need tests/bench/DEPENDS
 	$(Q)$(MAKE) -j$(JOBS) all
 	$(Q)OUT=$(OUT) tests/bench/run
 
