@@ -44,11 +44,10 @@ refused() {
 
 # Scratch in the store of a process that has ended; other tests may be building there.
 no_scratch() {
-	local name pid
-	for name in $(ls "$POSMEDIA_STORE/tmp"); do
-		pid=${name#*.}
-		kill -0 "${pid%%.*}" || return 1
-	done
+	local pid
+	while read -r pid; do
+		kill -0 "$pid" || return 1
+	done < <(find "$POSMEDIA_STORE/tmp" -mindepth 1 -maxdepth 1 -printf '%f\n' | cut -d. -f2)
 }
 
 # Nothing under out, no scratch in the store, no mount, no process of the build.
