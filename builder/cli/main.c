@@ -1,9 +1,11 @@
 #include "cli/screen.h"
 #include "cli/verb.h"
 #include "sys/intr.h"
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 static int no_verb(const char *word, struct err *e)
 {
@@ -50,10 +52,21 @@ static int dispatch(int argc, char **argv, struct err *e)
 	return v->run(&a, e);
 }
 
+/* A file of ours must not become a standard stream that the caller closed: messages would go into
+ * it. Opened the wrong way round, so that using it is still an error. */
+static void fill_standard_streams(void)
+{
+	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+		if (fcntl(fd, F_GETFD) < 0 &&
+		    open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY) != fd)
+			_exit(ERR_FAIL);
+}
+
 int main(int argc, char **argv)
 {
 	struct err e = ERR_INIT;
 
+	fill_standard_streams();
 	(void)umask(022);
 	intr_install();
 	if (dispatch(argc, argv, &e) == 0 && screen_close(&e) == 0)

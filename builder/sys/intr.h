@@ -5,8 +5,9 @@
 #include "base/err.h"
 #include <stdbool.h>
 
-/* Installs the handlers (no SA_RESTART) and ignores SIGPIPE. A second signal of the kind ends the
- * process at once. */
+/* Installs the handlers (no SA_RESTART) and ignores SIGPIPE and SIGXFSZ: a write past the limit of
+ * file sizes is an error like that of a full disk. A second signal of the kind ends the process at
+ * once. */
 void intr_install(void);
 
 /* Whether a signal has come. */

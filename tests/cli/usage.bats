@@ -103,6 +103,41 @@ posmedia() {
 	[ "$status" -eq 1 ]
 }
 
+@test "standard streams that are closed are never a file of ours" {
+	dir=$(mktemp -d)
+	mkfifo "$dir/words"
+	timeout 20 "$posmedia" key new "$dir/key" --passphrase-file "$dir/words" \
+		<&- >&- 2>"$dir/said" 3>&- &
+	pid=$!
+	sleep 1
+	read -r child <"/proc/$pid/task/$pid/children"
+	run readlink "/proc/$child/fd/0" "/proc/$child/fd/1"
+	timeout 5 bash -c 'echo word >"$0"' "$dir/words"
+	status=0
+	wait "$pid" || status=$?
+	said=$(cat "$dir/said")
+	rm -r "$dir"
+	[ "$output" = $'/dev/null\n/dev/null' ]
+	[ "$status" -eq 1 ]
+	[[ $said == *'write the result'* ]]
+}
+
+@test "a file larger than the limit is an error, not the end" {
+	dir=$(mktemp -d)
+	run bash -c 'ulimit -f 0; "$posmedia" key new "$0/key"' "$dir"
+	left=$(ls -A "$dir")
+	rm -r "$dir"
+	[ "$status" -eq 1 ]
+	[[ $output == *'File too large'* ]]
+	[ -z "$left" ]
+}
+
+@test "what a terminal would act on is not printed" {
+	posmedia plan $'no\e[31mred\x7f\xc2\x9b'
+	[ "$status" -ne 0 ]
+	[[ $stderr == *'no?[31mred???'* ]]
+}
+
 @test "messages as JSON are one object a line" {
 	posmedia plan no-such-recipe.yaml --log json
 	[ "$status" -ne 0 ]
