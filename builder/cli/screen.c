@@ -22,6 +22,28 @@ static void clear_bar(void)
 	screen.bar = false;
 }
 
+void screen_plain(char *text)
+{
+	for (unsigned char *c = (unsigned char *)text; *c != '\0'; c++)
+		if (*c == '\r')
+			*c = '\n';
+		else if ((*c < ' ' && *c != '\n' && *c != '\t') || *c == 0x7f)
+			*c = '?';
+		else if (*c == 0xc2 && (c[1] & 0xe0) == 0x80) /* U+0080 to U+009F */
+			c[0] = c[1] = '?';
+}
+
+/* One message to standard error, ended by one newline. */
+static void line_text(const char *before, const char *text)
+{
+	char *plain SCOPED(mem_freep) = mem_strdup(text);
+	size_t n = strlen(plain);
+
+	screen_plain(plain);
+	clear_bar();
+	(void)fprintf(stderr, "%s%s%s", before, plain, n > 0 && plain[n - 1] == '\n' ? "" : "\n");
+}
+
 static void line_json(struct jval *v)
 {
 	struct buf b SCOPED(buf_release) = BUF_INIT(1 << 20);
@@ -34,6 +56,7 @@ static void line_json(struct jval *v)
 static void message(void *ctx, enum log_level level, const char *text)
 {
 	static const char *const names[] = {"debug", "info", "warning"};
+	static const char *const before[] = {"", "posmedia: ", "posmedia: warning: "};
 
 	(void)ctx;
 	if ((level == LOG_DEBUG && screen.level < 1) || (level == LOG_INFO && screen.level < 0))
@@ -46,12 +69,7 @@ static void message(void *ctx, enum log_level level, const char *text)
 		line_json(v);
 		return;
 	}
-	clear_bar();
-	if (level == LOG_DEBUG)
-		(void)fprintf(stderr, "%s%s", text, text[strlen(text) - 1] == '\n' ? "" : "\n");
-	else
-		(void)fprintf(stderr, "posmedia: %s%s\n", level == LOG_WARN ? "warning: " : "",
-			      text);
+	line_text(before[level], text);
 }
 
 static void draw(const char *what, uint64_t done, uint64_t total)
@@ -120,10 +138,9 @@ void screen_error(const struct err *e)
 		line_json(v);
 		return;
 	}
-	clear_bar();
-	(void)fprintf(stderr, "posmedia: %s\n", e->msg);
+	line_text("posmedia: ", e->msg);
 	if (e->hint[0] != '\0')
-		(void)fprintf(stderr, "posmedia: hint: %s\n", e->hint);
+		line_text("posmedia: hint: ", e->hint);
 }
 
 void screen_json(const struct jval *v)

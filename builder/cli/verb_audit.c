@@ -50,6 +50,7 @@ static void print(const struct args *a, const struct audit *found)
 		return;
 	}
 	audit_text(found, args_has(a, "all"), &b);
+	screen_plain(b.data);
 	(void)fwrite(b.data, 1, b.len, stdout);
 }
 
