@@ -110,9 +110,9 @@ posmedia() {
 		<&- >&- 2>"$dir/said" 3>&- &
 	pid=$!
 	sleep 1
-	read -r child <"/proc/$pid/task/$pid/children"
+	child=$(tr -d ' ' <"/proc/$pid/task/$pid/children")
 	run readlink "/proc/$child/fd/0" "/proc/$child/fd/1"
-	timeout 5 bash -c 'echo word >"$0"' "$dir/words"
+	echo word | timeout 5 dd "of=$dir/words" status=none
 	status=0
 	wait "$pid" || status=$?
 	said=$(cat "$dir/said")
