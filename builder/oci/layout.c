@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <unistd.h>
 
 enum { ENTRIES_MAX = 100000, INDEX_MAX = 64 << 20 };
@@ -66,12 +67,19 @@ static int save_index(const struct oci_layout *l, struct err *e)
 	return fs_put(l->fd, "index.json", b.data, b.len, 0644, e);
 }
 
-static int create(struct oci_layout *l, struct err *e)
+/* Others may be adding to the index at the same time: whoever changes it waits for his turn. */
+static int lock_index(const struct oci_layout *l, struct err *e)
 {
-	if (mkdir(l->path, 0755) != 0 && errno != EEXIST)
-		return err_sys(e, "make directory %s", l->path);
-	if (fs_open_dir(AT_FDCWD, l->path, &l->fd, e) != 0)
-		return -1;
+	return flock(l->fd, LOCK_EX) == 0 ? 0 : err_sys(e, "lock %s", l->path);
+}
+
+static void unlock_index(const struct oci_layout *l)
+{
+	(void)flock(l->fd, LOCK_UN);
+}
+
+static int fill(const struct oci_layout *l, struct err *e)
+{
 	if (faccessat(l->fd, "index.json", F_OK, 0) == 0)
 		return 0;
 	fault_point("layout directory");
@@ -79,6 +87,30 @@ static int create(struct oci_layout *l, struct err *e)
 	    fs_put(l->fd, "oci-layout", marker, sizeof(marker) - 1, 0644, e) != 0)
 		return -1;
 	return save_index(l, e);
+}
+
+static int create(struct oci_layout *l, struct err *e)
+{
+	int rc;
+
+	if (mkdir(l->path, 0755) != 0 && errno != EEXIST)
+		return err_sys(e, "make directory %s", l->path);
+	if (fs_open_dir(AT_FDCWD, l->path, &l->fd, e) != 0 || lock_index(l, e) != 0)
+		return -1;
+	rc = fill(l, e);
+	unlock_index(l);
+	return rc;
+}
+
+/* fs_get of what is a file: a layout that a stranger made may have a pipe there, and reading that
+ * never ends. */
+static int get_file(const struct oci_layout *l, const char *name, struct buf *ret, struct err *e)
+{
+	struct stat st;
+
+	if (fstatat(l->fd, name, &st, 0) == 0 && !S_ISREG(st.st_mode))
+		return err_set(e, ERR_VERIFY, "%s: not a file", name);
+	return fs_get(l->fd, name, ret, e);
 }
 
 static int read_index(struct oci_layout *l, struct err *e)
@@ -90,7 +122,7 @@ static int read_index(struct oci_layout *l, struct err *e)
 	const char *version;
 	size_t n;
 
-	if (fs_get(l->fd, "oci-layout", &mark, e) != 0 || fs_get(l->fd, "index.json", &b, e) != 0 ||
+	if (get_file(l, "oci-layout", &mark, e) != 0 || get_file(l, "index.json", &b, e) != 0 ||
 	    jval_parse(mark.data, mark.len, "oci-layout", &m, e) != 0 ||
 	    jval_parse(b.data, b.len, "index.json", &v, e) != 0) {
 		e->kind = ERR_RECIPE;
@@ -184,7 +216,8 @@ int oci_layout_blob(const struct oci_layout *l, const struct digest *d, int *ret
 		    uint64_t *ret_size, struct err *e)
 {
 	char *path SCOPED(mem_freep) = mem_format("blobs/sha256/%s", digest_hex(d).s);
-	int fd SCOPED(fd_closep) = openat(l->fd, path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+	int fd SCOPED(fd_closep) =
+	    openat(l->fd, path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
 	struct stat st;
 
 	if (fd < 0)
@@ -205,7 +238,7 @@ int oci_layout_read(const struct oci_layout *l, const struct digest *d, struct b
 	size_t before = ret->len;
 	struct digest got;
 
-	if (fs_get(l->fd, path, ret, e) != 0)
+	if (get_file(l, path, ret, e) != 0)
 		return err_in(e, "%s", l->path);
 	got = digest_of(ret->data + before, ret->len - before);
 	if (!digest_equal(&got, d))
@@ -320,29 +353,48 @@ static void drop_entry(struct oci_layout *l, size_t i)
 	l->n--;
 }
 
-int oci_layout_tag(struct oci_layout *l, const char *tag, const struct oci_desc *manifest,
-		   struct err *e)
+static void drop_all(struct oci_layout *l)
 {
-	struct oci_desc d;
+	while (l->n > 0)
+		drop_entry(l, l->n - 1);
+	free(l->entries);
+	l->entries = NULL;
+}
 
-	if (tag[0] != '\0' && !ref_tag_ok(tag))
-		return err_set(e, ERR_USAGE, "%s: not a tag", tag);
-	copy_desc(manifest, &d); /* first: it may be one of our own entries */
+/* Puts d into the index as it is now on disk, and takes it over. */
+static int put_entry(struct oci_layout *l, const char *tag, struct oci_desc *d, struct err *e)
+{
+	drop_all(l);
+	if (read_index(l, e) != 0)
+		return -1;
 	for (size_t i = l->n; i-- > 0;) {
 		const struct oci_desc *o = &l->entries[i];
 
-		if (tag[0] == '\0' && digest_equal(&o->digest, &d.digest)) {
-			oci_desc_release(&d);
+		if (tag[0] == '\0' && digest_equal(&o->digest, &d->digest))
 			return 0;
-		}
 		if (tag[0] != '\0' && strcmp(oci_desc_tag(o), tag) == 0)
 			drop_entry(l, i);
 	}
 	if (tag[0] != '\0')
-		set_tag(&d, tag);
+		set_tag(d, tag);
 	l->entries = mem_resize(l->entries, l->n + 1, sizeof(*l->entries));
-	l->entries[l->n++] = d;
-	if (save_index(l, e) != 0)
-		return err_in(e, "%s", l->path);
-	return 0;
+	l->entries[l->n++] = *d;
+	*d = (struct oci_desc){0};
+	return save_index(l, e);
+}
+
+int oci_layout_tag(struct oci_layout *l, const char *tag, const struct oci_desc *manifest,
+		   struct err *e)
+{
+	struct oci_desc d SCOPED(oci_desc_release) = {0};
+	int rc;
+
+	if (tag[0] != '\0' && !ref_tag_ok(tag))
+		return err_set(e, ERR_USAGE, "%s: not a tag", tag);
+	copy_desc(manifest, &d); /* first: it may be one of our own entries */
+	if (lock_index(l, e) != 0)
+		return -1;
+	rc = put_entry(l, tag, &d, e);
+	unlock_index(l);
+	return rc == 0 ? 0 : err_in(e, "%s", l->path);
 }

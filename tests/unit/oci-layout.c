@@ -5,6 +5,7 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -292,6 +293,48 @@ static void manifests_are_checked(void **state)
 	}
 }
 
+static void two_at_once_lose_no_entry(void **state)
+{
+	struct fixture *f = *state;
+	struct oci_layout *other SCOPED(oci_layout_freep) = NULL;
+	struct oci_desc d = {0};
+	struct err e = ERR_INIT;
+
+	assert_int_equal(oci_layout_open(f->path, true, &other, &e), 0);
+	assert_int_equal(oci_layout_tag(f->l, "2.0", &f->image, &e), 0);
+	assert_int_equal(oci_layout_tag(other, "3.0", &f->image, &e), 0);
+	reopen(f);
+	assert_int_equal(oci_layout_find(f->l, "2.0", NULL, &d, &e), 0);
+	oci_desc_release(&d);
+	assert_int_equal(oci_layout_find(f->l, "3.0", NULL, &d, &e), 0);
+	oci_desc_release(&d);
+}
+
+/* Were one of them opened and read, the test would never end. */
+static void pipes_in_a_layout_are_refused(void **state)
+{
+	struct fixture *f = *state;
+	char *path SCOPED(mem_freep) =
+	    mem_format("%s/blobs/sha256/%s", f->path, digest_hex(&f->image.digest).s);
+	char *index SCOPED(mem_freep) = fs_join(f->path, "index.json");
+	struct buf b SCOPED(buf_release) = BUF_INIT(OCI_MANIFEST_MAX);
+	struct oci_layout *l = NULL;
+	struct err e = ERR_INIT;
+
+	(void)alarm(20);
+	assert_int_equal(unlink(path), 0);
+	assert_int_equal(mkfifo(path, 0600), 0);
+	assert_int_equal(oci_layout_verify(f->l, &f->image, NULL, NULL, &e), -1);
+	assert_int_equal(e.kind, ERR_VERIFY);
+	assert_int_equal(oci_layout_read(f->l, &f->image.digest, &b, &e), -1);
+	assert_int_equal(e.kind, ERR_VERIFY);
+	assert_int_equal(unlink(index), 0);
+	assert_int_equal(mkfifo(index, 0600), 0);
+	assert_int_equal(oci_layout_open(f->path, false, &l, &e), -1);
+	assert_int_equal(e.kind, ERR_RECIPE);
+	(void)alarm(0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -303,6 +346,8 @@ int main(void)
 	    cmocka_unit_test_setup_teardown(diff_ids_must_match_the_layers, setup, teardown),
 	    cmocka_unit_test_setup_teardown(a_file_is_added_only_when_right, setup, teardown),
 	    cmocka_unit_test_setup_teardown(a_damaged_blob_is_replaced, setup, teardown),
+	    cmocka_unit_test_setup_teardown(two_at_once_lose_no_entry, setup, teardown),
+	    cmocka_unit_test_setup_teardown(pipes_in_a_layout_are_refused, setup, teardown),
 	    cmocka_unit_test_setup_teardown(broken_layouts_are_refused, setup, teardown),
 	    cmocka_unit_test_setup_teardown(manifests_are_checked, setup, teardown),
 	};
