@@ -1,4 +1,5 @@
-/* store.h - bytes by their SHA-256, in a directory: blobs/sha256/HEX, tmp/ for what is not done.
+/* store.h - bytes by their SHA-256, in a directory: blobs/sha256/HEX, tmp/ for what is not done,
+ * partial/ for downloads, damaged/ for what was found wrong, cache/ for what builds keep.
  *
  * A blob is there whole and right or not at all: it is hashed while it is written, synced, then
  * linked under its name. Several processes may use one store at once. */
@@ -7,6 +8,7 @@
 
 #include "base/buf.h"
 #include "base/sink.h"
+#include "base/strv.h"
 #include "form/digest.h"
 #include <stdbool.h>
 #include <stdint.h>
@@ -18,8 +20,19 @@ int store_open(const char *path, struct store **ret, struct err *e) MUST_CHECK;
 void store_free(struct store *s);
 void store_freep(struct store **s);
 
-/* Removes what dead processes left in tmp/. */
+/* Whoever reads or adds blobs and cached stages shares the store with others of the kind; whoever
+ * removes some has it alone. The hold ends when *ret_fd is closed. store_share waits half a minute
+ * for one who removes; both then say ERR_BUSY, store_alone at once. */
+int store_share(struct store *s, int *ret_fd, struct err *e) MUST_CHECK;
+int store_alone(struct store *s, int *ret_fd, struct err *e) MUST_CHECK;
+
+/* Removes what dead processes left in tmp/; adds the names of what they left to *ret. */
 int store_sweep(struct store *s, struct err *e) MUST_CHECK;
+int store_leftovers(struct store *s, struct strv *ret, struct err *e) MUST_CHECK;
+
+/* Removes the file or tree at path, relative to the store: gone by one rename to tmp/, so that a
+ * kill leaves no half of it in its place. Absent is success. */
+int store_drop(struct store *s, const char *path, struct err *e) MUST_CHECK;
 
 /* The store's directory: its descriptor and its absolute path, borrowed. */
 int store_fd(const struct store *s);
@@ -34,6 +47,11 @@ int store_get(const struct store *s, const struct digest *d, int *ret_fd, struct
 /* Appends a whole small blob to *ret, verifying its digest. */
 int store_read(const struct store *s, const struct digest *d, struct buf *ret,
 	       struct err *e) MUST_CHECK;
+
+/* Hashes a blob. One that is damaged is moved to damaged/, so that it counts as absent from then
+ * on: *ret_moved. Absent is success. */
+int store_recheck(struct store *s, const struct digest *d, bool *ret_moved,
+		  struct err *e) MUST_CHECK;
 
 /* The absolute path of a blob (for bind mounts and tools); the caller owns it. */
 char *store_blob_path(const struct store *s, const struct digest *d) MUST_CHECK;
