@@ -94,39 +94,64 @@ static int private_cache(struct job *j, struct err *e)
 
 static int run(struct job *j, struct build_result *ret, struct err *e)
 {
-	int cache SCOPED(fd_closep) = -1;
 	int rc;
 
-	if (private_cache(j, e) != 0 || lock_share(store_fd(j->s), "cache/lock", &cache, e) != 0)
-		return -1;
-	if (sandbox_enter(e) != 0 || store_sweep(j->s, e) != 0 ||
+	if (private_cache(j, e) != 0 || sandbox_enter(e) != 0 || store_sweep(j->s, e) != 0 ||
 	    store_scratch(j->s, "build", &j->scratch, e) != 0)
 		return -1;
 	rc = run_stages(j, ret, e);
 	drop_scratch(j);
-	fd_closep(&cache);
-	if (rc == 0)
-		job_prune(j);
+	strv_release(&j->trees);
+	free(j->scratch);
+	j->scratch = NULL;
 	return rc;
 }
 
+static int make(struct job *j, struct build_result *ret, struct err *e)
+{
+	*ret = (struct build_result){0};
+	return run(j, ret, e) == 0 ? job_export(j, ret, e) : -1;
+}
+
+/* The image that is remembered goes to the layout, if it is not there yet. */
+static int reuse(struct job *j, const struct plan_stage *image, struct build_result *ret,
+		 struct err *e)
+{
+	ret->manifest = j->plan->manifest;
+	ret->manifest_size = j->plan->manifest_size;
+	ret->stages_cached = j->plan->n;
+	ret->up_to_date = job_exported(j, ret);
+	plan_use_image(j->s, image);
+	return ret->up_to_date ? job_describe(j, ret, e) : job_export(j, ret, e);
+}
+
+/* What the store has of an image may be damaged, which shows on the way to the layout: then that
+ * is put aside and the image made again. */
 static int with_plan(struct job *j, struct build_result *ret, struct err *e)
 {
+	const struct plan_stage *image = &j->plan->v[j->plan->n - 1];
 	int lock SCOPED(fd_closep) = -1;
+	bool moved = false;
+	int rc;
 
 	if (lock_layout(j, &lock, e) != 0)
 		return -1;
-	if (!j->o->no_cache && j->plan->v[j->plan->n - 1].cached) {
-		ret->manifest = j->plan->manifest;
-		ret->manifest_size = j->plan->manifest_size;
-		ret->stages_cached = j->plan->n;
-		ret->up_to_date = job_exported(j, ret);
-		if (ret->up_to_date)
-			return job_describe(j, ret, e);
-	} else if (run(j, ret, e) != 0) {
+	rc = !j->o->no_cache && image->cached ? reuse(j, image, ret, e) : make(j, ret, e);
+	if (rc == 0 || e->kind != ERR_VERIFY)
+		return rc;
+	if (job_recheck_image(j, image, &moved) != 0 || !moved)
 		return -1;
-	}
-	return job_export(j, ret, e);
+	log_warn("the store's copy of this image was damaged; the image is made again");
+	return make(j, ret, e);
+}
+
+static int with_store(struct job *j, struct build_result *ret, struct err *e)
+{
+	int hold SCOPED(fd_closep) = -1; /* what the plan saw in the store stays there */
+
+	if (store_share(j->s, &hold, e) != 0 || plan_make(j->r, j->l, j->s, j->plan, e) != 0)
+		return -1;
+	return with_plan(j, ret, e);
 }
 
 int build(const struct recipe *r, const struct lock *l, struct store *s, const struct build_opts *o,
@@ -138,12 +163,10 @@ int build(const struct recipe *r, const struct lock *l, struct store *s, const s
 	int rc;
 
 	job_output_init(&j);
-	rc = plan_make(r, l, s, &plan, e);
-	if (rc == 0)
-		rc = with_plan(&j, &res, e);
-	strv_release(&j.trees);
+	rc = with_store(&j, &res, e);
+	if (rc == 0 && res.stages_run > 0)
+		job_prune(&j);
 	buf_release(&j.said);
-	free(j.scratch);
 	free(j.origins);
 	if (rc == 0)
 		*ret = res;

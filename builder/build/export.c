@@ -69,14 +69,35 @@ int job_describe(struct job *j, struct build_result *r, struct err *e)
 	return 0;
 }
 
+int job_recheck_image(struct job *j, const struct plan_stage *image, bool *ret_moved)
+{
+	struct plan_image i SCOPED(plan_image_release) = {0};
+	struct err why = ERR_INIT;
+
+	if (!plan_image_load(j->s, &image->key, &i) ||
+	    store_recheck(j->s, &i.manifest, ret_moved, &why) != 0)
+		return -1;
+	for (size_t k = 0; k < i.blobs_n; k++) {
+		bool moved = false;
+
+		if (store_recheck(j->s, &i.blobs[k], &moved, &why) != 0)
+			return -1;
+		*ret_moved = *ret_moved || moved;
+	}
+	return 0;
+}
+
 struct jval *job_image_blobs(struct job *j, const struct build_result *r)
 {
 	struct oci_manifest m SCOPED(oci_manifest_release) = {0};
-	struct jval *v = jval_object(), *blobs = jval_array();
+	struct jval *v = jval_object(), *blobs = jval_array(), *stages = jval_array();
 	struct err quiet = ERR_INIT;
 
 	jval_put_text(v, "manifest", digest_text(&r->manifest).s);
 	jval_put(v, "blobs", blobs);
+	jval_put(v, "stages", stages);
+	for (size_t i = 0; i + 1 < j->plan->n; i++)
+		jval_push(stages, jval_text(digest_text(&j->plan->v[i].key).s));
 	if (read_manifest(j, &r->manifest, &m, &quiet) != 0)
 		return v;
 	jval_push(blobs, jval_text(digest_text(&m.config.digest).s));

@@ -3,6 +3,7 @@
 #include "base/log.h"
 #include "http/fetch.h"
 #include "package/apt.h"
+#include "sys/intr.h"
 #include <stdlib.h>
 #include <string.h>
 
@@ -33,26 +34,71 @@ static struct fetch_job *want(struct wants *w, const struct digest *d, uint64_t 
 	return job;
 }
 
+/* A blob that is about to be read: when it is damaged it counts as absent. */
+static int recheck(struct job *j, const struct digest *d, const char *what, struct err *e)
+{
+	bool moved = false;
+
+	if (intr_pending())
+		return intr_err(e);
+	if (store_recheck(j->s, d, &moved, e) != 0)
+		return err_in(e, "%s", what);
+	if (moved)
+		log_warn("%s: the store's copy was damaged; it is fetched again", what);
+	return 0;
+}
+
+static bool will_run(const struct job *j, const struct plan_stage *st)
+{
+	return j->o->no_cache || !plan_stage_usable(j->s, &st->key);
+}
+
+/* Whether a step that will run mounts the medium. */
+static bool will_mount(const struct job *j, const struct recipe_media *m)
+{
+	for (size_t i = 0; i < j->plan->n; i++) {
+		const struct plan_stage *st = &j->plan->v[i];
+		const struct recipe_step *step;
+
+		if (st->kind != PLAN_STEP || !will_run(j, st))
+			continue;
+		step = &j->r->steps[st->step];
+		for (size_t k = 0; k < step->mounts_n; k++)
+			if (strcmp(step->mounts[k].media, m->name) == 0)
+				return true;
+	}
+	return false;
+}
+
 static int want_package(struct job *j, const struct lock_package *p, struct wants *w, struct err *e)
 {
+	char *what SCOPED(mem_freep) = mem_format("package %s %s", p->name, p->version);
+
+	if (will_run(j, &j->plan->v[0]) && recheck(j, &p->digest, what, e) != 0)
+		return -1;
 	if (store_has(j->s, &p->digest, NULL))
 		return 0;
 	if (apt_urls(j->r, p, &w->urls[w->n], e) != 0)
 		return err_in(e, "package %s", p->name);
-	strv_addf(&w->names, "package %s %s", p->name, p->version);
+	strv_add(&w->names, what);
 	strv_add(&w->pointers, "");
 	(void)want(w, &p->digest, p->size);
 	return 0;
 }
 
-static void want_medium(struct job *j, const struct recipe_media *m, struct wants *w)
+static int want_medium(struct job *j, const struct recipe_media *m, struct wants *w, struct err *e)
 {
+	char *what SCOPED(mem_freep) = mem_format("medium %s", m->name);
+
+	if (will_mount(j, m) && recheck(j, &m->digest, what, e) != 0)
+		return -1;
 	if (store_has(j->s, &m->digest, NULL))
-		return;
+		return 0;
 	strv_addf(&w->urls[w->n], "%s%s", m->is_file ? "file://" : "", m->url);
-	strv_addf(&w->names, "medium %s", m->name);
+	strv_add(&w->names, what);
 	strv_take(&w->pointers, recipe_pos_text(&m->pos));
 	(void)want(w, &m->digest, m->size);
+	return 0;
 }
 
 /* Names what is gone, for the operator and for whoever locks anew. */
@@ -78,7 +124,8 @@ static int collect(struct job *j, struct wants *w, struct err *e)
 		if (want_package(j, &j->l->packages[i], w, e) != 0)
 			return -1;
 	for (size_t i = 0; i < j->r->media_n; i++)
-		want_medium(j, &j->r->media[i], w);
+		if (want_medium(j, &j->r->media[i], w, e) != 0)
+			return -1;
 	for (size_t i = 0; i < w->n; i++) {
 		w->jobs[i].name = w->names.v[i];
 		w->jobs[i].urls = (const char *const *)w->urls[i].v;

@@ -26,7 +26,8 @@ void job_output_init(struct job *j);
 /* err_in with the last lines that the sandbox said. Returns -1. */
 int job_said(struct job *j, struct err *e);
 
-/* Fetch: every package and medium of the lock into the store. */
+/* Fetch: every package and medium of the lock into the store. Those that this build will read are
+ * hashed first; a damaged one is put aside with a warning, and fetched anew. */
 int job_fetch(struct job *j, struct err *e) MUST_CHECK;
 
 /* The stages; each fills the writable merged view at `root` (absolute; for the base it is a plain
@@ -98,6 +99,9 @@ struct jval *job_image_blobs(struct job *j, const struct build_result *r);
 bool job_exported(const struct job *j, const struct build_result *r);
 int job_export(struct job *j, struct build_result *r, struct err *e) MUST_CHECK;
 int job_describe(struct job *j, struct build_result *r, struct err *e) MUST_CHECK;
+
+/* Hashes what the store has of the remembered image and puts damaged blobs aside: *ret_moved. */
+int job_recheck_image(struct job *j, const struct plan_stage *image, bool *ret_moved) MUST_CHECK;
 
 /* Removes cached stages that are of no use any more: of another start of the machine, and the
  * longest unused beyond a dozen. Does nothing while another build uses the store. */

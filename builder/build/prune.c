@@ -2,7 +2,6 @@
 
 #include "base/log.h"
 #include "sys/fs.h"
-#include "sys/lock.h"
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
@@ -37,6 +36,13 @@ static bool of_use(const struct job *j, const char *name, size_t rank)
 	return rank < KEEP;
 }
 
+static int drop(struct job *j, const char *name, struct err *e)
+{
+	char *path SCOPED(mem_freep) = fs_join("cache/stages", name);
+
+	return store_drop(j->s, path, e);
+}
+
 static int prune(struct job *j, int fd, const struct strv *names, struct err *e)
 {
 	struct stage *v SCOPED(mem_freep) = mem_zalloc(names->n * sizeof(*v));
@@ -50,7 +56,7 @@ static int prune(struct job *j, int fd, const struct strv *names, struct err *e)
 	}
 	qsort(v, names->n, sizeof(*v), newest_first);
 	for (size_t i = 0; i < names->n; i++)
-		if (!of_use(j, v[i].name, i) && fs_rmtree(fd, v[i].name, e) != 0)
+		if (!of_use(j, v[i].name, i) && drop(j, v[i].name, e) != 0)
 			return -1;
 	return 0;
 }
@@ -61,7 +67,7 @@ void job_prune(struct job *j)
 	int lock SCOPED(fd_closep) = -1, fd SCOPED(fd_closep) = -1;
 	struct err e = ERR_INIT;
 
-	if (lock_take(store_fd(j->s), "cache/lock", &lock, &e) != 0)
+	if (store_alone(j->s, &lock, &e) != 0)
 		return; /* another build is at work; it will prune */
 	if (fs_open_dir(store_fd(j->s), "cache/stages", &fd, &e) != 0 ||
 	    fs_list(fd, ".", &names, &e) != 0 || prune(j, fd, &names, &e) != 0)

@@ -35,11 +35,6 @@ bool plan_stage_usable(const struct store *s, const struct digest *key)
 	return fs_get(AT_FDCWD, path, &b, &quiet) == 0 && strcmp(b.data, now) == 0;
 }
 
-static char *image_path(const struct store *s, const struct digest *key)
-{
-	return mem_format("%s/cache/images/%s.json", store_path(s), digest_hex(key).s);
-}
-
 static char *parts_path(const struct store *s, const char *recipe, const char *stage)
 {
 	return mem_format("%s/cache/parts/%s %s.json", store_path(s), recipe, stage);
@@ -90,25 +85,14 @@ static bool read_json(const char *path, struct jval **ret)
 /* The image counts as cached when its manifest and all its blobs are in the store. */
 static bool image_cached(struct store *s, const struct plan_stage *st, struct plan *p)
 {
-	char *path SCOPED(mem_freep) = image_path(s, &st->key);
-	struct jval *v SCOPED(jval_freep) = NULL;
-	const struct jval *blobs;
-	const char *text;
+	struct plan_image i SCOPED(plan_image_release) = {0};
 
-	if (!read_json(path, &v))
+	if (!plan_image_load(s, &st->key, &i) || !store_has(s, &i.manifest, &p->manifest_size))
 		return false;
-	text = jval_get_str(v, "manifest");
-	if (text == NULL || digest_parse(text, &p->manifest) != 0 ||
-	    !store_has(s, &p->manifest, &p->manifest_size))
-		return false;
-	blobs = jval_get(v, "blobs");
-	for (size_t i = 0; i < jval_len(blobs); i++) {
-		struct digest d;
-
-		text = jval_str(jval_at(blobs, i));
-		if (text == NULL || digest_parse(text, &d) != 0 || !store_has(s, &d, NULL))
+	for (size_t k = 0; k < i.blobs_n; k++)
+		if (!store_has(s, &i.blobs[k], NULL))
 			return false;
-	}
+	p->manifest = i.manifest;
 	return true;
 }
 
@@ -201,29 +185,14 @@ struct jval *plan_json(const struct plan *p)
 	return v;
 }
 
-static int put_json(struct store *s, const char *dir, const char *path, const struct jval *v,
-		    struct err *e)
-{
-	struct buf b SCOPED(buf_release) = BUF_INIT(PARTS_MAX);
-
-	jval_write(v, &b);
-	if (fs_mkdirs(store_fd(s), dir, 0755, e) != 0)
-		return -1;
-	return fs_put_path(path, b.data, b.len, 0644, e);
-}
-
 int plan_remember(struct store *s, const struct recipe *r, const struct plan_stage *st,
 		  struct err *e)
 {
 	char *path SCOPED(mem_freep) = parts_path(s, r->name, st->name);
+	struct buf b SCOPED(buf_release) = BUF_INIT(PARTS_MAX);
 
-	return put_json(s, "cache/parts", path, st->parts, e);
-}
-
-int plan_remember_image(struct store *s, const struct plan_stage *st, const struct jval *image,
-			struct err *e)
-{
-	char *path SCOPED(mem_freep) = image_path(s, &st->key);
-
-	return put_json(s, "cache/images", path, image, e);
+	jval_write(st->parts, &b);
+	if (fs_mkdirs(store_fd(s), "cache/parts", 0755, e) != 0)
+		return -1;
+	return fs_put_path(path, b.data, b.len, 0644, e);
 }

@@ -54,11 +54,35 @@ char *plan_stage_path(const struct store *s, const struct digest *key) MUST_CHEC
 bool plan_stage_usable(const struct store *s, const struct digest *key);
 
 /* Remembers what a built stage's key was made of, for the next plan's `why`; and what the image
- * stage made: {"manifest": digest, "blobs": [digest, …]}. */
+ * stage made: {"manifest": digest, "blobs": [digest, …], "stages": [digest, …]}. */
 int plan_remember(struct store *s, const struct recipe *r, const struct plan_stage *st,
 		  struct err *e) MUST_CHECK;
 int plan_remember_image(struct store *s, const struct plan_stage *st, const struct jval *image,
 			struct err *e) MUST_CHECK;
+
+/* Says that the remembered image of a stage was of use just now. */
+void plan_use_image(struct store *s, const struct plan_stage *st);
+
+/* An image that was built here and is remembered. */
+struct plan_image {
+	struct digest key;      /* of its image stage */
+	int64_t used_ns;        /* when it was last built or found up to date */
+	struct digest manifest; /* and what it is made of: blobs in the store, */
+	struct digest *blobs;
+	size_t blobs_n;
+	struct digest *stages; /* and the keys of the stages below it */
+	size_t stages_n;
+};
+
+/* One of them: false when it is not remembered or its record is no good. All: last used first;
+ * records that are no good are left out. */
+bool plan_image_load(const struct store *s, const struct digest *key, struct plan_image *ret);
+void plan_image_release(struct plan_image *i);
+int plan_images(const struct store *s, struct plan_image **ret, size_t *ret_n,
+		struct err *e) MUST_CHECK;
+
+/* The record of an image, relative to the store; the caller owns it. */
+char *plan_image_path(const struct digest *key) MUST_CHECK;
 
 /* The identity of this start of the kernel; the caller owns it. */
 char *plan_boot_id(void) MUST_CHECK;
