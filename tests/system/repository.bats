@@ -196,3 +196,52 @@ refused() {
 	posmedia build recipes/till.yaml
 	refused 3 'posmedia lock'
 }
+
+# The file of the locked package libtill in the store.
+stored() {
+	echo "$dir/store/blobs/sha256/$(jq -r '.packages[] | select(.name == "libtill").sha256' \
+		"$dir/recipes/till.lock")"
+}
+
+@test "a package that is damaged in the store is found, put aside and fetched again" {
+	posmedia lock recipes/till.yaml
+	posmedia build recipes/till.yaml # there is no dpkg in it, but the packages were fetched
+	flip "$(stored)"
+	posmedia store verify
+	refused 4 '1 of its blobs wrong'
+	posmedia build recipes/till.yaml
+	[[ $stderr == *"package libtill 1.0: the store's copy was damaged; it is fetched again"* ]]
+	cmp "$(stored)" "$dir/mirror/pool/libtill_1.0_all.deb"
+	[ -f "$dir/store/damaged/$(basename "$(stored)")" ]
+	posmedia store verify
+	[ "$status" -eq 0 ]
+}
+
+@test "a package that is damaged in the store and that no mirror has any more: exit 5" {
+	posmedia lock recipes/till.yaml
+	posmedia build recipes/till.yaml
+	flip "$(stored)"
+	rm "$dir/mirror/pool/libtill_1.0_all.deb"
+	posmedia build recipes/till.yaml
+	refused 5 "package libtill 1.0: the store's copy was damaged"
+	refused 5 'package libtill 1.0: neither the store nor a mirror has it any more'
+	[ ! -e "$(stored)" ]
+}
+
+@test "store gc keeps the locked packages and removes others" {
+	posmedia lock recipes/till.yaml
+	posmedia build recipes/till.yaml
+	local old
+	old=$(stored)
+	package libtill 1.1
+	publish ours
+	posmedia lock recipes/till.yaml --update
+	posmedia build recipes/till.yaml
+	posmedia store gc --dry-run --json
+	[ "$(jq -c '[.packages.needed.count, ."other-blobs".free.count]' <<<"$output")" = '[2,1]' ]
+	[ -f "$old" ]
+	posmedia store gc
+	[ "$status" -eq 0 ]
+	[[ $output == *'freed: 1, '* ]]
+	[ ! -e "$old" ] && [ -f "$(stored)" ]
+}

@@ -1,0 +1,123 @@
+#include "keep/wanted.h"
+
+#include "oci/oci.h"
+#include "recipe/lock.h"
+#include <string.h>
+
+static void want(struct wanted *w, const struct digest *d, enum keep_kind k, bool needed)
+{
+	struct digest_hex h = digest_hex(d);
+
+	(void)map_put(&w->known[k], h.s, NULL);
+	if (needed)
+		(void)map_put(&w->blobs, h.s, NULL);
+}
+
+enum keep_kind wanted_blob(const struct wanted *w, const char *hex, bool *ret_needed)
+{
+	*ret_needed = map_has(&w->blobs, hex);
+	for (enum keep_kind k = 0; k < KEEP_KINDS; k++)
+		if (map_has(&w->known[k], hex))
+			return k;
+	return KEEP_OTHER;
+}
+
+static int want_lock(struct wanted *w, const char *path, struct err *e)
+{
+	struct lock *l SCOPED(lock_freep) = NULL;
+
+	if (lock_load(path, &l, e) != 0)
+		return -1;
+	for (size_t i = 0; i < l->packages_n; i++)
+		want(w, &l->packages[i].digest, KEEP_PACKAGE, true);
+	for (size_t i = 0; i < l->media_n; i++)
+		want(w, &l->media[i].digest, KEEP_MEDIUM, true);
+	return 0;
+}
+
+static void want_image(struct wanted *w, const struct plan_image *i, bool needed)
+{
+	want(w, &i->manifest, KEEP_IMAGE, needed);
+	for (size_t k = 0; k < i->blobs_n; k++)
+		want(w, &i->blobs[k], KEEP_IMAGE, needed);
+	if (!needed)
+		return;
+	(void)map_put(&w->images, digest_hex(&i->key).s, NULL);
+	for (size_t k = 0; k < i->stages_n; k++)
+		(void)map_put(&w->stages, digest_hex(&i->stages[k]).s, NULL);
+}
+
+static int want_images(struct wanted *w, struct store *s, size_t builds, struct err *e)
+{
+	struct plan_image *v SCOPED(mem_freep) = NULL;
+	size_t n = 0;
+
+	if (plan_images(s, &v, &n, e) != 0)
+		return -1;
+	w->last_ns = n > 0 ? v[0].used_ns : 0;
+	for (size_t i = 0; i < n; i++) {
+		want_image(w, &v[i], i < builds);
+		plan_image_release(&v[i]);
+	}
+	return 0;
+}
+
+/* An index inside the layout is of other tools: this store has nothing of it. */
+static int want_entry(struct wanted *w, const struct oci_layout *l, const struct oci_desc *d,
+		      struct err *e)
+{
+	struct buf b SCOPED(buf_release) = BUF_INIT(OCI_MANIFEST_MAX);
+	struct oci_manifest m SCOPED(oci_manifest_release) = {0};
+
+	if (strcmp(d->media_type, OCI_MANIFEST) != 0)
+		return 0;
+	want(w, &d->digest, KEEP_IMAGE, true);
+	if (oci_layout_read(l, &d->digest, &b, e) != 0 ||
+	    oci_manifest_parse(b.data, b.len, &m, e) != 0)
+		return -1;
+	want(w, &m.config.digest, KEEP_IMAGE, true);
+	for (size_t i = 0; i < m.layers_n; i++)
+		want(w, &m.layers[i].digest, KEEP_IMAGE, true);
+	return 0;
+}
+
+static int want_layout(struct wanted *w, const char *dir, struct err *e)
+{
+	struct oci_layout *l SCOPED(oci_layout_freep) = NULL;
+	const struct oci_desc *v;
+	size_t n = 0;
+
+	if (oci_layout_open(dir, false, &l, e) != 0)
+		return -1;
+	v = oci_layout_entries(l, &n);
+	for (size_t i = 0; i < n; i++)
+		if (want_entry(w, l, &v[i], e) != 0)
+			return err_in(e, "layout %s", dir);
+	return 0;
+}
+
+int wanted_collect(struct store *s, const struct keep_opts *o, struct wanted *ret, struct err *e)
+{
+	struct wanted w SCOPED(wanted_release) = {0};
+
+	for (size_t i = 0; i < o->locks->n; i++)
+		if (want_lock(&w, o->locks->v[i], e) != 0)
+			return -1;
+	if (want_images(&w, s, o->builds, e) != 0)
+		return -1;
+	for (size_t i = 0; i < o->layouts->n; i++)
+		if (want_layout(&w, o->layouts->v[i], e) != 0)
+			return -1;
+	*ret = w;
+	w = (struct wanted){0};
+	return 0;
+}
+
+void wanted_release(struct wanted *w)
+{
+	for (enum keep_kind k = 0; k < KEEP_KINDS; k++)
+		map_release(&w->known[k], NULL);
+	map_release(&w->blobs, NULL);
+	map_release(&w->stages, NULL);
+	map_release(&w->images, NULL);
+}
