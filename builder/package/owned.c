@@ -44,14 +44,41 @@ static char *canonical(const struct owned *o, const char *path, size_t n)
 	return mem_strndup(path, n);
 }
 
+/* Appends a file of the tree: no link leads to one outside, nothing that blocks is opened. */
+static int read_inside(int root, const char *path, struct buf *ret, struct err *e)
+{
+	char chunk[16384];
+	int fd SCOPED(fd_closep) = -1;
+	struct stat st;
+	ssize_t n;
+
+	if (fs_open_in_root(root, path, O_RDONLY | O_NONBLOCK | O_NOCTTY, &fd, e) != 0)
+		return -1;
+	if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode))
+		return err_set(e, ERR_FAIL, "%s: not a regular file", path);
+	while ((n = read(fd, chunk, sizeof(chunk))) != 0) {
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return err_sys(e, "read %s", path);
+		buf_add(ret, chunk, (size_t)n);
+		if (buf_over(ret))
+			return err_set(e, ERR_FAIL, "%s: larger than %d bytes", path, LIST_MAX);
+	}
+	return 0;
+}
+
 static int read_diversions(struct owned *o, struct err *e)
 {
+	static const char path[] = "var/lib/dpkg/diversions";
 	struct buf b SCOPED(buf_release) = BUF_INIT(LIST_MAX);
 	const char *end;
+	struct err absent = ERR_INIT;
+	int fd SCOPED(fd_closep) = -1;
 
-	if (faccessat(o->root, "var/lib/dpkg/diversions", F_OK, AT_SYMLINK_NOFOLLOW) != 0)
+	if (fs_open_in_root(o->root, path, O_PATH, &fd, &absent) != 0 && errno == ENOENT)
 		return 0;
-	if (fs_get(o->root, "var/lib/dpkg/diversions", &b, e) != 0)
+	if (read_inside(o->root, path, &b, e) != 0)
 		return -1;
 	for (const char *p = b.data; (end = strchr(p, '\n')) != NULL; p = end + 1)
 		strv_take(&o->diverted, canonical(o, p, (size_t)(end - p)));
@@ -73,11 +100,12 @@ static void add_path(struct owned *o, const char *line, size_t n, char *package)
 		(void)map_put(o->ret, real, package);
 }
 
-static int read_list(struct owned *o, int info, const char *file, char *package, struct err *e)
+static int read_list(struct owned *o, const char *file, char *package, struct err *e)
 {
 	struct buf b SCOPED(buf_release) = BUF_INIT(LIST_MAX);
+	char *path SCOPED(mem_freep) = mem_format("var/lib/dpkg/info/%s", file);
 
-	if (fs_get(info, file, &b, e) != 0)
+	if (read_inside(o->root, path, &b, e) != 0)
 		return -1;
 	for (const char *p = b.data; *p != '\0'; p += strspn(p, "\n")) {
 		size_t n = strcspn(p, "\n");
@@ -104,6 +132,7 @@ int apt_owned(const char *root, struct map *ret, struct strv *names, struct err 
 	struct owned o SCOPED(owned_release) = {.ret = ret};
 	struct strv files SCOPED(strv_release) = {0};
 	int fd SCOPED(fd_closep) = -1, info SCOPED(fd_closep) = -1;
+	struct err why = ERR_INIT;
 
 	if (fs_open_dir(AT_FDCWD, root, &fd, e) != 0)
 		return -1;
@@ -114,10 +143,13 @@ int apt_owned(const char *root, struct map *ret, struct strv *names, struct err 
 		o.is_link[i] =
 		    fstatat(fd, merged[i], &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISLNK(st.st_mode);
 	}
-	if (faccessat(fd, "var/lib/dpkg/info", F_OK, 0) != 0 && errno == ENOENT)
-		return 0;
-	if (read_diversions(&o, e) != 0 || fs_open_dir(fd, "var/lib/dpkg/info", &info, e) != 0 ||
-	    fs_list(info, ".", &files, e) != 0)
+	if (fs_open_in_root(fd, "var/lib/dpkg/info", O_RDONLY | O_DIRECTORY, &info, &why) != 0) {
+		if (errno == ENOENT)
+			return 0;
+		*e = why;
+		return err_in(e, "dpkg's lists");
+	}
+	if (read_diversions(&o, e) != 0 || fs_list(info, ".", &files, e) != 0)
 		return err_in(e, "dpkg's lists");
 	for (size_t i = 0; i < files.n; i++) {
 		char *package = package_of(files.v[i]);
@@ -125,7 +157,7 @@ int apt_owned(const char *root, struct map *ret, struct strv *names, struct err 
 		if (package == NULL)
 			continue;
 		strv_take(names, package);
-		if (read_list(&o, info, files.v[i], package, e) != 0)
+		if (read_list(&o, files.v[i], package, e) != 0)
 			return err_in(e, "dpkg's lists");
 	}
 	return 0;
