@@ -1,6 +1,6 @@
 #include "audit/audit.h"
 
-#include "archive/unpack.h"
+#include "oci/unpack.h"
 #include "sandbox/sandbox.h"
 #include <stdlib.h>
 #include <unistd.h>
@@ -26,38 +26,26 @@ int audit_tree(const char *root, const char *object, const struct audit_opts *o,
 	return 0;
 }
 
-static int unpack_layers(const struct oci_layout *l, const struct oci_manifest *m, const char *dest,
-			 struct err *e)
-{
-	for (size_t i = 0; i < m->layers_n; i++) {
-		const struct digest_text name = digest_text(&m->layers[i].digest);
-		const struct unpack_opts o = {.what = name.s, .layer = true, .keep_owner = true};
-		int fd SCOPED(fd_closep) = -1;
-
-		if (oci_layout_blob(l, &m->layers[i].digest, &fd, NULL, e) != 0 ||
-		    unpack(fd, dest, &o, e) != 0)
-			return err_in(e, "layer %zu", i + 1);
-	}
-	return 0;
-}
-
 /* Unpacks into a scratch directory, checks, and drops it again in any case. */
-static int check_layers(const struct oci_layout *l, const struct oci_manifest *m,
+static int check_layers(const struct oci_layout *l, const struct oci_desc *manifest,
 			const struct audit_opts *o, struct audit *ret, struct err *e)
 {
+	struct oci_manifest m SCOPED(oci_manifest_release) = {0};
 	char *dir SCOPED(mem_freep) = NULL;
 	struct err drop = ERR_INIT;
 	int rc;
 
 	if (store_scratch(o->store, "audit", &dir, e) != 0)
 		return -1;
-	rc = unpack_layers(l, m, dir, e);
+	rc = oci_unpack(l, manifest, dir, &m, e);
 	if (rc == 0)
 		rc = check(dir, o, ret, e);
 	if (store_scratch_drop(o->store, dir, &drop) != 0 && rc == 0) {
 		*e = drop;
 		rc = -1;
 	}
+	ret->image = manifest->digest;
+	ret->config = m.config.digest;
 	return rc;
 }
 
@@ -65,19 +53,12 @@ int audit_image(const struct oci_layout *l, const struct oci_desc *manifest, con
 		const struct audit_opts *o, struct audit *ret, struct err *e)
 {
 	struct audit a SCOPED(audit_release) = {.object = mem_strdup(object), .is_image = true};
-	struct oci_manifest m SCOPED(oci_manifest_release) = {0};
-	struct buf text SCOPED(buf_release) = BUF_INIT(OCI_MANIFEST_MAX);
 
-	/* owners of the layers need more ids than an ordinary user has */
+	/* before the scratch is made: in there it would be someone else's */
 	if (geteuid() != 0 && sandbox_enter(e) != 0)
 		return -1;
-	if (oci_layout_verify(l, manifest, NULL, NULL, e) != 0 ||
-	    oci_layout_read(l, &manifest->digest, &text, e) != 0 ||
-	    oci_manifest_parse(text.data, text.len, &m, e) != 0 ||
-	    check_layers(l, &m, o, &a, e) != 0)
+	if (check_layers(l, manifest, o, &a, e) != 0)
 		return err_in(e, "audit of %s", object);
-	a.image = manifest->digest;
-	a.config = m.config.digest;
 	*ret = a;
 	a = (struct audit){0};
 	return 0;

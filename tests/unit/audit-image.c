@@ -1,8 +1,7 @@
 /* audit: of a tree, of an image in a layout, and what is said about them. */
 #include "audit/audit.h"
 
-#include "archive/pack.h"
-#include "harden-lib.h"
+#include "oci-image.h"
 
 static const char profile_text[] =
     "posmedia-profile: 1\nid: test\nversion: 1.2.3\ntitle: a test\ncontrols:\n"
@@ -15,12 +14,6 @@ static struct rootfs dir, base, top;
 static char *profile;
 static struct store *store;
 static struct oci_layout *layout;
-
-static void done(int rc, const struct err *e)
-{
-	if (rc != 0)
-		fail_msg("%s", e->msg);
-}
 
 static int set_up(void **state)
 {
@@ -55,72 +48,12 @@ static int tear_down(void **state)
 	return 0;
 }
 
-static int to_buf(void *ctx, const void *p, size_t n, struct err *e)
-{
-	(void)e;
-	buf_add(ctx, p, n);
-	return 0;
-}
-
-/* Adds the tree as a layer; its diff_id goes to the end of *diff_ids. */
-static void add_layer(const struct rootfs *from, struct oci_desc *ret, struct jval *diff_ids)
-{
-	const struct pack_opts po = {.compression = PACK_GZIP};
-	struct buf b SCOPED(buf_release) = BUF_INIT(1 << 20);
-	const struct sink out = {.write = to_buf, .ctx = &b};
-	struct tree t = {0};
-	struct pack_result res;
-	struct err e = ERR_INIT;
-
-	done(tree_scan(from->fd, &t, NULL, &e), &e);
-	done(pack_layer(from->fd, &t, &po, &out, &res, &e), &e);
-	*ret = (struct oci_desc){.media_type = mem_strdup(OCI_LAYER_GZIP), .size = b.len};
-	done(oci_layout_add(layout, b.data, b.len, &ret->digest, &e), &e);
-	jval_push(diff_ids, jval_text(digest_text(&res.diff_id).s));
-	tree_release(&t);
-}
-
-static void add_config(struct jval *diff_ids, struct oci_desc *ret)
-{
-	struct jval *config SCOPED(jval_freep) = jval_object(), *rootfs = jval_object();
-	struct buf b SCOPED(buf_release) = BUF_INIT(1 << 16);
-	struct err e = ERR_INIT;
-
-	jval_put_text(rootfs, "type", "layers");
-	jval_put(rootfs, "diff_ids", diff_ids);
-	jval_put_text(config, "architecture", "amd64");
-	jval_put_text(config, "os", "linux");
-	jval_put(config, "rootfs", rootfs);
-	jval_write(config, &b);
-	*ret = (struct oci_desc){.media_type = mem_strdup(OCI_CONFIG), .size = b.len};
-	done(oci_layout_add(layout, b.data, b.len, &ret->digest, &e), &e);
-}
-
 /* An image of the base and, when it holds something, the layer above it. */
 static struct oci_desc add_image(bool with_top)
 {
-	struct oci_desc layers[2], d = {.media_type = mem_strdup(OCI_MANIFEST)};
-	struct jval *diff_ids = jval_array();
-	struct oci_manifest m = {0};
-	struct buf b SCOPED(buf_release) = BUF_INIT(1 << 16);
-	struct err e = ERR_INIT;
+	const struct rootfs *const trees[] = {&base, &top};
 
-	add_layer(&base, &layers[0], diff_ids);
-	if (with_top)
-		add_layer(&top, &layers[1], diff_ids);
-	add_config(diff_ids, &m.config);
-	m.layers = layers;
-	m.layers_n = with_top ? 2 : 1;
-	oci_manifest_write(&m, &b);
-	d.size = b.len;
-	done(oci_layout_add(layout, b.data, b.len, &d.digest, &e), &e);
-	done(oci_layout_tag(layout, "t", &d, &e), &e);
-	for (size_t i = 0; i < m.layers_n; i++)
-		oci_desc_release(&layers[i]);
-	m.layers = NULL;
-	m.layers_n = 0;
-	oci_manifest_release(&m);
-	return d;
+	return image_put(layout, trees, with_top ? 2 : 1, NULL);
 }
 
 /* Nothing of the unpacked layers stays behind. */
@@ -237,7 +170,7 @@ static void refuses_a_flipped_byte(void **state)
 	int fd;
 
 	(void)state;
-	add_layer(&base, &layer, ignored);
+	image_layer(layout, &base, &layer, ignored);
 	jval_free(ignored);
 	path =
 	    mem_format("%s/blobs/sha256/%s", oci_layout_path(layout), digest_hex(&layer.digest).s);

@@ -1,0 +1,34 @@
+#include "oci/unpack.h"
+
+#include "archive/unpack.h"
+
+static int unpack_layers(const struct oci_layout *l, const struct oci_manifest *m, const char *dest,
+			 struct err *e)
+{
+	for (size_t i = 0; i < m->layers_n; i++) {
+		const struct digest_text name = digest_text(&m->layers[i].digest);
+		const struct unpack_opts o = {.what = name.s, .layer = true, .keep_owner = true};
+		int fd SCOPED(fd_closep) = -1;
+
+		if (oci_layout_blob(l, &m->layers[i].digest, &fd, NULL, e) != 0 ||
+		    unpack(fd, dest, &o, e) != 0)
+			return err_in(e, "layer %zu", i + 1);
+	}
+	return 0;
+}
+
+int oci_unpack(const struct oci_layout *l, const struct oci_desc *manifest, const char *dest,
+	       struct oci_manifest *ret, struct err *e)
+{
+	struct oci_manifest m SCOPED(oci_manifest_release) = {0};
+	struct buf text SCOPED(buf_release) = BUF_INIT(OCI_MANIFEST_MAX);
+
+	if (oci_layout_verify(l, manifest, NULL, NULL, e) != 0 ||
+	    oci_layout_read(l, &manifest->digest, &text, e) != 0 ||
+	    oci_manifest_parse(text.data, text.len, &m, e) != 0 ||
+	    unpack_layers(l, &m, dest, e) != 0)
+		return -1;
+	*ret = m;
+	m = (struct oci_manifest){0};
+	return 0;
+}

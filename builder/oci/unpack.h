@@ -1,0 +1,13 @@
+/* unpack.h - what all layers of an image make together: its root tree. */
+#ifndef OCI_UNPACK_H
+#define OCI_UNPACK_H
+
+#include "oci/oci.h"
+
+/* Hashes every blob of the image, then unpacks its layers in order, with their owners, below the
+ * directory `dest` (absolute, empty). Owners need more ids than an ordinary user has: he has been
+ * through sandbox_enter. The caller releases *ret. */
+int oci_unpack(const struct oci_layout *l, const struct oci_desc *manifest, const char *dest,
+	       struct oci_manifest *ret, struct err *e) MUST_CHECK;
+
+#endif
