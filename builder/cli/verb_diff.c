@@ -1,0 +1,97 @@
+#include "cli/input.h"
+#include "cli/screen.h"
+#include "cli/verb.h"
+
+#include "diff/diff.h"
+#include "sandbox/sandbox.h"
+#include "sys/clock.h"
+#include <stdio.h>
+
+static const struct opt opts[] = {
+    {0, "files", NULL, "List every file, also those of packages that changed."},
+    {0, "profile", "FILE", "Controls by this profile (default: recipes/profiles/pa-dss-3.2.yaml)."},
+    {0, "no-controls", NULL, "Leave the controls out."},
+    {0, "markdown", NULL, "Print a section for release notes."},
+    {0, "json", NULL, "Print the differences as JSON, every file included."},
+    {0, "exit-code", NULL, "Exit with 1 when there are differences."},
+    {0, NULL, NULL, NULL},
+};
+
+/* One of the two arguments: a tree, or an image that image keeps. */
+static int side(const char *text, struct ref *r, struct image *image, struct diff_input *ret,
+		struct err *e)
+{
+	if (ref_parse(text, r, e) != 0)
+		return -1;
+	*ret = (struct diff_input){.object = text, .dir = r->path};
+	if (r->kind == REF_DIR)
+		return 0;
+	if (input_image(text, image, e) != 0)
+		return -1;
+	ret->layout = image->layout;
+	ret->manifest = &image->manifest;
+	return 0;
+}
+
+static int compare(const struct args *a, struct diff *ret, struct err *e)
+{
+	struct ref r1 SCOPED(ref_release) = {0}, r2 SCOPED(ref_release) = {0};
+	struct image i1 SCOPED(image_release) = {0}, i2 SCOPED(image_release) = {0};
+	struct store *s SCOPED(store_freep) = NULL;
+	struct diff_input was = {0}, is = {0};
+	const char *profile = args_get(a, "profile");
+	struct diff_opts o = {.today = clock_epoch_s()};
+
+	if (side(a->rest.v[0], &r1, &i1, &was, e) != 0 || side(a->rest.v[1], &r2, &i2, &is, e) != 0)
+		return -1;
+	if ((was.layout != NULL || is.layout != NULL) &&
+	    (sandbox_enter(e) != 0 || input_store(a, &s, e) != 0))
+		return -1;
+	o.store = s;
+	if (!args_has(a, "no-controls"))
+		o.profile = profile != NULL ? profile : "recipes/profiles/pa-dss-3.2.yaml";
+	return diff_run(&was, &is, &o, ret, e);
+}
+
+static int print(const struct args *a, const struct diff *d, struct err *e)
+{
+	struct buf b SCOPED(buf_release) = BUF_INIT(256 << 20);
+
+	if (args_has(a, "json")) {
+		struct jval *v SCOPED(jval_freep) = diff_json(d);
+
+		screen_json(v);
+		return 0;
+	}
+	diff_report(d, args_has(a, "markdown") ? DIFF_MARKDOWN : DIFF_TEXT, args_has(a, "files"),
+		    &b);
+	if (buf_over(&b))
+		return err_set(e, ERR_FAIL, "the report is larger than %zu bytes", b.max);
+	(void)fwrite(b.data, 1, b.len, stdout);
+	return 0;
+}
+
+static int run(const struct args *a, struct err *e)
+{
+	struct diff d SCOPED(diff_release) = {0};
+
+	if (args_has(a, "json") && args_has(a, "markdown"))
+		return err_set(e, ERR_USAGE, "--json or --markdown, not both");
+	if (args_has(a, "profile") && args_has(a, "no-controls"))
+		return err_set(e, ERR_USAGE, "--profile or --no-controls, not both");
+	if (compare(a, &d, e) != 0 || print(a, &d, e) != 0)
+		return -1;
+	if (args_has(a, "exit-code") && diff_any(&d))
+		return err_set(e, ERR_FAIL, "%s and %s differ", a->rest.v[0], a->rest.v[1]);
+	return 0;
+}
+
+const struct verb verb_diff = {
+    .name = "diff",
+    .args = "A B, each oci:DIR[:TAG] | dir:PATH",
+    .help = "Show what changed from one image or root tree to another.",
+    .min = 2,
+    .max = 2,
+    .opts = opts,
+    .run = run,
+};
