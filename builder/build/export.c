@@ -24,14 +24,38 @@ static int read_manifest(struct job *j, const struct digest *d, struct oci_manif
 	return oci_manifest_parse(b.data, b.len, ret, e);
 }
 
-bool job_exported(const struct job *j, const struct build_result *r)
+/* By size only: a build that has nothing to do must be quick, and verify hashes. */
+static bool has_blob(const struct oci_layout *l, const struct oci_desc *d)
+{
+	int fd SCOPED(fd_closep) = -1;
+	struct err quiet = ERR_INIT;
+	uint64_t size = 0;
+
+	return oci_layout_blob(l, &d->digest, &fd, &size, &quiet) == 0 && size == d->size;
+}
+
+static bool has_blobs(struct job *j, const struct oci_layout *l, const struct oci_desc *image)
+{
+	struct oci_manifest m SCOPED(oci_manifest_release) = {0};
+	struct err quiet = ERR_INIT;
+
+	if (!has_blob(l, image) || read_manifest(j, &image->digest, &m, &quiet) != 0 ||
+	    !has_blob(l, &m.config))
+		return false;
+	for (size_t i = 0; i < m.layers_n; i++)
+		if (!has_blob(l, &m.layers[i]))
+			return false;
+	return true;
+}
+
+bool job_exported(struct job *j, const struct build_result *r)
 {
 	struct oci_layout *l SCOPED(oci_layout_freep) = NULL;
 	struct oci_desc d SCOPED(oci_desc_release) = {0};
 	struct err quiet = ERR_INIT;
 
 	return oci_layout_open(j->o->layout, false, &l, &quiet) == 0 &&
-	       oci_layout_find(l, j->o->tag, &r->manifest, &d, &quiet) == 0;
+	       oci_layout_find(l, j->o->tag, &r->manifest, &d, &quiet) == 0 && has_blobs(j, l, &d);
 }
 
 int job_export(struct job *j, struct build_result *r, struct err *e)

@@ -96,7 +96,7 @@ struct jval *job_image_blobs(struct job *j, const struct build_result *r);
 
 /* Whether the layout has this image under the tag; copies it there from the store; fills in the
  * counts of a result from its manifest. */
-bool job_exported(const struct job *j, const struct build_result *r);
+bool job_exported(struct job *j, const struct build_result *r);
 int job_export(struct job *j, struct build_result *r, struct err *e) MUST_CHECK;
 int job_describe(struct job *j, struct build_result *r, struct err *e) MUST_CHECK;
 

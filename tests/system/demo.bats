@@ -105,3 +105,14 @@ teardown() {
 	run "$posmedia" verify "oci:$dir/demo:0.1.0" --key "$demo_key.pub"
 	[ "$status" -eq 4 ]
 }
+
+@test "a build puts back what the layout lost" {
+	copy_demo "$dir/demo"
+	lost=$(find "$dir/demo/blobs/sha256" -type f -size +1M | head -n 1)
+	rm "$lost"
+	run --separate-stderr "$posmedia" build recipes/demo.yaml \
+		--lock "$(cat "$OUT/demo.lock.used")" -o "oci:$dir/demo:0.1.0"
+	[ "$status" -eq 0 ]
+	[ "${output##*@}" = "$demo_digest" ]
+	[ -f "$lost" ]
+}
