@@ -398,6 +398,23 @@ static int gc_dying_at(struct fixture *f, unsigned n)
 	return WEXITSTATUS(status);
 }
 
+/* What goes is moved away in one step, whole, before anything of it is removed. */
+static void it_goes_by_one_rename(void **state)
+{
+	struct fixture *f = *state;
+	struct strv names SCOPED(strv_release) = {0};
+	char *it SCOPED(mem_freep) = NULL;
+	struct err e = ERR_INIT;
+
+	assert_int_equal(gc_dying_at(f, 1), DIED);
+	assert_int_equal(fs_list(store_fd(f->s), "tmp", &names, &e), 0);
+	assert_int_equal(names.n, 2); /* and what furnish left */
+	assert_int_equal(strncmp(names.v[0], "drop.", 5), 0);
+	it = mem_format("tmp/%s/it", names.v[0]);
+	assert_true(there(f, it));
+	assert_false(has_record(f, "old"));
+}
+
 static void check_whole(const struct fixture *f, const char *name)
 {
 	char *dir SCOPED(mem_freep) = stage_path(name);
@@ -448,6 +465,7 @@ int main(void)
 	    cmocka_unit_test_setup_teardown(a_packed_layer_is_known_as_long_as_it_is_there, setup,
 					    teardown),
 	    cmocka_unit_test_setup_teardown(tags_of_a_layout_count, setup, teardown),
+	    cmocka_unit_test_setup_teardown(it_goes_by_one_rename, setup, teardown),
 	    cmocka_unit_test_setup_teardown(killed_at_every_step, setup, teardown),
 	};
 
