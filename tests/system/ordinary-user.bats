@@ -46,6 +46,14 @@ as_user() {
 	[ "$(jq -r .summary.fail <<<"$output")" -eq 0 ]
 }
 
+@test "gc removes cached trees with files of subordinate ids" {
+	[ -n "$(ls "$dir/store/cache/stages")" ]
+	as_user ./posmedia store gc --lock demo.lock --keep 0 --store store
+	echo "$stderr"
+	[ "$status" -eq 0 ]
+	[ -z "$(ls "$dir/store/cache/stages")$(ls "$dir/store/tmp")" ]
+}
+
 @test "no subordinate ids: a refusal with the command that grants them" {
 	sed -i "/^$user:/d" /etc/subuid /etc/subgid
 	as_user ./posmedia build recipes/demo.yaml --lock demo.lock --store other \
