@@ -86,6 +86,22 @@ static int want_package(struct job *j, const struct lock_package *p, struct want
 	return 0;
 }
 
+/* The URL of a file, whatever bytes its path has (RFC 3986, 2.3); the caller owns it. */
+static char *file_url(const char *path)
+{
+	static const char plain[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+				    "0123456789-._~/";
+	struct buf b = BUF_INIT(1 << 16);
+
+	buf_addf(&b, "file://");
+	for (; *path != '\0'; path++)
+		if (strchr(plain, *path) != NULL)
+			buf_add(&b, path, 1);
+		else
+			buf_addf(&b, "%%%02X", (unsigned char)*path);
+	return buf_take(&b);
+}
+
 static int want_medium(struct job *j, const struct recipe_media *m, struct wants *w, struct err *e)
 {
 	char *what SCOPED(mem_freep) = mem_format("medium %s", m->name);
@@ -94,7 +110,7 @@ static int want_medium(struct job *j, const struct recipe_media *m, struct wants
 		return -1;
 	if (store_has(j->s, &m->digest, NULL))
 		return 0;
-	strv_addf(&w->urls[w->n], "%s%s", m->is_file ? "file://" : "", m->url);
+	strv_take(&w->urls[w->n], m->is_file ? file_url(m->url) : mem_strdup(m->url));
 	strv_add(&w->names, what);
 	strv_take(&w->pointers, recipe_pos_text(&m->pos));
 	(void)want(w, &m->digest, m->size);

@@ -357,6 +357,28 @@ static void layer_keys_follow_what_is_packed(void **state)
 	layered_release(&x);
 }
 
+static void a_medium_may_lie_in_any_place(void **state)
+{
+	struct fixture *f = *state;
+	char *path SCOPED(mem_freep) = fs_join(f->dir, "a b%41#?/disc");
+	char *place SCOPED(mem_freep) = fs_join(f->dir, "store");
+	struct store *s SCOPED(store_freep) = NULL;
+	struct recipe_media m = {.name = (char *)(uintptr_t) "disc", .url = path, .is_file = true};
+	struct recipe r = {.media = &m, .media_n = 1};
+	struct build_opts o = {0};
+	struct plan plan = {0};
+	struct lock l = {0};
+	struct job j = {.r = &r, .l = &l, .o = &o, .plan = &plan};
+	struct err e = ERR_INIT;
+
+	put(f, "a b%41#?/disc", "medium", 0644);
+	m.digest = digest_of("medium", 6);
+	assert_int_equal(store_open(place, &s, &e), 0);
+	j.s = s;
+	assert_int_equal(job_fetch(&j, &e), 0);
+	assert_true(store_has(s, &m.digest, NULL));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -371,6 +393,7 @@ int main(void)
 	    cmocka_unit_test_setup_teardown(a_changed_directory_counts, setup, teardown),
 	    cmocka_unit_test_setup_teardown(an_emptied_directory_counts, setup, teardown),
 	    cmocka_unit_test_setup_teardown(layer_keys_follow_what_is_packed, setup, teardown),
+	    cmocka_unit_test_setup_teardown(a_medium_may_lie_in_any_place, setup, teardown),
 	    cmocka_unit_test_setup_teardown(layers_follow_the_stage_and_times_the_package, setup,
 					    teardown),
 	};
