@@ -30,6 +30,7 @@ need_demo() {
 		return 1
 	}
 	demo_digest=$(sed 's/.*@//' "$OUT/demo.name")
+	export demo_digest
 }
 
 # A copy of the demo's layout to add signatures to; blobs are shared, the index is its own.
