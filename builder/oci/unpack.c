@@ -2,12 +2,20 @@
 
 #include "archive/unpack.h"
 
+/* System trees pack to a third or so; a layer that claims far more is a trap for the disk. */
+#define LAYER_GROWTH UINT64_C(64)
+#define LAYER_SPARE  (UINT64_C(1) << 30)
+
 static int unpack_layers(const struct oci_layout *l, const struct oci_manifest *m, const char *dest,
 			 struct err *e)
 {
 	for (size_t i = 0; i < m->layers_n; i++) {
 		const struct digest_text name = digest_text(&m->layers[i].digest);
-		const struct unpack_opts o = {.what = name.s, .layer = true, .keep_owner = true};
+		const struct unpack_opts o = {.what = name.s,
+					      .layer = true,
+					      .keep_owner = true,
+					      .bytes_max =
+						  m->layers[i].size * LAYER_GROWTH + LAYER_SPARE};
 		int fd SCOPED(fd_closep) = -1;
 
 		if (oci_layout_blob(l, &m->layers[i].digest, &fd, NULL, e) != 0 ||

@@ -102,26 +102,28 @@ static int hash_file(const struct fs_entry *en, struct digest *ret, struct err *
 static int overlay_entry(void *ctx, const struct fs_entry *en, struct err *e)
 {
 	struct jval *files = ctx;
+	char *what SCOPED(mem_freep) = NULL;
 	char target[4097];
 	struct digest d;
 	ssize_t n;
 
 	if (S_ISDIR(en->st.st_mode)) {
-		jval_put_text(files, en->path, "directory");
+		what = mem_strdup("directory");
 	} else if (S_ISLNK(en->st.st_mode)) {
 		n = readlinkat(en->parent_fd, en->name, target, sizeof(target) - 1);
 		if (n < 0)
 			return err_sys(e, "read %s", en->path);
-		jval_put(files, en->path, jval_textn(target, (size_t)n));
+		what = mem_format("link %.*s", (int)n, target);
 	} else if (S_ISREG(en->st.st_mode)) {
 		if (hash_file(en, &d, e) != 0)
 			return -1;
-		jval_put_text(files, en->path,
-			      en->st.st_mode & 0100 ? digest_text(&d).s : digest_hex(&d).s);
+		what = mem_format("%s %s", en->st.st_mode & 0100 ? "program" : "file",
+				  digest_text(&d).s);
 	} else {
 		return err_set(e, ERR_RECIPE, "%s: neither a file, a directory nor a link",
 			       en->path);
 	}
+	jval_put_text(files, en->path, what);
 	return 0;
 }
 
