@@ -12,6 +12,16 @@ static const struct opt opts[] = {
     {0, NULL, NULL, NULL},
 };
 
+static void print_stage(const struct plan_stage *st)
+{
+	if (st->cached)
+		printf("%-24s cached\n", st->name);
+	else if (st->needed)
+		printf("%-24s will run: %s\n", st->name, st->why);
+	else
+		printf("%-24s not needed, the image is there\n", st->name);
+}
+
 void plan_print(const struct plan *p)
 {
 	char *size SCOPED(mem_freep) = num_human(p->fetch_bytes);
@@ -21,8 +31,7 @@ void plan_print(const struct plan *p)
 	else
 		printf("%-24s nothing, all is in the store\n", "fetch");
 	for (size_t i = 0; i < p->n; i++)
-		printf("%-24s %s%s\n", p->v[i].name,
-		       p->v[i].cached ? "cached" : "will run: ", p->v[i].cached ? "" : p->v[i].why);
+		print_stage(&p->v[i]);
 }
 
 static int run(const struct args *a, struct err *e)

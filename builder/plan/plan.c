@@ -148,6 +148,8 @@ int plan_make(const struct recipe *r, const struct lock *l, struct store *s, str
 		if (!st->cached)
 			st->why = reason(s, r, st);
 	}
+	for (size_t i = 0; i < p.n; i++)
+		p.v[i].needed = p.v[i].kind == PLAN_IMAGE || !p.v[p.n - 1].cached;
 	count_missing(l, s, &p);
 	*ret = p;
 	return 0;
@@ -174,6 +176,7 @@ struct jval *plan_json(const struct plan *p)
 		jval_put_text(o, "name", p->v[i].name);
 		jval_put_text(o, "key", digest_text(&p->v[i].key).s);
 		jval_put(o, "cached", jval_bool(p->v[i].cached));
+		jval_put(o, "needed", jval_bool(p->v[i].needed));
 		if (p->v[i].why != NULL)
 			jval_put_text(o, "why", p->v[i].why);
 		jval_push(list, o);

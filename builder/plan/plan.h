@@ -25,6 +25,7 @@ struct plan_stage {
 	struct jval *parts; /* what the key is made of */
 	struct digest key;
 	bool cached;
+	bool needed; /* false: the image is there, so it will not run even if it is not cached */
 	char
 	    *why; /* not cached: "nothing like it was built here yet", or what differs; else NULL */
 };
@@ -43,7 +44,7 @@ int plan_make(const struct recipe *r, const struct lock *l, struct store *s, str
 	      struct err *e) MUST_CHECK;
 void plan_release(struct plan *p);
 
-/* {"stages":[{"name","key","cached","why"}],"fetch":{…}}; the caller owns it. */
+/* {"stages":[{"name","key","cached","needed","why"}],"fetch":{…}}; the caller owns it. */
 struct jval *plan_json(const struct plan *p);
 
 /* The directory of a stage in the store, whether or not it is there; the caller owns it. */
