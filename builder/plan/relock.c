@@ -30,7 +30,8 @@ static int check_medium(const struct recipe_media *m, uint64_t *ret_size, struct
 	return 0;
 }
 
-int relock_media(const struct recipe *r, struct lock *l, struct err *e)
+/* Files on disk are checked here; remote media when they are fetched. */
+static int lock_media_of(const struct recipe *r, struct lock *l, struct err *e)
 {
 	l->media = mem_zalloc(r->media_n * sizeof(*l->media));
 	for (size_t i = 0; i < r->media_n; i++) {
@@ -88,7 +89,7 @@ static int resolve(const struct recipe *r, const struct relock_opts *o, const ch
 	l->recipe_name = mem_strdup(r->name);
 	l->recipe = r->digest;
 	l->solved = lock_question(r);
-	if (relock_media(r, l, e) != 0)
+	if (lock_media_of(r, l, e) != 0)
 		return -1;
 	if (o->before != NULL && !o->update && digest_equal(&o->before->solved, &l->solved))
 		return again(o->before, l, scratch, &ret->lock, e);

@@ -23,8 +23,4 @@ int relock(const struct recipe *r, const struct relock_opts *o, struct store *s,
 	   struct relocked *ret, struct err *e) MUST_CHECK;
 void relocked_release(struct relocked *r);
 
-/* Checks files on disk against the recipe's digests and sizes: a wrong medium is ERR_VERIFY at the
- * recipe's position. Remote media are checked when they are fetched. */
-int relock_media(const struct recipe *r, struct lock *l, struct err *e) MUST_CHECK;
-
 #endif

@@ -113,10 +113,8 @@ static void free_packages(struct lock *l)
 	free(l->packages);
 }
 
-void lock_free(struct lock *l)
+void lock_release(struct lock *l)
 {
-	if (l == NULL)
-		return;
 	for (size_t i = 0; i < l->repositories_n; i++) {
 		free(l->repositories[i].id);
 		free(l->repositories[i].mirror);
@@ -134,6 +132,13 @@ void lock_free(struct lock *l)
 	free(l->media);
 	free(l->recipe_name);
 	free(l->solver);
+	*l = (struct lock){0};
+}
+
+void lock_free(struct lock *l)
+{
+	if (l != NULL)
+		lock_release(l);
 	free(l);
 }
 

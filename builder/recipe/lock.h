@@ -73,6 +73,8 @@ void lock_diff(const struct lock *a, const struct lock *b, struct strv *ret);
 
 /* The package of that name, or NULL. */
 const struct lock_package *lock_find(const struct lock *l, const char *name);
+/* Frees what a lock holds and leaves it zeroed; lock_free also frees the lock, NULL is fine. */
+void lock_release(struct lock *l);
 void lock_free(struct lock *l);
 void lock_freep(struct lock **l);
 

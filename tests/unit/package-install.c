@@ -101,31 +101,6 @@ static int run(struct job *j)
 	return apt_install(&in, &j->e);
 }
 
-static void lock_clear(struct lock *l)
-{
-	for (size_t i = 0; i < l->packages_n; i++) {
-		struct lock_package *p = &l->packages[i];
-
-		free(p->name);
-		free(p->version);
-		free(p->arch);
-		free(p->source);
-		free(p->repository);
-		free(p->path);
-	}
-	for (size_t i = 0; i < l->batches_n; i++)
-		strv_release(&l->batches[i].names);
-	for (size_t i = 0; i < l->repositories_n; i++) {
-		free(l->repositories[i].id);
-		free(l->repositories[i].mirror);
-		free(l->repositories[i].release);
-	}
-	free(l->packages);
-	free(l->batches);
-	free(l->repositories);
-	free(l->solver);
-}
-
 static void job_release(struct job *j)
 {
 	free(j->apt.suite);
@@ -136,7 +111,7 @@ static void job_release(struct job *j)
 	strv_release(&j->r.install);
 	strv_release(&j->r.remove);
 	strv_release(&j->r.langs);
-	lock_clear(&j->l);
+	lock_release(&j->l);
 	buf_release(&j->out);
 	free(j->root);
 	free(j->scratch);

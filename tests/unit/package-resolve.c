@@ -71,31 +71,6 @@ static int run(struct job *j)
 	return apt_resolve(&j->r, scratch, &j->l, &j->e);
 }
 
-static void lock_clear(struct lock *l)
-{
-	for (size_t i = 0; i < l->packages_n; i++) {
-		struct lock_package *p = &l->packages[i];
-
-		free(p->name);
-		free(p->version);
-		free(p->arch);
-		free(p->source);
-		free(p->repository);
-		free(p->path);
-	}
-	for (size_t i = 0; i < l->batches_n; i++)
-		strv_release(&l->batches[i].names);
-	for (size_t i = 0; i < l->repositories_n; i++) {
-		free(l->repositories[i].id);
-		free(l->repositories[i].mirror);
-		free(l->repositories[i].release);
-	}
-	free(l->packages);
-	free(l->batches);
-	free(l->repositories);
-	free(l->solver);
-}
-
 static void job_release(struct job *j)
 {
 	free(j->apt.suite);
@@ -107,7 +82,7 @@ static void job_release(struct job *j)
 	free(j->r.file);
 	strv_release(&j->r.install);
 	strv_release(&j->r.exclude);
-	lock_clear(&j->l);
+	lock_release(&j->l);
 }
 
 static void expect_refusal(struct job *j, enum err_kind kind, const char *words)
@@ -118,14 +93,6 @@ static void expect_refusal(struct job *j, enum err_kind kind, const char *words)
 	if (j->e.kind != kind)
 		fail_msg("%s", j->e.msg);
 	assert_int_equal(j->l.packages_n, 0);
-}
-
-static const struct lock_package *named(const struct lock *l, const char *name)
-{
-	for (size_t i = 0; i < l->packages_n; i++)
-		if (strcmp(l->packages[i].name, name) == 0)
-			return &l->packages[i];
-	return NULL;
 }
 
 static void fills_the_lock(void **state)
@@ -148,8 +115,8 @@ static void fills_the_lock(void **state)
 	assert_int_equal(strlen(j.l.repositories[0].release), 64);
 	assert_int_equal(j.l.epoch, 1700000000);
 	assert_int_equal(j.l.packages_n, 3);
-	assert_true(named(&j.l, "tiny-base")->essential);
-	lib = named(&j.l, "tiny-lib");
+	assert_true(lock_find(&j.l, "tiny-base")->essential);
+	lib = lock_find(&j.l, "tiny-lib");
 	assert_false(lib->essential);
 	assert_string_equal(lib->version, "1.0-1");
 	assert_string_equal(lib->source, "tiny-source 2:3.0");
@@ -173,7 +140,7 @@ static void recommends_only_when_asked(void **state)
 	job_init(&j, "tiny-app");
 	j.r.recommends = true;
 	assert_int_equal(run(&j), 0);
-	assert_non_null(named(&j.l, "tiny-extra"));
+	assert_non_null(lock_find(&j.l, "tiny-extra"));
 }
 
 static void refuses_what_the_key_did_not_sign(void **state)

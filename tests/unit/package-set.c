@@ -9,13 +9,6 @@
 
 #include <cmocka.h>
 
-static void lock_clear(struct lock *l)
-{
-	for (size_t i = 0; i < l->batches_n; i++)
-		strv_release(&l->batches[i].names);
-	free(l->batches);
-}
-
 /* One line a package: NAME[!] PRE-DEPENDS / DEPENDS / PROVIDES; "!" is Essential: yes. */
 struct given {
 	const char *name, *pre, *dep, *provides;
@@ -57,7 +50,7 @@ static char *batches_text(const struct lock *l)
 static void expect(const struct given *v, size_t n, const char *want)
 {
 	struct set s SCOPED(set_release) = {0};
-	struct lock l SCOPED(lock_clear) = {0};
+	struct lock l SCOPED(lock_release) = {0};
 	struct err e = ERR_INIT;
 	char *got SCOPED(mem_freep) = NULL;
 
@@ -194,7 +187,7 @@ static void refuses_a_circle_of_pre_dependencies(void **state)
 	    {"b", "a", NULL, NULL, false},
 	};
 	struct set s SCOPED(set_release) = {0};
-	struct lock l SCOPED(lock_clear) = {0};
+	struct lock l SCOPED(lock_release) = {0};
 	struct err e = ERR_INIT;
 
 	(void)state;
