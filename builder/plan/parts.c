@@ -176,7 +176,41 @@ static struct jval *expired_waivers(const struct recipe *r)
 	return v;
 }
 
-int parts_config(const struct recipe *r, struct jval **ret, struct err *e)
+static int input_file(const char *path, const char *name, struct jval *to, struct err *e)
+{
+	int fd SCOPED(fd_closep) = open(path, O_RDONLY | O_CLOEXEC);
+	char *what SCOPED(mem_freep) = NULL;
+	struct digest d;
+	struct stat st;
+
+	if (fd < 0 || fstat(fd, &st) != 0)
+		return err_sys(e, "open %s", path);
+	if (digest_fd(fd, &d, NULL, e) != 0)
+		return -1;
+	what = mem_format("%s %s", st.st_mode & 0100 ? "program" : "file", digest_text(&d).s);
+	jval_put_text(to, name, what);
+	return 0;
+}
+
+/* What the image carries of its inputs, beside the overlays and profiles. */
+static int input_parts(const struct recipe *r, const struct lock *l, struct jval *to, struct err *e)
+{
+	struct digest lock = lock_digest(l);
+	struct jval *files = jval_object();
+
+	jval_put_text(to, "lock", digest_text(&lock).s);
+	jval_put_text(to, "recipe", digest_text(&r->digest).s);
+	jval_put(to, "input", files);
+	if (input_file(r->apt->keyring, "keyring", files, e) != 0)
+		return -1;
+	for (size_t i = 0; i < r->steps_n; i++)
+		if (r->steps[i].answers != NULL &&
+		    input_file(r->steps[i].answers, r->steps[i].name, files, e) != 0)
+			return -1;
+	return 0;
+}
+
+int parts_config(const struct recipe *r, const struct lock *l, struct jval **ret, struct err *e)
 {
 	struct jval *v SCOPED(jval_freep) = fresh("config");
 	struct jval *overlays = jval_array(), *profiles = jval_object();
@@ -197,6 +231,8 @@ int parts_config(const struct recipe *r, struct jval **ret, struct err *e)
 	take(v, r, "ports");
 	take(v, r, "hardening");
 	jval_put(v, "expired-waivers", expired_waivers(r));
+	if (input_parts(r, l, v, e) != 0)
+		return -1;
 	*ret = STEAL(v);
 	return 0;
 }

@@ -66,7 +66,7 @@ static int stages(const struct recipe *r, const struct lock *l, struct plan *p, 
 
 		add(p, PLAN_STEP, name, parts_step(r, &r->steps[i]))->step = i;
 	}
-	if (parts_config(r, &config, e) != 0)
+	if (parts_config(r, l, &config, e) != 0)
 		return -1;
 	(void)add(p, PLAN_CONFIG, mem_strdup("config"), config);
 	(void)add(p, PLAN_IMAGE, mem_strdup("image"), parts_image(r, l));
