@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 enum { KEEP = 12 };
 
@@ -67,6 +68,8 @@ void job_prune(struct job *j)
 	int lock SCOPED(fd_closep) = -1, fd SCOPED(fd_closep) = -1;
 	struct err e = ERR_INIT;
 
+	if (faccessat(store_fd(j->s), "cache/stages", F_OK, 0) != 0)
+		return; /* builds without cache leave no stages */
 	if (store_alone(j->s, &lock, &e) != 0)
 		return; /* another build is at work; it will prune */
 	if (fs_open_dir(store_fd(j->s), "cache/stages", &fd, &e) != 0 ||
