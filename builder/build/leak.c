@@ -1,6 +1,7 @@
 #include "build/leak.h"
 
 #include "build/embed.h"
+#include "harden/root.h"
 #include "sys/fs.h"
 #include <arpa/inet.h>
 #include <ctype.h>
@@ -120,58 +121,63 @@ int leak_in(const struct leak_words *w, const char *p, size_t n)
 }
 
 struct search {
-	const struct job *j;
 	const struct blame *b;
+	int rootfd;
 	struct leak_words words;
-	struct strv *hard, *soft;
+	struct leaks *ret;
 };
 
-static bool is_written_here(const struct search *s, const struct fs_entry *en)
+static bool is_below(const char *path, const char *dir)
 {
-	if (!S_ISREG(en->st.st_mode) || en->st.st_size == 0 || en->st.st_size > FILE_MAX)
-		return false;
-	/* a package's own file that a step has changed counts */
-	if (blame_package(s->b, en->path) != NULL && blame_stage(s->b, en->path) == 0)
-		return false;
-	return blame_overlay(s->b, en->path) == NULL;
+	size_t n = strlen(dir);
+
+	return strncmp(path, dir, n) == 0 && path[n] == '/';
 }
 
-static int search_file(void *ctx, const struct fs_entry *en, struct err *e)
+static bool is_written_here(const struct search *s, const struct facts_file *f)
 {
-	struct search *s = ctx;
-	int fd SCOPED(fd_closep) = -1;
-	size_t n = (size_t)en->st.st_size;
+	if (!S_ISREG(f->st.st_mode) || f->st.st_size == 0 || f->st.st_size > FILE_MAX)
+		return false;
+	/* what the recipe says is no trace of a machine */
+	if (is_below(f->path, EMBED_DIR + 1))
+		return false;
+	/* a package's own file that a step has changed counts */
+	if (blame_package(s->b, f->path) != NULL && blame_stage(s->b, f->path) == 0)
+		return false;
+	return blame_overlay(s->b, f->path) == NULL;
+}
+
+static int search_file(struct search *s, const struct facts_file *f, struct err *e)
+{
+	int fd SCOPED(fd_closep) = root_open(s->rootfd, f->path, O_RDONLY | O_NOFOLLOW);
+	size_t n = (size_t)f->st.st_size;
 	char *who SCOPED(mem_freep) = NULL;
-	void *p;
+	void *p = fd < 0 ? MAP_FAILED : mmap(NULL, n, PROT_READ, MAP_PRIVATE, fd, 0);
 	int found;
 
-	/* what the recipe says is no trace of a machine */
-	if (strcmp(en->path, EMBED_DIR + 1) == 0)
-		return 1;
-	if (!is_written_here(s, en))
-		return 0;
-	fd = openat(en->parent_fd, en->name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
-	p = fd < 0 ? MAP_FAILED : mmap(NULL, n, PROT_READ, MAP_PRIVATE, fd, 0);
 	if (p == MAP_FAILED)
-		return err_sys(e, "read %s", en->path);
+		return err_sys(e, "read %s", f->path);
 	found = leak_in(&s->words, p, n);
 	(void)munmap(p, n);
 	if (found < 0)
 		return 0;
-	who = blame_words(s->b, en->path);
-	strv_addf((size_t)found < s->words.hard_n ? s->hard : s->soft, "/%s: %s, \"%s\" (%s)",
-		  en->path, s->words.what.v[found], s->words.v.v[found], who);
+	who = blame_words(s->b, f->path);
+	strv_addf((size_t)found < s->words.hard_n ? &s->ret->hard : &s->ret->soft,
+		  "/%s: %s, \"%s\" (%s)", f->path, s->words.what.v[found], s->words.v.v[found],
+		  who);
 	return 0;
 }
 
-int leak_find(const struct job *j, const struct blame *b, int rootfd, struct strv *ret_hard,
-	      struct strv *ret_soft, struct err *e)
+int leak_find(const struct blame *b, int rootfd, const struct facts_files *files, struct leaks *ret,
+	      struct err *e)
 {
-	struct search s = {.j = j, .b = b, .hard = ret_hard, .soft = ret_soft};
-	int rc;
+	struct search s = {.b = b, .rootfd = rootfd, .ret = ret};
+	int rc = 0;
 
-	leak_collect(j, &s.words);
-	rc = fs_walk(rootfd, search_file, &s, e);
+	leak_collect(b->j, &s.words);
+	for (size_t i = 0; i < files->n && rc == 0; i++)
+		if (is_written_here(&s, &files->v[i]))
+			rc = search_file(&s, &files->v[i], e);
 	leak_release(&s.words);
 	return rc;
 }

@@ -3,6 +3,7 @@
 #define BUILD_LEAK_H
 
 #include "build/blame.h"
+#include "harden/facts.h"
 
 /* What gives this machine away: strings, each with what it is. */
 struct leak_words {
@@ -25,7 +26,10 @@ bool leak_telling_name(const char *name);
 
 /* Looks through every file of the tree that neither a package nor an overlay brought. Each finding
  * as "/path: what (who wrote it)"; hard: the certain ones. */
-int leak_find(const struct job *j, const struct blame *b, int rootfd, struct strv *ret_hard,
-	      struct strv *ret_soft, struct err *e) MUST_CHECK;
+struct leaks {
+	struct strv hard, soft;
+};
+int leak_find(const struct blame *b, int rootfd, const struct facts_files *files, struct leaks *ret,
+	      struct err *e) MUST_CHECK;
 
 #endif

@@ -55,9 +55,8 @@ static bool is_published(const struct blame *b, const struct secret *s)
 	return false;
 }
 
-static int find_secrets(const struct blame *b, int rootfd, struct err *e)
+static int find_secrets(const struct blame *b, int rootfd, struct facts *f, struct err *e)
 {
-	struct facts *f SCOPED(facts_freep) = facts_new(rootfd);
 	struct secrets s SCOPED(secrets_release) = {0};
 	struct strv found SCOPED(strv_release) = {0};
 
@@ -77,15 +76,22 @@ static int find_secrets(const struct blame *b, int rootfd, struct err *e)
 		      e);
 }
 
-static int find_leaks(const struct blame *b, int rootfd, struct err *e)
+static void leaks_release(struct leaks *l)
 {
-	struct strv hard SCOPED(strv_release) = {0}, soft SCOPED(strv_release) = {0};
+	strv_release(&l->hard);
+	strv_release(&l->soft);
+}
 
-	if (leak_find(b->j, b, rootfd, &hard, &soft, e) != 0)
+static int find_leaks(const struct blame *b, int rootfd, struct facts *f, struct err *e)
+{
+	struct leaks l SCOPED(leaks_release) = {{0}, {0}};
+	const struct facts_files *files;
+
+	if (facts_files(f, &files, e) != 0 || leak_find(b, rootfd, files, &l, e) != 0)
 		return -1;
-	for (size_t i = 0; i < soft.n; i++)
-		log_warn("trace of this machine: %s", soft.v[i]);
-	return refuse(&hard, "trace of this machine",
+	for (size_t i = 0; i < l.soft.n; i++)
+		log_warn("trace of this machine: %s", l.soft.v[i]);
+	return refuse(&l.hard, "trace of this machine",
 		      "What a program writes must not depend on the machine: remove the file in "
 		      "a step, or give it by an overlay.",
 		      e);
@@ -136,6 +142,7 @@ int job_seal(struct job *j, const char *root, struct err *e)
 {
 	struct strv removed SCOPED(strv_release) = {0};
 	struct blame b SCOPED(blame_release) = {0};
+	struct facts *f SCOPED(facts_freep) = NULL;
 	int fd SCOPED(fd_closep) = -1;
 
 	if (apt_clean(root, &removed, e) != 0 || fs_open_dir(AT_FDCWD, root, &fd, e) != 0 ||
@@ -143,7 +150,8 @@ int job_seal(struct job *j, const char *root, struct err *e)
 		return err_in(e, "seal");
 	for (size_t i = 0; i < removed.n; i++)
 		log_debug("removed %s", removed.v[i]);
-	if (find_secrets(&b, fd, e) != 0 || find_leaks(&b, fd, e) != 0)
+	f = facts_new(fd);
+	if (find_secrets(&b, fd, f, e) != 0 || find_leaks(&b, fd, f, e) != 0)
 		return err_in(e, "seal");
 	return 0;
 }

@@ -208,34 +208,56 @@ static bool has(const struct secrets *s, const char *path)
 	return false;
 }
 
-static void by_name_and_content(int rootfd, const struct facts_files *files, unsigned kinds,
-				bool contents, struct secrets *ret)
+static void forget(void *p)
 {
-	char *text SCOPED(mem_freep) = mem_zalloc(TEXT);
+	secrets_release(p);
+	free(p);
+}
 
+/* What contents say, of all files that no name gives away; read once, whatever is asked. */
+static const struct secrets *contents(int rootfd, struct facts *f, const struct facts_files *files)
+{
+	struct secrets *s = facts_kept(f);
+	char *text SCOPED(mem_freep) = NULL;
+
+	if (s != NULL)
+		return s;
+	s = mem_zalloc(sizeof(*s));
+	text = mem_zalloc(TEXT);
+	for (size_t i = 0; i < files->n; i++) {
+		enum secret_kind kind = SECRET_ALL;
+		const char *what = look_into(rootfd, &files->v[i], SECRET_ALL, text, &kind);
+
+		if (what != NULL && find_name(files->v[i].path, SECRET_ALL) == NULL)
+			add(s, files->v[i].path, kind, what);
+	}
+	facts_keep(f, s, forget);
+	return s;
+}
+
+static void by_name(const struct facts_files *files, unsigned kinds, struct secrets *ret)
+{
 	for (size_t i = 0; i < files->n; i++) {
 		const struct facts_file *file = &files->v[i];
-		const struct named *n;
-		enum secret_kind kind = SECRET_ALL;
-		const char *what = NULL;
+		const struct named *n = NULL;
 
-		if (!S_ISREG(file->st.st_mode) && !S_ISLNK(file->st.st_mode))
-			continue;
-		n = find_name(file->path, kinds);
+		if (S_ISREG(file->st.st_mode) || S_ISLNK(file->st.st_mode))
+			n = find_name(file->path, kinds);
 		if (n != NULL)
 			add(ret, file->path, n->kind, n->what);
-		else if (contents)
-			what = look_into(rootfd, file, kinds, text, &kind);
-		/* a name of another kind has its own control */
-		if (what != NULL && find_name(file->path, SECRET_ALL) == NULL &&
-		    !has(ret, file->path))
-			add(ret, file->path, kind, what);
 	}
+}
+
+static void by_content(const struct secrets *all, unsigned kinds, struct secrets *ret)
+{
+	for (size_t i = 0; i < all->n; i++)
+		if ((all->v[i].kind & kinds) != 0 && !has(ret, all->v[i].path))
+			add(ret, all->v[i].path, all->v[i].kind, all->v[i].what);
 }
 
 int secrets_find(int rootfd, struct facts *f, unsigned kinds, struct secrets *ret, struct err *e)
 {
-	const unsigned contents = SECRET_PRIVATE_KEY | SECRET_CREDENTIAL | SECRET_HASH;
+	const unsigned read = SECRET_PRIVATE_KEY | SECRET_CREDENTIAL | SECRET_HASH;
 	struct secrets s SCOPED(secrets_release) = {0};
 	const struct facts_files *files;
 
@@ -243,7 +265,9 @@ int secrets_find(int rootfd, struct facts *f, unsigned kinds, struct secrets *re
 		return -1;
 	if ((kinds & SECRET_CREDENTIAL) != 0 && find_credentials(rootfd, &s, e) != 0)
 		return -1;
-	by_name_and_content(rootfd, files, kinds, (kinds & contents) != 0, &s);
+	by_name(files, kinds, &s);
+	if ((kinds & read) != 0)
+		by_content(contents(rootfd, f, files), kinds, &s);
 	if ((kinds & SECRET_IDENTITY) != 0 && find_machine_id(rootfd, &s, e) != 0)
 		return -1;
 	if ((kinds & SECRET_HASH) != 0 && find_hashes(rootfd, &s, e) != 0)

@@ -216,8 +216,9 @@ nothing_left() {
 	project waived ''
 	sed -i 's/max: "0644"/max: "0744"/; s,/etc/motd,/etc/run.sh,' \
 		"$dir/waived/recipes/profiles/tiny.yaml"
-	sed -i 's/^hardening.*/hardening:\n  profiles: [tiny]\n  waivers:\n    - {control: MODE-1, '`
-		`'reason: test, by: test, until: 2023-12-31}/' "$dir/waived/recipes/waived.yaml"
+	local waiver='{control: MODE-1, reason: test, by: test, until: 2023-12-31}'
+	sed -i "s/^hardening.*/hardening: {profiles: [tiny], waivers: [$waiver]}/" \
+		"$dir/waived/recipes/waived.yaml"
 	SOURCE_DATE_EPOCH=1700000001 build waived >"$dir/waived.name"
 	rebuild "oci:$dir/waived.oci"
 	[ "$status" -eq 0 ]
