@@ -182,6 +182,21 @@ nothing_left() {
 	nothing_left
 }
 
+@test "an interrupt leaves nothing" {
+	local pid status=0
+	"$posmedia" rebuild --store "$dir/store" "oci:$dir/till.oci" >"$dir/int.out" \
+		2>"$dir/int.err" 3>&- &
+	pid=$!
+	wait_for 20 grep -q 'building again' "$dir/int.err"
+	kill -INT "$pid"
+	wait "$pid" || status=$?
+	cat "$dir/int.err"
+	# the build may have been faster than we
+	[ "$status" -eq 1 ] || grep -q '^reproduced' "$dir/int.out"
+	nothing_left
+	run ! pgrep -f 'posmedia-rebuild[.].*/posmedia build'
+}
+
 @test "a step that is never the same: exit 4, the files, the likely cause, the step" {
 	# shellcheck disable=SC2016 # for the shell inside
 	project noisy 'steps:

@@ -184,6 +184,15 @@ static void lets_published_keys_pass(void **state)
 	refuses(w, "1 secret in the image: /usr/lib/foo/k.pem: private key (package foo)");
 }
 
+static void only_keys_are_published(void **state)
+{
+	struct world *w = *state;
+
+	put(w->root, "var/lib/dpkg/info/bar.list", "/usr/share/doc/bar/.netrc\n");
+	put_both(w, w->base, "usr/share/doc/bar/.netrc", "machine x login y password z\n");
+	refuses(w, "/usr/share/doc/bar/.netrc: credentials (package bar)");
+}
+
 static void a_key_of_nobody_in_doc_is_refused(void **state)
 {
 	struct world *w = *state;
@@ -281,6 +290,7 @@ int main(void)
 	    TEST(names_the_overlay),
 	    TEST(names_configuration),
 	    TEST(lets_published_keys_pass),
+	    TEST(only_keys_are_published),
 	    TEST(a_key_of_nobody_in_doc_is_refused),
 	    TEST(a_published_key_replaced_is_refused),
 	    TEST(finds_the_kernel_in_what_a_step_wrote),

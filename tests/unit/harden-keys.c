@@ -171,6 +171,33 @@ static void keytab(void **state)
 	is_found("/any: keytab\n");
 }
 
+static void java_key_stores(void **state)
+{
+	static const char bytes[48] = "\xfe\xed\xfe\xed\0\0\0\x02\0\0\0\x01";
+	char *path SCOPED(mem_freep) = fs_join(t.path, "any");
+	struct err e = ERR_INIT;
+
+	(void)state;
+	assert_int_equal(fs_put_path(path, bytes, sizeof(bytes), 0600, &e), 0);
+	is_found("/any: key store\n");
+}
+
+/* A file that only begins like a key is something else. */
+static void a_key_is_a_whole_file(void **state)
+{
+	char *path SCOPED(mem_freep) = fs_join(t.path, "a");
+	struct buf b SCOPED(buf_release) = BUF_INIT(1 << 16);
+	struct err e = ERR_INIT;
+
+	(void)state;
+	OPENSSL("genpkey", "-algorithm", "ED25519", "-outform", "DER", "-out", "a");
+	is_found("/a: private key\n");
+	assert_int_equal(fs_get(t.fd, "a", &b, &e), 0);
+	buf_add(&b, "\0more", 5);
+	assert_int_equal(fs_put_path(path, b.data, b.len, 0600, &e), 0);
+	is_found("");
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 
 int main(void)
@@ -182,6 +209,8 @@ int main(void)
 	    TEST(openssh_and_old_pem),
 	    TEST(gnupg),
 	    TEST(keytab),
+	    TEST(java_key_stores),
+	    TEST(a_key_is_a_whole_file),
 	};
 
 	return cmocka_run_group_tests_name("harden-keys", tests, NULL, NULL);

@@ -44,6 +44,18 @@ static const struct row rows[] = {
      "# created: "
      "today\nAGE-SECRET-KEY-1QQPQYRZ9GX8QQPQYRZ9GX8QQPQYRZ9GX8QQPQYRZ9GX8QQPQYRZ9GX8QQ\n",
      "private key of age"},
+    {"srv/minisign.key",
+     "untrusted comment: minisign encrypted secret key\n"
+     "RWRTY0Iy0123456789abcdefghijklmnopqrstuvwxyz0123456789abcdefghijklmnopqrst=\n",
+     "private key of minisign"},
+    {"srv/signify.sec",
+     "untrusted comment: signify secret key\n"
+     "RWRCSwAAAAB0123456789abcdefghijklmnopqrstuvwxyz0123456789abcdefghijklmnopq=\n",
+     "private key of signify"},
+    {"srv/minisign.pub",
+     "untrusted comment: minisign public key 0123456789ABCDEF\n"
+     "RWRTY0Iy0123456789abcdefghijklmnopqrstuvwxyz0123456789abc\n",
+     NULL},
     {"etc/wireguard/wg0.conf",
      "[Interface]\nPrivateKey = yAnz5TF+lXXJte14tji3zlMNq+hd2rYUIgJBgB3fBmk=\n",
      "private key of WireGuard"},
