@@ -30,6 +30,14 @@ int job_said(struct job *j, struct err *e);
  * hashed first; a damaged one is put aside with a warning, and fetched anew. */
 int job_fetch(struct job *j, struct err *e) MUST_CHECK;
 
+/* Packages with their members decompressed (archive/plain.h), from the cache or made beside what
+ * follows. unpacked_path: where dpkg finds a package, decompressed if that is there; for others than
+ * essential ones it waits for what is being made. The caller owns the text. NULL may be stopped. */
+struct unpacked;
+int unpacked_start(struct job *j, struct unpacked **ret, struct err *e) MUST_CHECK;
+char *unpacked_path(struct unpacked *u, const struct lock_package *p) MUST_CHECK;
+void unpacked_stop(struct unpacked *u);
+
 /* The stages; each fills the writable merged view at `root` (absolute; for the base it is a plain
  * empty directory). */
 int job_base(struct job *j, const char *root, struct err *e) MUST_CHECK;

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 enum { KEEP = 12 };
 
@@ -69,6 +70,8 @@ void job_prune(struct job *j)
 
 	if (store_alone(j->s, &lock, &e) != 0)
 		return; /* another build is at work; it will prune */
+	if (faccessat(store_fd(j->s), "cache/stages", F_OK, 0) != 0)
+		return;
 	if (fs_open_dir(store_fd(j->s), "cache/stages", &fd, &e) != 0 ||
 	    fs_list(fd, ".", &names, &e) != 0 || prune(j, fd, &names, &e) != 0)
 		log_warn("pruning the cache: %s", e.msg);

@@ -14,9 +14,7 @@
 
 static char *deb_path(void *ctx, const struct lock_package *p)
 {
-	struct job *j = ctx;
-
-	return store_blob_path(j->s, &p->digest);
+	return unpacked_path(ctx, p);
 }
 
 int job_base(struct job *j, const char *root, struct err *e)
@@ -27,14 +25,18 @@ int job_base(struct job *j, const char *root, struct err *e)
 				 .root = root,
 				 .scratch = scratch,
 				 .deb_path = deb_path,
-				 .ctx = j,
 				 .out = &j->output};
+	struct unpacked *u = NULL;
+	int rc;
 
 	if (mkdir(scratch, 0755) != 0 && errno != EEXIST)
 		return err_sys(e, "make directory %s", scratch);
-	if (apt_install(&in, e) != 0)
+	if (unpacked_start(j, &u, e) != 0)
 		return -1;
-	return apt_clean(root, NULL, e);
+	in.ctx = u;
+	rc = apt_install(&in, e);
+	unpacked_stop(u);
+	return rc == 0 ? apt_clean(root, NULL, e) : -1;
 }
 
 int job_mount(struct job *j, const char *upper, const char *work, const char *at, struct err *e)
