@@ -19,6 +19,10 @@ struct pack_opts {
 	int level;        /* 0 = 6 for gzip, 3 for zstd */
 	unsigned threads; /* 0 = processors online; no effect on the bytes */
 	int64_t epoch;    /* mtime of directories that are only parents of this layer's entries */
+	/* NULL, or tells the digest that the contents of entry i must have (NULL = any): another
+	 * one is ERR_VERIFY */
+	const struct digest *(*want)(void *ctx, size_t i, const struct tree_entry *en);
+	void *ctx;
 };
 
 struct pack_result {

@@ -4,22 +4,20 @@
 #include "archive/source.h"
 #include "sandbox/sandbox.h"
 #include "sys/fs.h"
+#include "sys/par.h"
 #include <errno.h>
-#include <pthread.h>
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
-enum { HEADER = 60, THREADS_MAX = 16 };
+enum { HEADER = 60 };
 
 static const uint64_t member_max = UINT64_C(9999999999); /* ten digits in ar's header */
 static const uint64_t timeout_ms = UINT64_C(30) * 60 * 1000;
 
+/* Shared with the worker. */
 struct work {
-	pthread_mutex_t lock;
-	size_t next; /* under the lock */
 	size_t n;
 	unsigned threads;
 	struct plain_deb v[];
@@ -78,36 +76,20 @@ static int make(struct plain_deb *d, struct err *e)
 	return digest_fd(d->out, &d->digest, NULL, e);
 }
 
-static void *thread(void *arg)
+static void make_one(void *ctx, size_t i)
 {
-	struct work *w = arg;
+	struct work *w = ctx;
+	struct err why = ERR_INIT;
 
-	while (true) {
-		struct err why = ERR_INIT;
-		size_t i;
-
-		(void)pthread_mutex_lock(&w->lock);
-		i = w->next++;
-		(void)pthread_mutex_unlock(&w->lock);
-		if (i >= w->n)
-			return NULL;
-		w->v[i].done = make(&w->v[i], &why) == 0;
-	}
+	w->v[i].done = make(&w->v[i], &why) == 0;
 }
 
-/* In the worker. One thread less is only slower. */
 static int work(void *arg, struct err *e)
 {
 	struct work *w = arg;
-	pthread_t others[THREADS_MAX];
-	unsigned n = 0;
 
 	(void)e;
-	while (n + 1 < w->threads && pthread_create(&others[n], NULL, thread, w) == 0)
-		n++;
-	(void)thread(w);
-	for (unsigned i = 0; i < n; i++)
-		(void)pthread_join(others[i], NULL);
+	par_each(w->n, w->threads, make_one, w);
 	return 0;
 }
 
@@ -123,16 +105,14 @@ int plain_debs(struct plain_deb *v, size_t n, unsigned threads, struct err *e)
 
 	if (w == MAP_FAILED)
 		return err_sys(e, "share memory with a worker");
-	(void)pthread_mutex_init(&w->lock, NULL);
 	w->n = n;
-	w->threads = threads > THREADS_MAX ? THREADS_MAX : threads;
+	w->threads = threads;
 	memcpy(w->v, v, n * sizeof(*v));
 	rc = sandbox_worker(&spec, e);
 	for (size_t i = 0; rc == 0 && i < n; i++) {
 		v[i].digest = w->v[i].digest;
 		v[i].done = w->v[i].done;
 	}
-	(void)pthread_mutex_destroy(&w->lock);
 	(void)munmap(w, size);
 	return rc;
 }

@@ -17,7 +17,8 @@ struct plain_deb {
 
 /* Writes each package with control.tar and data.tar in place of their compressed forms; members
  * that dpkg does not read are left out, and every time is 0: same package, same bytes. The work is
- * done in a sandbox_worker by that many threads. Returns -1 only when the worker failed. */
+ * done in a sandbox_worker by that many threads, 0 = one a processor. Returns -1 only when the
+ * worker failed. */
 int plain_debs(struct plain_deb *v, size_t n, unsigned threads, struct err *e) MUST_CHECK;
 
 #endif

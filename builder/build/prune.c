@@ -29,7 +29,7 @@ static bool of_use(const struct job *j, const char *name, size_t rank)
 {
 	struct digest key;
 
-	if (digest_parse_hex(name, &key) != 0 || !plan_stage_usable(j->s, &key))
+	if (digest_parse_hex(name, &key) != 0 || !plan_stage_usable(j->s, &key, NULL))
 		return false;
 	for (size_t i = 0; i < j->plan->n; i++)
 		if (digest_equal(&j->plan->v[i].key, &key))

@@ -88,8 +88,7 @@ static char *out_path(struct unpacked *u, size_t i)
 static int flush(struct unpacked *u, struct batch *b)
 {
 	struct err e = ERR_INIT;
-	long cpus = sysconf(_SC_NPROCESSORS_ONLN);
-	int rc = plain_debs(b->v, b->n, cpus > 0 ? (unsigned)cpus : 1, &e);
+	int rc = plain_debs(b->v, b->n, 0, &e);
 
 	for (size_t i = 0; i < b->n; i++) {
 		char *from SCOPED(mem_freep) = out_path(u, i);
