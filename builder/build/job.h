@@ -123,7 +123,8 @@ int job_describe(struct job *j, struct build_result *r, struct err *e) MUST_CHEC
 int job_recheck_image(struct job *j, const struct plan_stage *image, bool *ret_moved) MUST_CHECK;
 
 /* Removes cached stages that are of no use any more: of another start of the machine, and the
- * longest unused beyond a dozen. Does nothing while another build uses the store. */
+ * longest unused beyond a dozen; and decompressed packages beyond 4 GiB. Does nothing while another
+ * build uses the store. */
 void job_prune(struct job *j);
 
 #endif

@@ -135,6 +135,16 @@ stage_with() {
 	[[ $stderr == *"step first made something else than the last time"*"not reproducible"* ]]
 }
 
+@test "decompressed packages do not pile up" {
+	build
+	old=$(printf '%064d.%064d' 1 2)
+	truncate -s 5G "$POSMEDIA_STORE/cache/debs/$old"
+	touch -d '2 days ago' "$POSMEDIA_STORE/cache/debs/$old"
+	build --no-cache
+	[ ! -e "$POSMEDIA_STORE/cache/debs/$old" ]
+	[ "$(find "$POSMEDIA_STORE/cache/debs" -type f | wc -l)" -eq 3 ]
+}
+
 @test "packages are decompressed once, and a damaged copy is made again" {
 	build
 	[ "$(find "$POSMEDIA_STORE/cache/debs" -type f | wc -l)" -eq 3 ]
