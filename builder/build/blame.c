@@ -1,6 +1,5 @@
 #include "build/blame.h"
 
-#include "build/embed.h"
 #include "package/apt.h"
 #include "sys/fs.h"
 #include <string.h>
@@ -60,14 +59,11 @@ size_t blame_stage(const struct blame *b, const char *path)
 
 char *blame_words(const struct blame *b, const char *path)
 {
-	static const char project[] = EMBED_PROJECT "/";
 	const struct recipe_overlay *o = blame_overlay(b, path);
 	const char *package = blame_package(b, path);
 	size_t stage = blame_stage(b, path);
 	char *by SCOPED(mem_freep) = NULL;
 
-	if (strncmp(path, project + 1, sizeof(project) - 2) == 0)
-		return mem_format("a copy of %s", path + sizeof(project) - 2);
 	if (o != NULL)
 		by = recipe_path(b->j->r, o->from);
 	if (o != NULL)

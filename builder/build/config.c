@@ -58,5 +58,5 @@ int job_config(struct job *j, const char *root, struct err *e)
 	for (size_t i = 0; i < j->r->profiles.n; i++)
 		if (harden_with(j, j->r->profiles.v[i], root, e) != 0)
 			return -1;
-	return job_embed(j, root, e) == 0 ? job_seal(j, root, e) : -1;
+	return job_seal(j, root, e);
 }

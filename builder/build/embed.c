@@ -2,7 +2,9 @@
  * that a build reads. Media and packages stay out: the lock names them by digest. */
 #include "build/embed.h"
 
+#include "base/log.h"
 #include "build/job.h"
+#include "harden/secrets.h"
 #include "sys/fs.h"
 #include <fcntl.h>
 #include <string.h>
@@ -127,6 +129,24 @@ static int make_place(struct embed *em, struct err *e)
 	return fs_open_in_root(rootfd, EMBED_DIR, O_RDONLY | O_DIRECTORY, &em->place, e);
 }
 
+/* The seal has seen what overlays bring; keyrings, profiles and answers come here only. */
+static int check(const struct embed *em, struct err *e)
+{
+	const unsigned kinds = SECRET_PRIVATE_KEY | SECRET_CREDENTIAL | SECRET_HASH;
+	struct facts *f SCOPED(facts_freep) = facts_new(em->place);
+	struct secrets s SCOPED(secrets_release) = {0};
+
+	if (secrets_find(em->place, f, kinds, &s, e) != 0)
+		return -1;
+	for (size_t i = 0; i < s.n; i++)
+		log_warn("secret: " EMBED_DIR "/%s: %s", s.v[i].path, s.v[i].what);
+	if (s.n == 0)
+		return 0;
+	(void)err_set(e, ERR_VERIFY, EMBED_DIR "/%s: %s (a copy of the project's file)",
+		      s.v[0].path, s.v[0].what);
+	return err_hint(e, "The image carries what it is made from: keep secrets out of that.");
+}
+
 int job_embed(struct job *j, const char *root, struct err *e)
 {
 	struct embed em = {.j = j, .root = root, .place = -1};
@@ -138,6 +158,8 @@ int job_embed(struct job *j, const char *root, struct err *e)
 		rc = put_lock(&em, e);
 	if (rc == 0)
 		rc = put_project(&em, e);
+	if (rc == 0)
+		rc = check(&em, e);
 	fd_closep(&em.place);
 	return rc == 0 ? 0 : err_in(e, "embed the inputs");
 }

@@ -65,7 +65,8 @@ void job_env(const struct job *j, struct strv *ret);
 /* Lays an overlay of the recipe into root. */
 int job_overlay(const struct recipe_overlay *o, const char *root, struct err *e) MUST_CHECK;
 
-/* Puts the recipe, the lock and the files of the project that the build reads into the image. */
+/* Puts the recipe, the lock and the files of the project that the build reads into the image;
+ * ERR_VERIFY when one of them is a secret. */
 int job_embed(struct job *j, const char *root, struct err *e) MUST_CHECK;
 
 /* Removes what is generated and refuses (ERR_VERIFY) what is secret or leaks this machine; each

@@ -192,25 +192,7 @@ static int input_file(const char *path, const char *name, struct jval *to, struc
 	return 0;
 }
 
-/* What the image carries of its inputs, beside the overlays and profiles. */
-static int input_parts(const struct recipe *r, const struct lock *l, struct jval *to, struct err *e)
-{
-	struct digest lock = lock_digest(l);
-	struct jval *files = jval_object();
-
-	jval_put_text(to, "lock", digest_text(&lock).s);
-	jval_put_text(to, "recipe", digest_text(&r->digest).s);
-	jval_put(to, "input", files);
-	if (input_file(r->apt->keyring, "keyring", files, e) != 0)
-		return -1;
-	for (size_t i = 0; i < r->steps_n; i++)
-		if (r->steps[i].answers != NULL &&
-		    input_file(r->steps[i].answers, r->steps[i].name, files, e) != 0)
-			return -1;
-	return 0;
-}
-
-int parts_config(const struct recipe *r, const struct lock *l, struct jval **ret, struct err *e)
+int parts_config(const struct recipe *r, struct jval **ret, struct err *e)
 {
 	struct jval *v SCOPED(jval_freep) = fresh("config");
 	struct jval *overlays = jval_array(), *profiles = jval_object();
@@ -231,8 +213,27 @@ int parts_config(const struct recipe *r, const struct lock *l, struct jval **ret
 	take(v, r, "ports");
 	take(v, r, "hardening");
 	jval_put(v, "expired-waivers", expired_waivers(r));
-	if (input_parts(r, l, v, e) != 0)
+	*ret = STEAL(v);
+	return 0;
+}
+
+int parts_inputs(const struct recipe *r, const struct lock *l, const struct jval *config,
+		 struct jval **ret, struct err *e)
+{
+	struct jval *v SCOPED(jval_freep) = fresh("inputs"), *files = jval_object();
+	struct digest lock = lock_digest(l);
+
+	jval_put_text(v, "lock", digest_text(&lock).s);
+	jval_put_text(v, "recipe", digest_text(&r->digest).s);
+	jval_put(v, "overlay", jval_ref(jval_get(config, "overlay")));
+	jval_put(v, "profile", jval_ref(jval_get(config, "profile")));
+	jval_put(v, "input", files);
+	if (input_file(r->apt->keyring, "keyring", files, e) != 0)
 		return -1;
+	for (size_t i = 0; i < r->steps_n; i++)
+		if (r->steps[i].answers != NULL &&
+		    input_file(r->steps[i].answers, r->steps[i].name, files, e) != 0)
+			return -1;
 	*ret = STEAL(v);
 	return 0;
 }

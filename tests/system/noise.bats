@@ -134,3 +134,28 @@ steps:
 	[[ $stderr == *"/srv/any.bin: private key (overlay tree)"* ]]
 	[ ! -e "$dir/secret.oci" ]
 }
+
+@test "a secret among the files that the image would carry is refused" {
+	recipe inputs 'packages: {install: [tiny-app]}
+hardening: {profiles: [tiny]}'
+	mkdir "$dir/inputs/recipes/profiles"
+	cat >"$dir/inputs/recipes/profiles/tiny.yaml" <<-'YAML'
+		posmedia-profile: 1
+		id: tiny
+		version: 1.0.0
+		title: Tiny
+		controls:
+		  - id: MODE-1
+		    title: The configuration is not writable by others
+		    severity: high
+		    sources: {pa-dss: ["1.1"]}
+		    want:
+		      - mode: {paths: [/etc/tiny.conf], max: "0644"}
+	YAML
+	openssl genpkey -algorithm ED25519 -out "$dir/inputs/recipes/profiles/mislaid.yaml"
+	run --separate-stderr build inputs --store "$dir/store"
+	echo "$stderr"
+	[ "$status" -eq 4 ]
+	[[ $stderr == *"/usr/share/posmedia/project/recipes/profiles/mislaid.yaml: private key"* ]]
+	[ ! -e "$dir/inputs.oci" ]
+}

@@ -328,7 +328,7 @@ first_layer() {
 	[[ $stderr == *"fetching 3 files"* ]]
 }
 
-@test "what the inputs change re-runs configuration, and no step" {
+@test "a change of the inputs re-runs that stage, and no step" {
 	local r=$dir/till/recipes/till.yaml
 	cp -r "$dir/till" "$dir/kept"
 	plan() {
@@ -338,11 +338,12 @@ first_layer() {
 	[ "$(plan)" = '[]' ]
 	echo '# a remark' >>"$r"
 	[ "$(plan)" = '[]' ]
-	echo >>"$dir/till/recipes/profiles/tiny.yaml"
 	cp "$dir/repo/other.gpg" "$dir/till/signing/key.gpg"
-	[ "$(plan)" = '["config","image"]' ]
+	[ "$(plan)" = '["inputs","image"]' ]
+	echo >>"$dir/till/recipes/profiles/tiny.yaml"
+	[ "$(plan)" = '["config","inputs","image"]' ]
 	rm -rf "$dir/till"
 	mv "$dir/kept" "$dir/till"
 	sed -i 's/"solver": "/&x/' "$dir/till/recipes/till.lock"
-	[ "$(plan)" = '["config","image"]' ]
+	[ "$(plan)" = '["inputs","image"]' ]
 }

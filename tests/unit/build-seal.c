@@ -220,7 +220,6 @@ static void finds_the_kernel_in_what_a_step_wrote(void **state)
 	text = mem_format("built on Linux %s\n", u.release);
 	put_both(w, w->overlay, "etc/declared", text);
 	put_both(w, w->base, "usr/lib/foo/config", text);
-	put(w->root, "usr/share/posmedia/recipe.json", text);
 	passes(w);
 	put_both(w, w->step, "opt/app/build.info", text);
 	refuses(w, "1 trace of this machine in the image: /opt/app/build.info: "
