@@ -65,6 +65,14 @@ void job_env(const struct job *j, struct strv *ret);
 /* Lays an overlay of the recipe into root. */
 int job_overlay(const struct recipe_overlay *o, const char *root, struct err *e) MUST_CHECK;
 
+/* Puts the recipe, the lock and the files of the project that the build reads into the image;
+ * ERR_VERIFY when one of them is a secret. */
+int job_embed(struct job *j, const char *root, struct err *e) MUST_CHECK;
+
+/* Removes what is generated and refuses (ERR_VERIFY) what is secret or leaks this machine; each
+ * finding with its file and who brought it. */
+int job_seal(struct job *j, const char *root, struct err *e) MUST_CHECK;
+
 /* Refuses (ERR_STEP) changes that lie outside of what the step declared: upper is the overlay
  * directory that holds them, lower the trees below, topmost first. */
 int job_writes(const struct recipe_step *st, const char *upper, const struct strv *trees,

@@ -58,10 +58,12 @@ static int fill(struct job *j, const struct plan_stage *st, const char *root, st
 	case PLAN_STEP:
 		return job_step(j, &j->r->steps[st->step], root, e);
 	case PLAN_CONFIG:
+		return job_config(j, root, e);
+	case PLAN_INPUTS:
 	case PLAN_IMAGE:
 		break;
 	}
-	return job_config(j, root, e);
+	return job_embed(j, root, e);
 }
 
 /* Runs a stage with its changes going to dir/tree. */

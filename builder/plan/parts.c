@@ -176,6 +176,22 @@ static struct jval *expired_waivers(const struct recipe *r)
 	return v;
 }
 
+static int input_file(const char *path, const char *name, struct jval *to, struct err *e)
+{
+	int fd SCOPED(fd_closep) = open(path, O_RDONLY | O_CLOEXEC);
+	char *what SCOPED(mem_freep) = NULL;
+	struct digest d;
+	struct stat st;
+
+	if (fd < 0 || fstat(fd, &st) != 0)
+		return err_sys(e, "open %s", path);
+	if (digest_fd(fd, &d, NULL, e) != 0)
+		return -1;
+	what = mem_format("%s %s", st.st_mode & 0100 ? "program" : "file", digest_text(&d).s);
+	jval_put_text(to, name, what);
+	return 0;
+}
+
 int parts_config(const struct recipe *r, struct jval **ret, struct err *e)
 {
 	struct jval *v SCOPED(jval_freep) = fresh("config");
@@ -197,6 +213,27 @@ int parts_config(const struct recipe *r, struct jval **ret, struct err *e)
 	take(v, r, "ports");
 	take(v, r, "hardening");
 	jval_put(v, "expired-waivers", expired_waivers(r));
+	*ret = STEAL(v);
+	return 0;
+}
+
+int parts_inputs(const struct recipe *r, const struct lock *l, const struct jval *config,
+		 struct jval **ret, struct err *e)
+{
+	struct jval *v SCOPED(jval_freep) = fresh("inputs"), *files = jval_object();
+	struct digest lock = lock_digest(l);
+
+	jval_put_text(v, "lock", digest_text(&lock).s);
+	jval_put_text(v, "recipe", digest_text(&r->digest).s);
+	jval_put(v, "overlay", jval_ref(jval_get(config, "overlay")));
+	jval_put(v, "profile", jval_ref(jval_get(config, "profile")));
+	jval_put(v, "input", files);
+	if (input_file(r->apt->keyring, "keyring", files, e) != 0)
+		return -1;
+	for (size_t i = 0; i < r->steps_n; i++)
+		if (r->steps[i].answers != NULL &&
+		    input_file(r->steps[i].answers, r->steps[i].name, files, e) != 0)
+			return -1;
 	*ret = STEAL(v);
 	return 0;
 }

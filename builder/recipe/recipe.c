@@ -76,13 +76,26 @@ static int resolve(struct recipe *r, struct err *e)
 	return 0;
 }
 
+static int take_root(const char *root, char **ret, struct err *e)
+{
+	*ret = realpath(root, NULL);
+	return *ret != NULL ? 0 : err_sys(e, "%s", root);
+}
+
 int recipe_load(const char *path, struct recipe **ret, struct err *e)
+{
+	return recipe_load_in(path, NULL, ret, e);
+}
+
+int recipe_load_in(const char *path, const char *root, struct recipe **ret, struct err *e)
 {
 	struct yaml *y SCOPED(yaml_freep) = NULL;
 	struct recipe *r SCOPED(recipe_freep) = mem_zalloc(sizeof(*r));
 
 	r->file = mem_strdup(path);
-	if (merge_load(path, &y, e) != 0 || find_root(path, &r->root, e) != 0)
+	if (merge_load(path, &y, e) != 0)
+		return -1;
+	if ((root != NULL ? take_root(root, &r->root, e) : find_root(path, &r->root, e)) != 0)
 		return -1;
 	if (schema_map(r->root, y, recipe_fields, r, e) != 0)
 		return -1;

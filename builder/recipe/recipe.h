@@ -124,9 +124,9 @@ struct recipe {
 	char *compression;                         /* "gzip" or "zstd" */
 	struct strv entrypoint, cmd, env, volumes; /* env: NAME=VALUE */
 	char *user, *workdir, *stop_signal;        /* "" when not given */
-	struct jval
-	    *resolved; /* the merged recipe, canonical, without positions and absolute paths */
-	struct digest digest; /* of `resolved` as jval_write gives it */
+	struct jval *resolved; /* the merged recipe, canonical: a recipe again, with all defaults,
+				  without positions and absolute paths */
+	struct digest digest;  /* of `resolved` as jval_write gives it */
 };
 
 /* Reads, merges (maps merge, lists append, scalars override; cycles and more than 16 levels are
@@ -134,6 +134,15 @@ struct recipe {
 int recipe_load(const char *path, struct recipe **ret, struct err *e) MUST_CHECK;
 void recipe_free(struct recipe *r);
 void recipe_freep(struct recipe **r);
+
+/* The same with the project root given; NULL = found as above. A JSON text, such as `resolved`
+ * written out, is read as well, and gives the digest that it was written with. */
+int recipe_load_in(const char *path, const char *root, struct recipe **ret,
+		   struct err *e) MUST_CHECK;
+
+/* What `resolved` calls an absolute path of the recipe: relative to the project root, and for what
+ * lies outside of it "outside/HASH-NAME", by its path. The caller owns it. */
+char *recipe_path(const struct recipe *r, const char *path) MUST_CHECK;
 
 /* The medium of that name, or NULL. */
 const struct recipe_media *recipe_media_find(const struct recipe *r, const char *name);

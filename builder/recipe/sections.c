@@ -143,7 +143,7 @@ static const struct field service_fields[] = {
 };
 
 static const struct field waiver_fields[] = {
-    {"control", read_word, offsetof(struct recipe_waiver, control), &grammar_control, true},
+    {"control", read_word, offsetof(struct recipe_waiver, control), &grammar_name, true},
     {"reason", read_word, offsetof(struct recipe_waiver, reason), &grammar_line, true},
     {"by", read_word, offsetof(struct recipe_waiver, by), &grammar_line, true},
     {"until", read_word, offsetof(struct recipe_waiver, until), &grammar_date, true},

@@ -227,8 +227,7 @@ static void fills_in_defaults(void **state)
 	    "\"media\":{},\"name\":\"t\",\"overlays\":[],"
 	    "\"packages\":{\"docs\":false,\"exclude\":[],\"install\":[],\"langs\":[],"
 	    "\"recommends\":false,\"remove\":[]},\"ports\":[],\"posmedia\":1,"
-	    "\"run\":{\"cmd\":[],\"entrypoint\":[],\"env\":[],\"stop-signal\":\"\","
-	    "\"user\":\"\",\"volumes\":[],\"workdir\":\"\"},"
+	    "\"run\":{\"env\":{},\"volumes\":[]},"
 	    "\"services\":{\"disable\":[],\"enable\":[],\"mask\":[]},\"start-order\":[],"
 	    "\"steps\":[],\"tests\":[],\"users\":[],\"version\":\"1\"}";
 
