@@ -1,0 +1,59 @@
+#include "form/plain.h"
+
+static enum plain_state after_escape(unsigned char c)
+{
+	if (c == '[')
+		return PLAIN_CONTROL;
+	if (c == ']' || c == 'P' || c == 'X' || c == '^' || c == '_')
+		return PLAIN_STRING;
+	/* an intermediate byte goes on, any other one ends it */
+	return c >= 0x20 && c <= 0x2f ? PLAIN_ESCAPE : PLAIN_TEXT;
+}
+
+static void text(struct plain *s, unsigned char c, struct buf *out)
+{
+	bool was_cr = s->cr;
+
+	s->cr = c == '\r';
+	if (c == '\r')
+		return;
+	if (was_cr || c == '\n')
+		buf_add(out, "\n", 1);
+	if (c == 0x1b)
+		s->state = PLAIN_ESCAPE;
+	else if (c == '\t' || (c >= 0x20 && c != 0x7f))
+		buf_add(out, &c, 1);
+}
+
+static void step(struct plain *s, unsigned char c, struct buf *out)
+{
+	switch (s->state) {
+	case PLAIN_TEXT:
+		text(s, c, out);
+		break;
+	case PLAIN_ESCAPE:
+		s->state = after_escape(c);
+		break;
+	case PLAIN_CONTROL:
+		if (c >= 0x40 && c <= 0x7e)
+			s->state = PLAIN_TEXT;
+		break;
+	case PLAIN_STRING:
+		if (c == 0x07)
+			s->state = PLAIN_TEXT;
+		else if (c == 0x1b)
+			s->state = PLAIN_STRING_ESCAPE;
+		break;
+	case PLAIN_STRING_ESCAPE:
+		s->state = c == '\\' ? PLAIN_TEXT : after_escape(c);
+		break;
+	}
+}
+
+void plain_add(struct plain *s, const void *p, size_t n, struct buf *out)
+{
+	const unsigned char *c = p;
+
+	for (size_t i = 0; i < n; i++)
+		step(s, c[i], out);
+}
