@@ -46,7 +46,8 @@ int job_mount(struct job *j, const char *upper, const char *work, const char *at
 	return sandbox_overlay(lower, j->trees.n, upper, work, at, e);
 }
 
-static int fill(struct job *j, const struct plan_stage *st, const char *root, struct err *e)
+static int fill(struct job *j, const struct plan_stage *st, const char *root, const char *upper,
+		struct err *e)
 {
 	switch (st->kind) {
 	case PLAN_BASE:
@@ -54,12 +55,27 @@ static int fill(struct job *j, const struct plan_stage *st, const char *root, st
 	case PLAN_USERS:
 		return job_users(j, root, e);
 	case PLAN_STEP:
-		return job_step(j, &j->r->steps[st->step], root, e);
+		return job_step(j, &j->r->steps[st->step], root, upper, e);
 	case PLAN_CONFIG:
 	case PLAN_IMAGE:
 		break;
 	}
 	return job_config(j, root, e);
+}
+
+/* What a step left behind: nothing undeclared, and no secret. */
+static int check_step(struct job *j, const struct plan_stage *st, const char *tree, struct err *e)
+{
+	const struct recipe_step *step = &j->r->steps[st->step];
+
+	if (job_writes(step, tree, &j->trees, e) != 0)
+		return -1;
+	if (vault_scan(&j->secrets, tree, e) != 0) {
+		char *at SCOPED(mem_freep) = recipe_pos_text(&step->pos);
+
+		return err_in(e, "%s: step %s", at, step->name);
+	}
+	return 0;
 }
 
 /* Runs a stage with its changes going to dir/tree. */
@@ -70,19 +86,95 @@ static int run_in(struct job *j, const struct plan_stage *st, const char *dir, s
 	char *root SCOPED(mem_freep) = fs_join(dir, "root");
 	int rc;
 
-	if (mkdir(dir, 0755) != 0 || mkdir(tree, 0755) != 0 || mkdir(work, 0755) != 0 ||
-	    mkdir(root, 0755) != 0)
-		return err_sys(e, "make directory %s", dir);
 	if (st->kind == PLAN_BASE)
-		return fill(j, st, tree, e);
+		return fill(j, st, tree, tree, e);
 	if (job_mount(j, tree, work, root, e) != 0)
 		return -1;
-	rc = fill(j, st, root, e);
+	rc = fill(j, st, root, tree, e);
 	if (rc == 0)
 		rc = sandbox_unmount(root, e);
 	if (rc == 0 && st->kind == PLAN_STEP)
-		rc = job_writes(&j->r->steps[st->step], tree, &j->trees, e);
+		rc = check_step(j, st, tree, e);
 	return rc;
+}
+
+static int make_dirs(const char *dir, struct err *e)
+{
+	static const char *const names[] = {"tree", "work", "root"};
+
+	if (mkdir(dir, 0755) != 0)
+		return err_sys(e, "make directory %s", dir);
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		char *path SCOPED(mem_freep) = fs_join(dir, names[i]);
+
+		if (mkdir(path, 0755) != 0)
+			return err_sys(e, "make directory %s", path);
+	}
+	return 0;
+}
+
+static char *log_name(const struct job *j, const struct plan_stage *st)
+{
+	return st->kind == PLAN_STEP ? mem_format("step-%s", j->r->steps[st->step].name)
+				     : mem_strdup(st->name);
+}
+
+/* Fills dir/tree, what is said on the way going to dir/log. */
+static int run_logged(struct job *j, const struct plan_stage *st, const char *dir, struct err *e)
+{
+	char *file SCOPED(mem_freep) = fs_join(dir, "log");
+	char *name SCOPED(mem_freep) = log_name(j, st);
+	int rc;
+
+	if (job_log_begin(j, name, file, e) != 0)
+		return -1;
+	rc = run_in(j, st, dir, e);
+	job_log_end(j);
+	return rc;
+}
+
+/* The plan as it is now that something was captured: other keys from stage i on. */
+static int plan_again(struct job *j, size_t i, struct err *e)
+{
+	struct plan p = {0};
+	bool same;
+
+	if (plan_make(j->r, j->l, j->s, &p, e) != 0)
+		return -1;
+	same = p.n == j->plan->n && p.v[i].captured;
+	for (size_t k = 0; same && k < i; k++)
+		same = digest_equal(&p.v[k].key, &j->plan->v[k].key);
+	SWAP(p, *j->plan);
+	plan_release(&p);
+	if (!same)
+		return err_set(e, ERR_BUSY, "another build captured the same steps meanwhile");
+	return 0;
+}
+
+/* Brings a stage about in dir: runs it, or unpacks what was captured of it. */
+static int make(struct job *j, size_t i, const char *dir, struct build_result *ret, struct err *e)
+{
+	const struct plan_stage *st = &j->plan->v[i];
+	char *tree SCOPED(mem_freep) = fs_join(dir, "tree");
+	bool done = false;
+
+	if (make_dirs(dir, e) != 0)
+		return -1;
+	if (st->captured && !job_recaptures(j, st) &&
+	    job_release_capture(j, st, tree, &done, e) != 0)
+		return -1;
+	if (done) {
+		log_info("%s: captured output reused", st->name);
+		ret->stages_cached++;
+		return 0;
+	}
+	log_info("%s: %s", st->name, st->why != NULL ? st->why : "asked to run again");
+	if (run_logged(j, st, dir, e) != 0)
+		return -1;
+	ret->stages_run++;
+	if (st->kind != PLAN_STEP || !j->r->steps[st->step].capture)
+		return 0;
+	return job_capture(j, st, tree, e) != 0 ? -1 : plan_again(j, i, e);
 }
 
 /* Takes the finished stage into the cache: one rename, so it is there whole or not at all. */
@@ -108,26 +200,44 @@ static int keep(struct job *j, const struct plan_stage *st, const char *dir, str
 	return plan_remember(j->s, j->r, st, e);
 }
 
-int job_stage(struct job *j, const struct plan_stage *st, struct build_result *ret, struct err *e)
+static void use_cached(struct job *j, const struct plan_stage *st, struct build_result *ret)
+{
+	char *path SCOPED(mem_freep) = plan_stage_path(j->s, &st->key);
+	char *boot SCOPED(mem_freep) = fs_join(path, "boot");
+	char *file SCOPED(mem_freep) = fs_join(path, "log");
+	char *name SCOPED(mem_freep) = log_name(j, st);
+
+	(void)utimensat(AT_FDCWD, boot, NULL, 0); /* for job_prune: it was of use */
+	job_log_reuse(j, name, file);
+	strv_addf(&j->trees, "%s/tree", path);
+	ret->stages_cached++;
+}
+
+bool job_recaptures(const struct job *j, const struct plan_stage *st)
+{
+	return st->kind == PLAN_STEP && strv_has(&j->o->recapture, j->r->steps[st->step].name);
+}
+
+bool job_will_run(const struct job *j, const struct plan_stage *st)
+{
+	if (job_recaptures(j, st))
+		return true;
+	return !st->captured && (j->o->no_cache || !plan_stage_usable(j->s, &st->key));
+}
+
+int job_stage(struct job *j, size_t i, struct build_result *ret, struct err *e)
 {
 	char *dir SCOPED(mem_freep) = mem_format("%s/stage.%zu", j->scratch, j->trees.n);
+	const struct plan_stage *st = &j->plan->v[i];
 
-	if (!j->o->no_cache && plan_stage_usable(j->s, &st->key)) {
-		char *path SCOPED(mem_freep) = plan_stage_path(j->s, &st->key);
-
-		char *boot SCOPED(mem_freep) = fs_join(path, "boot");
-
-		(void)utimensat(AT_FDCWD, boot, NULL, 0); /* for job_prune: it was of use */
-		strv_addf(&j->trees, "%s/tree", path);
-		ret->stages_cached++;
+	if (!j->o->no_cache && !job_recaptures(j, st) && plan_stage_usable(j->s, &st->key)) {
+		use_cached(j, st, ret);
 		return 0;
 	}
-	log_info("%s: %s", st->name, st->why != NULL ? st->why : "asked to run again");
-	if (run_in(j, st, dir, e) != 0)
+	if (make(j, i, dir, ret, e) != 0)
 		return -1;
-	ret->stages_run++;
 	if (!j->o->no_cache)
-		return keep(j, st, dir, e);
+		return keep(j, &j->plan->v[i], dir, e);
 	strv_addf(&j->trees, "%s/tree", dir);
 	return 0;
 }

@@ -16,6 +16,8 @@ static void print_stage(const struct plan_stage *st)
 {
 	if (st->cached)
 		printf("%-24s cached\n", st->name);
+	else if (st->needed && st->captured)
+		printf("%-24s will unpack its captured output: %s\n", st->name, st->why);
 	else if (st->needed)
 		printf("%-24s will run: %s\n", st->name, st->why);
 	else

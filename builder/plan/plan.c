@@ -40,22 +40,42 @@ static char *parts_path(const struct store *s, const char *recipe, const char *s
 	return mem_format("%s/cache/parts/%s %s.json", store_path(s), recipe, stage);
 }
 
-static struct plan_stage *add(struct plan *p, enum plan_kind kind, char *name, struct jval *parts)
+static struct digest key_of(const struct jval *parts)
 {
 	struct buf b SCOPED(buf_release) = BUF_INIT(PARTS_MAX);
+
+	jval_write(parts, &b);
+	return digest_of(b.data, b.len);
+}
+
+static struct plan_stage *add(struct plan *p, enum plan_kind kind, char *name, struct jval *parts)
+{
 	struct plan_stage *st;
 
 	if (p->n > 0)
 		jval_put_text(parts, "below", digest_text(&p->v[p->n - 1].key).s);
-	jval_write(parts, &b);
 	p->v = mem_resize(p->v, p->n + 1, sizeof(*p->v));
 	st = &p->v[p->n++];
 	*st = (struct plan_stage){.kind = kind, .name = name, .parts = parts};
-	st->key = digest_of(b.data, b.len);
+	st->key = key_of(parts);
 	return st;
 }
 
-static int stages(const struct recipe *r, const struct lock *l, struct plan *p, struct err *e)
+/* What was captured counts for all that lies above it, since it is not a function of the inputs. */
+static void take_capture(struct store *s, struct plan_stage *st)
+{
+	struct plan_capture c SCOPED(plan_capture_release) = {0};
+
+	st->inputs = st->key;
+	st->captured = plan_capture_load(s, &st->inputs, &c);
+	if (!st->captured)
+		return;
+	jval_put_text(st->parts, "captured", digest_text(&c.id).s);
+	st->key = key_of(st->parts);
+}
+
+static int stages(const struct recipe *r, const struct lock *l, struct store *s, struct plan *p,
+		  struct err *e)
 {
 	struct jval *config = NULL;
 
@@ -65,6 +85,8 @@ static int stages(const struct recipe *r, const struct lock *l, struct plan *p, 
 		char *name = mem_format("step %s", r->steps[i].name);
 
 		add(p, PLAN_STEP, name, parts_step(r, &r->steps[i]))->step = i;
+		if (r->steps[i].capture)
+			take_capture(s, &p->v[p->n - 1]);
 	}
 	if (parts_config(r, &config, e) != 0)
 		return -1;
@@ -136,7 +158,7 @@ int plan_make(const struct recipe *r, const struct lock *l, struct store *s, str
 {
 	struct plan p = {0};
 
-	if (stages(r, l, &p, e) != 0) {
+	if (stages(r, l, s, &p, e) != 0) {
 		plan_release(&p);
 		return -1;
 	}
@@ -177,6 +199,8 @@ struct jval *plan_json(const struct plan *p)
 		jval_put_text(o, "key", digest_text(&p->v[i].key).s);
 		jval_put(o, "cached", jval_bool(p->v[i].cached));
 		jval_put(o, "needed", jval_bool(p->v[i].needed));
+		if (p->v[i].captured)
+			jval_put(o, "captured", jval_bool(true));
 		if (p->v[i].why != NULL)
 			jval_put_text(o, "why", p->v[i].why);
 		jval_push(list, o);

@@ -24,6 +24,9 @@ struct plan_stage {
 	size_t step;        /* PLAN_STEP: index into recipe.steps */
 	struct jval *parts; /* what the key is made of */
 	struct digest key;
+	struct digest inputs; /* a step that is captured: what its capture is filed under; the key
+				 is of those and of what was captured */
+	bool captured;        /* and it was: its output will be unpacked */
 	bool cached;
 	bool needed; /* false: the image is there, so it will not run even if it is not cached */
 	char
@@ -84,6 +87,27 @@ int plan_images(const struct store *s, struct plan_image **ret, size_t *ret_n,
 
 /* The record of an image, relative to the store; the caller owns it. */
 char *plan_image_path(const struct digest *key) MUST_CHECK;
+
+/* What was captured of a step, by its inputs. */
+struct plan_capture {
+	struct digest id;   /* of the record: of all that was captured */
+	struct digest blob; /* a tar of what it changed */
+	struct jval *marks; /* and what it removed: {"gone": [path, …], "opaque": [path, …]} */
+	int64_t made_ns;
+};
+
+/* Finds it: false when there is none, its record is no good, or the store lacks the tar. */
+bool plan_capture_load(const struct store *s, const struct digest *inputs,
+		       struct plan_capture *ret);
+void plan_capture_release(struct plan_capture *c);
+
+/* Records a capture, durably; the tar is in the store. */
+int plan_capture_save(struct store *s, const struct digest *inputs, const struct digest *blob,
+		      struct jval *marks, struct err *e) MUST_CHECK;
+
+/* The record, relative to the store, and the directory of all; the caller owns it. */
+char *plan_capture_path(const struct digest *inputs) MUST_CHECK;
+#define PLAN_CAPTURES "cache/captures"
 
 /* The identity of this start of the kernel; the caller owns it. */
 char *plan_boot_id(void) MUST_CHECK;
