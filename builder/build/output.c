@@ -53,27 +53,30 @@ static void into_ring(struct job_log *l, const char *p, size_t n)
 }
 
 /* Takes text that anybody may see. */
-static int put(struct job *j, const char *p, size_t n, struct err *e)
+static void put(struct job *j, const char *p, size_t n)
 {
 	struct job_log *l = &j->log;
+	struct err e = ERR_INIT;
 	uint64_t dropped = 0;
 	size_t head;
 
 	log_debug("%.*s", (int)(n > PIECE ? PIECE : n), p);
 	keep_last(&j->said, KEEP, p, n, &dropped);
 	if (l->fd < 0)
-		return 0;
+		return;
 	head = l->head < LOG_HALF ? LOG_HALF - l->head : 0;
 	head = head < n ? head : n;
-	if (fs_write_all(l->fd, p, head, e) != 0)
-		return err_in(e, "log");
+	if (fs_write_all(l->fd, p, head, &e) != 0) {
+		log_warn("the log %s: %s", l->name, e.msg);
+		fd_closep(&l->fd); /* what was to be logged goes on */
+		return;
+	}
 	l->head += head;
 	if (n > head)
 		into_ring(l, p + head, n - head);
-	return 0;
 }
 
-static int hide_and_put(struct job *j, bool final, struct err *e)
+static void hide_and_put(struct job *j, bool final)
 {
 	struct buf plain SCOPED(buf_release) = BUF_INIT(SIZE_MAX);
 	struct job_log *l = &j->log;
@@ -81,7 +84,8 @@ static int hide_and_put(struct job *j, bool final, struct err *e)
 
 	memmove(l->pending.data, l->pending.data + done, l->pending.len - done);
 	buf_cut(&l->pending, l->pending.len - done);
-	return plain.len > 0 ? put(j, plain.data, plain.len, e) : 0;
+	if (plain.len > 0)
+		put(j, plain.data, plain.len);
 }
 
 static int take(void *ctx, const void *p, size_t n, struct err *e)
@@ -94,8 +98,7 @@ static int take(void *ctx, const void *p, size_t n, struct err *e)
 	plain_add(&l->plain, p, n, &l->pending);
 	if (l->dialogue != NULL)
 		dialogue_hear(l->dialogue, l->pending.data + before, l->pending.len - before);
-	if (hide_and_put(j, false, e) != 0)
-		return -1;
+	hide_and_put(j, false);
 	if (l->total_max != 0 && l->total > l->total_max) {
 		char *max SCOPED(mem_freep) = num_human(l->total_max);
 
@@ -166,8 +169,6 @@ static int finish(struct job *j, struct err *e)
 	char *note SCOPED(mem_freep) =
 	    mem_format("\n[%llu bytes are left out here]\n", (unsigned long long)dropped);
 
-	if (hide_and_put(j, true, e) != 0)
-		return -1;
 	if (l->ring == NULL)
 		return 0;
 	if (dropped > 0 && fs_write_all(l->fd, note, strlen(note), e) != 0)
@@ -197,9 +198,8 @@ void job_log_end(struct job *j)
 	struct job_log *l = &j->log;
 	struct err e = ERR_INIT;
 
-	if (l->fd < 0)
-		return;
-	if (finish(j, &e) != 0 || publish(j, l->name, l->file, &e) != 0)
+	hide_and_put(j, true);
+	if (l->fd >= 0 && (finish(j, &e) != 0 || publish(j, l->name, l->file, &e) != 0))
 		log_warn("the log %s: %s", l->name, e.msg);
 	fd_closep(&l->fd);
 	free(l->ring);
@@ -246,10 +246,9 @@ int job_said(struct job *j, struct err *e)
 {
 	struct buf lines SCOPED(buf_release) = BUF_INIT(TAIL * 2 + (size_t)LINES * 4);
 	char *path SCOPED(mem_freep) = j->log.fd >= 0 ? log_path(j, j->log.name) : NULL;
-	struct err quiet = ERR_INIT;
 	size_t used = strlen(e->msg);
 
-	(void)!hide_and_put(j, true, &quiet);
+	hide_and_put(j, true);
 	last_lines(j, &lines);
 	if (lines.len == 0)
 		return -1;

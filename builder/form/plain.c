@@ -53,7 +53,17 @@ static void step(struct plain *s, unsigned char c, struct buf *out)
 void plain_add(struct plain *s, const void *p, size_t n, struct buf *out)
 {
 	const unsigned char *c = p;
+	size_t i = 0;
 
-	for (size_t i = 0; i < n; i++)
-		step(s, c[i], out);
+	while (i < n) {
+		size_t run = i;
+
+		while (s->state == PLAIN_TEXT && !s->cr && run < n && c[run] >= 0x20 &&
+		       c[run] != 0x7f)
+			run++;
+		buf_add(out, c + i, run - i);
+		i = run;
+		if (i < n)
+			step(s, c[i++], out);
+	}
 }

@@ -17,9 +17,9 @@ enum { RECORD_MAX = 4096 };
 const char *keep_kind_name(enum keep_kind k)
 {
 	static const char *const names[] = {
-	    [KEEP_IMAGE] = "images",    [KEEP_STAGE] = "stages",       [KEEP_PACKAGE] = "packages",
-	    [KEEP_MEDIUM] = "media",    [KEEP_OTHER] = "other-blobs",  [KEEP_PARTIAL] = "downloads",
-	    [KEEP_DAMAGED] = "damaged", [KEEP_LEFTOVER] = "leftovers",
+	    [KEEP_IMAGE] = "images",      [KEEP_STAGE] = "stages",    [KEEP_CAPTURE] = "captures",
+	    [KEEP_PACKAGE] = "packages",  [KEEP_MEDIUM] = "media",    [KEEP_OTHER] = "other-blobs",
+	    [KEEP_PARTIAL] = "downloads", [KEEP_DAMAGED] = "damaged", [KEEP_LEFTOVER] = "leftovers",
 	};
 
 	return names[k];
@@ -122,6 +122,14 @@ static enum keep_kind look_stage(const struct scan *sc, const char *name, bool *
 	return KEEP_STAGE;
 }
 
+static enum keep_kind look_capture(const struct scan *sc, const char *name, bool *ret_needed)
+{
+	char *hex SCOPED(mem_freep) = mem_strndup(name, strcspn(name, "."));
+
+	*ret_needed = map_has(&sc->w.captures, hex);
+	return KEEP_CAPTURE;
+}
+
 static enum keep_kind look_blob(const struct scan *sc, const char *name, bool *ret_needed)
 {
 	struct digest d;
@@ -152,7 +160,8 @@ static enum keep_kind look_damaged(const struct scan *sc, const char *name, bool
 /* Records go before what they name. */
 static const struct shelf shelves[] = {
     {"cache/images", look_record}, {"cache/layers", look_layer}, {"cache/stages", look_stage},
-    {"partial", look_partial},     {"damaged", look_damaged},    {"blobs/sha256", look_blob},
+    {PLAN_CAPTURES, look_capture}, {"partial", look_partial},    {"damaged", look_damaged},
+    {"blobs/sha256", look_blob},
 };
 
 static int add(struct scan *sc, struct keep_item it, struct err *e)
