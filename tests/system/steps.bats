@@ -1,6 +1,7 @@
 #!/usr/bin/env bats
 # Steps with all that they can ask for, and steps that do what they should not: in an image of a few
 # megabytes, so that each is a build of a second.
+# shellcheck disable=SC2016 # what is in single quotes is for the shells of the steps
 
 bats_require_minimum_version 1.5.0
 load lib
@@ -13,7 +14,9 @@ setup_file() {
 	cat >"$dir/recipes/base/tiny.yaml" <<-YAML
 		posmedia: 1
 		version: 1
-		base: {apt: {suite: bookworm, keyring: repo/key.gpg, mirrors: ["file://$dir/repo/mirror"]}}
+		base:
+		  apt:
+		    {suite: bookworm, keyring: repo/key.gpg, mirrors: ["file://$dir/repo/mirror"]}
 		packages: {install: [tiny-app]}
 	YAML
 	# the lock of one is the lock of all: their packages are the same
@@ -39,11 +42,12 @@ recipe() {
 		{ cat "$dir/lock.log" && false; }
 }
 
-# A step $1 that is a shell text, with more keys: recipe NAME TEXT KEY...; it is at line 5.
+# A recipe $1 with a step, at line 5, that is the shell text $2 and has more keys.
 step() {
 	local key
 	{
-		printf 'steps:\n  - name: work\n    run: [sh, -c, %s]\n' "$(jq -n --arg t "$2" '$t')"
+		printf 'steps:\n  - name: work\n'
+		printf '    run: [sh, -c, %s]\n' "$(jq -n --arg t "$2" '$t')"
 		for key in "${@:3}"; do
 			printf '    %s\n' "$key"
 		done
@@ -73,11 +77,12 @@ refused() {
 	nothing_left
 }
 
+# No image, no scratch, no mount, no process.
 nothing_left() {
-	[ ! -e "$dir/out/$name" ]
-	[ -z "$(ls "$POSMEDIA_STORE/tmp")" ]
-	! grep -F "$dir" /proc/self/mounts
-	! pgrep -f "$dir/marker-$name"
+	if grep -F "$dir" /proc/self/mounts || pgrep -f 'sleep 54321' || pgrep -x tilld; then
+		return 1
+	fi
+	[ ! -e "$dir/out/$name" ] && [ -z "$(ls "$POSMEDIA_STORE/tmp")" ]
 }
 
 # The files of an image as "path contents".
@@ -183,8 +188,12 @@ answers() {
 
 @test "a fault in an answers file is one of the recipe" {
 	answers >"$dir/answers/$name.yaml" <<<'  - {prompt: "Name:", replay: one}'
-	printf 'posmedia: 1\nname: x\nextends: [base/tiny.yaml]\nsteps: [{name: a, run: [b], answers: answers/%s.yaml}]\n' \
-		"$name" >"$dir/recipes/$name.yaml"
+	cat >"$dir/recipes/$name.yaml" <<-YAML
+		posmedia: 1
+		name: x
+		extends: [base/tiny.yaml]
+		steps: [{name: a, run: [b], answers: answers/$name.yaml}]
+	YAML
 	in_dir lock "recipes/$name.yaml"
 	[ "$status" -eq 3 ]
 	[[ $stderr == *"answers/$name.yaml:4:23: unknown key \"replay\""*'Did you mean "reply"?'* ]]
@@ -210,7 +219,7 @@ answers() {
 	[[ $stderr == *'***'* ]]
 	[[ $(log_of "$name") == $'***\n***\n'* ]]
 	[[ $stderr != *tulip-0123* ]]
-	! grep -rqF tulip-0123 "$dir/out/$name" "$dir/out/$name.logs" "$POSMEDIA_STORE"
+	run ! grep -rqF tulip-0123 "$dir/out/$name" "$dir/out/$name.logs" "$POSMEDIA_STORE"
 	# another value is no other key: it would have to be in there
 	echo "other-0123456789" >"$dir/secret"
 	in_dir plan "recipes/$name.yaml"
@@ -228,7 +237,8 @@ answers() {
 
 @test "a secret that is left in the tree is refused" {
 	echo "tulip-0123456789" >"$dir/secret"
-	step "$name" 'mkdir -p /opt/a; { head -c 300000 /dev/zero; cat /run/secrets/key; } >/opt/a/f' \
+	step "$name" 'mkdir -p /opt/a
+		{ head -c 300000 /dev/zero; cat /run/secrets/key; } >/opt/a/f' \
 		'secrets: [key]' 'writes: [/opt]'
 	build "$name" --secret key=secret
 	refused 4 "recipes/$name.yaml:5:5: step work: the secret key is in /opt/a/f"
@@ -368,8 +378,9 @@ answers() {
 @test "a failure shows the last lines, each on its own, and where the rest is" {
 	step "$name" 'i=0; while [ $i -lt 40 ]; do echo "line $i"; i=$((i+1)); done; exit 5'
 	build "$name"
-	refused 6 "recipes/$name.yaml:5:5: step work: exit status 5; it said:"$'\n  line 28\n  line 29\n' \
-		$'\n  line 39\n' "hint: all that it said is in out/$name.logs/1/step-work.log"
+	refused 6 "recipes/$name.yaml:5:5: step work: exit status 5; it said:" \
+		$'said:\n  line 28\n  line 29\n' $'\n  line 39\n' \
+		"hint: all that it said is in out/$name.logs/1/step-work.log"
 	[ "$(wc -l <"$dir/out/$name.logs/1/step-work.log")" = 40 ]
 }
 
@@ -380,10 +391,11 @@ answers() {
 	[ "$(cat "$dir/out/$name.logs/1/test-says.log")" = tested ]
 }
 
-# ---------------------------------------------------------------- what steps should not do
+# ---------------------------------------------------------------- what should not be done
 
 @test "a step that forks forever" {
-	step "$name" 'f() { f & f & wait; }; f; sleep 100' 'timeout: 20s' 'limits: {processes: 200}'
+	step "$name" 'f() { f & f & wait; }; f; sleep 54321' 'timeout: 20s' \
+		'limits: {processes: 200}'
 	build "$name"
 	refused 6 "recipes/$name.yaml:5:5: step work: "
 	[[ $stderr == *'more than 200 processes at once'* || $stderr == *[Cc]'annot fork'* ]]
@@ -419,7 +431,8 @@ answers() {
 }
 
 @test "a step that eats memory" {
-	step "$name" 'for i in 1 2 3 4; do perl -e "\$x = q(a) x 20000000; sleep 30" & done; wait' \
+	step "$name" 'for i in 1 2 3 4; do
+		perl -e "\$x = q(a) x 20000000; sleep 54321" & done; wait' \
 		'limits: {memory: 100M}'
 	build "$name"
 	refused 6 "recipes/$name.yaml:5:5: step work: sandbox: more than 104857600 bytes of memory"
@@ -436,10 +449,10 @@ answers() {
 }
 
 @test "a step that leaves daemons" {
-	step "$name" 'touch "/tmp/x"; sleep 1000 & exit 0'
+	step "$name" 'touch "/tmp/x"; sleep 54321 & exit 0'
 	build "$name"
 	refused 6 "recipes/$name.yaml:5:5: step work: left 1 processes running: sleep"
-	step "$name" 'perl -e "exit if fork; setpgrp; exit if fork; \$0 = q(tilld); sleep 1000"'
+	step "$name" 'perl -e "exit if fork; setpgrp; exit if fork; \$0 = q(tilld); sleep 54321"'
 	build "$name"
 	refused 6 "recipes/$name.yaml:5:5: step work: left 1 processes running: tilld"
 	step "$name" 'sleep 0.5 & exit 0'
