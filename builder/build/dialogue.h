@@ -22,7 +22,7 @@ struct dialogue {
 void dialogue_init(struct dialogue *d, const struct recipe_answers *a, const struct vault *s);
 void dialogue_release(struct dialogue *d);
 
-/* Takes plain text that the program said (form/plain.h). */
+/* Takes plain text that the program said (form/unescape.h). */
 void dialogue_hear(struct dialogue *d, const char *p, size_t n);
 
 /* What is to be typed now, if anything, onto *type. The program waits in vain: ERR_STEP with the

@@ -7,7 +7,7 @@
 #include "build/build.h"
 #include "build/dialogue.h"
 #include "build/vault.h"
-#include "form/plain.h"
+#include "form/unescape.h"
 #include "sandbox/sandbox.h"
 #include "sys/fs.h"
 
@@ -16,7 +16,7 @@ struct job_log {
 	char *name; /* "step-install-tulip": the log's, without .log */
 	char *file; /* where it is until its end: in the scratch */
 	int fd;     /* -1 = no log */
-	struct plain plain;
+	struct unescape plain;
 	struct buf pending; /* plain text; may end in the beginning of a secret */
 	uint64_t head;      /* bytes in the file, */
 	char *ring;         /* and those that come after it, the last of ring_total */

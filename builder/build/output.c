@@ -95,7 +95,7 @@ static int take(void *ctx, const void *p, size_t n, struct err *e)
 	size_t before = l->pending.len;
 
 	l->total += n;
-	plain_add(&l->plain, p, n, &l->pending);
+	unescape_add(&l->plain, p, n, &l->pending);
 	if (l->dialogue != NULL)
 		dialogue_hear(l->dialogue, l->pending.data + before, l->pending.len - before);
 	hide_and_put(j, false);
@@ -155,7 +155,7 @@ int job_log_begin(struct job *j, const char *name, const char *file, struct err 
 	free(l->file);
 	l->name = mem_strdup(name);
 	l->file = mem_strdup(file);
-	l->plain = (struct plain){0};
+	l->plain = (struct unescape){0};
 	buf_cut(&l->pending, 0);
 	l->head = l->ring_total = l->total = 0;
 	return 0;

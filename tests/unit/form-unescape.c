@@ -1,5 +1,5 @@
 /* What a terminal's stream says, in whatever pieces it comes. */
-#include "form/plain.h"
+#include "form/unescape.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -33,10 +33,10 @@ static void says_the_same_in_any_pieces(void **state)
 		for (size_t piece = 1; piece < 8; piece++) {
 			struct buf out SCOPED(buf_release) = BUF_INIT(1000);
 			size_t n = strlen(rows[i].stream);
-			struct plain p = {0};
+			struct unescape p = {0};
 
 			for (size_t at = 0; at < n; at += piece)
-				plain_add(&p, rows[i].stream + at, n - at < piece ? n - at : piece,
+				unescape_add(&p, rows[i].stream + at, n - at < piece ? n - at : piece,
 					  &out);
 			assert_string_equal(out.data, rows[i].says);
 		}
@@ -48,5 +48,5 @@ int main(void)
 	    cmocka_unit_test(says_the_same_in_any_pieces),
 	};
 
-	return cmocka_run_group_tests_name("form-plain", tests, NULL, NULL);
+	return cmocka_run_group_tests_name("form-unescape", tests, NULL, NULL);
 }
