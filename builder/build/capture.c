@@ -95,7 +95,7 @@ int job_capture(struct job *j, const struct plan_stage *st, const char *tree, st
 	    pack(j, fd, &blob, e) != 0)
 		return err_in(e, "capture %s", st->name);
 	fault_point("captured");
-	if (plan_capture_save(j->s, &st->inputs, &blob, marks, e) != 0)
+	if (plan_capture_save(j->s, &st->key, &blob, marks, e) != 0)
 		return err_in(e, "capture %s", st->name);
 	fault_point("capture recorded");
 	log_info("%s: output captured", st->name);
@@ -158,7 +158,7 @@ int job_release_capture(struct job *j, const struct plan_stage *st, const char *
 	struct plan_capture c SCOPED(plan_capture_release) = {0};
 	bool moved = false;
 
-	if (!plan_capture_load(j->s, &st->inputs, &c))
+	if (!plan_capture_load(j->s, &st->key, &c))
 		return 0;
 	if (store_recheck(j->s, &c.blob, &moved, e) != 0)
 		return -1;

@@ -115,18 +115,13 @@ struct jval *job_image_blobs(struct job *j, const struct build_result *r)
 {
 	struct oci_manifest m SCOPED(oci_manifest_release) = {0};
 	struct jval *v = jval_object(), *blobs = jval_array(), *stages = jval_array();
-	struct jval *captures = jval_array();
 	struct err quiet = ERR_INIT;
 
 	jval_put_text(v, "manifest", digest_text(&r->manifest).s);
 	jval_put(v, "blobs", blobs);
 	jval_put(v, "stages", stages);
-	jval_put(v, "captures", captures);
 	for (size_t i = 0; i + 1 < j->plan->n; i++)
 		jval_push(stages, jval_text(digest_text(&j->plan->v[i].key).s));
-	for (size_t i = 0; i + 1 < j->plan->n; i++)
-		if (j->plan->v[i].captured)
-			jval_push(captures, jval_text(digest_text(&j->plan->v[i].inputs).s));
 	if (read_manifest(j, &r->manifest, &m, &quiet) != 0)
 		return v;
 	jval_push(blobs, jval_text(digest_text(&m.config.digest).s));

@@ -48,8 +48,6 @@ static void want_image(struct wanted *w, const struct plan_image *i, bool needed
 	(void)map_put(&w->images, digest_hex(&i->key).s, NULL);
 	for (size_t k = 0; k < i->stages_n; k++)
 		(void)map_put(&w->stages, digest_hex(&i->stages[k]).s, NULL);
-	for (size_t k = 0; k < i->captures_n; k++)
-		(void)map_put(&w->captures, digest_hex(&i->captures[k]).s, NULL);
 }
 
 static int want_images(struct wanted *w, struct store *s, size_t builds, struct err *e)
@@ -72,11 +70,11 @@ static void want_capture(struct wanted *w, struct store *s, const char *name)
 {
 	char *hex SCOPED(mem_freep) = mem_strndup(name, strcspn(name, "."));
 	struct plan_capture c SCOPED(plan_capture_release) = {0};
-	struct digest inputs;
+	struct digest key;
 
-	if (digest_parse_hex(hex, &inputs) != 0 || !plan_capture_load(s, &inputs, &c))
+	if (digest_parse_hex(hex, &key) != 0 || !plan_capture_load(s, &key, &c))
 		return;
-	if (c.made_ns > w->last_ns)
+	if (c.made_ns > w->last_ns || map_has(&w->stages, hex))
 		(void)map_put(&w->captures, hex, NULL);
 	want(w, &c.blob, KEEP_CAPTURE, map_has(&w->captures, hex));
 }

@@ -7,9 +7,9 @@
 
 enum { RECORD_MAX = 64 << 20 };
 
-char *plan_capture_path(const struct digest *inputs)
+char *plan_capture_path(const struct digest *key)
 {
-	return mem_format(PLAN_CAPTURES "/%s.json", digest_hex(inputs).s);
+	return mem_format(PLAN_CAPTURES "/%s.json", digest_hex(key).s);
 }
 
 void plan_capture_release(struct plan_capture *c)
@@ -18,9 +18,9 @@ void plan_capture_release(struct plan_capture *c)
 	*c = (struct plan_capture){0};
 }
 
-bool plan_capture_load(const struct store *s, const struct digest *inputs, struct plan_capture *ret)
+bool plan_capture_load(const struct store *s, const struct digest *key, struct plan_capture *ret)
 {
-	char *path SCOPED(mem_freep) = plan_capture_path(inputs);
+	char *path SCOPED(mem_freep) = plan_capture_path(key);
 	struct buf b SCOPED(buf_release) = BUF_INIT(RECORD_MAX);
 	struct jval *v SCOPED(jval_freep) = NULL;
 	struct plan_capture c = {0};
@@ -36,17 +36,16 @@ bool plan_capture_load(const struct store *s, const struct digest *inputs, struc
 	if (blob == NULL || digest_parse(blob, &c.blob) != 0 || !store_has(s, &c.blob, NULL) ||
 	    !jval_is_object(jval_get(v, "marks")))
 		return false;
-	c.id = digest_of(b.data, b.len);
 	c.marks = jval_ref(jval_get(v, "marks"));
 	c.made_ns = st.st_mtim.tv_sec * 1000000000LL + st.st_mtim.tv_nsec;
 	*ret = c;
 	return true;
 }
 
-int plan_capture_save(struct store *s, const struct digest *inputs, const struct digest *blob,
+int plan_capture_save(struct store *s, const struct digest *key, const struct digest *blob,
 		      struct jval *marks, struct err *e)
 {
-	char *name SCOPED(mem_freep) = plan_capture_path(inputs);
+	char *name SCOPED(mem_freep) = plan_capture_path(key);
 	char *path SCOPED(mem_freep) = fs_join(store_path(s), name);
 	struct buf b SCOPED(buf_release) = BUF_INIT(RECORD_MAX);
 	struct jval *v SCOPED(jval_freep) = jval_object();

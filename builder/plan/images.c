@@ -20,7 +20,6 @@ void plan_image_release(struct plan_image *i)
 {
 	free(i->blobs);
 	free(i->stages);
-	free(i->captures);
 	*i = (struct plan_image){0};
 }
 
@@ -55,8 +54,7 @@ bool plan_image_load(const struct store *s, const struct digest *key, struct pla
 	manifest = jval_get_str(v, "manifest");
 	if (manifest == NULL || digest_parse(manifest, &i.manifest) != 0 ||
 	    digests(jval_get(v, "blobs"), &i.blobs, &i.blobs_n) != 0 ||
-	    digests(jval_get(v, "stages"), &i.stages, &i.stages_n) != 0 ||
-	    digests(jval_get(v, "captures"), &i.captures, &i.captures_n) != 0)
+	    digests(jval_get(v, "stages"), &i.stages, &i.stages_n) != 0)
 		return false;
 	i.used_ns = st.st_mtim.tv_sec * 1000000000LL + st.st_mtim.tv_nsec;
 	*ret = i;

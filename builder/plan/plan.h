@@ -2,8 +2,10 @@
  * there already, and why not. Changes nothing.
  *
  * A stage's key is the digest of the canonical JSON of everything that can change its output: the
- * schema, the key of the stage below, the canonical recipe node, digests of media, files and
- * packages, and the sandbox policy. Same key, nothing runs. */
+ * schema, what the stages below made, the canonical recipe node, digests of media, files and
+ * packages, and the sandbox policy. Same key, nothing runs; same output, nothing above it runs.
+ * What a stage makes is remembered for its key; as long as it is not known, the stages above have
+ * no key yet. */
 #ifndef PLAN_PLAN_H
 #define PLAN_PLAN_H
 
@@ -24,11 +26,13 @@ struct plan_stage {
 	size_t step;        /* PLAN_STEP: index into recipe.steps */
 	struct jval *parts; /* what the key is made of */
 	struct digest key;
-	struct digest inputs; /* a step that is captured: what its capture is filed under; the key
-				 is of those and of what was captured */
-	bool captured;        /* and it was: its output will be unpacked */
-	bool cached;
+	bool keyed;           /* the key is known */
+	struct digest output; /* what it makes; not of the image */
+	bool known;           /* the output is known, from this build or an earlier one */
+	bool cached;          /* what it made is at hand */
+	bool captured;        /* a step whose output was captured: it is unpacked, if not cached */
 	bool needed; /* false: the image is there, so it will not run even if it is not cached */
+	bool maybe;  /* only a stage below changes: it runs unless that comes out as before */
 	char
 	    *why; /* not cached: "nothing like it was built here yet", or what differs; else NULL */
 };
@@ -47,19 +51,29 @@ int plan_make(const struct recipe *r, const struct lock *l, struct store *s, str
 	      struct err *e) MUST_CHECK;
 void plan_release(struct plan *p);
 
-/* {"stages":[{"name","key","cached","needed","why"}],"fetch":{…}}; the caller owns it. */
+/* Says what stage i made, when it was run; the keys of those above follow. */
+void plan_made(struct plan *p, size_t i, const struct digest *output, const struct recipe *r,
+	       struct store *s);
+
+/* "cached", "run", "maybe" or "not-needed". */
+const char *plan_state(const struct plan_stage *st);
+
+/* {"stages":[{"name","key","state","cached","captured","needed","why"}],"fetch":{…}}, key null
+ * where it is not known yet; the caller owns it. */
 struct jval *plan_json(const struct plan *p);
+
+/* The record of a stage's output, relative to the store; the caller owns it. */
+char *plan_output_path(const struct digest *key) MUST_CHECK;
 
 /* The directory of a stage in the store, whether or not it is there; the caller owns it. */
 char *plan_stage_path(const struct store *s, const struct digest *key) MUST_CHECK;
 
 /* Whether a stage is there and was written since this machine started: a power cut may have lost
- * file contents, which a rename cannot promise for a whole tree. */
-bool plan_stage_usable(const struct store *s, const struct digest *key);
+ * file contents, which a rename cannot promise for a whole tree. Its output, if ret is not NULL. */
+bool plan_stage_usable(const struct store *s, const struct digest *key, struct digest *ret);
 
-/* Remembers what a built stage's key was made of, for the next plan's `why`; and what the image
- * stage made: {"manifest": digest, "blobs": [digest, …], "stages": [digest, …], "captures": […]}.
- */
+/* Remembers what a built stage's key was made of, for the next plan's `why`, and its output; and
+ * what the image stage made: {"manifest": digest, "blobs": [digest, …], "stages": [digest, …]}. */
 int plan_remember(struct store *s, const struct recipe *r, const struct plan_stage *st,
 		  struct err *e) MUST_CHECK;
 int plan_remember_image(struct store *s, const struct plan_stage *st, const struct jval *image,
@@ -77,8 +91,6 @@ struct plan_image {
 	size_t blobs_n;
 	struct digest *stages; /* and the keys of the stages below it */
 	size_t stages_n;
-	struct digest *captures; /* and the inputs of those that were captured */
-	size_t captures_n;
 };
 
 /* One of them: false when it is not remembered or its record is no good. All: last used first;
@@ -91,25 +103,23 @@ int plan_images(const struct store *s, struct plan_image **ret, size_t *ret_n,
 /* The record of an image, relative to the store; the caller owns it. */
 char *plan_image_path(const struct digest *key) MUST_CHECK;
 
-/* What was captured of a step, by its inputs. */
+/* What was captured of a step, by its key. */
 struct plan_capture {
-	struct digest id;   /* of the record: of all that was captured */
 	struct digest blob; /* a tar of what it changed */
 	struct jval *marks; /* and what it removed: {"gone": [path, …], "opaque": [path, …]} */
 	int64_t made_ns;
 };
 
 /* Finds it: false when there is none, its record is no good, or the store lacks the tar. */
-bool plan_capture_load(const struct store *s, const struct digest *inputs,
-		       struct plan_capture *ret);
+bool plan_capture_load(const struct store *s, const struct digest *key, struct plan_capture *ret);
 void plan_capture_release(struct plan_capture *c);
 
 /* Records a capture, durably; the tar is in the store. */
-int plan_capture_save(struct store *s, const struct digest *inputs, const struct digest *blob,
+int plan_capture_save(struct store *s, const struct digest *key, const struct digest *blob,
 		      struct jval *marks, struct err *e) MUST_CHECK;
 
-/* The record, relative to the store, and the directory of all; the caller owns it. */
-char *plan_capture_path(const struct digest *inputs) MUST_CHECK;
+/* The record, relative to the store; the caller owns it. And the directory of all. */
+char *plan_capture_path(const struct digest *key) MUST_CHECK;
 #define PLAN_CAPTURES "cache/captures"
 
 /* The identity of this start of the kernel; the caller owns it. */

@@ -79,11 +79,14 @@ static void add_stage(struct fixture *f, const char *name, const char *boot, lon
 	char *tree SCOPED(mem_freep) = mem_format("%s/tree/etc", dir);
 	char *file SCOPED(mem_freep) = mem_format("%s/motd", tree);
 	char *mark SCOPED(mem_freep) = fs_join(dir, "boot");
+	char *made SCOPED(mem_freep) = fs_join(dir, "output");
+	struct digest output = of("output");
 	struct err e = ERR_INIT;
 
 	assert_int_equal(fs_mkdirs(store_fd(f->s), tree, 0755, &e), 0);
 	write_file(f, "hello", file);
 	write_file(f, boot, mark);
+	write_file(f, digest_text(&output).s, made);
 	set_time(f, mark, s);
 }
 
@@ -97,21 +100,21 @@ static bool has_stage(const struct fixture *f, const char *name)
 static void add_capture(struct fixture *f, const char *name, long s)
 {
 	char *tar SCOPED(mem_freep) = mem_format("%s tar", name);
-	struct digest inputs = of(name), blob = put(f, tar);
-	char *path SCOPED(mem_freep) = plan_capture_path(&inputs);
+	struct digest key = of(name), blob = put(f, tar);
+	char *path SCOPED(mem_freep) = plan_capture_path(&key);
 	struct jval *marks SCOPED(jval_freep) = jval_object();
 	struct err e = ERR_INIT;
 
-	assert_int_equal(plan_capture_save(f->s, &inputs, &blob, marks, &e), 0);
+	assert_int_equal(plan_capture_save(f->s, &key, &blob, marks, &e), 0);
 	set_time(f, path, s);
 }
 
 static bool has_capture(const struct fixture *f, const char *name)
 {
-	struct digest inputs = of(name);
+	struct digest key = of(name);
 	struct plan_capture c SCOPED(plan_capture_release) = {0};
 
-	return plan_capture_load(f->s, &inputs, &c);
+	return plan_capture_load(f->s, &key, &c);
 }
 
 static void push(struct jval *list, const char *text)
@@ -121,7 +124,7 @@ static void push(struct jval *list, const char *text)
 	jval_push(list, jval_text(digest_text(&d).s));
 }
 
-/* An image of a manifest, a config of its own, a shared layer, one stage and a capture. */
+/* An image of a manifest, a config of its own, a shared layer and one stage. */
 static void add_image(struct fixture *f, const char *name, long s)
 {
 	struct plan_stage st = {.key = of(name)};
@@ -130,8 +133,7 @@ static void add_image(struct fixture *f, const char *name, long s)
 	char *stage SCOPED(mem_freep) = mem_format("%s stage", name);
 	char *boot SCOPED(mem_freep) = plan_boot_id();
 	struct jval *v SCOPED(jval_freep) = jval_object();
-	struct jval *blobs = jval_array(), *stages = jval_array(), *captures = jval_array();
-	char *capture SCOPED(mem_freep) = mem_format("%s capture", name);
+	struct jval *blobs = jval_array(), *stages = jval_array();
 	struct digest d = put(f, name);
 	struct err e = ERR_INIT;
 
@@ -142,8 +144,6 @@ static void add_image(struct fixture *f, const char *name, long s)
 	push(blobs, config);
 	push(blobs, "layer");
 	push(stages, stage);
-	jval_put(v, "captures", captures);
-	push(captures, capture);
 	assert_int_equal(plan_remember_image(f->s, &st, v, &e), 0);
 	set_time(f, path, s);
 	add_stage(f, stage, boot, s - 1);
@@ -341,8 +341,8 @@ static void captures_of_kept_images_stay(void **state)
 	struct keep_list l SCOPED(keep_release) = {0};
 	struct err e = ERR_INIT;
 
-	add_capture(f, "new capture", 25);
-	add_capture(f, "old capture", 15);
+	add_capture(f, "new stage", 25);
+	add_capture(f, "old stage", 15);
 	add_capture(f, "nobody's capture", 12);
 	add_capture(f, "capture under way", 40);
 	write_file(f, "{", PLAN_CAPTURES "/broken.json");
@@ -350,9 +350,9 @@ static void captures_of_kept_images_stay(void **state)
 	assert_int_equal(keep_sum(&l, KEEP_CAPTURE, true).n, 4); /* with their records */
 	assert_int_equal(keep_sum(&l, KEEP_CAPTURE, false).n, 5);
 	assert_int_equal(keep_remove(f->s, &l, &e), 0);
-	assert_true(has_capture(f, "new capture") && has_capture(f, "capture under way"));
-	assert_false(has_capture(f, "old capture") || has_capture(f, "nobody's capture"));
-	assert_false(has(f, "old capture tar"));
+	assert_true(has_capture(f, "new stage") && has_capture(f, "capture under way"));
+	assert_false(has_capture(f, "old stage") || has_capture(f, "nobody's capture"));
+	assert_false(has(f, "old stage tar"));
 	assert_int_equal(names_in(f, PLAN_CAPTURES), 2);
 }
 
@@ -360,8 +360,8 @@ static void captures_of_kept_images_stay(void **state)
 static void a_capture_is_whole_or_none(void **state)
 {
 	struct fixture *f = *state;
-	struct digest inputs = of("c"), blob = of("c tar");
-	char *path SCOPED(mem_freep) = plan_capture_path(&inputs);
+	struct digest key = of("c"), blob = of("c tar");
+	char *path SCOPED(mem_freep) = plan_capture_path(&key);
 	char *tar SCOPED(mem_freep) = mem_format("blobs/sha256/%s", digest_hex(&blob).s);
 	struct err e = ERR_INIT;
 
