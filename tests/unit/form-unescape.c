@@ -36,8 +36,8 @@ static void says_the_same_in_any_pieces(void **state)
 			struct unescape p = {0};
 
 			for (size_t at = 0; at < n; at += piece)
-				unescape_add(&p, rows[i].stream + at, n - at < piece ? n - at : piece,
-					  &out);
+				unescape_add(&p, rows[i].stream + at,
+					     n - at < piece ? n - at : piece, &out);
 			assert_string_equal(out.data, rows[i].says);
 		}
 }
