@@ -168,7 +168,10 @@ static int reuse(struct job *j, const struct plan_stage *image, struct build_res
 	ret->stages_cached = j->plan->n;
 	ret->up_to_date = job_exported(j, ret);
 	plan_use_image(j->s, image);
-	return ret->up_to_date ? job_describe(j, ret, e) : job_export(j, ret, e);
+	if (ret->up_to_date)
+		return job_describe(j, ret, e);
+	job_logs_reuse(j);
+	return job_export(j, ret, e);
 }
 
 /* What the store has of an image may be damaged, which shows on the way to the layout: then that

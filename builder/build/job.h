@@ -52,8 +52,9 @@ void job_output_release(struct job *j);
 int job_log_begin(struct job *j, const char *name, const char *file, struct err *e) MUST_CHECK;
 void job_log_end(struct job *j);
 
-/* Puts the log of a stage that ran in another build there. */
+/* Puts the log of a stage that ran in another build there; and those of all cached stages. */
 void job_log_reuse(struct job *j, const char *name, const char *file);
+void job_logs_reuse(struct job *j);
 
 /* LAYOUT.logs/TAG; the caller owns it. */
 char *job_log_dir(const struct job *j) MUST_CHECK;

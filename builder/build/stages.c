@@ -174,6 +174,19 @@ static void take(struct job *j, const struct plan_stage *st)
 	strv_addf(&j->trees, "%s/tree", path);
 }
 
+void job_logs_reuse(struct job *j)
+{
+	for (size_t i = 0; i + 1 < j->plan->n; i++) {
+		const struct plan_stage *st = &j->plan->v[i];
+		char *path SCOPED(mem_freep) = plan_stage_path(j->s, &st->key);
+		char *file SCOPED(mem_freep) = fs_join(path, "log");
+		char *name SCOPED(mem_freep) = log_name(j, st);
+
+		if (st->cached)
+			job_log_reuse(j, name, file);
+	}
+}
+
 int job_contents(struct job *j, size_t i, struct err *e)
 {
 	char *dir SCOPED(mem_freep) = fs_dirname(j->trees.v[i]);

@@ -369,6 +369,14 @@ answers() {
 	[ -s "$dir/out/$name.logs/1/base.log" ]
 	build "$name" -o "oci:out/$name-b:2"
 	ok
+	cmp "$log" "$dir/out/$name-b.logs/2/step-work.log"
+	cp "$dir/recipes/$name.yaml" "$dir/recipes/$name-other.yaml"
+	echo 'run: {workdir: /tmp}' >>"$dir/recipes/$name-other.yaml"
+	in_dir lock -q "recipes/$name-other.yaml"
+	in_dir build "recipes/$name-other.yaml" -o "oci:out/$name-d:4"
+	ok
+	[[ $stderr != *'step work:'* ]]
+	cmp "$log" "$dir/out/$name-d.logs/4/step-work.log"
 	in_dir build "recipes/$name.yaml" -o "oci:out/$name-c/:3" --no-cache
 	ok
 	cmp "$log" "$dir/out/$name-c.logs/3/step-work.log"
