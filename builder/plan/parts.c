@@ -1,6 +1,7 @@
 #include "plan/parts.h"
 
 #include "archive/pack.h"
+#include "recipe/answers.h"
 #include "sandbox/sandbox.h"
 #include "sys/clock.h"
 #include "sys/fs.h"
@@ -85,6 +86,8 @@ struct jval *parts_step(const struct recipe *r, const struct recipe_step *s)
 			jval_put_text(media, m->name, digest_text(&m->digest).s);
 	}
 	jval_put(v, "medium", media);
+	if (s->dialogue != NULL)
+		jval_put_text(v, "answers", digest_text(&s->dialogue->digest).s);
 	return v;
 }
 
