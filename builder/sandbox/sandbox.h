@@ -48,6 +48,8 @@ struct sandbox_spec {
 	const char *cwd;         /* inside; NULL = "/" */
 	const char *hostname;    /* NULL = "localhost" */
 	enum sandbox_net net;
+	uint16_t listen_port;   /* with SANDBOX_NET_NONE: not 0 = sandbox_listen on this port ... */
+	int listen_to;          /* ... before the program starts */
 	uint64_t timeout_ms;    /* 0 = none */
 	uint64_t memory_max;    /* bytes of address space of each process; 0 = none */
 	uint64_t processes_max; /* at once, in the sandbox; 0 = 4096. Above it fork fails or, where
@@ -72,6 +74,23 @@ struct sandbox_result {
  * Returns -1 only when the sandbox itself failed (or an interrupt came); else see *ret. */
 int sandbox_run(const struct sandbox_spec *spec, struct sandbox_result *ret,
 		struct err *e) MUST_CHECK;
+
+/* Opens a TCP port on 127.0.0.1 of this network namespace and sends its listening socket over the
+ * Unix socket `to`; and takes it there. */
+int sandbox_listen(int to, uint16_t port, struct err *e) MUST_CHECK;
+int sandbox_take_listener(int from, int *ret_fd, struct err *e) MUST_CHECK;
+
+struct sandbox_confine_spec {
+	const char *writable; /* absolute; the one directory tree that may be written to */
+	bool network;         /* the machine's network; else an empty one */
+	int *const *keep;     /* descriptors to keep, renumbered in place; all others are closed */
+	size_t keep_n;
+};
+
+/* For a forked child that serves a program in the sandbox from outside, after sandbox_enter: all
+ * file systems read-only but one directory, no capabilities, no new privileges, no core dump, the
+ * filter of sandbox_run. There is no way back. */
+int sandbox_confine(const struct sandbox_confine_spec *s, struct err *e) MUST_CHECK;
 
 /* One line that names the policy above, for cache keys and provenance; changes when the policy
  * changes. */
