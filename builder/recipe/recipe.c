@@ -136,6 +136,7 @@ static void free_step(struct recipe_step *s)
 	free(s->answers);
 	strv_release(&s->run);
 	strv_release(&s->writes);
+	strv_release(&s->allow);
 }
 
 static void free_work(struct recipe *r)

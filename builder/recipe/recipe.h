@@ -75,8 +75,9 @@ struct recipe_step {
 	struct recipe_mount *mounts;
 	size_t mounts_n;
 	struct strv run;
-	char *answers; /* absolute path or NULL */
-	bool network;
+	char *answers;      /* absolute path or NULL */
+	bool network;       /* through the recording proxy */
+	struct strv allow;  /* HOST-GLOB[:PORT] that it may ask; empty = any public one */
 	struct strv writes; /* absolute directories; empty = nothing may change */
 	uint64_t timeout_ms;
 	bool capture;

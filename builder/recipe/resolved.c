@@ -142,6 +142,18 @@ static struct jval *media_json(const struct recipe *r)
 	return all;
 }
 
+static struct jval *network_json(const struct recipe_step *s)
+{
+	struct jval *o;
+
+	if (!s->network)
+		return jval_text("none");
+	o = jval_object();
+	jval_put_text(o, "proxy", "record");
+	jval_put(o, "allow", list_json(&s->allow));
+	return o;
+}
+
 static struct jval *steps_json(const struct recipe *r)
 {
 	struct jval *a = jval_array();
@@ -155,7 +167,7 @@ static struct jval *steps_json(const struct recipe *r)
 		jval_put_text(o, "name", s->name);
 		jval_put(o, "mount", mount);
 		jval_put(o, "run", list_json(&s->run));
-		jval_put_text(o, "network", s->network ? "host" : "none");
+		jval_put(o, "network", network_json(s));
 		jval_put(o, "writes", list_json(&s->writes));
 		jval_put_int(o, "timeout-ms", (int64_t)s->timeout_ms);
 		jval_put(o, "capture", jval_bool(s->capture));
