@@ -147,7 +147,8 @@ static int find_url(const struct conn *c, const struct httphead *h, struct url *
 	if (c->ssl == NULL) {
 		if (strncasecmp(h->target, "http://", 7) != 0)
 			return err_set(e, ERR_REMOTE, "%s %.200s: not a request for a proxy",
-				       h->method, h->target);
+				       h->method,
+				       strchr(h->target, '@') == NULL ? h->target : "...");
 		return url_parse(h->target, ret, e);
 	}
 	authority = url_authority(&c->to);
