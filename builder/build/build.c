@@ -50,6 +50,7 @@ static int run_stages(struct job *j, struct build_result *ret, struct err *e)
 		if (intr_pending())
 			return intr_err(e);
 	}
+	job_records(j);
 	if (mkdir(root, 0755) != 0)
 		return err_sys(e, "make directory %s", root);
 	if (job_mount(j, NULL, NULL, root, e) != 0)
@@ -158,17 +159,26 @@ int build(const struct recipe *r, const struct lock *l, struct store *s, const s
 	  struct build_result *ret, struct err *e)
 {
 	struct plan plan SCOPED(plan_release) = {0};
-	struct job j = {.r = r, .l = l, .s = s, .o = o, .plan = &plan};
+	struct build_opts opts = *o;
+	struct job j = {.r = r, .l = l, .locked = l, .s = s, .o = &opts, .plan = &plan};
 	struct build_result res = {0};
 	int rc;
 
+	opts.no_cache = o->no_cache || o->record != NULL;
+	if (o->record != NULL && job_forget(&j, o->record, e) != 0)
+		return -1;
 	job_output_init(&j);
 	rc = with_store(&j, &res, e);
 	if (rc == 0 && res.stages_run > 0)
 		job_prune(&j);
 	buf_release(&j.said);
 	free(j.origins);
-	if (rc == 0)
+	if (rc == 0) {
+		job_records(&j);
+		res.recorded = lock_recorded_json(j.merged, j.merged_n);
+		res.unlocked = job_has_new_records(&j);
 		*ret = res;
+	}
+	job_records_release(&j);
 	return rc;
 }

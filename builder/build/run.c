@@ -32,6 +32,7 @@ int job_sandbox(struct job *j, const char *what, struct sandbox_spec *spec, stru
 	struct sandbox_result res = {0};
 
 	job_env(j, &env);
+	strv_extend(&env, &j->step_env);
 	j->said.len = 0;
 	j->said.data[0] = '\0';
 	spec->env = (const char *const *)env.v;

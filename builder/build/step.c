@@ -2,6 +2,7 @@
 
 #include "archive/unpack.h"
 #include "base/log.h"
+#include "proxy/proxy.h"
 #include "sys/fs.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -76,7 +77,7 @@ static int mount_point(const char *root, const char *at, struct mounts *m, struc
 static int prepare(struct job *j, const struct recipe_step *st, const char *root, struct mounts *m,
 		   struct err *e)
 {
-	m->binds = mem_zalloc(st->mounts_n * sizeof(*m->binds));
+	m->binds = mem_zalloc((st->mounts_n + 1) * sizeof(*m->binds)); /* one for the network */
 	for (size_t i = 0; i < st->mounts_n; i++) {
 		const struct recipe_media *media = recipe_media_find(j->r, st->mounts[i].media);
 		char *tree = NULL;
@@ -111,18 +112,23 @@ int job_step(struct job *j, const struct recipe_step *st, const char *root, stru
 {
 	char *what SCOPED(mem_freep) = mem_format("step %s", st->name);
 	struct mounts m SCOPED(mounts_release) = {0};
+	struct job_net net SCOPED(job_net_release) = {0};
 	struct sandbox_spec spec = {.root = root,
 				    .argv = (const char *const *)st->run.v,
-				    .net = st->network ? SANDBOX_NET_HOST : SANDBOX_NET_NONE,
 				    .timeout_ms = st->timeout_ms,
 				    .no_sync = true};
 	int rc;
 
-	if (prepare(j, st, root, &m, e) != 0)
+	if (prepare(j, st, root, &m, e) != 0 || job_proxy_begin(j, st, &net, e) != 0)
 		return err_in(e, "%s", what);
 	spec.binds = m.binds;
 	spec.binds_n = st->mounts_n;
-	rc = job_sandbox(j, what, &spec, e);
+	if (net.proxy != NULL) {
+		m.binds[spec.binds_n++] = net.bind;
+		spec.listen_port = PROXY_PORT;
+		spec.listen_to = net.listen_to;
+	}
+	rc = job_proxy_end(j, st, &net, job_sandbox(j, what, &spec, e), e);
 	tidy(root, &m);
 	if (rc != 0) {
 		char *at SCOPED(mem_freep) = recipe_pos_text(&st->pos);

@@ -9,7 +9,7 @@
 
 #define IMAGES "cache/images"
 
-enum { RECORD_MAX = 1 << 20 };
+enum { RECORD_MAX = 64 << 20 };
 
 char *plan_image_path(const struct digest *key)
 {
@@ -20,6 +20,8 @@ void plan_image_release(struct plan_image *i)
 {
 	free(i->blobs);
 	free(i->stages);
+	free(i->recorded);
+	free(i->records);
 	*i = (struct plan_image){0};
 }
 
@@ -32,6 +34,18 @@ static int digests(const struct jval *list, struct digest **ret, size_t *ret_n)
 		const char *text = jval_str(jval_at(list, *ret_n));
 
 		if (text == NULL || digest_parse(text, &(*ret)[*ret_n]) != 0)
+			return -1;
+	}
+	return 0;
+}
+
+static int bodies(const struct jval *list, struct plan_image *i)
+{
+	i->recorded = mem_zalloc(jval_len(list) * sizeof(*i->recorded));
+	for (; i->recorded_n < jval_len(list); i->recorded_n++) {
+		const char *hex = jval_get_str(jval_at(list, i->recorded_n), "sha256");
+
+		if (hex == NULL || digest_parse_hex(hex, &i->recorded[i->recorded_n]) != 0)
 			return -1;
 	}
 	return 0;
@@ -54,7 +68,9 @@ bool plan_image_load(const struct store *s, const struct digest *key, struct pla
 	manifest = jval_get_str(v, "manifest");
 	if (manifest == NULL || digest_parse(manifest, &i.manifest) != 0 ||
 	    digests(jval_get(v, "blobs"), &i.blobs, &i.blobs_n) != 0 ||
-	    digests(jval_get(v, "stages"), &i.stages, &i.stages_n) != 0)
+	    digests(jval_get(v, "stages"), &i.stages, &i.stages_n) != 0 ||
+	    digests(jval_get(v, "records"), &i.records, &i.records_n) != 0 ||
+	    bodies(jval_get(v, "recorded"), &i) != 0)
 		return false;
 	i.used_ns = st.st_mtim.tv_sec * 1000000000LL + st.st_mtim.tv_nsec;
 	*ret = i;

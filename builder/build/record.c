@@ -1,0 +1,158 @@
+/* record.c - a step's network: the recording proxy around its run, and what becomes of its record.
+ */
+#include "build/job.h"
+
+#include "base/log.h"
+#include "base/num.h"
+#include "proxy/proxy.h"
+#include "proxy/record.h"
+#include "sys/fs.h"
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+
+int job_proxy_begin(struct job *j, const struct recipe_step *st, struct job_net *n, struct err *e)
+{
+	struct proxy_spec spec = {.s = j->s, .step = st->name, .allow = &st->allow};
+
+	if (!st->network)
+		return 0;
+	spec.recorded = lock_recorded_of(j->l, st->name, &spec.recorded_n);
+	n->dir = mem_format("%s/proxy.%s", j->scratch, st->name);
+	if (spec.recorded_n > 0)
+		log_info("step %s: network from the record, %zu entries", st->name,
+			 spec.recorded_n);
+	else
+		log_info("step %s: network through the recording proxy", st->name);
+	if (fs_mkdirs(AT_FDCWD, n->dir, 0700, e) != 0 || proxy_start(&spec, &n->proxy, e) != 0)
+		return -1;
+	n->bind = (struct sandbox_bind){.from = proxy_public_dir(n->proxy), .to = PROXY_DIR};
+	n->listen_to = proxy_listen_to(n->proxy);
+	proxy_env(&j->step_env);
+	return 0;
+}
+
+/* The program may have hidden that something was refused, and made an image of the rest. */
+static int refused(const struct recipe_step *st, const struct err *before, int rc, struct err *e)
+{
+	(void)err_in(e, "step %s", st->name);
+	if (rc != 0) {
+		char *all SCOPED(mem_freep) = mem_format("%s; %s", e->msg, before->msg);
+		char *hint SCOPED(mem_freep) = mem_strdup(e->hint);
+
+		(void)err_set(e, ERR_STEP, "%s", all);
+		(void)err_hint(e, "%s", hint);
+	}
+	return -1;
+}
+
+static int keep(struct job *j, const struct recipe_step *st, const struct proxy_result *r,
+		struct err *e)
+{
+	struct digest key = record_key(j->r, st);
+	const struct record rec = {record_of_lock(j->locked, st->name), r->v, r->n};
+	char *size SCOPED(mem_freep) = num_human(r->bytes);
+
+	if (r->n == 0)
+		log_warn("step %s: nothing was fetched; it can do with network: none", st->name);
+	else
+		log_info("step %s: %zu downloads recorded, %s", st->name, r->n, size);
+	return record_save(j->s, &key, &rec, e);
+}
+
+/* Trouble of a server that the step got over makes no record that is whole, so it is said; where
+ * the step did not get over it, it is the reason. */
+static int concluded(struct job *j, const struct recipe_step *st, const struct proxy_result *r,
+		     int rc, struct err *e)
+{
+	size_t n = 0;
+
+	if (rc != 0) {
+		if (r->note != NULL)
+			(void)err_in(e, "%s", r->note);
+		return rc;
+	}
+	if (r->note != NULL)
+		log_warn("step %s: %s", st->name, r->note);
+	return lock_recorded_of(j->l, st->name, &n) != NULL ? 0 : keep(j, st, r, e);
+}
+
+int job_proxy_end(struct job *j, const struct recipe_step *st, struct job_net *n, int rc,
+		  struct err *e)
+{
+	struct proxy_result r = {0};
+	struct err why = ERR_INIT;
+
+	strv_release(&j->step_env);
+	if (n->proxy == NULL)
+		return rc;
+	if (proxy_stop(n->proxy, &r, &why) != 0) {
+		(void)refused(st, e, rc, &why);
+		*e = why;
+		rc = -1;
+	} else {
+		rc = concluded(j, st, &r, rc, e);
+	}
+	proxy_result_release(&r);
+	return rc;
+}
+
+void job_net_release(struct job_net *n)
+{
+	proxy_free(n->proxy);
+	free(n->dir);
+}
+
+/* The same lock but for what it has of one step, which then records. Only the array is new. */
+static struct lock_recorded *without(const struct lock *l, const char *step, size_t *ret_n)
+{
+	struct lock_recorded *v = mem_zalloc((l->recorded_n + 1) * sizeof(*v));
+
+	*ret_n = 0;
+	for (size_t i = 0; i < l->recorded_n; i++)
+		if (strcmp(l->recorded[i].step, step) != 0)
+			v[(*ret_n)++] = l->recorded[i];
+	return v;
+}
+
+int job_forget(struct job *j, const char *step, struct err *e)
+{
+	const struct recipe_step *st = NULL;
+
+	for (size_t i = 0; i < j->r->steps_n; i++)
+		if (strcmp(j->r->steps[i].name, step) == 0)
+			st = &j->r->steps[i];
+	if (st == NULL || !st->network) {
+		(void)err_set(e, ERR_USAGE, "--record %s: no step of that name records", step);
+		return err_hint(e, "a step that records has network: {proxy: record}");
+	}
+	j->planned = *j->locked;
+	j->planned.recorded = without(j->locked, step, &j->planned.recorded_n);
+	j->forgot = j->planned.recorded;
+	j->l = &j->planned;
+	return 0;
+}
+
+void job_records(struct job *j)
+{
+	if (j->merged != NULL)
+		return;
+	record_merge(j->s, j->r, j->locked, &j->merged, &j->merged_n);
+	j->with_records = *j->locked;
+	j->with_records.recorded = j->merged;
+	j->with_records.recorded_n = j->merged_n;
+	j->l = &j->with_records;
+}
+
+bool job_has_new_records(const struct job *j)
+{
+	struct digest a = lock_digest(j->locked), b = lock_digest(j->l);
+
+	return !digest_equal(&a, &b);
+}
+
+void job_records_release(struct job *j)
+{
+	free(j->forgot);
+	lock_recorded_free(j->merged, j->merged_n);
+}
