@@ -19,6 +19,7 @@ int job_proxy_begin(struct job *j, const struct recipe_step *st, struct job_net 
 		return 0;
 	spec.recorded = lock_recorded_of(j->l, st->name, &spec.recorded_n);
 	n->dir = mem_format("%s/proxy.%s", j->scratch, st->name);
+	spec.dir = n->dir;
 	if (spec.recorded_n > 0)
 		log_info("step %s: network from the record, %zu entries", st->name,
 			 spec.recorded_n);
@@ -60,6 +61,13 @@ static int keep(struct job *j, const struct recipe_step *st, const struct proxy_
 	return record_save(j->s, &key, &rec, e);
 }
 
+static int because(const char *why, struct err *e)
+{
+	char *said SCOPED(mem_freep) = mem_strdup(e->msg);
+
+	return err_set(e, e->kind, "%s; %s", said, why);
+}
+
 /* Trouble of a server that the step got over makes no record that is whole, so it is said; where
  * the step did not get over it, it is the reason. */
 static int concluded(struct job *j, const struct recipe_step *st, const struct proxy_result *r,
@@ -68,9 +76,7 @@ static int concluded(struct job *j, const struct recipe_step *st, const struct p
 	size_t n = 0;
 
 	if (rc != 0) {
-		if (r->note != NULL)
-			(void)err_in(e, "%s", r->note);
-		return rc;
+		return r->note != NULL ? because(r->note, e) : rc;
 	}
 	if (r->note != NULL)
 		log_warn("step %s: %s", st->name, r->note);
