@@ -93,6 +93,14 @@ gc() {
 	[ "$status" -eq 0 ]
 }
 
+# posmedia in $dir/nobody as the user of that name.
+humbly() {
+	run --separate-stderr unshare -m tests/system/as-nobody "$dir/nobody.ids" \
+		env -C "$dir/nobody" "HOME=$dir/nobody" SSL_CERT_FILE="$dir/nobody/cert.pem" \
+		./posmedia "$@"
+	[ "$status" -eq 0 ] || { echo "$stderr" && false; }
+}
+
 # Whether the JSON in $output has the URL $1 with what the jq filter $2 says.
 recorded() {
 	jq -e --arg u "$1" ".recorded[] | select(.url == \$u) | $2" <<<"$output"
@@ -303,6 +311,31 @@ nothing_left() {
 	[ "$status" -eq 4 ]
 	[ ! -e "$blob" ]
 	echo alpha >"$dir/web/files/a.txt"
+}
+
+@test "an ordinary user's build records and replays the same" {
+	[ "$(id -u)" -eq 0 ] || skip "becomes another user, which only root may"
+	local home=$dir/nobody
+	recipe humble <<-SH
+		mkdir -p /opt; curl -fsS http://$http/a.txt -o /opt/a
+		curl -fsS https://$https/b.txt -o /opt/b
+	SH
+	built humble
+	mkdir -p "$home/recipes"
+	cp "$posmedia" "$dir/recipes/humble.yaml" "$dir/web/cert.pem" "$dir/key.gpg" "$home/"
+	mv "$home/humble.yaml" "$home/recipes/"
+	chmod 755 "$dir"
+	chown -R nobody "$home"
+	humbly lock recipes/humble.yaml --store store
+	humbly build recipes/humble.yaml --store store -o oci:out/humble:1
+	first=${output##*@}
+	humbly lock recipes/humble.yaml --store store
+	humbly build recipes/humble.yaml --store store -o oci:out/humble:1 --no-cache
+	[[ $stderr == *"from the record, 2 entries"* ]]
+	[ "${output##*@}" = "$first" ]
+	lock humble
+	built humble
+	[ "${output##*@}" = "$first" ]
 }
 
 @test "gc keeps what locks and the last builds have recorded" {
