@@ -15,7 +15,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { END_MS = 3000, NAP_US = 5000, REFUSAL_MAX = 4096 };
+enum { END_MS = 3000, GRACE_MS = 300, NAP_US = 5000, REFUSAL_MAX = 4096 };
 
 struct proxy {
 	struct store *s;
@@ -65,8 +65,13 @@ int note(const struct server *sv, const struct err *why)
 	return remember(sv, "note", why);
 }
 
-/* Starts the process of one connection. */
-static void begin(const struct server *sv, int port, unsigned *children)
+/* The processes of the connections that are open. */
+struct children {
+	pid_t *v; /* limits.connections_max */
+	unsigned n;
+};
+
+static void begin(const struct server *sv, int port, struct children *ch)
 {
 	int fd SCOPED(fd_closep) = accept4(port, NULL, NULL, SOCK_CLOEXEC);
 	pid_t self = getpid(), pid = fd >= 0 ? fork() : -1;
@@ -77,26 +82,48 @@ static void begin(const struct server *sv, int port, unsigned *children)
 			connection(sv, fd);
 		_exit(0);
 	}
-	*children += pid > 0;
+	if (pid > 0)
+		ch->v[ch->n++] = pid;
+}
+
+/* Takes off those that have ended; with `all` they are made to end. Once reaped, what they left in
+ * the store counts as left. */
+static void reap(struct children *ch, bool all)
+{
+	unsigned left = 0;
+
+	for (unsigned i = 0; i < ch->n; i++) {
+		if (all)
+			(void)kill(ch->v[i], SIGKILL);
+		if (waitpid(ch->v[i], NULL, all ? 0 : WNOHANG) == 0)
+			ch->v[left++] = ch->v[i];
+	}
+	ch->n = left;
 }
 
 /* Serves until the other end of the control socket is closed. */
 static void accept_all(const struct server *sv, int port, int control)
 {
-	unsigned children = 0;
+	struct children ch = {mem_zalloc(sv->limits.connections_max * sizeof(*ch.v)), 0};
 
 	for (;;) {
-		bool full = children >= sv->limits.connections_max;
+		bool full = ch.n >= sv->limits.connections_max;
 		struct pollfd p[] = {{control, POLLIN, 0}, {full ? -1 : port, POLLIN, 0}};
 		int n = poll(p, 2, 50);
 
-		while (children > 0 && waitpid(-1, NULL, WNOHANG) > 0)
-			children--;
+		reap(&ch, false);
 		if (n > 0 && p[0].revents != 0)
-			return;
+			break;
 		if (n > 0 && p[1].revents != 0)
-			begin(sv, port, &children);
+			begin(sv, port, &ch);
 	}
+	/* the step has ended: what it left open ends by itself, and may have to say why */
+	for (int i = 0; i < GRACE_MS && ch.n > 0; i += NAP_US / 1000) {
+		(void)usleep(NAP_US);
+		reap(&ch, false);
+	}
+	reap(&ch, true);
+	free(ch.v);
 }
 
 static int prepare(struct server *sv, struct ca **ca, struct err *e)

@@ -62,6 +62,9 @@ static void test_refused(void **state)
 	    "http://example.test/a\r\nX: y",
 	    "http://example.test/a\tb",
 	    "http://example.test/a#b",
+	    "http://example.test/a\\b",
+	    "http://example.test/<a>",
+	    "http://example.test/?\"a\"",
 	    "http://example.test/\xc3\xa4",
 	    "http://example.test\\@other.test/",
 	};

@@ -206,6 +206,7 @@ static void test_certificates(void **state)
 	assert_int_equal(setenv("SSL_CERT_FILE", first, 1), 0);
 	assert_int_equal(get("127.0.0.1", t->port, &reply, &e), -1);
 	assert_int_equal(finish(t->b, &r, &e), 0);
+	assert_non_null(r.note);
 	assert_non_null(strstr(r.note, "does not accept the proxy's certificate"));
 	proxy_result_release(&r);
 }
