@@ -123,6 +123,8 @@ static int reuse(struct job *j, const struct plan_stage *image, struct build_res
 	ret->stages_cached = j->plan->n;
 	ret->up_to_date = job_exported(j, ret);
 	plan_use_image(j->s, image);
+	if (job_record_use_image(j, image, e) != 0)
+		return -1;
 	return ret->up_to_date ? job_describe(j, ret, e) : job_export(j, ret, e);
 }
 

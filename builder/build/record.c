@@ -109,6 +109,85 @@ void job_net_release(struct job_net *n)
 	free(n->dir);
 }
 
+/* Whether the step records: the lock that is built has nothing of it. */
+static bool is_live(const struct job *j, const struct recipe_step *st)
+{
+	size_t n = 0;
+
+	return st->network && lock_recorded_of(j->l, st->name, &n) == NULL;
+}
+
+static int copy_file(const char *from, const char *to, struct err *e)
+{
+	struct buf b SCOPED(buf_release) = BUF_INIT(64 << 20);
+
+	if (fs_get(AT_FDCWD, from, &b, e) != 0)
+		return -1;
+	return fs_put_path(to, b.data, b.len, 0644, e);
+}
+
+/* The file of the step's record in the store; the caller owns it. */
+static char *record_of(const struct job *j, const struct recipe_step *st)
+{
+	struct digest key = record_key(j->r, st);
+	char *name SCOPED(mem_freep) = record_path(&key);
+
+	return fs_join(store_path(j->s), name);
+}
+
+int job_record_keep(struct job *j, const struct recipe_step *st, const char *dir, struct err *e)
+{
+	char *from SCOPED(mem_freep) = record_of(j, st);
+	char *to SCOPED(mem_freep) = fs_join(dir, "record.json");
+
+	return is_live(j, st) ? copy_file(from, to, e) : 0;
+}
+
+int job_record_use(struct job *j, const struct recipe_step *st, const char *dir, struct err *e)
+{
+	char *from SCOPED(mem_freep) = fs_join(dir, "record.json");
+	char *to SCOPED(mem_freep) = record_of(j, st);
+
+	if (!is_live(j, st))
+		return 0;
+	if (fs_mkdirs(store_fd(j->s), "cache/records", 0755, e) != 0)
+		return -1;
+	return copy_file(from, to, e);
+}
+
+/* Of a sorted list the part that a step has. */
+static int use_part(struct job *j, const struct recipe_step *st, struct lock *all, struct err *e)
+{
+	struct digest key = record_key(j->r, st);
+	struct record rec = {.replaces = record_of_lock(j->locked, st->name)};
+	const struct lock_recorded *v = lock_recorded_of(all, st->name, &rec.n);
+
+	rec.v = v != NULL ? &all->recorded[v - all->recorded] : NULL;
+	return record_save(j->s, &key, &rec, e);
+}
+
+int job_record_use_image(struct job *j, const struct plan_stage *image, struct err *e)
+{
+	struct plan_image i SCOPED(plan_image_release) = {0};
+	struct lock all SCOPED(lock_release) = {0};
+
+	for (size_t k = 0; k < j->r->steps_n; k++) {
+		const struct recipe_step *st = &j->r->steps[k];
+
+		if (!is_live(j, st))
+			continue;
+		if (all.recorded == NULL) {
+			if (!plan_image_load(j->s, &image->key, &i))
+				return err_set(e, ERR_FAIL, "the image's record is gone");
+			SWAP(all.recorded, i.recorded);
+			SWAP(all.recorded_n, i.recorded_n);
+		}
+		if (use_part(j, st, &all, e) != 0)
+			return -1;
+	}
+	return 0;
+}
+
 /* The same lock but for what it has of one step, which then records. Only the array is new. */
 static struct lock_recorded *without(const struct lock *l, const char *step, size_t *ret_n)
 {
@@ -152,6 +231,8 @@ void job_records(struct job *j)
 
 bool job_has_new_records(const struct job *j)
 {
+	if (j->merged_n == 0 && j->locked->recorded_n == 0)
+		return false;
 	struct digest a = lock_digest(j->locked), b = lock_digest(j->l);
 
 	return !digest_equal(&a, &b);

@@ -82,6 +82,8 @@ static int run_in(struct job *j, const struct plan_stage *st, const char *dir, s
 		rc = sandbox_unmount(root, e);
 	if (rc == 0 && st->kind == PLAN_STEP)
 		rc = job_writes(&j->r->steps[st->step], tree, &j->trees, e);
+	if (rc == 0 && st->kind == PLAN_STEP)
+		rc = job_record_keep(j, &j->r->steps[st->step], dir, e);
 	return rc;
 }
 
@@ -117,6 +119,9 @@ int job_stage(struct job *j, const struct plan_stage *st, struct build_result *r
 
 		char *boot SCOPED(mem_freep) = fs_join(path, "boot");
 
+		if (st->kind == PLAN_STEP &&
+		    job_record_use(j, &j->r->steps[st->step], path, e) != 0)
+			return err_in(e, "%s", st->name);
 		(void)utimensat(AT_FDCWD, boot, NULL, 0); /* for job_prune: it was of use */
 		strv_addf(&j->trees, "%s/tree", path);
 		ret->stages_cached++;

@@ -49,7 +49,7 @@ static void want_image(struct wanted *w, const struct plan_image *i, bool needed
 	for (size_t k = 0; k < i->blobs_n; k++)
 		want(w, &i->blobs[k], KEEP_IMAGE, needed);
 	for (size_t k = 0; k < i->recorded_n; k++)
-		want(w, &i->recorded[k], KEEP_RECORDED, needed);
+		want(w, &i->recorded[k].digest, KEEP_RECORDED, needed);
 	if (!needed)
 		return;
 	for (size_t k = 0; k < i->records_n; k++)

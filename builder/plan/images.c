@@ -20,7 +20,7 @@ void plan_image_release(struct plan_image *i)
 {
 	free(i->blobs);
 	free(i->stages);
-	free(i->recorded);
+	lock_recorded_free(i->recorded, i->recorded_n);
 	free(i->records);
 	*i = (struct plan_image){0};
 }
@@ -39,16 +39,14 @@ static int digests(const struct jval *list, struct digest **ret, size_t *ret_n)
 	return 0;
 }
 
-static int bodies(const struct jval *list, struct plan_image *i)
+/* Absent in records of before there were any. */
+static int recorded(const struct jval *list, struct plan_image *i)
 {
-	i->recorded = mem_zalloc(jval_len(list) * sizeof(*i->recorded));
-	for (; i->recorded_n < jval_len(list); i->recorded_n++) {
-		const char *hex = jval_get_str(jval_at(list, i->recorded_n), "sha256");
+	struct err quiet = ERR_INIT;
 
-		if (hex == NULL || digest_parse_hex(hex, &i->recorded[i->recorded_n]) != 0)
-			return -1;
-	}
-	return 0;
+	return list == NULL
+		   ? 0
+		   : lock_recorded_parse(list, "image", &i->recorded, &i->recorded_n, &quiet);
 }
 
 bool plan_image_load(const struct store *s, const struct digest *key, struct plan_image *ret)
@@ -70,7 +68,7 @@ bool plan_image_load(const struct store *s, const struct digest *key, struct pla
 	    digests(jval_get(v, "blobs"), &i.blobs, &i.blobs_n) != 0 ||
 	    digests(jval_get(v, "stages"), &i.stages, &i.stages_n) != 0 ||
 	    digests(jval_get(v, "records"), &i.records, &i.records_n) != 0 ||
-	    bodies(jval_get(v, "recorded"), &i) != 0)
+	    recorded(jval_get(v, "recorded"), &i) != 0)
 		return false;
 	i.used_ns = st.st_mtim.tv_sec * 1000000000LL + st.st_mtim.tv_nsec;
 	*ret = i;

@@ -74,7 +74,7 @@ struct plan_image {
 	size_t blobs_n;
 	struct digest *stages; /* and the keys of the stages below it */
 	size_t stages_n;
-	struct digest *recorded; /* the bodies that its steps fetched, */
+	struct lock_recorded *recorded; /* what its steps fetched, */
 	size_t recorded_n;
 	struct digest *records; /* and the keys of their records (proxy/record.h) */
 	size_t records_n;

@@ -244,6 +244,37 @@ nothing_left() {
 	[ "$status" -eq 2 ]
 }
 
+@test "the lock takes what the last build is made of, also from a cached step" {
+	mkdir -p "$dir/overlays/twice"
+	echo 1 >"$dir/overlays/twice/version"
+	echo first >"$dir/web/files/page.txt"
+	recipe twice <<-SH
+		mkdir -p /opt; curl -fsS http://$http/page.txt -o /opt/page
+	SH
+	echo "overlays: [{from: overlays/twice, to: /srv}]" >>"$dir/recipes/twice.yaml"
+	lock twice
+	built twice
+	echo second >"$dir/web/files/page.txt"
+	built twice --no-cache
+	second=${output##*@}
+	echo 2 >"$dir/overlays/twice/version"
+	built twice # the step is cached: its page is the first
+	first=${output##*@}
+	cp "$dir/recipes/twice.lock" "$dir/twice.lock"
+	lock twice
+	stop_servers
+	built twice --no-cache
+	[ "${output##*@}" = "$first" ]
+	cp "$dir/twice.lock" "$dir/recipes/twice.lock"
+	echo 1 >"$dir/overlays/twice/version"
+	built twice # the image is: its page is the second
+	[ "${output##*@}" = "$second" ]
+	lock twice
+	built twice --no-cache
+	[ "${output##*@}" = "$second" ]
+	start_servers
+}
+
 @test "POST, hosts that are not allowed and the machine itself are refused" {
 	recipe posts <<-SH
 		curl -s -d pan=4111 http://$http/form; true
