@@ -34,6 +34,19 @@ static int lock_layout(struct job *j, int *ret_fd, struct err *e)
 	return 0;
 }
 
+/* Before hours of work: whether the steps that will run have their secrets. */
+static int want_secrets(struct job *j, struct err *e)
+{
+	for (size_t i = 0; i < j->plan->n; i++) {
+		const struct plan_stage *st = &j->plan->v[i];
+
+		if (st->kind == PLAN_STEP && job_will_run(j, st) &&
+		    vault_check(&j->secrets, &j->r->steps[st->step], e) != 0)
+			return -1;
+	}
+	return 0;
+}
+
 static int run_stages(struct job *j, struct build_result *ret, struct err *e)
 {
 	char *root SCOPED(mem_freep) = mem_format("%s/image", j->scratch);
@@ -41,7 +54,7 @@ static int run_stages(struct job *j, struct build_result *ret, struct err *e)
 	struct jval *image SCOPED(jval_freep) = NULL;
 	int rc;
 
-	if (job_fetch(j, e) != 0)
+	if (want_secrets(j, e) != 0 || job_fetch(j, e) != 0)
 		return -1;
 	for (size_t i = 0; i + 1 < j->plan->n; i++) {
 		log_progress("build", i, j->plan->n);
@@ -172,7 +185,8 @@ static int with_plan(struct job *j, struct build_result *ret, struct err *e)
 
 	if (lock_layout(j, &lock, e) != 0)
 		return -1;
-	rc = !j->o->no_cache && image->cached ? reuse(j, image, ret, e) : make(j, ret, e);
+	rc = !j->o->no_cache && j->o->recapture.n == 0 && image->cached ? reuse(j, image, ret, e)
+									: make(j, ret, e);
 	if (rc == 0 || e->kind != ERR_VERIFY)
 		return rc;
 	if (j->damaged)
@@ -183,10 +197,30 @@ static int with_plan(struct job *j, struct build_result *ret, struct err *e)
 	return make(j, ret, e);
 }
 
+/* Only a step that is captured can be captured anew. */
+static int check_options(struct job *j, struct err *e)
+{
+	for (size_t i = 0; i < j->o->recapture.n; i++) {
+		const char *name = j->o->recapture.v[i];
+		bool known = false;
+
+		for (size_t k = 0; k < j->r->steps_n; k++)
+			known = known ||
+				(j->r->steps[k].capture && strcmp(j->r->steps[k].name, name) == 0);
+		if (!known)
+			return err_set(e, ERR_USAGE,
+				       "--recapture %s: %s has no such step with capture: true",
+				       name, j->r->file);
+	}
+	return vault_load(&j->o->secrets, j->r, &j->secrets, e);
+}
+
 static int with_store(struct job *j, struct build_result *ret, struct err *e)
 {
 	int hold SCOPED(fd_closep) = -1; /* what the plan saw in the store stays there */
 
+	if (check_options(j, e) != 0)
+		return -1;
 	if (store_share(j->s, &hold, e) != 0 || plan_make(j->r, j->l, j->s, j->plan, e) != 0)
 		return -1;
 	return with_plan(j, ret, e);
@@ -208,7 +242,8 @@ int build(const struct recipe *r, const struct lock *l, struct store *s, const s
 	rc = with_store(&j, &res, e);
 	if (rc == 0 && res.stages_run > 0)
 		job_prune(&j);
-	buf_release(&j.said);
+	job_output_release(&j);
+	vault_release(&j.secrets);
 	free(j.origins);
 	if (rc == 0) {
 		job_records(&j);

@@ -7,17 +7,20 @@
 #ifndef BUILD_BUILD_H
 #define BUILD_BUILD_H
 
+#include "base/strv.h"
 #include "oci/oci.h"
 #include "plan/plan.h"
 
 struct build_opts {
 	const char *layout; /* directory of the layout; its parent must exist */
 	const char *tag;
-	bool no_cache;      /* run every stage, whatever is there */
-	const char *record; /* a step that records anew, whatever the lock has of it; implies
-			       no_cache; or NULL */
-	unsigned threads;   /* for packing; 0 = processors online */
-	unsigned parallel;  /* transfers at once; 0 = the default of fetch_all */
+	bool no_cache;         /* run every stage, whatever is there */
+	const char *record;    /* a step that records anew, whatever the lock has of it; implies
+				  no_cache; or NULL */
+	unsigned threads;      /* for packing; 0 = processors online */
+	unsigned parallel;     /* transfers at once; 0 = the default of fetch_all */
+	struct strv secrets;   /* NAME=FILE: what steps may read */
+	struct strv recapture; /* names of capturing steps that are run anew, whatever is kept */
 };
 
 struct build_result {

@@ -50,11 +50,6 @@ static int recheck(struct job *j, const struct digest *d, const char *what, stru
 	return 0;
 }
 
-static bool will_run(const struct job *j, const struct plan_stage *st)
-{
-	return j->o->no_cache || !st->cached;
-}
-
 /* Whether a step that will run mounts the medium. */
 static bool will_mount(const struct job *j, const struct recipe_media *m)
 {
@@ -62,7 +57,7 @@ static bool will_mount(const struct job *j, const struct recipe_media *m)
 		const struct plan_stage *st = &j->plan->v[i];
 		const struct recipe_step *step;
 
-		if (st->kind != PLAN_STEP || !will_run(j, st))
+		if (st->kind != PLAN_STEP || !job_will_run(j, st))
 			continue;
 		step = &j->r->steps[st->step];
 		for (size_t k = 0; k < step->mounts_n; k++)
@@ -76,7 +71,7 @@ static int want_package(struct job *j, const struct lock_package *p, struct want
 {
 	char *what SCOPED(mem_freep) = mem_format("package %s %s", p->name, p->version);
 
-	if (will_run(j, &j->plan->v[0]) && recheck(j, &p->digest, what, e) != 0)
+	if (job_will_run(j, &j->plan->v[0]) && recheck(j, &p->digest, what, e) != 0)
 		return -1;
 	if (store_has(j->s, &p->digest, NULL))
 		return 0;
@@ -168,7 +163,7 @@ static int want_records(struct job *j, struct wants *w, struct err *e)
 	for (size_t i = 0; i < j->plan->n; i++) {
 		const struct plan_stage *st = &j->plan->v[i];
 
-		if (st->kind == PLAN_STEP && will_run(j, st) &&
+		if (st->kind == PLAN_STEP && job_will_run(j, st) &&
 		    want_recorded(j, &j->r->steps[st->step], w, e) != 0)
 			return -1;
 	}

@@ -9,22 +9,36 @@
 #include <string.h>
 #include <unistd.h>
 
+static int run_test(struct job *j, const struct recipe_test *t, struct sandbox_spec *spec,
+		    struct err *e)
+{
+	char *what SCOPED(mem_freep) = mem_format("test %s", t->name);
+	char *name SCOPED(mem_freep) = mem_format("test-%s", t->name);
+	char *file SCOPED(mem_freep) = fs_join(j->scratch, "test.log");
+	int rc;
+
+	if (job_log_begin(j, name, file, e) != 0)
+		return -1;
+	rc = job_sandbox(j, what, spec, e);
+	job_log_end(j);
+	return rc;
+}
+
 static int run_tests(struct job *j, const char *root, struct err *e)
 {
 	for (size_t i = 0; i < j->r->tests_n; i++) {
 		const struct recipe_test *t = &j->r->tests[i];
-		char *what SCOPED(mem_freep) = mem_format("test %s", t->name);
 		struct sandbox_spec spec = {.root = root,
 					    .argv = (const char *const *)t->run.v,
 					    .read_only = true,
 					    .timeout_ms = t->timeout_ms};
 
-		if (job_sandbox(j, what, &spec, e) != 0) {
+		if (run_test(j, t, &spec, e) != 0) {
 			char *at SCOPED(mem_freep) = recipe_pos_text(&t->pos);
 
 			return err_in(e, "%s", at);
 		}
-		log_info("%s: passed", what);
+		log_info("test %s: passed", t->name);
 	}
 	return 0;
 }

@@ -6,7 +6,25 @@
 #include "archive/tree.h"
 #include "build/build.h"
 #include "build/contents.h"
+#include "build/dialogue.h"
+#include "build/vault.h"
+#include "form/unescape.h"
 #include "sandbox/sandbox.h"
+#include "sys/fs.h"
+
+/* What programs in the sandbox say, on its way into a log and the last lines of errors. */
+struct job_log {
+	char *name; /* "step-install-tulip": the log's, without .log */
+	char *file; /* where it is until its end: in the scratch */
+	int fd;     /* -1 = no log */
+	struct unescape plain;
+	struct buf pending; /* plain text; may end in the beginning of a secret */
+	uint64_t head;      /* bytes in the file, */
+	char *ring;         /* and those that come after it, the last of ring_total */
+	uint64_t ring_total;
+	uint64_t total, total_max; /* bytes said, and how many may be; 0 = any */
+	struct dialogue *dialogue; /* who listens, or NULL */
+};
 
 struct job {
 	const struct recipe *r;
@@ -23,16 +41,31 @@ struct job {
 	struct strv trees;         /* absolute paths of finished stage trees, the base first */
 	struct contents *contents; /* of each; empty until job_contents fills it */
 	bool damaged;              /* a cached tree is not what it was */
-	size_t *origins;      /* for each entry of the index: which of the trees it comes from */
-	struct sink output;   /* what programs in the sandbox say */
-	struct buf said;      /* the last of it, for errors */
+	size_t *origins;    /* for each entry of the index: which of the trees it comes from */
+	struct sink output; /* what programs in the sandbox say */
+	struct buf said;    /* the last of it, for errors */
+	struct job_log log;
+	struct vault secrets;
 	struct strv step_env; /* what the step that runs gets beside job_env's own */
 };
 
 /* Lines to the debug log, the last 2 KiB kept in job.said. */
 void job_output_init(struct job *j);
+void job_output_release(struct job *j);
 
-/* err_in with the last lines that the sandbox said. Returns -1. */
+/* Until job_log_end, what is said also goes to `file`, at most 16 MiB of it, which is put beside
+ * the layout at the end: LAYOUT.logs/TAG/NAME.log. What goes wrong with it then is a warning. */
+int job_log_begin(struct job *j, const char *name, const char *file, struct err *e) MUST_CHECK;
+void job_log_end(struct job *j);
+
+/* Puts the log of a stage that ran in another build there. */
+void job_log_reuse(struct job *j, const char *name, const char *file);
+
+/* LAYOUT.logs/TAG; the caller owns it. */
+char *job_log_dir(const struct job *j) MUST_CHECK;
+
+/* Appends the last lines that the sandbox said to the error's message, each on a line of its own,
+ * and where all of it is as its hint. Returns -1. */
 int job_said(struct job *j, struct err *e);
 
 /* Fetch: every package and medium of the lock into the store. Those that this build will read are
@@ -52,7 +85,7 @@ void unpacked_stop(struct unpacked *u);
  * empty directory). */
 int job_base(struct job *j, const char *root, struct err *e) MUST_CHECK;
 int job_users(struct job *j, const char *root, struct err *e) MUST_CHECK;
-int job_step(struct job *j, const struct recipe_step *st, const char *root,
+int job_step(struct job *j, const struct recipe_step *st, const char *root, const char *upper,
 	     struct err *e) MUST_CHECK;
 int job_config(struct job *j, const char *root, struct err *e) MUST_CHECK;
 
@@ -128,6 +161,21 @@ int job_contents(struct job *j, size_t i, struct err *e) MUST_CHECK;
 
 /* Makes the cached trees of this build's plan unusable. */
 int job_distrust(struct job *j, struct err *e) MUST_CHECK;
+
+/* Whether the stage is asked to be captured anew; whether it will run a program: it is neither
+ * cached nor captured. */
+bool job_recaptures(const struct job *j, const struct plan_stage *st);
+bool job_will_run(const struct job *j, const struct plan_stage *st);
+
+/* Unpacks what was captured of the step into the new directory `tree`: *ret_done; it is not when
+ * nothing was, or when that is damaged. And captures what it made. */
+int job_release_capture(struct job *j, const struct plan_stage *st, const char *tree,
+			bool *ret_done, struct err *e) MUST_CHECK;
+int job_capture(struct job *j, const struct plan_stage *st, const char *tree,
+		struct err *e) MUST_CHECK;
+
+/* Whether the kernel marked an overlay's directory as hiding all that is below it. */
+bool job_is_opaque(const struct fs_entry *en);
 
 struct job_layer {
 	const char *name; /* "os", "app", "config" or a pin's; borrowed */

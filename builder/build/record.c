@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 int job_proxy_begin(struct job *j, const struct recipe_step *st, struct job_net *n, struct err *e)
 {
@@ -47,6 +48,37 @@ static int refused(const struct recipe_step *st, const struct err *before, int r
 	return -1;
 }
 
+/* A secret in an address would be read by whoever reads the lock. */
+static int check_secrets(const struct job *j, const struct recipe_step *st,
+			 const struct proxy_result *r, struct err *e)
+{
+	for (size_t i = 0; i < r->n; i++) {
+		const char *texts[] = {r->v[i].url, r->v[i].location};
+
+		for (size_t k = 0; k < 2; k++) {
+			const struct needle *n = NULL;
+			size_t at;
+
+			if (texts[k] != NULL)
+				n = vault_spot(&j->secrets, texts[k], strlen(texts[k]), &at);
+			if (n != NULL)
+				return err_set(e, ERR_VERIFY,
+					       "step %s: a recorded URL has the secret %s in it",
+					       st->name, n->name);
+		}
+	}
+	return 0;
+}
+
+/* The text without what the vault has; the caller owns it. */
+static char *hidden(const struct job *j, const char *text)
+{
+	struct buf b = BUF_INIT(1 << 16);
+
+	(void)vault_hide(&j->secrets, text, strlen(text), true, &b);
+	return buf_take(&b);
+}
+
 static int keep(struct job *j, const struct recipe_step *st, const struct proxy_result *r,
 		struct err *e)
 {
@@ -54,6 +86,8 @@ static int keep(struct job *j, const struct recipe_step *st, const struct proxy_
 	const struct record rec = {record_of_lock(j->locked, st->name), r->v, r->n};
 	char *size SCOPED(mem_freep) = num_human(r->bytes);
 
+	if (check_secrets(j, st, r, e) != 0)
+		return -1;
 	if (r->n == 0)
 		log_warn("step %s: nothing was fetched; it can do with network: none", st->name);
 	else
@@ -73,13 +107,13 @@ static int because(const char *why, struct err *e)
 static int concluded(struct job *j, const struct recipe_step *st, const struct proxy_result *r,
 		     int rc, struct err *e)
 {
+	char *why SCOPED(mem_freep) = hidden(j, r->note != NULL ? r->note : "");
 	size_t n = 0;
 
-	if (rc != 0) {
-		return r->note != NULL ? because(r->note, e) : rc;
-	}
+	if (rc != 0)
+		return r->note != NULL ? because(why, e) : rc;
 	if (r->note != NULL)
-		log_warn("step %s: %s", st->name, r->note);
+		log_warn("step %s: %s", st->name, why);
 	return lock_recorded_of(j->l, st->name, &n) != NULL ? 0 : keep(j, st, r, e);
 }
 
@@ -93,6 +127,11 @@ int job_proxy_end(struct job *j, const struct recipe_step *st, struct job_net *n
 	if (n->proxy == NULL)
 		return rc;
 	if (proxy_stop(n->proxy, &r, &why) != 0) {
+		char *shown SCOPED(mem_freep) = hidden(j, why.msg);
+		char *hint SCOPED(mem_freep) = mem_strdup(why.hint);
+
+		(void)err_set(&why, why.kind, "%s", shown);
+		(void)err_hint(&why, "%s", hint);
 		(void)refused(st, e, rc, &why);
 		*e = why;
 		rc = -1;
@@ -140,7 +179,10 @@ int job_record_keep(struct job *j, const struct recipe_step *st, const char *dir
 	char *from SCOPED(mem_freep) = record_of(j, st);
 	char *to SCOPED(mem_freep) = fs_join(dir, "record.json");
 
-	return is_live(j, st) ? copy_file(from, to, e) : 0;
+	/* of what was captured there may be no record any more */
+	if (!is_live(j, st) || access(from, F_OK) != 0)
+		return 0;
+	return copy_file(from, to, e);
 }
 
 int job_record_use(struct job *j, const struct recipe_step *st, const char *dir, struct err *e)
@@ -148,7 +190,7 @@ int job_record_use(struct job *j, const struct recipe_step *st, const char *dir,
 	char *from SCOPED(mem_freep) = fs_join(dir, "record.json");
 	char *to SCOPED(mem_freep) = record_of(j, st);
 
-	if (!is_live(j, st))
+	if (!is_live(j, st) || access(from, F_OK) != 0)
 		return 0;
 	if (fs_mkdirs(store_fd(j->s), "cache/records", 0755, e) != 0)
 		return -1;

@@ -1,5 +1,7 @@
 #include "build/job.h"
 
+#include <signal.h>
+
 void job_env(const struct job *j, struct strv *ret)
 {
 	strv_add(ret, "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin");
@@ -26,20 +28,39 @@ static int judge(struct job *j, const char *what, const struct sandbox_result *r
 	return job_said(j, e);
 }
 
+/* A file that grows past its limit ends a program by a signal; a shell in between makes a status
+ * of it. */
+static bool file_too_large(const struct sandbox_spec *spec, const struct sandbox_result *res)
+{
+	return spec->file_max != 0 && (res->signal == SIGXFSZ || res->status == 128 + SIGXFSZ);
+}
+
+static int run(struct job *j, const char *what, const struct sandbox_spec *spec, struct err *e)
+{
+	struct sandbox_result res = {0};
+
+	if (sandbox_run(spec, &res, e) != 0) {
+		(void)err_in(e, "%s", what);
+		return e->kind == ERR_STEP ? job_said(j, e) : -1;
+	}
+	if (!file_too_large(spec, &res))
+		return judge(j, what, &res, e);
+	(void)err_set(e, ERR_STEP, "%s: a file grew beyond %llu bytes", what,
+		      (unsigned long long)spec->file_max);
+	(void)err_hint(e, "raise limits: file: of the step if it is meant");
+	return job_said(j, e);
+}
+
 int job_sandbox(struct job *j, const char *what, struct sandbox_spec *spec, struct err *e)
 {
 	struct strv env SCOPED(strv_release) = {0};
-	struct sandbox_result res = {0};
 
 	job_env(j, &env);
 	strv_extend(&env, &j->step_env);
-	j->said.len = 0;
-	j->said.data[0] = '\0';
+	buf_cut(&j->said, 0);
 	spec->env = (const char *const *)env.v;
 	spec->out = &j->output;
-	if (sandbox_run(spec, &res, e) != 0)
-		return err_in(e, "%s", what);
-	return judge(j, what, &res, e);
+	return run(j, what, spec, e);
 }
 
 int job_run(struct job *j, const char *root, const char *what, const char *const *argv,

@@ -48,7 +48,8 @@ int job_mount(struct job *j, const char *upper, const char *work, const char *at
 	return sandbox_overlay(lower, j->trees.n, upper, work, at, e);
 }
 
-static int fill(struct job *j, const struct plan_stage *st, const char *root, struct err *e)
+static int fill(struct job *j, const struct plan_stage *st, const char *root, const char *upper,
+		struct err *e)
 {
 	switch (st->kind) {
 	case PLAN_BASE:
@@ -56,12 +57,27 @@ static int fill(struct job *j, const struct plan_stage *st, const char *root, st
 	case PLAN_USERS:
 		return job_users(j, root, e);
 	case PLAN_STEP:
-		return job_step(j, &j->r->steps[st->step], root, e);
+		return job_step(j, &j->r->steps[st->step], root, upper, e);
 	case PLAN_CONFIG:
 	case PLAN_IMAGE:
 		break;
 	}
 	return job_config(j, root, e);
+}
+
+/* What a step left behind: nothing undeclared, and no secret. */
+static int check_step(struct job *j, const struct plan_stage *st, const char *tree, struct err *e)
+{
+	const struct recipe_step *step = &j->r->steps[st->step];
+
+	if (job_writes(step, tree, &j->trees, e) != 0)
+		return -1;
+	if (vault_scan(&j->secrets, tree, e) != 0) {
+		char *at SCOPED(mem_freep) = recipe_pos_text(&step->pos);
+
+		return err_in(e, "%s: step %s", at, step->name);
+	}
+	return 0;
 }
 
 /* Runs a stage with its changes going to dir/tree. */
@@ -72,20 +88,51 @@ static int run_in(struct job *j, const struct plan_stage *st, const char *dir, s
 	char *root SCOPED(mem_freep) = fs_join(dir, "root");
 	int rc;
 
-	if (mkdir(dir, 0755) != 0 || mkdir(tree, 0755) != 0 || mkdir(work, 0755) != 0 ||
-	    mkdir(root, 0755) != 0)
-		return err_sys(e, "make directory %s", dir);
 	if (st->kind == PLAN_BASE)
-		return fill(j, st, tree, e);
+		return fill(j, st, tree, tree, e);
 	if (job_mount(j, tree, work, root, e) != 0)
 		return -1;
-	rc = fill(j, st, root, e);
+	rc = fill(j, st, root, tree, e);
 	if (rc == 0)
 		rc = sandbox_unmount(root, e);
 	if (rc == 0 && st->kind == PLAN_STEP)
-		rc = job_writes(&j->r->steps[st->step], tree, &j->trees, e);
+		rc = check_step(j, st, tree, e);
 	if (rc == 0 && st->kind == PLAN_STEP)
 		rc = job_record_keep(j, &j->r->steps[st->step], dir, e);
+	return rc;
+}
+
+static int make_dirs(const char *dir, struct err *e)
+{
+	static const char *const names[] = {"", "tree", "work", "root"};
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		char *path SCOPED(mem_freep) = fs_join(dir, names[i]);
+
+		if (mkdir(path, 0755) != 0)
+			return err_sys(e, "make directory %s", path);
+	}
+	return 0;
+}
+
+static char *log_name(const struct job *j, const struct plan_stage *st)
+{
+	return st->kind == PLAN_STEP ? mem_format("step-%s", j->r->steps[st->step].name)
+				     : mem_strdup(st->name);
+}
+
+/* Fills dir/tree, what is said on the way going to dir/log. */
+static int run_logged(struct job *j, const struct plan_stage *st, const char *dir, struct err *e)
+{
+	char *file SCOPED(mem_freep) = fs_join(dir, "log");
+	char *name SCOPED(mem_freep) = log_name(j, st);
+	int rc;
+
+	log_info("%s: %s", st->name, st->why != NULL ? st->why : "asked to run again");
+	if (job_log_begin(j, name, file, e) != 0)
+		return -1;
+	rc = run_in(j, st, dir, e);
+	job_log_end(j);
 	return rc;
 }
 
@@ -121,8 +168,11 @@ static void take(struct job *j, const struct plan_stage *st)
 {
 	char *path SCOPED(mem_freep) = plan_stage_path(j->s, &st->key);
 	char *boot SCOPED(mem_freep) = fs_join(path, "boot");
+	char *file SCOPED(mem_freep) = fs_join(path, "log");
+	char *name SCOPED(mem_freep) = log_name(j, st);
 
 	(void)utimensat(AT_FDCWD, boot, NULL, 0); /* for job_prune: it was of use */
+	job_log_reuse(j, name, file);
 	strv_addf(&j->trees, "%s/tree", path);
 }
 
@@ -163,6 +213,11 @@ int job_distrust(struct job *j, struct err *e)
 	return 0;
 }
 
+static bool captures(const struct job *j, const struct plan_stage *st)
+{
+	return st->kind == PLAN_STEP && j->r->steps[st->step].capture;
+}
+
 /* Finds out what the stage in dir made, and says so when it is not what the same inputs made
  * before. */
 static int find_output(struct job *j, size_t i, const char *dir, struct err *e)
@@ -173,7 +228,7 @@ static int find_output(struct job *j, size_t i, const char *dir, struct err *e)
 
 	if (contents_scan(tree, &times, &j->contents[i], e) != 0)
 		return err_in(e, "stage %s", st->name);
-	if (st->known && !digest_equal(&st->output, &j->contents[i].output))
+	if (st->known && !captures(j, st) && !digest_equal(&st->output, &j->contents[i].output))
 		log_warn("%s made something else than the last time from the same inputs: it is "
 			 "not reproducible",
 			 st->name);
@@ -181,20 +236,72 @@ static int find_output(struct job *j, size_t i, const char *dir, struct err *e)
 	return 0;
 }
 
+bool job_recaptures(const struct job *j, const struct plan_stage *st)
+{
+	const char *name = st->kind == PLAN_STEP ? j->r->steps[st->step].name : NULL;
+
+	return name != NULL && (strv_has(&j->o->recapture, name) ||
+				(j->o->record != NULL && strcmp(j->o->record, name) == 0));
+}
+
+bool job_will_run(const struct job *j, const struct plan_stage *st)
+{
+	if (job_recaptures(j, st))
+		return true;
+	return !st->captured && (j->o->no_cache || !st->cached);
+}
+
+/* What was made before a new capture is not what belongs to the key any more. Others may be reading
+ * it: it gets another name, under which job_prune and gc find it of no use. */
+static int put_aside(struct job *j, const struct plan_stage *st, struct err *e)
+{
+	char *from SCOPED(mem_freep) = plan_stage_path(j->s, &st->key);
+	char *to SCOPED(mem_freep) = mem_format("%s.old.%ld", from, (long)getpid());
+
+	if (rename(from, to) != 0 && errno != ENOENT)
+		return err_sys(e, "put aside %s", from);
+	return 0;
+}
+
+/* Brings a stage about in dir: unpacks what was captured of it, or runs it. */
+static int make(struct job *j, size_t i, const char *dir, struct build_result *ret, struct err *e)
+{
+	const struct plan_stage *st = &j->plan->v[i];
+	char *tree SCOPED(mem_freep) = fs_join(dir, "tree");
+	bool done = false;
+
+	if (make_dirs(dir, e) != 0)
+		return -1;
+	if (st->captured && !job_recaptures(j, st) &&
+	    job_release_capture(j, st, tree, &done, e) != 0)
+		return -1;
+	if (done) {
+		log_info("%s: captured output reused", st->name);
+		ret->stages_cached++;
+		if (job_record_keep(j, &j->r->steps[st->step], dir, e) != 0)
+			return -1;
+		return find_output(j, i, dir, e);
+	}
+	if (run_logged(j, st, dir, e) != 0)
+		return -1;
+	ret->stages_run++;
+	if (captures(j, st) && (put_aside(j, st, e) != 0 || job_capture(j, st, tree, e) != 0))
+		return -1;
+	return find_output(j, i, dir, e);
+}
+
 int job_stage(struct job *j, size_t i, struct build_result *ret, struct err *e)
 {
 	char *dir SCOPED(mem_freep) = mem_format("%s/stage.%zu", j->scratch, i);
 	const struct plan_stage *st = &j->plan->v[i];
 
-	if (!j->o->no_cache && st->cached) {
+	if (!j->o->no_cache && !job_recaptures(j, st) && st->cached) {
 		take(j, st);
 		ret->stages_cached++;
 		return use_record(j, st, e);
 	}
-	log_info("%s: %s", st->name, st->why != NULL ? st->why : "asked to run again");
-	if (run_in(j, st, dir, e) != 0 || find_output(j, i, dir, e) != 0)
+	if (make(j, i, dir, ret, e) != 0 || (job_recaptures(j, st) && put_aside(j, st, e) != 0))
 		return -1;
-	ret->stages_run++;
 	if (j->o->no_cache)
 		strv_addf(&j->trees, "%s/tree", dir);
 	else if (keep(j, st, dir, e) != 0)

@@ -2,6 +2,7 @@
 
 #include "archive/unpack.h"
 #include "base/log.h"
+#include "build/disk.h"
 #include "proxy/proxy.h"
 #include "sys/fs.h"
 #include <errno.h>
@@ -108,19 +109,101 @@ static void tidy(const char *root, const struct mounts *m)
 	}
 }
 
-int job_step(struct job *j, const struct recipe_step *st, const char *root, struct err *e)
+static const uint64_t memory_default = UINT64_C(4) << 30, disk_default = UINT64_C(8) << 30,
+		      output_default = UINT64_C(256) << 20;
+enum { PROCESSES_DEFAULT = 1000 };
+
+/* A running step: who listens and who looks. */
+struct running {
+	struct job *j;
+	const struct recipe_step *st;
+	struct dialogue dialogue;
+	struct disk disk;
+};
+
+static int look(void *ctx, pid_t init, struct buf *type, struct err *e)
+{
+	struct running *r = ctx;
+
+	if (disk_look(&r->disk, e) != 0)
+		return -1;
+	if (r->st->dialogue == NULL)
+		return 0;
+	return dialogue_look(&r->dialogue, sandbox_waits, init, type, e);
+}
+
+static uint64_t or_default(uint64_t value, uint64_t otherwise)
+{
+	return value != 0 ? value : otherwise;
+}
+
+static void set_limits(const struct recipe_step *st, struct sandbox_spec *spec)
+{
+	uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
+	uint64_t quarter = (uint64_t)sysconf(_SC_PHYS_PAGES) / 4 * page;
+	uint64_t disk = or_default(st->limits.disk, disk_default);
+
+	spec->memory_max = or_default(st->limits.memory, memory_default);
+	spec->processes_max = or_default(st->limits.processes, PROCESSES_DEFAULT);
+	spec->file_max = or_default(st->limits.file, disk);
+	spec->tmp_max = disk < quarter ? disk : quarter;
+}
+
+/* The secrets that the step wants, borrowed; all were given (vault_check). */
+static struct sandbox_secret *step_secrets(const struct job *j, const struct recipe_step *st)
+{
+	struct sandbox_secret *v = mem_zalloc((st->secrets.n + 1) * sizeof(*v));
+
+	for (size_t i = 0; i < st->secrets.n; i++)
+		v[i] = *vault_find(&j->secrets, st->secrets.v[i]);
+	return v;
+}
+
+/* Runs it, then looks at what it left to be said: prompts that did not come, a full disk. */
+static int run_step(struct running *r, const char *what, struct sandbox_spec *spec, struct err *e)
+{
+	const struct sandbox_watch watch = {look, r};
+	struct job *j = r->j;
+	int rc;
+
+	spec->watch = &watch;
+	j->log.total_max = or_default(r->st->limits.output, output_default);
+	j->log.dialogue = r->st->dialogue != NULL ? &r->dialogue : NULL;
+	rc = job_sandbox(j, what, spec, e);
+	j->log.dialogue = NULL;
+	j->log.total_max = 0;
+	if (rc != 0)
+		return -1;
+	if (disk_count(&r->disk, e) != 0 ||
+	    (r->st->dialogue != NULL && dialogue_end(&r->dialogue, e) != 0)) {
+		(void)err_in(e, "%s", what);
+		return job_said(j, e);
+	}
+	return 0;
+}
+
+int job_step(struct job *j, const struct recipe_step *st, const char *root, const char *upper,
+	     struct err *e)
 {
 	char *what SCOPED(mem_freep) = mem_format("step %s", st->name);
+	struct sandbox_secret *secrets SCOPED(mem_freep) = NULL;
 	struct mounts m SCOPED(mounts_release) = {0};
 	struct job_net net SCOPED(job_net_release) = {0};
+	struct running r = {.j = j, .st = st};
 	struct sandbox_spec spec = {.root = root,
 				    .argv = (const char *const *)st->run.v,
 				    .timeout_ms = st->timeout_ms,
+				    .terminal = st->dialogue != NULL,
+				    .alone = true,
 				    .no_sync = true};
 	int rc;
 
+	if (vault_check(&j->secrets, st, e) != 0)
+		return -1;
 	if (prepare(j, st, root, &m, e) != 0 || job_proxy_begin(j, st, &net, e) != 0)
 		return err_in(e, "%s", what);
+	spec.secrets = secrets = step_secrets(j, st);
+	spec.secrets_n = st->secrets.n;
 	spec.binds = m.binds;
 	spec.binds_n = st->mounts_n;
 	if (net.proxy != NULL) {
@@ -128,7 +211,13 @@ int job_step(struct job *j, const struct recipe_step *st, const char *root, stru
 		spec.listen_port = PROXY_PORT;
 		spec.listen_to = net.listen_to;
 	}
-	rc = job_proxy_end(j, st, &net, job_sandbox(j, what, &spec, e), e);
+	set_limits(st, &spec);
+	disk_init(&r.disk, upper, or_default(st->limits.disk, disk_default));
+	if (st->dialogue != NULL)
+		dialogue_init(&r.dialogue, st->dialogue, &j->secrets);
+	rc = job_proxy_end(j, st, &net, run_step(&r, what, &spec, e), e);
+	if (st->dialogue != NULL)
+		dialogue_release(&r.dialogue);
 	tidy(root, &m);
 	if (rc != 0) {
 		char *at SCOPED(mem_freep) = recipe_pos_text(&st->pos);

@@ -55,7 +55,7 @@ static bool same_directory(const struct check *c, const struct fs_entry *en)
 
 /* A directory that was removed and made again hides all that was in it. The kernel says so in an
  * attribute, of one name for root and of another in a user namespace. */
-static bool emptied(const struct fs_entry *en)
+bool job_is_opaque(const struct fs_entry *en)
 {
 	static const char *const marks[] = {"trusted.overlay.opaque", "user.overlay.opaque"};
 	char *path SCOPED(mem_freep) = mem_format("/proc/self/fd/%d/%s", en->parent_fd, en->name);
@@ -73,7 +73,7 @@ static int look(void *ctx, const struct fs_entry *en, struct err *e)
 
 	(void)e;
 	if (declared(c, en->path) ||
-	    (S_ISDIR(en->st.st_mode) && same_directory(c, en) && !emptied(en)))
+	    (S_ISDIR(en->st.st_mode) && same_directory(c, en) && !job_is_opaque(en)))
 		return 0;
 	if (c->n++ < 5)
 		buf_addf(&c->stray, " /%s", en->path);

@@ -13,6 +13,8 @@ static const struct opt opts[] = {
     {0, "lock", "FILE", "Use this lock (default: the recipe's name with .lock)."},
     {0, "no-cache", NULL, "Run every stage, whatever is cached."},
     {0, "record", "STEP", "Let the step fetch and record anew, whatever the lock has of it."},
+    {0, "secret", "NAME=FILE", "What a step reads in /run/secrets/NAME (may be repeated)."},
+    {0, "recapture", "STEP", "Run a captured step anew (may be repeated)."},
     {0, "threads", "N", "Compress with N threads; no effect on the result."},
     {0, "parallel", "N", "Fetch N files at once."},
     {0, "dry-run", NULL, "Print the plan and change nothing."},
@@ -79,14 +81,28 @@ static int dry(const struct recipe *r, const struct lock *l, struct store *s, st
 	return 0;
 }
 
+static void all_of(const struct args *a, const char *name, struct strv *ret)
+{
+	const char *value;
+
+	for (size_t i = 0; (value = args_nth(a, name, i)) != NULL; i++)
+		strv_add(ret, value);
+}
+
+static void opts_release(struct build_opts *o)
+{
+	strv_release(&o->secrets);
+	strv_release(&o->recapture);
+}
+
 static int run(const struct args *a, struct err *e)
 {
 	struct recipe *r SCOPED(recipe_freep) = NULL;
 	struct lock *l SCOPED(lock_freep) = NULL;
 	struct store *s SCOPED(store_freep) = NULL;
 	struct ref to SCOPED(ref_release) = {0};
-	struct build_opts o = {.no_cache = args_has(a, "no-cache"),
-			       .record = args_get(a, "record")};
+	struct build_opts o SCOPED(opts_release) = {.no_cache = args_has(a, "no-cache"),
+						    .record = args_get(a, "record")};
 	struct build_result res;
 	uint64_t threads = 0, parallel = 0, start = clock_mono_ms();
 
@@ -100,6 +116,8 @@ static int run(const struct args *a, struct err *e)
 	o.tag = to.tag;
 	o.threads = (unsigned)threads;
 	o.parallel = (unsigned)parallel;
+	all_of(a, "secret", &o.secrets);
+	all_of(a, "recapture", &o.recapture);
 	if (build(r, l, s, &o, &res, e) != 0)
 		return -1;
 	report(a, &to, &res, clock_mono_ms() - start);

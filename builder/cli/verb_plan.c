@@ -18,6 +18,8 @@ static void print_stage(const struct plan_stage *st)
 		printf("%-24s cached\n", st->name);
 	else if (!st->needed)
 		printf("%-24s not needed, the image is there\n", st->name);
+	else if (st->captured)
+		printf("%-24s will unpack its captured output: %s\n", st->name, st->why);
 	else if (st->maybe)
 		printf("%-24s may run: %s (not if that comes out as before)\n", st->name, st->why);
 	else

@@ -1,10 +1,10 @@
 /* keep.h - what lies in a store, what of it is still needed, and the end of the rest.
  *
- * Needed are: the packages, media and recorded bodies of locks; the images, with their stages, that
- * the last builds made or found up to date, and the records of their steps; what tags of layouts
- * name; stages and records made since the last build that went through; decompressed packages of
- * locks, and downloads to be resumed for one. A layout holds copies of its own: nothing that is
- * removed here can break an image. */
+ * Needed are: the packages, media and recorded bodies of locks; the images, with their stages, what
+ * was captured of those and the records of their steps, that the last builds made or found up to
+ * date; what tags of layouts name; stages, captures and records made since the last build that went
+ * through; decompressed packages of locks, and downloads to be resumed for one. A layout holds
+ * copies of its own: nothing that is removed here can break an image. */
 #ifndef KEEP_KEEP_H
 #define KEEP_KEEP_H
 
@@ -15,6 +15,7 @@
 enum keep_kind {
 	KEEP_IMAGE,    /* blobs and records of remembered images, and of layouts */
 	KEEP_STAGE,    /* and what each is known to make */
+	KEEP_CAPTURE,  /* output of steps, with its records */
 	KEEP_UNPACKED, /* packages, decompressed */
 	KEEP_PACKAGE,
 	KEEP_MEDIUM,

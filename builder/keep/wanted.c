@@ -109,6 +109,33 @@ static int want_records(struct wanted *w, struct store *s, struct err *e)
 	return 0;
 }
 
+/* What was captured, by its record: of a kept image, or of a build that is not through yet. */
+static void want_capture(struct wanted *w, struct store *s, const char *name)
+{
+	char *hex SCOPED(mem_freep) = mem_strndup(name, strcspn(name, "."));
+	struct plan_capture c SCOPED(plan_capture_release) = {0};
+	struct digest key;
+
+	if (digest_parse_hex(hex, &key) != 0 || !plan_capture_load(s, &key, &c))
+		return;
+	if (c.made_ns > w->last_ns || map_has(&w->stages, hex))
+		(void)map_put(&w->captures, hex, NULL);
+	want(w, &c.blob, KEEP_CAPTURE, map_has(&w->captures, hex));
+}
+
+static int want_captures(struct wanted *w, struct store *s, struct err *e)
+{
+	struct strv names SCOPED(strv_release) = {0};
+
+	if (faccessat(store_fd(s), PLAN_CAPTURES, F_OK, 0) != 0)
+		return 0;
+	if (fs_list(store_fd(s), PLAN_CAPTURES, &names, e) != 0)
+		return -1;
+	for (size_t i = 0; i < names.n; i++)
+		want_capture(w, s, names.v[i]);
+	return 0;
+}
+
 /* An index inside the layout is of other tools: this store has nothing of it. */
 static int want_entry(struct wanted *w, const struct oci_layout *l, const struct oci_desc *d,
 		      struct err *e)
@@ -150,7 +177,8 @@ int wanted_collect(struct store *s, const struct keep_opts *o, struct wanted *re
 	for (size_t i = 0; i < o->locks->n; i++)
 		if (want_lock(&w, o->locks->v[i], e) != 0)
 			return -1;
-	if (want_images(&w, s, o->builds, e) != 0 || want_records(&w, s, e) != 0)
+	if (want_images(&w, s, o->builds, e) != 0 || want_captures(&w, s, e) != 0 ||
+	    want_records(&w, s, e) != 0)
 		return -1;
 	for (size_t i = 0; i < o->layouts->n; i++)
 		if (want_layout(&w, o->layouts->v[i], e) != 0)
@@ -168,4 +196,5 @@ void wanted_release(struct wanted *w)
 	map_release(&w->stages, NULL);
 	map_release(&w->images, NULL);
 	map_release(&w->records, NULL);
+	map_release(&w->captures, NULL);
 }

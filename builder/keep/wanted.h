@@ -12,6 +12,7 @@ struct wanted {
 	struct map blobs;             /* those needed */
 	struct map stages, images;    /* keys of stages and of image records needed */
 	struct map records;           /* and of the records of steps */
+	struct map captures;          /* keys of captures needed */
 	int64_t last_ns;              /* when the last build that went through did so; 0 = never */
 };
 

@@ -1,6 +1,7 @@
 #include "plan/parts.h"
 
 #include "archive/pack.h"
+#include "recipe/answers.h"
 #include "sandbox/sandbox.h"
 #include "sys/clock.h"
 #include "sys/fs.h"
@@ -106,6 +107,8 @@ struct jval *parts_step(const struct recipe *r, const struct lock *l, const stru
 	jval_put(v, "medium", media);
 	if (n > 0)
 		jval_put(v, "recorded", recorded(v_recorded, n));
+	if (s->dialogue != NULL)
+		jval_put_text(v, "answers", digest_text(&s->dialogue->digest).s);
 	return v;
 }
 

@@ -160,7 +160,7 @@ static void set_key(struct plan *p, size_t i)
 	struct hash *h SCOPED(hash_freep) = hash_new();
 	struct buf b SCOPED(buf_release) = BUF_INIT(PARTS_MAX);
 
-	st->keyed = st->known = st->cached = false;
+	st->keyed = st->known = st->cached = st->captured = false;
 	for (size_t k = 0; k < i; k++) {
 		if (!p->v[k].known)
 			return;
@@ -176,6 +176,13 @@ static void set_key(struct plan *p, size_t i)
 	st->keyed = true;
 }
 
+static bool has_capture(struct store *s, const struct plan_stage *st)
+{
+	struct plan_capture c SCOPED(plan_capture_release) = {0};
+
+	return plan_capture_load(s, &st->key, &c);
+}
+
 static void settle(struct plan *p, size_t from, const struct recipe *r, struct store *s)
 {
 	for (size_t i = from; i < p->n; i++) {
@@ -187,6 +194,8 @@ static void settle(struct plan *p, size_t from, const struct recipe *r, struct s
 		} else if (st->keyed) {
 			st->cached = plan_stage_usable(s, &st->key, &st->output);
 			st->known = st->cached || output_known(s, st);
+			st->captured = st->kind == PLAN_STEP && r->steps[st->step].capture &&
+				       has_capture(s, st);
 		}
 		explain(s, r, st);
 	}
@@ -268,6 +277,8 @@ struct jval *plan_json(const struct plan *p)
 			 p->v[i].keyed ? jval_text(digest_text(&p->v[i].key).s) : jval_null());
 		jval_put_text(o, "state", plan_state(&p->v[i]));
 		jval_put(o, "cached", jval_bool(p->v[i].cached));
+		if (p->v[i].captured)
+			jval_put(o, "captured", jval_bool(true));
 		jval_put(o, "needed", jval_bool(p->v[i].needed));
 		if (p->v[i].why != NULL)
 			jval_put_text(o, "why", p->v[i].why);

@@ -30,6 +30,7 @@ struct plan_stage {
 	struct digest output; /* what it makes; not of the image */
 	bool known;           /* the output is known, from this build or an earlier one */
 	bool cached;          /* what it made is at hand */
+	bool captured;        /* a step whose output was captured: it is unpacked, if not cached */
 	bool needed; /* false: the image is there, so it will not run even if it is not cached */
 	bool maybe;  /* only a stage below changes: it runs unless that comes out as before */
 	char
@@ -57,8 +58,8 @@ void plan_made(struct plan *p, size_t i, const struct digest *output, const stru
 /* "cached", "run", "maybe" or "not-needed". */
 const char *plan_state(const struct plan_stage *st);
 
-/* {"stages":[{"name","key","state","cached","needed","why"}],"fetch":{…}}, key null where it is not
- * known yet; the caller owns it. */
+/* {"stages":[{"name","key","state","cached","captured","needed","why"}],"fetch":{…}}, key null
+ * where it is not known yet; the caller owns it. */
 struct jval *plan_json(const struct plan *p);
 
 /* The record of a stage's output, relative to the store; the caller owns it. */
@@ -106,6 +107,25 @@ int plan_images(const struct store *s, struct plan_image **ret, size_t *ret_n,
 
 /* The record of an image, relative to the store; the caller owns it. */
 char *plan_image_path(const struct digest *key) MUST_CHECK;
+
+/* What was captured of a step, by its key. */
+struct plan_capture {
+	struct digest blob; /* a tar of what it changed */
+	struct jval *marks; /* and what it removed: {"gone": [path, …], "opaque": [path, …]} */
+	int64_t made_ns;
+};
+
+/* Finds it: false when there is none, its record is no good, or the store lacks the tar. */
+bool plan_capture_load(const struct store *s, const struct digest *key, struct plan_capture *ret);
+void plan_capture_release(struct plan_capture *c);
+
+/* Records a capture, durably; the tar is in the store. */
+int plan_capture_save(struct store *s, const struct digest *key, const struct digest *blob,
+		      struct jval *marks, struct err *e) MUST_CHECK;
+
+/* The record, relative to the store; the caller owns it. And the directory of all. */
+char *plan_capture_path(const struct digest *key) MUST_CHECK;
+#define PLAN_CAPTURES "cache/captures"
 
 /* The identity of this start of the kernel; the caller owns it. */
 char *plan_boot_id(void) MUST_CHECK;

@@ -1,4 +1,5 @@
 #include "base/map.h"
+#include "recipe/answers.h"
 #include "recipe/sections.h"
 #include <string.h>
 
@@ -102,6 +103,21 @@ static int check_own_group(const struct recipe *r, const struct recipe_user *u, 
 	return 0;
 }
 
+/* What a dialogue types must be declared where the step is. */
+static int check_typed(const struct recipe_step *s, struct err *e)
+{
+	for (size_t i = 0; s->dialogue != NULL && i < s->dialogue->n; i++) {
+		const struct recipe_answer *a = &s->dialogue->v[i];
+
+		if (a->secret == NULL || strv_has(&s->secrets, a->secret))
+			continue;
+		recipe_err(&a->pos, e, "the step at %s:%u:%u does not have the secret \"%s\"",
+			   s->pos.file, s->pos.line, s->pos.col, a->secret);
+		return err_hint(e, "Add \"secrets: [%s]\" to the step.", a->secret);
+	}
+	return 0;
+}
+
 int recipe_check(const struct recipe *r, const struct yaml *y, struct err *e)
 {
 	static const char *const services[] = {"enable", "disable", "mask", NULL};
@@ -110,6 +126,9 @@ int recipe_check(const struct recipe *r, const struct yaml *y, struct err *e)
 
 	if (check_mounts(r, y, e) != 0 || check_root(r, e) != 0)
 		return -1;
+	for (size_t i = 0; i < r->steps_n; i++)
+		if (check_typed(&r->steps[i], e) != 0)
+			return -1;
 	for (size_t i = 0; i < r->users_n; i++)
 		if (r->users[i].groups.n == 0 && check_own_group(r, &r->users[i], e) != 0)
 			return -1;

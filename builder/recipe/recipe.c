@@ -1,5 +1,6 @@
 #include "recipe/recipe.h"
 
+#include "recipe/answers.h"
 #include "recipe/merge.h"
 #include "recipe/sections.h"
 #include "sys/fs.h"
@@ -134,6 +135,8 @@ static void free_step(struct recipe_step *s)
 	free(s->mounts);
 	free(s->name);
 	free(s->answers);
+	recipe_answers_free(s->dialogue);
+	strv_release(&s->secrets);
 	strv_release(&s->run);
 	strv_release(&s->writes);
 	strv_release(&s->allow);

@@ -70,12 +70,26 @@ struct recipe_mount {
 	char *at; /* absolute inside */
 };
 
+/* What a step may use; 0 = not said. */
+struct recipe_limits {
+	uint64_t memory;    /* bytes of private memory, of one process and of all together */
+	uint64_t processes; /* at once */
+	uint64_t disk;      /* bytes in what it changes of the tree; as much again in /tmp */
+	uint64_t file;      /* bytes of one file */
+	uint64_t output;    /* bytes that it says */
+};
+
+struct recipe_answers;
+
 struct recipe_step {
 	char *name;
 	struct recipe_mount *mounts;
 	size_t mounts_n;
 	struct strv run;
-	char *answers;      /* absolute path or NULL */
+	char *answers;                   /* absolute path or NULL */
+	struct recipe_answers *dialogue; /* what is in it: answers.h */
+	struct strv secrets;             /* names; sorted */
+	struct recipe_limits limits;
 	bool network;       /* through the recording proxy */
 	struct strv allow;  /* HOST-GLOB[:PORT] that it may ask; empty = any public one */
 	struct strv writes; /* absolute directories; empty = nothing may change */

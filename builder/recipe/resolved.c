@@ -154,6 +154,31 @@ static struct jval *network_json(const struct recipe_step *s)
 	return o;
 }
 
+static void put_size(struct jval *o, const char *key, uint64_t n)
+{
+	if (n != 0)
+		jval_put_int(o, key, (int64_t)n);
+}
+
+/* What a step need not have: absent members leave the digests of recipes without them alone. */
+static void step_extras(const struct recipe *r, const struct recipe_step *s, struct jval *o)
+{
+	struct jval *limits = jval_object();
+
+	put_size(limits, "memory", s->limits.memory);
+	put_size(limits, "processes", s->limits.processes);
+	put_size(limits, "disk", s->limits.disk);
+	put_size(limits, "file", s->limits.file);
+	put_size(limits, "output", s->limits.output);
+	if (jval_len(limits) > 0)
+		jval_put(o, "limits", jval_ref(limits));
+	jval_free(limits);
+	if (s->secrets.n > 0)
+		jval_put(o, "secrets", list_json(&s->secrets));
+	if (s->answers != NULL)
+		jval_put(o, "answers", path_json(r, s->answers));
+}
+
 static struct jval *steps_json(const struct recipe *r)
 {
 	struct jval *a = jval_array();
@@ -171,6 +196,7 @@ static struct jval *steps_json(const struct recipe *r)
 		jval_put(o, "writes", list_json(&s->writes));
 		jval_put_int(o, "timeout-ms", (int64_t)s->timeout_ms);
 		jval_put(o, "capture", jval_bool(s->capture));
+		step_extras(r, s, o);
 		jval_push(a, o);
 	}
 	return a;

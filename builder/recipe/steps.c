@@ -1,3 +1,4 @@
+#include "recipe/answers.h"
 #include "recipe/sections.h"
 
 #include "base/num.h"
@@ -7,6 +8,8 @@
 
 static const uint64_t step_timeout_ms = UINT64_C(10) * 60 * 1000;
 static const uint64_t test_timeout_ms = UINT64_C(60) * 1000;
+
+enum { PROCESSES_MAX = 30000 };
 
 static int by_media(const void *a, const void *b)
 {
@@ -81,15 +84,53 @@ static int read_network(const char *root, const struct yaml *y, const struct fie
 	return rc;
 }
 
-static int read_capture(const char *root, const struct yaml *y, const struct field *f, void *to,
+/* The file is read at once, so that a fault in it is one of the recipe. */
+static int read_answers(const char *root, const struct yaml *y, const struct field *f, void *to,
 			struct err *e)
 {
 	struct recipe_step *step = to;
 
-	if (read_bool(root, y, f, to, e) != 0)
+	if (read_file(root, y, f, to, e) != 0)
 		return -1;
-	return step->capture ? schema_unsupported(y, "capture: true", e) : 0;
+	return recipe_answers_load(step->answers, &step->dialogue, e);
 }
+
+static int read_secrets(const char *root, const struct yaml *y, const struct field *f, void *to,
+			struct err *e)
+{
+	struct recipe_step *step = to;
+
+	if (read_set(root, y, f, to, e) != 0)
+		return -1;
+	strv_sort(&step->secrets);
+	return 0;
+}
+
+static int read_processes(const char *root, const struct yaml *y, const struct field *f, void *to,
+			  struct err *e)
+{
+	struct recipe_step *step = to;
+
+	(void)root;
+	if (schema_want_text(y, f->key, e) != 0)
+		return -1;
+	if (num_u64(y->text, PROCESSES_MAX, &step->limits.processes) == 0 &&
+	    step->limits.processes > 0)
+		return 0;
+	return schema_refuse(y, e, "Write a number from 1 to 30000.",
+			     "\"processes\" wants a number, not \"%s\"", schema_show(y->text).s);
+}
+
+#define LIMIT(member) offsetof(struct recipe_step, limits.member)
+
+static const struct field limit_fields[] = {
+    {"memory", read_size, LIMIT(memory), NULL, false},
+    {"processes", read_processes, 0, NULL, false},
+    {"disk", read_size, LIMIT(disk), NULL, false},
+    {"file", read_size, LIMIT(file), NULL, false},
+    {"output", read_size, LIMIT(output), NULL, false},
+    {0},
+};
 
 static void step_defaults(void *item)
 {
@@ -103,11 +144,13 @@ static const struct field step_fields[] = {
     {"name", read_word, offsetof(struct recipe_step, name), &grammar_name, true},
     {"mount", read_mounts, 0, NULL, false},
     {"run", read_argv, offsetof(struct recipe_step, run), NULL, true},
-    {"answers", read_unsupported, 0, NULL, false},
+    {"answers", read_answers, offsetof(struct recipe_step, answers), NULL, false},
     {"network", read_network, 0, NULL, false},
     {"writes", read_set, offsetof(struct recipe_step, writes), &grammar_image_path, false},
     {"timeout", read_duration, offsetof(struct recipe_step, timeout_ms), NULL, false},
-    {"capture", read_capture, offsetof(struct recipe_step, capture), NULL, false},
+    {"capture", read_bool, offsetof(struct recipe_step, capture), NULL, false},
+    {"secrets", read_secrets, offsetof(struct recipe_step, secrets), &grammar_name, false},
+    {"limits", read_map, 0, limit_fields, false},
     {0},
 };
 

@@ -1,5 +1,5 @@
 #include "sandbox/priv.h"
-#include "sys/fs.h"
+#include "sys/clock.h"
 #include "sys/proc.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -21,7 +21,8 @@
 struct init {
 	const struct sandbox_spec *s;
 	int up, down, out;
-	int port; /* where the listening socket goes; -1 = nowhere */
+	int port;                 /* where the listening socket goes; -1 = nowhere */
+	struct terminal terminal; /* with spec.terminal */
 };
 
 static void tell(int fd, const struct up *u)
@@ -112,6 +113,8 @@ static int limits(const struct sandbox_spec *s, struct err *e)
 
 	if (limit_lower(RLIMIT_CORE, 0, e) != 0 || limit_lower(RLIMIT_NOFILE, 65536, e) != 0)
 		return -1;
+	if (s->file_max != 0 && limit_lower(RLIMIT_FSIZE, s->file_max, e) != 0)
+		return -1;
 	return limit_lower(RLIMIT_NPROC, processes, e);
 }
 
@@ -148,12 +151,26 @@ static int set_up(struct init *in, struct err *e)
 	if (mounts_build(in->s, e) != 0 || null_streams(e) != 0 || limits(in->s, e) != 0 ||
 	    new_user(in, e) != 0 || listen_for(in, e) != 0)
 		return -1;
+	if (in->s->terminal && terminal_open(&in->terminal, e) != 0)
+		return -1;
 	/* the program may look at process 1, but not into it: it holds the pipes */
 	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0)
 		return err_sys(e, "clear dumpable");
 	if (caps_limit(CAPS_RUN, e) != 0 || die_together(e) != 0)
 		return -1;
 	return filter_run(in->s->no_sync, e);
+}
+
+/* A session of its own, and its standard streams. */
+static int take_streams(const struct init *in, struct err *e)
+{
+	if (setsid() < 0)
+		return err_sys(e, "start the program's session");
+	if (in->s->terminal)
+		return terminal_take(&in->terminal, e);
+	if (dup2(in->out, 1) < 0 || dup2(in->out, 2) < 0)
+		return err_sys(e, "set up the program's output");
+	return 0;
 }
 
 static _Noreturn void program(const struct init *in)
@@ -163,15 +180,13 @@ static _Noreturn void program(const struct init *in)
 	struct err e = ERR_INIT;
 
 	(void)umask(022);
-	if (setsid() < 0 || dup2(in->out, 1) < 0 || dup2(in->out, 2) < 0) {
-		(void)err_sys(&e, "set up the program's session");
+	if (take_streams(in, &e) != 0)
 		fail(in, &e);
-	}
 	if (chdir(cwd) != 0) {
 		(void)err_sys(&e, "enter directory %s", cwd);
 		fail(in, &e);
 	}
-	if (s->memory_max != 0 && limit_lower(RLIMIT_AS, s->memory_max, &e) != 0)
+	if (s->memory_max != 0 && limit_lower(RLIMIT_DATA, s->memory_max, &e) != 0)
 		fail(in, &e);
 	environ = (char **)(uintptr_t)s->env; /* whose PATH is searched */
 	(void)execvpe(s->argv[0], (char *const *)(uintptr_t)s->argv, environ);
@@ -190,28 +205,21 @@ static void doze(void)
 	(void)sigtimedwait(&child, NULL, &most);
 }
 
-/* The limits that the kernel has do not hold for the machine's root before Linux 6.14; this one
- * does, a little late. Our end is the end of all. */
-static void watch_number(const struct init *in)
+/* Waits for something to happen, not long. */
+static void wait_a_little(struct init *in)
 {
-	uint64_t max = in->s->processes_max != 0 ? in->s->processes_max : SANDBOX_PROCESSES;
-	struct strv names SCOPED(strv_release) = {0};
 	struct err e = ERR_INIT;
-	uint64_t n = 0;
 
-	if (fs_list(AT_FDCWD, "/proc", &names, &e) != 0)
+	if (in->s->terminal)
+		terminal_relay(&in->terminal, 50);
+	else
+		doze();
+	if (watch_limits(in->s, &e) != 0)
 		fail(in, &e);
-	for (size_t i = 0; i < names.n; i++)
-		n += names.v[i][0] >= '0' && names.v[i][0] <= '9';
-	if (n <= max + 1) /* we are not counted */
-		return;
-	(void)err_set(&e, ERR_FAIL, "sandbox: more than %llu processes at once",
-		      (unsigned long long)max);
-	fail(in, &e);
 }
 
 /* Reaps whatever ends, until it is the main program. Returns its wait status. */
-static int reap_until(const struct init *in, pid_t main_child)
+static int reap_until(struct init *in, pid_t main_child)
 {
 	for (;;) {
 		int status = 0;
@@ -219,11 +227,30 @@ static int reap_until(const struct init *in, pid_t main_child)
 
 		if (ended == main_child)
 			return status;
+		if (ended <= 0)
+			wait_a_little(in);
+	}
+}
+
+/* The main program ended: all others shall do so within two seconds. */
+static void want_none_left(struct init *in)
+{
+	uint64_t end = clock_mono_ms() + 2000;
+	struct err e = ERR_INIT;
+
+	for (;;) {
+		pid_t ended = waitpid(-1, NULL, WNOHANG);
+
+		if (ended < 0 && errno == ECHILD)
+			return;
 		if (ended > 0)
 			continue;
-		doze();
-		watch_number(in);
+		if (clock_mono_ms() >= end)
+			break;
+		wait_a_little(in);
 	}
+	(void)watch_left(&e);
+	fail(in, &e);
 }
 
 static void block_child_signal(void)
@@ -237,7 +264,8 @@ static void block_child_signal(void)
 
 _Noreturn void init_main(const struct sandbox_spec *s, int up, int down, int out)
 {
-	struct init in = {s, up, down, out, s->listen_port != 0 ? s->listen_to : -1};
+	struct init in = {
+	    s, up, down, out, s->listen_port != 0 ? s->listen_to : -1, {.master = -1}};
 	struct up u = {.what = UP_EXIT};
 	struct err e = ERR_INIT;
 	pid_t main_child;
@@ -254,8 +282,15 @@ _Noreturn void init_main(const struct sandbox_spec *s, int up, int down, int out
 	if (main_child == 0)
 		program(&in);
 	block_child_signal();
-	(void)close(in.out);
+	if (s->terminal)
+		in.terminal.down = in.down, in.terminal.out = in.out;
+	else
+		(void)close(in.out);
 	u.status = reap_until(&in, main_child);
+	if (s->alone && WIFEXITED(u.status) && WEXITSTATUS(u.status) == 0)
+		want_none_left(&in);
+	if (s->terminal)
+		terminal_drain(&in.terminal);
 	tell(in.up, &u);
 	_exit(0);
 }

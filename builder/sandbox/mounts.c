@@ -201,7 +201,18 @@ static int make_proc(const struct sandbox_spec *s, int proc, struct err *e)
 	return 0;
 }
 
-static int make_dev(const struct taken *t, struct err *e)
+/* A file system in memory of the size that the spec allows. */
+static int make_tmpfs(const struct sandbox_spec *s, const char *path, const char *mode,
+		      struct err *e)
+{
+	char *opts SCOPED(mem_freep) =
+	    s->tmp_max == 0 ? mem_format("mode=%s", mode)
+			    : mem_format("mode=%s,size=%llu", mode, (unsigned long long)s->tmp_max);
+
+	return fs_at("tmpfs", path, MS_NOSUID | MS_NODEV, opts, e);
+}
+
+static int make_dev(const struct sandbox_spec *s, const struct taken *t, struct err *e)
 {
 	if (fs_at("tmpfs", "/dev", MS_NOSUID | MS_NOEXEC, "mode=0755,size=16m", e) != 0)
 		return -1;
@@ -214,17 +225,16 @@ static int make_dev(const struct taken *t, struct err *e)
 	if (fs_at("devpts", "/dev/pts", MS_NOSUID | MS_NOEXEC,
 		  "newinstance,ptmxmode=0666,mode=0620,gid=5", e) != 0)
 		return -1;
-	return fs_at("tmpfs", "/dev/shm", MS_NOSUID | MS_NODEV, "mode=1777", e);
+	return make_tmpfs(s, "/dev/shm", "1777", e);
 }
 
-static int make_tmp(struct err *e)
+static int make_tmp(const struct sandbox_spec *s, struct err *e)
 {
-	if (fs_at("tmpfs", "/tmp", MS_NOSUID | MS_NODEV, "mode=1777", e) != 0 ||
-	    fs_at("tmpfs", "/run", MS_NOSUID | MS_NODEV, "mode=0755", e) != 0)
+	if (make_tmpfs(s, "/tmp", "1777", e) != 0 || make_tmpfs(s, "/run", "0755", e) != 0)
 		return -1;
 	if (mkdir("/run/lock", 01777) != 0)
 		return err_sys(e, "make /run/lock");
-	return 0;
+	return secrets_put(s, e);
 }
 
 static int put_bind(const struct sandbox_bind *b, int fd, struct err *e)
@@ -251,8 +261,8 @@ static int put_bind(const struct sandbox_bind *b, int fd, struct err *e)
 static int build(const struct sandbox_spec *s, struct taken *t, struct err *e)
 {
 	if (mounts_private(e) != 0 || take_all(s, t, e) != 0 ||
-	    mounts_pivot(s->root, s->read_only, e) != 0 || make_dev(t, e) != 0 ||
-	    make_proc(s, t->proc, e) != 0 || make_tmp(e) != 0)
+	    mounts_pivot(s->root, s->read_only, e) != 0 || make_dev(s, t, e) != 0 ||
+	    make_proc(s, t->proc, e) != 0 || make_tmp(s, e) != 0)
 		return -1;
 	for (size_t i = 0; i < s->binds_n; i++)
 		if (put_bind(&s->binds[i], t->binds[i], e) != 0)

@@ -38,6 +38,32 @@ int filter_run(bool no_sync, struct err *e) MUST_CHECK;
 /* Lowers a resource limit (setrlimit) to `max`; one that is lower already stays. */
 int limit_lower(int resource, uint64_t max, struct err *e) MUST_CHECK;
 
+/* An error (ERR_STEP) when this process namespace holds more processes or memory than the spec
+ * allows: the limits that the kernel has do not hold for the machine's root before Linux 6.14, or
+ * are those of one process. And the error that says which processes are left. */
+int watch_limits(const struct sandbox_spec *s, struct err *e) MUST_CHECK;
+int watch_left(struct err *e);
+
+/* Mounts /run/secrets and puts the spec's secrets there. */
+int secrets_put(const struct sandbox_spec *s, struct err *e) MUST_CHECK;
+
+/* The pty of a sandbox, held by process 1, which carries bytes between it and the outside. */
+struct terminal {
+	int master;
+	int down, out;    /* what is typed comes from here, what the program says goes there */
+	char typed[4096]; /* not yet taken by the program's side */
+	size_t typed_n;
+};
+
+/* Makes it; and, in the program's process, takes it as standard streams and controlling terminal.
+ */
+int terminal_open(struct terminal *t, struct err *e) MUST_CHECK;
+int terminal_take(const struct terminal *t, struct err *e) MUST_CHECK;
+
+/* Carries what there is, waiting at most so long for something; and the rest of what was said. */
+void terminal_relay(struct terminal *t, int timeout_ms);
+void terminal_drain(const struct terminal *t);
+
 /* Makes every mount of this (new) mount namespace private. */
 int mounts_private(struct err *e) MUST_CHECK;
 

@@ -7,6 +7,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/pidfd.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -21,6 +22,7 @@ struct run {
 	int pidfd;
 	int up, down, out; /* our ends */
 	char *chunk;       /* CHUNK bytes */
+	bool granted;      /* it has its ids: the way down is free for what is typed */
 	bool exited;       /* UP_EXIT came */
 	int status;        /* of the main program, with `exited` */
 	bool failed;       /* *e is set */
@@ -78,7 +80,7 @@ static int take_message(struct run *r, struct err *e)
 		*e = u.e;
 		r->failed = true;
 	} else if (u.what == UP_UNSHARED && idmap_give(r->pid, IDS, e) == 0) {
-		(void)!write(r->down, "", 1);
+		r->granted = write(r->down, "", 1) == 1;
 	} else if (!r->failed) {
 		r->failed = true;
 		(void)err_in(e, "sandbox");
@@ -98,12 +100,29 @@ static enum cause must_stop(uint64_t end)
 }
 
 /* Waits at most until `end`, and so often that an interrupt is not overlooked. */
-static int wait_until(uint64_t end, struct pollfd p[3])
+static int wait_until(const struct run *r, uint64_t end, struct pollfd p[3])
 {
-	uint64_t now = clock_mono_ms();
+	uint64_t now = clock_mono_ms(), most = r->s->watch != NULL ? 50 : 200;
 	uint64_t left = end > now ? end - now : 0;
 
-	return poll(p, 3, left < 200 ? (int)left : 200);
+	return poll(p, 3, (int)(left < most ? left : most));
+}
+
+/* Lets the caller look at the running program, and types what he wants typed. */
+static void look(struct run *r, struct err *e)
+{
+	struct buf type = BUF_INIT(1 << 14);
+
+	if (r->s->watch == NULL || r->failed || r->exited || !r->granted)
+		return;
+	if (r->s->watch->look(r->s->watch->ctx, r->pid, &type, e) != 0) {
+		r->failed = true;
+		stop(r);
+	} else if (type.len > 0) {
+		(void)!write(r->down, type.data, type.len);
+	}
+	explicit_bzero(type.data, type.len);
+	buf_release(&type);
 }
 
 /* Serves the pipes until process 1 is dead, which is when all are. */
@@ -121,7 +140,9 @@ static enum cause serve(struct run *r, struct err *e)
 			end = UINT64_MAX;
 			stop(r);
 		}
-		if (wait_until(end, p) <= 0)
+		if (why == NOTHING)
+			look(r, e);
+		if (wait_until(r, end, p) <= 0)
 			continue;
 		if (p[1].revents != 0)
 			(void)take_message(r, e);

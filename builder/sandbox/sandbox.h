@@ -11,6 +11,7 @@
 #include "base/sink.h"
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 /* Once, before any mount, in a process without threads: a private mount namespace, so that no
  * mount of ours is ever seen outside or outlives us. As an ordinary user also a user namespace
@@ -38,6 +39,20 @@ enum sandbox_net {
 	SANDBOX_NET_HOST,
 };
 
+struct sandbox_secret {
+	const char *name; /* a plain component */
+	const void *data;
+	size_t len;
+};
+
+struct sandbox_watch {
+	/* Called at least five times a second while the program runs; `init` is process 1 of the
+	 * sandbox as seen from here. Appends to *type what is to be typed at the terminal. -1 with
+	 * *e set ends the run, which then fails with that error. */
+	int (*look)(void *ctx, pid_t init, struct buf *type, struct err *e);
+	void *ctx;
+};
+
 struct sandbox_spec {
 	const char *root; /* absolute path of the tree that becomes "/" */
 	bool read_only;   /* the root, but for /tmp, /run, /dev and writable binds */
@@ -51,11 +66,21 @@ struct sandbox_spec {
 	uint16_t listen_port;   /* with SANDBOX_NET_NONE: not 0 = sandbox_listen on this port ... */
 	int listen_to;          /* ... before the program starts */
 	uint64_t timeout_ms;    /* 0 = none */
-	uint64_t memory_max;    /* bytes of address space of each process; 0 = none */
+	uint64_t memory_max;    /* bytes of private memory of each process, and, a little late, of
+				   all together; 0 = none */
 	uint64_t processes_max; /* at once, in the sandbox; 0 = 4096. Above it fork fails or, where
 				   the kernel has no such limit, the run ends with an error */
 	bool no_sync;           /* fsync and friends answer 0 and do nothing: for trees that a
 				   crash throws away anyway */
+	uint64_t file_max;      /* bytes of one file; 0 = none */
+	uint64_t tmp_max; /* bytes in each of /tmp, /run and /dev/shm; 0 = the kernel's default */
+	bool alone;       /* what is still running two seconds after the program ended is an
+			     error (ERR_STEP); else it is ended */
+	bool terminal;    /* standard streams and controlling terminal are a pty of 24 lines and
+			     80 columns; else standard input is /dev/null */
+	const struct sandbox_secret *secrets; /* files of root below /run/secrets, mode 0400 */
+	size_t secrets_n;
+	const struct sandbox_watch *watch; /* NULL = none */
 	const struct sink *out; /* standard output and error, as they come; NULL = dropped */
 };
 
@@ -91,6 +116,10 @@ struct sandbox_confine_spec {
  * file systems read-only but one directory, no capabilities, no new privileges, no core dump, the
  * filter of sandbox_run. There is no way back. */
 int sandbox_confine(const struct sandbox_confine_spec *s, struct err *e) MUST_CHECK;
+
+/* Whether a process of the sandbox with that process 1 waits for input from a terminal; true when
+ * this kernel does not tell. */
+bool sandbox_waits(pid_t init);
 
 /* One line that names the policy above, for cache keys and provenance; changes when the policy
  * changes. */

@@ -69,7 +69,7 @@ no_traces() {
 	YAML
 	build fails
 	refused 6 "recipes/fails.yaml:4:"
-	refused 6 "step break: exit status 3: the paper is out"
+	refused 6 $'step break: exit status 3; it said:\n  the paper is out'
 	nothing_left fails
 }
 

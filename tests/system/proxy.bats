@@ -380,6 +380,50 @@ nothing_left() {
 	[ "${output##*@}" = "$first" ]
 }
 
+@test "a secret is neither in a recorded URL nor in what is said of one" {
+	local secret=correct-horse-battery
+	printf %s "$secret" >"$dir/token"
+	recipe secretive <<-SH
+		curl -fsS "http://$http/a.txt?t=\$(cat /run/secrets/token)" -o /dev/null; true
+	SH
+	sed -i 's/^    network:/    secrets: [token]\n&/' "$dir/recipes/secretive.yaml"
+	lock secretive
+	build secretive --secret "token=$dir/token"
+	echo "$stderr"
+	[ "$status" -eq 4 ]
+	[[ $stderr == *"step fetch: a recorded URL has the secret token in it"* ]]
+	[[ $stderr != *"$secret"* ]]
+	sed -i 's/curl -fsS/curl -d x/' "$dir/recipes/secretive.yaml"
+	lock secretive
+	build secretive --secret "token=$dir/token"
+	refused "POST http://$http/a.txt?t=***: only GET and HEAD" secretive
+	[[ $stderr != *"$secret"* ]]
+	run ! grep -rF "$secret" "$dir/store/cache" "$dir/store/tmp"
+}
+
+@test "a captured step with a network: its record stays with what was captured" {
+	recipe caught <<-SH
+		mkdir -p /opt; curl -fsS http://$http/a.txt -o /opt/a
+		cat /proc/sys/kernel/random/uuid >/opt/id
+	SH
+	sed -i 's/^    network:/    capture: true\n&/' "$dir/recipes/caught.yaml"
+	lock caught
+	built caught
+	first=${output##*@}
+	built caught --no-cache
+	[ "${output##*@}" = "$first" ]
+	lock caught
+	built caught
+	[[ $stderr == *"from the record, 1 entries"* ]]
+	second=${output##*@}
+	built caught --no-cache
+	[ "${output##*@}" = "$second" ]
+	built caught --record fetch
+	[ "${output##*@}" != "$second" ]
+	lock caught
+	built caught
+}
+
 @test "gc keeps what locks and the last builds have recorded" {
 	rm -rf "$dir/recipes" && mkdir "$dir/recipes"
 	echo kept >"$dir/web/files/kept.txt"

@@ -97,6 +97,26 @@ static bool has_stage(const struct fixture *f, const char *name)
 	return there(f, dir);
 }
 
+static void add_capture(struct fixture *f, const char *name, long s)
+{
+	char *tar SCOPED(mem_freep) = mem_format("%s tar", name);
+	struct digest key = of(name), blob = put(f, tar);
+	char *path SCOPED(mem_freep) = plan_capture_path(&key);
+	struct jval *marks SCOPED(jval_freep) = jval_object();
+	struct err e = ERR_INIT;
+
+	assert_int_equal(plan_capture_save(f->s, &key, &blob, marks, &e), 0);
+	set_time(f, path, s);
+}
+
+static bool has_capture(const struct fixture *f, const char *name)
+{
+	struct digest key = of(name);
+	struct plan_capture c SCOPED(plan_capture_release) = {0};
+
+	return plan_capture_load(f->s, &key, &c);
+}
+
 static void push(struct jval *list, const char *text)
 {
 	struct digest d = of(text);
@@ -315,6 +335,46 @@ static void a_look_changes_nothing(void **state)
 	assert_int_equal(keep_sum(&l, KEEP_OTHER, false).n, 1);
 }
 
+static void captures_of_kept_images_stay(void **state)
+{
+	struct fixture *f = *state;
+	struct keep_list l SCOPED(keep_release) = {0};
+	struct err e = ERR_INIT;
+
+	add_capture(f, "new stage", 25);
+	add_capture(f, "old stage", 15);
+	add_capture(f, "nobody's capture", 12);
+	add_capture(f, "capture under way", 40);
+	write_file(f, "{", PLAN_CAPTURES "/broken.json");
+	assert_int_equal(keep_scan(f->s, &f->o, &l, &e), 0);
+	assert_int_equal(keep_sum(&l, KEEP_CAPTURE, true).n, 4); /* with their records */
+	assert_int_equal(keep_sum(&l, KEEP_CAPTURE, false).n, 5);
+	assert_int_equal(keep_remove(f->s, &l, &e), 0);
+	assert_true(has_capture(f, "new stage") && has_capture(f, "capture under way"));
+	assert_false(has_capture(f, "old stage") || has_capture(f, "nobody's capture"));
+	assert_false(has(f, "old stage tar"));
+	assert_int_equal(names_in(f, PLAN_CAPTURES), 2);
+}
+
+/* A record without its tar, or of another form, is none. */
+static void a_capture_is_whole_or_none(void **state)
+{
+	struct fixture *f = *state;
+	struct digest key = of("c"), blob = of("c tar");
+	char *path SCOPED(mem_freep) = plan_capture_path(&key);
+	char *tar SCOPED(mem_freep) = mem_format("blobs/sha256/%s", digest_hex(&blob).s);
+	struct err e = ERR_INIT;
+
+	assert_false(has_capture(f, "c"));
+	add_capture(f, "c", 1);
+	assert_true(has_capture(f, "c"));
+	write_file(f, "{\"blob\":7,\"marks\":{}}", path);
+	assert_false(has_capture(f, "c"));
+	add_capture(f, "c", 1);
+	assert_int_equal(store_drop(f->s, tar, &e), 0);
+	assert_false(has_capture(f, "c"));
+}
+
 static void what_cannot_be_read_removes_nothing(void **state)
 {
 	struct fixture *f = *state;
@@ -463,6 +523,8 @@ int main(void)
 	    cmocka_unit_test_setup_teardown(the_needed_stay_and_the_rest_goes, setup, teardown),
 	    cmocka_unit_test_setup_teardown(so_many_builds, setup, teardown),
 	    cmocka_unit_test_setup_teardown(a_look_changes_nothing, setup, teardown),
+	    cmocka_unit_test_setup_teardown(captures_of_kept_images_stay, setup, teardown),
+	    cmocka_unit_test_setup_teardown(a_capture_is_whole_or_none, setup, teardown),
 	    cmocka_unit_test_setup_teardown(what_cannot_be_read_removes_nothing, setup, teardown),
 	    cmocka_unit_test_setup_teardown(a_broken_record_is_of_no_use, setup, teardown),
 	    cmocka_unit_test_setup_teardown(a_packed_layer_is_known_as_long_as_it_is_there, setup,
