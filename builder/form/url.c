@@ -1,6 +1,7 @@
 #include "form/url.h"
 
 #include "base/num.h"
+#include <arpa/inet.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -12,13 +13,26 @@ static uint16_t usual_port(const struct url *u)
 	return u->https ? 443 : 80;
 }
 
+/* Resolvers read 127.1, 0x7f.1 and 2130706433 as addresses; here there is one way to write one. */
+static bool looks_numeric(const char *h)
+{
+	const char *dot = strrchr(h, '.'), *last = dot != NULL ? dot + 1 : h;
+
+	return strspn(last, DIGIT) == strlen(last) ||
+	       (last[0] == '0' && last[1] == 'x' &&
+		strspn(last + 2, DIGIT "abcdef") == strlen(last + 2));
+}
+
 /* A name or IPv4 address; or an IPv6 address in brackets, without a zone. */
 static bool host_ok(const char *h)
 {
 	size_t n = strlen(h);
+	uint8_t address[4];
 
 	if (h[0] == '[')
 		return n > 3 && h[n - 1] == ']' && strspn(h + 1, "abcdef" DIGIT ":.") == n - 2;
+	if (looks_numeric(h))
+		return inet_pton(AF_INET, h, address) == 1;
 	return n > 0 && h[0] != '.' && h[0] != '-' && strspn(h, LOWER DIGIT "._-") == n &&
 	       strstr(h, "..") == NULL;
 }

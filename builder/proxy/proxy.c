@@ -128,6 +128,8 @@ static void accept_all(const struct server *sv, int port, int control)
 
 static int prepare(struct server *sv, struct ca **ca, struct err *e)
 {
+	static const char wget[] = "ca_certificate = " PROXY_DIR "/ca.pem\n";
+	char *wgetrc SCOPED(mem_freep) = mem_format("%s/public/wgetrc", sv->spec->dir);
 	char *public SCOPED(mem_freep) = mem_format("%s/public/ca.pem", sv->spec->dir);
 	char *state SCOPED(mem_freep) = mem_format("%s/state", sv->spec->dir);
 	struct buf pem SCOPED(buf_release) = BUF_INIT(64 << 10);
@@ -141,6 +143,8 @@ static int prepare(struct server *sv, struct ca **ca, struct err *e)
 	    ca_pem(*ca, &pem, e) != 0)
 		return -1;
 	sv->ca = *ca;
+	if (fs_put_path(wgetrc, wget, sizeof(wget) - 1, 0644, e) != 0)
+		return -1;
 	return fs_put_path(public, pem.data, pem.len, 0644, e);
 }
 
@@ -236,9 +240,9 @@ void proxy_env(struct strv *env)
 {
 	static const char *const proxies[] = {"http_proxy", "HTTP_PROXY", "https_proxy",
 					      "HTTPS_PROXY"};
-	static const char *const trust[] = {"SSL_CERT_FILE",      "CURL_CA_BUNDLE",
-					    "REQUESTS_CA_BUNDLE", "NODE_EXTRA_CA_CERTS",
-					    "GIT_SSL_CAINFO",     "PIP_CERT"};
+	static const char *const trust[] = {
+	    "SSL_CERT_FILE",  "CURL_CA_BUNDLE",       "REQUESTS_CA_BUNDLE", "NODE_EXTRA_CA_CERTS",
+	    "GIT_SSL_CAINFO", "PERL_LWP_SSL_CA_FILE", "CARGO_HTTP_CAINFO",  "PIP_CERT"};
 
 	for (size_t i = 0; i < sizeof(proxies) / sizeof(proxies[0]); i++)
 		strv_addf(env, "%s=http://127.0.0.1:%d", proxies[i], PROXY_PORT);
@@ -246,6 +250,7 @@ void proxy_env(struct strv *env)
 	strv_add(env, "NO_PROXY=localhost,127.0.0.1,::1");
 	for (size_t i = 0; i < sizeof(trust) / sizeof(trust[0]); i++)
 		strv_addf(env, "%s=" PROXY_DIR "/ca.pem", trust[i]);
+	strv_add(env, "WGETRC=" PROXY_DIR "/wgetrc"); /* it knows no variable for that */
 }
 
 /* Whether the child has ended; it is not reaped yet, so that its number stays its own. */

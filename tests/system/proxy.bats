@@ -12,7 +12,7 @@ setup_file() {
 	dir=$(mktemp -d "${TMPDIR:-/var/tmp}/proxy.XXXXXX")
 	export dir POSMEDIA_STORE=$dir/store
 	unset http_proxy https_proxy HTTPS_PROXY all_proxy ALL_PROXY no_proxy
-	tests/lib/apt-repo "$dir" bookworm "Label: tiny" curl >"$dir/apt-repo.log" 2>&1 3>&-
+	tests/lib/apt-repo "$dir" bookworm "Label: tiny" curl wget >"$dir/apt-repo.log" 2>&1 3>&-
 	mkdir -p "$dir/recipes" "$dir/web/files"
 	echo alpha >"$dir/web/files/a.txt"
 	echo beta >"$dir/web/files/b.txt"
@@ -134,6 +134,7 @@ nothing_left() {
 		mkdir -p /opt
 		curl -fsSL http://$http/moved -o /opt/moved
 		curl -fsS https://$https/b.txt -o /opt/b
+		wget -q -O /opt/w https://$https/b.txt
 		curl -fsSI http://$http/big.bin >/opt/head
 		curl -fsS -r 100- -H "Authorization: Basic c2VjcmV0" -H "Cookie: a=b" \\
 			http://$http/big.bin -o /opt/big
@@ -166,6 +167,7 @@ nothing_left() {
 	unpack online "$dir/online"
 	cmp "$dir/online/root/opt/moved" "$dir/web/files/a.txt"
 	cmp "$dir/online/root/opt/b" "$dir/web/files/b.txt"
+	cmp "$dir/online/root/opt/w" "$dir/web/files/b.txt"
 	cmp "$dir/online/root/opt/big" "$dir/web/files/big.bin"
 	grep -q 'Content-Length: 3000000' "$dir/online/root/opt/head"
 	nothing_left
