@@ -68,8 +68,9 @@ static int run_stages(struct job *j, struct build_result *ret, struct err *e)
 		ret->manifest = j->plan->manifest;
 		ret->manifest_size = j->plan->manifest_size;
 		plan_use_image(j->s, last);
-		return 0;
+		return job_record_use_image(j, last, e);
 	}
+	job_records(j);
 	if (mkdir(root, 0755) != 0)
 		return err_sys(e, "make directory %s", root);
 	if (job_mount(j, NULL, NULL, root, e) != 0)
@@ -168,6 +169,8 @@ static int reuse(struct job *j, const struct plan_stage *image, struct build_res
 	ret->stages_cached = j->plan->n;
 	ret->up_to_date = job_exported(j, ret);
 	plan_use_image(j->s, image);
+	if (job_record_use_image(j, image, e) != 0)
+		return -1;
 	if (ret->up_to_date)
 		return job_describe(j, ret, e);
 	job_logs_reuse(j);
@@ -230,10 +233,14 @@ int build(const struct recipe *r, const struct lock *l, struct store *s, const s
 	  struct build_result *ret, struct err *e)
 {
 	struct plan plan SCOPED(plan_release) = {0};
-	struct job j = {.r = r, .l = l, .s = s, .o = o, .plan = &plan};
+	struct build_opts opts = *o;
+	struct job j = {.r = r, .l = l, .locked = l, .s = s, .o = &opts, .plan = &plan};
 	struct build_result res = {0};
 	int rc;
 
+	opts.no_cache = o->no_cache || o->record != NULL;
+	if (o->record != NULL && job_forget(&j, o->record, e) != 0)
+		return -1;
 	job_output_init(&j);
 	rc = with_store(&j, &res, e);
 	if (rc == 0 && res.stages_run > 0)
@@ -241,7 +248,12 @@ int build(const struct recipe *r, const struct lock *l, struct store *s, const s
 	job_output_release(&j);
 	vault_release(&j.secrets);
 	free(j.origins);
-	if (rc == 0)
+	if (rc == 0) {
+		job_records(&j);
+		res.recorded = lock_recorded_json(j.merged, j.merged_n);
+		res.unlocked = job_has_new_records(&j);
 		*ret = res;
+	}
+	job_records_release(&j);
 	return rc;
 }

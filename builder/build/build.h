@@ -15,6 +15,8 @@ struct build_opts {
 	const char *layout; /* directory of the layout; its parent must exist */
 	const char *tag;
 	bool no_cache;         /* run every stage, whatever is there */
+	const char *record;    /* a step that records anew, whatever the lock has of it; implies
+				  no_cache; or NULL */
 	unsigned threads;      /* for packing; 0 = processors online */
 	unsigned parallel;     /* transfers at once; 0 = the default of fetch_all */
 	struct strv secrets;   /* NAME=FILE: what steps may read */
@@ -27,7 +29,9 @@ struct build_result {
 	uint64_t layers_size; /* compressed, all together */
 	size_t layers;
 	size_t stages_run, stages_cached;
-	bool up_to_date; /* nothing ran; the image was there */
+	bool up_to_date;       /* nothing ran; the image was there */
+	struct jval *recorded; /* what steps fetched, as posmedia-lock(5) has it; the caller's */
+	bool unlocked;         /* some of it is not in the lock yet */
 };
 
 /* Builds. One builder per layout at a time (ERR_BUSY). Nothing appears under the layout before

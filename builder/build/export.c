@@ -1,6 +1,7 @@
 #include "build/job.h"
 
 #include "base/log.h"
+#include "proxy/record.h"
 #include "sys/fs.h"
 #include <unistd.h>
 
@@ -111,6 +112,23 @@ int job_recheck_image(struct job *j, const struct plan_stage *image, bool *ret_m
 	return 0;
 }
 
+/* What came in through the network, and the records in the store that say so. */
+static void put_records(const struct job *j, struct jval *v)
+{
+	struct jval *keys = jval_array();
+
+	for (size_t i = 0; i < j->r->steps_n; i++) {
+		struct digest key;
+
+		if (!j->r->steps[i].network)
+			continue;
+		key = record_key(j->r, &j->r->steps[i]);
+		jval_push(keys, jval_text(digest_text(&key).s));
+	}
+	jval_put(v, "records", keys);
+	jval_put(v, "recorded", lock_recorded_json(j->merged, j->merged_n));
+}
+
 struct jval *job_image_blobs(struct job *j, const struct build_result *r)
 {
 	struct oci_manifest m SCOPED(oci_manifest_release) = {0};
@@ -120,6 +138,7 @@ struct jval *job_image_blobs(struct job *j, const struct build_result *r)
 	jval_put_text(v, "manifest", digest_text(&r->manifest).s);
 	jval_put(v, "blobs", blobs);
 	jval_put(v, "stages", stages);
+	put_records(j, v);
 	for (size_t i = 0; i + 1 < j->plan->n; i++)
 		jval_push(stages, jval_text(digest_text(&j->plan->v[i].key).s));
 	if (read_manifest(j, &r->manifest, &m, &quiet) != 0)

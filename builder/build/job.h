@@ -28,7 +28,12 @@ struct job_log {
 
 struct job {
 	const struct recipe *r;
-	const struct lock *l;
+	const struct lock *l;      /* what is built: the caller's lock, or one of the two below */
+	const struct lock *locked; /* the caller's */
+	struct lock planned;       /* it without the record of the step that records anew; */
+	struct lock with_records;  /* it with what the store has recorded; both borrow from it */
+	struct lock_recorded *forgot, *merged;
+	size_t merged_n;
 	struct store *s;
 	const struct build_opts *o;
 	struct plan *plan;
@@ -41,6 +46,7 @@ struct job {
 	struct buf said;    /* the last of it, for errors */
 	struct job_log log;
 	struct vault secrets;
+	struct strv step_env; /* what the step that runs gets beside job_env's own */
 };
 
 /* Lines to the debug log, the last 2 KiB kept in job.said. */
@@ -83,6 +89,44 @@ int job_users(struct job *j, const char *root, struct err *e) MUST_CHECK;
 int job_step(struct job *j, const struct recipe_step *st, const char *root, const char *upper,
 	     struct err *e) MUST_CHECK;
 int job_config(struct job *j, const char *root, struct err *e) MUST_CHECK;
+
+/* A step's network while it runs. */
+struct proxy;
+struct job_net {
+	struct proxy *proxy; /* NULL: it has none */
+	char *dir;
+	struct sandbox_bind bind; /* to be bound, when there is a proxy; */
+	int listen_to;            /* and for the sandbox, on PROXY_PORT */
+};
+
+/* Starts the proxy of a step that has a network, with its variables in j->step_env; and ends it.
+ * rc and *e are how the step ended; what the proxy refused fails it all the same (ERR_STEP), and
+ * what it recorded is kept in the store. */
+int job_proxy_begin(struct job *j, const struct recipe_step *st, struct job_net *n,
+		    struct err *e) MUST_CHECK;
+int job_proxy_end(struct job *j, const struct recipe_step *st, struct job_net *n, int rc,
+		  struct err *e) MUST_CHECK;
+void job_net_release(struct job_net *n);
+
+/* A step's record goes with its stage, and with the image, so that `posmedia lock` always takes
+ * what the last build is made of: kept beside the tree in `dir`; or, when the stage or the image is
+ * found cached, put back into its place in the store. Steps that do not record: nothing. */
+int job_record_keep(struct job *j, const struct recipe_step *st, const char *dir,
+		    struct err *e) MUST_CHECK;
+int job_record_use(struct job *j, const struct recipe_step *st, const char *dir,
+		   struct err *e) MUST_CHECK;
+int job_record_use_image(struct job *j, const struct plan_stage *image, struct err *e) MUST_CHECK;
+
+/* Builds with the lock without its record of that step, so that it records anew. */
+int job_forget(struct job *j, const char *step, struct err *e) MUST_CHECK;
+
+/* After the last step: from now on j->l is the lock as the next `posmedia lock` will write it, with
+ * what was recorded. It is the one that can make this image again, so the image names it. */
+void job_records(struct job *j);
+
+/* Whether that is another lock than the caller's. */
+bool job_has_new_records(const struct job *j);
+void job_records_release(struct job *j);
 
 /* Runs argv on root (no network, writable) and wants exit status 0; else ERR_STEP: "WHAT: exit 2:
  * the last lines". */

@@ -12,6 +12,7 @@ static const struct opt opts[] = {
     {'o', "output", "oci:DIR:TAG", "Write the image there (default: oci:out/NAME:VERSION)."},
     {0, "lock", "FILE", "Use this lock (default: the recipe's name with .lock)."},
     {0, "no-cache", NULL, "Run every stage, whatever is cached."},
+    {0, "record", "STEP", "Let the step fetch and record anew, whatever the lock has of it."},
     {0, "secret", "NAME=FILE", "What a step reads in /run/secrets/NAME (may be repeated)."},
     {0, "recapture", "STEP", "Run a captured step anew (may be repeated)."},
     {0, "threads", "N", "Compress with N threads; no effect on the result."},
@@ -48,6 +49,7 @@ static void print_json(const struct ref *to, const struct build_result *res, con
 	jval_put_int(v, "stages-run", (int64_t)res->stages_run);
 	jval_put_int(v, "stages-cached", (int64_t)res->stages_cached);
 	jval_put(v, "up-to-date", jval_bool(res->up_to_date));
+	jval_put(v, "recorded", jval_ref(res->recorded));
 	screen_json(v);
 }
 
@@ -60,6 +62,9 @@ static void report(const struct args *a, const struct ref *to, const struct buil
 	log_info("%s: %zu layers, %s, in %llu.%llu s%s", to->path, res->layers, size,
 		 (unsigned long long)(ms / 1000), (unsigned long long)(ms % 1000 / 100),
 		 res->up_to_date ? "; it was up to date" : "");
+	if (res->unlocked)
+		log_info("%zu downloads recorded; run posmedia lock %s to keep them",
+			 jval_len(res->recorded), a->rest.v[0]);
 	if (args_has(a, "json"))
 		print_json(to, res, name);
 	else
@@ -96,7 +101,8 @@ static int run(const struct args *a, struct err *e)
 	struct lock *l SCOPED(lock_freep) = NULL;
 	struct store *s SCOPED(store_freep) = NULL;
 	struct ref to SCOPED(ref_release) = {0};
-	struct build_opts o SCOPED(opts_release) = {.no_cache = args_has(a, "no-cache")};
+	struct build_opts o SCOPED(opts_release) = {.no_cache = args_has(a, "no-cache"),
+						    .record = args_get(a, "record")};
 	struct build_result res;
 	uint64_t threads = 0, parallel = 0, start = clock_mono_ms();
 
@@ -115,6 +121,7 @@ static int run(const struct args *a, struct err *e)
 	if (build(r, l, s, &o, &res, e) != 0)
 		return -1;
 	report(a, &to, &res, clock_mono_ms() - start);
+	jval_free(res.recorded);
 	return 0;
 }
 

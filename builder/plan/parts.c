@@ -73,10 +73,29 @@ struct jval *parts_users(const struct recipe *r)
 	return v;
 }
 
-struct jval *parts_step(const struct recipe *r, const struct recipe_step *s)
+/* What the step can fetch: it has no other network. */
+static struct jval *recorded(const struct lock_recorded *v, size_t n)
+{
+	struct jval *o = jval_object();
+
+	for (size_t i = 0; i < n; i++) {
+		struct jval *one = lock_recorded_json(&v[i], 1);
+		struct buf b SCOPED(buf_release) = BUF_INIT(64 << 10);
+		struct digest d;
+
+		jval_write(one, &b);
+		jval_free(one);
+		d = digest_of(b.data, b.len);
+		jval_put_text(o, v[i].url, digest_text(&d).s);
+	}
+	return o;
+}
+
+struct jval *parts_step(const struct recipe *r, const struct lock *l, const struct recipe_step *s)
 {
 	struct jval *v = fresh("step"), *media = jval_object();
-	size_t at = (size_t)(s - r->steps);
+	size_t at = (size_t)(s - r->steps), n = 0;
+	const struct lock_recorded *v_recorded = lock_recorded_of(l, s->name, &n);
 
 	jval_put(v, "step", jval_ref(jval_at(jval_get(r->resolved, "steps"), at)));
 	for (size_t i = 0; i < s->mounts_n; i++) {
@@ -86,6 +105,8 @@ struct jval *parts_step(const struct recipe *r, const struct recipe_step *s)
 			jval_put_text(media, m->name, digest_text(&m->digest).s);
 	}
 	jval_put(v, "medium", media);
+	if (n > 0)
+		jval_put(v, "recorded", recorded(v_recorded, n));
 	if (s->dialogue != NULL)
 		jval_put_text(v, "answers", digest_text(&s->dialogue->digest).s);
 	return v;

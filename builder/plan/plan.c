@@ -71,7 +71,7 @@ static int stages(const struct recipe *r, const struct lock *l, struct plan *p, 
 	for (size_t i = 0; i < r->steps_n; i++) {
 		char *name = mem_format("step %s", r->steps[i].name);
 
-		add(p, PLAN_STEP, name, parts_step(r, &r->steps[i]))->step = i;
+		add(p, PLAN_STEP, name, parts_step(r, l, &r->steps[i]))->step = i;
 	}
 	if (parts_config(r, &config, e) != 0)
 		return -1;
@@ -225,6 +225,11 @@ static void count_missing(const struct lock *l, struct store *s, struct plan *p)
 		if (!store_has(s, &l->media[i].digest, NULL)) {
 			p->fetch_n++;
 			p->fetch_bytes += l->media[i].size;
+		}
+	for (size_t i = 0; i < l->recorded_n; i++)
+		if (l->recorded[i].size > 0 && !store_has(s, &l->recorded[i].digest, NULL)) {
+			p->fetch_n++;
+			p->fetch_bytes += l->recorded[i].size;
 		}
 }
 

@@ -2,6 +2,7 @@
 
 #include "base/log.h"
 #include "package/apt.h"
+#include "proxy/record.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -97,11 +98,24 @@ static int resolve(const struct recipe *r, const struct relock_opts *o, const ch
 		return err_sys(e, "make directory %s", apt);
 	if (apt_resolve(r, apt, l, e) != 0)
 		return -1;
-	lock_diff(o->before, l, &ret->changes);
 	if (o->before != NULL && same_packages(o->before, l))
 		return again(o->before, l, scratch, &ret->lock, e);
 	ret->lock = STEAL(l);
 	return 0;
+}
+
+static void take_records(const struct recipe *r, const struct lock *before, struct store *s,
+			 struct relocked *ret)
+{
+	struct lock *l = ret->lock;
+	size_t n = 0;
+
+	lock_recorded_free(l->recorded, l->recorded_n);
+	record_merge(s, r, before, &l->recorded, &l->recorded_n);
+	for (size_t i = 0; i < r->steps_n; i++)
+		if (r->steps[i].network && lock_recorded_of(l, r->steps[i].name, &n) == NULL)
+			strv_add(&ret->unrecorded, r->steps[i].name);
+	lock_diff(before, l, &ret->changes);
 }
 
 int relock(const struct recipe *r, const struct relock_opts *o, struct store *s,
@@ -117,10 +131,12 @@ int relock(const struct recipe *r, const struct relock_opts *o, struct store *s,
 	rc = resolve(r, o, scratch, &res, e);
 	if (store_scratch_drop(s, scratch, &late) != 0 && rc == 0)
 		log_warn("%s", late.msg);
-	if (rc == 0)
+	if (rc == 0) {
+		take_records(r, o->before, s, &res);
 		*ret = res;
-	else
+	} else {
 		relocked_release(&res);
+	}
 	return rc;
 }
 
@@ -128,5 +144,6 @@ void relocked_release(struct relocked *r)
 {
 	lock_free(r->lock);
 	strv_release(&r->changes);
+	strv_release(&r->unrecorded);
 	*r = (struct relocked){0};
 }

@@ -127,6 +127,7 @@ void lock_release(struct lock *l)
 		free(l->media[i].url);
 	}
 	free_packages(l);
+	lock_recorded_free(l->recorded, l->recorded_n);
 	free(l->repositories);
 	free(l->batches);
 	free(l->media);

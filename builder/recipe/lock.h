@@ -33,6 +33,15 @@ struct lock_media {
 	struct digest digest;
 };
 
+/* What a step got through the recording proxy for a GET of this URL; HEAD is answered from it. */
+struct lock_recorded {
+	char *step, *url;                 /* url: as url_text gives it */
+	int status;                       /* 2xx with a body; a redirect, 404 or 410 without */
+	char *type, *encoding, *location; /* of the answer's headers, or NULL */
+	uint64_t size;                    /* of the body */
+	struct digest digest;
+};
+
 struct lock {
 	char *recipe_name;
 	struct digest recipe; /* recipe.digest it was made from */
@@ -43,7 +52,8 @@ struct lock {
 	struct lock_package *packages; /* sorted by name, then arch */
 	struct lock_batch *batches;    /* after the essential set is in */
 	struct lock_media *media;
-	size_t repositories_n, packages_n, batches_n, media_n;
+	struct lock_recorded *recorded; /* sorted by step, then url */
+	size_t repositories_n, packages_n, batches_n, media_n, recorded_n;
 };
 
 /* RECIPE.lock beside the recipe: "recipes/rti.yaml" -> "recipes/rti.lock"; the caller owns it. */
@@ -73,6 +83,25 @@ void lock_diff(const struct lock *a, const struct lock *b, struct strv *ret);
 
 /* The package of that name, or NULL. */
 const struct lock_package *lock_find(const struct lock *l, const char *name);
+
+/* The entries of one step: a part of l->recorded, *ret_n of them. */
+const struct lock_recorded *lock_recorded_of(const struct lock *l, const char *step, size_t *ret_n);
+
+/* {"headers", "sha256", "size", "status", "step", "url"}: one entry as the lock has it, and all of
+ * a list; the caller owns it. */
+struct jval *lock_recorded_json(const struct lock_recorded *v, size_t n) MUST_CHECK;
+
+/* Reads such a list, sorted as the lock has it; `file` names it in errors (ERR_RECIPE).
+ * The caller releases what it gets. */
+int lock_recorded_parse(const struct jval *list, const char *file, struct lock_recorded **ret,
+			size_t *ret_n, struct err *e) MUST_CHECK;
+void lock_recorded_release(struct lock_recorded *r);
+void lock_recorded_free(struct lock_recorded *v, size_t n);
+
+/* The order of two entries; a copy of one. */
+int lock_recorded_compare(const struct lock_recorded *a, const struct lock_recorded *b);
+struct lock_recorded lock_recorded_copy(const struct lock_recorded *r);
+
 /* Frees what a lock holds and leaves it zeroed; lock_free also frees the lock, NULL is fine. */
 void lock_release(struct lock *l);
 void lock_free(struct lock *l);

@@ -274,9 +274,9 @@ static int read_media_list(const struct jval *o, struct lock *l, struct where w)
 
 static int read_head(const struct jval *o, struct lock *l, const struct where *w)
 {
-	static const char *const known[] = {"posmedia-lock", "recipe",       "solver",
-					    "epoch",         "repositories", "packages",
-					    "batches",       "media",        NULL};
+	static const char *const known[] = {"posmedia-lock", "recipe",   "solver",  "epoch",
+					    "repositories",  "packages", "batches", "media",
+					    "recorded",      NULL};
 	static const char *const recipe[] = {"name", "sha256", "solved", NULL};
 	const struct jval *r = jval_get(o, "recipe");
 	int64_t version;
@@ -295,6 +295,18 @@ static int read_head(const struct jval *o, struct lock *l, const struct where *w
 	return get_int(o, "epoch", date_max, w, &l->epoch);
 }
 
+/* Absent where no step has recorded anything. */
+static int read_recorded(const struct jval *o, struct lock *l, const struct where *w)
+{
+	const struct jval *list = jval_get(o, "recorded");
+
+	if (list == NULL)
+		return 0;
+	if (jval_len(list) == 0)
+		return refuse(w, "\"recorded\" is empty or no list");
+	return lock_recorded_parse(list, w->file, &l->recorded, &l->recorded_n, w->e);
+}
+
 static int parse(const char *path, const struct buf *text, struct lock **ret, struct err *e)
 {
 	struct jval *o SCOPED(jval_freep) = NULL;
@@ -305,7 +317,7 @@ static int parse(const char *path, const struct buf *text, struct lock **ret, st
 		return err_hint(e, "Take the lock from version control, or lock again.");
 	if (read_head(o, l, &w) != 0 || read_repositories(o, l, w) != 0 ||
 	    read_packages(o, l, w) != 0 || read_batches(o, l, w) != 0 ||
-	    read_media_list(o, l, w) != 0)
+	    read_media_list(o, l, w) != 0 || read_recorded(o, l, &w) != 0)
 		return -1;
 	*ret = STEAL(l);
 	return 0;

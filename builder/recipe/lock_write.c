@@ -93,5 +93,7 @@ void lock_write(const struct lock *l, struct buf *out)
 	jval_put(o, "packages", packages_json(l));
 	jval_put(o, "batches", batches_json(l));
 	jval_put(o, "media", media_json(l));
+	if (l->recorded_n > 0)
+		jval_put(o, "recorded", lock_recorded_json(l->recorded, l->recorded_n));
 	jval_write_pretty(o, out);
 }

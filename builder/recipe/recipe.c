@@ -152,6 +152,7 @@ static void free_step(struct recipe_step *s)
 	strv_release(&s->secrets);
 	strv_release(&s->run);
 	strv_release(&s->writes);
+	strv_release(&s->allow);
 }
 
 static void free_work(struct recipe *r)

@@ -90,7 +90,8 @@ struct recipe_step {
 	struct recipe_answers *dialogue; /* what is in it: answers.h */
 	struct strv secrets;             /* names; sorted */
 	struct recipe_limits limits;
-	bool network;
+	bool network;       /* through the recording proxy */
+	struct strv allow;  /* HOST-GLOB[:PORT] that it may ask; empty = any public one */
 	struct strv writes; /* absolute directories; empty = nothing may change */
 	uint64_t timeout_ms;
 	bool capture;

@@ -172,6 +172,18 @@ static struct jval *media_json(const struct recipe *r)
 	return all;
 }
 
+static struct jval *network_json(const struct recipe_step *s)
+{
+	struct jval *o;
+
+	if (!s->network)
+		return jval_text("none");
+	o = jval_object();
+	jval_put_text(o, "proxy", "record");
+	jval_put(o, "allow", list_json(&s->allow));
+	return o;
+}
+
 static void put_size(struct jval *o, const char *key, uint64_t n)
 {
 	if (n != 0)
@@ -210,7 +222,7 @@ static struct jval *steps_json(const struct recipe *r)
 		jval_put_text(o, "name", s->name);
 		jval_put(o, "mount", mount);
 		jval_put(o, "run", list_json(&s->run));
-		jval_put_text(o, "network", s->network ? "host" : "none");
+		jval_put(o, "network", network_json(s));
 		jval_put(o, "writes", list_json(&s->writes));
 		put_duration(o, "timeout", s->timeout_ms);
 		jval_put(o, "capture", jval_bool(s->capture));
