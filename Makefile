@@ -99,9 +99,13 @@ bench: deps-check
 	$(Q)$(MAKE) -j$(JOBS) all
 	$(Q)OUT=$(OUT) tests/bench/run
 
+bench-refetch: deps-check
+	$(Q)$(MAKE) -j$(JOBS) all
+	$(Q)OUT=$(OUT) tests/bench/refetch
+
 # An ordinary user's trees hold files of subordinate ids, which only a namespace of his removes.
 clean:
 	rm -rf $(OUT) 2>/dev/null || unshare --map-auto --map-root-user rm -rf $(OUT)
 
 -include $(shell find $(OUT)/obj $(OUT)/test -name '*.d' 2>/dev/null)
-.PHONY: all unit-programs deps deps-check demo check lint readme bench clean
+.PHONY: all unit-programs deps deps-check demo check lint readme bench bench-refetch clean

@@ -164,17 +164,12 @@ const struct oci_desc *oci_layout_entries(const struct oci_layout *l, size_t *re
 	return l->entries;
 }
 
-static void copy_desc(const struct oci_desc *d, struct oci_desc *ret)
-{
-	*ret = *d;
-	ret->media_type = mem_strdup(d->media_type);
-	ret->annotations = jval_ref(d->annotations);
-}
-
 /* Whether an entry is an image of ours and not a signature or another artifact's tag. */
 static bool is_image(const struct oci_desc *d)
 {
-	return strcmp(d->media_type, OCI_MANIFEST) == 0 &&
+	bool image = strcmp(d->media_type, OCI_MANIFEST) == 0;
+
+	return (image || strcmp(d->media_type, OCI_INDEX) == 0) &&
 	       strncmp(oci_desc_tag(d), "sha256-", 7) != 0;
 }
 
@@ -208,7 +203,7 @@ int oci_layout_find(const struct oci_layout *l, const char *tag, const struct di
 	}
 	if (hit == NULL)
 		return none_found(l, tag[0] != '\0' ? "no such tag" : "no such image", e);
-	copy_desc(hit, ret);
+	oci_desc_copy(hit, ret);
 	return 0;
 }
 
@@ -391,7 +386,7 @@ int oci_layout_tag(struct oci_layout *l, const char *tag, const struct oci_desc 
 
 	if (tag[0] != '\0' && !ref_tag_ok(tag))
 		return err_set(e, ERR_USAGE, "%s: not a tag", tag);
-	copy_desc(manifest, &d); /* first: it may be one of our own entries */
+	oci_desc_copy(manifest, &d); /* first: it may be one of our own entries */
 	if (lock_index(l, e) != 0)
 		return -1;
 	rc = put_entry(l, tag, &d, e);

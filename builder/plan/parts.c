@@ -13,6 +13,9 @@
 /* Raised when the engine itself changes what it makes from the same inputs. */
 enum { ENGINE = 2 };
 
+/* The same for how an image's tree becomes layers. */
+enum { LAYERING = 2 };
+
 static struct jval *fresh(const char *kind)
 {
 	struct jval *v = jval_object();
@@ -271,6 +274,13 @@ struct jval *parts_image(const struct recipe *r, const struct lock *l)
 	struct jval *v = fresh("image");
 
 	jval_put_text(v, "compressor", compressor);
+	if (strcmp(r->compression, "both") == 0) {
+		struct pack_opts second = {.compression = PACK_ZSTD};
+		char *id SCOPED(mem_freep) = pack_compressor_id(&second);
+
+		jval_put_text(v, "second-compressor", id);
+	}
+	jval_put_int(v, "layering", LAYERING);
 	jval_put_text(v, "lock", digest_text(&lock).s);
 	jval_put_text(v, "recipe", digest_text(&r->digest).s);
 	jval_put_text(v, "posmedia", POSMEDIA_VERSION);

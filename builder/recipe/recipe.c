@@ -102,6 +102,9 @@ int recipe_load_in(const char *path, const char *root, struct recipe **ret, stru
 		return -1;
 	set_default(&r->fail_on, "high");
 	set_default(&r->compression, "gzip");
+	set_default(&r->layer_plan, "history");
+	if (r->layer_budget == 0)
+		r->layer_budget = RECIPE_LAYER_BUDGET;
 	set_default(&r->user, "");
 	set_default(&r->workdir, "");
 	set_default(&r->stop_signal, "");
@@ -194,6 +197,7 @@ static void free_policy(struct recipe *r)
 	free(r->ports);
 	free(r->fail_on);
 	free(r->compression);
+	free(r->layer_plan);
 }
 
 void recipe_free(struct recipe *r)

@@ -14,6 +14,12 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+enum {
+	RECIPE_LAYER_BUDGET = 12,      /* the default of layers.budget */
+	RECIPE_LAYER_BUDGET_MAX = 100, /* more would leave an image no layers for the rest */
+	RECIPE_PINS_MAX = 20,
+};
+
 struct recipe_pos {
 	const char *file; /* as it was named; lives as long as the process */
 	unsigned line, col;
@@ -136,7 +142,9 @@ struct recipe {
 	struct recipe_waiver *waivers;
 	struct recipe_pin *pins;
 	size_t waivers_n, pins_n;
-	char *compression;                         /* "gzip" or "zstd" */
+	char *layer_plan;                          /* "history", "single" or "manual" */
+	uint32_t layer_budget;                     /* so many layers of packages at most */
+	char *compression;                         /* "gzip", "zstd" or "both" */
 	struct strv entrypoint, cmd, env, volumes; /* env: NAME=VALUE */
 	char *user, *workdir, *stop_signal;        /* "" when not given */
 	struct jval *resolved; /* the merged recipe, canonical: a recipe again, with all defaults,

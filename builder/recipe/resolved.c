@@ -275,7 +275,9 @@ static struct jval *layers_json(const struct recipe *r)
 		jval_put(one, "match", list_json(&r->pins[i].match));
 		jval_push(pins, one);
 	}
-	jval_put_text(o, "plan", "history");
+	jval_put_text(o, "plan", r->layer_plan);
+	if (r->layer_budget != RECIPE_LAYER_BUDGET)
+		jval_put_int(o, "budget", r->layer_budget); /* or locks of before were stale */
 	jval_put(o, "pin", pins);
 	jval_put_text(o, "compression", r->compression);
 	return o;

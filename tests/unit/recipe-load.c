@@ -289,6 +289,10 @@ static void changes_the_digest_with_the_content(void **state)
 	    HEAD "users: [{name: a, uid: 5}]\n",
 	    HEAD "users: [{name: a, uid: 5, groups: [a]}]\n",
 	    HEAD "layers: {compression: zstd}\n",
+	    HEAD "layers: {compression: both}\n",
+	    HEAD "layers: {plan: single}\n",
+	    HEAD "layers: {plan: manual}\n",
+	    HEAD "layers: {budget: 5}\n",
 	};
 	struct digest d[sizeof(other) / sizeof(other[0])];
 
