@@ -10,7 +10,7 @@ load tiny
 setup_file() {
 	load lib
 	load tiny
-	OUT=$OUT/faults VARIANT=faults flock "$OUT/tests.flock" make -s all
+	flock "$OUT/tests.flock" make -s "OUT=$OUT/faults" VARIANT=faults all
 	tiny_project "$(mktemp -d "${TMPDIR:-/var/tmp}/crash.XXXXXX")"
 	export dir
 	next_version
@@ -57,7 +57,8 @@ matters() {
 # Every blob of a layout is what its name says; nothing else lies there.
 whole_layout() {
 	[ -n "$(ls "$1/blobs/sha256" 2>/dev/null)" ] || return 0
-	(cd "$1/blobs/sha256" && for f in *; do echo "$f  $f"; done | sha256sum --quiet -c) ||
+	(cd "$1/blobs/sha256" &&
+		for f in *; do echo "$f  $f"; done | sha256sum --quiet -c) ||
 		{ echo "$1 has a wrong blob" && return 1; }
 }
 
@@ -72,16 +73,17 @@ no_litter() {
 whole_store() {
 	posmedia store verify --json
 	succeeded
-	[ "$(jq ".leftovers | length" <<<"$output")" = 0 ] || "$posmedia" store gc --lock "$dir/recipes/till.lock"
+	[ "$(jq ".leftovers | length" <<<"$output")" = 0 ] ||
+		"$posmedia" store gc --lock "$dir/recipes/till.lock"
 	no_traces
 }
 
 # The image of a layout's tag, "none" when there is none.
 tagged() {
 	[ -e "$1/index.json" ] || { echo none && return; }
-	jq -r --arg tag "$2" '[.manifests[] | select(
-		.annotations."org.opencontainers.image.ref.name" == $tag).digest] | .[0] // "none"' \
-		"$1/index.json"
+	jq -r --arg tag "$2" '[.manifests[] |
+		select(.annotations."org.opencontainers.image.ref.name" == $tag).digest] |
+		.[0] // "none"' "$1/index.json"
 }
 
 @test "the first build there ever was: the next one is whole and the same" {
@@ -249,7 +251,8 @@ tagged() {
 		[[ $(tagged "$dir/out/back" 1) =~ ^(none|$digest)$ ]]
 		posmedia pull "$there:n1" "oci:$dir/out/back:1"
 		succeeded
-		posmedia verify "oci:$dir/out/back:1" --key "$dir/key.pub" --identity localhost/till:1
+		posmedia verify "oci:$dir/out/back:1" --key "$dir/key.pub" \
+			--identity localhost/till:1
 		succeeded
 	done
 	stop_registry
