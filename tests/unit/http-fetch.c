@@ -2,6 +2,7 @@
 #include "base/log.h"
 #include "http-server.h"
 #include "http/fetch.h"
+#include "sys/clock.h"
 #include "sys/fs.h"
 #include "sys/lock.h"
 #include <fcntl.h>
@@ -51,6 +52,24 @@ struct asked {
 	bool has_range;
 };
 
+/* Whether it was one of these: silent after half, or elsewhere. */
+static bool send_elsewhere(struct server_req *r, const struct asked *a, const char *p)
+{
+	if (strcmp(a->kind, "stall") == 0) {
+		whole(r, p, a->size, a->has_range ? 0 : a->size / 2);
+		(void)sleep(5);
+	} else if (strcmp(a->kind, "loop") == 0) {
+		server_answer(r, 302, "Location: /loop/700\r\n", "");
+	} else if (strcmp(a->kind, "astray") == 0) {
+		server_answer(r, 302, "Location: file:///etc/passwd\r\n", "");
+	} else if (strcmp(a->kind, "there") == 0) {
+		server_answer(r, 302, "Location: /ok/700\r\n", "");
+	} else {
+		return false;
+	}
+	return true;
+}
+
 static void misbehave(struct server_req *r, const struct asked *a, char *p)
 {
 	bool first = atomic_fetch_add(&r->sh->count[CUT], 1) == 0;
@@ -95,7 +114,7 @@ static void serve(struct server_req *r)
 	p = content(a.size);
 	if (strcmp(a.kind, "status") == 0)
 		server_answer(r, (int)a.size, "", "told so");
-	else
+	else if (!send_elsewhere(r, &a, p))
 		misbehave(r, &a, p);
 }
 
@@ -330,6 +349,8 @@ static void test_wrong_bytes_after_resume(void **state)
 static void test_next_mirror(void **state)
 {
 	static const char *const first[] = {"/bad/700",
+					    "/loop/700",
+					    "/astray/700",
 					    "/long/700",
 					    "/status/403",
 					    "/status/404",
@@ -348,6 +369,44 @@ static void test_next_mirror(void **state)
 		path = store_blob_path(b->store, &w.job.digest);
 		assert_int_equal(unlink(path), 0);
 	}
+}
+
+static void test_redirected(void **state)
+{
+	struct bench *b = *state;
+	struct want w SCOPED(unwant);
+	struct err e;
+
+	want(b, &w, 700, "/there/700", "");
+	assert_int_equal(fetch_one(b, &w, &e), 0);
+}
+
+/* The first one is not waited for: another try of it would come half a second later. */
+static void test_mirror_in_trouble(void **state)
+{
+	struct bench *b = *state;
+	struct want w SCOPED(unwant);
+	uint64_t start = clock_mono_ms();
+	struct err e;
+
+	want(b, &w, 700, "/status/503", "/ok/700");
+	assert_int_equal(fetch_one(b, &w, &e), 0);
+	assert_true(clock_mono_ms() - start < 450);
+}
+
+/* Half, then silence, and silence again when asked for the rest: the other mirror has it. */
+static void test_silent_mirror(void **state)
+{
+	struct bench *b = *state;
+	struct want w SCOPED(unwant);
+	const struct fetch_opts o = {.stall_ms = 300};
+	uint64_t start = clock_mono_ms();
+	struct err e = ERR_INIT;
+
+	want(b, &w, 4000, "/stall/4000", "/ok/4000");
+	assert_int_equal(fetch_all(b->store, &w.job, 1, &o, &e), 0);
+	assert_true(clock_mono_ms() - start < 3000);
+	assert_int_equal(b->server.sh->count[HITS], 3);
 }
 
 static void test_breaks_off_for_ever(void **state)
@@ -542,6 +601,9 @@ int main(void)
 	    CASE(test_wrong_bytes),
 	    CASE(test_wrong_bytes_after_resume),
 	    CASE(test_next_mirror),
+	    CASE(test_redirected),
+	    CASE(test_silent_mirror),
+	    CASE(test_mirror_in_trouble),
 	    CASE(test_breaks_off_for_ever),
 	    CASE(test_gone),
 	    CASE(test_refused),
