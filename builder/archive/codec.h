@@ -11,8 +11,8 @@ struct codec {
 	void *ctx;
 };
 
-/* One gzip member (RFC 1952) of 1 MiB blocks that are deflated by `threads` threads. The output is
- * written by the thread that calls write and finish. level 1 to 9. */
+/* gzip members (RFC 1952) of 1 MiB each, compressed by `threads` threads. The output is written by
+ * the thread that calls write and finish. level 1 to 12. */
 int codec_gzip(int level, unsigned threads, const struct sink *out, struct codec *ret,
 	       struct err *e) MUST_CHECK;
 

@@ -102,29 +102,55 @@ static ssize_t read_some(int fd, void *p, size_t n)
 	return r;
 }
 
+static int check(const struct tree_entry *en, const struct digest *want, struct hash *h,
+		 struct err *e)
+{
+	struct digest is = hash_final(h);
+
+	if (digest_equal(&is, want))
+		return 0;
+	return err_set(e, ERR_VERIFY, "%s is not what was written: it has %s", en->path,
+		       digest_text(&is).s);
+}
+
+/* The next piece of a file of which so much is left; none at its end. */
+static int read_piece(struct layer *l, const struct tree_entry *en, int fd, uint64_t left,
+		      size_t *ret_n, struct err *e)
+{
+	/* one byte more than is left, to see a file that has grown */
+	ssize_t r = read_some(fd, l->chunk, left < CHUNK ? (size_t)left + 1 : CHUNK);
+
+	if (intr_pending())
+		return intr_err(e);
+	if (r < 0)
+		return err_sys(e, "read %s", en->path);
+	if ((uint64_t)r > left || (r == 0 && left > 0))
+		return changed(en, e);
+	*ret_n = (size_t)r;
+	return 0;
+}
+
 static int write_data(struct layer *l, const struct tree_entry *en, int fd, struct err *e)
 {
+	const struct pack_opts *o = l->opts;
+	size_t i = (size_t)(en - l->tree->v), n = 1;
+	const struct digest *right = o->want != NULL ? o->want(o->ctx, i, en) : NULL;
+	struct hash *h SCOPED(hash_freep) = right != NULL ? hash_new() : NULL;
 	uint64_t left = en->size;
 
 	if (left > CHUNK)
 		(void)posix_fadvise(fd, 0, 0, POSIX_FADV_SEQUENTIAL);
-	while (true) {
-		/* one byte more than is left, to see a file that has grown */
-		size_t want = left < CHUNK ? (size_t)left + 1 : CHUNK;
-		ssize_t r = read_some(fd, l->chunk, want);
-
-		if (intr_pending())
-			return intr_err(e);
-		if (r < 0)
-			return err_sys(e, "read %s", en->path);
-		if ((uint64_t)r > left || (r == 0 && left > 0))
-			return changed(en, e);
-		if (r == 0)
-			return tarw_pad(&l->out, en->size, e);
-		if (sink_write(&l->out, l->chunk, (size_t)r, e) != 0)
+	while (n > 0) {
+		if (read_piece(l, en, fd, left, &n, e) != 0 ||
+		    (n > 0 && sink_write(&l->out, l->chunk, n, e) != 0))
 			return -1;
-		left -= (uint64_t)r;
+		if (h != NULL)
+			hash_add(h, l->chunk, n);
+		left -= n;
 	}
+	if (h != NULL && check(en, right, h, e) != 0)
+		return -1;
+	return tarw_pad(&l->out, en->size, e);
 }
 
 /* The name under which the file is already in this layer, or NULL. */

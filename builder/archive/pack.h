@@ -9,7 +9,7 @@
 
 enum pack_compression {
 	PACK_NONE,
-	PACK_GZIP, /* fixed 1 MiB blocks, each its own deflate run; mtime 0, OS 255, no name */
+	PACK_GZIP, /* a member for each 1 MiB of input; mtime 0, OS 255, no name */
 	PACK_ZSTD, /* always the multi-threaded interface, so thread count does not matter */
 };
 
@@ -19,6 +19,10 @@ struct pack_opts {
 	int level;        /* 0 = 6 for gzip, 3 for zstd */
 	unsigned threads; /* 0 = processors online; no effect on the bytes */
 	int64_t epoch;    /* mtime of directories that are only parents of this layer's entries */
+	/* NULL, or tells the digest that the contents of entry i must have (NULL = any): another
+	 * one is ERR_VERIFY */
+	const struct digest *(*want)(void *ctx, size_t i, const struct tree_entry *en);
+	void *ctx;
 };
 
 struct pack_result {
@@ -36,7 +40,7 @@ struct pack_result {
 int pack_layer(int rootfd, const struct tree *t, const struct pack_opts *o, const struct sink *out,
 	       struct pack_result *ret, struct err *e) MUST_CHECK;
 
-/* "gzip-6/zlib-1.2.13" and such, for provenance; the caller owns it. */
+/* "gzip-6/libdeflate-1.14" and such, for provenance; the caller owns it. */
 char *pack_compressor_id(const struct pack_opts *o) MUST_CHECK;
 
 /* A compressor as a sink, for other artifacts. Close flushes and gives what pack_result has for

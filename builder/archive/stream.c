@@ -1,11 +1,11 @@
 #include "archive/codec.h"
 #include "archive/pack.h"
+#include <libdeflate.h>
 #include <stdlib.h>
 #include <unistd.h>
-#include <zlib.h>
 #include <zstd.h>
 
-enum { GZIP_LEVEL = 6, GZIP_LEVEL_MAX = 9, ZSTD_LEVEL = 3, ZSTD_LEVEL_MAX = 19 };
+enum { GZIP_LEVEL = 6, GZIP_LEVEL_MAX = 12, ZSTD_LEVEL = 3, ZSTD_LEVEL_MAX = 19 };
 
 struct pack_stream {
 	struct sink out;     /* the caller's */
@@ -113,7 +113,7 @@ char *pack_compressor_id(const struct pack_opts *o)
 {
 	switch (o->compression) {
 	case PACK_GZIP:
-		return mem_format("gzip-%d/zlib-%s", level_of(o), zlibVersion());
+		return mem_format("gzip-%d/libdeflate-" LIBDEFLATE_VERSION_STRING, level_of(o));
 	case PACK_ZSTD:
 		return mem_format("zstd-%d/libzstd-%s", level_of(o), ZSTD_versionString());
 	case PACK_NONE:

@@ -18,7 +18,8 @@
 #define TIMEOUT_MS  UINT64_C(600000)
 
 struct job {
-	int fd;
+	const struct unpack_package *v; /* several archives of one kind */
+	size_t n;
 	const char *part; /* of a package: how its member's name begins; else NULL */
 	enum reader_formats formats;
 	struct unpack_opts o;
@@ -34,13 +35,23 @@ static void load_tables(void)
 		(void)iconv_close(cd);
 }
 
+static int unpack_one(const struct job *j, int fd, int root, struct err *e)
+{
+	struct source *src = NULL;
+	struct reader *r SCOPED(reader_freep) = NULL;
+	uint64_t len = SOURCE_TO_THE_END;
+
+	if (j->part != NULL && deb_find(fd, j->part, &len, e) != 0)
+		return -1;
+	if (source_open(fd, len, &src, e) != 0 || reader_open(src, j->formats, &r, e) != 0)
+		return -1;
+	return extract_all(r, root, &j->o, e);
+}
+
 /* In the worker: "/" is the destination. */
 static int work(void *arg, struct err *e)
 {
 	const struct job *j = arg;
-	struct source *src = NULL;
-	struct reader *r SCOPED(reader_freep) = NULL;
-	uint64_t len = SOURCE_TO_THE_END;
 	int root SCOPED(fd_closep) = open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
 	if (root < 0)
@@ -48,11 +59,10 @@ static int work(void *arg, struct err *e)
 	/* zip has local times, and the zone's file would be the archive's */
 	(void)setenv("TZ", "UTC0", 1);
 	tzset();
-	if (j->part != NULL && deb_find(j->fd, j->part, &len, e) != 0)
-		return -1;
-	if (source_open(j->fd, len, &src, e) != 0 || reader_open(src, j->formats, &r, e) != 0)
-		return -1;
-	return extract_all(r, root, &j->o, e);
+	for (size_t i = 0; i < j->n; i++)
+		if (unpack_one(j, j->v[i].fd, root, e) != 0)
+			return j->n > 1 ? err_in(e, "%s", j->v[i].what) : -1;
+	return 0;
 }
 
 static int run(struct job *j, const char *dest, struct err *e)
@@ -68,7 +78,7 @@ static int run(struct job *j, const char *dest, struct err *e)
 		return 0;
 	if (e->sys == ENOSPC || e->sys == EDQUOT)
 		(void)err_hint(e, "Make room on the file system of %s.", dest);
-	return err_in(e, "%s", j->o.what);
+	return j->n == 1 ? err_in(e, "%s", j->v[0].what) : -1;
 }
 
 static struct unpack_opts with_defaults(const struct unpack_opts *o)
@@ -83,8 +93,11 @@ static struct unpack_opts with_defaults(const struct unpack_opts *o)
 
 int unpack(int fd, const char *dest, const struct unpack_opts *o, struct err *e)
 {
-	struct job j = {
-	    .fd = fd, .formats = o->layer ? READER_TAR : READER_ANY, .o = with_defaults(o)};
+	const struct unpack_package one = {fd, o->what};
+	struct job j = {.v = &one,
+			.n = 1,
+			.formats = o->layer ? READER_TAR : READER_ANY,
+			.o = with_defaults(o)};
 
 	return run(&j, dest, e);
 }
@@ -92,7 +105,8 @@ int unpack(int fd, const char *dest, const struct unpack_opts *o, struct err *e)
 int unpack_deb(int fd, const char *dest, const char *control_dest, const struct unpack_opts *o,
 	       struct err *e)
 {
-	struct job j = {.fd = fd, .formats = READER_TAR, .o = with_defaults(o)};
+	const struct unpack_package one = {fd, o->what};
+	struct job j = {.v = &one, .n = 1, .formats = READER_TAR, .o = with_defaults(o)};
 	off_t start = lseek(fd, 0, SEEK_CUR);
 
 	j.o.keep_owner = true;
@@ -106,6 +120,16 @@ int unpack_deb(int fd, const char *dest, const char *control_dest, const struct 
 		return err_in(e, "%s", o->what);
 	}
 	j.part = "data.tar";
+	return run(&j, dest, e);
+}
+
+int unpack_debs(const struct unpack_package *v, size_t n, const char *dest,
+		const struct unpack_opts *o, struct err *e)
+{
+	struct job j = {
+	    .v = v, .n = n, .part = "data.tar", .formats = READER_TAR, .o = with_defaults(o)};
+
+	j.o.keep_owner = true;
 	return run(&j, dest, e);
 }
 

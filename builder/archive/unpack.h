@@ -34,6 +34,15 @@ int unpack(int fd, const char *dest, const struct unpack_opts *o, struct err *e)
 int unpack_deb(int fd, const char *dest, const char *control_dest, const struct unpack_opts *o,
 	       struct err *e) MUST_CHECK;
 
+/* The data parts of several packages into `dest`, in one worker; errors name the package by
+ * `what`. As unpack_deb else. */
+struct unpack_package {
+	int fd;
+	const char *what;
+};
+int unpack_debs(const struct unpack_package *v, size_t n, const char *dest,
+		const struct unpack_opts *o, struct err *e) MUST_CHECK;
+
 /* Decompresses a layer blob (gzip, zstd or plain) in a worker and gives the digest and size of the
  * tar inside: the diff_id (OCI image-spec, config.md). */
 int unpack_diff_id(int fd, const char *what, struct digest *ret, uint64_t *ret_size,

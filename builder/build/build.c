@@ -45,10 +45,17 @@ static int run_stages(struct job *j, struct build_result *ret, struct err *e)
 		return -1;
 	for (size_t i = 0; i + 1 < j->plan->n; i++) {
 		log_progress("build", i, j->plan->n);
-		if (job_stage(j, &j->plan->v[i], ret, e) != 0)
+		if (job_stage(j, i, ret, e) != 0)
 			return -1;
 		if (intr_pending())
 			return intr_err(e);
+	}
+	if (!j->o->no_cache && last->cached) {
+		log_info("what changed makes no difference: the image is there");
+		ret->manifest = j->plan->manifest;
+		ret->manifest_size = j->plan->manifest_size;
+		plan_use_image(j->s, last);
+		return 0;
 	}
 	if (mkdir(root, 0755) != 0)
 		return err_sys(e, "make directory %s", root);
@@ -107,10 +114,36 @@ static int run(struct job *j, struct build_result *ret, struct err *e)
 	return rc;
 }
 
+static void forget_contents(struct job *j)
+{
+	for (size_t i = 0; j->contents != NULL && i < j->plan->n; i++)
+		contents_release(&j->contents[i]);
+	free(j->contents);
+	j->contents = NULL;
+}
+
 static int make(struct job *j, struct build_result *ret, struct err *e)
 {
+	int rc;
+
 	*ret = (struct build_result){0};
-	return run(j, ret, e) == 0 ? job_export(j, ret, e) : -1;
+	j->damaged = false;
+	j->contents = mem_zalloc(j->plan->n * sizeof(*j->contents));
+	rc = run(j, ret, e);
+	forget_contents(j);
+	return rc == 0 ? job_export(j, ret, e) : -1;
+}
+
+/* A file of a cached tree is not what its stage wrote: everything runs again. */
+static int make_anew(struct job *j, struct build_result *ret, struct err *e)
+{
+	log_warn("%s; all stages run again", e->msg);
+	if (job_distrust(j, e) != 0)
+		return -1;
+	plan_release(j->plan);
+	if (plan_make(j->r, j->l, j->s, j->plan, e) != 0)
+		return -1;
+	return make(j, ret, e);
 }
 
 /* The image that is remembered goes to the layout, if it is not there yet. */
@@ -139,6 +172,8 @@ static int with_plan(struct job *j, struct build_result *ret, struct err *e)
 	rc = !j->o->no_cache && image->cached ? reuse(j, image, ret, e) : make(j, ret, e);
 	if (rc == 0 || e->kind != ERR_VERIFY)
 		return rc;
+	if (j->damaged)
+		return make_anew(j, ret, e);
 	if (job_recheck_image(j, image, &moved) != 0 || !moved)
 		return -1;
 	log_warn("the store's copy of this image was damaged; the image is made again");

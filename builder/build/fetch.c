@@ -50,7 +50,7 @@ static int recheck(struct job *j, const struct digest *d, const char *what, stru
 
 static bool will_run(const struct job *j, const struct plan_stage *st)
 {
-	return j->o->no_cache || !plan_stage_usable(j->s, &st->key);
+	return j->o->no_cache || !st->cached;
 }
 
 /* Whether a step that will run mounts the medium. */

@@ -43,6 +43,14 @@ static int pack_new(struct job *j, int rootfd, const struct tree *t, const struc
 	return store_put_commit(put, &ret->digest, NULL, NULL, e);
 }
 
+/* Cached trees lie open on a disk: what goes into a layer is what the stage wrote. */
+static const struct digest *want_content(void *ctx, size_t i, const struct tree_entry *en)
+{
+	const struct job *j = ctx;
+
+	return contents_find(&j->contents[j->origins[i]], en->path);
+}
+
 static int pack_one(struct job *j, int rootfd, const struct tree *t, int layer,
 		    struct job_layer *ret, struct err *e)
 {
@@ -50,7 +58,9 @@ static int pack_one(struct job *j, int rootfd, const struct tree *t, int layer,
 			      .compression =
 				  strcmp(j->r->compression, "zstd") == 0 ? PACK_ZSTD : PACK_GZIP,
 			      .threads = j->o->threads,
-			      .epoch = j->l->epoch};
+			      .epoch = j->l->epoch,
+			      .want = want_content,
+			      .ctx = j};
 	char *compressor SCOPED(mem_freep) = pack_compressor_id(&o);
 	struct digest key = job_layer_key(j, t, layer, compressor);
 
@@ -59,8 +69,11 @@ static int pack_one(struct job *j, int rootfd, const struct tree *t, int layer,
 		log_info("layer %s: unchanged", ret->name);
 		return 0;
 	}
-	if (pack_new(j, rootfd, t, &o, &ret->packed, e) != 0 ||
-	    job_layer_remember(j, &key, &ret->packed, e) != 0)
+	if (pack_new(j, rootfd, t, &o, &ret->packed, e) != 0) {
+		j->damaged = e->kind == ERR_VERIFY;
+		return err_in(e, "layer %s", ret->name);
+	}
+	if (job_layer_remember(j, &key, &ret->packed, e) != 0)
 		return err_in(e, "layer %s", ret->name);
 	log_info("layer %s: %zu entries, %s", ret->name, ret->packed.entries,
 		 digest_text(&ret->packed.digest).s);
@@ -160,6 +173,9 @@ int job_image(struct job *j, const char *root, struct build_result *ret, struct 
 	struct job_layer *layers SCOPED(mem_freep) = NULL;
 	size_t n = 0;
 
+	for (size_t i = 0; i < j->trees.n; i++)
+		if (job_contents(j, i, e) != 0)
+			return -1;
 	if (run_tests(j, root, e) != 0 || pack_all(j, root, &layers, &n, e) != 0)
 		return -1;
 	return put_manifest(j, layers, n, ret, e);

@@ -5,6 +5,7 @@
 #include "archive/pack.h"
 #include "archive/tree.h"
 #include "build/build.h"
+#include "build/contents.h"
 #include "sandbox/sandbox.h"
 
 struct job {
@@ -13,8 +14,10 @@ struct job {
 	struct store *s;
 	const struct build_opts *o;
 	struct plan *plan;
-	char *scratch;      /* absolute; everything temporary of this build */
-	struct strv trees;  /* absolute paths of finished stage trees, the base first */
+	char *scratch;             /* absolute; everything temporary of this build */
+	struct strv trees;         /* absolute paths of finished stage trees, the base first */
+	struct contents *contents; /* of each; empty until job_contents fills it */
+	bool damaged;              /* a cached tree is not what it was */
 	size_t *origins;    /* for each entry of the index: which of the trees it comes from */
 	struct sink output; /* what programs in the sandbox say */
 	struct buf said;    /* the last of it, for errors */
@@ -29,6 +32,15 @@ int job_said(struct job *j, struct err *e);
 /* Fetch: every package and medium of the lock into the store. Those that this build will read are
  * hashed first; a damaged one is put aside with a warning, and fetched anew. */
 int job_fetch(struct job *j, struct err *e) MUST_CHECK;
+
+/* Packages with their members decompressed (archive/plain.h), from the cache or made beside what
+ * follows. unpacked_path: where dpkg finds a package, decompressed if that is there; for others
+ * than essential ones it waits for what is being made. The caller owns the text. NULL may be
+ * stopped. */
+struct unpacked;
+int unpacked_start(struct job *j, struct unpacked **ret, struct err *e) MUST_CHECK;
+char *unpacked_path(struct unpacked *u, const struct lock_package *p) MUST_CHECK;
+void unpacked_stop(struct unpacked *u);
 
 /* The stages; each fills the writable merged view at `root` (absolute; for the base it is a plain
  * empty directory). */
@@ -62,9 +74,16 @@ int job_writes(const struct recipe_step *st, const char *upper, const struct str
 int job_mount(struct job *j, const char *upper, const char *work, const char *at,
 	      struct err *e) MUST_CHECK;
 
-/* Brings one stage about, from the cache or by running it, and adds its tree to j->trees. */
-int job_stage(struct job *j, const struct plan_stage *st, struct build_result *ret,
-	      struct err *e) MUST_CHECK;
+/* Brings stage i of the plan about, from the cache or by running it, and adds its tree to
+ * j->trees. */
+int job_stage(struct job *j, size_t i, struct build_result *ret, struct err *e) MUST_CHECK;
+
+/* What the tree of stage i holds, read from the cache if need be. Damaged: ERR_VERIFY and
+ * j->damaged. */
+int job_contents(struct job *j, size_t i, struct err *e) MUST_CHECK;
+
+/* Makes the cached trees of this build's plan unusable. */
+int job_distrust(struct job *j, struct err *e) MUST_CHECK;
 
 struct job_layer {
 	const char *name; /* "os", "app", "config" or a pin's; borrowed */
@@ -77,8 +96,8 @@ int job_image(struct job *j, const char *root, struct build_result *ret, struct 
 /* Gives every entry of the index its layer, below *ret_n, and its time. */
 int job_layers(struct job *j, struct tree *t, size_t *ret_n, struct err *e) MUST_CHECK;
 
-/* What decides the bytes of a layer: metadata and, for contents, the keys of the stages. And what
- * was packed for such a key before, if the store still has it. */
+/* What decides the bytes of a layer: metadata and the digests of contents. And what was packed for
+ * such a key before, if the store still has it. */
 struct digest job_layer_key(const struct job *j, const struct tree *t, int layer,
 			    const char *compressor);
 bool job_layer_recall(const struct job *j, const struct digest *key, struct pack_result *ret);
@@ -104,7 +123,8 @@ int job_describe(struct job *j, struct build_result *r, struct err *e) MUST_CHEC
 int job_recheck_image(struct job *j, const struct plan_stage *image, bool *ret_moved) MUST_CHECK;
 
 /* Removes cached stages that are of no use any more: of another start of the machine, and the
- * longest unused beyond a dozen. Does nothing while another build uses the store. */
+ * longest unused beyond a dozen; and decompressed packages beyond 4 GiB. Does nothing while another
+ * build uses the store. */
 void job_prune(struct job *j);
 
 #endif

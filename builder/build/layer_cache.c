@@ -68,6 +68,14 @@ static void add_hard_link(struct hash *h, const struct tree_entry *en, struct ma
 	add_text(h, name != NULL ? name : en->path);
 }
 
+static void add_content(struct hash *h, const struct job *j, size_t i, const struct tree_entry *en)
+{
+	const struct digest *d = contents_find(&j->contents[j->origins[i]], en->path);
+
+	if (d != NULL)
+		hash_add(h, d->b, DIGEST_BYTES);
+}
+
 struct digest job_layer_key(const struct job *j, const struct tree *t, int layer,
 			    const char *compressor)
 {
@@ -91,8 +99,7 @@ struct digest job_layer_key(const struct job *j, const struct tree *t, int layer
 		last = dir;
 		add_metadata(h, en);
 		add_hard_link(h, en, &first);
-		/* what is in a file is settled by the key of the stage that wrote it */
-		hash_add(h, j->plan->v[j->origins[i]].key.b, DIGEST_BYTES);
+		add_content(h, j, i, en);
 	}
 	key = hash_final(h);
 	map_release(&first, NULL);

@@ -6,21 +6,47 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 enum { KEEP = 12 };
 
-struct stage {
+/* Decompressed packages: those of some recipes of a thousand packages each. */
+static const uint64_t unpacked_max = UINT64_C(4) << 30;
+
+struct item {
 	char *name;
-	int64_t used; /* when it was made, seconds */
+	int64_t used; /* when it was made or last of use, seconds */
+	uint64_t size;
 };
 
 static int newest_first(const void *a, const void *b)
 {
-	const struct stage *x = a, *y = b;
+	const struct item *x = a, *y = b;
 
 	if (x->used != y->used)
 		return x->used > y->used ? -1 : 1;
 	return strcmp(x->name, y->name);
+}
+
+/* The names in the directory fd as items, last used first; `mark` is the file below each whose time
+ * says when that was, "" = its own. The caller frees them. */
+static struct item *by_use(int fd, const struct strv *names, const char *mark)
+{
+	struct item *v = mem_zalloc((names->n + 1) * sizeof(*v));
+
+	for (size_t i = 0; i < names->n; i++) {
+		char *path SCOPED(mem_freep) =
+		    mark[0] != '\0' ? fs_join(names->v[i], mark) : mem_strdup(names->v[i]);
+		struct stat st;
+
+		v[i].name = names->v[i];
+		if (fstatat(fd, path, &st, AT_SYMLINK_NOFOLLOW) != 0)
+			continue;
+		v[i].used = st.st_mtime;
+		v[i].size = (uint64_t)st.st_size;
+	}
+	qsort(v, names->n, sizeof(*v), newest_first);
+	return v;
 }
 
 /* Whether this build used the stage of that name, or it may at least be used again. */
@@ -28,7 +54,7 @@ static bool of_use(const struct job *j, const char *name, size_t rank)
 {
 	struct digest key;
 
-	if (digest_parse_hex(name, &key) != 0 || !plan_stage_usable(j->s, &key))
+	if (digest_parse_hex(name, &key) != 0 || !plan_stage_usable(j->s, &key, NULL))
 		return false;
 	for (size_t i = 0; i < j->plan->n; i++)
 		if (digest_equal(&j->plan->v[i].key, &key))
@@ -43,33 +69,52 @@ static int drop(struct job *j, const char *name, struct err *e)
 	return store_drop(j->s, path, e);
 }
 
-static int prune(struct job *j, int fd, const struct strv *names, struct err *e)
+static int prune_stages(struct job *j, struct err *e)
 {
-	struct stage *v SCOPED(mem_freep) = mem_zalloc(names->n * sizeof(*v));
+	struct strv names SCOPED(strv_release) = {0};
+	struct item *v SCOPED(mem_freep) = NULL;
+	int fd SCOPED(fd_closep) = -1;
 
-	for (size_t i = 0; i < names->n; i++) {
-		char *boot SCOPED(mem_freep) = fs_join(names->v[i], "boot");
-		struct stat st;
-
-		v[i].name = names->v[i];
-		v[i].used = fstatat(fd, boot, &st, AT_SYMLINK_NOFOLLOW) == 0 ? st.st_mtime : 0;
-	}
-	qsort(v, names->n, sizeof(*v), newest_first);
-	for (size_t i = 0; i < names->n; i++)
+	if (faccessat(store_fd(j->s), "cache/stages", F_OK, 0) != 0)
+		return 0;
+	if (fs_open_dir(store_fd(j->s), "cache/stages", &fd, e) != 0 ||
+	    fs_list(fd, ".", &names, e) != 0)
+		return -1;
+	v = by_use(fd, &names, "boot");
+	for (size_t i = 0; i < names.n; i++)
 		if (!of_use(j, v[i].name, i) && drop(j, v[i].name, e) != 0)
 			return -1;
 	return 0;
 }
 
-void job_prune(struct job *j)
+static int prune_unpacked(struct job *j, struct err *e)
 {
 	struct strv names SCOPED(strv_release) = {0};
-	int lock SCOPED(fd_closep) = -1, fd SCOPED(fd_closep) = -1;
+	struct item *v SCOPED(mem_freep) = NULL;
+	int fd SCOPED(fd_closep) = -1;
+	uint64_t sum = 0;
+
+	if (faccessat(store_fd(j->s), "cache/debs", F_OK, 0) != 0)
+		return 0;
+	if (fs_open_dir(store_fd(j->s), "cache/debs", &fd, e) != 0 ||
+	    fs_list(fd, ".", &names, e) != 0)
+		return -1;
+	v = by_use(fd, &names, "");
+	for (size_t i = 0; i < names.n; i++) {
+		sum += v[i].size;
+		if (sum > unpacked_max && unlinkat(fd, v[i].name, 0) != 0)
+			return err_sys(e, "remove %s", v[i].name);
+	}
+	return 0;
+}
+
+void job_prune(struct job *j)
+{
+	int lock SCOPED(fd_closep) = -1;
 	struct err e = ERR_INIT;
 
 	if (store_alone(j->s, &lock, &e) != 0)
 		return; /* another build is at work; it will prune */
-	if (fs_open_dir(store_fd(j->s), "cache/stages", &fd, &e) != 0 ||
-	    fs_list(fd, ".", &names, &e) != 0 || prune(j, fd, &names, &e) != 0)
+	if (prune_stages(j, &e) != 0 || prune_unpacked(j, &e) != 0)
 		log_warn("pruning the cache: %s", e.msg);
 }

@@ -14,9 +14,7 @@
 
 static char *deb_path(void *ctx, const struct lock_package *p)
 {
-	struct job *j = ctx;
-
-	return store_blob_path(j->s, &p->digest);
+	return unpacked_path(ctx, p);
 }
 
 int job_base(struct job *j, const char *root, struct err *e)
@@ -27,14 +25,18 @@ int job_base(struct job *j, const char *root, struct err *e)
 				 .root = root,
 				 .scratch = scratch,
 				 .deb_path = deb_path,
-				 .ctx = j,
 				 .out = &j->output};
+	struct unpacked *u = NULL;
+	int rc;
 
 	if (mkdir(scratch, 0755) != 0 && errno != EEXIST)
 		return err_sys(e, "make directory %s", scratch);
-	if (apt_install(&in, e) != 0)
+	if (unpacked_start(j, &u, e) != 0)
 		return -1;
-	return apt_clean(root, NULL, e);
+	in.ctx = u;
+	rc = apt_install(&in, e);
+	unpacked_stop(u);
+	return rc == 0 ? apt_clean(root, NULL, e) : -1;
 }
 
 int job_mount(struct job *j, const char *upper, const char *work, const char *at, struct err *e)
@@ -92,42 +94,98 @@ static int keep(struct job *j, const struct plan_stage *st, const char *dir, str
 	char *name SCOPED(mem_freep) = mem_format("cache/stages/%s", digest_hex(&st->key).s);
 	char *boot SCOPED(mem_freep) = plan_boot_id();
 	char *file SCOPED(mem_freep) = fs_join(dir, "boot");
+	char *output SCOPED(mem_freep) = fs_join(dir, "output");
+	char *contents SCOPED(mem_freep) = fs_join(dir, "contents");
 	int fd SCOPED(fd_closep) = -1;
 
 	if (fs_open_dir(AT_FDCWD, dir, &fd, e) != 0 || fs_rmtree(fd, "work", e) != 0 ||
 	    fs_rmtree(fd, "root", e) != 0 || fs_put_path(file, boot, strlen(boot), 0644, e) != 0 ||
+	    fs_put_path(output, digest_text(&st->output).s, DIGEST_TEXT, 0644, e) != 0 ||
+	    contents_save(&j->contents[j->trees.n], contents, e) != 0 ||
 	    fs_mkdirs(store_fd(j->s), "cache/stages", 0755, e) != 0)
 		return err_in(e, "keep stage %s", st->name);
 	fault_point("stage finished");
-	if (!plan_stage_usable(j->s, &st->key) && fs_rmtree(store_fd(j->s), name, e) != 0)
+	if (!plan_stage_usable(j->s, &st->key, NULL) && fs_rmtree(store_fd(j->s), name, e) != 0)
 		return err_in(e, "keep stage %s", st->name);
 	if (rename(dir, to) != 0 && errno != ENOTEMPTY && errno != EEXIST)
 		return err_sys(e, "keep stage %s", st->name);
 	fault_point("stage kept");
 	strv_addf(&j->trees, "%s/tree", to);
-	return plan_remember(j->s, j->r, st, e);
+	return 0;
 }
 
-int job_stage(struct job *j, const struct plan_stage *st, struct build_result *ret, struct err *e)
+/* Takes the stage's tree as it is in the cache. */
+static void take(struct job *j, const struct plan_stage *st)
 {
-	char *dir SCOPED(mem_freep) = mem_format("%s/stage.%zu", j->scratch, j->trees.n);
+	char *path SCOPED(mem_freep) = plan_stage_path(j->s, &st->key);
+	char *boot SCOPED(mem_freep) = fs_join(path, "boot");
 
-	if (!j->o->no_cache && plan_stage_usable(j->s, &st->key)) {
-		char *path SCOPED(mem_freep) = plan_stage_path(j->s, &st->key);
+	(void)utimensat(AT_FDCWD, boot, NULL, 0); /* for job_prune: it was of use */
+	strv_addf(&j->trees, "%s/tree", path);
+}
 
+int job_contents(struct job *j, size_t i, struct err *e)
+{
+	char *dir SCOPED(mem_freep) = fs_dirname(j->trees.v[i]);
+	char *path SCOPED(mem_freep) = fs_join(dir, "contents");
+	const struct plan_stage *st = &j->plan->v[i];
+
+	if (j->contents[i].loaded)
+		return 0;
+	if (contents_load(path, &j->contents[i], e) == 0 &&
+	    digest_equal(&j->contents[i].output, &st->output))
+		return 0;
+	j->damaged = true;
+	return err_set(e, ERR_VERIFY, "the record of stage %s is damaged", st->name);
+}
+
+int job_distrust(struct job *j, struct err *e)
+{
+	for (size_t i = 0; i + 1 < j->plan->n; i++) {
+		char *path SCOPED(mem_freep) = plan_stage_path(j->s, &j->plan->v[i].key);
 		char *boot SCOPED(mem_freep) = fs_join(path, "boot");
 
-		(void)utimensat(AT_FDCWD, boot, NULL, 0); /* for job_prune: it was of use */
-		strv_addf(&j->trees, "%s/tree", path);
+		if (unlink(boot) != 0 && errno != ENOENT && errno != ENOTDIR)
+			return err_sys(e, "put aside stage %s", j->plan->v[i].name);
+	}
+	return 0;
+}
+
+/* Finds out what the stage in dir made, and says so when it is not what the same inputs made
+ * before. */
+static int find_output(struct job *j, size_t i, const char *dir, struct err *e)
+{
+	const struct plan_stage *st = &j->plan->v[i];
+	const struct contents_times times = {.kept = st->kind == PLAN_BASE, .epoch = j->l->epoch};
+	char *tree SCOPED(mem_freep) = fs_join(dir, "tree");
+
+	if (contents_scan(tree, &times, &j->contents[i], e) != 0)
+		return err_in(e, "stage %s", st->name);
+	if (st->known && !digest_equal(&st->output, &j->contents[i].output))
+		log_warn("%s made something else than the last time from the same inputs: it is "
+			 "not reproducible",
+			 st->name);
+	plan_made(j->plan, i, &j->contents[i].output, j->r, j->s);
+	return 0;
+}
+
+int job_stage(struct job *j, size_t i, struct build_result *ret, struct err *e)
+{
+	char *dir SCOPED(mem_freep) = mem_format("%s/stage.%zu", j->scratch, i);
+	const struct plan_stage *st = &j->plan->v[i];
+
+	if (!j->o->no_cache && st->cached) {
+		take(j, st);
 		ret->stages_cached++;
 		return 0;
 	}
 	log_info("%s: %s", st->name, st->why != NULL ? st->why : "asked to run again");
-	if (run_in(j, st, dir, e) != 0)
+	if (run_in(j, st, dir, e) != 0 || find_output(j, i, dir, e) != 0)
 		return -1;
 	ret->stages_run++;
-	if (!j->o->no_cache)
-		return keep(j, st, dir, e);
-	strv_addf(&j->trees, "%s/tree", dir);
-	return 0;
+	if (j->o->no_cache)
+		strv_addf(&j->trees, "%s/tree", dir);
+	else if (keep(j, st, dir, e) != 0)
+		return -1;
+	return plan_remember(j->s, j->r, st, e);
 }

@@ -16,10 +16,12 @@ static void print_stage(const struct plan_stage *st)
 {
 	if (st->cached)
 		printf("%-24s cached\n", st->name);
-	else if (st->needed)
-		printf("%-24s will run: %s\n", st->name, st->why);
-	else
+	else if (!st->needed)
 		printf("%-24s not needed, the image is there\n", st->name);
+	else if (st->maybe)
+		printf("%-24s may run: %s (not if that comes out as before)\n", st->name, st->why);
+	else
+		printf("%-24s will run: %s\n", st->name, st->why);
 }
 
 void plan_print(const struct plan *p)

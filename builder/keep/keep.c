@@ -17,9 +17,9 @@ enum { RECORD_MAX = 4096 };
 const char *keep_kind_name(enum keep_kind k)
 {
 	static const char *const names[] = {
-	    [KEEP_IMAGE] = "images",    [KEEP_STAGE] = "stages",       [KEEP_PACKAGE] = "packages",
-	    [KEEP_MEDIUM] = "media",    [KEEP_OTHER] = "other-blobs",  [KEEP_PARTIAL] = "downloads",
-	    [KEEP_DAMAGED] = "damaged", [KEEP_LEFTOVER] = "leftovers",
+	    [KEEP_IMAGE] = "images",      [KEEP_STAGE] = "stages",    [KEEP_PACKAGE] = "packages",
+	    [KEEP_UNPACKED] = "unpacked", [KEEP_MEDIUM] = "media",    [KEEP_OTHER] = "other-blobs",
+	    [KEEP_PARTIAL] = "downloads", [KEEP_DAMAGED] = "damaged", [KEEP_LEFTOVER] = "leftovers",
 	};
 
 	return names[k];
@@ -114,12 +114,30 @@ static enum keep_kind look_stage(const struct scan *sc, const char *name, bool *
 	struct stat st;
 
 	*ret_needed = false;
-	if (digest_parse_hex(name, &key) != 0 || !plan_stage_usable(sc->s, &key) ||
+	if (digest_parse_hex(name, &key) != 0 || !plan_stage_usable(sc->s, &key, NULL) ||
 	    fstatat(store_fd(sc->s), path, &st, AT_SYMLINK_NOFOLLOW) != 0)
 		return KEEP_STAGE;
 	*ret_needed = map_has(&sc->w.stages, name) ||
 		      st.st_mtim.tv_sec * 1000000000LL + st.st_mtim.tv_nsec > sc->w.last_ns;
 	return KEEP_STAGE;
+}
+
+/* "KEY.json": as long as an image stands on it, since its key is made from that. */
+static enum keep_kind look_output(const struct scan *sc, const char *name, bool *ret_needed)
+{
+	char *hex SCOPED(mem_freep) = mem_strndup(name, strcspn(name, "."));
+
+	*ret_needed = map_has(&sc->w.stages, hex);
+	return KEEP_STAGE;
+}
+
+/* "PACKAGE.PLAIN", as long as the package itself. */
+static enum keep_kind look_unpacked(const struct scan *sc, const char *name, bool *ret_needed)
+{
+	char *hex SCOPED(mem_freep) = mem_strndup(name, strcspn(name, "."));
+
+	(void)wanted_blob(&sc->w, hex, ret_needed);
+	return KEEP_UNPACKED;
 }
 
 static enum keep_kind look_blob(const struct scan *sc, const char *name, bool *ret_needed)
@@ -151,8 +169,9 @@ static enum keep_kind look_damaged(const struct scan *sc, const char *name, bool
 
 /* Records go before what they name. */
 static const struct shelf shelves[] = {
-    {"cache/images", look_record}, {"cache/layers", look_layer}, {"cache/stages", look_stage},
-    {"partial", look_partial},     {"damaged", look_damaged},    {"blobs/sha256", look_blob},
+    {"cache/images", look_record},  {"cache/layers", look_layer},  {"cache/stages", look_stage},
+    {"cache/outputs", look_output}, {"cache/debs", look_unpacked}, {"partial", look_partial},
+    {"damaged", look_damaged},      {"blobs/sha256", look_blob},
 };
 
 static int add(struct scan *sc, struct keep_item it, struct err *e)

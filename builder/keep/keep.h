@@ -2,8 +2,8 @@
  *
  * Needed are: the packages and media of locks; the images, with their stages, that the last builds
  * made or found up to date; what tags of layouts name; stages made since the last build that went
- * through; downloads to be resumed for a lock. A layout holds copies of its own: nothing that is
- * removed here can break an image. */
+ * through; decompressed packages of locks, and downloads to be resumed for one. A layout holds
+ * copies of its own: nothing that is removed here can break an image. */
 #ifndef KEEP_KEEP_H
 #define KEEP_KEEP_H
 
@@ -12,8 +12,9 @@
 #include "store/store.h"
 
 enum keep_kind {
-	KEEP_IMAGE, /* blobs and records of remembered images, and of layouts */
-	KEEP_STAGE,
+	KEEP_IMAGE,    /* blobs and records of remembered images, and of layouts */
+	KEEP_STAGE,    /* and what each is known to make */
+	KEEP_UNPACKED, /* packages, decompressed */
 	KEEP_PACKAGE,
 	KEEP_MEDIUM,
 	KEEP_OTHER, /* blobs that no lock and no image names */

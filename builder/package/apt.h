@@ -24,7 +24,8 @@ struct apt_install {
 	const struct lock *lock;
 	const char *root;    /* absolute, an empty directory: becomes the tree */
 	const char *scratch; /* absolute, for links to the .deb files */
-	/* the absolute path of a package's file; the caller owns the text */
+	/* the absolute path of a package's file, asked for when it is needed: the essential ones
+	 * first, the others when these are installed. The caller owns the text */
 	char *(*deb_path)(void *ctx, const struct lock_package *p);
 	void *ctx;
 	const struct sink *out; /* dpkg's and the maintainer scripts' output */

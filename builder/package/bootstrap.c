@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -24,25 +25,39 @@ static const char *const excludable[] = {"usr/share/doc",    "usr/share/man",
 
 static const char *const database[] = {"var/lib/dpkg/info", "var/lib/dpkg/updates"};
 
+struct essential {
+	struct unpack_package *v;
+	size_t n;
+};
+
+static void essential_release(struct essential *s)
+{
+	for (size_t i = 0; i < s->n; i++)
+		(void)close(s->v[i].fd);
+	free(s->v);
+}
+
 static int unpack_essential(const struct apt_install *in, struct err *e)
 {
+	struct essential s SCOPED(essential_release) = {
+	    .v = mem_zalloc((in->lock->packages_n + 1) * sizeof(*s.v))};
+	const struct unpack_opts o = {0};
+
 	for (size_t i = 0; i < in->lock->packages_n; i++) {
 		const struct lock_package *p = &in->lock->packages[i];
-		struct unpack_opts o = {.what = p->name};
 		char *path SCOPED(mem_freep) = NULL;
-		int fd SCOPED(fd_closep) = -1;
+		int fd;
 
 		if (!p->essential)
 			continue;
-		if (intr_pending())
-			return intr_err(e);
 		path = in->deb_path(in->ctx, p);
 		fd = open(path, O_RDONLY | O_CLOEXEC);
 		if (fd < 0)
 			return err_sys(e, "package %s: %s", p->name, path);
-		if (unpack_deb(fd, in->root, NULL, &o, e) != 0)
-			return err_in(e, "package %s", p->name);
+		s.v[s.n++] = (struct unpack_package){fd, p->name};
 	}
+	if (unpack_debs(s.v, s.n, in->root, &o, e) != 0)
+		return intr_pending() ? -1 : err_in(e, "package");
 	return 0;
 }
 

@@ -165,19 +165,27 @@ static int link_deb(const struct apt_install *in, int debs, const struct lock_pa
 	return fs_copy_fd(a, b, NULL, e);
 }
 
-static int link_debs(struct install *s, struct err *e)
+/* The essential packages, or the others. */
+static int link_debs(struct install *s, bool essential, struct err *e)
 {
 	const struct lock *l = s->in->lock;
 	int fd SCOPED(fd_closep) = -1;
 
-	s->debs = fs_join(s->in->scratch, "debs");
-	if (fs_rmtree(AT_FDCWD, s->debs, e) != 0 || fs_mkdirs(AT_FDCWD, s->debs, 0755, e) != 0 ||
-	    fs_open_dir(AT_FDCWD, s->debs, &fd, e) != 0)
+	if (fs_open_dir(AT_FDCWD, s->debs, &fd, e) != 0)
 		return -1;
 	for (size_t i = 0; i < l->packages_n; i++)
-		if (link_deb(s->in, fd, &l->packages[i], e) != 0)
+		if (l->packages[i].essential == essential &&
+		    link_deb(s->in, fd, &l->packages[i], e) != 0)
 			return -1;
 	return 0;
+}
+
+static int make_debs(struct install *s, struct err *e)
+{
+	s->debs = fs_join(s->in->scratch, "debs");
+	if (fs_rmtree(AT_FDCWD, s->debs, e) != 0)
+		return -1;
+	return fs_mkdirs(AT_FDCWD, s->debs, 0755, e);
 }
 
 static void set_env(struct install *s)
@@ -293,9 +301,10 @@ static int install_all(struct install *s, struct err *e)
 {
 	const struct apt_install *in = s->in;
 
-	if (link_debs(s, e) != 0 || bootstrap_tree(in, e) != 0 || put_policy(in, e) != 0 ||
-	    install_essential(s, e) != 0 || install_batches(s, e) != 0 || finish(s, e) != 0 ||
-	    drop_policy(in, e) != 0 || bootstrap_prune(in, e) != 0)
+	if (make_debs(s, e) != 0 || link_debs(s, true, e) != 0 || bootstrap_tree(in, e) != 0 ||
+	    put_policy(in, e) != 0 || install_essential(s, e) != 0 || link_debs(s, false, e) != 0 ||
+	    install_batches(s, e) != 0 || finish(s, e) != 0 || drop_policy(in, e) != 0 ||
+	    bootstrap_prune(in, e) != 0)
 		return -1;
 	log_progress("install", s->watch.total, s->watch.total);
 	return bootstrap_check(in, e);

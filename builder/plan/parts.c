@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 /* Raised when the engine itself changes what it makes from the same inputs. */
-enum { ENGINE = 1 };
+enum { ENGINE = 2 };
 
 static struct jval *fresh(const char *kind)
 {

@@ -24,15 +24,22 @@ char *plan_boot_id(void)
 	return mem_strndup(b.data, strcspn(b.data, "\n"));
 }
 
-bool plan_stage_usable(const struct store *s, const struct digest *key)
+bool plan_stage_usable(const struct store *s, const struct digest *key, struct digest *ret)
 {
 	char *dir SCOPED(mem_freep) = plan_stage_path(s, key);
-	char *path SCOPED(mem_freep) = fs_join(dir, "boot");
+	char *boot SCOPED(mem_freep) = fs_join(dir, "boot");
+	char *output SCOPED(mem_freep) = fs_join(dir, "output");
 	char *now SCOPED(mem_freep) = plan_boot_id();
-	struct buf b SCOPED(buf_release) = BUF_INIT(128);
+	struct buf b SCOPED(buf_release) = BUF_INIT(128), o SCOPED(buf_release) = BUF_INIT(128);
 	struct err quiet = ERR_INIT;
+	struct digest d;
 
-	return fs_get(AT_FDCWD, path, &b, &quiet) == 0 && strcmp(b.data, now) == 0;
+	if (fs_get(AT_FDCWD, boot, &b, &quiet) != 0 || strcmp(b.data, now) != 0 ||
+	    fs_get(AT_FDCWD, output, &o, &quiet) != 0 || digest_parse(o.data, &d) != 0)
+		return false;
+	if (ret != NULL)
+		*ret = d;
+	return true;
 }
 
 static char *parts_path(const struct store *s, const char *recipe, const char *stage)
@@ -40,18 +47,18 @@ static char *parts_path(const struct store *s, const char *recipe, const char *s
 	return mem_format("%s/cache/parts/%s %s.json", store_path(s), recipe, stage);
 }
 
+char *plan_output_path(const struct digest *key)
+{
+	return mem_format("cache/outputs/%s.json", digest_hex(key).s);
+}
+
 static struct plan_stage *add(struct plan *p, enum plan_kind kind, char *name, struct jval *parts)
 {
-	struct buf b SCOPED(buf_release) = BUF_INIT(PARTS_MAX);
 	struct plan_stage *st;
 
-	if (p->n > 0)
-		jval_put_text(parts, "below", digest_text(&p->v[p->n - 1].key).s);
-	jval_write(parts, &b);
 	p->v = mem_resize(p->v, p->n + 1, sizeof(*p->v));
 	st = &p->v[p->n++];
 	*st = (struct plan_stage){.kind = kind, .name = name, .parts = parts};
-	st->key = digest_of(b.data, b.len);
 	return st;
 }
 
@@ -96,25 +103,103 @@ static bool image_cached(struct store *s, const struct plan_stage *st, struct pl
 	return true;
 }
 
-static char *reason(struct store *s, const struct recipe *r, const struct plan_stage *st)
+/* In words, how the stage's own inputs differ from those of the last time; "" when they do not. */
+static char *own_difference(const struct plan_stage *st, struct jval *was)
 {
-	char *path SCOPED(mem_freep) = parts_path(s, r->name, st->name);
-	struct jval *was SCOPED(jval_freep) = NULL, *is SCOPED(jval_freep) = NULL;
-	char *words SCOPED(mem_freep) = NULL;
 	struct buf b SCOPED(buf_release) = BUF_INIT(PARTS_MAX);
+	struct jval *is SCOPED(jval_freep) = NULL;
 	struct err quiet = ERR_INIT;
 
-	if (!read_json(path, &was))
-		return mem_strdup("nothing like it was built here yet");
-	if (jval_equal(was, st->parts))
-		return mem_strdup("same inputs, but its result is no longer in the store");
 	jval_write(st->parts, &b);
 	if (jval_parse(b.data, b.len, "parts", &is, &quiet) != 0)
 		return mem_strdup("");
 	jval_del(was, "below");
 	jval_del(is, "below");
-	words = parts_diff(was, is);
-	return words[0] != '\0' ? STEAL(words) : mem_strdup("a stage below it changes");
+	return parts_diff(was, is);
+}
+
+static void explain(struct store *s, const struct recipe *r, struct plan_stage *st)
+{
+	char *path SCOPED(mem_freep) = parts_path(s, r->name, st->name);
+	struct jval *was SCOPED(jval_freep) = NULL;
+	char *words SCOPED(mem_freep) = NULL;
+
+	free(st->why);
+	st->why = NULL;
+	st->maybe = false;
+	if (st->cached)
+		return;
+	if (!read_json(path, &was)) {
+		st->why = mem_strdup("nothing like it was built here yet");
+	} else if (st->keyed && jval_equal(was, st->parts)) {
+		st->why = mem_strdup("same inputs, but its result is no longer in the store");
+	} else {
+		words = own_difference(st, was);
+		st->maybe = words[0] == '\0' && !st->keyed;
+		st->why = words[0] != '\0' ? STEAL(words) : mem_strdup("a stage below it changes");
+	}
+}
+
+static bool output_known(struct store *s, struct plan_stage *st)
+{
+	char *path SCOPED(mem_freep) = plan_output_path(&st->key);
+	char *full SCOPED(mem_freep) = fs_join(store_path(s), path);
+	struct jval *v SCOPED(jval_freep) = NULL;
+	const char *text;
+
+	if (!read_json(full, &v))
+		return false;
+	text = jval_get_str(v, "output");
+	return text != NULL && digest_parse(text, &st->output) == 0;
+}
+
+/* Gives the stage its key, if all stages below have an output. */
+static void set_key(struct plan *p, size_t i)
+{
+	struct plan_stage *st = &p->v[i];
+	struct hash *h SCOPED(hash_freep) = hash_new();
+	struct buf b SCOPED(buf_release) = BUF_INIT(PARTS_MAX);
+
+	st->keyed = st->known = st->cached = false;
+	for (size_t k = 0; k < i; k++) {
+		if (!p->v[k].known)
+			return;
+		hash_add(h, p->v[k].output.b, DIGEST_BYTES);
+	}
+	if (i > 0) {
+		struct digest below = hash_final(h);
+
+		jval_put_text(st->parts, "below", digest_text(&below).s);
+	}
+	jval_write(st->parts, &b);
+	st->key = digest_of(b.data, b.len);
+	st->keyed = true;
+}
+
+static void settle(struct plan *p, size_t from, const struct recipe *r, struct store *s)
+{
+	for (size_t i = from; i < p->n; i++) {
+		struct plan_stage *st = &p->v[i];
+
+		set_key(p, i);
+		if (st->keyed && st->kind == PLAN_IMAGE) {
+			st->cached = image_cached(s, st, p);
+		} else if (st->keyed) {
+			st->cached = plan_stage_usable(s, &st->key, &st->output);
+			st->known = st->cached || output_known(s, st);
+		}
+		explain(s, r, st);
+	}
+	for (size_t i = 0; i < p->n; i++)
+		p->v[i].needed = p->v[i].kind == PLAN_IMAGE || !p->v[p->n - 1].cached;
+}
+
+void plan_made(struct plan *p, size_t i, const struct digest *output, const struct recipe *r,
+	       struct store *s)
+{
+	p->v[i].output = *output;
+	p->v[i].known = true;
+	settle(p, i + 1, r, s);
 }
 
 static void count_missing(const struct lock *l, struct store *s, struct plan *p)
@@ -140,16 +225,7 @@ int plan_make(const struct recipe *r, const struct lock *l, struct store *s, str
 		plan_release(&p);
 		return -1;
 	}
-	for (size_t i = 0; i < p.n; i++) {
-		struct plan_stage *st = &p.v[i];
-
-		st->cached = st->kind == PLAN_IMAGE ? image_cached(s, st, &p)
-						    : plan_stage_usable(s, &st->key);
-		if (!st->cached)
-			st->why = reason(s, r, st);
-	}
-	for (size_t i = 0; i < p.n; i++)
-		p.v[i].needed = p.v[i].kind == PLAN_IMAGE || !p.v[p.n - 1].cached;
+	settle(&p, 0, r, s);
 	count_missing(l, s, &p);
 	*ret = p;
 	return 0;
@@ -166,6 +242,15 @@ void plan_release(struct plan *p)
 	*p = (struct plan){0};
 }
 
+const char *plan_state(const struct plan_stage *st)
+{
+	if (st->cached)
+		return "cached";
+	if (!st->needed)
+		return "not-needed";
+	return st->maybe ? "maybe" : "run";
+}
+
 struct jval *plan_json(const struct plan *p)
 {
 	struct jval *v = jval_object(), *list = jval_array(), *fetch = jval_object();
@@ -174,7 +259,9 @@ struct jval *plan_json(const struct plan *p)
 		struct jval *o = jval_object();
 
 		jval_put_text(o, "name", p->v[i].name);
-		jval_put_text(o, "key", digest_text(&p->v[i].key).s);
+		jval_put(o, "key",
+			 p->v[i].keyed ? jval_text(digest_text(&p->v[i].key).s) : jval_null());
+		jval_put_text(o, "state", plan_state(&p->v[i]));
 		jval_put(o, "cached", jval_bool(p->v[i].cached));
 		jval_put(o, "needed", jval_bool(p->v[i].needed));
 		if (p->v[i].why != NULL)
@@ -188,14 +275,29 @@ struct jval *plan_json(const struct plan *p)
 	return v;
 }
 
+static int put_record(struct store *s, const char *dir, const char *path, const struct jval *v,
+		      struct err *e)
+{
+	struct buf b SCOPED(buf_release) = BUF_INIT(PARTS_MAX);
+
+	jval_write(v, &b);
+	if (fs_mkdirs(store_fd(s), dir, 0755, e) != 0)
+		return -1;
+	return fs_put_path(path, b.data, b.len, 0644, e);
+}
+
 int plan_remember(struct store *s, const struct recipe *r, const struct plan_stage *st,
 		  struct err *e)
 {
-	char *path SCOPED(mem_freep) = parts_path(s, r->name, st->name);
-	struct buf b SCOPED(buf_release) = BUF_INIT(PARTS_MAX);
+	char *parts SCOPED(mem_freep) = parts_path(s, r->name, st->name);
+	char *name SCOPED(mem_freep) = plan_output_path(&st->key);
+	char *output SCOPED(mem_freep) = fs_join(store_path(s), name);
+	struct jval *v SCOPED(jval_freep) = jval_object();
 
-	jval_write(st->parts, &b);
-	if (fs_mkdirs(store_fd(s), "cache/parts", 0755, e) != 0)
+	if (put_record(s, "cache/parts", parts, st->parts, e) != 0)
 		return -1;
-	return fs_put_path(path, b.data, b.len, 0644, e);
+	if (!st->known)
+		return 0;
+	jval_put_text(v, "output", digest_text(&st->output).s);
+	return put_record(s, "cache/outputs", output, v, e);
 }

@@ -2,8 +2,10 @@
  * there already, and why not. Changes nothing.
  *
  * A stage's key is the digest of the canonical JSON of everything that can change its output: the
- * schema, the key of the stage below, the canonical recipe node, digests of media, files and
- * packages, and the sandbox policy. Same key, nothing runs. */
+ * schema, what the stages below made, the canonical recipe node, digests of media, files and
+ * packages, and the sandbox policy. Same key, nothing runs; same output, nothing above it runs.
+ * What a stage makes is remembered for its key; as long as it is not known, the stages above have
+ * no key yet. */
 #ifndef PLAN_PLAN_H
 #define PLAN_PLAN_H
 
@@ -24,8 +26,12 @@ struct plan_stage {
 	size_t step;        /* PLAN_STEP: index into recipe.steps */
 	struct jval *parts; /* what the key is made of */
 	struct digest key;
-	bool cached;
+	bool keyed;           /* the key is known */
+	struct digest output; /* what it makes; not of the image */
+	bool known;           /* the output is known, from this build or an earlier one */
+	bool cached;          /* what it made is at hand */
 	bool needed; /* false: the image is there, so it will not run even if it is not cached */
+	bool maybe;  /* only a stage below changes: it runs unless that comes out as before */
 	char
 	    *why; /* not cached: "nothing like it was built here yet", or what differs; else NULL */
 };
@@ -44,18 +50,29 @@ int plan_make(const struct recipe *r, const struct lock *l, struct store *s, str
 	      struct err *e) MUST_CHECK;
 void plan_release(struct plan *p);
 
-/* {"stages":[{"name","key","cached","needed","why"}],"fetch":{…}}; the caller owns it. */
+/* Says what stage i made, when it was run; the keys of those above follow. */
+void plan_made(struct plan *p, size_t i, const struct digest *output, const struct recipe *r,
+	       struct store *s);
+
+/* "cached", "run", "maybe" or "not-needed". */
+const char *plan_state(const struct plan_stage *st);
+
+/* {"stages":[{"name","key","state","cached","needed","why"}],"fetch":{…}}, key null where it is not
+ * known yet; the caller owns it. */
 struct jval *plan_json(const struct plan *p);
+
+/* The record of a stage's output, relative to the store; the caller owns it. */
+char *plan_output_path(const struct digest *key) MUST_CHECK;
 
 /* The directory of a stage in the store, whether or not it is there; the caller owns it. */
 char *plan_stage_path(const struct store *s, const struct digest *key) MUST_CHECK;
 
 /* Whether a stage is there and was written since this machine started: a power cut may have lost
- * file contents, which a rename cannot promise for a whole tree. */
-bool plan_stage_usable(const struct store *s, const struct digest *key);
+ * file contents, which a rename cannot promise for a whole tree. Its output, if ret is not NULL. */
+bool plan_stage_usable(const struct store *s, const struct digest *key, struct digest *ret);
 
-/* Remembers what a built stage's key was made of, for the next plan's `why`; and what the image
- * stage made: {"manifest": digest, "blobs": [digest, …], "stages": [digest, …]}. */
+/* Remembers what a built stage's key was made of, for the next plan's `why`, and its output; and
+ * what the image stage made: {"manifest": digest, "blobs": [digest, …], "stages": [digest, …]}. */
 int plan_remember(struct store *s, const struct recipe *r, const struct plan_stage *st,
 		  struct err *e) MUST_CHECK;
 int plan_remember_image(struct store *s, const struct plan_stage *st, const struct jval *image,

@@ -46,6 +46,7 @@ int store_open(const char *path, struct store **ret, struct err *e)
 	    fs_open_dir(s->fd, "blobs/sha256", &s->blobs_fd, e) != 0 ||
 	    fs_open_dir(s->fd, "tmp", &s->tmp_fd, e) != 0)
 		return err_in(e, "store %s", path);
+	fs_spread(s->tmp_fd);
 	*ret = STEAL(s);
 	return 0;
 }

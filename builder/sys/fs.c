@@ -5,9 +5,11 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <linux/fs.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 int fs_write_all(int fd, const void *p, size_t n, struct err *e)
@@ -271,6 +273,16 @@ static int remove_below(struct removal *r, int fd, int depth, struct err *e)
 		if (remove_one(r, fd, names.v[i], depth, e) != 0)
 			return -1;
 	return 0;
+}
+
+void fs_spread(int dirfd)
+{
+	int flags = 0;
+
+	if (ioctl(dirfd, FS_IOC_GETFLAGS, &flags) != 0 || (flags & FS_TOPDIR_FL) != 0)
+		return;
+	flags |= FS_TOPDIR_FL;
+	(void)ioctl(dirfd, FS_IOC_SETFLAGS, &flags);
 }
 
 int fs_rmtree(int dirfd, const char *name, struct err *e)

@@ -52,6 +52,11 @@ int fs_mkdirs_in_root(int rootfd, const char *path, mode_t mode, struct strv *ma
 /* mkdir -p; existing directories are kept as they are. */
 int fs_mkdirs(int dirfd, const char *path, mode_t mode, struct err *e) MUST_CHECK;
 
+/* Tells ext4 that what is made in this directory are unrelated trees (chattr(1), T): each goes to a
+ * part of the disk of its own, so that a new one need not pass by the inodes of one that was just
+ * removed, which takes a second for a thousand. Other file systems do not care. */
+void fs_spread(int dirfd);
+
 /* Removes dirfd/name and everything below it, without following symlinks and without crossing
  * into another mounted file system. Absent is success. Any depth. */
 int fs_rmtree(int dirfd, const char *name, struct err *e) MUST_CHECK;

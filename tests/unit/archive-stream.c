@@ -114,7 +114,7 @@ static void levels(void **state)
 		int level;
 		bool ok;
 	} cases[] = {
-	    {PACK_GZIP, 1, true},   {PACK_GZIP, 9, true},   {PACK_GZIP, 10, false},
+	    {PACK_GZIP, 1, true},   {PACK_GZIP, 9, true},   {PACK_GZIP, 13, false},
 	    {PACK_GZIP, -1, false}, {PACK_ZSTD, 1, true},   {PACK_ZSTD, 19, true},
 	    {PACK_ZSTD, 20, false}, {PACK_ZSTD, -7, false}, {PACK_NONE, 0, true},
 	};
@@ -141,7 +141,7 @@ static void the_compressor_is_named(void **state)
 	char *id = pack_compressor_id(&o);
 
 	(void)state;
-	assert_int_equal(strncmp(id, "gzip-6/zlib-1.", 14), 0);
+	assert_int_equal(strncmp(id, "gzip-6/libdeflate-1.", 20), 0);
 	free(id);
 	o = (struct pack_opts){.compression = PACK_ZSTD, .level = 19};
 	id = pack_compressor_id(&o);

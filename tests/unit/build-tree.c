@@ -226,6 +226,7 @@ struct layered {
 	struct lock l;
 	struct plan_stage stages[4];
 	struct plan plan;
+	struct contents contents[4];
 	struct recipe_pin pin;
 	struct job j;
 	struct tree t;
@@ -252,6 +253,14 @@ static void layers_for(struct fixture *f, struct layered *x)
 	x->j.r = &x->r;
 	x->j.l = &x->l;
 	x->j.plan = &x->plan;
+	x->j.contents = x->contents;
+	for (size_t i = 0; i < 4; i++) {
+		const struct contents_times times = {.kept = i == 0, .epoch = 1000};
+
+		if (access(x->j.trees.v[i], F_OK) == 0)
+			assert_int_equal(
+			    contents_scan(x->j.trees.v[i], &times, &x->contents[i], &e), 0);
+	}
 	assert_int_equal(fs_open_dir(AT_FDCWD, root, &fd, &e), 0);
 	assert_int_equal(tree_scan(fd, &x->t, NULL, &e), 0);
 	assert_int_equal(job_layers(&x->j, &x->t, &n, &e), 0);
@@ -261,6 +270,8 @@ static void layers_for(struct fixture *f, struct layered *x)
 static void layered_release(struct layered *x)
 {
 	free(x->j.origins);
+	for (size_t i = 0; i < 4; i++)
+		contents_release(&x->contents[i]);
 	strv_release(&x->j.trees);
 	strv_release(&x->pin.match);
 	tree_release(&x->t);
@@ -326,7 +337,7 @@ static void layer_keys_follow_what_is_packed(void **state)
 	struct fixture *f = *state;
 	struct layered x = {0};
 	struct tree_entry *en, *dir;
-	struct digest os, config;
+	struct digest os, config, *a;
 
 	aged(f, "0/usr/lib/a", "a", 500);
 	aged(f, "merged/usr/lib/a", "a", 500);
@@ -349,9 +360,12 @@ static void layer_keys_follow_what_is_packed(void **state)
 	assert_true(key_is(&x, 3, &config));
 	dir->gid = 0;
 	assert_true(key_is(&x, 0, &os));
-	x.stages[0].key.b[0] ^= 1; /* other contents, same metadata */
+	a = map_get(&x.contents[0].files, "usr/lib/a");
+	a->b[0] ^= 1; /* other contents, same metadata */
 	assert_false(key_is(&x, 0, &os));
-	x.stages[0].key.b[0] ^= 1;
+	a->b[0] ^= 1;
+	x.stages[0].key.b[0] ^= 1; /* other inputs, same output */
+	assert_true(key_is(&x, 0, &os));
 	x.l.epoch++;
 	assert_false(key_is(&x, 0, &os));
 	layered_release(&x);

@@ -79,11 +79,14 @@ static void add_stage(struct fixture *f, const char *name, const char *boot, lon
 	char *tree SCOPED(mem_freep) = mem_format("%s/tree/etc", dir);
 	char *file SCOPED(mem_freep) = mem_format("%s/motd", tree);
 	char *mark SCOPED(mem_freep) = fs_join(dir, "boot");
+	char *made SCOPED(mem_freep) = fs_join(dir, "output");
+	struct digest output = of("output");
 	struct err e = ERR_INIT;
 
 	assert_int_equal(fs_mkdirs(store_fd(f->s), tree, 0755, &e), 0);
 	write_file(f, "hello", file);
 	write_file(f, boot, mark);
+	write_file(f, digest_text(&output).s, made);
 	set_time(f, mark, s);
 }
 

@@ -1,0 +1,39 @@
+/* contents.h - what a stage made: every entry of its tree with the digest of its bytes. Its own
+ * digest is the stage's output, by which the stages above are keyed: what comes out the same makes
+ * nothing run. */
+#ifndef BUILD_CONTENTS_H
+#define BUILD_CONTENTS_H
+
+#include "base/err.h"
+#include "base/map.h"
+#include "form/digest.h"
+#include <stdint.h>
+
+struct contents {
+	struct map files; /* path of a regular file -> struct digest, owned */
+	struct digest output;
+	bool loaded;
+};
+
+/* Which times of files belong to the output. */
+struct contents_times {
+	bool kept;     /* those up to `epoch`; later ones count as it */
+	int64_t epoch; /* of the image */
+};
+
+/* Reads the tree of an overlay's upper directory: what is hidden by it counts too, directories'
+ * times do not. What no layer takes (sockets, pipes, other attributes) does not count. */
+int contents_scan(const char *tree, const struct contents_times *t, struct contents *ret,
+		  struct err *e) MUST_CHECK;
+
+/* Keeps it in a file, which is not synced: it lies beside the tree. What is damaged is not read:
+ * ERR_VERIFY. */
+int contents_save(const struct contents *c, const char *path, struct err *e) MUST_CHECK;
+int contents_load(const char *path, struct contents *ret, struct err *e) MUST_CHECK;
+
+/* The digest of a regular file's bytes, or NULL. */
+const struct digest *contents_find(const struct contents *c, const char *path);
+
+void contents_release(struct contents *c);
+
+#endif

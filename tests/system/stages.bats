@@ -1,0 +1,168 @@
+#!/usr/bin/env bats
+# Stages are keyed by what those below made: what comes out the same makes nothing run, what is
+# damaged is found, and packages are decompressed once. On images of a few packages of our own.
+
+bats_require_minimum_version 1.5.0
+load lib
+
+setup() {
+	dir=$(mktemp -d "${TMPDIR:-/var/tmp}/stages.XXXXXX")
+	export POSMEDIA_STORE=$dir/store
+	tests/lib/apt-repo "$dir/repo" tiny
+	mkdir -p "$dir/recipes" "$dir/overlay/etc"
+	cp "$dir/repo/key.gpg" "$dir/key.gpg"
+	echo one >"$dir/overlay/etc/motd"
+	recipe 'echo made >/opt/made'
+}
+
+teardown() {
+	rm -rf "$dir"
+}
+
+# A recipe with two steps, the first of which runs the given shell text, and its lock.
+recipe() {
+	cat >"$dir/recipes/tiny.yaml" <<-YAML
+		posmedia: 1
+		name: tiny
+		version: 1
+		base: {apt: {suite: tiny, keyring: key.gpg, mirrors: ["file://$dir/repo/mirror"]}}
+		packages: {install: [tiny-app]}
+		overlays: [{from: overlay, to: /}]
+		steps:
+		  - {name: first, run: [sh, -c, "mkdir /opt; $1"], writes: [/opt]}
+		  - {name: second, run: [sh, -c, "cat /opt/made >/opt/second"], writes: [/opt]}
+		hardening: {profiles: []}
+	YAML
+	in_dir lock recipes/tiny.yaml
+	[ "$status" -eq 0 ] || { echo "$stderr" && false; }
+}
+
+in_dir() {
+	run --separate-stderr env -C "$dir" "$posmedia" "$@"
+}
+
+build() {
+	in_dir build recipes/tiny.yaml -o "oci:$dir/out/tiny:1" "$@"
+	echo "$stderr"
+	[ "$status" -eq 0 ]
+	digest=${output##*@}
+}
+
+plan() {
+	in_dir plan recipes/tiny.yaml "$@"
+	echo "$output"
+	[ "$status" -eq 0 ]
+}
+
+# The stage directory whose tree has the file.
+stage_with() {
+	local d
+	for d in "$POSMEDIA_STORE"/cache/stages/*; do
+		[ ! -e "$d/tree/$1" ] || echo "$d"
+	done
+}
+
+@test "a step that comes out as before makes nothing run" {
+	build
+	was=$digest
+	recipe "echo 'made' >/opt/made"
+	plan
+	[[ $output =~ base\ +cached ]]
+	[[ $output =~ step\ first\ +will\ run: ]]
+	[[ $output =~ step\ second\ +may\ run:.*\(not\ if\ that\ comes\ out\ as\ before\) ]]
+	build
+	[[ $stderr == *"step first:"* ]]
+	[[ $stderr != *"step second:"* && $stderr != *"posmedia: config:"* ]]
+	[[ $stderr != *"layer "*" entries"* ]]
+	[ "$digest" != "$was" ] # the image names its recipe and lock
+	plan --json
+	[ "$(jq -r '[.stages[].state] | unique | join(" ")' <<<"$output")" = cached ]
+}
+
+@test "a step that comes out otherwise makes what stands on it run" {
+	build
+	recipe 'echo other >/opt/made'
+	build
+	[[ $stderr == *"step first:"*"step second: a stage below it changes"*"config:"* ]]
+	[[ $stderr == *"layer os: unchanged"* ]]
+}
+
+@test "only a stage whose inputs are known has a key" {
+	plan --json
+	[ "$(jq -r '.stages[0].state' <<<"$output")" = run ]
+	[[ $(jq -r '.stages[0].key' <<<"$output") == sha256:* ]]
+	[ "$(jq -r '.stages[1].key' <<<"$output")" = null ]
+	build
+	plan --json
+	[ "$(jq '[.stages[] | select(.key == null)] | length' <<<"$output")" -eq 0 ]
+}
+
+@test "the cache of stages may go: the image is up to date all the same" {
+	build
+	was=$digest
+	rm -rf "$POSMEDIA_STORE/cache/stages"
+	plan
+	[[ $output =~ image\ +cached ]]
+	build
+	[[ $stderr == *"it was up to date"* ]]
+	[ "$digest" = "$was" ]
+}
+
+@test "a flipped bit in a cached tree is found and everything runs again" {
+	build
+	was=$digest
+	flip "$(stage_with usr/bin/tiny-app)/tree/usr/bin/tiny-app"
+	rm -rf "$POSMEDIA_STORE"/cache/layers "$POSMEDIA_STORE"/cache/images "$dir/out"
+	build
+	[[ $stderr == *"usr/bin/tiny-app is not what was written"*"all stages run again"* ]]
+	[ "$digest" = "$was" ]
+}
+
+@test "a damaged record of a tree is found as well" {
+	build
+	was=$digest
+	flip "$(stage_with usr/bin/tiny-app)/contents"
+	rm -rf "$POSMEDIA_STORE"/cache/images "$dir/out"
+	build
+	[[ $stderr == *"the record of stage base is damaged"*"all stages run again"* ]]
+	[ "$digest" = "$was" ]
+}
+
+@test "a step that comes out differently each time is told of" {
+	recipe 'cat /proc/sys/kernel/random/uuid >/opt/made'
+	build
+	build --no-cache
+	[[ $stderr == *"step first made something else than the last time"*"not reproducible"* ]]
+}
+
+@test "decompressed packages do not pile up" {
+	build
+	old=$(printf '%064d.%064d' 1 2)
+	truncate -s 5G "$POSMEDIA_STORE/cache/debs/$old"
+	touch -d '2 days ago' "$POSMEDIA_STORE/cache/debs/$old"
+	build --no-cache
+	[ ! -e "$POSMEDIA_STORE/cache/debs/$old" ]
+	[ "$(find "$POSMEDIA_STORE/cache/debs" -type f | wc -l)" -eq 3 ]
+}
+
+@test "packages are decompressed once, and a damaged copy is made again" {
+	build
+	[ "$(find "$POSMEDIA_STORE/cache/debs" -type f | wc -l)" -eq 3 ]
+	was=$digest
+	for deb in "$POSMEDIA_STORE"/cache/debs/*; do
+		[ "$(sha256sum <"$deb" | cut -c1-64)" = "${deb##*.}" ]
+		flip "$deb"
+	done
+	build --no-cache
+	[ "$digest" = "$was" ]
+	for deb in "$POSMEDIA_STORE"/cache/debs/*; do
+		[ "$(sha256sum <"$deb" | cut -c1-64)" = "${deb##*.}" ]
+	done
+	build --no-cache
+	[ "$digest" = "$was" ]
+	rm -rf "$POSMEDIA_STORE/cache/debs"
+	echo no >"$POSMEDIA_STORE/cache/debs" # no directory: a build says so and does not go on
+	in_dir build recipes/tiny.yaml -o "oci:$dir/out/tiny:1" --no-cache
+	[ "$status" -eq 1 ]
+	[[ $stderr == *cache/debs* ]]
+}
