@@ -34,7 +34,7 @@ static void tell(const struct harden_report *r)
 static int harden_with(struct job *j, const char *profile, const char *root, struct err *e)
 {
 	struct harden_profile *p SCOPED(harden_profile_freep) = NULL;
-	struct harden_context c = {.recipe = j->r, .today = clock_epoch_s()};
+	struct harden_context c = {.recipe = j->r, .today = clock_epoch_s(), .epoch = j->l->epoch};
 	struct harden_report rep SCOPED(harden_report_release) = {0};
 
 	if (harden_profile_load(profile, &p, e) != 0 || harden_apply(p, root, &c, &rep, e) != 0)
