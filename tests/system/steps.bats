@@ -318,6 +318,7 @@ answers() {
 	build "$name" --recapture work
 	ok
 	[ "$output" != "$first" ]
+	[[ $stderr != *warning* ]]
 	unpacked "$name"
 	[ "$(cat "$dir/tree/opt")" != "$id" ]
 	cmp "$dir/tree/opt" "$dir/tree/srv"
@@ -407,6 +408,11 @@ answers() {
 	build "$name"
 	refused 6 "recipes/$name.yaml:5:5: step work: "
 	[[ $stderr == *'more than 200 processes at once'* || $stderr == *[Cc]'annot fork'* ]]
+	step "$name" 'i=0; while [ $i -lt 300 ]; do sleep 54321 & i=$((i+1)); done' \
+		'limits: {processes: 200}'
+	build "$name"
+	refused 6 "recipes/$name.yaml:5:5: step work: "
+	[[ $stderr == *'more than 200 processes at once'* || $stderr == *[Cc]'annot fork'* ]]
 }
 
 @test "a step that fills the disk" {
@@ -441,7 +447,7 @@ answers() {
 @test "a step that eats memory" {
 	step "$name" 'for i in 1 2 3 4; do
 		perl -e "\$x = q(a) x 20000000; sleep 54321" & done; wait' \
-		'limits: {memory: 100M}'
+		'limits: {memory: 100M}' 'timeout: 20s'
 	build "$name"
 	refused 6 "recipes/$name.yaml:5:5: step work: sandbox: more than 104857600 bytes of memory"
 	step "$name" 'perl -e "\$x = q(a) x 200000000"' 'limits: {memory: 100M}'
