@@ -1,7 +1,9 @@
 #include "build/job.h"
 
 #include "base/log.h"
+#include "form/url.h"
 #include "http/fetch.h"
+#include "http/http.h"
 #include "package/apt.h"
 #include "sys/intr.h"
 #include <stdlib.h>
@@ -112,6 +114,62 @@ static int want_medium(struct job *j, const struct recipe_media *m, struct wants
 	return 0;
 }
 
+/* Where a recorded body may still be: at its own address, and at those that led there, since an
+ * address behind a redirect is often good for minutes only. */
+static void recorded_urls(const struct lock_recorded *v, size_t n, size_t at, struct strv *ret)
+{
+	strv_add(ret, v[at].url);
+	for (size_t i = 0; i < n; i++) {
+		char *to SCOPED(mem_freep) = NULL, *same SCOPED(mem_freep) = NULL;
+		struct url u SCOPED(url_release) = {0};
+		struct err quiet = ERR_INIT;
+
+		if (v[i].location == NULL ||
+		    http_resolve(v[i].url, v[i].location, &to, &quiet) != 0 ||
+		    url_parse(to, &u, &quiet) != 0)
+			continue;
+		same = url_text(&u);
+		if (strcmp(same, v[at].url) == 0)
+			strv_add(ret, v[i].url);
+	}
+}
+
+static int want_recorded(struct job *j, const struct recipe_step *st, struct wants *w,
+			 struct err *e)
+{
+	size_t n = 0;
+	const struct lock_recorded *v = lock_recorded_of(j->l, st->name, &n);
+
+	for (size_t i = 0; i < n; i++) {
+		char *what SCOPED(mem_freep) = mem_format("step %s: %s", st->name, v[i].url);
+
+		if (v[i].size == 0)
+			continue;
+		if (recheck(j, &v[i].digest, what, e) != 0)
+			return -1;
+		if (store_has(j->s, &v[i].digest, NULL))
+			continue;
+		recorded_urls(v, n, i, &w->urls[w->n]);
+		strv_add(&w->names, what);
+		strv_take(&w->pointers, recipe_pos_text(&st->pos));
+		(void)want(w, &v[i].digest, v[i].size);
+	}
+	return 0;
+}
+
+/* The bodies of steps that will run and answer from their record. */
+static int want_records(struct job *j, struct wants *w, struct err *e)
+{
+	for (size_t i = 0; i < j->plan->n; i++) {
+		const struct plan_stage *st = &j->plan->v[i];
+
+		if (st->kind == PLAN_STEP && job_will_run(j, st) &&
+		    want_recorded(j, &j->r->steps[st->step], w, e) != 0)
+			return -1;
+	}
+	return 0;
+}
+
 /* Names what is gone, for the operator and for whoever locks anew. */
 static int all_gone(const struct wants *w, struct err *e)
 {
@@ -137,6 +195,8 @@ static int collect(struct job *j, struct wants *w, struct err *e)
 	for (size_t i = 0; i < j->r->media_n; i++)
 		if (want_medium(j, &j->r->media[i], w, e) != 0)
 			return -1;
+	if (want_records(j, w, e) != 0)
+		return -1;
 	for (size_t i = 0; i < w->n; i++) {
 		w->jobs[i].name = w->names.v[i];
 		w->jobs[i].urls = (const char *const *)w->urls[i].v;
@@ -147,7 +207,7 @@ static int collect(struct job *j, struct wants *w, struct err *e)
 
 int job_fetch(struct job *j, struct err *e)
 {
-	size_t cap = j->l->packages_n + j->r->media_n;
+	size_t cap = j->l->packages_n + j->r->media_n + j->l->recorded_n;
 	struct wants w SCOPED(wants_release) = {0};
 	struct fetch_opts o = {.parallel = j->o->parallel};
 

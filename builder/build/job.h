@@ -9,6 +9,7 @@
 #include "build/dialogue.h"
 #include "build/vault.h"
 #include "form/unescape.h"
+#include "plan/layering.h"
 #include "sandbox/sandbox.h"
 #include "sys/fs.h"
 
@@ -26,9 +27,17 @@ struct job_log {
 	struct dialogue *dialogue; /* who listens, or NULL */
 };
 
+/* 1980-01-01: of every directory; the oldest that zip and FAT can hold. */
+#define JOB_DIRECTORY_TIME INT64_C(315532800)
+
 struct job {
 	const struct recipe *r;
-	const struct lock *l;
+	const struct lock *l;      /* what is built: the caller's lock, or one of the two below */
+	const struct lock *locked; /* the caller's */
+	struct lock planned;       /* it without the record of the step that records anew; */
+	struct lock with_records;  /* it with what the store has recorded; both borrow from it */
+	struct lock_recorded *forgot, *merged;
+	size_t merged_n;
 	struct store *s;
 	const struct build_opts *o;
 	struct plan *plan;
@@ -36,11 +45,13 @@ struct job {
 	struct strv trees;         /* absolute paths of finished stage trees, the base first */
 	struct contents *contents; /* of each; empty until job_contents fills it */
 	bool damaged;              /* a cached tree is not what it was */
-	size_t *origins;    /* for each entry of the index: which of the trees it comes from */
+	size_t *origins; /* for each entry of the index: which of the trees it comes from */
+	struct layering layering;
 	struct sink output; /* what programs in the sandbox say */
 	struct buf said;    /* the last of it, for errors */
 	struct job_log log;
 	struct vault secrets;
+	struct strv step_env; /* what the step that runs gets beside job_env's own */
 };
 
 /* Lines to the debug log, the last 2 KiB kept in job.said. */
@@ -84,6 +95,44 @@ int job_step(struct job *j, const struct recipe_step *st, const char *root, cons
 	     struct err *e) MUST_CHECK;
 int job_config(struct job *j, const char *root, struct err *e) MUST_CHECK;
 
+/* A step's network while it runs. */
+struct proxy;
+struct job_net {
+	struct proxy *proxy; /* NULL: it has none */
+	char *dir;
+	struct sandbox_bind bind; /* to be bound, when there is a proxy; */
+	int listen_to;            /* and for the sandbox, on PROXY_PORT */
+};
+
+/* Starts the proxy of a step that has a network, with its variables in j->step_env; and ends it.
+ * rc and *e are how the step ended; what the proxy refused fails it all the same (ERR_STEP), and
+ * what it recorded is kept in the store. */
+int job_proxy_begin(struct job *j, const struct recipe_step *st, struct job_net *n,
+		    struct err *e) MUST_CHECK;
+int job_proxy_end(struct job *j, const struct recipe_step *st, struct job_net *n, int rc,
+		  struct err *e) MUST_CHECK;
+void job_net_release(struct job_net *n);
+
+/* A step's record goes with its stage, and with the image, so that `posmedia lock` always takes
+ * what the last build is made of: kept beside the tree in `dir`; or, when the stage or the image is
+ * found cached, put back into its place in the store. Steps that do not record: nothing. */
+int job_record_keep(struct job *j, const struct recipe_step *st, const char *dir,
+		    struct err *e) MUST_CHECK;
+int job_record_use(struct job *j, const struct recipe_step *st, const char *dir,
+		   struct err *e) MUST_CHECK;
+int job_record_use_image(struct job *j, const struct plan_stage *image, struct err *e) MUST_CHECK;
+
+/* Builds with the lock without its record of that step, so that it records anew. */
+int job_forget(struct job *j, const char *step, struct err *e) MUST_CHECK;
+
+/* After the last step: from now on j->l is the lock as the next `posmedia lock` will write it, with
+ * what was recorded. It is the one that can make this image again, so the image names it. */
+void job_records(struct job *j);
+
+/* Whether that is another lock than the caller's. */
+bool job_has_new_records(const struct job *j);
+void job_records_release(struct job *j);
+
 /* Runs argv on root (no network, writable) and wants exit status 0; else ERR_STEP: "WHAT: exit 2:
  * the last lines". */
 int job_run(struct job *j, const char *root, const char *what, const char *const *argv,
@@ -98,6 +147,14 @@ void job_env(const struct job *j, struct strv *ret);
 
 /* Lays an overlay of the recipe into root. */
 int job_overlay(const struct recipe_overlay *o, const char *root, struct err *e) MUST_CHECK;
+
+/* Puts the recipe, the lock and the files of the project that the build reads into the image;
+ * ERR_VERIFY when one of them is a secret. */
+int job_embed(struct job *j, const char *root, struct err *e) MUST_CHECK;
+
+/* Removes what is generated and refuses (ERR_VERIFY) what is secret or leaks this machine; each
+ * finding with its file and who brought it. */
+int job_seal(struct job *j, const char *root, struct err *e) MUST_CHECK;
 
 /* Refuses (ERR_STEP) changes that lie outside of what the step declared: upper is the overlay
  * directory that holds them, lower the trees below, topmost first. */
@@ -135,15 +192,16 @@ int job_capture(struct job *j, const struct plan_stage *st, const char *tree,
 bool job_is_opaque(const struct fs_entry *en);
 
 struct job_layer {
-	const char *name; /* "os", "app", "config" or a pin's; borrowed */
+	char *name, *why; /* "os-1", "app", "config" or a pin's; owned */
 	struct pack_result packed;
 };
 
 /* Tests, layers, config and manifest from the merged view at root: everything into the store. */
 int job_image(struct job *j, const char *root, struct build_result *ret, struct err *e) MUST_CHECK;
 
-/* Gives every entry of the index its layer, below *ret_n, and its time. */
-int job_layers(struct job *j, struct tree *t, size_t *ret_n, struct err *e) MUST_CHECK;
+/* Gives every entry of t, the index of the tree at root, its layer, below *ret_n, and its time. */
+int job_layers(struct job *j, const char *root, struct tree *t, size_t *ret_n,
+	       struct err *e) MUST_CHECK;
 
 /* What decides the bytes of a layer: metadata and the digests of contents. And what was packed for
  * such a key before, if the store still has it. */
@@ -153,11 +211,14 @@ bool job_layer_recall(const struct job *j, const struct digest *key, struct pack
 int job_layer_remember(const struct job *j, const struct digest *key, const struct pack_result *r,
 		       struct err *e) MUST_CHECK;
 
-/* The layer's name for people; borrowed from the recipe or constant. */
-const char *job_layer_name(const struct job *j, size_t layer);
+/* The layer's name, and why it is one of its own, for people; the caller owns them. */
+char *job_layer_name(const struct job *j, size_t layer) MUST_CHECK;
+char *job_layer_why(const struct job *j, size_t layer) MUST_CHECK;
 
-/* The image config (OCI image-spec, config.md) for these layers; the caller owns it. */
-struct jval *job_image_config(const struct job *j, const struct job_layer *layers, size_t n);
+/* The image config (OCI image-spec, config.md) for these layers, on top of those of the config
+ * `below` (may be NULL); the caller owns it. */
+struct jval *job_image_config(const struct job *j, const struct jval *below,
+			      const struct job_layer *layers, size_t n);
 
 /* What plan_remember_image wants; the caller owns it. */
 struct jval *job_image_blobs(struct job *j, const struct build_result *r);

@@ -56,6 +56,7 @@ int job_sandbox(struct job *j, const char *what, struct sandbox_spec *spec, stru
 	struct strv env SCOPED(strv_release) = {0};
 
 	job_env(j, &env);
+	strv_extend(&env, &j->step_env);
 	buf_cut(&j->said, 0);
 	spec->env = (const char *const *)env.v;
 	spec->out = &j->output;

@@ -59,10 +59,12 @@ static int fill(struct job *j, const struct plan_stage *st, const char *root, co
 	case PLAN_STEP:
 		return job_step(j, &j->r->steps[st->step], root, upper, e);
 	case PLAN_CONFIG:
+		return job_config(j, root, e);
+	case PLAN_INPUTS:
 	case PLAN_IMAGE:
 		break;
 	}
-	return job_config(j, root, e);
+	return job_embed(j, root, e);
 }
 
 /* What a step left behind: nothing undeclared, and no secret. */
@@ -97,6 +99,8 @@ static int run_in(struct job *j, const struct plan_stage *st, const char *dir, s
 		rc = sandbox_unmount(root, e);
 	if (rc == 0 && st->kind == PLAN_STEP)
 		rc = check_step(j, st, tree, e);
+	if (rc == 0 && st->kind == PLAN_STEP)
+		rc = job_record_keep(j, &j->r->steps[st->step], dir, e);
 	return rc;
 }
 
@@ -187,6 +191,16 @@ void job_logs_reuse(struct job *j)
 	}
 }
 
+static int use_record(struct job *j, const struct plan_stage *st, struct err *e)
+{
+	char *path SCOPED(mem_freep) = plan_stage_path(j->s, &st->key);
+
+	if (st->kind != PLAN_STEP)
+		return 0;
+	return job_record_use(j, &j->r->steps[st->step], path, e) == 0 ? 0
+								       : err_in(e, "%s", st->name);
+}
+
 int job_contents(struct job *j, size_t i, struct err *e)
 {
 	char *dir SCOPED(mem_freep) = fs_dirname(j->trees.v[i]);
@@ -239,7 +253,10 @@ static int find_output(struct job *j, size_t i, const char *dir, struct err *e)
 
 bool job_recaptures(const struct job *j, const struct plan_stage *st)
 {
-	return st->kind == PLAN_STEP && strv_has(&j->o->recapture, j->r->steps[st->step].name);
+	const char *name = st->kind == PLAN_STEP ? j->r->steps[st->step].name : NULL;
+
+	return name != NULL && (strv_has(&j->o->recapture, name) ||
+				(j->o->record != NULL && strcmp(j->o->record, name) == 0));
 }
 
 bool job_will_run(const struct job *j, const struct plan_stage *st)
@@ -276,6 +293,8 @@ static int make(struct job *j, size_t i, const char *dir, struct build_result *r
 	if (done) {
 		log_info("%s: captured output reused", st->name);
 		ret->stages_cached++;
+		if (job_record_keep(j, &j->r->steps[st->step], dir, e) != 0)
+			return -1;
 		return find_output(j, i, dir, e);
 	}
 	if (run_logged(j, st, dir, e) != 0)
@@ -294,7 +313,7 @@ int job_stage(struct job *j, size_t i, struct build_result *ret, struct err *e)
 	if (!j->o->no_cache && !job_recaptures(j, st) && st->cached) {
 		take(j, st);
 		ret->stages_cached++;
-		return 0;
+		return use_record(j, st, e);
 	}
 	if (make(j, i, dir, ret, e) != 0)
 		return -1;

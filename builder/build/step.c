@@ -3,6 +3,7 @@
 #include "archive/unpack.h"
 #include "base/log.h"
 #include "build/disk.h"
+#include "proxy/proxy.h"
 #include "sys/fs.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -77,7 +78,7 @@ static int mount_point(const char *root, const char *at, struct mounts *m, struc
 static int prepare(struct job *j, const struct recipe_step *st, const char *root, struct mounts *m,
 		   struct err *e)
 {
-	m->binds = mem_zalloc(st->mounts_n * sizeof(*m->binds));
+	m->binds = mem_zalloc((st->mounts_n + 1) * sizeof(*m->binds)); /* one for the network */
 	for (size_t i = 0; i < st->mounts_n; i++) {
 		const struct recipe_media *media = recipe_media_find(j->r, st->mounts[i].media);
 		char *tree = NULL;
@@ -187,10 +188,10 @@ int job_step(struct job *j, const struct recipe_step *st, const char *root, cons
 	char *what SCOPED(mem_freep) = mem_format("step %s", st->name);
 	struct sandbox_secret *secrets SCOPED(mem_freep) = NULL;
 	struct mounts m SCOPED(mounts_release) = {0};
+	struct job_net net SCOPED(job_net_release) = {0};
 	struct running r = {.j = j, .st = st};
 	struct sandbox_spec spec = {.root = root,
 				    .argv = (const char *const *)st->run.v,
-				    .net = st->network ? SANDBOX_NET_HOST : SANDBOX_NET_NONE,
 				    .timeout_ms = st->timeout_ms,
 				    .terminal = st->dialogue != NULL,
 				    .alone = true,
@@ -199,17 +200,22 @@ int job_step(struct job *j, const struct recipe_step *st, const char *root, cons
 
 	if (vault_check(&j->secrets, st, e) != 0)
 		return -1;
-	if (prepare(j, st, root, &m, e) != 0)
+	if (prepare(j, st, root, &m, e) != 0 || job_proxy_begin(j, st, &net, e) != 0)
 		return err_in(e, "%s", what);
 	spec.secrets = secrets = step_secrets(j, st);
 	spec.secrets_n = st->secrets.n;
 	spec.binds = m.binds;
 	spec.binds_n = st->mounts_n;
+	if (net.proxy != NULL) {
+		m.binds[spec.binds_n++] = net.bind;
+		spec.listen_port = PROXY_PORT;
+		spec.listen_to = net.listen_to;
+	}
 	set_limits(st, &spec);
 	disk_init(&r.disk, upper, or_default(st->limits.disk, disk_default));
 	if (st->dialogue != NULL)
 		dialogue_init(&r.dialogue, st->dialogue, &j->secrets);
-	rc = run_step(&r, what, &spec, e);
+	rc = job_proxy_end(j, st, &net, run_step(&r, what, &spec, e), e);
 	if (st->dialogue != NULL)
 		dialogue_release(&r.dialogue);
 	tidy(root, &m);

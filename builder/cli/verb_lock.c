@@ -10,6 +10,7 @@
 static const struct opt opts[] = {
     {0, "lock", "FILE", "Write this file (default: the recipe's name with .lock)."},
     {'u', "update", NULL, "Take the newest versions; else those of a lock that still fit stay."},
+    {0, "replan", NULL, "Plan the layers of the packages anew, whatever they were."},
     {0, "dry-run", NULL, "Say what would change, and write nothing."},
     {0, "json", NULL, "Print the outcome as JSON."},
     {0, NULL, NULL, NULL},
@@ -37,20 +38,44 @@ static void report(const struct args *a, const char *path, const struct lock *l,
 	       fresh ? ", up to date" : "");
 }
 
+static bool same_lock(const struct lock *a, const struct lock *b)
+{
+	struct digest x = lock_digest(a), y = lock_digest(b);
+
+	return digest_equal(&x, &y);
+}
+
 static int resolve(const struct args *a, const struct recipe *r, const struct lock *before,
 		   const char *path, struct err *e)
 {
 	struct store *s SCOPED(store_freep) = NULL;
 	struct relocked got SCOPED(relocked_release) = {0};
-	struct relock_opts o = {.before = before, .update = args_has(a, "update")};
+	struct relock_opts o = {.before = before,
+				.path = path,
+				.update = args_has(a, "update"),
+				.replan = args_has(a, "replan")};
+	bool fresh;
 
 	log_info("resolving the packages of %s", a->rest.v[0]);
 	if (input_store(a, &s, e) != 0 || relock(r, &o, s, &got, e) != 0)
 		return -1;
-	if (!args_has(a, "dry-run") && lock_save(got.lock, path, e) != 0)
+	fresh = before != NULL && same_lock(before, got.lock);
+	if (!fresh && !args_has(a, "dry-run") && lock_save(got.lock, path, e) != 0)
 		return -1;
-	report(a, path, got.lock, &got.changes, false);
+	for (size_t i = 0; i < got.unrecorded.n; i++)
+		log_info("step %s: nothing recorded yet: build, then lock again",
+			 got.unrecorded.v[i]);
+	report(a, path, got.lock, &got.changes, fresh);
 	return 0;
+}
+
+/* Whether a build may have recorded what the lock does not have. */
+static bool records(const struct recipe *r)
+{
+	for (size_t i = 0; i < r->steps_n; i++)
+		if (r->steps[i].network)
+			return true;
+	return false;
 }
 
 static int run(const struct args *a, struct err *e)
@@ -65,7 +90,8 @@ static int run(const struct args *a, struct err *e)
 		return -1;
 	if (access(path, F_OK) == 0 && lock_load(path, &before, &stale) != 0)
 		log_warn("%s; it is made anew", stale.msg);
-	if (before != NULL && !args_has(a, "update") && lock_check(before, r, path, &stale) == 0) {
+	if (before != NULL && !args_has(a, "update") && !args_has(a, "replan") && !records(r) &&
+	    lock_check(before, r, path, &stale) == 0) {
 		report(a, path, before, &none, true);
 		return 0;
 	}

@@ -11,7 +11,9 @@
 #include "base/sink.h"
 #include "base/strv.h"
 #include "form/digest.h"
+#include <stdbool.h>
 #include <stdint.h>
+#include <sys/socket.h>
 
 /* Connections that stay open between requests. */
 struct http;
@@ -32,7 +34,12 @@ struct http_request {
 	uint64_t offset;           /* > 0: Range: bytes=offset- ; see reply->status 206 */
 	uint64_t stall_ms;         /* give up when hardly anything moves for so long; 0 = 60 s */
 	unsigned tries;            /* 0 = 4; only what may be repeated is repeated */
-	struct http *via;          /* whose connections to use; NULL = a new one */
+	bool as_is;                /* a redirect is an answer like others, not followed */
+	/* Whether to connect to this address, asked for each one before it is used; NULL = any. A
+	 * no ends the request. Behind a proxy of the environment it is the proxy's address. */
+	bool (*may_connect)(void *ctx, const struct sockaddr *to);
+	void *may_ctx;
+	struct http *via; /* whose connections to use; NULL = a new one */
 };
 
 struct http_reply {

@@ -171,7 +171,7 @@ enum xfer_next xfer_finish(struct xfer *x, CURLcode code)
 
 	c->r.status = final_status(x, &code);
 	location = http_header(&c->r, "location");
-	if (code == CURLE_OK && is_redirect(c->r.status) && location != NULL)
+	if (code == CURLE_OK && is_redirect(c->r.status) && location != NULL && !c->q.as_is)
 		return follow(x, location);
 	if (x->failed == NULL && worth_repeating(x, code, c->r.status))
 		return again(x, backoff_ms(x));

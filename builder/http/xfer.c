@@ -155,6 +155,20 @@ static int on_seek(void *ctx, curl_off_t to, int whence)
 	return CURL_SEEKFUNC_OK;
 }
 
+static curl_socket_t on_socket(void *ctx, curlsocktype why, struct curl_sockaddr *a)
+{
+	struct xfer *x = ctx;
+	const struct http_request *q = &x->c->q;
+
+	(void)why;
+	if (q->may_connect != NULL && !q->may_connect(q->may_ctx, &a->addr)) {
+		(void)err_set(&x->c->err, ERR_REMOTE, "leads to an address that is off limits");
+		x->failed = &x->c->err;
+		return CURL_SOCKET_BAD;
+	}
+	return socket(a->family, a->socktype | SOCK_CLOEXEC, a->protocol);
+}
+
 static bool one_line(const char *s)
 {
 	for (; *s != '\0'; s++)
@@ -278,6 +292,8 @@ int xfer_prepare(struct xfer *x)
 	(void)curl_easy_setopt(h, CURLOPT_WRITEDATA, x);
 	(void)curl_easy_setopt(h, CURLOPT_HEADERFUNCTION, on_header);
 	(void)curl_easy_setopt(h, CURLOPT_HEADERDATA, x);
+	(void)curl_easy_setopt(h, CURLOPT_OPENSOCKETFUNCTION, on_socket);
+	(void)curl_easy_setopt(h, CURLOPT_OPENSOCKETDATA, x);
 	if (trust != NULL && trust[0] != '\0')
 		(void)curl_easy_setopt(h, CURLOPT_CAINFO, trust);
 	set_method(x);

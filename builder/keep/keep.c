@@ -17,11 +17,12 @@ enum { RECORD_MAX = 4096 };
 const char *keep_kind_name(enum keep_kind k)
 {
 	static const char *const names[] = {
-	    [KEEP_IMAGE] = "images",      [KEEP_STAGE] = "stages",
-	    [KEEP_PACKAGE] = "packages",  [KEEP_CAPTURE] = "captures",
-	    [KEEP_UNPACKED] = "unpacked", [KEEP_MEDIUM] = "media",
-	    [KEEP_OTHER] = "other-blobs", [KEEP_PARTIAL] = "downloads",
-	    [KEEP_DAMAGED] = "damaged",   [KEEP_LEFTOVER] = "leftovers",
+	    [KEEP_IMAGE] = "images",       [KEEP_STAGE] = "stages",
+	    [KEEP_PACKAGE] = "packages",   [KEEP_CAPTURE] = "captures",
+	    [KEEP_UNPACKED] = "unpacked",  [KEEP_MEDIUM] = "media",
+	    [KEEP_RECORDED] = "recorded",  [KEEP_OTHER] = "other-blobs",
+	    [KEEP_PARTIAL] = "downloads",  [KEEP_DAMAGED] = "damaged",
+	    [KEEP_LEFTOVER] = "leftovers",
 	};
 
 	return names[k];
@@ -87,6 +88,14 @@ static enum keep_kind look_record(const struct scan *sc, const char *name, bool 
 
 	*ret_needed = map_has(&sc->w.images, hex);
 	return KEEP_IMAGE;
+}
+
+static enum keep_kind look_downloads(const struct scan *sc, const char *name, bool *ret_needed)
+{
+	char *hex SCOPED(mem_freep) = mem_strndup(name, strcspn(name, "."));
+
+	*ret_needed = map_has(&sc->w.records, hex);
+	return KEEP_RECORDED;
 }
 
 /* What was packed for a layer's key, {"digest", …}: of use as long as the layer itself. */
@@ -179,9 +188,11 @@ static enum keep_kind look_damaged(const struct scan *sc, const char *name, bool
 
 /* Records go before what they name. */
 static const struct shelf shelves[] = {
-    {"cache/images", look_record},  {"cache/layers", look_layer},  {"cache/stages", look_stage},
-    {"cache/outputs", look_output}, {PLAN_CAPTURES, look_capture}, {"cache/debs", look_unpacked},
-    {"partial", look_partial},      {"damaged", look_damaged},     {"blobs/sha256", look_blob},
+    {"cache/images", look_record},  {"cache/layers", look_layer},
+    {"cache/stages", look_stage},   {"cache/records", look_downloads},
+    {"cache/outputs", look_output}, {PLAN_CAPTURES, look_capture},
+    {"cache/debs", look_unpacked},  {"partial", look_partial},
+    {"damaged", look_damaged},      {"blobs/sha256", look_blob},
 };
 
 static int add(struct scan *sc, struct keep_item it, struct err *e)

@@ -1,10 +1,10 @@
 /* keep.h - what lies in a store, what of it is still needed, and the end of the rest.
  *
- * Needed are: the packages and media of locks; the images, with their stages and what was captured
- * of those, that the last builds made or found up to date; what tags of layouts name; stages and
- * captures made since the last build that went through; decompressed packages of locks, and
- * downloads to be resumed for one. A layout holds copies of its own: nothing that is removed here
- * can break an image. */
+ * Needed are: the packages, media and recorded bodies of locks; the images, with their stages, what
+ * was captured of those and the records of their steps, that the last builds made or found up to
+ * date; what tags of layouts name; stages, captures and records made since the last build that went
+ * through; decompressed packages of locks, and downloads to be resumed for one. A layout holds
+ * copies of its own: nothing that is removed here can break an image. */
 #ifndef KEEP_KEEP_H
 #define KEEP_KEEP_H
 
@@ -19,7 +19,8 @@ enum keep_kind {
 	KEEP_UNPACKED, /* packages, decompressed */
 	KEEP_PACKAGE,
 	KEEP_MEDIUM,
-	KEEP_OTHER, /* blobs that no lock and no image names */
+	KEEP_RECORDED, /* bodies that steps fetched, and the records that name them */
+	KEEP_OTHER,    /* blobs that no lock and no image names */
 	KEEP_PARTIAL,
 	KEEP_DAMAGED,
 	KEEP_LEFTOVER, /* of processes that are no more */

@@ -1,10 +1,14 @@
 #include "keep/wanted.h"
 
+#include "base/log.h"
 #include "oci/oci.h"
+#include "proxy/record.h"
 #include "recipe/lock.h"
 #include "sys/fs.h"
+#include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 static void want(struct wanted *w, const struct digest *d, enum keep_kind k, bool needed)
@@ -35,6 +39,8 @@ static int want_lock(struct wanted *w, const char *path, struct err *e)
 		want(w, &l->packages[i].digest, KEEP_PACKAGE, true);
 	for (size_t i = 0; i < l->media_n; i++)
 		want(w, &l->media[i].digest, KEEP_MEDIUM, true);
+	for (size_t i = 0; i < l->recorded_n; i++)
+		want(w, &l->recorded[i].digest, KEEP_RECORDED, true);
 	return 0;
 }
 
@@ -43,8 +49,12 @@ static void want_image(struct wanted *w, const struct plan_image *i, bool needed
 	want(w, &i->manifest, KEEP_IMAGE, needed);
 	for (size_t k = 0; k < i->blobs_n; k++)
 		want(w, &i->blobs[k], KEEP_IMAGE, needed);
+	for (size_t k = 0; k < i->recorded_n; k++)
+		want(w, &i->recorded[k].digest, KEEP_RECORDED, needed);
 	if (!needed)
 		return;
+	for (size_t k = 0; k < i->records_n; k++)
+		(void)map_put(&w->records, digest_hex(&i->records[k]).s, NULL);
 	(void)map_put(&w->images, digest_hex(&i->key).s, NULL);
 	for (size_t k = 0; k < i->stages_n; k++)
 		(void)map_put(&w->stages, digest_hex(&i->stages[k]).s, NULL);
@@ -62,6 +72,41 @@ static int want_images(struct wanted *w, struct store *s, size_t builds, struct 
 		want_image(w, &v[i], i < builds);
 		plan_image_release(&v[i]);
 	}
+	return 0;
+}
+
+/* A record is needed by the images that were made with it, or by the build that is not there yet;
+ * until a lock has them, it is what its bodies are needed by. */
+static int want_record(struct wanted *w, struct store *s, const char *name, struct err *e)
+{
+	char *hex SCOPED(mem_freep) = mem_strndup(name, strcspn(name, "."));
+	char *path SCOPED(mem_freep) = fs_join("cache/records", name);
+	struct record r SCOPED(record_release) = {0};
+	struct digest key;
+	struct stat st;
+
+	if (digest_parse_hex(hex, &key) != 0 || !record_load(s, &key, &r))
+		return 0;
+	if (fstatat(store_fd(s), path, &st, AT_SYMLINK_NOFOLLOW) != 0)
+		return err_sys(e, "store: %s", path);
+	if (st.st_mtim.tv_sec * 1000000000LL + st.st_mtim.tv_nsec > w->last_ns)
+		(void)map_put(&w->records, hex, NULL);
+	for (size_t i = 0; i < r.n; i++)
+		want(w, &r.v[i].digest, KEEP_RECORDED, map_has(&w->records, hex));
+	return 0;
+}
+
+static int want_records(struct wanted *w, struct store *s, struct err *e)
+{
+	struct strv names SCOPED(strv_release) = {0};
+
+	if (faccessat(store_fd(s), "cache/records", F_OK, 0) != 0 && errno == ENOENT)
+		return 0;
+	if (fs_list(store_fd(s), "cache/records", &names, e) != 0)
+		return -1;
+	for (size_t i = 0; i < names.n; i++)
+		if (want_record(w, s, names.v[i], e) != 0)
+			return -1;
 	return 0;
 }
 
@@ -92,15 +137,12 @@ static int want_captures(struct wanted *w, struct store *s, struct err *e)
 	return 0;
 }
 
-/* An index inside the layout is of other tools: this store has nothing of it. */
-static int want_entry(struct wanted *w, const struct oci_layout *l, const struct oci_desc *d,
-		      struct err *e)
+static int want_manifest(struct wanted *w, const struct oci_layout *l, const struct oci_desc *d,
+			 struct err *e)
 {
 	struct buf b SCOPED(buf_release) = BUF_INIT(OCI_MANIFEST_MAX);
 	struct oci_manifest m SCOPED(oci_manifest_release) = {0};
 
-	if (strcmp(d->media_type, OCI_MANIFEST) != 0)
-		return 0;
 	want(w, &d->digest, KEEP_IMAGE, true);
 	if (oci_layout_read(l, &d->digest, &b, e) != 0 ||
 	    oci_manifest_parse(b.data, b.len, &m, e) != 0)
@@ -108,6 +150,30 @@ static int want_entry(struct wanted *w, const struct oci_layout *l, const struct
 	want(w, &m.config.digest, KEEP_IMAGE, true);
 	for (size_t i = 0; i < m.layers_n; i++)
 		want(w, &m.layers[i].digest, KEEP_IMAGE, true);
+	return 0;
+}
+
+/* An index of other tools may hold what this store never had: other platforms' images, whose
+ * manifests the layout need not have either. */
+static int want_entry(struct wanted *w, const struct oci_layout *l, const struct oci_desc *d,
+		      struct err *e)
+{
+	struct buf b SCOPED(buf_release) = BUF_INIT(OCI_MANIFEST_MAX);
+	struct oci_index x SCOPED(oci_index_release) = {0};
+	struct err foreign = ERR_INIT;
+
+	if (strcmp(d->media_type, OCI_MANIFEST) == 0)
+		return want_manifest(w, l, d, e);
+	if (strcmp(d->media_type, OCI_INDEX) != 0)
+		return 0;
+	want(w, &d->digest, KEEP_IMAGE, true);
+	if (oci_layout_read(l, &d->digest, &b, e) != 0)
+		return -1;
+	if (oci_index_parse(b.data, b.len, &x, &foreign) != 0)
+		return 0;
+	for (size_t i = 0; i < x.n; i++)
+		if (want_manifest(w, l, &x.v[i], &foreign) != 0)
+			log_debug("index %s: %s", digest_text(&d->digest).s, foreign.msg);
 	return 0;
 }
 
@@ -133,7 +199,8 @@ int wanted_collect(struct store *s, const struct keep_opts *o, struct wanted *re
 	for (size_t i = 0; i < o->locks->n; i++)
 		if (want_lock(&w, o->locks->v[i], e) != 0)
 			return -1;
-	if (want_images(&w, s, o->builds, e) != 0 || want_captures(&w, s, e) != 0)
+	if (want_images(&w, s, o->builds, e) != 0 || want_captures(&w, s, e) != 0 ||
+	    want_records(&w, s, e) != 0)
 		return -1;
 	for (size_t i = 0; i < o->layouts->n; i++)
 		if (want_layout(&w, o->layouts->v[i], e) != 0)
@@ -150,5 +217,6 @@ void wanted_release(struct wanted *w)
 	map_release(&w->blobs, NULL);
 	map_release(&w->stages, NULL);
 	map_release(&w->images, NULL);
+	map_release(&w->records, NULL);
 	map_release(&w->captures, NULL);
 }

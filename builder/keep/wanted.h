@@ -11,6 +11,7 @@ struct wanted {
 	struct map known[KEEP_KINDS]; /* blobs that something names, by what they are */
 	struct map blobs;             /* those needed */
 	struct map stages, images;    /* keys of stages and of image records needed */
+	struct map records;           /* and of the records of steps */
 	struct map captures;          /* keys of captures needed */
 	int64_t last_ns;              /* when the last build that went through did so; 0 = never */
 };

@@ -9,7 +9,7 @@
 
 #define IMAGES "cache/images"
 
-enum { RECORD_MAX = 1 << 20 };
+enum { RECORD_MAX = 64 << 20 };
 
 char *plan_image_path(const struct digest *key)
 {
@@ -20,6 +20,8 @@ void plan_image_release(struct plan_image *i)
 {
 	free(i->blobs);
 	free(i->stages);
+	lock_recorded_free(i->recorded, i->recorded_n);
+	free(i->records);
 	*i = (struct plan_image){0};
 }
 
@@ -35,6 +37,16 @@ static int digests(const struct jval *list, struct digest **ret, size_t *ret_n)
 			return -1;
 	}
 	return 0;
+}
+
+/* Absent in records of before there were any. */
+static int recorded(const struct jval *list, struct plan_image *i)
+{
+	struct err quiet = ERR_INIT;
+
+	return list == NULL
+		   ? 0
+		   : lock_recorded_parse(list, "image", &i->recorded, &i->recorded_n, &quiet);
 }
 
 bool plan_image_load(const struct store *s, const struct digest *key, struct plan_image *ret)
@@ -54,7 +66,9 @@ bool plan_image_load(const struct store *s, const struct digest *key, struct pla
 	manifest = jval_get_str(v, "manifest");
 	if (manifest == NULL || digest_parse(manifest, &i.manifest) != 0 ||
 	    digests(jval_get(v, "blobs"), &i.blobs, &i.blobs_n) != 0 ||
-	    digests(jval_get(v, "stages"), &i.stages, &i.stages_n) != 0)
+	    digests(jval_get(v, "stages"), &i.stages, &i.stages_n) != 0 ||
+	    digests(jval_get(v, "records"), &i.records, &i.records_n) != 0 ||
+	    recorded(jval_get(v, "recorded"), &i) != 0)
 		return false;
 	i.used_ns = st.st_mtim.tv_sec * 1000000000LL + st.st_mtim.tv_nsec;
 	*ret = i;

@@ -13,6 +13,9 @@
 /* Raised when the engine itself changes what it makes from the same inputs. */
 enum { ENGINE = 2 };
 
+/* The same for how an image's tree becomes layers. */
+enum { LAYERING = 2 };
+
 static struct jval *fresh(const char *kind)
 {
 	struct jval *v = jval_object();
@@ -73,10 +76,29 @@ struct jval *parts_users(const struct recipe *r)
 	return v;
 }
 
-struct jval *parts_step(const struct recipe *r, const struct recipe_step *s)
+/* What the step can fetch: it has no other network. */
+static struct jval *recorded(const struct lock_recorded *v, size_t n)
+{
+	struct jval *o = jval_object();
+
+	for (size_t i = 0; i < n; i++) {
+		struct jval *one = lock_recorded_json(&v[i], 1);
+		struct buf b SCOPED(buf_release) = BUF_INIT(64 << 10);
+		struct digest d;
+
+		jval_write(one, &b);
+		jval_free(one);
+		d = digest_of(b.data, b.len);
+		jval_put_text(o, v[i].url, digest_text(&d).s);
+	}
+	return o;
+}
+
+struct jval *parts_step(const struct recipe *r, const struct lock *l, const struct recipe_step *s)
 {
 	struct jval *v = fresh("step"), *media = jval_object();
-	size_t at = (size_t)(s - r->steps);
+	size_t at = (size_t)(s - r->steps), n = 0;
+	const struct lock_recorded *v_recorded = lock_recorded_of(l, s->name, &n);
 
 	jval_put(v, "step", jval_ref(jval_at(jval_get(r->resolved, "steps"), at)));
 	for (size_t i = 0; i < s->mounts_n; i++) {
@@ -86,6 +108,8 @@ struct jval *parts_step(const struct recipe *r, const struct recipe_step *s)
 			jval_put_text(media, m->name, digest_text(&m->digest).s);
 	}
 	jval_put(v, "medium", media);
+	if (n > 0)
+		jval_put(v, "recorded", recorded(v_recorded, n));
 	if (s->dialogue != NULL)
 		jval_put_text(v, "answers", digest_text(&s->dialogue->digest).s);
 	return v;
@@ -179,6 +203,22 @@ static struct jval *expired_waivers(const struct recipe *r)
 	return v;
 }
 
+static int input_file(const char *path, const char *name, struct jval *to, struct err *e)
+{
+	int fd SCOPED(fd_closep) = open(path, O_RDONLY | O_CLOEXEC);
+	char *what SCOPED(mem_freep) = NULL;
+	struct digest d;
+	struct stat st;
+
+	if (fd < 0 || fstat(fd, &st) != 0)
+		return err_sys(e, "open %s", path);
+	if (digest_fd(fd, &d, NULL, e) != 0)
+		return -1;
+	what = mem_format("%s %s", st.st_mode & 0100 ? "program" : "file", digest_text(&d).s);
+	jval_put_text(to, name, what);
+	return 0;
+}
+
 int parts_config(const struct recipe *r, struct jval **ret, struct err *e)
 {
 	struct jval *v SCOPED(jval_freep) = fresh("config");
@@ -204,6 +244,27 @@ int parts_config(const struct recipe *r, struct jval **ret, struct err *e)
 	return 0;
 }
 
+int parts_inputs(const struct recipe *r, const struct lock *l, const struct jval *config,
+		 struct jval **ret, struct err *e)
+{
+	struct jval *v SCOPED(jval_freep) = fresh("inputs"), *files = jval_object();
+	struct digest lock = lock_digest(l);
+
+	jval_put_text(v, "lock", digest_text(&lock).s);
+	jval_put_text(v, "recipe", digest_text(&r->digest).s);
+	jval_put(v, "overlay", jval_ref(jval_get(config, "overlay")));
+	jval_put(v, "profile", jval_ref(jval_get(config, "profile")));
+	jval_put(v, "input", files);
+	if (input_file(r->apt->keyring, "keyring", files, e) != 0)
+		return -1;
+	for (size_t i = 0; i < r->steps_n; i++)
+		if (r->steps[i].answers != NULL &&
+		    input_file(r->steps[i].answers, r->steps[i].name, files, e) != 0)
+			return -1;
+	*ret = STEAL(v);
+	return 0;
+}
+
 struct jval *parts_image(const struct recipe *r, const struct lock *l)
 {
 	bool zstd = strcmp(r->compression, "zstd") == 0;
@@ -213,6 +274,13 @@ struct jval *parts_image(const struct recipe *r, const struct lock *l)
 	struct jval *v = fresh("image");
 
 	jval_put_text(v, "compressor", compressor);
+	if (strcmp(r->compression, "both") == 0) {
+		struct pack_opts second = {.compression = PACK_ZSTD};
+		char *id SCOPED(mem_freep) = pack_compressor_id(&second);
+
+		jval_put_text(v, "second-compressor", id);
+	}
+	jval_put_int(v, "layering", LAYERING);
 	jval_put_text(v, "lock", digest_text(&lock).s);
 	jval_put_text(v, "recipe", digest_text(&r->digest).s);
 	jval_put_text(v, "posmedia", POSMEDIA_VERSION);

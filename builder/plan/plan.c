@@ -64,18 +64,21 @@ static struct plan_stage *add(struct plan *p, enum plan_kind kind, char *name, s
 
 static int stages(const struct recipe *r, const struct lock *l, struct plan *p, struct err *e)
 {
-	struct jval *config = NULL;
+	struct jval *config = NULL, *inputs = NULL;
 
 	(void)add(p, PLAN_BASE, mem_strdup("base"), parts_base(r, l));
 	(void)add(p, PLAN_USERS, mem_strdup("users"), parts_users(r));
 	for (size_t i = 0; i < r->steps_n; i++) {
 		char *name = mem_format("step %s", r->steps[i].name);
 
-		add(p, PLAN_STEP, name, parts_step(r, &r->steps[i]))->step = i;
+		add(p, PLAN_STEP, name, parts_step(r, l, &r->steps[i]))->step = i;
 	}
 	if (parts_config(r, &config, e) != 0)
 		return -1;
 	(void)add(p, PLAN_CONFIG, mem_strdup("config"), config);
+	if (parts_inputs(r, l, config, &inputs, e) != 0)
+		return -1;
+	(void)add(p, PLAN_INPUTS, mem_strdup("inputs"), inputs);
 	(void)add(p, PLAN_IMAGE, mem_strdup("image"), parts_image(r, l));
 	return 0;
 }
@@ -222,6 +225,11 @@ static void count_missing(const struct lock *l, struct store *s, struct plan *p)
 		if (!store_has(s, &l->media[i].digest, NULL)) {
 			p->fetch_n++;
 			p->fetch_bytes += l->media[i].size;
+		}
+	for (size_t i = 0; i < l->recorded_n; i++)
+		if (l->recorded[i].size > 0 && !store_has(s, &l->recorded[i].digest, NULL)) {
+			p->fetch_n++;
+			p->fetch_bytes += l->recorded[i].size;
 		}
 }
 

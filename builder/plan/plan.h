@@ -17,12 +17,13 @@ enum plan_kind {
 	PLAN_USERS,  /* groups and users */
 	PLAN_STEP,   /* one imperative step */
 	PLAN_CONFIG, /* overlays, services, hardening, seal */
+	PLAN_INPUTS, /* recipe, lock and project files, for those who build it again */
 	PLAN_IMAGE,  /* tests, layers, manifest */
 };
 
 struct plan_stage {
 	enum plan_kind kind;
-	char *name;         /* "base", "users", "step install-tulip", "config", "image" */
+	char *name;         /* "base", "users", "step install-tulip", "config" ... */
 	size_t step;        /* PLAN_STEP: index into recipe.steps */
 	struct jval *parts; /* what the key is made of */
 	struct digest key;
@@ -73,7 +74,8 @@ char *plan_stage_path(const struct store *s, const struct digest *key) MUST_CHEC
 bool plan_stage_usable(const struct store *s, const struct digest *key, struct digest *ret);
 
 /* Remembers what a built stage's key was made of, for the next plan's `why`, and its output; and
- * what the image stage made: {"manifest": digest, "blobs": [digest, …], "stages": [digest, …]}. */
+ * what the image stage made: {"manifest": digest, "blobs": [digest, …], "stages": [digest, …],
+ * "records": [digest, …], "recorded": [as posmedia-lock(5) has them]}. */
 int plan_remember(struct store *s, const struct recipe *r, const struct plan_stage *st,
 		  struct err *e) MUST_CHECK;
 int plan_remember_image(struct store *s, const struct plan_stage *st, const struct jval *image,
@@ -91,6 +93,10 @@ struct plan_image {
 	size_t blobs_n;
 	struct digest *stages; /* and the keys of the stages below it */
 	size_t stages_n;
+	struct lock_recorded *recorded; /* what its steps fetched, */
+	size_t recorded_n;
+	struct digest *records; /* and the keys of their records (proxy/record.h) */
+	size_t records_n;
 };
 
 /* One of them: false when it is not remembered or its record is no good. All: last used first;

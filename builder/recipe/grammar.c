@@ -2,6 +2,7 @@
 
 #include "base/num.h"
 #include "form/ref.h"
+#include "form/url.h"
 #include "sys/fs.h"
 #include <string.h>
 
@@ -156,6 +157,30 @@ static bool run_user(const char *s)
 	return colon == NULL || (colon != s && colon[1] != '\0' && strchr(colon + 1, ':') == NULL);
 }
 
+/* A name, address or pattern, with an optional ":PORT". */
+static bool host_glob(const char *s)
+{
+	const char *from = s[0] == '[' ? strchr(s, ']') : s;
+	const char *colon = from != NULL ? strchr(from, ':') : NULL;
+	uint64_t port;
+
+	return from != NULL && colon != s && s[1] != ']' &&
+	       (colon == NULL || (num_u64(colon + 1, UINT16_MAX, &port) == 0 && port > 0));
+}
+
+/* As url_text gives it: what is written in two ways could be locked twice. */
+static bool recorded_url(const char *s)
+{
+	struct url u SCOPED(url_release) = {0};
+	char *text SCOPED(mem_freep) = NULL;
+	struct err quiet = ERR_INIT;
+
+	if (url_parse(s, &u, &quiet) != 0)
+		return false;
+	text = url_text(&u);
+	return strcmp(text, s) == 0;
+}
+
 #define ABSOLUTE "Write an absolute path without \".\", \"..\" or \"//\"."
 
 const struct grammar grammar_image_name = {
@@ -214,7 +239,7 @@ const struct grammar grammar_name = {
     ALNUM,    ALNUM "._-",
     64,       not_dots};
 const struct grammar grammar_control = {
-    "an id", "Lower-case letters, digits, '.' and '-'.", LOWER DIGIT, LOWER DIGIT ".-", 64, NULL};
+    "an id", "Letters, digits, '.' and '-', as in the profile.", ALNUM, ALNUM ".-", 64, NULL};
 const struct grammar grammar_lang = {"a language", "Such as en_US or de.", LOWER, ALNUM "_.@-", 32,
 				     not_dots};
 const struct grammar grammar_line = {
@@ -283,6 +308,18 @@ const struct grammar grammar_pool_path = {"a path below the mirror",
 					  ALNUM "./_~%+:-",
 					  1024,
 					  fs_relative_ok};
+
+const struct grammar grammar_host_glob = {
+    "a host or a pattern of hosts",
+    "Such as mirror.example, *.example or 192.0.2.1:8080; '*' stands for any characters.",
+    LOWER DIGIT "*[",
+    LOWER DIGIT ".-_*?:[]",
+    255,
+    host_glob};
+const struct grammar grammar_recorded_url = {
+    "a URL", "As the proxy recorded it.", "h", NULL, URL_MAX, recorded_url};
+const struct grammar grammar_header = {
+    "one line of text", "As the proxy recorded it.", NULL, NULL, URL_MAX, one_line};
 
 /* Whether s consists of the characters of set; a NULL set is any. */
 static bool spans(const char *s, const char *set)

@@ -21,7 +21,7 @@ extern const struct grammar grammar_image_name, grammar_tag, grammar_user, gramm
     grammar_gecos, grammar_env_name, grammar_env_value, grammar_signal, grammar_run_user,
     grammar_date, grammar_mirror, grammar_url, grammar_image_path, grammar_image_glob,
     grammar_project_path, grammar_media_url, grammar_source, grammar_package_arch,
-    grammar_pool_path;
+    grammar_pool_path, grammar_host_glob, grammar_recorded_url, grammar_header;
 
 /* Whether s is a word of the grammar. */
 bool grammar_ok(const struct grammar *g, const char *s) MUST_CHECK;

@@ -33,17 +33,35 @@ struct lock_media {
 	struct digest digest;
 };
 
+/* What a step got through the recording proxy for a GET of this URL; HEAD is answered from it. */
+struct lock_recorded {
+	char *step, *url;                 /* url: as url_text gives it */
+	int status;                       /* 2xx with a body; a redirect, 404 or 410 without */
+	char *type, *encoding, *location; /* of the answer's headers, or NULL */
+	uint64_t size;                    /* of the body */
+	struct digest digest;
+};
+
+/* Packages that share a layer of the image, by their sources: "openssl". */
+struct lock_layer {
+	struct strv sources; /* sorted */
+};
+
 struct lock {
 	char *recipe_name;
 	struct digest recipe; /* recipe.digest it was made from */
 	struct digest solved; /* lock_question that the solver answered */
 	char *solver;         /* "apt 2.6.1" */
 	int64_t epoch;        /* SOURCE_DATE_EPOCH of the image: the newest repository date */
+	int64_t steps_date;   /* of the files that steps make; 0 = epoch */
+	struct digest steps;  /* lock_steps of the recipe, with steps_date */
 	struct lock_repository *repositories;
 	struct lock_package *packages; /* sorted by name, then arch */
 	struct lock_batch *batches;    /* after the essential set is in */
 	struct lock_media *media;
-	size_t repositories_n, packages_n, batches_n, media_n;
+	struct lock_recorded *recorded; /* sorted by step, then url */
+	struct lock_layer *layers; /* the one least likely to change first; none = by the prior */
+	size_t repositories_n, packages_n, batches_n, media_n, recorded_n, layers_n;
 };
 
 /* RECIPE.lock beside the recipe: "recipes/rti.yaml" -> "recipes/rti.lock"; the caller owns it. */
@@ -51,6 +69,10 @@ char *lock_path(const char *recipe_path) MUST_CHECK;
 
 /* Reads and checks a lock: every name, path, digest and number is parsed, limits apply. */
 int lock_load(const char *path, struct lock **ret, struct err *e) MUST_CHECK;
+
+/* Same from text; what: its name in errors. */
+int lock_parse(const char *what, const struct buf *text, struct lock **ret,
+	       struct err *e) MUST_CHECK;
 
 /* Writes it atomically, mode 0644. */
 int lock_save(const struct lock *l, const char *path, struct err *e) MUST_CHECK;
@@ -63,6 +85,9 @@ struct digest lock_digest(const struct lock *l);
  * it stays the same, the versions of a lock may stay as well. */
 struct digest lock_question(const struct recipe *r);
 
+/* What the steps of a recipe do, as far as it says: the digest of steps and media. */
+struct digest lock_steps(const struct recipe *r);
+
 /* Refuses (ERR_RECIPE, hint "run posmedia lock") when the lock was made from another recipe. */
 int lock_check(const struct lock *l, const struct recipe *r, const char *path,
 	       struct err *e) MUST_CHECK;
@@ -71,8 +96,35 @@ int lock_check(const struct lock *l, const struct recipe *r, const char *path,
  * "- foo 1". a may be NULL (everything is new: no lines). */
 void lock_diff(const struct lock *a, const struct lock *b, struct strv *ret);
 
+/* The name of a package's source and its version there, or the package's own; the caller owns
+ * them. */
+char *lock_source_name(const struct lock_package *p) MUST_CHECK;
+char *lock_source_version(const struct lock_package *p) MUST_CHECK;
+
+/* Forgets the layers, or takes over those of another list. */
+void lock_set_layers(struct lock *l, struct lock_layer *v, size_t n);
+
 /* The package of that name, or NULL. */
 const struct lock_package *lock_find(const struct lock *l, const char *name);
+
+/* The entries of one step: a part of l->recorded, *ret_n of them. */
+const struct lock_recorded *lock_recorded_of(const struct lock *l, const char *step, size_t *ret_n);
+
+/* {"headers", "sha256", "size", "status", "step", "url"}: one entry as the lock has it, and all of
+ * a list; the caller owns it. */
+struct jval *lock_recorded_json(const struct lock_recorded *v, size_t n) MUST_CHECK;
+
+/* Reads such a list, sorted as the lock has it; `file` names it in errors (ERR_RECIPE).
+ * The caller releases what it gets. */
+int lock_recorded_parse(const struct jval *list, const char *file, struct lock_recorded **ret,
+			size_t *ret_n, struct err *e) MUST_CHECK;
+void lock_recorded_release(struct lock_recorded *r);
+void lock_recorded_free(struct lock_recorded *v, size_t n);
+
+/* The order of two entries; a copy of one. */
+int lock_recorded_compare(const struct lock_recorded *a, const struct lock_recorded *b);
+struct lock_recorded lock_recorded_copy(const struct lock_recorded *r);
+
 /* Frees what a lock holds and leaves it zeroed; lock_free also frees the lock, NULL is fine. */
 void lock_release(struct lock *l);
 void lock_free(struct lock *l);

@@ -78,6 +78,29 @@ static void diff_media(const struct lock *a, const struct lock *b, struct strv *
 			strv_addf(ret, "- medium %s", a->media[i].name);
 }
 
+static void diff_recorded(const struct lock *a, const struct lock *b, struct strv *ret)
+{
+	size_t i = 0, k = 0;
+
+	while (i < a->recorded_n || k < b->recorded_n) {
+		const struct lock_recorded *x = &a->recorded[i], *y = &b->recorded[k];
+		int c = i == a->recorded_n   ? 1
+			: k == b->recorded_n ? -1
+					     : lock_recorded_compare(x, y);
+
+		if (c < 0)
+			strv_addf(ret, "- recorded %s %s", x->step, x->url);
+		else if (c > 0)
+			strv_addf(ret, "+ recorded %s %s", y->step, y->url);
+		else if (x->status != y->status || !digest_equal(&x->digest, &y->digest))
+			strv_addf(ret, "recorded %s %s: %d %.12s -> %d %.12s", y->step, y->url,
+				  x->status, digest_hex(&x->digest).s, y->status,
+				  digest_hex(&y->digest).s);
+		i += c <= 0;
+		k += c >= 0;
+	}
+}
+
 void lock_diff(const struct lock *a, const struct lock *b, struct strv *ret)
 {
 	const struct lock_package **old SCOPED(mem_freep) = NULL;
@@ -93,4 +116,5 @@ void lock_diff(const struct lock *a, const struct lock *b, struct strv *ret)
 	while (x.at < x.n || y.at < y.n)
 		diff_next(&x, &y, ret);
 	diff_media(a, b, ret);
+	diff_recorded(a, b, ret);
 }

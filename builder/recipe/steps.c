@@ -49,18 +49,39 @@ static int read_mounts(const char *root, const struct yaml *y, const struct fiel
 	return 0;
 }
 
+/* `proxy: record` and who may be asked; sorted, since their order means nothing. */
+struct network {
+	char *proxy;
+	struct strv allow;
+};
+
+static const char *const proxies[] = {"record", NULL};
+static const struct field network_fields[] = {
+    {"proxy", read_choice, offsetof(struct network, proxy), proxies, true},
+    {"allow", read_set, offsetof(struct network, allow), &grammar_host_glob, false},
+    {0},
+};
+
 static int read_network(const char *root, const struct yaml *y, const struct field *f, void *to,
 			struct err *e)
 {
-	(void)root;
-	(void)to;
-	if (schema_want_text(y, f->key, e) != 0)
-		return -1;
-	if (strcmp(y->text, "none") == 0)
+	struct recipe_step *step = to;
+	struct network n = {0};
+	int rc;
+
+	if (y->kind == YAML_SCALAR && strcmp(y->text, "none") == 0)
 		return 0;
-	return schema_refuse(y, e, "Declare what the step needs as media.",
-			     "\"network\": \"%s\" is not supported yet by this version",
-			     schema_show(y->text).s);
+	if (y->kind != YAML_MAP)
+		return schema_refuse(y, e, "Write none, or {proxy: record}.",
+				     "\"%s\" cannot be \"%s\"", f->key,
+				     y->kind == YAML_SCALAR ? schema_show(y->text).s : "a list");
+	rc = schema_map(root, y, network_fields, &n, e);
+	step->network = rc == 0;
+	free(n.proxy);
+	strv_sort(&n.allow);
+	SWAP(step->allow, n.allow);
+	strv_release(&n.allow);
+	return rc;
 }
 
 /* The file is read at once, so that a fault in it is one of the recipe. */

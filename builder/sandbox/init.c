@@ -21,6 +21,7 @@
 struct init {
 	const struct sandbox_spec *s;
 	int up, down, out;
+	int port;                 /* where the listening socket goes; -1 = nowhere */
 	struct terminal terminal; /* with spec.terminal */
 };
 
@@ -38,24 +39,26 @@ static _Noreturn void fail(const struct init *in, const struct err *e)
 	_exit(127);
 }
 
-/* Keeps the three pipes, as 3, 4 and 5, and nothing else of what the process outside has open. */
+/* Keeps the pipes, as 3, 4 and 5, and the socket if there is one, and nothing else of what the
+ * process outside has open. */
 static int keep_pipes(struct init *in, struct err *e)
 {
-	int *fds[] = {&in->up, &in->down, &in->out};
+	int *fds[] = {&in->up, &in->down, &in->out, &in->port};
+	int n = in->port >= 0 ? 4 : 3;
 
-	for (int i = 0; i < 3; i++) {
+	for (int i = 0; i < n; i++) {
 		int high = fcntl(*fds[i], F_DUPFD_CLOEXEC, 16);
 
 		if (high < 0)
 			return err_sys(e, "move a pipe");
 		*fds[i] = high;
 	}
-	for (int i = 0; i < 3; i++) {
+	for (int i = 0; i < n; i++) {
 		if (dup3(*fds[i], 3 + i, O_CLOEXEC) < 0)
 			return err_sys(e, "move a pipe");
 		*fds[i] = 3 + i;
 	}
-	if (close_range(6, ~0U, 0) != 0)
+	if (close_range(3 + (unsigned)n, ~0U, 0) != 0)
 		return err_sys(e, "close descriptors");
 	return 0;
 }
@@ -115,6 +118,16 @@ static int limits(const struct sandbox_spec *s, struct err *e)
 	return limit_lower(RLIMIT_NPROC, processes, e);
 }
 
+static int listen_for(struct init *in, struct err *e)
+{
+	if (in->port < 0)
+		return 0;
+	if (sandbox_listen(in->port, in->s->listen_port, e) != 0)
+		return -1;
+	fd_closep(&in->port);
+	return 0;
+}
+
 /* Nothing inside shall reach what posmedia's own standard streams are. */
 static int null_streams(struct err *e)
 {
@@ -136,7 +149,7 @@ static int set_up(struct init *in, struct err *e)
 	if (unshare(CLONE_NEWNS) != 0)
 		return err_sys(e, "make a mount namespace");
 	if (mounts_build(in->s, e) != 0 || null_streams(e) != 0 || limits(in->s, e) != 0 ||
-	    new_user(in, e) != 0)
+	    new_user(in, e) != 0 || listen_for(in, e) != 0)
 		return -1;
 	if (in->s->terminal && terminal_open(&in->terminal, e) != 0)
 		return -1;
@@ -251,7 +264,8 @@ static void block_child_signal(void)
 
 _Noreturn void init_main(const struct sandbox_spec *s, int up, int down, int out)
 {
-	struct init in = {s, up, down, out, {.master = -1}};
+	struct init in = {
+	    s, up, down, out, s->listen_port != 0 ? s->listen_to : -1, {.master = -1}};
 	struct up u = {.what = UP_EXIT};
 	struct err e = ERR_INIT;
 	pid_t main_child;

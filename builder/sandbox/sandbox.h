@@ -63,6 +63,8 @@ struct sandbox_spec {
 	const char *cwd;         /* inside; NULL = "/" */
 	const char *hostname;    /* NULL = "localhost" */
 	enum sandbox_net net;
+	uint16_t listen_port;   /* with SANDBOX_NET_NONE: not 0 = sandbox_listen on this port ... */
+	int listen_to;          /* ... before the program starts */
 	uint64_t timeout_ms;    /* 0 = none */
 	uint64_t memory_max;    /* bytes of private memory of each process, and, a little late, of
 				   all together; 0 = none */
@@ -97,6 +99,23 @@ struct sandbox_result {
  * Returns -1 only when the sandbox itself failed (or an interrupt came); else see *ret. */
 int sandbox_run(const struct sandbox_spec *spec, struct sandbox_result *ret,
 		struct err *e) MUST_CHECK;
+
+/* Opens a TCP port on 127.0.0.1 of this network namespace and sends its listening socket over the
+ * Unix socket `to`; and takes it there. */
+int sandbox_listen(int to, uint16_t port, struct err *e) MUST_CHECK;
+int sandbox_take_listener(int from, int *ret_fd, struct err *e) MUST_CHECK;
+
+struct sandbox_confine_spec {
+	const char *writable; /* absolute; the one directory tree that may be written to */
+	bool network;         /* the machine's network; else an empty one */
+	int *const *keep;     /* descriptors to keep, renumbered in place; all others are closed */
+	size_t keep_n;
+};
+
+/* For a forked child that serves a program in the sandbox from outside, after sandbox_enter: all
+ * file systems read-only but one directory, no capabilities, no new privileges, no core dump, the
+ * filter of sandbox_run. There is no way back. */
+int sandbox_confine(const struct sandbox_confine_spec *s, struct err *e) MUST_CHECK;
 
 /* Whether a process of the sandbox with that process 1 waits for input from a terminal; true when
  * this kernel does not tell. */

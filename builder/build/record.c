@@ -1,0 +1,287 @@
+/* record.c - a step's network: the recording proxy around its run, and what becomes of its record.
+ */
+#include "build/job.h"
+
+#include "base/log.h"
+#include "base/num.h"
+#include "proxy/proxy.h"
+#include "proxy/record.h"
+#include "sys/fs.h"
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+int job_proxy_begin(struct job *j, const struct recipe_step *st, struct job_net *n, struct err *e)
+{
+	struct proxy_spec spec = {.s = j->s, .step = st->name, .allow = &st->allow};
+
+	if (!st->network)
+		return 0;
+	spec.recorded = lock_recorded_of(j->l, st->name, &spec.recorded_n);
+	n->dir = mem_format("%s/proxy.%s", j->scratch, st->name);
+	spec.dir = n->dir;
+	if (spec.recorded_n > 0)
+		log_info("step %s: network from the record, %zu entries", st->name,
+			 spec.recorded_n);
+	else
+		log_info("step %s: network through the recording proxy", st->name);
+	if (fs_mkdirs(AT_FDCWD, n->dir, 0700, e) != 0 || proxy_start(&spec, &n->proxy, e) != 0)
+		return -1;
+	n->bind = (struct sandbox_bind){.from = proxy_public_dir(n->proxy), .to = PROXY_DIR};
+	n->listen_to = proxy_listen_to(n->proxy);
+	proxy_env(&j->step_env);
+	return 0;
+}
+
+/* The program may have hidden that something was refused, and made an image of the rest. */
+static int refused(const struct recipe_step *st, const struct err *before, int rc, struct err *e)
+{
+	(void)err_in(e, "step %s", st->name);
+	if (rc != 0) {
+		char *all SCOPED(mem_freep) = mem_format("%s; %s", e->msg, before->msg);
+		char *hint SCOPED(mem_freep) = mem_strdup(e->hint);
+
+		(void)err_set(e, ERR_STEP, "%s", all);
+		(void)err_hint(e, "%s", hint);
+	}
+	return -1;
+}
+
+/* A secret in an address would be read by whoever reads the lock. */
+static int check_secrets(const struct job *j, const struct recipe_step *st,
+			 const struct proxy_result *r, struct err *e)
+{
+	for (size_t i = 0; i < r->n; i++) {
+		const char *texts[] = {r->v[i].url, r->v[i].location};
+
+		for (size_t k = 0; k < 2; k++) {
+			const struct needle *n = NULL;
+			size_t at;
+
+			if (texts[k] != NULL)
+				n = vault_spot(&j->secrets, texts[k], strlen(texts[k]), &at);
+			if (n != NULL)
+				return err_set(e, ERR_VERIFY,
+					       "step %s: a recorded URL has the secret %s in it",
+					       st->name, n->name);
+		}
+	}
+	return 0;
+}
+
+/* The text without what the vault has; the caller owns it. */
+static char *hidden(const struct job *j, const char *text)
+{
+	struct buf b = BUF_INIT(1 << 16);
+
+	(void)vault_hide(&j->secrets, text, strlen(text), true, &b);
+	return buf_take(&b);
+}
+
+static int keep(struct job *j, const struct recipe_step *st, const struct proxy_result *r,
+		struct err *e)
+{
+	struct digest key = record_key(j->r, st);
+	const struct record rec = {record_of_lock(j->locked, st->name), r->v, r->n};
+	char *size SCOPED(mem_freep) = num_human(r->bytes);
+
+	if (check_secrets(j, st, r, e) != 0)
+		return -1;
+	if (r->n == 0)
+		log_warn("step %s: nothing was fetched; it can do with network: none", st->name);
+	else
+		log_info("step %s: %zu downloads recorded, %s", st->name, r->n, size);
+	return record_save(j->s, &key, &rec, e);
+}
+
+static int because(const char *why, struct err *e)
+{
+	char *said SCOPED(mem_freep) = mem_strdup(e->msg);
+
+	return err_set(e, e->kind, "%s; %s", said, why);
+}
+
+/* Trouble of a server that the step got over makes no record that is whole, so it is said; where
+ * the step did not get over it, it is the reason. */
+static int concluded(struct job *j, const struct recipe_step *st, const struct proxy_result *r,
+		     int rc, struct err *e)
+{
+	char *why SCOPED(mem_freep) = hidden(j, r->note != NULL ? r->note : "");
+	size_t n = 0;
+
+	if (rc != 0)
+		return r->note != NULL ? because(why, e) : rc;
+	if (r->note != NULL)
+		log_warn("step %s: %s", st->name, why);
+	return lock_recorded_of(j->l, st->name, &n) != NULL ? 0 : keep(j, st, r, e);
+}
+
+int job_proxy_end(struct job *j, const struct recipe_step *st, struct job_net *n, int rc,
+		  struct err *e)
+{
+	struct proxy_result r = {0};
+	struct err why = ERR_INIT;
+
+	strv_release(&j->step_env);
+	if (n->proxy == NULL)
+		return rc;
+	if (proxy_stop(n->proxy, &r, &why) != 0) {
+		char *shown SCOPED(mem_freep) = hidden(j, why.msg);
+		char *hint SCOPED(mem_freep) = mem_strdup(why.hint);
+
+		(void)err_set(&why, why.kind, "%s", shown);
+		(void)err_hint(&why, "%s", hint);
+		(void)refused(st, e, rc, &why);
+		*e = why;
+		rc = -1;
+	} else {
+		rc = concluded(j, st, &r, rc, e);
+	}
+	proxy_result_release(&r);
+	return rc;
+}
+
+void job_net_release(struct job_net *n)
+{
+	proxy_free(n->proxy);
+	free(n->dir);
+}
+
+/* Whether the step records: the lock that is built has nothing of it. */
+static bool is_live(const struct job *j, const struct recipe_step *st)
+{
+	size_t n = 0;
+
+	return st->network && lock_recorded_of(j->l, st->name, &n) == NULL;
+}
+
+static int copy_file(const char *from, const char *to, struct err *e)
+{
+	struct buf b SCOPED(buf_release) = BUF_INIT(64 << 20);
+
+	if (fs_get(AT_FDCWD, from, &b, e) != 0)
+		return -1;
+	return fs_put_path(to, b.data, b.len, 0644, e);
+}
+
+/* The file of the step's record in the store; the caller owns it. */
+static char *record_of(const struct job *j, const struct recipe_step *st)
+{
+	struct digest key = record_key(j->r, st);
+	char *name SCOPED(mem_freep) = record_path(&key);
+
+	return fs_join(store_path(j->s), name);
+}
+
+int job_record_keep(struct job *j, const struct recipe_step *st, const char *dir, struct err *e)
+{
+	char *from SCOPED(mem_freep) = record_of(j, st);
+	char *to SCOPED(mem_freep) = fs_join(dir, "record.json");
+
+	/* of what was captured there may be no record any more */
+	if (!is_live(j, st) || access(from, F_OK) != 0)
+		return 0;
+	return copy_file(from, to, e);
+}
+
+int job_record_use(struct job *j, const struct recipe_step *st, const char *dir, struct err *e)
+{
+	char *from SCOPED(mem_freep) = fs_join(dir, "record.json");
+	char *to SCOPED(mem_freep) = record_of(j, st);
+
+	if (!is_live(j, st) || access(from, F_OK) != 0)
+		return 0;
+	if (fs_mkdirs(store_fd(j->s), "cache/records", 0755, e) != 0)
+		return -1;
+	return copy_file(from, to, e);
+}
+
+/* Of a sorted list the part that a step has. */
+static int use_part(struct job *j, const struct recipe_step *st, struct lock *all, struct err *e)
+{
+	struct digest key = record_key(j->r, st);
+	struct record rec = {.replaces = record_of_lock(j->locked, st->name)};
+	const struct lock_recorded *v = lock_recorded_of(all, st->name, &rec.n);
+
+	rec.v = v != NULL ? &all->recorded[v - all->recorded] : NULL;
+	return record_save(j->s, &key, &rec, e);
+}
+
+int job_record_use_image(struct job *j, const struct plan_stage *image, struct err *e)
+{
+	struct plan_image i SCOPED(plan_image_release) = {0};
+	struct lock all SCOPED(lock_release) = {0};
+
+	for (size_t k = 0; k < j->r->steps_n; k++) {
+		const struct recipe_step *st = &j->r->steps[k];
+
+		if (!is_live(j, st))
+			continue;
+		if (all.recorded == NULL) {
+			if (!plan_image_load(j->s, &image->key, &i))
+				return err_set(e, ERR_FAIL, "the image's record is gone");
+			SWAP(all.recorded, i.recorded);
+			SWAP(all.recorded_n, i.recorded_n);
+		}
+		if (use_part(j, st, &all, e) != 0)
+			return -1;
+	}
+	return 0;
+}
+
+/* The same lock but for what it has of one step, which then records. Only the array is new. */
+static struct lock_recorded *without(const struct lock *l, const char *step, size_t *ret_n)
+{
+	struct lock_recorded *v = mem_zalloc((l->recorded_n + 1) * sizeof(*v));
+
+	*ret_n = 0;
+	for (size_t i = 0; i < l->recorded_n; i++)
+		if (strcmp(l->recorded[i].step, step) != 0)
+			v[(*ret_n)++] = l->recorded[i];
+	return v;
+}
+
+int job_forget(struct job *j, const char *step, struct err *e)
+{
+	const struct recipe_step *st = NULL;
+
+	for (size_t i = 0; i < j->r->steps_n; i++)
+		if (strcmp(j->r->steps[i].name, step) == 0)
+			st = &j->r->steps[i];
+	if (st == NULL || !st->network) {
+		(void)err_set(e, ERR_USAGE, "--record %s: no step of that name records", step);
+		return err_hint(e, "a step that records has network: {proxy: record}");
+	}
+	j->planned = *j->locked;
+	j->planned.recorded = without(j->locked, step, &j->planned.recorded_n);
+	j->forgot = j->planned.recorded;
+	j->l = &j->planned;
+	return 0;
+}
+
+void job_records(struct job *j)
+{
+	if (j->merged != NULL)
+		return;
+	record_merge(j->s, j->r, j->locked, &j->merged, &j->merged_n);
+	j->with_records = *j->locked;
+	j->with_records.recorded = j->merged;
+	j->with_records.recorded_n = j->merged_n;
+	j->l = &j->with_records;
+}
+
+bool job_has_new_records(const struct job *j)
+{
+	if (j->merged_n == 0 && j->locked->recorded_n == 0)
+		return false;
+	struct digest a = lock_digest(j->locked), b = lock_digest(j->l);
+
+	return !digest_equal(&a, &b);
+}
+
+void job_records_release(struct job *j)
+{
+	free(j->forgot);
+	lock_recorded_free(j->merged, j->merged_n);
+}
