@@ -197,7 +197,7 @@ int contents_load(const char *path, struct contents *ret, struct err *e)
 	struct buf b SCOPED(buf_release) = BUF_INIT(CONTENTS_MAX);
 	struct contents c = {0};
 
-	if (fs_get(AT_FDCWD, path, &b, e) != 0)
+	if (fs_get_file(AT_FDCWD, path, &b, e) != 0)
 		return -1;
 	if (parse(&b, &c) != 0) {
 		contents_release(&c);

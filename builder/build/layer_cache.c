@@ -126,7 +126,7 @@ bool job_layer_recall(const struct job *j, const struct digest *key, struct pack
 	struct err quiet = ERR_INIT;
 	int64_t raw, entries;
 
-	if (fs_get(AT_FDCWD, path, &b, &quiet) != 0 ||
+	if (fs_get_file(AT_FDCWD, path, &b, &quiet) != 0 ||
 	    jval_parse(b.data, b.len, path, &v, &quiet) != 0 ||
 	    !get_digest(v, "digest", &r.digest) || !get_digest(v, "diff-id", &r.diff_id) ||
 	    jval_get_int(v, "raw", &raw) != 0 || jval_get_int(v, "entries", &entries) != 0 ||

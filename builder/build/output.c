@@ -184,7 +184,7 @@ static int publish(struct job *j, const char *name, const char *file, struct err
 	char *dir SCOPED(mem_freep) = job_log_dir(j), *path SCOPED(mem_freep) = log_path(j, name);
 	struct buf b SCOPED(buf_release) = BUF_INIT(3 * LOG_HALF);
 
-	if (fs_get(AT_FDCWD, file, &b, e) != 0)
+	if (fs_get_file(AT_FDCWD, file, &b, e) != 0)
 		return -1;
 	if (b.len == 0)
 		return unlink(path) == 0 || errno == ENOENT ? 0 : err_sys(e, "remove %s", path);

@@ -160,7 +160,7 @@ static int copy_file(const char *from, const char *to, struct err *e)
 {
 	struct buf b SCOPED(buf_release) = BUF_INIT(64 << 20);
 
-	if (fs_get(AT_FDCWD, from, &b, e) != 0)
+	if (fs_get_file(AT_FDCWD, from, &b, e) != 0)
 		return -1;
 	return fs_put_path(to, b.data, b.len, 0644, e);
 }

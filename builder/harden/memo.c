@@ -81,7 +81,7 @@ void memo_load(struct memo *m, const char *path)
 	struct err quiet = ERR_INIT;
 	const char *rest, *at;
 
-	if (fs_get(AT_FDCWD, path, &b, &quiet) != 0 || (rest = strchr(b.data, '\n')) == NULL)
+	if (fs_get_file(AT_FDCWD, path, &b, &quiet) != 0 || (rest = strchr(b.data, '\n')) == NULL)
 		return;
 	rest++;
 	if (head(rest, b.len - (size_t)(rest - b.data), &first, &quiet) != 0 ||

@@ -109,7 +109,7 @@ static enum keep_kind look_layer(const struct scan *sc, const char *name, bool *
 	const char *text = NULL;
 
 	*ret_needed = false;
-	if (fs_get(store_fd(sc->s), path, &b, &quiet) == 0 &&
+	if (fs_get_file(store_fd(sc->s), path, &b, &quiet) == 0 &&
 	    jval_parse(b.data, b.len, path, &v, &quiet) == 0)
 		text = jval_get_str(v, "digest");
 	if (text != NULL && digest_parse(text, &d) == 0)

@@ -29,7 +29,7 @@ bool plan_capture_load(const struct store *s, const struct digest *key, struct p
 	struct stat st;
 
 	if (fstatat(store_fd(s), path, &st, AT_SYMLINK_NOFOLLOW) != 0 ||
-	    fs_get(store_fd(s), path, &b, &quiet) != 0 ||
+	    fs_get_file(store_fd(s), path, &b, &quiet) != 0 ||
 	    jval_parse(b.data, b.len, path, &v, &quiet) != 0)
 		return false;
 	blob = jval_get_str(v, "blob");

@@ -59,7 +59,7 @@ bool plan_image_load(const struct store *s, const struct digest *key, struct pla
 	const char *manifest;
 	struct stat st;
 
-	if (fs_get(store_fd(s), path, &b, &quiet) != 0 ||
+	if (fs_get_file(store_fd(s), path, &b, &quiet) != 0 ||
 	    fstatat(store_fd(s), path, &st, AT_SYMLINK_NOFOLLOW) != 0 ||
 	    jval_parse(b.data, b.len, path, &v, &quiet) != 0)
 		return false;

@@ -34,8 +34,8 @@ bool plan_stage_usable(const struct store *s, const struct digest *key, struct d
 	struct err quiet = ERR_INIT;
 	struct digest d;
 
-	if (fs_get(AT_FDCWD, boot, &b, &quiet) != 0 || strcmp(b.data, now) != 0 ||
-	    fs_get(AT_FDCWD, output, &o, &quiet) != 0 || digest_parse(o.data, &d) != 0)
+	if (fs_get_file(AT_FDCWD, boot, &b, &quiet) != 0 || strcmp(b.data, now) != 0 ||
+	    fs_get_file(AT_FDCWD, output, &o, &quiet) != 0 || digest_parse(o.data, &d) != 0)
 		return false;
 	if (ret != NULL)
 		*ret = d;
@@ -88,7 +88,7 @@ static bool read_json(const char *path, struct jval **ret)
 	struct buf b SCOPED(buf_release) = BUF_INIT(PARTS_MAX);
 	struct err quiet = ERR_INIT;
 
-	return fs_get(AT_FDCWD, path, &b, &quiet) == 0 &&
+	return fs_get_file(AT_FDCWD, path, &b, &quiet) == 0 &&
 	       jval_parse(b.data, b.len, path, ret, &quiet) == 0;
 }
 

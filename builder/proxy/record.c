@@ -67,7 +67,7 @@ bool record_load(const struct store *s, const struct digest *key, struct record 
 	struct record r = {0};
 	const char *hex;
 
-	if (fs_get(store_fd(s), path, &b, &quiet) != 0 ||
+	if (fs_get_file(store_fd(s), path, &b, &quiet) != 0 ||
 	    jval_parse(b.data, b.len, path, &v, &quiet) != 0)
 		return false;
 	hex = jval_get_str(v, "replaces");

@@ -90,7 +90,7 @@ int store_read(const struct store *s, const struct digest *d, struct buf *ret, s
 	size_t before = ret->len;
 	struct digest got;
 
-	if (fs_get(s->blobs_fd, h.s, ret, e) != 0)
+	if (fs_get_file(s->blobs_fd, h.s, ret, e) != 0)
 		return err_in(e, "store");
 	got = digest_of(ret->data + before, ret->len - before);
 	if (!digest_equal(&got, d))

@@ -163,15 +163,12 @@ int fs_put_path(const char *path, const void *p, size_t n, mode_t mode, struct e
 	return fs_put(fd, name, p, n, mode, e);
 }
 
-int fs_get(int dirfd, const char *name, struct buf *ret, struct err *e)
+static int get(int fd, const char *name, struct buf *ret, struct err *e)
 {
-	int fd SCOPED(fd_closep) = openat(dirfd, name, O_RDONLY | O_CLOEXEC);
 	size_t before = ret->len;
 	char chunk[8192];
 	ssize_t r;
 
-	if (fd < 0)
-		return err_sys(e, "open %s", name);
 	while ((r = read(fd, chunk, sizeof(chunk))) != 0) {
 		if (r < 0 && errno == EINTR)
 			continue;
@@ -185,6 +182,25 @@ int fs_get(int dirfd, const char *name, struct buf *ret, struct err *e)
 		return -1;
 	}
 	return 0;
+}
+
+int fs_get(int dirfd, const char *name, struct buf *ret, struct err *e)
+{
+	int fd SCOPED(fd_closep) = openat(dirfd, name, O_RDONLY | O_CLOEXEC);
+
+	return fd >= 0 ? get(fd, name, ret, e) : err_sys(e, "open %s", name);
+}
+
+int fs_get_file(int dirfd, const char *name, struct buf *ret, struct err *e)
+{
+	int fd SCOPED(fd_closep) = openat(dirfd, name, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	struct stat st;
+
+	if (fd < 0 || fstat(fd, &st) != 0)
+		return err_sys(e, "open %s", name);
+	if (!S_ISREG(st.st_mode))
+		return err_set(e, ERR_FAIL, "%s is no file", name);
+	return get(fd, name, ret, e);
 }
 
 int fs_open_dir(int dirfd, const char *path, int *ret_fd, struct err *e)

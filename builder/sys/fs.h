@@ -32,6 +32,9 @@ int fs_put_path(const char *path, const void *p, size_t n, mode_t mode, struct e
  * the file being half read. */
 int fs_get(int dirfd, const char *name, struct buf *ret, struct err *e) MUST_CHECK;
 
+/* The same of a regular file; anything else is an error, and a pipe is not waited for. */
+int fs_get_file(int dirfd, const char *name, struct buf *ret, struct err *e) MUST_CHECK;
+
 /* Writes or reads all n bytes at the descriptor's position, through EINTR. fs_read_all returns an
  * error at an early end. */
 int fs_write_all(int fd, const void *p, size_t n, struct err *e) MUST_CHECK;

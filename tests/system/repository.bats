@@ -242,6 +242,6 @@ stored() {
 	[ -f "$old" ]
 	posmedia store gc
 	[ "$status" -eq 0 ]
-	[[ $output == *'freed: 1, '* ]]
+	[[ $output == *'freed: 2, '* ]] # and what was decompressed of it
 	[ ! -e "$old" ] && [ -f "$(stored)" ]
 }

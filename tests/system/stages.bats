@@ -86,7 +86,7 @@ stage_with() {
 	recipe 'echo other >/opt/made'
 	build
 	[[ $stderr == *"step first:"*"step second: a stage below it changes"*"config:"* ]]
-	[[ $stderr == *"layer os: unchanged"* ]]
+	[[ $stderr == *"layer os-1: unchanged"* ]]
 }
 
 @test "only a stage whose inputs are known has a key" {

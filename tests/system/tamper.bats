@@ -202,7 +202,7 @@ records() {
 		case $what in
 		tiny-slow) begin 'base: ' && wait_for 20 pgrep -f tiny-slow.postinst ;;
 		step) begin 'step s: ' ;;
-		pack) begin 'layer os: ' ;;
+		pack) begin 'layer os-1: ' ;;
 		esac
 		sleep 0.2
 		kill -INT "$pid"
