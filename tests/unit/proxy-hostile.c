@@ -156,7 +156,6 @@ static void test_no_tls(void **state)
 	struct bench *b = *state;
 	struct proxy_result r = {0};
 	struct err e = ERR_INIT;
-	char *got SCOPED(mem_freep) = NULL;
 	int fd SCOPED(fd_closep) = -1;
 	char line[64];
 
