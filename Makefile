@@ -37,6 +37,13 @@ endif
 ifeq ($(VARIANT),faults)
   HARD += -DPOSMEDIA_FAULTS
 endif
+ifeq ($(VARIANT),fuzz)
+  OPT  := -O1 -g
+  HARD := -fsanitize=address,undefined,fuzzer-no-link -fno-sanitize-recover=all \
+          -fno-omit-frame-pointer
+endif
+# a fuzz target runs by libFuzzer, or gives its corpus to the same parser once
+FUZZ_MAIN := $(if $(filter fuzz,$(VARIANT)),-fsanitize=fuzzer,tests/fuzz/replay.c)
 VERSION := 0.1.0
 ALL_CFLAGS = -std=gnu17 -D_GNU_SOURCE -DPOSMEDIA_VERSION='"$(VERSION)"' -Ibuilder -MMD -MP $(W) \
              $(OPT) $(HARD) -ffile-prefix-map=$(CURDIR)=. $(CFLAGS)
@@ -64,6 +71,11 @@ $(OUT)/test/$(1)-%: tests/unit/$(1)-%.c $(STAMP) $(call archive,$(call reach,$(1
 	@mkdir -p $$(@D); echo "  LD    $$@"
 	$(Q)$(CC) $(ALL_CFLAGS) -MF $$@.d $$< $(call libs,$(call reach,$(1))) $(ALL_LDFLAGS) \
 	  $$(call ldlibs,$(call reach,$(1))) -lcmocka -o $$@
+$(OUT)/test/fuzz-$(1)-%: tests/fuzz/$(1)-%.c $(filter %.c,$(FUZZ_MAIN)) $(STAMP) \
+  $(call archive,$(call reach,$(1)))
+	@mkdir -p $$(@D); echo "  LD    $$@"
+	$(Q)$(CC) $(ALL_CFLAGS) -Itests/fuzz -MF $$@.d $$< $(FUZZ_MAIN) \
+	  $(call libs,$(call reach,$(1))) $(ALL_LDFLAGS) $$(call ldlibs,$(call reach,$(1))) -o $$@
 endef
 $(foreach d,$(DIRS),$(eval $(call DIR,$(d))))
 
@@ -73,7 +85,9 @@ $(OUT)/posmedia: $(call objects,cli) $(call archive,$(filter-out cli,$(DIRS)))
 	  $(call ldlibs,$(DIRS)) -o $@
 
 UNIT := $(patsubst tests/unit/%.c,$(OUT)/test/%,$(sort $(wildcard tests/unit/*.c)))
-unit-programs: $(UNIT)
+unit-programs: $(UNIT) fuzz-programs
+FUZZ := $(patsubst tests/fuzz/%.c,$(OUT)/test/fuzz-%,$(sort $(wildcard tests/fuzz/*-*.c)))
+fuzz-programs: $(FUZZ)
 
 deps:
 	$(Q)tests/lib/need builder/DEPENDS
@@ -99,9 +113,19 @@ bench: deps-check
 	$(Q)$(MAKE) -j$(JOBS) all
 	$(Q)OUT=$(OUT) tests/bench/run
 
+bench-refetch: deps-check
+	$(Q)$(MAKE) -j$(JOBS) all
+	$(Q)OUT=$(OUT) tests/bench/refetch
+
+# Each target for FUZZ_SECONDS, on what make check replays and what earlier runs found.
+fuzz: deps-check
+	$(Q)$(MAKE) -j$(JOBS) OUT=$(OUT)/fuzzing VARIANT=fuzz CC=clang fuzz-programs
+	$(Q)OUT=$(OUT)/fuzzing JOBS=$(JOBS) tests/fuzz/run $(ONLY)
+
 # An ordinary user's trees hold files of subordinate ids, which only a namespace of his removes.
 clean:
 	rm -rf $(OUT) 2>/dev/null || unshare --map-auto --map-root-user rm -rf $(OUT)
 
 -include $(shell find $(OUT)/obj $(OUT)/test -name '*.d' 2>/dev/null)
-.PHONY: all unit-programs deps deps-check demo check lint readme bench clean
+.PHONY: all unit-programs fuzz-programs fuzz deps deps-check demo check lint readme bench \
+	bench-refetch clean

@@ -176,7 +176,7 @@ static int write_entry(struct layer *l, const struct tree_entry *en, struct err 
 
 	if (intr_pending())
 		return intr_err(e);
-	if (!S_ISREG(en->mode) || hardlink != NULL)
+	if (!S_ISREG(en->mode) || hardlink != NULL || en->whiteout)
 		return tarw_header(&l->out, en, hardlink, mtime, e);
 	if (open_file(l, en, &fd, e) != 0 || tarw_header(&l->out, en, NULL, mtime, e) != 0)
 		return -1;

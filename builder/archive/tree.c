@@ -186,6 +186,24 @@ static void number_links(struct scan *s)
 	}
 }
 
+void tree_sort(struct tree *t)
+{
+	if (t->n > 1)
+		qsort(t->v, t->n, sizeof(*t->v), by_path);
+}
+
+void tree_hide(struct tree *t, const char *path, int layer)
+{
+	const char *slash = strrchr(path, '/');
+	size_t dir = slash == NULL ? 0 : (size_t)(slash - path) + 1;
+	struct tree_entry *en = add_entry(t);
+
+	en->path = mem_format("%.*s.wh.%s", (int)dir, path, path + dir);
+	en->mode = S_IFREG;
+	en->whiteout = true;
+	en->layer = layer;
+}
+
 int tree_scan(int rootfd, struct tree *ret, size_t *ret_left_out, struct err *e)
 {
 	struct scan s SCOPED(scan_release) = {0};
@@ -197,8 +215,7 @@ int tree_scan(int rootfd, struct tree *ret, size_t *ret_left_out, struct err *e)
 	if (fs_walk(rootfd, scan_one, &s, e) != 0)
 		return -1;
 	/* the walk's order is per directory: it puts "a/b" before "a-b" */
-	if (s.tree.n > 1)
-		qsort(s.tree.v, s.tree.n, sizeof(*s.tree.v), by_path);
+	tree_sort(&s.tree);
 	number_links(&s);
 	*ret = s.tree;
 	s.tree = (struct tree){0};

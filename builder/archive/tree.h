@@ -23,7 +23,8 @@ struct tree_entry {
 	uint64_t inode;    /* equal for hard links of one file; 0 when the file has one name */
 	size_t xattrs_n;
 	struct tree_xattr *xattrs;
-	int layer; /* which layer takes it; the caller's; starts as 0; < 0 = in none */
+	bool whiteout; /* not in the tree: an empty file of that name is written */
+	int layer;     /* which layer takes it; the caller's; starts as 0; < 0 = in none */
 };
 
 struct tree {
@@ -38,6 +39,11 @@ int tree_scan(int rootfd, struct tree *ret, size_t *ret_left_out, struct err *e)
 /* Whether an attribute belongs to the tree: file capabilities and user.*; security labels, ACLs and
  * the overlay's own marks do not. */
 bool tree_keeps_xattr(const char *name);
+
+/* Adds a whiteout (image-spec, layer.md) of a path, for the given layer. The tree is in order
+ * again after tree_sort: entries move. */
+void tree_hide(struct tree *t, const char *path, int layer);
+void tree_sort(struct tree *t);
 
 /* Finds a path; NULL when absent. */
 struct tree_entry *tree_find(const struct tree *t, const char *path);

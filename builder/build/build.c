@@ -47,6 +47,13 @@ static int want_secrets(struct job *j, struct err *e)
 	return 0;
 }
 
+/* What a delta is made from stands in no plan: no plan may find it again, or take it for another.
+ */
+static bool in_plan(const struct job *j)
+{
+	return j->o->delta_from == NULL;
+}
+
 static int run_stages(struct job *j, struct build_result *ret, struct err *e)
 {
 	char *root SCOPED(mem_freep) = mem_format("%s/image", j->scratch);
@@ -63,7 +70,7 @@ static int run_stages(struct job *j, struct build_result *ret, struct err *e)
 		if (intr_pending())
 			return intr_err(e);
 	}
-	if (!j->o->no_cache && last->cached) {
+	if (in_plan(j) && !j->o->no_cache && last->cached) {
 		log_info("what changed makes no difference: the image is there");
 		ret->manifest = j->plan->manifest;
 		ret->manifest_size = j->plan->manifest_size;
@@ -80,6 +87,8 @@ static int run_stages(struct job *j, struct build_result *ret, struct err *e)
 		rc = sandbox_unmount(root, e);
 	if (rc != 0)
 		return -1;
+	if (!in_plan(j))
+		return 0;
 	image = job_image_blobs(j, ret);
 	if (plan_remember(j->s, j->r, last, e) != 0)
 		return -1;
@@ -140,7 +149,7 @@ static int make(struct job *j, struct build_result *ret, struct err *e)
 {
 	int rc;
 
-	*ret = (struct build_result){0};
+	build_result_release(ret);
 	j->damaged = false;
 	j->contents = mem_zalloc(j->plan->n * sizeof(*j->contents));
 	rc = run(j, ret, e);
@@ -171,7 +180,10 @@ static int reuse(struct job *j, const struct plan_stage *image, struct build_res
 	plan_use_image(j->s, image);
 	if (job_record_use_image(j, image, e) != 0)
 		return -1;
-	return ret->up_to_date ? job_describe(j, ret, e) : job_export(j, ret, e);
+	if (ret->up_to_date)
+		return job_describe(j, ret, e);
+	job_logs_reuse(j);
+	return job_export(j, ret, e);
 }
 
 /* What the store has of an image may be damaged, which shows on the way to the layout: then that
@@ -185,13 +197,14 @@ static int with_plan(struct job *j, struct build_result *ret, struct err *e)
 
 	if (lock_layout(j, &lock, e) != 0)
 		return -1;
-	rc = !j->o->no_cache && j->o->recapture.n == 0 && image->cached ? reuse(j, image, ret, e)
-									: make(j, ret, e);
+	rc = in_plan(j) && !j->o->no_cache && j->o->recapture.n == 0 && image->cached
+		 ? reuse(j, image, ret, e)
+		 : make(j, ret, e);
 	if (rc == 0 || e->kind != ERR_VERIFY)
 		return rc;
 	if (j->damaged)
 		return make_anew(j, ret, e);
-	if (job_recheck_image(j, image, &moved) != 0 || !moved)
+	if (!in_plan(j) || job_recheck_image(j, image, &moved) != 0 || !moved)
 		return -1;
 	log_warn("the store's copy of this image was damaged; the image is made again");
 	return make(j, ret, e);
@@ -244,13 +257,22 @@ int build(const struct recipe *r, const struct lock *l, struct store *s, const s
 		job_prune(&j);
 	job_output_release(&j);
 	vault_release(&j.secrets);
+	layering_release(&j.layering);
 	free(j.origins);
 	if (rc == 0) {
 		job_records(&j);
 		res.recorded = lock_recorded_json(j.merged, j.merged_n);
 		res.unlocked = job_has_new_records(&j);
 		*ret = res;
+	} else {
+		build_result_release(&res);
 	}
 	job_records_release(&j);
 	return rc;
+}
+
+void build_result_release(struct build_result *r)
+{
+	jval_free(r->table);
+	*r = (struct build_result){0};
 }

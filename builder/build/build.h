@@ -21,6 +21,8 @@ struct build_opts {
 	unsigned parallel;     /* transfers at once; 0 = the default of fetch_all */
 	struct strv secrets;   /* NAME=FILE: what steps may read */
 	struct strv recapture; /* names of capturing steps that are run anew, whatever is kept */
+	const struct oci_layout *delta_layout; /* with delta_from: where that image is */
+	const struct oci_desc *delta_from;     /* add one layer to this image; NULL = a whole one */
 };
 
 struct build_result {
@@ -28,6 +30,7 @@ struct build_result {
 	uint64_t manifest_size;
 	uint64_t layers_size; /* compressed, all together */
 	size_t layers;
+	struct jval *table; /* [{"name","entries","bytes","why"}] */
 	size_t stages_run, stages_cached;
 	bool up_to_date;       /* nothing ran; the image was there */
 	struct jval *recorded; /* what steps fetched, as posmedia-lock(5) has it; the caller's */
@@ -36,7 +39,9 @@ struct build_result {
 
 /* Builds. One builder per layout at a time (ERR_BUSY). Nothing appears under the layout before
  * the image is whole and checked; a failure or an interrupt leaves it as it was. Missing packages
- * that no mirror has any more are ERR_REMOTE and named, with the hint to lock anew. */
+ * that no mirror has any more are ERR_REMOTE and named, with the hint to lock anew. The caller
+ * releases *ret. */
+void build_result_release(struct build_result *r);
 int build(const struct recipe *r, const struct lock *l, struct store *s, const struct build_opts *o,
 	  struct build_result *ret, struct err *e) MUST_CHECK;
 

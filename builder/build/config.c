@@ -2,7 +2,6 @@
 
 #include "base/log.h"
 #include "harden/harden.h"
-#include "package/apt.h"
 #include "sys/clock.h"
 #include <stdlib.h>
 
@@ -35,7 +34,7 @@ static void tell(const struct harden_report *r)
 static int harden_with(struct job *j, const char *profile, const char *root, struct err *e)
 {
 	struct harden_profile *p SCOPED(harden_profile_freep) = NULL;
-	struct harden_context c = {.recipe = j->r, .today = clock_epoch_s()};
+	struct harden_context c = {.recipe = j->r, .today = clock_epoch_s(), .epoch = j->l->epoch};
 	struct harden_report rep SCOPED(harden_report_release) = {0};
 
 	if (harden_profile_load(profile, &p, e) != 0 || harden_apply(p, root, &c, &rep, e) != 0)
@@ -45,24 +44,6 @@ static int harden_with(struct job *j, const char *profile, const char *root, str
 		 harden_profile_id(p), rep.count[HARDEN_PASS], rep.count[HARDEN_FAIL],
 		 rep.count[HARDEN_WAIVED], rep.count[HARDEN_NOT_APPLICABLE]);
 	return harden_gate(&rep, j->r->fail_on, e);
-}
-
-/* Nothing that was generated here, and no secret, leaves in an image. */
-static int seal(const char *root, struct err *e)
-{
-	struct strv removed SCOPED(strv_release) = {0}, found SCOPED(strv_release) = {0};
-
-	if (apt_clean(root, &removed, e) != 0 || harden_secrets(root, &found, e) != 0)
-		return err_in(e, "seal");
-	for (size_t i = 0; i < removed.n; i++)
-		log_debug("removed %s", removed.v[i]);
-	for (size_t i = 0; i < found.n; i++)
-		log_warn("secret: %s", found.v[i]);
-	if (found.n == 0)
-		return 0;
-	(void)err_set(e, ERR_VERIFY, "%zu secrets in the image: %s%s", found.n, found.v[0],
-		      found.n > 1 ? " …" : "");
-	return err_hint(e, "remove them in a step, or keep them out of overlays and media");
 }
 
 int job_config(struct job *j, const char *root, struct err *e)
@@ -77,5 +58,5 @@ int job_config(struct job *j, const char *root, struct err *e)
 	for (size_t i = 0; i < j->r->profiles.n; i++)
 		if (harden_with(j, j->r->profiles.v[i], root, e) != 0)
 			return -1;
-	return seal(root, e);
+	return job_seal(j, root, e);
 }

@@ -1,4 +1,4 @@
-#include "build/job.h"
+#include "build/image.h"
 
 #include "base/log.h"
 #include "sys/clock.h"
@@ -57,6 +57,11 @@ static int pack_new(struct job *j, int rootfd, const struct tree *t, const struc
 	return store_put_commit(put, &ret->digest, NULL, NULL, e);
 }
 
+static bool is_delta(const struct packing *p)
+{
+	return p->delta.base.media_type != NULL;
+}
+
 /* Cached trees lie open on a disk: what goes into a layer is what the stage wrote. */
 static const struct digest *want_content(void *ctx, size_t i, const struct tree_entry *en)
 {
@@ -65,29 +70,32 @@ static const struct digest *want_content(void *ctx, size_t i, const struct tree_
 	return contents_find(&j->contents[j->origins[i]], en->path);
 }
 
-static int pack_one(struct job *j, int rootfd, const struct tree *t, int layer,
-		    struct job_layer *ret, struct err *e)
+static int pack_one(struct packing *p, int layer, struct job_layer *ret, struct err *e)
 {
+	const struct job *j = p->j;
 	struct pack_opts o = {.layer = layer,
-			      .compression =
-				  strcmp(j->r->compression, "zstd") == 0 ? PACK_ZSTD : PACK_GZIP,
+			      .compression = p->compression,
 			      .threads = j->o->threads,
-			      .epoch = j->l->epoch,
+			      .epoch = JOB_DIRECTORY_TIME,
 			      .want = want_content,
-			      .ctx = j};
+			      .ctx = p->j};
 	char *compressor SCOPED(mem_freep) = pack_compressor_id(&o);
-	struct digest key = job_layer_key(j, t, layer, compressor);
+	struct digest key = {0};
 
-	ret->name = job_layer_name(j, (size_t)layer);
-	if (!j->o->no_cache && job_layer_recall(j, &key, &ret->packed)) {
-		log_info("layer %s: unchanged", ret->name);
-		return 0;
+	ret->name = is_delta(p) ? mem_strdup("delta") : job_layer_name(j, (size_t)layer);
+	ret->why = is_delta(p) ? delta_why(&p->delta) : job_layer_why(j, (size_t)layer);
+	if (!is_delta(p)) {
+		key = job_layer_key(j, &p->tree, layer, compressor);
+		if (!j->o->no_cache && job_layer_recall(j, &key, &ret->packed)) {
+			log_info("layer %s: unchanged", ret->name);
+			return 0;
+		}
 	}
-	if (pack_new(j, rootfd, t, &o, &ret->packed, e) != 0) {
-		j->damaged = e->kind == ERR_VERIFY;
+	if (pack_new(p->j, p->rootfd, &p->tree, &o, &ret->packed, e) != 0) {
+		p->j->damaged = e->kind == ERR_VERIFY;
 		return err_in(e, "layer %s", ret->name);
 	}
-	if (job_layer_remember(j, &key, &ret->packed, e) != 0)
+	if (!is_delta(p) && job_layer_remember(j, &key, &ret->packed, e) != 0)
 		return err_in(e, "layer %s", ret->name);
 	log_info("layer %s: %zu entries, %s", ret->name, ret->packed.entries,
 		 digest_text(&ret->packed.digest).s);
@@ -102,32 +110,29 @@ static bool any_in(const struct tree *t, int layer)
 	return false;
 }
 
-static int pack_all(struct job *j, const char *root, struct job_layer **ret, size_t *ret_n,
-		    struct err *e)
+static void drop_layers(struct packing *p)
 {
-	struct tree t SCOPED(tree_release) = {0};
-	struct job_layer *layers SCOPED(mem_freep) = NULL;
-	int rootfd SCOPED(fd_closep) = -1;
-	size_t possible, n = 0, left_out = 0;
-
-	if (fs_open_dir(AT_FDCWD, root, &rootfd, e) != 0 ||
-	    tree_scan(rootfd, &t, &left_out, e) != 0 || job_layers(j, &t, &possible, e) != 0)
-		return err_in(e, "index the tree");
-	if (left_out > 0)
-		log_debug("%zu sockets, pipes and device nodes are not part of the image",
-			  left_out);
-	layers = mem_zalloc(possible * sizeof(*layers));
-	for (size_t i = 0; i < possible; i++) {
-		if (!any_in(&t, (int)i))
-			continue;
-		log_progress("pack", i, possible);
-		if (pack_one(j, rootfd, &t, (int)i, &layers[n], e) != 0)
-			return -1;
-		n++;
+	for (size_t i = 0; i < p->layers_n; i++) {
+		free(p->layers[i].name);
+		free(p->layers[i].why);
 	}
-	log_progress("pack", possible, possible);
-	*ret = STEAL(layers);
-	*ret_n = n;
+	free(p->layers);
+	p->layers = NULL;
+	p->layers_n = 0;
+}
+
+static int pack_all(struct packing *p, struct err *e)
+{
+	drop_layers(p);
+	p->layers = mem_zalloc((p->possible + 1) * sizeof(*p->layers));
+	for (size_t i = 0; i < p->possible; i++) {
+		if (!any_in(&p->tree, (int)i))
+			continue;
+		log_progress("pack", i, p->possible);
+		if (pack_one(p, (int)i, &p->layers[p->layers_n++], e) != 0)
+			return -1;
+	}
+	log_progress("pack", p->possible, p->possible);
 	return 0;
 }
 
@@ -142,55 +147,135 @@ static int put_json(struct job *j, const struct jval *v, struct oci_desc *ret, s
 	return store_put_bytes(j->s, b.data, b.len, &ret->digest, e);
 }
 
-static struct jval *annotations(const struct job *j)
+static struct jval *annotations(const struct packing *p)
 {
+	const struct job *j = p->j;
 	struct jval *v = jval_object();
 	char *created SCOPED(mem_freep) = clock_rfc3339(j->l->epoch);
 
 	jval_put_text(v, "org.opencontainers.image.created", created);
 	jval_put_text(v, "org.opencontainers.image.title", j->r->name);
 	jval_put_text(v, "org.opencontainers.image.version", j->r->version);
+	if (is_delta(p)) {
+		jval_put_text(v, "org.opencontainers.image.base.digest",
+			      digest_text(&p->delta.base.digest).s);
+		jval_put_text(v, "org.posmedia.delta-from", digest_text(&p->delta.base.digest).s);
+	}
 	return v;
 }
 
-static int put_manifest(struct job *j, const struct job_layer *layers, size_t n,
-			struct build_result *ret, struct err *e)
+static void describe_layer(const struct packing *p, const struct job_layer *from,
+			   struct oci_desc *ret)
 {
-	struct jval *config SCOPED(jval_freep) = job_image_config(j, layers, n);
+	bool zstd = p->compression == PACK_ZSTD;
+	char *entries SCOPED(mem_freep) = mem_format("%zu", from->packed.entries);
+
+	ret->media_type = mem_strdup(zstd ? OCI_LAYER_ZSTD : OCI_LAYER_GZIP);
+	ret->digest = from->packed.digest;
+	ret->size = from->packed.size;
+	ret->annotations = jval_object();
+	jval_put_text(ret->annotations, "org.posmedia.layer", from->name);
+	jval_put_text(ret->annotations, "org.posmedia.layer.why", from->why);
+	jval_put_text(ret->annotations, "org.posmedia.layer.entries", entries);
+}
+
+static int put_manifest(struct packing *p, struct oci_desc *ret, struct err *e)
+{
+	struct jval *config SCOPED(jval_freep) =
+	    job_image_config(p->j, p->delta.config, p->layers, p->layers_n);
 	struct oci_manifest m SCOPED(oci_manifest_release) = {0};
 	struct buf b SCOPED(buf_release) = BUF_INIT(OCI_MANIFEST_MAX);
-	bool zstd = strcmp(j->r->compression, "zstd") == 0;
 
 	m.config.media_type = mem_strdup(OCI_CONFIG);
-	m.annotations = annotations(j);
-	if (put_json(j, config, &m.config, e) != 0)
+	m.annotations = annotations(p);
+	if (put_json(p->j, config, &m.config, e) != 0)
 		return -1;
-	m.layers = mem_zalloc(n * sizeof(*m.layers));
-	for (; m.layers_n < n; m.layers_n++) {
-		struct oci_desc *d = &m.layers[m.layers_n];
-
-		d->media_type = mem_strdup(zstd ? OCI_LAYER_ZSTD : OCI_LAYER_GZIP);
-		d->digest = layers[m.layers_n].packed.digest;
-		d->size = layers[m.layers_n].packed.size;
-		d->annotations = jval_object();
-		jval_put_text(d->annotations, "org.posmedia.layer", layers[m.layers_n].name);
-		ret->layers_size += d->size;
-	}
+	m.layers = mem_zalloc((p->delta.below.layers_n + p->layers_n + 1) * sizeof(*m.layers));
+	for (; m.layers_n < p->delta.below.layers_n; m.layers_n++)
+		oci_desc_copy(&p->delta.below.layers[m.layers_n], &m.layers[m.layers_n]);
+	for (size_t i = 0; i < p->layers_n; i++)
+		describe_layer(p, &p->layers[i], &m.layers[m.layers_n++]);
 	oci_manifest_write(&m, &b);
-	ret->layers = n;
-	ret->manifest_size = b.len;
-	return store_put_bytes(j->s, b.data, b.len, &ret->manifest, e);
+	ret->media_type = mem_strdup(OCI_MANIFEST);
+	ret->size = b.len;
+	return store_put_bytes(p->j->s, b.data, b.len, &ret->digest, e);
+}
+
+/* An engine that knows neither index nor annotation takes the first for this platform. */
+static int put_index(struct job *j, struct oci_index *x, struct oci_desc *ret, struct err *e)
+{
+	struct buf b SCOPED(buf_release) = BUF_INIT(OCI_MANIFEST_MAX);
+
+	for (size_t i = 0; i < x->n; i++) {
+		x->v[i].platform = jval_object();
+		jval_put_text(x->v[i].platform, "architecture", j->r->apt->arch);
+		jval_put_text(x->v[i].platform, "os", "linux");
+	}
+	x->v[1].annotations = jval_object();
+	jval_put_text(x->v[1].annotations, OCI_ZSTD_VARIANT, "true");
+	oci_index_write(x, &b);
+	ret->media_type = mem_strdup(OCI_INDEX);
+	ret->size = b.len;
+	return store_put_bytes(j->s, b.data, b.len, &ret->digest, e);
+}
+
+static int pack_as(struct packing *p, enum pack_compression c, struct oci_desc *ret, struct err *e)
+{
+	p->compression = c;
+	return pack_all(p, e) == 0 ? put_manifest(p, ret, e) : -1;
+}
+
+static int put_image(struct packing *p, struct oci_desc *ret, struct err *e)
+{
+	struct oci_index x SCOPED(oci_index_release) = {0};
+	const char *wanted = p->j->r->compression;
+
+	if (strcmp(wanted, "both") != 0)
+		return pack_as(p, strcmp(wanted, "zstd") == 0 ? PACK_ZSTD : PACK_GZIP, ret, e);
+	x.v = mem_zalloc(2 * sizeof(*x.v));
+	x.n = 2;
+	if (pack_as(p, PACK_GZIP, &x.v[0], e) != 0 || pack_as(p, PACK_ZSTD, &x.v[1], e) != 0)
+		return -1;
+	return put_index(p->j, &x, ret, e);
+}
+
+static void packing_release(struct packing *p)
+{
+	drop_layers(p);
+	tree_release(&p->tree);
+	delta_release(&p->delta);
+	fd_closep(&p->rootfd);
+}
+
+static int index_tree(struct packing *p, const char *root, struct err *e)
+{
+	size_t left_out = 0;
+
+	if (fs_open_dir(AT_FDCWD, root, &p->rootfd, e) != 0 ||
+	    tree_scan(p->rootfd, &p->tree, &left_out, e) != 0 ||
+	    job_layers(p->j, root, &p->tree, &p->possible, e) != 0)
+		return err_in(e, "index the tree");
+	if (left_out > 0)
+		log_debug("%zu sockets, pipes and device nodes are not part of the image",
+			  left_out);
+	if (p->j->o->delta_from == NULL)
+		return 0;
+	p->possible = 1;
+	return delta_make(p, e);
 }
 
 int job_image(struct job *j, const char *root, struct build_result *ret, struct err *e)
 {
-	struct job_layer *layers SCOPED(mem_freep) = NULL;
-	size_t n = 0;
+	struct packing p SCOPED(packing_release) = {.j = j, .rootfd = -1};
+	struct oci_desc image SCOPED(oci_desc_release) = {0};
 
 	for (size_t i = 0; i < j->trees.n; i++)
 		if (job_contents(j, i, e) != 0)
 			return -1;
-	if (run_tests(j, root, e) != 0 || pack_all(j, root, &layers, &n, e) != 0)
+	if (run_tests(j, root, e) != 0 || index_tree(&p, root, e) != 0 ||
+	    put_image(&p, &image, e) != 0)
 		return -1;
-	return put_manifest(j, layers, n, ret, e);
+	ret->manifest = image.digest;
+	ret->manifest_size = image.size;
+	return 0;
 }

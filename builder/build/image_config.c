@@ -65,10 +65,21 @@ static struct jval *run_part(const struct job *j)
 	return v;
 }
 
-struct jval *job_image_config(const struct job *j, const struct job_layer *layers, size_t n)
+static struct jval *copy_list(const struct jval *from)
 {
-	struct jval *v = jval_object(), *rootfs = jval_object(), *ids = jval_array(),
-		    *history = jval_array();
+	struct jval *v = jval_array();
+
+	for (size_t i = 0; i < jval_len(from); i++)
+		jval_push(v, jval_ref(jval_at(from, i)));
+	return v;
+}
+
+struct jval *job_image_config(const struct job *j, const struct jval *below,
+			      const struct job_layer *layers, size_t n)
+{
+	struct jval *v = jval_object(), *rootfs = jval_object();
+	struct jval *ids = copy_list(jval_get(jval_get(below, "rootfs"), "diff_ids"));
+	struct jval *history = copy_list(jval_get(below, "history"));
 	char *created SCOPED(mem_freep) = clock_rfc3339(j->l->epoch);
 
 	for (size_t i = 0; i < n; i++) {

@@ -9,6 +9,7 @@
 #include "build/dialogue.h"
 #include "build/vault.h"
 #include "form/unescape.h"
+#include "plan/layering.h"
 #include "sandbox/sandbox.h"
 #include "sys/fs.h"
 
@@ -26,6 +27,9 @@ struct job_log {
 	struct dialogue *dialogue; /* who listens, or NULL */
 };
 
+/* 1980-01-01: of every directory; the oldest that zip and FAT can hold. */
+#define JOB_DIRECTORY_TIME INT64_C(315532800)
+
 struct job {
 	const struct recipe *r;
 	const struct lock *l;      /* what is built: the caller's lock, or one of the two below */
@@ -41,7 +45,8 @@ struct job {
 	struct strv trees;         /* absolute paths of finished stage trees, the base first */
 	struct contents *contents; /* of each; empty until job_contents fills it */
 	bool damaged;              /* a cached tree is not what it was */
-	size_t *origins;    /* for each entry of the index: which of the trees it comes from */
+	size_t *origins; /* for each entry of the index: which of the trees it comes from */
+	struct layering layering;
 	struct sink output; /* what programs in the sandbox say */
 	struct buf said;    /* the last of it, for errors */
 	struct job_log log;
@@ -58,8 +63,9 @@ void job_output_release(struct job *j);
 int job_log_begin(struct job *j, const char *name, const char *file, struct err *e) MUST_CHECK;
 void job_log_end(struct job *j);
 
-/* Puts the log of a stage that ran in another build there. */
+/* Puts the log of a stage that ran in another build there; and those of all cached stages. */
 void job_log_reuse(struct job *j, const char *name, const char *file);
+void job_logs_reuse(struct job *j);
 
 /* LAYOUT.logs/TAG; the caller owns it. */
 char *job_log_dir(const struct job *j) MUST_CHECK;
@@ -142,6 +148,14 @@ void job_env(const struct job *j, struct strv *ret);
 /* Lays an overlay of the recipe into root. */
 int job_overlay(const struct recipe_overlay *o, const char *root, struct err *e) MUST_CHECK;
 
+/* Puts the recipe, the lock and the files of the project that the build reads into the image;
+ * ERR_VERIFY when one of them is a secret. */
+int job_embed(struct job *j, const char *root, struct err *e) MUST_CHECK;
+
+/* Removes what is generated and refuses (ERR_VERIFY) what is secret or leaks this machine; each
+ * finding with its file and who brought it. */
+int job_seal(struct job *j, const char *root, struct err *e) MUST_CHECK;
+
 /* Refuses (ERR_STEP) changes that lie outside of what the step declared: upper is the overlay
  * directory that holds them, lower the trees below, topmost first. */
 int job_writes(const struct recipe_step *st, const char *upper, const struct strv *trees,
@@ -178,15 +192,16 @@ int job_capture(struct job *j, const struct plan_stage *st, const char *tree,
 bool job_is_opaque(const struct fs_entry *en);
 
 struct job_layer {
-	const char *name; /* "os", "app", "config" or a pin's; borrowed */
+	char *name, *why; /* "os-1", "app", "config" or a pin's; owned */
 	struct pack_result packed;
 };
 
 /* Tests, layers, config and manifest from the merged view at root: everything into the store. */
 int job_image(struct job *j, const char *root, struct build_result *ret, struct err *e) MUST_CHECK;
 
-/* Gives every entry of the index its layer, below *ret_n, and its time. */
-int job_layers(struct job *j, struct tree *t, size_t *ret_n, struct err *e) MUST_CHECK;
+/* Gives every entry of t, the index of the tree at root, its layer, below *ret_n, and its time. */
+int job_layers(struct job *j, const char *root, struct tree *t, size_t *ret_n,
+	       struct err *e) MUST_CHECK;
 
 /* What decides the bytes of a layer: metadata and the digests of contents. And what was packed for
  * such a key before, if the store still has it. */
@@ -196,11 +211,14 @@ bool job_layer_recall(const struct job *j, const struct digest *key, struct pack
 int job_layer_remember(const struct job *j, const struct digest *key, const struct pack_result *r,
 		       struct err *e) MUST_CHECK;
 
-/* The layer's name for people; borrowed from the recipe or constant. */
-const char *job_layer_name(const struct job *j, size_t layer);
+/* The layer's name, and why it is one of its own, for people; the caller owns them. */
+char *job_layer_name(const struct job *j, size_t layer) MUST_CHECK;
+char *job_layer_why(const struct job *j, size_t layer) MUST_CHECK;
 
-/* The image config (OCI image-spec, config.md) for these layers; the caller owns it. */
-struct jval *job_image_config(const struct job *j, const struct job_layer *layers, size_t n);
+/* The image config (OCI image-spec, config.md) for these layers, on top of those of the config
+ * `below` (may be NULL); the caller owns it. */
+struct jval *job_image_config(const struct job *j, const struct jval *below,
+			      const struct job_layer *layers, size_t n);
 
 /* What plan_remember_image wants; the caller owns it. */
 struct jval *job_image_blobs(struct job *j, const struct build_result *r);

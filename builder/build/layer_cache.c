@@ -85,7 +85,6 @@ struct digest job_layer_key(const struct job *j, const struct tree *t, int layer
 	struct digest key;
 
 	add_text(h, compressor);
-	add_number(h, (uint64_t)j->l->epoch);
 	for (size_t i = 0; i < t->n; i++) {
 		const struct tree_entry *en = &t->v[i];
 		char *dir = NULL;

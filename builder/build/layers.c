@@ -1,20 +1,38 @@
 #include "build/job.h"
 
 #include "base/glob.h"
+#include "build/owner.h"
+#include "oci/oci.h"
 #include "sys/fs.h"
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* Layers from the one that changes least: "os" is what the packages made, then the recipe's pins,
- * "app" is what steps made, "config" everything else. A patch month re-sends "os"; a changed
- * overlay only "config". */
-enum { LAYER_OS = 0 };
+/* Layers from the one that changes least, for "plan: history": those of packages ("os-1" to
+ * "os-N"), "state" for what installing them left behind and every update changes (dpkg's status,
+ * caches), the recipe's pins, "app" for what steps made, "config" for everything else. "manual" has
+ * "rest" and the pins, "single" only "image". */
+enum { FIRST = 0 };
+
+static bool plan_is(const struct job *j, const char *plan)
+{
+	return strcmp(j->r->layer_plan, plan) == 0;
+}
+
+static size_t layer_state(const struct job *j)
+{
+	return j->layering.n;
+}
+
+static size_t layer_pin(const struct job *j, size_t pin)
+{
+	return (plan_is(j, "manual") ? 1 : layer_state(j) + 1) + pin;
+}
 
 static size_t layer_app(const struct job *j)
 {
-	return 1 + j->r->pins_n;
+	return layer_pin(j, j->r->pins_n);
 }
 
 static size_t layer_config(const struct job *j)
@@ -22,13 +40,42 @@ static size_t layer_config(const struct job *j)
 	return layer_app(j) + 1;
 }
 
-const char *job_layer_name(const struct job *j, size_t layer)
+static size_t layers_n(const struct job *j)
 {
-	if (layer == LAYER_OS)
-		return "os";
-	if (layer == layer_app(j))
-		return "app";
-	return layer == layer_config(j) ? "config" : j->r->pins[layer - 1].name;
+	if (plan_is(j, "single"))
+		return 1;
+	return plan_is(j, "manual") ? layer_app(j) : layer_config(j) + 1;
+}
+
+char *job_layer_name(const struct job *j, size_t layer)
+{
+	if (plan_is(j, "single"))
+		return mem_strdup("image");
+	if (layer >= layer_pin(j, 0) && layer < layer_app(j))
+		return mem_strdup(j->r->pins[layer - layer_pin(j, 0)].name);
+	if (plan_is(j, "manual"))
+		return mem_strdup("rest");
+	if (layer < layer_state(j))
+		return layering_name(&j->layering, layer);
+	if (layer == layer_state(j))
+		return mem_strdup("state");
+	return mem_strdup(layer == layer_app(j) ? "app" : "config");
+}
+
+char *job_layer_why(const struct job *j, size_t layer)
+{
+	if (plan_is(j, "single"))
+		return mem_strdup("the recipe wants one layer");
+	if (layer >= layer_pin(j, 0) && layer < layer_app(j))
+		return mem_strdup("the recipe pins these paths");
+	if (plan_is(j, "manual"))
+		return mem_strdup("what no pin matches");
+	if (layer < layer_state(j))
+		return layering_why(&j->layering, layer);
+	if (layer == layer_state(j))
+		return mem_strdup("what installing the packages left behind");
+	return mem_strdup(layer == layer_app(j) ? "what the steps made"
+						: "users, overlays, hardening");
 }
 
 /* Whether stage tree i has its own say about the entry, and does not only lead to what it says. */
@@ -66,48 +113,106 @@ static bool pinned(const struct job *j, const struct tree_entry *en, size_t *ret
 	for (size_t i = 0; i < j->r->pins_n; i++)
 		for (size_t k = 0; k < j->r->pins[i].match.n; k++)
 			if (glob_match(j->r->pins[i].match.v[k], path)) {
-				*ret = 1 + i;
+				*ret = layer_pin(j, i);
 				return true;
 			}
 	return false;
 }
 
-static size_t choose(const struct job *j, const struct tree_entry *en, size_t from)
+/* Whether a stage only installs packages. */
+static bool from_packages(const struct job *j, size_t from)
+{
+	return j->plan->v[from].kind == PLAN_BASE;
+}
+
+static size_t choose(const struct job *j, const struct tree_entry *en, size_t from,
+		     const struct owner *o)
 {
 	size_t layer;
 
+	if (plan_is(j, "single"))
+		return FIRST;
 	if (pinned(j, en, &layer))
 		return layer;
-	if (from == 0)
-		return LAYER_OS;
+	if (plan_is(j, "manual"))
+		return FIRST;
+	if (from_packages(j, from))
+		return o != NULL && layering_find(&j->layering, o->package->source, &layer)
+			   ? layer
+			   : layer_state(j);
 	if (j->plan->v[from].kind == PLAN_STEP)
 		return layer_app(j);
 	return layer_config(j);
 }
 
-/* What dpkg unpacked keeps its time; what this build made or changed gets the image's, and so do
- * directories, whose times only tell when something in them was last touched. */
-static int64_t time_of(const struct job *j, const struct tree_entry *en, size_t from)
+/* What dpkg unpacked keeps its time. What this build made or changed gets the image's, or, if it
+ * follows from one package alone, that package's, or, from a step, the one that the lock keeps for
+ * it: the image's time moves with every lock, and would change layers in which nothing else does.
+ * For the same reason directories, whose times only tell when something in them was last touched,
+ * all have one that never moves. */
+static int64_t time_of(const struct job *j, const struct tree_entry *en, size_t from,
+		       const struct owner *o)
 {
-	bool package = from == 0 && !S_ISDIR(en->mode) && en->mtime <= j->l->epoch;
-
-	return package ? en->mtime : j->l->epoch;
+	if (S_ISDIR(en->mode))
+		return JOB_DIRECTORY_TIME;
+	if (j->plan->v[from].kind == PLAN_STEP && j->l->steps_date != 0)
+		return j->l->steps_date;
+	if (!from_packages(j, from) || o == NULL)
+		return j->l->epoch;
+	return o->derived || en->mtime > j->l->epoch ? o->package->newest : en->mtime;
 }
 
-int job_layers(struct job *j, struct tree *t, size_t *ret_n, struct err *e)
+/* All names of a file lie in the layer of the first, or it would become several files. */
+static void join_links(struct tree *t)
 {
-	if (t->n == 0)
-		return err_set(e, ERR_STEP, "the image is empty");
+	int *layer SCOPED(mem_freep) = mem_zalloc((t->n + 1) * sizeof(*layer));
+
+	for (size_t i = 0; i < t->n; i++) {
+		struct tree_entry *en = &t->v[i];
+
+		if (en->inode == 0 || en->inode > t->n)
+			continue;
+		if (layer[en->inode] == 0)
+			layer[en->inode] = en->layer + 1;
+		en->layer = layer[en->inode] - 1;
+	}
+}
+
+/* What a step or an overlay wrote has a time that says nothing of the package. */
+static void find_origins(struct job *j, const struct tree *t, const struct owners *owners)
+{
 	free(j->origins);
 	j->origins = mem_zalloc(t->n * sizeof(*j->origins));
 	for (size_t i = 0; i < t->n; i++) {
-		struct tree_entry *en = &t->v[i];
-		size_t from = origin(j, en);
+		const struct tree_entry *en = &t->v[i];
 
-		j->origins[i] = from;
-		en->mtime = time_of(j, en, from);
-		en->layer = (int)choose(j, en, from);
+		j->origins[i] = origin(j, en);
+		if (owners->v[i] != NULL && from_packages(j, j->origins[i]) && S_ISREG(en->mode) &&
+		    en->mtime <= j->l->epoch)
+			owner_note(owners->v[i], en->mtime);
 	}
-	*ret_n = layer_config(j) + 1;
+}
+
+int job_layers(struct job *j, const char *root, struct tree *t, size_t *ret_n, struct err *e)
+{
+	struct owners owners SCOPED(owners_release) = {0};
+
+	if (t->n == 0)
+		return err_set(e, ERR_STEP, "the image is empty");
+	if (owners_read(root, j->l, t, &owners, e) != 0)
+		return -1;
+	layering_release(&j->layering);
+	layering_of(j->l, j->r->layer_budget, &j->layering);
+	find_origins(j, t, &owners);
+	for (size_t i = 0; i < t->n; i++) {
+		struct tree_entry *en = &t->v[i];
+		size_t from = j->origins[i];
+		const struct owner *o = owners.v[i];
+
+		en->mtime = time_of(j, en, from, o);
+		en->layer = (int)choose(j, en, from, o);
+	}
+	join_links(t);
+	*ret_n = layers_n(j);
 	return 0;
 }

@@ -113,6 +113,8 @@ void job_prune(struct job *j)
 	int lock SCOPED(fd_closep) = -1;
 	struct err e = ERR_INIT;
 
+	if (faccessat(store_fd(j->s), "cache/stages", F_OK, 0) != 0)
+		return; /* builds without cache leave no stages */
 	if (store_alone(j->s, &lock, &e) != 0)
 		return; /* another build is at work; it will prune */
 	if (prune_stages(j, &e) != 0 || prune_unpacked(j, &e) != 0)

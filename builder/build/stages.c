@@ -59,10 +59,12 @@ static int fill(struct job *j, const struct plan_stage *st, const char *root, co
 	case PLAN_STEP:
 		return job_step(j, &j->r->steps[st->step], root, upper, e);
 	case PLAN_CONFIG:
+		return job_config(j, root, e);
+	case PLAN_INPUTS:
 	case PLAN_IMAGE:
 		break;
 	}
-	return job_config(j, root, e);
+	return job_embed(j, root, e);
 }
 
 /* What a step left behind: nothing undeclared, and no secret. */
@@ -174,6 +176,19 @@ static void take(struct job *j, const struct plan_stage *st)
 	(void)utimensat(AT_FDCWD, boot, NULL, 0); /* for job_prune: it was of use */
 	job_log_reuse(j, name, file);
 	strv_addf(&j->trees, "%s/tree", path);
+}
+
+void job_logs_reuse(struct job *j)
+{
+	for (size_t i = 0; i + 1 < j->plan->n; i++) {
+		const struct plan_stage *st = &j->plan->v[i];
+		char *path SCOPED(mem_freep) = plan_stage_path(j->s, &st->key);
+		char *file SCOPED(mem_freep) = fs_join(path, "log");
+		char *name SCOPED(mem_freep) = log_name(j, st);
+
+		if (st->cached)
+			job_log_reuse(j, name, file);
+	}
 }
 
 static int use_record(struct job *j, const struct plan_stage *st, struct err *e)

@@ -57,7 +57,8 @@ int input_image(const char *text, struct image *ret, struct err *e)
 
 	if (rc == 0 && i.ref.kind != REF_OCI) {
 		rc = err_set(e, ERR_USAGE, "%s: wants oci:DIR[:TAG]", text);
-		(void)err_hint(e, "posmedia pull %s oci:DIR:TAG brings it here", text);
+		if (i.ref.kind == REF_DOCKER)
+			(void)err_hint(e, "posmedia pull %s oci:DIR:TAG brings it here", text);
 	}
 	if (rc == 0)
 		rc = oci_layout_open(i.ref.path, false, &i.layout, e);
@@ -79,13 +80,20 @@ char *image_name(const char *layout, const char *tag, const struct digest *d)
 	return mem_format("%s%s%s@%s", name, tag[0] != '\0' ? ":" : "", tag, digest_text(d).s);
 }
 
+/* A registry's image is called what the registry calls it. */
+static char *own_identity(const struct image *i)
+{
+	char *name SCOPED(mem_freep) = fs_basename(i->ref.path);
+
+	if (i->ref.kind == REF_DOCKER)
+		return mem_format("%s/%s:%s", i->ref.host, i->ref.path, i->ref.tag);
+	return mem_format("localhost/%s:%s", name, oci_desc_tag(&i->manifest));
+}
+
 int input_identity(const struct args *a, const struct image *i, char **ret, struct err *e)
 {
 	const char *given = args_get(a, "identity");
-	const char *tag = oci_desc_tag(&i->manifest);
-	char *name SCOPED(mem_freep) = fs_basename(i->ref.path);
-	char *text SCOPED(mem_freep) =
-	    given != NULL ? mem_strdup(given) : mem_format("localhost/%s:%s", name, tag);
+	char *text SCOPED(mem_freep) = given != NULL ? mem_strdup(given) : own_identity(i);
 	struct ref r SCOPED(ref_release) = {0};
 
 	if (ref_parse_docker(text, &r, e) != 0 || r.tag[0] == '\0' || r.has_digest) {

@@ -19,7 +19,7 @@ int input_locked(const struct args *a, struct recipe **ret_recipe, struct lock *
 /* The lock's path; the caller owns it. */
 char *input_lock_path(const struct args *a) MUST_CHECK;
 
-/* An image on disk: oci:DIR[:TAG|@DIGEST]. */
+/* An image on disk: oci:DIR[:TAG|@DIGEST]; one of a registry comes from object_image. */
 struct image {
 	struct ref ref;
 	struct oci_layout *layout;
@@ -31,7 +31,8 @@ void image_release(struct image *i);
 /* "NAME:TAG@sha256:…" for the last line of standard output; the caller owns it. */
 char *image_name(const char *layout, const char *tag, const struct digest *d) MUST_CHECK;
 
-/* What signatures call the image: --identity, else "localhost/NAME:TAG"; the caller owns it. */
+/* What signatures call the image: --identity, else what its registry calls it, else
+ * "localhost/NAME:TAG"; the caller owns it. */
 int input_identity(const struct args *a, const struct image *i, char **ret,
 		   struct err *e) MUST_CHECK;
 

@@ -1,4 +1,4 @@
-#include "cli/input.h"
+#include "cli/object.h"
 #include "cli/screen.h"
 #include "cli/verb.h"
 
@@ -12,16 +12,18 @@ static const struct opt opts[] = {
     {0, "recipe", "FILE", "The recipe it was made from: its ports, users and waivers count."},
     {0, "fail-on", "SEVERITY", "Refuse at low, medium, high (the default) or never."},
     {0, "all", NULL, "Also list what passes or does not apply."},
+    OBJECT_PLAIN,
     {0, "json", NULL, "Print the report as JSON."},
     {0, NULL, NULL, NULL},
 };
 
 static int of_image(const struct args *a, struct audit_opts *o, struct audit *ret, struct err *e)
 {
+	struct visit v SCOPED(visit_end) = {0};
 	struct image i SCOPED(image_release) = {0};
 	struct store *s SCOPED(store_freep) = NULL;
 
-	if (input_image(a->rest.v[0], &i, e) != 0 || sandbox_enter(e) != 0 ||
+	if (object_image(a, a->rest.v[0], &v, &i, e) != 0 || sandbox_enter(e) != 0 ||
 	    input_store(a, &s, e) != 0)
 		return -1;
 	o->store = s;
@@ -73,7 +75,7 @@ static int run(const struct args *a, struct err *e)
 
 const struct verb verb_audit = {
     .name = "audit",
-    .args = "oci:DIR[:TAG] | dir:PATH",
+    .args = "oci:DIR[:TAG] | docker://HOST/REPO:TAG | dir:PATH",
     .help = "Check every control of a profile on an image or a root tree.",
     .min = 1,
     .max = 1,

@@ -7,10 +7,12 @@
 #include "build/build.h"
 #include "sys/clock.h"
 #include <stdio.h>
+#include <string.h>
 
 static const struct opt opts[] = {
     {'o', "output", "oci:DIR:TAG", "Write the image there (default: oci:out/NAME:VERSION)."},
     {0, "lock", "FILE", "Use this lock (default: the recipe's name with .lock)."},
+    {0, "delta-from", "IMAGE", "Add one layer with what is new to this image, oci:DIR[:TAG]."},
     {0, "no-cache", NULL, "Run every stage, whatever is cached."},
     {0, "record", "STEP", "Let the step fetch and record anew, whatever the lock has of it."},
     {0, "secret", "NAME=FILE", "What a step reads in /run/secrets/NAME (may be repeated)."},
@@ -44,7 +46,7 @@ static void print_json(const struct ref *to, const struct build_result *res, con
 	jval_put_text(v, "layout", to->path);
 	jval_put_text(v, "tag", to->tag);
 	jval_put_text(v, "digest", digest_text(&res->manifest).s);
-	jval_put_int(v, "layers", (int64_t)res->layers);
+	jval_put(v, "layers", jval_ref(res->table));
 	jval_put_int(v, "size", (int64_t)res->layers_size);
 	jval_put_int(v, "stages-run", (int64_t)res->stages_run);
 	jval_put_int(v, "stages-cached", (int64_t)res->stages_cached);
@@ -95,15 +97,30 @@ static void opts_release(struct build_opts *o)
 	strv_release(&o->recapture);
 }
 
+static int delta_from(const struct args *a, const struct recipe *r, struct image *below,
+		      struct build_opts *o, struct err *e)
+{
+	if (strcmp(r->compression, "both") == 0) {
+		(void)err_set(e, ERR_USAGE, "--delta-from: the recipe wants layers gzip and zstd");
+		return err_hint(e, "a delta has the layers of one image: take gzip or zstd");
+	}
+	if (input_image(args_get(a, "delta-from"), below, e) != 0)
+		return err_in(e, "--delta-from");
+	o->delta_layout = below->layout;
+	o->delta_from = &below->manifest;
+	return 0;
+}
+
 static int run(const struct args *a, struct err *e)
 {
 	struct recipe *r SCOPED(recipe_freep) = NULL;
 	struct lock *l SCOPED(lock_freep) = NULL;
 	struct store *s SCOPED(store_freep) = NULL;
 	struct ref to SCOPED(ref_release) = {0};
+	struct image below SCOPED(image_release) = {0};
 	struct build_opts o SCOPED(opts_release) = {.no_cache = args_has(a, "no-cache"),
 						    .record = args_get(a, "record")};
-	struct build_result res;
+	struct build_result res SCOPED(build_result_release) = {0};
 	uint64_t threads = 0, parallel = 0, start = clock_mono_ms();
 
 	if (args_num(a, "threads", 256, &threads, e) != 0 ||
@@ -112,6 +129,8 @@ static int run(const struct args *a, struct err *e)
 		return -1;
 	if (args_has(a, "dry-run"))
 		return dry(r, l, s, e);
+	if (args_has(a, "delta-from") && delta_from(a, r, &below, &o, e) != 0)
+		return -1;
 	o.layout = to.path;
 	o.tag = to.tag;
 	o.threads = (unsigned)threads;

@@ -1,4 +1,4 @@
-#include "cli/input.h"
+#include "cli/object.h"
 #include "cli/screen.h"
 #include "cli/verb.h"
 
@@ -13,36 +13,49 @@ static const struct opt opts[] = {
     {0, "no-controls", NULL, "Leave the controls out."},
     {0, "markdown", NULL, "Print a section for release notes."},
     {0, "json", NULL, "Print the differences as JSON, every file included."},
+    OBJECT_PLAIN,
     {0, "exit-code", NULL, "Exit with 1 when there are differences."},
     {0, NULL, NULL, NULL},
 };
 
-/* One of the two arguments: a tree, or an image that image keeps. */
-static int side(const char *text, struct ref *r, struct image *image, struct diff_input *ret,
-		struct err *e)
+/* One of the two arguments, and what it takes to look at it. */
+struct operand {
+	struct ref ref;
+	struct image image; /* unless it is a tree */
+};
+
+static void operand_release(struct operand *o)
 {
-	if (ref_parse(text, r, e) != 0)
+	ref_release(&o->ref);
+	image_release(&o->image);
+}
+
+static int side(const struct args *a, const char *text, struct visit *v, struct operand *o,
+		struct diff_input *ret, struct err *e)
+{
+	if (ref_parse(text, &o->ref, e) != 0)
 		return -1;
-	*ret = (struct diff_input){.object = text, .dir = r->path};
-	if (r->kind == REF_DIR)
+	*ret = (struct diff_input){.object = text, .dir = o->ref.path};
+	if (o->ref.kind == REF_DIR)
 		return 0;
-	if (input_image(text, image, e) != 0)
+	if (object_image(a, text, v, &o->image, e) != 0)
 		return -1;
-	ret->layout = image->layout;
-	ret->manifest = &image->manifest;
+	ret->layout = o->image.layout;
+	ret->manifest = &o->image.manifest;
 	return 0;
 }
 
 static int compare(const struct args *a, struct diff *ret, struct err *e)
 {
-	struct ref r1 SCOPED(ref_release) = {0}, r2 SCOPED(ref_release) = {0};
-	struct image i1 SCOPED(image_release) = {0}, i2 SCOPED(image_release) = {0};
+	struct visit v SCOPED(visit_end) = {0};
+	struct operand x SCOPED(operand_release) = {0}, y SCOPED(operand_release) = {0};
 	struct store *s SCOPED(store_freep) = NULL;
 	struct diff_input was = {0}, is = {0};
 	const char *profile = args_get(a, "profile");
 	struct diff_opts o = {.today = clock_epoch_s()};
 
-	if (side(a->rest.v[0], &r1, &i1, &was, e) != 0 || side(a->rest.v[1], &r2, &i2, &is, e) != 0)
+	if (side(a, a->rest.v[0], &v, &x, &was, e) != 0 ||
+	    side(a, a->rest.v[1], &v, &y, &is, e) != 0)
 		return -1;
 	if ((was.layout != NULL || is.layout != NULL) &&
 	    (sandbox_enter(e) != 0 || input_store(a, &s, e) != 0))
@@ -88,7 +101,7 @@ static int run(const struct args *a, struct err *e)
 
 const struct verb verb_diff = {
     .name = "diff",
-    .args = "A B, each oci:DIR[:TAG] | dir:PATH",
+    .args = "A B, each oci:DIR[:TAG] | docker://HOST/REPO:TAG | dir:PATH",
     .help = "Show what changed from one image or root tree to another.",
     .min = 2,
     .max = 2,

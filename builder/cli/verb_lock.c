@@ -10,6 +10,7 @@
 static const struct opt opts[] = {
     {0, "lock", "FILE", "Write this file (default: the recipe's name with .lock)."},
     {'u', "update", NULL, "Take the newest versions; else those of a lock that still fit stay."},
+    {0, "replan", NULL, "Plan the layers of the packages anew, whatever they were."},
     {0, "dry-run", NULL, "Say what would change, and write nothing."},
     {0, "json", NULL, "Print the outcome as JSON."},
     {0, NULL, NULL, NULL},
@@ -49,7 +50,10 @@ static int resolve(const struct args *a, const struct recipe *r, const struct lo
 {
 	struct store *s SCOPED(store_freep) = NULL;
 	struct relocked got SCOPED(relocked_release) = {0};
-	struct relock_opts o = {.before = before, .update = args_has(a, "update")};
+	struct relock_opts o = {.before = before,
+				.path = path,
+				.update = args_has(a, "update"),
+				.replan = args_has(a, "replan")};
 	bool fresh;
 
 	log_info("resolving the packages of %s", a->rest.v[0]);
@@ -86,7 +90,7 @@ static int run(const struct args *a, struct err *e)
 		return -1;
 	if (access(path, F_OK) == 0 && lock_load(path, &before, &stale) != 0)
 		log_warn("%s; it is made anew", stale.msg);
-	if (before != NULL && !args_has(a, "update") && !records(r) &&
+	if (before != NULL && !args_has(a, "update") && !args_has(a, "replan") && !records(r) &&
 	    lock_check(before, r, path, &stale) == 0) {
 		report(a, path, before, &none, true);
 		return 0;

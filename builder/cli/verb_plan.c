@@ -3,8 +3,10 @@
 #include "cli/verb.h"
 
 #include "base/num.h"
+#include "plan/layering.h"
 #include "plan/plan.h"
 #include <stdio.h>
+#include <string.h>
 
 static const struct opt opts[] = {
     {0, "lock", "FILE", "Use this lock (default: the recipe's name with .lock)."},
@@ -51,6 +53,8 @@ static int run(const struct args *a, struct err *e)
 	if (args_has(a, "json")) {
 		struct jval *v SCOPED(jval_freep) = plan_json(&p);
 
+		if (strcmp(r->layer_plan, "history") == 0)
+			jval_put(v, "layers", layering_json(l, r->layer_budget));
 		screen_json(v);
 	} else {
 		plan_print(&p);

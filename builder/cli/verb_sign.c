@@ -1,4 +1,4 @@
-#include "cli/input.h"
+#include "cli/object.h"
 #include "cli/screen.h"
 #include "cli/verb.h"
 
@@ -11,6 +11,8 @@ static const struct opt opts[] = {
     {'k', "key", "FILE", "The private key (required)."},
     {0, "passphrase-file", "FILE", "The first line of FILE opens the key."},
     {0, "identity", "HOST/REPO:TAG", "What the signature calls the image (may be repeated)."},
+    {0, "lookaside", "DIR", "Registries: also keep OpenPGP signatures in this directory."},
+    OBJECT_PLAIN,
     {0, "dry-run", NULL, "Check key and image, and sign nothing."},
     {0, "json", NULL, "Print the outcome as JSON."},
     {0, NULL, NULL, NULL},
@@ -48,8 +50,30 @@ static void report(const struct args *a, const struct image *i, const struct str
 		printf("signed %s@%s\n", ids->v[n], digest_text(&i->manifest.digest).s);
 }
 
+/* Signs; in a registry the signatures are added to those that are there. The image is named by
+ * its digest: a tag that was moved meanwhile is not moved back. */
+static int sign_all(const struct args *a, struct image *i, const struct strv *ids,
+		    const struct sign_key *k, struct err *e)
+{
+	const struct remote_opts o = object_remote(a);
+	struct ref to = i->ref;
+	struct remote_stats st = {0};
+	char none[] = "";
+
+	for (size_t n = 0; n < ids->n; n++)
+		if (sign_image(i->layout, &i->manifest, ids->v[n], k, clock_epoch_s(), e) != 0)
+			return -1;
+	if (to.kind != REF_DOCKER)
+		return 0;
+	to.tag = none;
+	to.has_digest = true;
+	to.digest = i->manifest.digest;
+	return remote_push(i->layout, &i->manifest, &to, &o, &st, e);
+}
+
 static int run(const struct args *a, struct err *e)
 {
+	struct visit v SCOPED(visit_end) = {0};
 	struct image i SCOPED(image_release) = {0};
 	struct sign_key *k SCOPED(sign_key_freep) = NULL;
 	struct strv ids SCOPED(strv_release) = {0};
@@ -60,14 +84,13 @@ static int run(const struct args *a, struct err *e)
 		(void)err_set(e, ERR_USAGE, "sign wants --key FILE");
 		return err_hint(e, "posmedia key new FILE makes one");
 	}
-	if (input_image(a->rest.v[0], &i, e) != 0 || input_passphrase(a, &secret, e) != 0 ||
+	if (input_passphrase(a, &secret, e) != 0 ||
 	    sign_key_load(args_get(a, "key"), secret, &k, e) != 0 ||
-	    identities(a, &i, &ids, e) != 0 ||
+	    object_image(a, a->rest.v[0], &v, &i, e) != 0 || identities(a, &i, &ids, e) != 0 ||
 	    oci_layout_verify(i.layout, &i.manifest, NULL, NULL, e) != 0)
 		return -1;
-	for (size_t n = 0; n < ids.n && !args_has(a, "dry-run"); n++)
-		if (sign_image(i.layout, &i.manifest, ids.v[n], k, clock_epoch_s(), e) != 0)
-			return -1;
+	if (!args_has(a, "dry-run") && sign_all(a, &i, &ids, k, e) != 0)
+		return -1;
 	id = sign_public_id(sign_key_public(k));
 	report(a, &i, &ids, &id);
 	return 0;
@@ -75,7 +98,7 @@ static int run(const struct args *a, struct err *e)
 
 const struct verb verb_sign = {
     .name = "sign",
-    .args = "oci:DIR[:TAG]",
+    .args = "oci:DIR[:TAG] | docker://HOST/REPO:TAG",
     .help = "Sign an image, for OpenPGP and cosign verifiers at once.",
     .min = 1,
     .max = 1,

@@ -1,4 +1,4 @@
-#include "cli/input.h"
+#include "cli/object.h"
 #include "cli/screen.h"
 #include "cli/verb.h"
 
@@ -13,6 +13,8 @@ static const struct opt opts[] = {
     {'k', "key", "FILE.pub", "Accept signatures by this key (may be repeated)."},
     {'p', "policy", "FILE", "Decide by this policy (default: signing/policy.yaml)."},
     {0, "identity", "HOST/REPO:TAG", "What the signature must call the image."},
+    {0, "lookaside", "DIR", "Also read OpenPGP signatures from this directory or URL."},
+    OBJECT_PLAIN,
     {0, "json", NULL, "Print what was checked as JSON."},
     {0, NULL, NULL, NULL},
 };
@@ -95,12 +97,14 @@ static void report(const struct args *a, const struct image *i, const struct see
 
 static int run(const struct args *a, struct err *e)
 {
+	struct visit v SCOPED(visit_end) = {0};
 	struct image i SCOPED(image_release) = {0};
 	struct sign_report r SCOPED(sign_report_release) = {0};
 	char *identity SCOPED(mem_freep) = NULL;
 	struct seen s = {0};
 
-	if (input_image(a->rest.v[0], &i, e) != 0 || input_identity(a, &i, &identity, e) != 0 ||
+	if (object_image(a, a->rest.v[0], &v, &i, e) != 0 ||
+	    input_identity(a, &i, &identity, e) != 0 ||
 	    oci_layout_verify(i.layout, &i.manifest, count, &s, e) != 0)
 		return -1;
 	if ((args_has(a, "key") ? by_keys : by_policy)(a, &i, identity, &r, e) != 0)
@@ -111,7 +115,7 @@ static int run(const struct args *a, struct err *e)
 
 const struct verb verb_verify = {
     .name = "verify",
-    .args = "oci:DIR[:TAG]",
+    .args = "oci:DIR[:TAG] | docker://HOST/REPO:TAG",
     .help = "Hash every blob of an image and check its signatures under the policy.",
     .min = 1,
     .max = 1,

@@ -20,6 +20,9 @@ static void describe(const struct side *s, const struct side *other, struct diff
 	ret->layers = mem_zalloc((m->layers_n + 1) * sizeof(*ret->layers));
 	ret->layers_n = m->layers_n;
 	for (size_t i = 0; i < m->layers_n; i++) {
+		const char *name = jval_get_str(m->layers[i].annotations, "org.posmedia.layer");
+
+		ret->layers[i].name = name != NULL ? mem_strdup(name) : NULL;
 		ret->layers[i].digest = m->layers[i].digest;
 		ret->layers[i].size = m->layers[i].size;
 		for (size_t k = 0; k < o->layers_n; k++)
@@ -69,6 +72,14 @@ bool diff_any(const struct diff *d)
 	       (d->was.is_image && d->is.is_image && !digest_equal(&d->was.image, &d->is.image));
 }
 
+static void side_release(struct diff_side *s)
+{
+	for (size_t i = 0; i < s->layers_n; i++)
+		free(s->layers[i].name);
+	free(s->layers);
+	free(s->object);
+}
+
 void diff_release(struct diff *d)
 {
 	for (int t = 0; t < DIFF_TOPICS; t++) {
@@ -89,9 +100,7 @@ void diff_release(struct diff *d)
 		free(d->files[i].is.link);
 	}
 	free(d->files);
-	free(d->was.object);
-	free(d->was.layers);
-	free(d->is.object);
-	free(d->is.layers);
+	side_release(&d->was);
+	side_release(&d->is);
 	*d = (struct diff){0};
 }

@@ -62,6 +62,7 @@ struct diff_file {
 };
 
 struct diff_layer {
+	char *name; /* org.posmedia.layer, or NULL */
 	struct digest digest;
 	uint64_t size; /* compressed */
 	bool shared;   /* the other side has it too */

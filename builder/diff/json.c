@@ -93,6 +93,7 @@ static struct jval *side_json(const struct diff_side *s)
 	for (size_t i = 0; i < s->layers_n; i++) {
 		struct jval *l = jval_object();
 
+		put_text(l, "name", s->layers[i].name);
 		jval_put_text(l, "digest", digest_text(&s->layers[i].digest).s);
 		jval_put_int(l, "size", (int64_t)s->layers[i].size);
 		jval_put(l, "shared", jval_bool(s->layers[i].shared));

@@ -317,6 +317,8 @@ static void own_layers(const struct out *o, const struct diff_side *s, bool is)
 		if (s->layers[i].shared)
 			continue;
 		begin(o, !is, is);
+		if (s->layers[i].name != NULL)
+			word(o, s->layers[i].name);
 		word(o, digest_text(&s->layers[i].digest).s);
 		buf_addf(o->b, ", %s\n", size);
 	}

@@ -42,10 +42,7 @@ static void step(struct unescape *s, unsigned char c, struct buf *out)
 		if (c == 0x07)
 			s->state = UNESCAPE_TEXT;
 		else if (c == 0x1b)
-			s->state = UNESCAPE_STRING_END;
-		break;
-	case UNESCAPE_STRING_END:
-		s->state = c == '\\' ? UNESCAPE_TEXT : after_escape(c);
+			s->state = UNESCAPE_ESCAPE; /* a backslash, to which the same applies */
 		break;
 	}
 }

@@ -10,7 +10,6 @@ enum unescape_state {
 	UNESCAPE_ESCAPE,  /* after ESC */
 	UNESCAPE_CONTROL, /* in ESC [ … */
 	UNESCAPE_STRING,  /* in ESC ] … and its like, up to BEL or ESC \ */
-	UNESCAPE_STRING_END,
 };
 
 /* Zero-initialised is the beginning of a stream. */

@@ -21,6 +21,7 @@ struct reader {
 	bool has_event;
 	const char *file;
 	size_t nodes;
+	bool json;                 /* the text is JSON, whose keys stand in quotes */
 	const char *text, *cursor; /* the text, and its character at line and col, from 0 */
 	size_t line, col;
 };
@@ -181,6 +182,17 @@ static bool key_is_explicit(struct reader *r)
 	return p < r->cursor && p > r->text && p[-1] == '?';
 }
 
+static bool is_word(struct reader *r)
+{
+	yaml_scalar_style_t style = r->event.data.scalar.style;
+
+	if (r->event.data.scalar.value[0] == '\0')
+		return false;
+	if (r->json)
+		return style == YAML_DOUBLE_QUOTED_SCALAR_STYLE;
+	return style == YAML_PLAIN_SCALAR_STYLE && !key_is_explicit(r);
+}
+
 static int check_key(struct reader *r, const struct map *seen, const struct yaml *map,
 		     struct err *e)
 {
@@ -193,8 +205,7 @@ static int check_key(struct reader *r, const struct map *seen, const struct yaml
 	}
 	if (check_plain(r, r->event.data.scalar.anchor, r->event.data.scalar.tag, e) != 0)
 		return -1;
-	if (r->event.data.scalar.style != YAML_PLAIN_SCALAR_STYLE || key[0] == '\0' ||
-	    key_is_explicit(r)) {
+	if (!is_word(r)) {
 		refuse(r, e, "a key must be one plain word");
 		return err_hint(e, "Write \"key: value\", the key without quotes.");
 	}
@@ -326,6 +337,7 @@ int yaml_parse(const char *p, size_t n, const char *file, struct yaml **ret, str
 		return -1;
 	text = mem_strndup(p, n);
 	r.text = r.cursor = text;
+	r.json = n > 1 && text[0] == '{' && text[1] == '"';
 	if (yaml_parser_initialize(&r.parser) != 1)
 		return err_set(e, ERR_FAIL, "%s: the YAML parser cannot start", file);
 	yaml_parser_set_encoding(&r.parser, YAML_UTF8_ENCODING);

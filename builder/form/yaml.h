@@ -1,7 +1,8 @@
 /* yaml.h - strict YAML: the door to libyaml's events.
  *
  * UTF-8 with LF line ends and no control characters; one document; no directives, anchors, aliases,
- * tags, tabs in indentation, merge keys or duplicate keys; keys are plain scalars. Every scalar
+ * tags, tabs in indentation, merge keys or duplicate keys; keys are plain scalars, but in a text
+ * that begins with {" as compact JSON does, where all of them stand in double quotes. Every scalar
  * stays text until a schema types it, so `no`, `0755` and `1e3` are what was written. Nesting at
  * most 32, at most 1 MiB of text and 100 000 nodes. */
 #ifndef FORM_YAML_H

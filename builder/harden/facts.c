@@ -15,6 +15,8 @@ struct facts {
 	struct accounts accounts;
 	struct facts_files files;
 	struct strv packages;
+	void *kept;
+	void (*free_kept)(void *);
 };
 
 struct facts *facts_new(int rootfd)
@@ -40,7 +42,20 @@ void facts_drop(struct facts *f)
 	accounts_release(&f->accounts);
 	files_release(&f->files);
 	strv_release(&f->packages);
+	if (f->kept != NULL)
+		f->free_kept(f->kept);
 	*f = (struct facts){.rootfd = rootfd};
+}
+
+void facts_keep(struct facts *f, void *p, void (*free_p)(void *))
+{
+	f->kept = p;
+	f->free_kept = free_p;
+}
+
+void *facts_kept(const struct facts *f)
+{
+	return f->kept;
 }
 
 void facts_free(struct facts *f)

@@ -55,6 +55,11 @@ int facts_files(struct facts *f, const struct facts_files **ret, struct err *e) 
 /* Names of the installed packages (dpkg's status, status.d too), sorted. */
 int facts_packages(struct facts *f, const struct strv **ret, struct err *e) MUST_CHECK;
 
+/* One more thing that somebody found out about the tree, until facts_drop: given with what frees
+ * it, and lent again; NULL when there is none. */
+void facts_keep(struct facts *f, void *p, void (*free_p)(void *));
+void *facts_kept(const struct facts *f);
+
 /* Looks a name or a number up; NULL when there is none. */
 const struct account *accounts_user(const struct accounts *a, const char *name);
 const struct account *accounts_uid(const struct accounts *a, uint32_t uid);

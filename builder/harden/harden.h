@@ -50,6 +50,8 @@ struct digest harden_profile_digest(const struct harden_profile *p); /* of its r
 struct harden_context {
 	const struct recipe *recipe; /* waivers, ports, users, services; or NULL */
 	int64_t today;               /* seconds; waivers past `until` do not hold */
+	int64_t epoch;               /* seconds: the day that is written into files, so that the
+					clock decides no bytes; 0 = today */
 };
 
 /* Applies the fixes of every applicable control to the tree at rootfd, then checks them all. */

@@ -41,7 +41,7 @@ static char *wanted(const struct op_run *r, const struct ageing *w, const struct
 	    [F_WARN] = &w->warn_days,
 	    [F_INACTIVE] = &w->inactive_days,
 	};
-	int64_t is, today = r->c->today / DAY;
+	int64_t is, today = (r->c->epoch != 0 ? r->c->epoch : r->c->today) / DAY;
 
 	if (i == F_CHANGED) {
 		if (!w->last_change || (spec_int(f->v[i], &is) == 0 && is <= today) ||

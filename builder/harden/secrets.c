@@ -3,15 +3,15 @@
 #include "harden/accounts.h"
 #include "harden/harden.h"
 #include "harden/root.h"
+#include "harden/secret_text.h"
 #include "sys/fs.h"
-#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-enum { HEAD = 512, TEXT = 64 << 10, KEY_MIN = 64 };
+enum { HEAD = 512, TEXT = 64 << 10, KEY_MIN = 40 };
 
 /* Files known by their names. Patterns as root_match has them. */
 struct named {
@@ -28,12 +28,19 @@ static const struct named names[] = {
     {"var/lib/systemd/random-seed", SECRET_IDENTITY, "random seed"},
     {"var/lib/random-seed", SECRET_IDENTITY, "random seed"},
     {"var/lib/urandom/random-seed", SECRET_IDENTITY, "random seed"},
+    {"**/.rnd", SECRET_IDENTITY, "random seed"},
     {"var/lib/systemd/credential.secret", SECRET_IDENTITY, "credential secret"},
+    {"var/lib/NetworkManager/secret_key", SECRET_IDENTITY, "secret of this machine"},
+    {"etc/hostid", SECRET_IDENTITY, "host id"},
+    {"etc/nvme/hostid", SECRET_IDENTITY, "host id"},
+    {"etc/nvme/hostnqn", SECRET_IDENTITY, "host id"},
     {"var/lib/samba/private/secrets.tdb", SECRET_IDENTITY, "samba machine secrets"},
     {"**/*.p12", SECRET_PRIVATE_KEY, "key store"},
     {"**/*.pfx", SECRET_PRIVATE_KEY, "key store"},
     {"**/*.jks", SECRET_PRIVATE_KEY, "key store"},
     {"**/*.keystore", SECRET_PRIVATE_KEY, "key store"},
+    {"**/private-keys-v1.d/*.key", SECRET_PRIVATE_KEY, "private key of GnuPG"},
+    {"**/secring.gpg", SECRET_PRIVATE_KEY, "private key of GnuPG"},
     {"**/.ssh/authorized_keys", SECRET_TRUST, "authorized keys"},
     {"**/.ssh/authorized_keys2", SECRET_TRUST, "authorized keys"},
     {"etc/ssh/authorized_keys*", SECRET_TRUST, "authorized keys"},
@@ -46,13 +53,33 @@ static const struct named names[] = {
     {"**/.my.cnf", SECRET_CREDENTIAL, "credentials"},
     {"**/.git-credentials", SECRET_CREDENTIAL, "credentials"},
     {"**/.aws/credentials", SECRET_CREDENTIAL, "credentials"},
+    {"**/.config/gcloud/*credentials*", SECRET_CREDENTIAL, "credentials"},
+    {"**/.azure/*okens.json", SECRET_CREDENTIAL, "credentials"},
+    {"**/.config/gh/hosts.yml", SECRET_CREDENTIAL, "credentials"},
+    {"**/.dockercfg", SECRET_CREDENTIAL, "credentials"},
+    {"**/.s3cfg", SECRET_CREDENTIAL, "credentials"},
+    {"**/.pypirc", SECRET_CREDENTIAL, "credentials"},
+    {"**/.vault-token", SECRET_CREDENTIAL, "credentials"},
+    {"**/.smbcredentials", SECRET_CREDENTIAL, "credentials"},
     {"**/.docker/config.json", SECRET_CREDENTIAL, "credentials"},
     {"**/.config/containers/auth.json", SECRET_CREDENTIAL, "credentials"},
     {"**/.kube/config", SECRET_CREDENTIAL, "credentials"},
-    {"etc/ipsec.secrets", SECRET_CREDENTIAL, "IPsec secrets"},
     {"etc/apt/auth.conf", SECRET_CREDENTIAL, "credentials"},
     {"etc/apt/auth.conf.d/*", SECRET_CREDENTIAL, "credentials"},
 };
+
+/* Packages ship these with remarks only. */
+static const char *const files_of_secrets[] = {"etc/ipsec.secrets",   "etc/ppp/chap-secrets",
+					       "etc/ppp/pap-secrets", "etc/krb5.keytab",
+					       "etc/samba/smbpasswd", "etc/exim4/passwd.client"};
+
+/* passwd(5), shadow(5) and their kin: find_hashes reads them row by row. */
+static const char *const files_of_accounts[] = {
+    "etc/shadow",           "etc/shadow-", "etc/gshadow", "etc/gshadow-",
+    "etc/security/opasswd", "etc/passwd",  "etc/passwd-", "etc/group",
+};
+
+#define COUNT(a) (sizeof(a) / sizeof((a)[0]))
 
 static void add(struct secrets *s, const char *path, enum secret_kind kind, const char *what)
 {
@@ -100,77 +127,30 @@ static size_t read_some(int fd, char *p, size_t n)
 	return have;
 }
 
-/* Whether key bytes follow: a line of base64, or the headers that old encrypted keys have. */
-static bool key_follows(const char *p, const char *end)
+static bool is_file_of_accounts(const char *path)
 {
-	size_t n = 0;
-
-	if (end - p > 1 && p[0] == '\\' && p[1] == 'n')
-		p += 2; /* inside a JSON or shell string */
-	while (p < end && isspace((unsigned char)*p))
-		p++;
-	if (end - p > 10 && (memcmp(p, "Proc-Type:", 10) == 0 || memcmp(p, "Version: ", 9) == 0))
-		return true;
-	while (p < end && (isalnum((unsigned char)*p) || *p == '+' || *p == '/' || *p == '=')) {
-		p++;
-		n++;
-	}
-	return n >= 32;
-}
-
-/* PEM (RFC 7468), OpenSSH and OpenPGP armour of a private key, or PuTTY's form. */
-static bool has_private_key(const char *p, size_t n)
-{
-	static const char begin[] = "-----BEGIN ", putty[] = "PuTTY-User-Key-File-";
-	enum { LABEL_MAX = 40 };
-	const char *end = p + n, *at = p;
-
-	if (n > sizeof(putty) && memcmp(p, putty, sizeof(putty) - 1) == 0)
-		return true;
-	while ((at = memmem(at, (size_t)(end - at), begin, sizeof(begin) - 1)) != NULL) {
-		const char *close;
-		size_t left;
-
-		at += sizeof(begin) - 1;
-		left = (size_t)(end - at) < LABEL_MAX ? (size_t)(end - at) : LABEL_MAX;
-		close = memmem(at, left, "-----", 5);
-		if (close == NULL || memmem(at, (size_t)(close - at), "PRIVATE KEY", 11) == NULL)
-			continue;
-		if (key_follows(close + 5, end))
+	for (size_t i = 0; i < COUNT(files_of_accounts); i++)
+		if (strcmp(path, files_of_accounts[i]) == 0)
 			return true;
-	}
 	return false;
 }
 
-/* DER: a SEQUENCE that is a whole file named like a key (PKCS#1, PKCS#8). */
-static bool is_der_key(const char *path, const char *head, size_t n)
+/* What the content of a file says; text: TEXT bytes of scratch. */
+static const char *look_into(int rootfd, const struct facts_file *f, unsigned kinds, char *text,
+			     enum secret_kind *ret)
 {
-	size_t len = strlen(path);
-
-	return len > 4 && strcmp(path + len - 4, ".key") == 0 && n > 8 &&
-	       (unsigned char)head[0] == 0x30 && (unsigned char)head[1] == 0x82 &&
-	       head[4] == 0x02 && head[5] == 0x01;
-}
-
-/* text: TEXT bytes of scratch. */
-static bool holds_key(int rootfd, const struct facts_file *f, char *text)
-{
+	struct secret_look l = {.path = f->path, .p = text, .size = (uint64_t)f->st.st_size};
 	int fd SCOPED(fd_closep) = -1;
-	size_t n;
 
-	if (!S_ISREG(f->st.st_mode) || f->st.st_size < KEY_MIN)
-		return false;
+	if (!S_ISREG(f->st.st_mode) || f->st.st_size < KEY_MIN || is_file_of_accounts(f->path))
+		return NULL;
 	fd = root_open(rootfd, f->path, O_RDONLY | O_NOFOLLOW);
 	if (fd < 0)
-		return false;
-	n = read_some(fd, text, HEAD);
-	if (is_der_key(f->path, text, n))
-		return true;
-	if (memchr(text, '\0', n) != NULL)
-		return false;
-	if (n == HEAD)
-		n += read_some(fd, text + HEAD, TEXT - HEAD);
-	return has_private_key(text, n);
+		return NULL;
+	l.n = read_some(fd, text, HEAD);
+	if (l.n == HEAD && memchr(text, '\0', HEAD) == NULL)
+		l.n += read_some(fd, text + HEAD, TEXT - HEAD);
+	return secret_in(&l, kinds, ret);
 }
 
 static int find_machine_id(int rootfd, struct secrets *ret, struct err *e)
@@ -194,42 +174,100 @@ static int find_machine_id(int rootfd, struct secrets *ret, struct err *e)
 
 static int find_hashes(int rootfd, struct secrets *ret, struct err *e)
 {
-	static const char *const paths[] = {"etc/shadow", "etc/shadow-", "etc/gshadow",
-					    "etc/gshadow-", "etc/security/opasswd"};
-
-	for (size_t i = 0; i < sizeof(paths) / sizeof(paths[0]); i++) {
+	for (size_t i = 0; i < COUNT(files_of_accounts); i++) {
 		struct buf text SCOPED(buf_release) = BUF_INIT(ROOT_FILE_MAX);
 
-		if (root_read(rootfd, paths[i], &text, NULL, e) != 0)
+		if (root_read(rootfd, files_of_accounts[i], &text, NULL, e) != 0)
 			return -1;
-		/* crypt(5): "$id$salt$hash", after a lock's '!' as well */
-		if (strstr(text.data, ":$") != NULL || strstr(text.data, ":!$") != NULL)
-			add(ret, paths[i], SECRET_HASH, "password hash");
+		/* crypt(5): "$id$salt$hash"; opasswd(5) has it further behind */
+		if (secret_in_rows(text.data) || strstr(text.data, ":$") != NULL ||
+		    strstr(text.data, ":!$") != NULL)
+			add(ret, files_of_accounts[i], SECRET_HASH, "password hash");
 	}
 	return 0;
 }
 
-int secrets_find(int rootfd, struct facts *f, unsigned kinds, struct secrets *ret, struct err *e)
+static int find_credentials(int rootfd, struct secrets *ret, struct err *e)
 {
-	struct secrets s SCOPED(secrets_release) = {0};
-	char *text SCOPED(mem_freep) = mem_zalloc(TEXT);
-	const struct facts_files *files;
+	for (size_t i = 0; i < COUNT(files_of_secrets); i++) {
+		struct buf text SCOPED(buf_release) = BUF_INIT(ROOT_FILE_MAX);
 
-	if (facts_files(f, &files, e) != 0)
-		return -1;
+		if (root_read(rootfd, files_of_secrets[i], &text, NULL, e) != 0)
+			return -1;
+		if (secret_in_lines(text.data))
+			add(ret, files_of_secrets[i], SECRET_CREDENTIAL, "credentials");
+	}
+	return 0;
+}
+
+static bool has(const struct secrets *s, const char *path)
+{
+	for (size_t i = 0; i < s->n; i++)
+		if (strcmp(s->v[i].path, path) == 0)
+			return true;
+	return false;
+}
+
+static void forget(void *p)
+{
+	secrets_release(p);
+	free(p);
+}
+
+/* What contents say, of all files that no name gives away; read once, whatever is asked. */
+static const struct secrets *contents(int rootfd, struct facts *f, const struct facts_files *files)
+{
+	struct secrets *s = facts_kept(f);
+	char *text SCOPED(mem_freep) = NULL;
+
+	if (s != NULL)
+		return s;
+	s = mem_zalloc(sizeof(*s));
+	text = mem_zalloc(TEXT);
+	for (size_t i = 0; i < files->n; i++) {
+		enum secret_kind kind = SECRET_ALL;
+		const char *what = look_into(rootfd, &files->v[i], SECRET_ALL, text, &kind);
+
+		if (what != NULL && find_name(files->v[i].path, SECRET_ALL) == NULL)
+			add(s, files->v[i].path, kind, what);
+	}
+	facts_keep(f, s, forget);
+	return s;
+}
+
+static void by_name(const struct facts_files *files, unsigned kinds, struct secrets *ret)
+{
 	for (size_t i = 0; i < files->n; i++) {
 		const struct facts_file *file = &files->v[i];
 		const struct named *n = NULL;
 
-		if (!S_ISREG(file->st.st_mode) && !S_ISLNK(file->st.st_mode))
-			continue;
-		n = find_name(file->path, kinds);
+		if (S_ISREG(file->st.st_mode) || S_ISLNK(file->st.st_mode))
+			n = find_name(file->path, kinds);
 		if (n != NULL)
-			add(&s, file->path, n->kind, n->what);
-		else if ((kinds & SECRET_PRIVATE_KEY) != 0 && holds_key(rootfd, file, text) &&
-			 find_name(file->path, SECRET_ALL) == NULL)
-			add(&s, file->path, SECRET_PRIVATE_KEY, "private key");
+			add(ret, file->path, n->kind, n->what);
 	}
+}
+
+static void by_content(const struct secrets *all, unsigned kinds, struct secrets *ret)
+{
+	for (size_t i = 0; i < all->n; i++)
+		if ((all->v[i].kind & kinds) != 0 && !has(ret, all->v[i].path))
+			add(ret, all->v[i].path, all->v[i].kind, all->v[i].what);
+}
+
+int secrets_find(int rootfd, struct facts *f, unsigned kinds, struct secrets *ret, struct err *e)
+{
+	const unsigned read = SECRET_PRIVATE_KEY | SECRET_CREDENTIAL | SECRET_HASH;
+	struct secrets s SCOPED(secrets_release) = {0};
+	const struct facts_files *files;
+
+	if (facts_files(f, &files, e) != 0)
+		return -1;
+	if ((kinds & SECRET_CREDENTIAL) != 0 && find_credentials(rootfd, &s, e) != 0)
+		return -1;
+	by_name(files, kinds, &s);
+	if ((kinds & read) != 0)
+		by_content(contents(rootfd, f, files), kinds, &s);
 	if ((kinds & SECRET_IDENTITY) != 0 && find_machine_id(rootfd, &s, e) != 0)
 		return -1;
 	if ((kinds & SECRET_HASH) != 0 && find_hashes(rootfd, &s, e) != 0)

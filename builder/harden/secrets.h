@@ -7,9 +7,9 @@
 enum secret_kind {
 	SECRET_HOST_KEY = 1 << 0,    /* ssh host keys */
 	SECRET_IDENTITY = 1 << 1,    /* machine-id, random seeds, snake-oil certificates */
-	SECRET_PRIVATE_KEY = 1 << 2, /* private keys by content; key stores by name */
+	SECRET_PRIVATE_KEY = 1 << 2, /* private keys and key stores, by name and content */
 	SECRET_TRUST = 1 << 3,       /* who may come in without a password */
-	SECRET_CREDENTIAL = 1 << 4,  /* files in which programs keep credentials */
+	SECRET_CREDENTIAL = 1 << 4,  /* what programs keep to identify themselves */
 	SECRET_HASH = 1 << 5,        /* password hashes */
 	SECRET_ALL = (1 << 6) - 1,
 };

@@ -125,11 +125,13 @@ static struct http_call *call_for(struct item *it, uint64_t wait_ms)
 {
 	it->begun = false;
 	it->sink = (struct sink){take, it};
+	/* while another mirror is left to ask, this one is not waited for */
 	it->call = (struct http_call){.q = {.method = "GET",
 					    .url = it->urls.v[it->url],
 					    .body_fd = -1,
 					    .to = &it->sink,
 					    .offset = it->part.have,
+					    .tries = it->url + 1 < it->urls.n ? 1 : 0,
 					    .stall_ms = it->f->o->stall_ms},
 				      .wait_ms = wait_ms};
 	it->f->active++;

@@ -1,5 +1,6 @@
 #include "http/partial.h"
 
+#include "base/fault.h"
 #include "base/log.h"
 #include "sys/fs.h"
 #include "sys/lock.h"
@@ -58,6 +59,7 @@ static int open_file(struct partial *p, int flags, struct err *e)
 	if (!S_ISREG(st.st_mode))
 		return err_set(e, ERR_FAIL, "%s: not a file", p->path);
 	p->have = (uint64_t)st.st_size;
+	fault_point("partial open");
 	return 0;
 }
 

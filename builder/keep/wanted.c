@@ -1,5 +1,6 @@
 #include "keep/wanted.h"
 
+#include "base/log.h"
 #include "oci/oci.h"
 #include "proxy/record.h"
 #include "recipe/lock.h"
@@ -136,15 +137,12 @@ static int want_captures(struct wanted *w, struct store *s, struct err *e)
 	return 0;
 }
 
-/* An index inside the layout is of other tools: this store has nothing of it. */
-static int want_entry(struct wanted *w, const struct oci_layout *l, const struct oci_desc *d,
-		      struct err *e)
+static int want_manifest(struct wanted *w, const struct oci_layout *l, const struct oci_desc *d,
+			 struct err *e)
 {
 	struct buf b SCOPED(buf_release) = BUF_INIT(OCI_MANIFEST_MAX);
 	struct oci_manifest m SCOPED(oci_manifest_release) = {0};
 
-	if (strcmp(d->media_type, OCI_MANIFEST) != 0)
-		return 0;
 	want(w, &d->digest, KEEP_IMAGE, true);
 	if (oci_layout_read(l, &d->digest, &b, e) != 0 ||
 	    oci_manifest_parse(b.data, b.len, &m, e) != 0)
@@ -152,6 +150,30 @@ static int want_entry(struct wanted *w, const struct oci_layout *l, const struct
 	want(w, &m.config.digest, KEEP_IMAGE, true);
 	for (size_t i = 0; i < m.layers_n; i++)
 		want(w, &m.layers[i].digest, KEEP_IMAGE, true);
+	return 0;
+}
+
+/* An index of other tools may hold what this store never had: other platforms' images, whose
+ * manifests the layout need not have either. */
+static int want_entry(struct wanted *w, const struct oci_layout *l, const struct oci_desc *d,
+		      struct err *e)
+{
+	struct buf b SCOPED(buf_release) = BUF_INIT(OCI_MANIFEST_MAX);
+	struct oci_index x SCOPED(oci_index_release) = {0};
+	struct err foreign = ERR_INIT;
+
+	if (strcmp(d->media_type, OCI_MANIFEST) == 0)
+		return want_manifest(w, l, d, e);
+	if (strcmp(d->media_type, OCI_INDEX) != 0)
+		return 0;
+	want(w, &d->digest, KEEP_IMAGE, true);
+	if (oci_layout_read(l, &d->digest, &b, e) != 0)
+		return -1;
+	if (oci_index_parse(b.data, b.len, &x, &foreign) != 0)
+		return 0;
+	for (size_t i = 0; i < x.n; i++)
+		if (want_manifest(w, l, &x.v[i], &foreign) != 0)
+			log_debug("index %s: %s", digest_text(&d->digest).s, foreign.msg);
 	return 0;
 }
 

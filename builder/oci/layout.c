@@ -95,6 +95,7 @@ static int create(struct oci_layout *l, struct err *e)
 
 	if (mkdir(l->path, 0755) != 0 && errno != EEXIST)
 		return err_sys(e, "make directory %s", l->path);
+	fault_point("layout made");
 	if (fs_open_dir(AT_FDCWD, l->path, &l->fd, e) != 0 || lock_index(l, e) != 0)
 		return -1;
 	rc = fill(l, e);
@@ -164,17 +165,12 @@ const struct oci_desc *oci_layout_entries(const struct oci_layout *l, size_t *re
 	return l->entries;
 }
 
-static void copy_desc(const struct oci_desc *d, struct oci_desc *ret)
-{
-	*ret = *d;
-	ret->media_type = mem_strdup(d->media_type);
-	ret->annotations = jval_ref(d->annotations);
-}
-
 /* Whether an entry is an image of ours and not a signature or another artifact's tag. */
 static bool is_image(const struct oci_desc *d)
 {
-	return strcmp(d->media_type, OCI_MANIFEST) == 0 &&
+	bool image = strcmp(d->media_type, OCI_MANIFEST) == 0;
+
+	return (image || strcmp(d->media_type, OCI_INDEX) == 0) &&
 	       strncmp(oci_desc_tag(d), "sha256-", 7) != 0;
 }
 
@@ -208,7 +204,7 @@ int oci_layout_find(const struct oci_layout *l, const char *tag, const struct di
 	}
 	if (hit == NULL)
 		return none_found(l, tag[0] != '\0' ? "no such tag" : "no such image", e);
-	copy_desc(hit, ret);
+	oci_desc_copy(hit, ret);
 	return 0;
 }
 
@@ -279,31 +275,28 @@ static int copy_hashed(int fd, int to, struct digest *ret, uint64_t *ret_size, s
 			return -1;
 	}
 	*ret = hash_final(h);
-	return fsync(to) == 0 ? 0 : err_sys(e, "sync");
+	return 0;
 }
 
-static int add_new(int dir, int fd, const struct digest *want, uint64_t size, struct err *e)
+/* A blob on its way into the layout. */
+struct incoming {
+	int fd;
+	const struct digest *want;
+	uint64_t size;
+};
+
+static int fill_blob(void *ctx, int to, struct err *e)
 {
-	char *tmp SCOPED(mem_freep) = mem_format(".new.%ld.%s", (long)getpid(), digest_hex(want).s);
-	int to SCOPED(fd_closep) = openat(dir, tmp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+	const struct incoming *in = ctx;
 	struct digest got;
 	uint64_t n;
-	int rc = -1;
 
-	if (to < 0)
-		return err_sys(e, "create %s", tmp);
-	if (copy_hashed(fd, to, &got, &n, e) != 0)
-		(void)err_in(e, "copy blob %s", digest_text(want).s);
-	else if (!digest_equal(&got, want) || n != size)
-		(void)err_set(e, ERR_VERIFY, "blob %s: is %s of %llu bytes", digest_text(want).s,
-			      digest_text(&got).s, (unsigned long long)n);
-	else if (renameat(dir, tmp, dir, digest_hex(want).s) != 0 || fsync(dir) != 0)
-		(void)err_sys(e, "place blob %s", digest_text(want).s);
-	else
-		rc = 0;
-	if (rc != 0)
-		(void)unlinkat(dir, tmp, 0);
-	return rc;
+	if (copy_hashed(in->fd, to, &got, &n, e) != 0)
+		return err_in(e, "copy");
+	if (digest_equal(&got, in->want) && n == in->size)
+		return 0;
+	return err_set(e, ERR_VERIFY, "is %s of %llu bytes", digest_text(&got).s,
+		       (unsigned long long)n);
 }
 
 /* Whether the blob is there and right; a damaged one is replaced. */
@@ -320,14 +313,15 @@ static bool have(const struct oci_layout *l, const struct digest *want)
 int oci_layout_add_fd(struct oci_layout *l, int fd, const struct digest *want, uint64_t size,
 		      struct err *e)
 {
+	struct incoming in = {fd, want, size};
+	const struct fs_filler f = {fill_blob, &in};
 	int dir SCOPED(fd_closep) = -1;
 
 	if (have(l, want))
 		return 0;
-	if (fs_open_dir(l->fd, "blobs/sha256", &dir, e) != 0)
-		return err_in(e, "%s", l->path);
-	if (add_new(dir, fd, want, size, e) != 0)
-		return err_in(e, "%s", l->path);
+	if (fs_open_dir(l->fd, "blobs/sha256", &dir, e) != 0 ||
+	    fs_put_with(dir, digest_hex(want).s, 0644, &f, e) != 0)
+		return err_in(e, "%s: blob", l->path);
 	return 0;
 }
 
@@ -391,7 +385,7 @@ int oci_layout_tag(struct oci_layout *l, const char *tag, const struct oci_desc 
 
 	if (tag[0] != '\0' && !ref_tag_ok(tag))
 		return err_set(e, ERR_USAGE, "%s: not a tag", tag);
-	copy_desc(manifest, &d); /* first: it may be one of our own entries */
+	oci_desc_copy(manifest, &d); /* first: it may be one of our own entries */
 	if (lock_index(l, e) != 0)
 		return -1;
 	rc = put_entry(l, tag, &d, e);

@@ -7,7 +7,16 @@ void oci_desc_release(struct oci_desc *d)
 {
 	free(d->media_type);
 	jval_free(d->annotations);
+	jval_free(d->platform);
 	*d = (struct oci_desc){0};
+}
+
+void oci_desc_copy(const struct oci_desc *d, struct oci_desc *ret)
+{
+	*ret = *d;
+	ret->media_type = mem_strdup(d->media_type);
+	ret->annotations = jval_ref(d->annotations);
+	ret->platform = jval_ref(d->platform);
 }
 
 struct jval *oci_desc_json(const struct oci_desc *d)
@@ -19,6 +28,8 @@ struct jval *oci_desc_json(const struct oci_desc *d)
 	jval_put_int(v, "size", (int64_t)d->size);
 	if (d->annotations != NULL)
 		jval_put(v, "annotations", jval_ref(d->annotations));
+	if (d->platform != NULL)
+		jval_put(v, "platform", jval_ref(d->platform));
 	return v;
 }
 
@@ -26,7 +37,7 @@ int oci_desc_parse(const struct jval *v, const char *what, struct oci_desc *ret,
 {
 	const char *type = jval_get_str(v, "mediaType");
 	const char *digest = jval_get_str(v, "digest");
-	struct jval *notes = jval_get(v, "annotations");
+	struct jval *notes = jval_get(v, "annotations"), *platform = jval_get(v, "platform");
 	struct oci_desc d = {0};
 	int64_t size;
 
@@ -38,9 +49,12 @@ int oci_desc_parse(const struct jval *v, const char *what, struct oci_desc *ret,
 		return err_set(e, ERR_RECIPE, "%s: descriptor without a size", what);
 	if (notes != NULL && !jval_is_object(notes))
 		return err_set(e, ERR_RECIPE, "%s: annotations are not an object", what);
+	if (platform != NULL && !jval_is_object(platform))
+		return err_set(e, ERR_RECIPE, "%s: platform is not an object", what);
 	d.media_type = mem_strdup(type);
 	d.size = (uint64_t)size;
 	d.annotations = jval_ref(notes);
+	d.platform = jval_ref(platform);
 	*ret = d;
 	return 0;
 }

@@ -7,26 +7,29 @@
 #include "form/digest.h"
 #include "form/json.h"
 
-#define OCI_INDEX      "application/vnd.oci.image.index.v1+json"
-#define OCI_MANIFEST   "application/vnd.oci.image.manifest.v1+json"
-#define OCI_CONFIG     "application/vnd.oci.image.config.v1+json"
-#define OCI_LAYER_TAR  "application/vnd.oci.image.layer.v1.tar"
-#define OCI_LAYER_GZIP "application/vnd.oci.image.layer.v1.tar+gzip"
-#define OCI_LAYER_ZSTD "application/vnd.oci.image.layer.v1.tar+zstd"
-#define OCI_EMPTY      "application/vnd.oci.empty.v1+json"
+#define OCI_INDEX        "application/vnd.oci.image.index.v1+json"
+#define OCI_MANIFEST     "application/vnd.oci.image.manifest.v1+json"
+#define OCI_CONFIG       "application/vnd.oci.image.config.v1+json"
+#define OCI_LAYER_TAR    "application/vnd.oci.image.layer.v1.tar"
+#define OCI_LAYER_GZIP   "application/vnd.oci.image.layer.v1.tar+gzip"
+#define OCI_LAYER_ZSTD   "application/vnd.oci.image.layer.v1.tar+zstd"
+#define OCI_ZSTD_VARIANT "io.github.containers.compression.zstd" /* containers/image's own */
+#define OCI_EMPTY        "application/vnd.oci.empty.v1+json"
 
-enum { OCI_MANIFEST_MAX = 4 << 20, OCI_LAYERS_MAX = 127 };
+enum { OCI_MANIFEST_MAX = 4 << 20, OCI_LAYERS_MAX = 127, OCI_INDEX_MAX = 64 };
 
 struct oci_desc {
 	char *media_type;
 	struct digest digest;
 	uint64_t size;
 	struct jval *annotations; /* object or NULL */
+	struct jval *platform;    /* object or NULL */
 };
 
 /* The descriptor as a new JSON object; the caller frees it. */
 void oci_desc_release(struct oci_desc *d);
 struct jval *oci_desc_json(const struct oci_desc *d);
+void oci_desc_copy(const struct oci_desc *d, struct oci_desc *ret);
 
 /* Parses a descriptor object; unknown members are ignored; digest must be sha256. */
 int oci_desc_parse(const struct jval *v, const char *what, struct oci_desc *ret,
@@ -45,6 +48,18 @@ struct oci_manifest {
 int oci_manifest_parse(const char *p, size_t n, struct oci_manifest *ret, struct err *e) MUST_CHECK;
 void oci_manifest_write(const struct oci_manifest *m, struct buf *out);
 void oci_manifest_release(struct oci_manifest *m);
+
+/* An image index (image-index.md): several images for one to choose from. */
+struct oci_index {
+	struct oci_desc *v;
+	size_t n;
+	struct jval *annotations; /* object or NULL */
+};
+
+/* Parses and checks an index of at most OCI_INDEX_MAX images, and no index in it. */
+int oci_index_parse(const char *p, size_t n, struct oci_index *ret, struct err *e) MUST_CHECK;
+void oci_index_write(const struct oci_index *x, struct buf *out);
+void oci_index_release(struct oci_index *x);
 
 /* An image layout directory (image-layout.md). */
 struct oci_layout;
@@ -68,6 +83,11 @@ const struct oci_desc *oci_layout_entries(const struct oci_layout *l, size_t *re
 
 /* The tag of an entry, or "" . */
 const char *oci_desc_tag(const struct oci_desc *d);
+
+/* The image that is meant by a descriptor: itself, or of an index the first, whatever the engine;
+ * the caller releases *ret. An index that holds none is ERR_RECIPE. */
+int oci_layout_image(const struct oci_layout *l, const struct oci_desc *d, struct oci_desc *ret,
+		     struct err *e) MUST_CHECK;
 
 /* Opens or reads a blob. oci_layout_read hashes and sizes what it reads (ERR_VERIFY). */
 int oci_layout_blob(const struct oci_layout *l, const struct digest *d, int *ret_fd,

@@ -29,10 +29,12 @@ int oci_unpack(const struct oci_layout *l, const struct oci_desc *manifest, cons
 	       struct oci_manifest *ret, struct err *e)
 {
 	struct oci_manifest m SCOPED(oci_manifest_release) = {0};
+	struct oci_desc image SCOPED(oci_desc_release) = {0};
 	struct buf text SCOPED(buf_release) = BUF_INIT(OCI_MANIFEST_MAX);
 
 	if (oci_layout_verify(l, manifest, NULL, NULL, e) != 0 ||
-	    oci_layout_read(l, &manifest->digest, &text, e) != 0 ||
+	    oci_layout_image(l, manifest, &image, e) != 0 ||
+	    oci_layout_read(l, &image.digest, &text, e) != 0 ||
 	    oci_manifest_parse(text.data, text.len, &m, e) != 0 ||
 	    unpack_layers(l, &m, dest, e) != 0)
 		return -1;

@@ -71,6 +71,29 @@ static int check_manifest(const struct verify *v, const struct oci_desc *d, stru
 	return check_config(v, &m, e);
 }
 
+static int check_index(const struct verify *v, const struct oci_desc *d, struct err *e)
+{
+	struct buf b SCOPED(buf_release) = BUF_INIT(OCI_MANIFEST_MAX);
+	struct oci_index x SCOPED(oci_index_release) = {0};
+
+	if (check_blob(v, d, e) != 0 || oci_layout_read(v->l, &d->digest, &b, e) != 0)
+		return -1;
+	if (oci_index_parse(b.data, b.len, &x, e) != 0) {
+		e->kind = ERR_VERIFY;
+		return -1;
+	}
+	for (size_t i = 0; i < x.n; i++)
+		if (check_manifest(v, &x.v[i], e) != 0)
+			return -1;
+	return 0;
+}
+
+static int check_entry(const struct verify *v, const struct oci_desc *d, struct err *e)
+{
+	return strcmp(d->media_type, OCI_INDEX) == 0 ? check_index(v, d, e)
+						     : check_manifest(v, d, e);
+}
+
 int oci_layout_verify(const struct oci_layout *l, const struct oci_desc *from,
 		      void (*seen)(void *ctx, const struct oci_desc *d), void *ctx, struct err *e)
 {
@@ -79,10 +102,10 @@ int oci_layout_verify(const struct oci_layout *l, const struct oci_desc *from,
 	size_t n;
 
 	if (from != NULL)
-		return check_manifest(&v, from, e);
+		return check_entry(&v, from, e);
 	entries = oci_layout_entries(l, &n);
 	for (size_t i = 0; i < n; i++)
-		if (check_manifest(&v, &entries[i], e) != 0)
+		if (check_entry(&v, &entries[i], e) != 0)
 			return -1;
 	return 0;
 }

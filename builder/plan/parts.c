@@ -13,6 +13,9 @@
 /* Raised when the engine itself changes what it makes from the same inputs. */
 enum { ENGINE = 2 };
 
+/* The same for how an image's tree becomes layers. */
+enum { LAYERING = 2 };
+
 static struct jval *fresh(const char *kind)
 {
 	struct jval *v = jval_object();
@@ -200,6 +203,22 @@ static struct jval *expired_waivers(const struct recipe *r)
 	return v;
 }
 
+static int input_file(const char *path, const char *name, struct jval *to, struct err *e)
+{
+	int fd SCOPED(fd_closep) = open(path, O_RDONLY | O_CLOEXEC);
+	char *what SCOPED(mem_freep) = NULL;
+	struct digest d;
+	struct stat st;
+
+	if (fd < 0 || fstat(fd, &st) != 0)
+		return err_sys(e, "open %s", path);
+	if (digest_fd(fd, &d, NULL, e) != 0)
+		return -1;
+	what = mem_format("%s %s", st.st_mode & 0100 ? "program" : "file", digest_text(&d).s);
+	jval_put_text(to, name, what);
+	return 0;
+}
+
 int parts_config(const struct recipe *r, struct jval **ret, struct err *e)
 {
 	struct jval *v SCOPED(jval_freep) = fresh("config");
@@ -225,6 +244,27 @@ int parts_config(const struct recipe *r, struct jval **ret, struct err *e)
 	return 0;
 }
 
+int parts_inputs(const struct recipe *r, const struct lock *l, const struct jval *config,
+		 struct jval **ret, struct err *e)
+{
+	struct jval *v SCOPED(jval_freep) = fresh("inputs"), *files = jval_object();
+	struct digest lock = lock_digest(l);
+
+	jval_put_text(v, "lock", digest_text(&lock).s);
+	jval_put_text(v, "recipe", digest_text(&r->digest).s);
+	jval_put(v, "overlay", jval_ref(jval_get(config, "overlay")));
+	jval_put(v, "profile", jval_ref(jval_get(config, "profile")));
+	jval_put(v, "input", files);
+	if (input_file(r->apt->keyring, "keyring", files, e) != 0)
+		return -1;
+	for (size_t i = 0; i < r->steps_n; i++)
+		if (r->steps[i].answers != NULL &&
+		    input_file(r->steps[i].answers, r->steps[i].name, files, e) != 0)
+			return -1;
+	*ret = STEAL(v);
+	return 0;
+}
+
 struct jval *parts_image(const struct recipe *r, const struct lock *l)
 {
 	bool zstd = strcmp(r->compression, "zstd") == 0;
@@ -234,6 +274,13 @@ struct jval *parts_image(const struct recipe *r, const struct lock *l)
 	struct jval *v = fresh("image");
 
 	jval_put_text(v, "compressor", compressor);
+	if (strcmp(r->compression, "both") == 0) {
+		struct pack_opts second = {.compression = PACK_ZSTD};
+		char *id SCOPED(mem_freep) = pack_compressor_id(&second);
+
+		jval_put_text(v, "second-compressor", id);
+	}
+	jval_put_int(v, "layering", LAYERING);
 	jval_put_text(v, "lock", digest_text(&lock).s);
 	jval_put_text(v, "recipe", digest_text(&r->digest).s);
 	jval_put_text(v, "posmedia", POSMEDIA_VERSION);

@@ -64,7 +64,7 @@ static struct plan_stage *add(struct plan *p, enum plan_kind kind, char *name, s
 
 static int stages(const struct recipe *r, const struct lock *l, struct plan *p, struct err *e)
 {
-	struct jval *config = NULL;
+	struct jval *config = NULL, *inputs = NULL;
 
 	(void)add(p, PLAN_BASE, mem_strdup("base"), parts_base(r, l));
 	(void)add(p, PLAN_USERS, mem_strdup("users"), parts_users(r));
@@ -76,6 +76,9 @@ static int stages(const struct recipe *r, const struct lock *l, struct plan *p, 
 	if (parts_config(r, &config, e) != 0)
 		return -1;
 	(void)add(p, PLAN_CONFIG, mem_strdup("config"), config);
+	if (parts_inputs(r, l, config, &inputs, e) != 0)
+		return -1;
+	(void)add(p, PLAN_INPUTS, mem_strdup("inputs"), inputs);
 	(void)add(p, PLAN_IMAGE, mem_strdup("image"), parts_image(r, l));
 	return 0;
 }

@@ -17,12 +17,13 @@ enum plan_kind {
 	PLAN_USERS,  /* groups and users */
 	PLAN_STEP,   /* one imperative step */
 	PLAN_CONFIG, /* overlays, services, hardening, seal */
+	PLAN_INPUTS, /* recipe, lock and project files, for those who build it again */
 	PLAN_IMAGE,  /* tests, layers, manifest */
 };
 
 struct plan_stage {
 	enum plan_kind kind;
-	char *name;         /* "base", "users", "step install-tulip", "config", "image" */
+	char *name;         /* "base", "users", "step install-tulip", "config" ... */
 	size_t step;        /* PLAN_STEP: index into recipe.steps */
 	struct jval *parts; /* what the key is made of */
 	struct digest key;

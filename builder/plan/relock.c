@@ -2,6 +2,7 @@
 
 #include "base/log.h"
 #include "package/apt.h"
+#include "plan/layering.h"
 #include "proxy/record.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -81,8 +82,8 @@ static int again(const struct lock *before, struct lock *media, const char *scra
 	return 0;
 }
 
-static int resolve(const struct recipe *r, const struct relock_opts *o, const char *scratch,
-		   struct relocked *ret, struct err *e)
+static int packages(const struct recipe *r, const struct relock_opts *o, const char *scratch,
+		    struct relocked *ret, struct err *e)
 {
 	struct lock *l SCOPED(lock_freep) = mem_zalloc(sizeof(*l));
 	char *apt SCOPED(mem_freep) = mem_format("%s/apt", scratch);
@@ -116,6 +117,50 @@ static void take_records(const struct recipe *r, const struct lock *before, stru
 		if (r->steps[i].network && lock_recorded_of(l, r->steps[i].name, &n) == NULL)
 			strv_add(&ret->unrecorded, r->steps[i].name);
 	lock_diff(before, l, &ret->changes);
+}
+
+/* Steps that do the same make files of the same date, or a lock of newer packages would change
+ * every file of an application that stays the same. A lock of before that says nothing of it was
+ * made from the same steps if from the same recipe. */
+static void date_steps(const struct recipe *r, const struct lock *before, struct lock *l)
+{
+	l->steps_date = 0;
+	if (r->steps_n == 0)
+		return;
+	l->steps = lock_steps(r);
+	l->steps_date = l->epoch;
+	if (before == NULL)
+		return;
+	if (before->steps_date != 0 && digest_equal(&before->steps, &l->steps))
+		l->steps_date = before->steps_date;
+	else if (before->steps_date == 0 && digest_equal(&before->recipe, &l->recipe))
+		l->steps_date = before->epoch;
+}
+
+/* The layers of the packages; a recipe that plans them otherwise needs none in its lock. */
+static int layers(const struct recipe *r, const struct relock_opts *o, struct lock *l,
+		  struct err *e)
+{
+	struct history h SCOPED(history_release) = {0};
+	const struct layering_opts y = {
+	    .most = r->layer_budget, .before = o->before, .history = &h, .replan = o->replan};
+
+	lock_set_layers(l, NULL, 0);
+	if (strcmp(r->layer_plan, "history") != 0)
+		return 0;
+	if (o->path != NULL && history_read(o->path, &h, e) != 0)
+		return -1;
+	layering_make(l, &y);
+	return 0;
+}
+
+static int resolve(const struct recipe *r, const struct relock_opts *o, const char *scratch,
+		   struct relocked *ret, struct err *e)
+{
+	if (packages(r, o, scratch, ret, e) != 0)
+		return -1;
+	date_steps(r, o->before, ret->lock);
+	return layers(r, o, ret->lock, e);
 }
 
 int relock(const struct recipe *r, const struct relock_opts *o, struct store *s,

@@ -7,7 +7,9 @@
 
 struct relock_opts {
 	const struct lock *before; /* the lock that is there, or NULL */
+	const char *path;          /* where the lock lies, for its history in git; NULL = none */
 	bool update;               /* ask the solver again even if its question is the same */
+	bool replan;               /* plan the layers anew, whatever they were */
 };
 
 struct relocked {

@@ -239,7 +239,7 @@ const struct grammar grammar_name = {
     ALNUM,    ALNUM "._-",
     64,       not_dots};
 const struct grammar grammar_control = {
-    "an id", "Lower-case letters, digits, '.' and '-'.", LOWER DIGIT, LOWER DIGIT ".-", 64, NULL};
+    "an id", "Letters, digits, '.' and '-', as in the profile.", ALNUM, ALNUM ".-", 64, NULL};
 const struct grammar grammar_lang = {"a language", "Such as en_US or de.", LOWER, ALNUM "_.@-", 32,
 				     not_dots};
 const struct grammar grammar_line = {

@@ -82,6 +82,17 @@ struct digest lock_question(const struct recipe *r)
 	return digest_of(b.data, b.len);
 }
 
+struct digest lock_steps(const struct recipe *r)
+{
+	struct jval *o SCOPED(jval_freep) = jval_object();
+	struct buf b SCOPED(buf_release) = BUF_INIT(LOCK_TEXT_MAX);
+
+	jval_put(o, "steps", jval_ref(jval_get(r->resolved, "steps")));
+	jval_put(o, "media", jval_ref(jval_get(r->resolved, "media")));
+	jval_write(o, &b);
+	return digest_of(b.data, b.len);
+}
+
 int lock_check(const struct lock *l, const struct recipe *r, const char *path, struct err *e)
 {
 	if (digest_equal(&l->recipe, &r->digest))
@@ -96,6 +107,27 @@ const struct lock_package *lock_find(const struct lock *l, const char *name)
 		if (strcmp(l->packages[i].name, name) == 0)
 			return &l->packages[i];
 	return NULL;
+}
+
+char *lock_source_name(const struct lock_package *p)
+{
+	return mem_strndup(p->source, strcspn(p->source, " "));
+}
+
+char *lock_source_version(const struct lock_package *p)
+{
+	const char *blank = strchr(p->source, ' ');
+
+	return mem_strdup(blank != NULL ? blank + 1 : p->version);
+}
+
+void lock_set_layers(struct lock *l, struct lock_layer *v, size_t n)
+{
+	for (size_t i = 0; i < l->layers_n; i++)
+		strv_release(&l->layers[i].sources);
+	free(l->layers);
+	l->layers = v;
+	l->layers_n = n;
 }
 
 static void free_packages(struct lock *l)
@@ -128,6 +160,7 @@ void lock_release(struct lock *l)
 	}
 	free_packages(l);
 	lock_recorded_free(l->recorded, l->recorded_n);
+	lock_set_layers(l, NULL, 0);
 	free(l->repositories);
 	free(l->batches);
 	free(l->media);

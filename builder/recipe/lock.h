@@ -42,18 +42,26 @@ struct lock_recorded {
 	struct digest digest;
 };
 
+/* Packages that share a layer of the image, by their sources: "openssl". */
+struct lock_layer {
+	struct strv sources; /* sorted */
+};
+
 struct lock {
 	char *recipe_name;
 	struct digest recipe; /* recipe.digest it was made from */
 	struct digest solved; /* lock_question that the solver answered */
 	char *solver;         /* "apt 2.6.1" */
 	int64_t epoch;        /* SOURCE_DATE_EPOCH of the image: the newest repository date */
+	int64_t steps_date;   /* of the files that steps make; 0 = epoch */
+	struct digest steps;  /* lock_steps of the recipe, with steps_date */
 	struct lock_repository *repositories;
 	struct lock_package *packages; /* sorted by name, then arch */
 	struct lock_batch *batches;    /* after the essential set is in */
 	struct lock_media *media;
 	struct lock_recorded *recorded; /* sorted by step, then url */
-	size_t repositories_n, packages_n, batches_n, media_n, recorded_n;
+	struct lock_layer *layers; /* the one least likely to change first; none = by the prior */
+	size_t repositories_n, packages_n, batches_n, media_n, recorded_n, layers_n;
 };
 
 /* RECIPE.lock beside the recipe: "recipes/rti.yaml" -> "recipes/rti.lock"; the caller owns it. */
@@ -61,6 +69,10 @@ char *lock_path(const char *recipe_path) MUST_CHECK;
 
 /* Reads and checks a lock: every name, path, digest and number is parsed, limits apply. */
 int lock_load(const char *path, struct lock **ret, struct err *e) MUST_CHECK;
+
+/* Same from text; what: its name in errors. */
+int lock_parse(const char *what, const struct buf *text, struct lock **ret,
+	       struct err *e) MUST_CHECK;
 
 /* Writes it atomically, mode 0644. */
 int lock_save(const struct lock *l, const char *path, struct err *e) MUST_CHECK;
@@ -73,6 +85,9 @@ struct digest lock_digest(const struct lock *l);
  * it stays the same, the versions of a lock may stay as well. */
 struct digest lock_question(const struct recipe *r);
 
+/* What the steps of a recipe do, as far as it says: the digest of steps and media. */
+struct digest lock_steps(const struct recipe *r);
+
 /* Refuses (ERR_RECIPE, hint "run posmedia lock") when the lock was made from another recipe. */
 int lock_check(const struct lock *l, const struct recipe *r, const char *path,
 	       struct err *e) MUST_CHECK;
@@ -80,6 +95,14 @@ int lock_check(const struct lock *l, const struct recipe *r, const char *path,
 /* What changed from a to b, one line each: "openssl 3.0.15-1 -> 3.0.16-1", "+ zlib1g 1:1.2",
  * "- foo 1". a may be NULL (everything is new: no lines). */
 void lock_diff(const struct lock *a, const struct lock *b, struct strv *ret);
+
+/* The name of a package's source and its version there, or the package's own; the caller owns
+ * them. */
+char *lock_source_name(const struct lock_package *p) MUST_CHECK;
+char *lock_source_version(const struct lock_package *p) MUST_CHECK;
+
+/* Forgets the layers, or takes over those of another list. */
+void lock_set_layers(struct lock *l, struct lock_layer *v, size_t n);
 
 /* The package of that name, or NULL. */
 const struct lock_package *lock_find(const struct lock *l, const char *name);

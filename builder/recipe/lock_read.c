@@ -272,11 +272,75 @@ static int read_media_list(const struct jval *o, struct lock *l, struct where w)
 	return 0;
 }
 
+/* The sources of the packages, each not seen yet. */
+static void note_sources(const struct lock *l, struct map *ret)
+{
+	for (size_t i = 0; i < l->packages_n; i++) {
+		char *name SCOPED(mem_freep) = lock_source_name(&l->packages[i]);
+
+		(void)map_put(ret, name, (void *)(uintptr_t)l);
+	}
+}
+
+static int read_layer(const struct jval *names, struct map *left, struct lock_layer *y,
+		      const struct where *w)
+{
+	if (!jval_is_array(names) || jval_len(names) == 0 || jval_len(names) > LOCK_PACKAGES_MAX)
+		return refuse(w, "wants a list of sources");
+	for (size_t i = 0; i < jval_len(names); i++) {
+		const char *s = jval_str(jval_at(names, i));
+
+		if (s == NULL || map_get(left, s) == NULL)
+			return refuse(w, "\"%s\" is no source of the packages, or is twice",
+				      s != NULL ? schema_show(s).s : "");
+		(void)map_put(left, s, NULL);
+		strv_add(&y->sources, s);
+	}
+	strv_sort(&y->sources);
+	return 0;
+}
+
+/* A lock may say nothing of layers, or of every source in which one it is. */
+static int read_layers(const struct jval *o, struct lock *l, struct where w)
+{
+	struct map left SCOPED(map_freep) = {0};
+	const struct jval *list;
+	size_t named = 0;
+
+	if (jval_get(o, "layers") == NULL)
+		return 0;
+	if (get_list(o, "layers", LOCK_LAYERS_MAX, &w, &list) != 0)
+		return -1;
+	note_sources(l, &left);
+	l->layers = mem_zalloc((jval_len(list) + 1) * sizeof(*l->layers));
+	for (w.i = 0; w.i < jval_len(list); w.i++) {
+		struct lock_layer *y = &l->layers[l->layers_n++];
+
+		if (read_layer(jval_at(list, w.i), &left, y, &w) != 0)
+			return -1;
+		named += y->sources.n;
+	}
+	w.list = NULL;
+	return named == left.n ? 0 : refuse(&w, "\"layers\" leaves sources out");
+}
+
+static int read_steps(const struct jval *o, struct lock *l, const struct where *w)
+{
+	static const char *const known[] = {"date", "sha256", NULL};
+	const struct jval *s = jval_get(o, "steps");
+
+	if (s == NULL)
+		return 0;
+	if (check_keys(s, known, w) != 0 || get_digest(s, "sha256", w, &l->steps) != 0)
+		return -1;
+	return get_int(s, "date", date_max, w, &l->steps_date);
+}
+
 static int read_head(const struct jval *o, struct lock *l, const struct where *w)
 {
 	static const char *const known[] = {"posmedia-lock", "recipe",   "solver",  "epoch",
 					    "repositories",  "packages", "batches", "media",
-					    "recorded",      NULL};
+					    "recorded",      "layers",   "steps",   NULL};
 	static const char *const recipe[] = {"name", "sha256", "solved", NULL};
 	const struct jval *r = jval_get(o, "recipe");
 	int64_t version;
@@ -307,7 +371,7 @@ static int read_recorded(const struct jval *o, struct lock *l, const struct wher
 	return lock_recorded_parse(list, w->file, &l->recorded, &l->recorded_n, w->e);
 }
 
-static int parse(const char *path, const struct buf *text, struct lock **ret, struct err *e)
+int lock_parse(const char *path, const struct buf *text, struct lock **ret, struct err *e)
 {
 	struct jval *o SCOPED(jval_freep) = NULL;
 	struct lock *l SCOPED(lock_freep) = mem_zalloc(sizeof(*l));
@@ -317,7 +381,8 @@ static int parse(const char *path, const struct buf *text, struct lock **ret, st
 		return err_hint(e, "Take the lock from version control, or lock again.");
 	if (read_head(o, l, &w) != 0 || read_repositories(o, l, w) != 0 ||
 	    read_packages(o, l, w) != 0 || read_batches(o, l, w) != 0 ||
-	    read_media_list(o, l, w) != 0 || read_recorded(o, l, &w) != 0)
+	    read_media_list(o, l, w) != 0 || read_recorded(o, l, &w) != 0 ||
+	    read_layers(o, l, w) != 0 || read_steps(o, l, &w) != 0)
 		return -1;
 	*ret = STEAL(l);
 	return 0;
@@ -340,7 +405,7 @@ int lock_load(const char *path, struct lock **ret, struct err *e)
 	}
 	rc = fs_get(AT_FDCWD, path, &text, e);
 	if (rc == 0)
-		rc = parse(path, &text, ret, e);
+		rc = lock_parse(path, &text, ret, e);
 	buf_release(&text);
 	return rc;
 }

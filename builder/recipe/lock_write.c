@@ -77,6 +77,30 @@ static struct jval *media_json(const struct lock *l)
 	return a;
 }
 
+static struct jval *steps_json(const struct lock *l)
+{
+	struct jval *o = jval_object();
+
+	jval_put_int(o, "date", l->steps_date);
+	jval_put_text(o, "sha256", digest_hex(&l->steps).s);
+	return o;
+}
+
+static struct jval *layers_json(const struct lock *l)
+{
+	struct jval *a = jval_array();
+
+	for (size_t i = 0; i < l->layers_n; i++) {
+		const struct strv *s = &l->layers[i].sources;
+		struct jval *names = jval_array();
+
+		for (size_t k = 0; k < s->n; k++)
+			jval_push(names, jval_text(s->v[k]));
+		jval_push(a, names);
+	}
+	return a;
+}
+
 void lock_write(const struct lock *l, struct buf *out)
 {
 	struct jval *o SCOPED(jval_freep) = jval_object();
@@ -95,5 +119,9 @@ void lock_write(const struct lock *l, struct buf *out)
 	jval_put(o, "media", media_json(l));
 	if (l->recorded_n > 0)
 		jval_put(o, "recorded", lock_recorded_json(l->recorded, l->recorded_n));
+	if (l->steps_date != 0)
+		jval_put(o, "steps", steps_json(l));
+	if (l->layers_n > 0)
+		jval_put(o, "layers", layers_json(l));
 	jval_write_pretty(o, out);
 }

@@ -77,18 +77,34 @@ static int resolve(struct recipe *r, struct err *e)
 	return 0;
 }
 
+static int take_root(const char *root, char **ret, struct err *e)
+{
+	*ret = realpath(root, NULL);
+	return *ret != NULL ? 0 : err_sys(e, "%s", root);
+}
+
 int recipe_load(const char *path, struct recipe **ret, struct err *e)
+{
+	return recipe_load_in(path, NULL, ret, e);
+}
+
+int recipe_load_in(const char *path, const char *root, struct recipe **ret, struct err *e)
 {
 	struct yaml *y SCOPED(yaml_freep) = NULL;
 	struct recipe *r SCOPED(recipe_freep) = mem_zalloc(sizeof(*r));
 
 	r->file = mem_strdup(path);
-	if (merge_load(path, &y, e) != 0 || find_root(path, &r->root, e) != 0)
+	if (merge_load(path, &y, e) != 0)
+		return -1;
+	if ((root != NULL ? take_root(root, &r->root, e) : find_root(path, &r->root, e)) != 0)
 		return -1;
 	if (schema_map(r->root, y, recipe_fields, r, e) != 0)
 		return -1;
 	set_default(&r->fail_on, "high");
 	set_default(&r->compression, "gzip");
+	set_default(&r->layer_plan, "history");
+	if (r->layer_budget == 0)
+		r->layer_budget = RECIPE_LAYER_BUDGET;
 	set_default(&r->user, "");
 	set_default(&r->workdir, "");
 	set_default(&r->stop_signal, "");
@@ -181,6 +197,7 @@ static void free_policy(struct recipe *r)
 	free(r->ports);
 	free(r->fail_on);
 	free(r->compression);
+	free(r->layer_plan);
 }
 
 void recipe_free(struct recipe *r)

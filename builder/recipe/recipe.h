@@ -14,6 +14,12 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+enum {
+	RECIPE_LAYER_BUDGET = 12,      /* the default of layers.budget */
+	RECIPE_LAYER_BUDGET_MAX = 100, /* more would leave an image no layers for the rest */
+	RECIPE_PINS_MAX = 20,
+};
+
 struct recipe_pos {
 	const char *file; /* as it was named; lives as long as the process */
 	unsigned line, col;
@@ -136,12 +142,14 @@ struct recipe {
 	struct recipe_waiver *waivers;
 	struct recipe_pin *pins;
 	size_t waivers_n, pins_n;
-	char *compression;                         /* "gzip" or "zstd" */
+	char *layer_plan;                          /* "history", "single" or "manual" */
+	uint32_t layer_budget;                     /* so many layers of packages at most */
+	char *compression;                         /* "gzip", "zstd" or "both" */
 	struct strv entrypoint, cmd, env, volumes; /* env: NAME=VALUE */
 	char *user, *workdir, *stop_signal;        /* "" when not given */
-	struct jval
-	    *resolved; /* the merged recipe, canonical, without positions and absolute paths */
-	struct digest digest; /* of `resolved` as jval_write gives it */
+	struct jval *resolved; /* the merged recipe, canonical: a recipe again, with all defaults,
+				  without positions and absolute paths */
+	struct digest digest;  /* of `resolved` as jval_write gives it */
 };
 
 /* Reads, merges (maps merge, lists append, scalars override; cycles and more than 16 levels are
@@ -149,6 +157,15 @@ struct recipe {
 int recipe_load(const char *path, struct recipe **ret, struct err *e) MUST_CHECK;
 void recipe_free(struct recipe *r);
 void recipe_freep(struct recipe **r);
+
+/* The same with the project root given; NULL = found as above. A JSON text, such as `resolved`
+ * written out, is read as well, and gives the digest that it was written with. */
+int recipe_load_in(const char *path, const char *root, struct recipe **ret,
+		   struct err *e) MUST_CHECK;
+
+/* What `resolved` calls an absolute path of the recipe: relative to the project root, and for what
+ * lies outside of it "outside/HASH-NAME", by its path. The caller owns it. */
+char *recipe_path(const struct recipe *r, const char *path) MUST_CHECK;
 
 /* The medium of that name, or NULL. */
 const struct recipe_media *recipe_media_find(const struct recipe *r, const char *name);

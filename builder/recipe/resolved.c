@@ -2,14 +2,31 @@
 
 #include <string.h>
 
-/* A project path as the recipe wrote it: the digest must not depend on where the project lies. */
+char *recipe_path(const struct recipe *r, const char *path)
+{
+	size_t n = strcmp(r->root, "/") == 0 ? 0 : strlen(r->root);
+	const char *name = strrchr(path, '/');
+	struct digest d;
+
+	if (strncmp(path, r->root, n) == 0 && path[n] == '/' && path[n + 1] != '\0')
+		return mem_strdup(path + n + 1);
+	d = digest_of(path, strlen(path));
+	return mem_format("outside/%.16s-%s", digest_hex(&d).s, name == NULL ? path : name + 1);
+}
+
+/* The digest must not depend on where the project lies. */
 static struct jval *path_json(const struct recipe *r, const char *path)
 {
-	size_t n = strlen(r->root);
+	char *name SCOPED(mem_freep) = recipe_path(r, path);
 
-	if (strcmp(r->root, "/") != 0 && strncmp(path, r->root, n) == 0 && path[n] == '/')
-		path += n + 1;
-	return jval_text(path);
+	return jval_text(name);
+}
+
+/* What a recipe may leave out but not leave empty. */
+static void put_text(struct jval *o, const char *key, const char *s)
+{
+	if (s[0] != '\0')
+		jval_put_text(o, key, s);
 }
 
 static struct jval *list_json(const struct strv *l)
@@ -19,6 +36,19 @@ static struct jval *list_json(const struct strv *l)
 	for (size_t i = 0; i < l->n; i++)
 		jval_push(a, jval_text(l->v[i]));
 	return a;
+}
+
+static void put_list(struct jval *o, const char *key, const struct strv *l)
+{
+	if (l->n > 0)
+		jval_put(o, key, list_json(l));
+}
+
+static void put_duration(struct jval *o, const char *key, uint64_t ms)
+{
+	char *text SCOPED(mem_freep) = mem_format("%llums", (unsigned long long)ms);
+
+	jval_put_text(o, key, text);
 }
 
 static struct jval *base_json(const struct recipe *r)
@@ -54,12 +84,12 @@ static struct jval *overlays_json(const struct recipe *r)
 
 	for (size_t i = 0; i < r->overlays_n; i++) {
 		const struct recipe_overlay *ov = &r->overlays[i];
+		char *owner SCOPED(mem_freep) = mem_format("%u:%u", ov->uid, ov->gid);
 		struct jval *o = jval_object();
 
 		jval_put(o, "from", path_json(r, ov->from));
 		jval_put_text(o, "to", ov->to);
-		jval_put_int(o, "uid", ov->uid);
-		jval_put_int(o, "gid", ov->gid);
+		jval_put_text(o, "owner", owner);
 		jval_push(a, o);
 	}
 	return a;
@@ -92,7 +122,7 @@ static struct jval *users_json(const struct recipe *r)
 		jval_put(o, "groups", list_json(&u->groups));
 		jval_put_text(o, "shell", u->shell);
 		jval_put_text(o, "home", u->home);
-		jval_put_text(o, "gecos", u->gecos);
+		put_text(o, "gecos", u->gecos);
 		jval_put_text(o, "password", "locked");
 		jval_push(a, o);
 	}
@@ -194,7 +224,7 @@ static struct jval *steps_json(const struct recipe *r)
 		jval_put(o, "run", list_json(&s->run));
 		jval_put(o, "network", network_json(s));
 		jval_put(o, "writes", list_json(&s->writes));
-		jval_put_int(o, "timeout-ms", (int64_t)s->timeout_ms);
+		put_duration(o, "timeout", s->timeout_ms);
 		jval_put(o, "capture", jval_bool(s->capture));
 		step_extras(r, s, o);
 		jval_push(a, o);
@@ -245,7 +275,9 @@ static struct jval *layers_json(const struct recipe *r)
 		jval_put(one, "match", list_json(&r->pins[i].match));
 		jval_push(pins, one);
 	}
-	jval_put_text(o, "plan", "history");
+	jval_put_text(o, "plan", r->layer_plan);
+	if (r->layer_budget != RECIPE_LAYER_BUDGET)
+		jval_put_int(o, "budget", r->layer_budget); /* or locks of before were stale */
 	jval_put(o, "pin", pins);
 	jval_put_text(o, "compression", r->compression);
 	return o;
@@ -260,7 +292,7 @@ static struct jval *tests_json(const struct recipe *r)
 
 		jval_put_text(o, "name", r->tests[i].name);
 		jval_put(o, "run", list_json(&r->tests[i].run));
-		jval_put_int(o, "timeout-ms", (int64_t)r->tests[i].timeout_ms);
+		put_duration(o, "timeout", r->tests[i].timeout_ms);
 		jval_push(a, o);
 	}
 	return a;
@@ -268,15 +300,22 @@ static struct jval *tests_json(const struct recipe *r)
 
 static struct jval *run_json(const struct recipe *r)
 {
-	struct jval *o = jval_object();
+	struct jval *o = jval_object(), *env = jval_object();
 
-	jval_put(o, "entrypoint", list_json(&r->entrypoint));
-	jval_put(o, "cmd", list_json(&r->cmd));
-	jval_put(o, "env", list_json(&r->env));
+	for (size_t i = 0; i < r->env.n; i++) {
+		const char *equals = strchr(r->env.v[i], '=');
+		char *name SCOPED(mem_freep) =
+		    mem_strndup(r->env.v[i], (size_t)(equals - r->env.v[i]));
+
+		jval_put_text(env, name, equals + 1);
+	}
+	put_list(o, "entrypoint", &r->entrypoint);
+	put_list(o, "cmd", &r->cmd);
+	jval_put(o, "env", env);
 	jval_put(o, "volumes", list_json(&r->volumes));
-	jval_put_text(o, "user", r->user);
-	jval_put_text(o, "workdir", r->workdir);
-	jval_put_text(o, "stop-signal", r->stop_signal);
+	put_text(o, "user", r->user);
+	put_text(o, "workdir", r->workdir);
+	put_text(o, "stop-signal", r->stop_signal);
 	return o;
 }
 

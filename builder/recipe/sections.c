@@ -143,7 +143,7 @@ static const struct field service_fields[] = {
 };
 
 static const struct field waiver_fields[] = {
-    {"control", read_word, offsetof(struct recipe_waiver, control), &grammar_control, true},
+    {"control", read_word, offsetof(struct recipe_waiver, control), &grammar_name, true},
     {"reason", read_word, offsetof(struct recipe_waiver, reason), &grammar_line, true},
     {"by", read_word, offsetof(struct recipe_waiver, by), &grammar_line, true},
     {"until", read_word, offsetof(struct recipe_waiver, until), &grammar_date, true},
@@ -199,22 +199,38 @@ static const struct field pin_fields[] = {
 static const struct array array_pins = {pin_fields, unique_name, sizeof(struct recipe_pin),
 					AT(pins_n), NO_POS,      NULL};
 
-static int read_plan(const char *root, const struct yaml *y, const struct field *f, void *to,
+static int read_pins(const char *root, const struct yaml *y, const struct field *f, void *to,
 		     struct err *e)
 {
-	(void)root;
-	(void)to;
-	if (schema_want_text(y, f->key, e) != 0)
-		return -1;
-	if (strcmp(y->text, "history") == 0)
-		return 0;
-	return schema_unsupported(y, schema_show(y->text).s, e);
+	if (y->n > RECIPE_PINS_MAX)
+		return schema_refuse(y, e, "An image has a limited number of layers.",
+				     "\"pin\": more than %d pins", RECIPE_PINS_MAX);
+	return read_array(root, y, f, to, e);
 }
 
-static const char *const compressions[] = {"gzip", "zstd", NULL};
+static int read_budget(const char *root, const struct yaml *y, const struct field *f, void *to,
+		       struct err *e)
+{
+	struct recipe *r = to;
+	uint64_t n = 0;
+
+	(void)root;
+	if (schema_want_text(y, f->key, e) != 0)
+		return -1;
+	if (num_u64(y->text, RECIPE_LAYER_BUDGET_MAX, &n) != 0 || n == 0)
+		return schema_refuse(y, e, "So many layers of packages there may be.",
+				     "\"budget\" wants a number from 1 to %d, not \"%s\"",
+				     RECIPE_LAYER_BUDGET_MAX, schema_show(y->text).s);
+	r->layer_budget = (uint32_t)n;
+	return 0;
+}
+
+static const char *const layer_plans[] = {"history", "single", "manual", NULL};
+static const char *const compressions[] = {"gzip", "zstd", "both", NULL};
 static const struct field layer_fields[] = {
-    {"plan", read_plan, 0, NULL, false},
-    {"pin", read_array, AT(pins), &array_pins, false},
+    {"plan", read_choice, AT(layer_plan), layer_plans, false},
+    {"pin", read_pins, AT(pins), &array_pins, false},
+    {"budget", read_budget, 0, NULL, false},
     {"compression", read_choice, AT(compression), compressions, false},
     {0},
 };

@@ -23,7 +23,8 @@ static int check_said(const struct http_reply *r, const struct digest *want, str
 		       digest_text(want).s);
 }
 
-static int put_manifest(struct registry *r, const char *name, const struct buf *b, struct err *e)
+static int put_manifest(struct registry *r, const char *name, const char *type, const struct buf *b,
+			struct err *e)
 {
 	char *url SCOPED(mem_freep) = registry_url(r, "manifests", name);
 	struct http_request q = {.method = "PUT",
@@ -36,7 +37,7 @@ static int put_manifest(struct registry *r, const char *name, const struct buf *
 	struct http_reply reply = {0};
 	int rc;
 
-	strv_add(&q.headers, "Content-Type: " OCI_MANIFEST);
+	strv_addf(&q.headers, "Content-Type: %s", type);
 	rc = registry_send(r, &q, &reply, e);
 	strv_release(&q.headers);
 	if (rc != 0)
@@ -62,7 +63,7 @@ int artifact_set_tag(struct registry *r, const struct oci_layout *l, const struc
 {
 	struct buf b SCOPED(buf_release) = BUF_INIT(OCI_MANIFEST_MAX);
 
-	if (read_manifest(l, d, &b, e) != 0 || put_manifest(r, tag, &b, e) != 0)
+	if (read_manifest(l, d, &b, e) != 0 || put_manifest(r, tag, d->media_type, &b, e) != 0)
 		return err_in(e, "tag %s", tag);
 	return 0;
 }
@@ -78,9 +79,19 @@ int artifact_push(struct registry *r, const struct oci_layout *l, const struct o
 		return -1;
 	blob_list_of(&m, &list);
 	if (blobs_push(r, l, &list, stats, e) != 0 ||
-	    put_manifest(r, digest_text(&d->digest).s, &b, e) != 0)
+	    put_manifest(r, digest_text(&d->digest).s, OCI_MANIFEST, &b, e) != 0)
 		return -1;
-	return tag[0] == '\0' ? 0 : put_manifest(r, tag, &b, e);
+	return tag[0] == '\0' ? 0 : put_manifest(r, tag, OCI_MANIFEST, &b, e);
+}
+
+int artifact_push_index(struct registry *r, const struct oci_layout *l, const struct oci_desc *d,
+			struct err *e)
+{
+	struct buf b SCOPED(buf_release) = BUF_INIT(OCI_MANIFEST_MAX);
+
+	if (read_manifest(l, d, &b, e) != 0)
+		return -1;
+	return put_manifest(r, digest_text(&d->digest).s, OCI_INDEX, &b, e);
 }
 
 /* The media type from the header, without parameters, else from the JSON. */
@@ -98,17 +109,16 @@ static char *type_of(const struct http_reply *r)
 	return type != NULL ? mem_strndup(type, strcspn(type, "; ")) : mem_strdup("");
 }
 
-static int check_type(const struct http_reply *r, struct err *e)
+static int is_several(struct err *e)
 {
-	char *type SCOPED(mem_freep) = type_of(r);
+	(void)err_set(e, ERR_FAIL, "is an index of images for several platforms");
+	return err_hint(e, "name one of its images by digest; `skopeo inspect --raw` lists them");
+}
 
-	if (strcmp(type, OCI_INDEX) == 0 || strcmp(type, DOCKER_LIST) == 0) {
-		(void)err_set(e, ERR_FAIL,
-			      "is an index of several images, which is not supported "
-			      "yet");
-		return err_hint(e, "name one of its images by digest; `skopeo inspect --raw` lists "
-				   "them");
-	}
+static int check_type(const char *type, struct err *e)
+{
+	if (strcmp(type, OCI_INDEX) == 0 || strcmp(type, DOCKER_LIST) == 0)
+		return is_several(e);
 	if (strcmp(type, DOCKER_MANIFEST) == 0) {
 		(void)err_set(e, ERR_FAIL, "is an image in docker's own format");
 		return err_hint(e, "convert it: skopeo copy --format oci");
@@ -126,14 +136,15 @@ static int check_manifest(const struct http_reply *r, const char *name, struct d
 	if (digest_parse(name, &want) == 0 && !digest_equal(&want, &got))
 		return err_set(e, ERR_VERIFY, "manifest %s: its digest is %s", name,
 			       digest_text(&got).s);
-	if (check_said(r, &got, e) != 0 || check_type(r, e) != 0)
+	if (check_said(r, &got, e) != 0)
 		return -1;
 	*ret = got;
 	return 0;
 }
 
-/* The manifest's bytes, checked. Returns 1 when there is none. */
-static int get_manifest(struct registry *r, const char *name, struct buf *b, struct digest *ret,
+/* The manifest's bytes, checked, and what they are; the caller releases *ret. Returns 1 when there
+ * is none. */
+static int get_manifest(struct registry *r, const char *name, struct buf *b, struct oci_desc *ret,
 			struct err *e)
 {
 	char *url SCOPED(mem_freep) = registry_url(r, "manifests", name);
@@ -152,9 +163,12 @@ static int get_manifest(struct registry *r, const char *name, struct buf *b, str
 	else if (reply.status != 200)
 		rc = registry_refused(&q, &reply, e);
 	else
-		rc = check_manifest(&reply, name, ret, e);
-	if (rc == 0)
+		rc = check_manifest(&reply, name, &ret->digest, e);
+	if (rc == 0) {
 		buf_add(b, reply.body.data, reply.body.len);
+		ret->media_type = type_of(&reply);
+		ret->size = b->len;
+	}
 	http_reply_release(&reply);
 	return rc;
 }
@@ -178,18 +192,88 @@ static int pull_rest(const struct carry *c, const struct buf *b, uint64_t max_by
 	return oci_layout_add(c->l, b->data, b->len, &d, e);
 }
 
+/* Takes over what was got as an image or signature's manifest. */
+static int take(const struct carry *c, struct oci_desc *got, const struct buf *b,
+		uint64_t max_bytes, struct err *e)
+{
+	if (check_type(got->media_type, e) != 0 || pull_rest(c, b, max_bytes, e) != 0)
+		return -1;
+	free(got->media_type);
+	got->media_type = mem_strdup(OCI_MANIFEST); /* whatever the registry called it */
+	return 0;
+}
+
 int artifact_pull(const struct carry *c, const char *name, uint64_t max_bytes, struct oci_desc *ret,
 		  struct err *e)
 {
 	struct buf b SCOPED(buf_release) = BUF_INIT(OCI_MANIFEST_MAX);
-	struct digest d;
-	int rc = get_manifest(c->r, name, &b, &d, e);
+	struct oci_desc got SCOPED(oci_desc_release) = {0};
+	int rc = get_manifest(c->r, name, &b, &got, e);
 
 	if (rc != 0)
 		return rc;
-	if (pull_rest(c, &b, max_bytes, e) != 0)
+	if (take(c, &got, &b, max_bytes, e) != 0)
 		return -1;
-	*ret =
-	    (struct oci_desc){.media_type = mem_strdup(OCI_MANIFEST), .digest = d, .size = b.len};
+	*ret = got;
+	got = (struct oci_desc){0};
+	return 0;
+}
+
+/* Images for one platform, such as two compressions of one, come all; of several, a machine needs
+ * only its own. */
+static bool one_platform(const struct oci_index *x)
+{
+	for (size_t i = 0; i < x->n; i++)
+		if (x->v[i].platform == NULL || !jval_equal(x->v[i].platform, x->v[0].platform))
+			return false;
+	return x->n > 0;
+}
+
+static int pull_members(const struct carry *c, const struct buf *b, struct oci_index *ret,
+			struct err *e)
+{
+	struct oci_index x SCOPED(oci_index_release) = {0};
+	struct digest d;
+
+	if (oci_index_parse(b->data, b->len, &x, e) != 0) {
+		e->kind = ERR_REMOTE;
+		return -1;
+	}
+	if (!one_platform(&x))
+		return is_several(e);
+	for (size_t i = 0; i < x.n; i++) {
+		struct oci_desc one SCOPED(oci_desc_release) = {0};
+		struct digest_text name = digest_text(&x.v[i].digest);
+		int rc = artifact_pull(c, name.s, UINT64_MAX, &one, e);
+
+		if (rc > 0)
+			return err_set(e, ERR_REMOTE, "its image %s is not there", name.s);
+		if (rc != 0)
+			return err_in(e, "image %s", name.s);
+	}
+	if (oci_layout_add(c->l, b->data, b->len, &d, e) != 0)
+		return -1;
+	*ret = x;
+	x = (struct oci_index){0};
+	return 0;
+}
+
+int artifact_pull_image(const struct carry *c, const char *name, struct oci_desc *ret,
+			struct oci_index *ret_members, struct err *e)
+{
+	struct buf b SCOPED(buf_release) = BUF_INIT(OCI_MANIFEST_MAX);
+	struct oci_desc got SCOPED(oci_desc_release) = {0};
+	int rc = get_manifest(c->r, name, &b, &got, e);
+
+	if (rc != 0)
+		return rc;
+	if (strcmp(got.media_type, OCI_INDEX) == 0)
+		rc = pull_members(c, &b, ret_members, e);
+	else
+		rc = take(c, &got, &b, UINT64_MAX, e);
+	if (rc != 0)
+		return -1;
+	*ret = got;
+	got = (struct oci_desc){0};
 	return 0;
 }

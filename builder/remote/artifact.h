@@ -14,6 +14,10 @@ char *artifact_tag(const struct digest *image, const char *suffix) MUST_CHECK;
 int artifact_push(struct registry *r, const struct oci_layout *l, const struct oci_desc *d,
 		  const char *tag, struct remote_stats *stats, struct err *e) MUST_CHECK;
 
+/* Only an index, whose images are there. */
+int artifact_push_index(struct registry *r, const struct oci_layout *l, const struct oci_desc *d,
+			struct err *e) MUST_CHECK;
+
 /* Only the tag, for a manifest that is there. */
 int artifact_set_tag(struct registry *r, const struct oci_layout *l, const struct oci_desc *d,
 		     const char *tag, struct err *e) MUST_CHECK;
@@ -23,5 +27,10 @@ int artifact_set_tag(struct registry *r, const struct oci_layout *l, const struc
  * then. */
 int artifact_pull(const struct carry *c, const char *name, uint64_t max_bytes, struct oci_desc *ret,
 		  struct err *e) MUST_CHECK;
+
+/* Same for an image, which may be an index of images for one platform: they come with it and are
+ * handed out in *ret_members, which the caller releases. */
+int artifact_pull_image(const struct carry *c, const char *name, struct oci_desc *ret,
+			struct oci_index *ret_members, struct err *e) MUST_CHECK;
 
 #endif

@@ -1,5 +1,6 @@
 #include "remote/lookaside.h"
 
+#include "base/fault.h"
 #include "remote/artifact.h"
 #include "sys/fs.h"
 #include <errno.h>
@@ -37,8 +38,10 @@ static int number(int dir, const char *tmp, const struct buf *sig, struct err *e
 		char *name SCOPED(mem_freep) = mem_format("signature-%u", n);
 		struct buf there SCOPED(buf_release) = BUF_INIT(LOOKASIDE_BYTES_MAX);
 
-		if (linkat(dir, tmp, dir, name, 0) == 0)
+		if (linkat(dir, tmp, dir, name, 0) == 0) {
+			fault_point("signature linked");
 			return fsync(dir) == 0 ? 0 : err_sys(e, "sync");
+		}
 		if (errno != EEXIST)
 			return err_sys(e, "place %s", name);
 		if (fs_get(dir, name, &there, e) != 0)

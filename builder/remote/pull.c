@@ -39,12 +39,19 @@ static int pull_signatures(const struct carry *c, const struct lookaside *a, str
 	return rc < 0 ? err_in(e, "signatures %s", pgp) : 0;
 }
 
-static int pull_image(const struct carry *c, const struct ref *from, struct oci_desc *ret,
-		      struct err *e)
+/* The image, and the signatures of what an index holds: an engine asks for those. */
+static int pull_image(const struct carry *c, const struct ref *from, const struct lookaside *a,
+		      struct oci_desc *ret, struct err *e)
 {
 	struct digest_text digest = digest_text(&from->digest);
-	int rc = artifact_pull(c, from->has_digest ? digest.s : from->tag, UINT64_MAX, ret, e);
+	struct oci_index members SCOPED(oci_index_release) = {0};
+	int rc = artifact_pull_image(c, from->has_digest ? digest.s : from->tag, ret, &members, e);
 
+	for (size_t i = 0; i < members.n && rc == 0; i++) {
+		const struct lookaside one = {a->at, a->repo, &members.v[i].digest};
+
+		rc = pull_signatures(c, &one, e);
+	}
 	if (rc != 1)
 		return rc;
 	(void)err_set(e, ERR_REMOTE, "no such image");
@@ -75,7 +82,7 @@ int remote_pull(const struct ref *from, struct oci_layout *l, const char *tag,
 
 	if (check_source(from, e) != 0 || registry_open(from, o, false, &r, e) != 0)
 		return -1;
-	if (pull_image(&c, from, &got.manifest, e) != 0 || pull_signatures(&c, &a, e) != 0 ||
+	if (pull_image(&c, from, &a, &got.manifest, e) != 0 || pull_signatures(&c, &a, e) != 0 ||
 	    oci_layout_tag(l, tag, &got.manifest, e) != 0) {
 		oci_desc_release(&got.manifest);
 		return err_in(e, "pull %s", text);

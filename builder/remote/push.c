@@ -57,13 +57,41 @@ static int check_target(const struct ref *to, const struct oci_desc *manifest, s
 	return 0;
 }
 
+static int push_signed(const struct carry *c, const struct lookaside *a, struct err *e)
+{
+	if (push_signatures(c, a->image, e) != 0)
+		return -1;
+	return a->at != NULL ? fill_lookaside(c->l, a, e) : 0;
+}
+
+/* An index comes after the images in it, each with the signatures that engines look for. */
+static int push_index(const struct carry *c, const struct oci_desc *d, const struct lookaside *a,
+		      struct err *e)
+{
+	struct buf b SCOPED(buf_release) = BUF_INIT(OCI_MANIFEST_MAX);
+	struct oci_index x SCOPED(oci_index_release) = {0};
+
+	if (oci_layout_read(c->l, &d->digest, &b, e) != 0 ||
+	    oci_index_parse(b.data, b.len, &x, e) != 0)
+		return -1;
+	for (size_t i = 0; i < x.n; i++) {
+		const struct lookaside one = {a->at, a->repo, &x.v[i].digest};
+
+		if (artifact_push(c->r, c->l, &x.v[i], "", c->stats, e) != 0 ||
+		    push_signed(c, &one, e) != 0)
+			return -1;
+	}
+	return artifact_push_index(c->r, c->l, d, e);
+}
+
 static int push_all(const struct carry *c, const struct oci_desc *d, const struct lookaside *a,
 		    struct err *e)
 {
-	if (artifact_push(c->r, c->l, d, "", c->stats, e) != 0 ||
-	    push_signatures(c, &d->digest, e) != 0)
+	bool index = strcmp(d->media_type, OCI_INDEX) == 0;
+
+	if ((index ? push_index(c, d, a, e) : artifact_push(c->r, c->l, d, "", c->stats, e)) != 0)
 		return -1;
-	return a->at != NULL ? fill_lookaside(c->l, a, e) : 0;
+	return push_signed(c, a, e);
 }
 
 int remote_push(struct oci_layout *l, const struct oci_desc *manifest, const struct ref *to,

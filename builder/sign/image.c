@@ -195,12 +195,29 @@ static int sign_form(const struct job *j, enum sign_form form, struct err *e)
 	return save(j->layout, &s, &m, e);
 }
 
+/* Of an index, engines check the signature of the image that they choose from it. */
+static int sign_members(const struct job *j, struct err *e)
+{
+	struct buf b SCOPED(buf_release) = BUF_INIT(OCI_MANIFEST_MAX);
+	struct oci_index x SCOPED(oci_index_release) = {0};
+
+	if (oci_layout_read(j->layout, &j->manifest->digest, &b, e) != 0 ||
+	    oci_index_parse(b.data, b.len, &x, e) != 0)
+		return -1;
+	for (size_t i = 0; i < x.n; i++)
+		if (sign_image(j->layout, &x.v[i], j->identity, j->key, j->time, e) != 0)
+			return -1;
+	return 0;
+}
+
 int sign_image(struct oci_layout *l, const struct oci_desc *manifest, const char *identity,
 	       const struct sign_key *k, int64_t timestamp, struct err *e)
 {
 	const struct job j = {l, manifest, identity, k, timestamp};
 
 	if (check_identity(identity, e) != 0 || check_manifest(l, manifest, e) != 0)
+		return -1;
+	if (strcmp(manifest->media_type, OCI_INDEX) == 0 && sign_members(&j, e) != 0)
 		return -1;
 	if (sign_form(&j, SIGN_OPENPGP, e) != 0 || sign_form(&j, SIGN_COSIGN, e) != 0)
 		return err_in(e, "sign %s", identity);

@@ -14,7 +14,8 @@
 #define SIGN_COSIGN_NOTE "dev.cosignproject.cosign/signature" /* base64 DER */
 
 /* Adds both forms for the manifest and one identity ("HOST/REPO:TAG"). Signatures that are there
- * already stay; the same key and identity again replaces its own (no growth). */
+ * already stay; the same key and identity again replaces its own (no growth). Of an index, the
+ * images in it are signed as well: engines check the one that they take. */
 int sign_image(struct oci_layout *l, const struct oci_desc *manifest, const char *identity,
 	       const struct sign_key *k, int64_t timestamp, struct err *e) MUST_CHECK;
 

@@ -159,6 +159,7 @@ int store_put_begin(struct store *s, struct store_put **ret, struct err *e)
 		p->name[0] = '\0';
 		return err_sys(e, "store: make a file in %s/tmp", s->path);
 	}
+	fault_point("blob begun");
 	*ret = STEAL(p);
 	return 0;
 }
@@ -271,6 +272,7 @@ static int take_in(struct store *s, const struct store_file *f, struct adoption 
 	(void)own_name(s, "adopt", a->name, sizeof(a->name));
 	if (renameat(s->fd, inside(s, f->path), s->tmp_fd, a->name) != 0 || fchmod(fd, 0644) != 0)
 		return err_sys(e, "store: adopt %s", f->path);
+	fault_point("adopted");
 	/* begins to write; the syncs that follow then share one journal commit */
 	(void)sync_file_range(fd, 0, 0, SYNC_FILE_RANGE_WRITE);
 	a->fd = STEAL_FD(fd);
@@ -289,8 +291,8 @@ static int place_all(struct store *s, const struct store_file *v, const struct a
 
 		if (a[i].fd >= 0 && renameat(s->tmp_fd, a[i].name, s->blobs_fd, h.s) != 0)
 			return err_sys(e, "store: place sha256:%s", h.s);
+		fault_point("one of them placed");
 	}
-	fault_point("blobs placed");
 	return fsync(s->blobs_fd) == 0 ? 0 : err_sys(e, "store: sync");
 }
 

@@ -106,7 +106,7 @@ static int put_link(struct put *p, struct err *e)
 	return 0;
 }
 
-int fs_put(int dirfd, const char *name, const void *p, size_t n, mode_t mode, struct err *e)
+int fs_put_with(int dirfd, const char *name, mode_t mode, const struct fs_filler *f, struct err *e)
 {
 	struct put put SCOPED(put_release) = {dirfd, name, -1, NULL};
 
@@ -115,7 +115,7 @@ int fs_put(int dirfd, const char *name, const void *p, size_t n, mode_t mode, st
 	if (put_open(&put, mode, e) != 0)
 		return -1;
 	fault_point("created");
-	if (fs_write_all(put.fd, p, n, e) != 0)
+	if (f->fill(f->ctx, put.fd, e) != 0)
 		return err_in(e, "%s", name);
 	if (fsync(put.fd) != 0)
 		return err_sys(e, "sync %s", name);
@@ -130,6 +130,26 @@ int fs_put(int dirfd, const char *name, const void *p, size_t n, mode_t mode, st
 	if (fsync(dirfd) != 0)
 		return err_sys(e, "sync the directory of %s", name);
 	return 0;
+}
+
+struct bytes {
+	const void *p;
+	size_t n;
+};
+
+static int fill_bytes(void *ctx, int fd, struct err *e)
+{
+	const struct bytes *b = ctx;
+
+	return fs_write_all(fd, b->p, b->n, e);
+}
+
+int fs_put(int dirfd, const char *name, const void *p, size_t n, mode_t mode, struct err *e)
+{
+	struct bytes b = {p, n};
+	const struct fs_filler f = {fill_bytes, &b};
+
+	return fs_put_with(dirfd, name, mode, &f, e);
 }
 
 int fs_put_path(const char *path, const void *p, size_t n, mode_t mode, struct err *e)

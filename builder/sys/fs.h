@@ -17,6 +17,14 @@
 int fs_put(int dirfd, const char *name, const void *p, size_t n, mode_t mode,
 	   struct err *e) MUST_CHECK;
 
+/* The same with what fill() writes to the open file; when that fails nothing is put. */
+struct fs_filler {
+	int (*fill)(void *ctx, int fd, struct err *e);
+	void *ctx;
+};
+int fs_put_with(int dirfd, const char *name, mode_t mode, const struct fs_filler *f,
+		struct err *e) MUST_CHECK;
+
 /* Same by path: opens the parent directory (which must exist) itself. */
 int fs_put_path(const char *path, const void *p, size_t n, mode_t mode, struct err *e) MUST_CHECK;
 

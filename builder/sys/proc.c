@@ -70,6 +70,8 @@ static void child(const struct proc_spec *s, const struct pipes *p, pid_t parent
 	int errfd = s->err != NULL && s->err == s->out ? out : p->err[1];
 	int why;
 
+	if (s->err_fd > 0)
+		errfd = s->err_fd;
 	(void)setpgid(0, 0);
 	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
 	if (getppid() != parent)

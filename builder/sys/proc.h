@@ -17,6 +17,7 @@ struct proc_spec {
 	struct buf *out;     /* captures standard output up to its max; NULL = /dev/null */
 	struct buf *err;     /* captures standard error; may equal out; NULL = /dev/null */
 	int out_fd;          /* > 0: standard output goes there instead of `out` */
+	int err_fd;          /* > 0: standard error goes there instead of `err` */
 	uint64_t timeout_ms; /* 0 = none; past it the process group is killed */
 };
 

@@ -42,7 +42,8 @@ in_dir() {
 	in_dir build recipes/demo.yaml -o "oci:$dir/out/demo:1"
 	echo "$stderr"
 	[ "$status" -eq 0 ]
-	[[ $stderr == *"layer os: unchanged"*"layer app: unchanged"*"layer config: "*" entries"* ]]
+	[[ $stderr == *"layer os-1: unchanged"*"layer app: unchanged"* ]]
+	[[ $stderr == *"layer config: "*" entries"* ]]
 	[ "${output##*@}" != "$demo_digest" ]
 }
 

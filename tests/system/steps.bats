@@ -318,6 +318,7 @@ answers() {
 	build "$name" --recapture work
 	ok
 	[ "$output" != "$first" ]
+	[[ $stderr != *warning* ]]
 	unpacked "$name"
 	[ "$(cat "$dir/tree/opt")" != "$id" ]
 	cmp "$dir/tree/opt" "$dir/tree/srv"
@@ -369,6 +370,14 @@ answers() {
 	[ -s "$dir/out/$name.logs/1/base.log" ]
 	build "$name" -o "oci:out/$name-b:2"
 	ok
+	cmp "$log" "$dir/out/$name-b.logs/2/step-work.log"
+	cp "$dir/recipes/$name.yaml" "$dir/recipes/$name-other.yaml"
+	echo 'run: {workdir: /tmp}' >>"$dir/recipes/$name-other.yaml"
+	in_dir lock -q "recipes/$name-other.yaml"
+	in_dir build "recipes/$name-other.yaml" -o "oci:out/$name-d:4"
+	ok
+	[[ $stderr != *'step work:'* ]]
+	cmp "$log" "$dir/out/$name-d.logs/4/step-work.log"
 	in_dir build "recipes/$name.yaml" -o "oci:out/$name-c/:3" --no-cache
 	ok
 	cmp "$log" "$dir/out/$name-c.logs/3/step-work.log"
@@ -395,6 +404,11 @@ answers() {
 
 @test "a step that forks forever" {
 	step "$name" 'f() { f & f & wait; }; f; sleep 54321' 'timeout: 20s' \
+		'limits: {processes: 200}'
+	build "$name"
+	refused 6 "recipes/$name.yaml:5:5: step work: "
+	[[ $stderr == *'more than 200 processes at once'* || $stderr == *[Cc]'annot fork'* ]]
+	step "$name" 'i=0; while [ $i -lt 300 ]; do sleep 54321 & i=$((i+1)); done' \
 		'limits: {processes: 200}'
 	build "$name"
 	refused 6 "recipes/$name.yaml:5:5: step work: "
@@ -433,7 +447,7 @@ answers() {
 @test "a step that eats memory" {
 	step "$name" 'for i in 1 2 3 4; do
 		perl -e "\$x = q(a) x 20000000; sleep 54321" & done; wait' \
-		'limits: {memory: 100M}'
+		'limits: {memory: 100M}' 'timeout: 20s'
 	build "$name"
 	refused 6 "recipes/$name.yaml:5:5: step work: sandbox: more than 104857600 bytes of memory"
 	step "$name" 'perl -e "\$x = q(a) x 200000000"' 'limits: {memory: 100M}'

@@ -91,6 +91,34 @@ static void gnu_tar_lists_it(void **state)
 	scratch_drop(&s);
 }
 
+/* Holes depend on the file system and on how a file was written: they are never told. */
+static void holes_are_zeros(void **state)
+{
+	struct scratch s = scratch_make();
+	struct pack_result a, b;
+	struct err e = ERR_INIT;
+	static char zeros[1 << 16];
+	int fd;
+
+	(void)state;
+	put(&s, "t/f", "", 02755);
+	fd = openat(s.fd, "t/f", O_WRONLY | O_CLOEXEC);
+	assert_true(fd >= 0);
+	assert_int_equal(ftruncate(fd, 1 << 20), 0);
+	assert_int_equal(fchmod(fd, 02755), 0);
+	assert_int_equal(futimens(fd, (struct timespec[2]){{1000, 0}, {1000, 0}}), 0);
+	a = pack_file(&s, &plain);
+	for (int i = 0; i < 16; i++)
+		assert_int_equal(fs_write_all(fd, zeros, sizeof(zeros), &e), 0);
+	assert_int_equal(fchmod(fd, 02755), 0);
+	assert_int_equal(futimens(fd, (struct timespec[2]){{1000, 0}, {1000, 0}}), 0);
+	b = pack_file(&s, &plain);
+	(void)close(fd);
+	assert_true(digest_equal(&a.diff_id, &b.diff_id));
+	assert_true(a.raw_size > 1 << 20);
+	scratch_drop(&s);
+}
+
 static void a_header_byte_by_byte(void **state)
 {
 	static const char head[] = "00000000000\0"  /* size */
@@ -465,6 +493,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(gnu_tar_lists_it),
 	    cmocka_unit_test(a_header_byte_by_byte),
+	    cmocka_unit_test(holes_are_zeros),
 	    cmocka_unit_test(long_names),
 	    cmocka_unit_test(long_links),
 	    cmocka_unit_test(capabilities_and_attributes),

@@ -37,7 +37,7 @@ static const struct row rows[] = {
     {"ACC-02", EDIT, "etc/passwd", "rti:x:1500:1500", "rti:x:1500:42", NOT_FIXED},
     {"ACC-03", EDIT, "etc/passwd", "rti:x:", "rti::", FIXED},
     {"ACC-03", EDIT, "etc/shadow", "rti:!:", "rti::", FIXED},
-    {"ACC-04", EDIT, "etc/shadow", "games:*:", "games:abJnggxhB/yWI:", FIXED},
+    {"ACC-04 SEC-05", EDIT, "etc/shadow", "games:*:", "games:abJnggxhB/yWI:", FIXED},
     {"ACC-05", APPEND, "etc/login.defs", "ENCRYPT_METHOD MD5\n", NULL, FIXED},
     {"ACC-06", EDIT, "etc/passwd", "/run/sshd:/usr/sbin/nologin", "/run/sshd:/bin/sh", FIXED},
     {"ACC-07", APPEND, "etc/shells", "/usr/sbin/nologin\n", NULL, FIXED},
@@ -319,6 +319,14 @@ static void changes_nothing_the_second_time(void **state)
 	rootfs_drop(&t);
 }
 
+/* A row's id is the control it is about, and after a blank those that fail along with it. */
+static bool is_about(const struct row *row, const char *id)
+{
+	size_t n = strlen(id);
+
+	return strncmp(row->id, id, n) == 0 && (row->id[n] == '\0' || row->id[n] == ' ');
+}
+
 /* Every control that applies to an image has a row above. */
 static void every_control_is_mutated(void **state)
 {
@@ -334,7 +342,7 @@ static void every_control_is_mutated(void **state)
 			    strcmp(r.v[i].id, "PKG-03") == 0;
 
 		for (size_t k = 0; k < sizeof(rows) / sizeof(rows[0]) && !seen; k++)
-			seen = strcmp(rows[k].id, r.v[i].id) == 0;
+			seen = is_about(&rows[k], r.v[i].id);
 		if (!seen)
 			fail_msg("no row breaks %s", r.v[i].id);
 	}

@@ -1,7 +1,8 @@
 /* fetch_all against mirrors that break off, lie, forget, and know nothing of Range. */
+#include "http-fetch.h"
 #include "base/log.h"
-#include "http-server.h"
 #include "http/fetch.h"
+#include "sys/clock.h"
 #include "sys/fs.h"
 #include "sys/lock.h"
 #include <fcntl.h>
@@ -12,92 +13,6 @@
 #include <stdint.h>
 
 #include <cmocka.h>
-
-enum { RANGES = 1, HITS = 2, CUT = 3 };
-
-/* The bytes of a file are known from its size. */
-static char *content(size_t n)
-{
-	char *p = mem_zalloc(n + 1);
-
-	for (size_t i = 0; i < n; i++)
-		p[i] = (char)('a' + (i * 7 + i / 26 + n) % 26);
-	return p;
-}
-
-static void send_range(struct server_req *r, const char *p, size_t n, size_t from)
-{
-	if (from >= n) {
-		server_answer(r, 416, "", "");
-		return;
-	}
-	server_say(r,
-		   "HTTP/1.1 206 X\r\nContent-Range: bytes %zu-%zu/%zu\r\nContent-Length: "
-		   "%zu\r\n\r\n",
-		   from, n - 1, n, n - from);
-	server_write(r, p + from, n - from);
-}
-
-static void whole(struct server_req *r, const char *p, size_t n, size_t cut)
-{
-	server_say(r, "HTTP/1.1 200 X\r\nContent-Length: %zu\r\n\r\n", n);
-	server_write(r, p, cut);
-	r->hang_up = cut < n;
-}
-
-struct asked {
-	char kind[32];
-	size_t size, from;
-	bool has_range;
-};
-
-static void misbehave(struct server_req *r, const struct asked *a, char *p)
-{
-	bool first = atomic_fetch_add(&r->sh->count[CUT], 1) == 0;
-
-	if (strcmp(a->kind, "bad") == 0) {
-		p[a->size / 2] ^= 1;
-		whole(r, p, a->size, a->size);
-	} else if (strcmp(a->kind, "long") == 0) {
-		server_say(r, "HTTP/1.1 200 X\r\nContent-Length: %zu\r\n\r\n%sx", a->size + 1, p);
-	} else if (strcmp(a->kind, "norange") == 0) {
-		whole(r, p, a->size, a->size);
-	} else if (strcmp(a->kind, "cut") == 0 && first) {
-		whole(r, p, a->size, a->size / 2);
-	} else if (strcmp(a->kind, "cutalways") == 0) {
-		whole(r, p, a->size, a->size / 2);
-	} else if (strcmp(a->kind, "no416") == 0 && a->has_range) {
-		server_answer(r, 416, "", "");
-	} else if (strcmp(a->kind, "badrange") == 0 && a->has_range) {
-		server_answer(r, 206, "Content-Range: bytes 3-9/10\r\n", "abc");
-	} else if (a->has_range) {
-		send_range(r, p, a->size, a->from);
-	} else {
-		whole(r, p, a->size, a->size);
-	}
-}
-
-static void serve(struct server_req *r)
-{
-	const char *range = server_header(r, "range");
-	struct asked a = {.has_range = range != NULL};
-	char *p SCOPED(mem_freep) = NULL;
-
-	atomic_fetch_add(&r->sh->count[HITS], 1);
-	if (sscanf(r->path, "/%31[a-z0-9]/%zu", a.kind, &a.size) != 2) {
-		server_answer(r, 404, "", "no");
-		return;
-	}
-	if (range != NULL) {
-		atomic_fetch_add(&r->sh->count[RANGES], 1);
-		a.from = strtoul(range + strlen("bytes="), NULL, 10);
-	}
-	p = content(a.size);
-	if (strcmp(a.kind, "status") == 0)
-		server_answer(r, (int)a.size, "", "told so");
-	else
-		misbehave(r, &a, p);
-}
 
 struct bench {
 	struct server server;
@@ -330,6 +245,8 @@ static void test_wrong_bytes_after_resume(void **state)
 static void test_next_mirror(void **state)
 {
 	static const char *const first[] = {"/bad/700",
+					    "/loop/700",
+					    "/astray/700",
 					    "/long/700",
 					    "/status/403",
 					    "/status/404",
@@ -348,6 +265,44 @@ static void test_next_mirror(void **state)
 		path = store_blob_path(b->store, &w.job.digest);
 		assert_int_equal(unlink(path), 0);
 	}
+}
+
+static void test_redirected(void **state)
+{
+	struct bench *b = *state;
+	struct want w SCOPED(unwant);
+	struct err e;
+
+	want(b, &w, 700, "/there/700", "");
+	assert_int_equal(fetch_one(b, &w, &e), 0);
+}
+
+/* The first one is not waited for: another try of it would come half a second later. */
+static void test_mirror_in_trouble(void **state)
+{
+	struct bench *b = *state;
+	struct want w SCOPED(unwant);
+	uint64_t start = clock_mono_ms();
+	struct err e;
+
+	want(b, &w, 700, "/status/503", "/ok/700");
+	assert_int_equal(fetch_one(b, &w, &e), 0);
+	assert_true(clock_mono_ms() - start < 450);
+}
+
+/* Half, then silence, and silence again when asked for the rest: the other mirror has it. */
+static void test_silent_mirror(void **state)
+{
+	struct bench *b = *state;
+	struct want w SCOPED(unwant);
+	const struct fetch_opts o = {.stall_ms = 300};
+	uint64_t start = clock_mono_ms();
+	struct err e = ERR_INIT;
+
+	want(b, &w, 4000, "/stall/4000", "/ok/4000");
+	assert_int_equal(fetch_all(b->store, &w.job, 1, &o, &e), 0);
+	assert_true(clock_mono_ms() - start < 3000);
+	assert_int_equal(b->server.sh->count[HITS], 3);
 }
 
 static void test_breaks_off_for_ever(void **state)
@@ -542,6 +497,9 @@ int main(void)
 	    CASE(test_wrong_bytes),
 	    CASE(test_wrong_bytes_after_resume),
 	    CASE(test_next_mirror),
+	    CASE(test_redirected),
+	    CASE(test_silent_mirror),
+	    CASE(test_mirror_in_trouble),
 	    CASE(test_breaks_off_for_ever),
 	    CASE(test_gone),
 	    CASE(test_refused),

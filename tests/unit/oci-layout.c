@@ -186,6 +186,127 @@ static void verify_hashes_every_blob(void **state)
 	}
 }
 
+/* An index of the image twice, the second time with an annotation, tagged "both". */
+static void add_index(struct fixture *f, struct oci_desc *ret)
+{
+	struct oci_index x = {.v = mem_zalloc(2 * sizeof(*x.v)), .n = 2};
+	struct buf b SCOPED(buf_release) = BUF_INIT(OCI_MANIFEST_MAX);
+	struct err e = ERR_INIT;
+
+	oci_desc_copy(&f->image, &x.v[0]);
+	add_image(f, "2.0", "{\"rootfs\":{\"diff_ids\":[\"c\",\"d\"]}}", &x.v[1]);
+	x.v[1].annotations = jval_object();
+	jval_put_text(x.v[1].annotations, OCI_ZSTD_VARIANT, "true");
+	x.v[1].platform = jval_object();
+	jval_put_text(x.v[1].platform, "os", "linux");
+	oci_index_write(&x, &b);
+	blob(f, b.data, OCI_INDEX, ret);
+	assert_int_equal(oci_layout_tag(f->l, "both", ret, &e), 0);
+	oci_index_release(&x);
+}
+
+static void an_index_is_found_and_leads_to_its_first_image(void **state)
+{
+	struct fixture *f = *state;
+	struct oci_desc index SCOPED(oci_desc_release) = {0}, got SCOPED(oci_desc_release) = {0};
+	struct oci_desc image SCOPED(oci_desc_release) = {0}, own SCOPED(oci_desc_release) = {0};
+	struct oci_index x = {0};
+	struct buf b SCOPED(buf_release) = BUF_INIT(OCI_MANIFEST_MAX);
+	struct err e = ERR_INIT;
+
+	add_index(f, &index);
+	assert_int_equal(oci_layout_find(f->l, "both", NULL, &got, &e), 0);
+	assert_string_equal(got.media_type, OCI_INDEX);
+	assert_true(digest_equal(&got.digest, &index.digest));
+	assert_int_equal(oci_layout_image(f->l, &got, &image, &e), 0);
+	assert_true(digest_equal(&image.digest, &f->image.digest));
+	assert_int_equal(oci_layout_image(f->l, &f->image, &own, &e), 0);
+	assert_true(digest_equal(&own.digest, &f->image.digest));
+	assert_int_equal(oci_layout_read(f->l, &index.digest, &b, &e), 0);
+	assert_int_equal(oci_index_parse(b.data, b.len, &x, &e), 0);
+	assert_int_equal(x.n, 2);
+	assert_string_equal(jval_get_str(x.v[1].annotations, OCI_ZSTD_VARIANT), "true");
+	assert_string_equal(jval_get_str(x.v[1].platform, "os"), "linux");
+	oci_index_release(&x);
+}
+
+static void verify_walks_an_index(void **state)
+{
+	struct fixture *f = *state;
+	struct oci_desc index SCOPED(oci_desc_release) = {0};
+	struct strv names SCOPED(strv_release) = {0};
+	char *dir SCOPED(mem_freep) = fs_join(f->path, "blobs/sha256");
+	struct err e = ERR_INIT;
+
+	add_index(f, &index);
+	counted = 0;
+	assert_int_equal(oci_layout_verify(f->l, &index, count, NULL, &e), 0);
+	assert_int_equal(counted, 9); /* the index, and of each image manifest, config, layers */
+	assert_int_equal(fs_list(AT_FDCWD, dir, &names, &e), 0);
+	assert_int_equal(names.n, 7);
+	for (size_t i = 0; i < names.n; i++) {
+		char *path SCOPED(mem_freep) = fs_join(dir, names.v[i]);
+		struct buf was SCOPED(buf_release) = BUF_INIT(1 << 20);
+
+		assert_int_equal(fs_get(AT_FDCWD, path, &was, &e), 0);
+		was.data[was.len / 2] ^= 1;
+		assert_int_equal(fs_put_path(path, was.data, was.len, 0644, &e), 0);
+		assert_int_equal(oci_layout_verify(f->l, &index, NULL, NULL, &e), -1);
+		assert_int_equal(e.kind, ERR_VERIFY);
+		was.data[was.len / 2] ^= 1;
+		assert_int_equal(fs_put_path(path, was.data, was.len, 0644, &e), 0);
+	}
+	assert_int_equal(oci_layout_verify(f->l, NULL, NULL, NULL, &e), 0);
+}
+
+#define DIGEST      "sha256:1111111111111111111111111111111111111111111111111111111111111111"
+#define ENTRY(type) "{\"mediaType\":\"" type "\",\"digest\":\"" DIGEST "\",\"size\":1}"
+
+static void indexes_are_checked(void **state)
+{
+	static const char *const bad[] = {
+	    "[]",
+	    "{\"schemaVersion\":2}",
+	    "{\"schemaVersion\":1,\"manifests\":[]}",
+	    "{\"schemaVersion\":2,\"mediaType\":\"x\",\"manifests\":[]}",
+	    "{\"schemaVersion\":2,\"manifests\":{}}",
+	    "{\"schemaVersion\":2,\"manifests\":[{}]}",
+	    "{\"schemaVersion\":2,\"manifests\":[" ENTRY(OCI_INDEX) "]}",
+	    "{\"schemaVersion\":2,\"manifests\":[{\"mediaType\":\"" OCI_MANIFEST
+	    "\",\"digest\":\"" DIGEST "\",\"size\":1,\"platform\":1}]}",
+	};
+	static const char good[] = "{\"schemaVersion\":2,\"manifests\":[" ENTRY(OCI_MANIFEST) "]}";
+	struct buf many SCOPED(buf_release) = BUF_INIT(1 << 20);
+	struct oci_index x = {0};
+	struct err e = ERR_INIT;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		assert_int_equal(oci_index_parse(bad[i], strlen(bad[i]), &x, &e), -1);
+		assert_int_equal(e.kind, ERR_RECIPE);
+		assert_null(x.v);
+	}
+	buf_addf(&many, "{\"schemaVersion\":2,\"manifests\":[");
+	for (int i = 0; i <= OCI_INDEX_MAX; i++)
+		buf_addf(&many, "%s%s", i > 0 ? "," : "", ENTRY(OCI_MANIFEST));
+	buf_addf(&many, "]}");
+	assert_int_equal(oci_index_parse(many.data, many.len, &x, &e), -1);
+	assert_int_equal(oci_index_parse(good, strlen(good), &x, &e), 0);
+	assert_int_equal(x.n, 1);
+	oci_index_release(&x);
+}
+
+static void an_empty_index_has_no_image(void **state)
+{
+	struct fixture *f = *state;
+	struct oci_desc index SCOPED(oci_desc_release) = {0}, got = {0};
+	struct err e = ERR_INIT;
+
+	blob(f, "{\"schemaVersion\":2,\"manifests\":[]}", OCI_INDEX, &index);
+	assert_int_equal(oci_layout_image(f->l, &index, &got, &e), -1);
+	assert_int_equal(e.kind, ERR_RECIPE);
+}
+
 static void diff_ids_must_match_the_layers(void **state)
 {
 	struct fixture *f = *state;
@@ -343,6 +464,11 @@ int main(void)
 	    cmocka_unit_test_setup_teardown(a_tag_moves, setup, teardown),
 	    cmocka_unit_test_setup_teardown(one_of_its_own_entries_may_be_tagged, setup, teardown),
 	    cmocka_unit_test_setup_teardown(verify_hashes_every_blob, setup, teardown),
+	    cmocka_unit_test_setup_teardown(an_index_is_found_and_leads_to_its_first_image, setup,
+					    teardown),
+	    cmocka_unit_test_setup_teardown(verify_walks_an_index, setup, teardown),
+	    cmocka_unit_test(indexes_are_checked),
+	    cmocka_unit_test_setup_teardown(an_empty_index_has_no_image, setup, teardown),
 	    cmocka_unit_test_setup_teardown(diff_ids_must_match_the_layers, setup, teardown),
 	    cmocka_unit_test_setup_teardown(a_file_is_added_only_when_right, setup, teardown),
 	    cmocka_unit_test_setup_teardown(a_damaged_blob_is_replaced, setup, teardown),

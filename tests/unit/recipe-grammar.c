@@ -27,7 +27,7 @@ static const struct words table[] = {
     {&grammar_component, {"main", "non-free-firmware"}, {"", "a/b", "-a", "main contrib"}},
     {&grammar_unit, {"ssh", "getty@tty1.service", "a:b_c-d"}, {"", "-a", ".a", "a/b", "a b", "a;"}},
     {&grammar_name, {"app", "1", "rti-16.1_x"}, {"", "-a", ".a", "a/b", "a..b", "a b"}},
-    {&grammar_control, {"ssh-forwarding", "pa-dss-3.2"}, {"", "-a", "A", "a_b", "a/b"}},
+    {&grammar_control, {"ssh-forwarding", "pa-dss-3.2", "ACC-01b"}, {"", "-a", "a_b", "a/b"}},
     {&grammar_lang, {"de", "en_US", "sr@latin"}, {"", "_a", "a/b", "..", "a..b"}},
     {&grammar_line, {"any text: yes", "ü"}, {"", "a\nb", "a\tb", "a\x1b[m", "a\x7f"}},
     {&grammar_gecos, {"Till 1, shop"}, {"", "a:b", "a\nb"}},

@@ -227,8 +227,7 @@ static void fills_in_defaults(void **state)
 	    "\"media\":{},\"name\":\"t\",\"overlays\":[],"
 	    "\"packages\":{\"docs\":false,\"exclude\":[],\"install\":[],\"langs\":[],"
 	    "\"recommends\":false,\"remove\":[]},\"ports\":[],\"posmedia\":1,"
-	    "\"run\":{\"cmd\":[],\"entrypoint\":[],\"env\":[],\"stop-signal\":\"\","
-	    "\"user\":\"\",\"volumes\":[],\"workdir\":\"\"},"
+	    "\"run\":{\"env\":{},\"volumes\":[]},"
 	    "\"services\":{\"disable\":[],\"enable\":[],\"mask\":[]},\"start-order\":[],"
 	    "\"steps\":[],\"tests\":[],\"users\":[],\"version\":\"1\"}";
 
@@ -290,6 +289,10 @@ static void changes_the_digest_with_the_content(void **state)
 	    HEAD "users: [{name: a, uid: 5}]\n",
 	    HEAD "users: [{name: a, uid: 5, groups: [a]}]\n",
 	    HEAD "layers: {compression: zstd}\n",
+	    HEAD "layers: {compression: both}\n",
+	    HEAD "layers: {plan: single}\n",
+	    HEAD "layers: {plan: manual}\n",
+	    HEAD "layers: {budget: 5}\n",
 	};
 	struct digest d[sizeof(other) / sizeof(other[0])];
 

@@ -270,7 +270,64 @@ static const struct bad bads[] = {
     {"\"url\": \"media/app.iso\"", "\"url\": \"../app.iso\"",
      ": media[0]: \"url\" wants a path or URL, not \"../app.iso\""},
     {"\"name\": \"app\"", "\"name\": \"a/b\"", ": media[0]: \"name\" wants a name, not \"a/b\""},
+    {"\"media\": [", "\"steps\": [], \"media\": [", ": not an object"},
+    {"\"media\": [", "\"steps\": {\"date\": 1}, \"media\": [",
+     ": \"sha256\" wants 64 lower-case hex digits"},
+    {"\"media\": [", "\"steps\": {\"sha256\": \"" HEX1 "\"}, \"media\": [",
+     ": \"date\" wants a number from 0 to 253402300799"},
+    {"\"media\": [", "\"layers\": {}, \"media\": [", ": \"layers\" is missing or no list"},
+    {"\"media\": [", "\"layers\": [[]], \"media\": [", ": layers[0]: wants a list of sources"},
+    {"\"media\": [", "\"layers\": [[7]], \"media\": [",
+     ": layers[0]: \"\" is no source of the packages, or is twice"},
+    {"\"media\": [", "\"layers\": [[\"libc6\"]], \"media\": [",
+     ": layers[0]: \"libc6\" is no source of the packages, or is twice"},
+    {"\"media\": [", "\"layers\": [[\"src-libc6\"], [\"src-libc6\"]], \"media\": [",
+     ": layers[1]: \"src-libc6\" is no source of the packages, or is twice"},
+    {"\"media\": [", "\"layers\": [[\"src-libc6\"], [\"src-zlib1g\"]], \"media\": [",
+     ": \"layers\" leaves sources out"},
 };
+
+static void keeps_layers_and_steps(void **state)
+{
+	struct scratch *s = *state;
+	struct lock *l SCOPED(lock_freep) = small(), *again SCOPED(lock_freep) = NULL;
+	struct lock_layer *v = mem_zalloc(2 * sizeof(*v));
+	char *text SCOPED(mem_freep) = NULL, *same SCOPED(mem_freep) = NULL;
+	struct err e = ERR_INIT;
+
+	strv_add(&v[0].sources, "src-base-files");
+	strv_add(&v[0].sources, "src-libc6");
+	strv_add(&v[1].sources, "src-zlib1g");
+	lock_set_layers(l, v, 2);
+	l->steps = hex(HEX2);
+	l->steps_date = 7;
+	assert_int_equal(lock_save(l, s->lock, &e), 0);
+	if (lock_load(s->lock, &again, &e) != 0)
+		fail_msg("%s", e.msg);
+	assert_int_equal(again->steps_date, 7);
+	assert_true(digest_equal(&again->steps, &l->steps));
+	assert_int_equal(again->layers_n, 2);
+	assert_string_equal(again->layers[0].sources.v[1], "src-libc6");
+	text = text_of(l);
+	same = text_of(again);
+	assert_string_equal(text, same);
+	lock_set_layers(again, NULL, 0);
+	mem_freep(&same);
+	same = text_of(again);
+	assert_null(strstr(same, "layers"));
+}
+
+static void tells_a_source_from_its_version(void **state)
+{
+	struct lock_package p = {.source = (char *)(uintptr_t) "openssl 3.0.15-1",
+				 .version = (char *)(uintptr_t) "3.0.15-1+b1"};
+	char *name SCOPED(mem_freep) = lock_source_name(&p);
+	char *version SCOPED(mem_freep) = lock_source_version(&p);
+
+	(void)state;
+	assert_string_equal(name, "openssl");
+	assert_string_equal(version, "3.0.15-1");
+}
 
 static void refused(const char *path, const char *want)
 {
@@ -471,6 +528,8 @@ int main(void)
 	    cmocka_unit_test(finds_a_package),
 	    cmocka_unit_test(names_the_file_beside_the_recipe),
 	    cmocka_unit_test_setup_teardown(saves_for_all_to_read, make_scratch, drop_scratch),
+	    cmocka_unit_test_setup_teardown(keeps_layers_and_steps, make_scratch, drop_scratch),
+	    cmocka_unit_test(tells_a_source_from_its_version),
 	    cmocka_unit_test_setup_teardown(refuses_what_it_would_not_write, make_scratch,
 					    drop_scratch),
 	    cmocka_unit_test_setup_teardown(refuses_too_many_packages, make_scratch, drop_scratch),

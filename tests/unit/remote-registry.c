@@ -316,7 +316,7 @@ static void test_index_is_not_an_image(void **state)
 	http_reply_release(&r);
 	strv_release(&q.headers);
 	assert_int_equal(scene_pull(s, "demo:multi", l, &o, &st, &e), -1);
-	assert_non_null(strstr(e.msg, "not supported yet"));
+	assert_non_null(strstr(e.msg, "several platforms"));
 }
 
 int main(void)

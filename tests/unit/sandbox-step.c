@@ -180,6 +180,7 @@ static void files_and_tmp_have_a_limit(void **state)
 	(void)state;
 	run_shell("head -c 2M /dev/zero >/work/big", &s, &o);
 	assert_exit(&o, 128 + SIGXFSZ);
+	buf_release(&o.out);
 	s = (struct sandbox_spec){.tmp_max = 1 << 20, .timeout_ms = 20000};
 	run_shell("for d in /tmp /run /dev/shm; do head -c 2M /dev/zero >$d/big && exit 1; "
 		  "stat -c %s $d/big; done 2>/dev/null; exit 0",

@@ -1,0 +1,29 @@
+/* secret_text.h - secrets by what is in a file, whatever it is called. */
+#ifndef HARDEN_SECRET_TEXT_H
+#define HARDEN_SECRET_TEXT_H
+
+#include "harden/secrets.h"
+#include <stddef.h>
+
+/* The beginning of a file. */
+struct secret_look {
+	const char *path; /* without leading slash */
+	const char *p;
+	size_t n;
+	uint64_t size; /* of the whole file */
+};
+
+/* What secret of these kinds (bits of enum secret_kind) the bytes hold, in words, and its kind;
+ * NULL for none. Private keys: PEM (RFC 7468), OpenSSH, OpenPGP, PuTTY, SSH.COM, age, minisign,
+ * signify, WireGuard, JWK, and in DER PKCS#1, PKCS#8, SEC 1 and PKCS#12; Java key stores.
+ * Credentials: keytabs, cloud keys, what is in files of secrets. Hashes: crypt(5) and htpasswd
+ * outside of /usr. */
+const char *secret_in(const struct secret_look *l, unsigned kinds, enum secret_kind *ret);
+
+/* Whether rows of passwd(5) and shadow(5) have a hash in their second field, locked or not. */
+bool secret_in_rows(const char *text);
+
+/* Whether a file of secrets has one: a line that is no comment and includes nothing. */
+bool secret_in_lines(const char *text);
+
+#endif
