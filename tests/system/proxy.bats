@@ -428,6 +428,18 @@ nothing_left() {
 	built caught
 }
 
+@test "rebuild makes an image with recorded downloads again, with no network" {
+	recipe again <<-SH
+		mkdir -p /opt; curl -fsS http://$http/a.txt -o /opt/a
+	SH
+	built again # the lock that it carries has what was recorded meanwhile
+	stop_servers
+	run --separate-stderr env -C "$dir" "$posmedia" rebuild "oci:$dir/out/again:1"
+	echo "$output $stderr"
+	[ "$status" -eq 0 ]
+	[[ $stderr == *"from the record, 1 entries"* ]]
+}
+
 @test "gc keeps what locks and the last builds have recorded" {
 	rm -rf "$dir/recipes" && mkdir "$dir/recipes"
 	echo kept >"$dir/web/files/kept.txt"
