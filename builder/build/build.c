@@ -210,6 +210,7 @@ static int with_plan(struct job *j, struct build_result *ret, struct err *e)
 	if (!in_plan(j) || job_recheck_image(j, image, &moved) != 0 || !moved)
 		return -1;
 	log_warn("the store's copy of this image was damaged; the image is made again");
+	j->plan->v[j->plan->n - 1].cached = false;
 	return make(j, ret, e);
 }
 

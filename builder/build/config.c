@@ -2,7 +2,9 @@
 
 #include "base/log.h"
 #include "harden/harden.h"
+#include "harden/memo.h"
 #include "sys/clock.h"
+#include "sys/fs.h"
 #include <stdlib.h>
 
 /* systemctl itself knows aliases, Also=, presets of SysV scripts and templates; offline it only
@@ -34,7 +36,8 @@ static void tell(const struct harden_report *r)
 static int harden_with(struct job *j, const char *profile, const char *root, struct err *e)
 {
 	struct harden_profile *p SCOPED(harden_profile_freep) = NULL;
-	struct harden_context c = {.recipe = j->r, .today = clock_epoch_s(), .epoch = j->l->epoch};
+	struct harden_context c = {
+	    .recipe = j->r, .today = clock_epoch_s(), .epoch = j->l->epoch, .memo = j->looked};
 	struct harden_report rep SCOPED(harden_report_release) = {0};
 
 	if (harden_profile_load(profile, &p, e) != 0 || harden_apply(p, root, &c, &rep, e) != 0)
@@ -46,7 +49,7 @@ static int harden_with(struct job *j, const char *profile, const char *root, str
 	return harden_gate(&rep, j->r->fail_on, e);
 }
 
-int job_config(struct job *j, const char *root, struct err *e)
+static int configure(struct job *j, const char *root, struct err *e)
 {
 	for (size_t i = 0; i < j->r->overlays_n; i++)
 		if (job_overlay(&j->r->overlays[i], root, e) != 0)
@@ -59,4 +62,24 @@ int job_config(struct job *j, const char *root, struct err *e)
 		if (harden_with(j, j->r->profiles.v[i], root, e) != 0)
 			return -1;
 	return job_seal(j, root, e);
+}
+
+/* What was looked into for the image before and did not change is not read again; with no_cache
+ * everything is. */
+int job_config(struct job *j, const char *root, struct err *e)
+{
+	char *path SCOPED(mem_freep) =
+	    mem_format("%s/cache/looked/%s", store_path(j->s), j->r->name);
+	int rc;
+
+	j->looked = memo_new();
+	if (!j->o->no_cache)
+		memo_load(j->looked, path);
+	rc = configure(j, root, e);
+	if (rc == 0 && (fs_mkdirs(store_fd(j->s), "cache/looked", 0700, e) != 0 ||
+			memo_save(j->looked, path, e) != 0))
+		rc = -1;
+	memo_free(j->looked);
+	j->looked = NULL;
+	return rc;
 }

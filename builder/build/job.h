@@ -47,8 +47,9 @@ struct job {
 	bool damaged;              /* a cached tree is not what it was */
 	size_t *origins; /* for each entry of the index: which of the trees it comes from */
 	struct layering layering;
-	struct sink output; /* what programs in the sandbox say */
-	struct buf said;    /* the last of it, for errors */
+	struct memo *looked; /* while the config stage runs */
+	struct sink output;  /* what programs in the sandbox say */
+	struct buf said;     /* the last of it, for errors */
 	struct job_log log;
 	struct vault secrets;
 	struct strv step_env; /* what the step that runs gets beside job_env's own */

@@ -151,6 +151,7 @@ int job_seal(struct job *j, const char *root, struct err *e)
 	for (size_t i = 0; i < removed.n; i++)
 		log_debug("removed %s", removed.v[i]);
 	f = facts_new(fd);
+	facts_use_memo(f, j->looked);
 	if (find_secrets(&b, fd, f, e) != 0 || find_leaks(&b, fd, f, e) != 0)
 		return err_in(e, "seal");
 	return 0;

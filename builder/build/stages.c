@@ -315,7 +315,7 @@ int job_stage(struct job *j, size_t i, struct build_result *ret, struct err *e)
 		ret->stages_cached++;
 		return use_record(j, st, e);
 	}
-	if (make(j, i, dir, ret, e) != 0 || (job_recaptures(j, st) && put_aside(j, st, e) != 0))
+	if (make(j, i, dir, ret, e) != 0)
 		return -1;
 	if (j->o->no_cache)
 		strv_addf(&j->trees, "%s/tree", dir);

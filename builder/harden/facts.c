@@ -17,6 +17,7 @@ struct facts {
 	struct strv packages;
 	void *kept;
 	void (*free_kept)(void *);
+	struct memo *memo; /* borrowed */
 };
 
 struct facts *facts_new(int rootfd)
@@ -37,14 +38,24 @@ static void files_release(struct facts_files *files)
 
 void facts_drop(struct facts *f)
 {
-	int rootfd = f->rootfd;
+	struct facts fresh = {.rootfd = f->rootfd, .memo = f->memo};
 
 	accounts_release(&f->accounts);
 	files_release(&f->files);
 	strv_release(&f->packages);
 	if (f->kept != NULL)
 		f->free_kept(f->kept);
-	*f = (struct facts){.rootfd = rootfd};
+	*f = fresh;
+}
+
+void facts_use_memo(struct facts *f, struct memo *m)
+{
+	f->memo = m;
+}
+
+struct memo *facts_memo(const struct facts *f)
+{
+	return f->memo;
 }
 
 void facts_keep(struct facts *f, void *p, void (*free_p)(void *))

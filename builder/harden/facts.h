@@ -39,13 +39,19 @@ struct facts_files {
 };
 
 struct facts;
+struct memo;
 
 /* rootfd: an open directory, borrowed. Nothing is read yet. */
 struct facts *facts_new(int rootfd);
 void facts_free(struct facts *f);
 void facts_freep(struct facts **f);
 
-/* Forgets everything: the tree has changed. */
+/* What looks into files may pass by those that the memo has (harden/memo.h), and adds to it. It is
+ * borrowed, and stays until another is given; NULL = none. */
+void facts_use_memo(struct facts *f, struct memo *m);
+struct memo *facts_memo(const struct facts *f);
+
+/* Forgets everything but the memo: the tree has changed. */
 void facts_drop(struct facts *f);
 
 /* Borrowed until facts_drop. Damaged rows of an account file are errors. */

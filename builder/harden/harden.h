@@ -52,6 +52,7 @@ struct harden_context {
 	int64_t today;               /* seconds; waivers past `until` do not hold */
 	int64_t epoch;               /* seconds: the day that is written into files, so that the
 					clock decides no bytes; 0 = today */
+	struct memo *memo;           /* harden/memo.h; or NULL */
 };
 
 /* Applies the fixes of every applicable control to the tree at rootfd, then checks them all. */

@@ -2,6 +2,7 @@
 
 #include "harden/accounts.h"
 #include "harden/harden.h"
+#include "harden/memo.h"
 #include "harden/root.h"
 #include "harden/secret_text.h"
 #include "sys/fs.h"
@@ -218,6 +219,7 @@ static void forget(void *p)
 static const struct secrets *contents(int rootfd, struct facts *f, const struct facts_files *files)
 {
 	struct secrets *s = facts_kept(f);
+	struct memo *memo = facts_memo(f);
 	char *text SCOPED(mem_freep) = NULL;
 
 	if (s != NULL)
@@ -225,11 +227,17 @@ static const struct secrets *contents(int rootfd, struct facts *f, const struct 
 	s = mem_zalloc(sizeof(*s));
 	text = mem_zalloc(TEXT);
 	for (size_t i = 0; i < files->n; i++) {
+		const struct facts_file *file = &files->v[i];
 		enum secret_kind kind = SECRET_ALL;
-		const char *what = look_into(rootfd, &files->v[i], SECRET_ALL, text, &kind);
+		const char *what;
 
-		if (what != NULL && find_name(files->v[i].path, SECRET_ALL) == NULL)
-			add(s, files->v[i].path, kind, what);
+		if (memo != NULL && memo_has(memo, file->path, &file->st))
+			continue;
+		what = look_into(rootfd, file, SECRET_ALL, text, &kind);
+		if (what == NULL && memo != NULL && S_ISREG(file->st.st_mode))
+			memo_add(memo, file->path, &file->st);
+		if (what != NULL && find_name(file->path, SECRET_ALL) == NULL)
+			add(s, file->path, kind, what);
 	}
 	facts_keep(f, s, forget);
 	return s;

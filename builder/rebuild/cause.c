@@ -298,7 +298,7 @@ char *cause_by(const struct again *a, const struct map *owner, const char *path)
 
 		return mem_format("overlay %s", from);
 	}
-	if (strncmp(path, EMBED_DIR + 1, strlen(EMBED_DIR) - 1) == 0)
+	if (strncmp(path, &EMBED_DIR[1], strlen(EMBED_DIR) - 1) == 0)
 		return mem_strdup("posmedia");
 	if (st != NULL && package != NULL)
 		return mem_format("step %s or package %s", st->name, package);

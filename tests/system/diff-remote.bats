@@ -82,7 +82,7 @@ stored() {
 	posmedia diff "$far_one" "$far_two" --markdown --no-controls
 	succeeded
 	grep -qF -e "- was \`$far_one\` \`$(digest_of 1)\`:" <<<"$output"
-	grep -qE -e '^- added .config. .sha256:[0-9a-f]{64}., [0-9]+ B$' <<<"$output"
+	grep -qE -e '^- added .config. .sha256:[0-9a-f]{64}., [0-9.]+ k?B$' <<<"$output"
 	grep -qF -e '### Users: 1 added' <<<"$output"
 }
 

@@ -54,7 +54,7 @@ has() {
 	has '^  ~ /usr2/tulip, owner [0-9:]+ -> 1600:'
 	has '^  ~ /etc/motd, mode 0644 -> 0640$'
 	has '^  ~ /etc/nftables.conf, content .* [(]of nftables[)]$'
-	has '^  [+] app sha256:[0-9a-f]{64}, '
+	has '^  [+] pos sha256:[0-9a-f]{64}, '
 	has '^layers: [0-9]+ of [0-9]+ as before, '
 	run ! grep -E '^(packages|file capabilities|controls|not compared):' <<<"$output"
 	[ -z "$(find "$POSMEDIA_STORE/tmp" -name "diff.*")" ]

@@ -129,7 +129,8 @@ listing() { # TAG
 		YAML
 		lock
 		build "$plan"
-		listing "$plan" >"$dir/$plan.list"
+		# what the image says of its own recipe and lock has the plan in it
+		listing "$plan" | grep -v 'usr/share/posmedia/recipe' >"$dir/$plan.list"
 	done
 	[ "$(names history)" = '["os-1","os-2","state","srv","config"]' ]
 	[ "$(names single)" = '["image"]' ]

@@ -256,6 +256,7 @@ answers() {
 	build "$name"
 	refused 2 "recipes/$name.yaml:5:5: step work wants the secret \"key\"" \
 		'hint: give --secret key=FILE'
+	[[ $stderr != *'nothing like it'* ]] # not after hours of work
 	build "$name" --secret kye=secret
 	refused 2 '--secret kye: no step of'
 	build "$name" --secret key=nowhere
