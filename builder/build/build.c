@@ -54,6 +54,16 @@ static bool in_plan(const struct job *j)
 	return j->o->delta_from == NULL;
 }
 
+static int run_stage(struct job *j, size_t i, struct build_result *ret, struct err *e)
+{
+	log_progress("build", i, j->plan->n);
+	if (j->plan->v[i].kind == PLAN_INPUTS)
+		job_records(j);
+	if (job_stage(j, i, ret, e) != 0)
+		return -1;
+	return intr_pending() ? intr_err(e) : 0;
+}
+
 static int run_stages(struct job *j, struct build_result *ret, struct err *e)
 {
 	char *root SCOPED(mem_freep) = mem_format("%s/image", j->scratch);
@@ -63,21 +73,16 @@ static int run_stages(struct job *j, struct build_result *ret, struct err *e)
 
 	if (want_secrets(j, e) != 0 || job_fetch(j, e) != 0)
 		return -1;
-	for (size_t i = 0; i + 1 < j->plan->n; i++) {
-		log_progress("build", i, j->plan->n);
-		if (job_stage(j, i, ret, e) != 0)
+	for (size_t i = 0; i + 1 < j->plan->n; i++)
+		if (run_stage(j, i, ret, e) != 0)
 			return -1;
-		if (intr_pending())
-			return intr_err(e);
-	}
 	if (in_plan(j) && !j->o->no_cache && last->cached) {
 		log_info("what changed makes no difference: the image is there");
 		ret->manifest = j->plan->manifest;
 		ret->manifest_size = j->plan->manifest_size;
 		plan_use_image(j->s, last);
-		return job_record_use_image(j, last, e);
+		return 0;
 	}
-	job_records(j);
 	if (mkdir(root, 0755) != 0)
 		return err_sys(e, "make directory %s", root);
 	if (job_mount(j, NULL, NULL, root, e) != 0)
@@ -178,8 +183,6 @@ static int reuse(struct job *j, const struct plan_stage *image, struct build_res
 	ret->stages_cached = j->plan->n;
 	ret->up_to_date = job_exported(j, ret);
 	plan_use_image(j->s, image);
-	if (job_record_use_image(j, image, e) != 0)
-		return -1;
 	if (ret->up_to_date)
 		return job_describe(j, ret, e);
 	job_logs_reuse(j);

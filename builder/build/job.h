@@ -114,20 +114,20 @@ int job_proxy_end(struct job *j, const struct recipe_step *st, struct job_net *n
 		  struct err *e) MUST_CHECK;
 void job_net_release(struct job_net *n);
 
-/* A step's record goes with its stage, and with the image, so that `posmedia lock` always takes
- * what the last build is made of: kept beside the tree in `dir`; or, when the stage or the image is
- * found cached, put back into its place in the store. Steps that do not record: nothing. */
+/* A step's record goes with its stage, so that `posmedia lock` always takes what the last build is
+ * made of: kept beside the tree in `dir`; or, when the stage is found cached, put back into its
+ * place in the store. Steps that do not record: nothing. */
 int job_record_keep(struct job *j, const struct recipe_step *st, const char *dir,
 		    struct err *e) MUST_CHECK;
 int job_record_use(struct job *j, const struct recipe_step *st, const char *dir,
 		   struct err *e) MUST_CHECK;
-int job_record_use_image(struct job *j, const struct plan_stage *image, struct err *e) MUST_CHECK;
 
 /* Builds with the lock without its record of that step, so that it records anew. */
 int job_forget(struct job *j, const char *step, struct err *e) MUST_CHECK;
 
 /* After the last step: from now on j->l is the lock as the next `posmedia lock` will write it, with
- * what was recorded. It is the one that can make this image again, so the image names it. */
+ * what was recorded. It is the one that can make this image again, so the image names and carries
+ * it, and the stages that have it in them are keyed by it. */
 void job_records(struct job *j);
 
 /* Whether that is another lock than the caller's. */

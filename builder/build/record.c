@@ -197,39 +197,6 @@ int job_record_use(struct job *j, const struct recipe_step *st, const char *dir,
 	return copy_file(from, to, e);
 }
 
-/* Of a sorted list the part that a step has. */
-static int use_part(struct job *j, const struct recipe_step *st, struct lock *all, struct err *e)
-{
-	struct digest key = record_key(j->r, st);
-	struct record rec = {.replaces = record_of_lock(j->locked, st->name)};
-	const struct lock_recorded *v = lock_recorded_of(all, st->name, &rec.n);
-
-	rec.v = v != NULL ? &all->recorded[v - all->recorded] : NULL;
-	return record_save(j->s, &key, &rec, e);
-}
-
-int job_record_use_image(struct job *j, const struct plan_stage *image, struct err *e)
-{
-	struct plan_image i SCOPED(plan_image_release) = {0};
-	struct lock all SCOPED(lock_release) = {0};
-
-	for (size_t k = 0; k < j->r->steps_n; k++) {
-		const struct recipe_step *st = &j->r->steps[k];
-
-		if (!is_live(j, st))
-			continue;
-		if (all.recorded == NULL) {
-			if (!plan_image_load(j->s, &image->key, &i))
-				return err_set(e, ERR_FAIL, "the image's record is gone");
-			SWAP(all.recorded, i.recorded);
-			SWAP(all.recorded_n, i.recorded_n);
-		}
-		if (use_part(j, st, &all, e) != 0)
-			return -1;
-	}
-	return 0;
-}
-
 /* The same lock but for what it has of one step, which then records. Only the array is new. */
 static struct lock_recorded *without(const struct lock *l, const char *step, size_t *ret_n)
 {
@@ -269,6 +236,7 @@ void job_records(struct job *j)
 	j->with_records.recorded = j->merged;
 	j->with_records.recorded_n = j->merged_n;
 	j->l = &j->with_records;
+	plan_relock(j->plan, j->r, j->l, j->s);
 }
 
 bool job_has_new_records(const struct job *j)

@@ -1,6 +1,7 @@
 #include "plan/plan.h"
 
 #include "plan/parts.h"
+#include "proxy/record.h"
 #include "sys/fs.h"
 #include <fcntl.h>
 #include <stdlib.h>
@@ -62,9 +63,28 @@ static struct plan_stage *add(struct plan *p, enum plan_kind kind, char *name, s
 	return st;
 }
 
-static int stages(const struct recipe *r, const struct lock *l, struct plan *p, struct err *e)
+/* The stages whose result has the whole lock in it: `with` is the one that it will have. */
+static int last_stages(const struct recipe *r, const struct lock *with, struct plan *p,
+		       struct err *e)
 {
 	struct jval *config = NULL, *inputs = NULL;
+
+	if (parts_config(r, &config, e) != 0)
+		return -1;
+	(void)add(p, PLAN_CONFIG, mem_strdup("config"), config);
+	if (parts_inputs(r, with, config, &inputs, e) != 0)
+		return -1;
+	(void)add(p, PLAN_INPUTS, mem_strdup("inputs"), inputs);
+	(void)add(p, PLAN_IMAGE, mem_strdup("image"), parts_image(r, with));
+	return 0;
+}
+
+/* What steps recorded the last time is what the image's lock will have, unless one runs again. */
+static int stages(const struct recipe *r, const struct lock *l, struct store *s, struct plan *p,
+		  struct err *e)
+{
+	struct lock with = *l;
+	int rc;
 
 	(void)add(p, PLAN_BASE, mem_strdup("base"), parts_base(r, l));
 	(void)add(p, PLAN_USERS, mem_strdup("users"), parts_users(r));
@@ -73,14 +93,10 @@ static int stages(const struct recipe *r, const struct lock *l, struct plan *p, 
 
 		add(p, PLAN_STEP, name, parts_step(r, l, &r->steps[i]))->step = i;
 	}
-	if (parts_config(r, &config, e) != 0)
-		return -1;
-	(void)add(p, PLAN_CONFIG, mem_strdup("config"), config);
-	if (parts_inputs(r, l, config, &inputs, e) != 0)
-		return -1;
-	(void)add(p, PLAN_INPUTS, mem_strdup("inputs"), inputs);
-	(void)add(p, PLAN_IMAGE, mem_strdup("image"), parts_image(r, l));
-	return 0;
+	record_merge(s, r, l, &with.recorded, &with.recorded_n);
+	rc = last_stages(r, &with, p, e);
+	lock_recorded_free(with.recorded, with.recorded_n);
+	return rc;
 }
 
 static bool read_json(const char *path, struct jval **ret)
@@ -214,6 +230,24 @@ void plan_made(struct plan *p, size_t i, const struct digest *output, const stru
 	settle(p, i + 1, r, s);
 }
 
+void plan_relock(struct plan *p, const struct recipe *r, const struct lock *l, struct store *s)
+{
+	struct digest d = lock_digest(l);
+	struct digest_text text = digest_text(&d);
+	size_t first = p->n;
+
+	for (size_t i = p->n; i-- > 0;) {
+		const char *was = jval_get_str(p->v[i].parts, "lock");
+
+		if (was == NULL || strcmp(was, text.s) == 0)
+			continue;
+		jval_put_text(p->v[i].parts, "lock", text.s);
+		first = i;
+	}
+	if (first < p->n)
+		settle(p, first, r, s);
+}
+
 static void count_missing(const struct lock *l, struct store *s, struct plan *p)
 {
 	for (size_t i = 0; i < l->packages_n; i++)
@@ -238,7 +272,7 @@ int plan_make(const struct recipe *r, const struct lock *l, struct store *s, str
 {
 	struct plan p = {0};
 
-	if (stages(r, l, &p, e) != 0) {
+	if (stages(r, l, s, &p, e) != 0) {
 		plan_release(&p);
 		return -1;
 	}

@@ -52,6 +52,10 @@ int plan_make(const struct recipe *r, const struct lock *l, struct store *s, str
 	      struct err *e) MUST_CHECK;
 void plan_release(struct plan *p);
 
+/* Says which lock the image will name and carry, once it is known: the keys of the stages that have
+ * it in them follow. */
+void plan_relock(struct plan *p, const struct recipe *r, const struct lock *l, struct store *s);
+
 /* Says what stage i made, when it was run; the keys of those above follow. */
 void plan_made(struct plan *p, size_t i, const struct digest *output, const struct recipe *r,
 	       struct store *s);

@@ -158,6 +158,9 @@ static int copy_store(struct again *a, struct err *e)
 	for (size_t i = 0; i < a->l->media_n; i++)
 		if (copy_blob(a, to, &a->l->media[i].digest, e) != 0)
 			return -1;
+	for (size_t i = 0; i < a->l->recorded_n; i++)
+		if (copy_blob(a, to, &a->l->recorded[i].digest, e) != 0)
+			return -1;
 	return 0;
 }
 

@@ -250,6 +250,8 @@ static uint64_t space_wanted(const struct lock *l)
 		n += l->packages[i].size * GROWTH;
 	for (size_t i = 0; i < l->media_n; i++)
 		n += l->media[i].size * GROWTH;
+	for (size_t i = 0; i < l->recorded_n; i++)
+		n += l->recorded[i].size * GROWTH;
 	return n;
 }
 

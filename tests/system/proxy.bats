@@ -176,7 +176,7 @@ nothing_left() {
 @test "nothing of the proxy and its authority stays in the image" {
 	[ -e "$dir/online/root/opt/big" ]
 	[ -z "$(find "$dir/online/root/run" "$dir/online/root/tmp" -mindepth 1)" ]
-	[ -z "$(find "$dir/online/root" -name '*posmedia*' -o -name ca.pem)" ]
+	[ -z "$(find "$dir/online/root" -name ca.pem -o -name wgetrc)" ]
 	cd "$dir/online/root"
 	run ! grep -rF -e 'BEGIN CERTIFICATE' -e 'PRIVATE KEY' -e ':3128' etc opt root var
 	cd "$dir/store"
@@ -281,7 +281,9 @@ nothing_left() {
 	[ "${output##*@}" = "$whole" ]
 	cp "$dir/twice.lock" "$dir/recipes/twice.lock"
 	rm -rf "$dir"/store/cache/stages/*
-	built twice # no stage is, but the image of what the step made last
+	start_servers
+	built twice # no stage is, so the step fetches; but the image is
+	[[ $stderr == *"makes no difference"* ]]
 	[ "${output##*@}" = "$second" ]
 	lock twice
 	built twice --no-cache
@@ -424,6 +426,18 @@ nothing_left() {
 	[ "${output##*@}" != "$second" ]
 	lock caught
 	built caught
+}
+
+@test "rebuild makes an image with recorded downloads again, with no network" {
+	recipe again <<-SH
+		mkdir -p /opt; curl -fsS http://$http/a.txt -o /opt/a
+	SH
+	built again # the lock that it carries has what was recorded meanwhile
+	stop_servers
+	run --separate-stderr env -C "$dir" "$posmedia" rebuild "oci:$dir/out/again:1"
+	echo "$output $stderr"
+	[ "$status" -eq 0 ]
+	[[ $stderr == *"from the record, 1 entries"* ]]
 }
 
 @test "gc keeps what locks and the last builds have recorded" {
