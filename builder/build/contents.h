@@ -4,13 +4,16 @@
 #ifndef BUILD_CONTENTS_H
 #define BUILD_CONTENTS_H
 
+#include "archive/tree.h"
 #include "base/err.h"
 #include "base/map.h"
 #include "form/digest.h"
 #include <stdint.h>
 
 struct contents {
-	struct map files; /* path of a regular file -> struct digest, owned */
+	struct tree tree;
+	struct digest *digests; /* one an entry; of a regular file its bytes' */
+	struct map hidden;      /* paths: with a value only what is below them is hidden */
 	struct digest output;
 	bool loaded;
 };
@@ -33,6 +36,10 @@ int contents_load(const char *path, struct contents *ret, struct err *e) MUST_CH
 
 /* The digest of a regular file's bytes, or NULL. */
 const struct digest *contents_find(const struct contents *c, const char *path);
+
+/* What an overlay shows of n trees, the lowest first: the index of it, as tree_scan would make it.
+ * The caller releases it. */
+void contents_merge(const struct contents *v, size_t n, struct tree *ret);
 
 void contents_release(struct contents *c);
 

@@ -249,15 +249,10 @@ static void packing_release(struct packing *p)
 
 static int index_tree(struct packing *p, const char *root, struct err *e)
 {
-	size_t left_out = 0;
-
+	contents_merge(p->j->contents, p->j->trees.n, &p->tree);
 	if (fs_open_dir(AT_FDCWD, root, &p->rootfd, e) != 0 ||
-	    tree_scan(p->rootfd, &p->tree, &left_out, e) != 0 ||
 	    job_layers(p->j, root, &p->tree, &p->possible, e) != 0)
 		return err_in(e, "index the tree");
-	if (left_out > 0)
-		log_debug("%zu sockets, pipes and device nodes are not part of the image",
-			  left_out);
 	if (p->j->o->delta_from == NULL)
 		return 0;
 	p->possible = 1;

@@ -81,13 +81,12 @@ char *job_layer_why(const struct job *j, size_t layer)
 /* Whether stage tree i has its own say about the entry, and does not only lead to what it says. */
 static bool speaks(const struct job *j, size_t i, const struct tree_entry *en)
 {
-	char *path SCOPED(mem_freep) = fs_join(j->trees.v[i], en->path);
-	struct stat st;
+	const struct tree_entry *own = tree_find(&j->contents[i].tree, en->path);
 
-	if (lstat(path, &st) != 0 || (st.st_mode & S_IFMT) != (en->mode & S_IFMT))
+	if (own == NULL || (own->mode & S_IFMT) != (en->mode & S_IFMT))
 		return false;
 	return !S_ISDIR(en->mode) ||
-	       (st.st_mode == en->mode && st.st_uid == en->uid && st.st_gid == en->gid);
+	       (own->mode == en->mode && own->uid == en->uid && own->gid == en->gid);
 }
 
 /* Of files the topmost tree that has it speaks; of directories the lowest that already has the

@@ -125,7 +125,16 @@ static void fix_control(const struct pass *s, const struct control *c, char **re
 		*ret_fixed = buf_take(&text);
 }
 
-static int fix_all(const struct pass *s, char **fixed, struct err *e)
+static bool looks_at_all(const struct control *c)
+{
+	for (size_t i = 0; i < c->ops_n; i++)
+		if (c->ops[i].kind->whole_tree)
+			return true;
+	return false;
+}
+
+/* The controls that look at every file, or all others. */
+static int fix_some(const struct pass *s, bool at_all, char **fixed, struct err *e)
 {
 	for (size_t i = 0; i < s->p->n; i++) {
 		const struct control *c = &s->p->controls[i];
@@ -135,7 +144,8 @@ static int fix_all(const struct pass *s, char **fixed, struct err *e)
 		if (intr_pending())
 			return intr_err(e);
 		/* a waiver says that the recipe wants it otherwise */
-		if (c->check_only || (w != NULL && waiver_holds(w, s->c->today)))
+		if (c->check_only || looks_at_all(c) != at_all ||
+		    (w != NULL && waiver_holds(w, s->c->today)))
 			continue;
 		if (not_applicable(s, c, &reason, e) != 0)
 			return err_in(e, "control %s", c->id);
@@ -143,6 +153,15 @@ static int fix_all(const struct pass *s, char **fixed, struct err *e)
 			fix_control(s, c, &fixed[i]);
 	}
 	return 0;
+}
+
+/* What looks at every file comes last: it sees what the others wrote, and the list of files, which
+ * every fix outdates, is made once. */
+static int fix_all(const struct pass *s, char **fixed, struct err *e)
+{
+	if (fix_some(s, false, fixed, e) != 0)
+		return -1;
+	return fix_some(s, true, fixed, e);
 }
 
 /* One line from all findings of a control; "" when there are none. The caller owns it. */

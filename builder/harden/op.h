@@ -20,6 +20,7 @@ struct op_run {
 
 struct op_kind {
 	const char *name;           /* its key in a control's `want` */
+	bool whole_tree;            /* looks at every file of the tree */
 	size_t size;                /* of the struct that holds what is wanted */
 	const struct field *fields; /* how that is read */
 

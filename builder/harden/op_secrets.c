@@ -118,6 +118,7 @@ static int secrets_fix(const struct op_run *r, const void *want, struct err *e)
 
 const struct op_kind op_secrets = {
     .name = "secrets",
+    .whole_tree = true,
     .size = sizeof(struct secrets_want),
     .fields = secrets_fields,
     .finish = secrets_finish,

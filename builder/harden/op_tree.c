@@ -92,6 +92,7 @@ static int suid_fix(const struct op_run *r, const void *want, struct err *e)
 
 const struct op_kind op_suid = {
     .name = "suid",
+    .whole_tree = true,
     .size = sizeof(struct allow),
     .fields = allow_fields,
     .check = suid_check,
@@ -135,6 +136,7 @@ static int capabilities_fix(const struct op_run *r, const void *want, struct err
 
 const struct op_kind op_capabilities = {
     .name = "capabilities",
+    .whole_tree = true,
     .size = sizeof(struct allow),
     .fields = allow_fields,
     .check = capabilities_check,
@@ -165,6 +167,7 @@ static int writable_fix(const struct op_run *r, const void *want, struct err *e)
 
 const struct op_kind op_writable = {
     .name = "world-writable",
+    .whole_tree = true,
     .size = sizeof(struct allow),
     .fields = allow_fields,
     .check = writable_check,
@@ -202,6 +205,7 @@ static int sticky_fix(const struct op_run *r, const void *want, struct err *e)
 
 const struct op_kind op_sticky = {
     .name = "sticky",
+    .whole_tree = true,
     .size = sizeof(struct allow),
     .fields = allow_fields,
     .check = sticky_check,
@@ -241,6 +245,7 @@ static int owned_fix(const struct op_run *r, const void *want, struct err *e)
 
 const struct op_kind op_owned = {
     .name = "owned",
+    .whole_tree = true,
     .size = sizeof(struct allow),
     .fields = allow_fields,
     .check = owned_check,

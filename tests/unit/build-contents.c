@@ -161,7 +161,8 @@ static void it_is_kept_and_checked(void **state)
 	assert_true(again.loaded && digest_equal(&c.output, &again.output));
 	assert_true(digest_equal(contents_find(&again, "etc/c"), &a));
 	assert_null(contents_find(&again, "etc/link"));
-	assert_int_equal(again.files.n, 3);
+	assert_int_equal(again.tree.n, 5);
+	assert_string_equal(tree_find(&again.tree, "etc/link")->link, "a");
 	contents_release(&again);
 	contents_release(&c);
 
@@ -179,6 +180,57 @@ static void it_is_kept_and_checked(void **state)
 	}
 }
 
+/* An overlay that the kernel mounts shows what contents_merge says. */
+static void as_the_kernel_merges(void **state)
+{
+	static const char make[] =
+	    "cd %s && rm -rf l u w m && mkdir l u w m && cd l && mkdir -p a/b c/d e gone && "
+	    "echo 1 >a/b/f && ln a/b/f a/b/g && echo 2 >a-b && echo 3 >c/d/x && echo 4 >e/y && "
+	    "ln -s a link && echo 5 >gone/z && echo 6 >dir && mkdir -p turns/into && "
+	    "cd ..";
+	static const char change[] =
+	    "cd %s && mount -t overlay none -o lowerdir=l,upperdir=u,workdir=w m && cd m && "
+	    "echo 7 >a/b/new && rm -r gone && rm -r c && mkdir c && echo 8 >c/k && chmod 700 e && "
+	    "rm link && rm dir && mkdir dir && echo 9 >dir/in && rm -r turns && echo 0 >turns && "
+	    "rm a/b/g && echo 1 >a/b/h && ln a/b/h a/i";
+	const struct contents_times times = {.epoch = 1000};
+	struct fixture *f = *state;
+	char *before SCOPED(mem_freep) = mem_format(make, f->dir);
+	char *command SCOPED(mem_freep) = mem_format(change, f->dir);
+	char *file SCOPED(mem_freep) = fs_join(f->dir, "l/a/b/f");
+	char *end SCOPED(mem_freep) = mem_format("umount %s/m", f->dir);
+	char *low SCOPED(mem_freep) = fs_join(f->dir, "l"),
+		  *up SCOPED(mem_freep) = fs_join(f->dir, "u");
+	struct contents v[2] = {0};
+	struct tree want = {0}, is = {0};
+	struct err e = ERR_INIT;
+	int fd;
+
+	assert_int_equal(system(before), 0);
+	assert_int_equal(setxattr(file, "user.n", "v", 1, 0), 0);
+	assert_int_equal(system(command), 0);
+	fd = openat(f->fd, "m", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	assert_int_equal(tree_scan(fd, &want, NULL, &e), 0);
+	(void)close(fd);
+	assert_int_equal(system(end), 0);
+	assert_int_equal(contents_scan(low, &times, &v[0], &e), 0);
+	assert_int_equal(contents_scan(up, &times, &v[1], &e), 0);
+	contents_merge(v, 2, &is);
+	assert_int_equal(is.n, want.n);
+	for (size_t i = 0; i < is.n; i++) {
+		const struct tree_entry *a = &is.v[i], *b = &want.v[i];
+
+		assert_string_equal(a->path, b->path);
+		if (a->mode != b->mode || a->size != b->size || a->inode != b->inode ||
+		    a->xattrs_n != b->xattrs_n || (a->link == NULL) != (b->link == NULL))
+			fail_msg("%s", a->path);
+	}
+	tree_release(&is);
+	tree_release(&want);
+	contents_release(&v[0]);
+	contents_release(&v[1]);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -186,6 +238,7 @@ int main(void)
 	    cmocka_unit_test_setup_teardown(what_counts, setup, teardown),
 	    cmocka_unit_test_setup_teardown(attributes_count, setup, teardown),
 	    cmocka_unit_test_setup_teardown(it_is_kept_and_checked, setup, teardown),
+	    cmocka_unit_test_setup_teardown(as_the_kernel_merges, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
