@@ -290,6 +290,26 @@ nothing_left() {
 	[ "${output##*@}" = "$second" ]
 }
 
+@test "an image names what it is made of, whatever another build records meanwhile" {
+	echo mine >"$dir/web/files/between.txt"
+	recipe between <<-SH
+		mkdir -p /opt; curl -fsS http://$http/between.txt -o /opt/page
+	SH
+	sed -i 's/^run: /  - {name: wait, run: [sleep, "4"]}\n&/' "$dir/recipes/between.yaml"
+	lock between
+	env -C "$dir" "$posmedia" build recipes/between.yaml -o "oci:$dir/out/between:1" --json \
+		>"$dir/between.json" 2>"$dir/between.err" 3>&- &
+	local pid=$!
+	wait_for 30 grep -qrF between.txt "$dir/store/cache/records"
+	sed -i 's/between.txt/elsewhere.txt/' \
+		"$(grep -lrF between.txt "$dir/store/cache/records" | head -n1)"
+	wait "$pid"
+	jq -e --arg u "http://$http/between.txt" '[.recorded[].url] == [$u]' "$dir/between.json"
+	built between # from the cache: its own record is back
+	lock between
+	[[ $output == *"+ recorded fetch http://$http/between.txt"* ]]
+}
+
 @test "POST, hosts that are not allowed and the machine itself are refused" {
 	recipe posts <<-SH
 		curl -s -d pan=4111 http://$http/form; true
