@@ -47,25 +47,38 @@ static int refused(const struct recipe_step *st, const struct err *before, int r
 	return -1;
 }
 
-/* A secret in an address would be read by whoever reads the lock. */
+static int check_secrets_one(const struct job *j, const struct recipe_step *st,
+			     const struct lock_recorded *en, struct err *e)
+{
+	int fd SCOPED(fd_closep) = -1;
+	const struct needle *n = vault_spot_url(&j->secrets, en->url);
+
+	if (n == NULL && en->location != NULL)
+		n = vault_spot_url(&j->secrets, en->location);
+	if (n != NULL)
+		return err_set(e, ERR_VERIFY, "step %s: a recorded URL has the secret %s in it",
+			       st->name, n->name);
+	if (en->size == 0)
+		return 0;
+	if (store_get(j->s, &en->digest, &fd, e) != 0 ||
+	    vault_spot_file(&j->secrets, fd, en->url, &n, e) != 0)
+		return err_in(e, "step %s", st->name);
+	if (n != NULL)
+		return err_set(e, ERR_VERIFY, "step %s: what %s answered has the secret %s in it",
+			       st->name, en->url, n->name);
+	return 0;
+}
+
+/* A secret in an address would be read by whoever reads the lock; one in a body by whoever gets
+ * the store's blobs, which go where the lock goes. */
 static int check_secrets(const struct job *j, const struct recipe_step *st,
 			 const struct proxy_result *r, struct err *e)
 {
-	for (size_t i = 0; i < r->n; i++) {
-		const char *texts[] = {r->v[i].url, r->v[i].location};
-
-		for (size_t k = 0; k < 2; k++) {
-			const struct needle *n = NULL;
-			size_t at;
-
-			if (texts[k] != NULL)
-				n = vault_spot(&j->secrets, texts[k], strlen(texts[k]), &at);
-			if (n != NULL)
-				return err_set(e, ERR_VERIFY,
-					       "step %s: a recorded URL has the secret %s in it",
-					       st->name, n->name);
-		}
-	}
+	if (j->secrets.needles_n == 0)
+		return 0;
+	for (size_t i = 0; i < r->n; i++)
+		if (check_secrets_one(j, st, &r->v[i], e) != 0)
+			return -1;
 	return 0;
 }
 

@@ -417,7 +417,20 @@ nothing_left() {
 	[ "$status" -eq 4 ]
 	[[ $stderr == *"step fetch: a recorded URL has the secret token in it"* ]]
 	[[ $stderr != *"$secret"* ]]
-	sed -i 's/curl -fsS/curl -d x/' "$dir/recipes/secretive.yaml"
+	sed -i "s/curl \\(.*\\)t=\\(.*)\\)\"/s=\\2; curl \\1t=%63\${s#c}\"/" \
+		"$dir/recipes/secretive.yaml"
+	lock secretive
+	build secretive --secret "token=$dir/token"
+	[ "$status" -eq 4 ]
+	[[ $stderr == *"step fetch: a recorded URL has the secret token in it"* ]]
+	echo "you sent $secret" >"$dir/web/files/echo.txt"
+	sed -i 's/a.txt?t=[^"]*"/echo.txt"/' "$dir/recipes/secretive.yaml"
+	lock secretive
+	build secretive --secret "token=$dir/token"
+	[ "$status" -eq 4 ]
+	[[ $stderr == *"step fetch: what http://$http/echo.txt answered has the secret token"* ]]
+	rm "$dir/web/files/echo.txt"
+	sed -i 's/curl -fsS/curl -d x/; s/echo.txt"/a.txt?t=$s"/' "$dir/recipes/secretive.yaml"
 	lock secretive
 	build secretive --secret "token=$dir/token"
 	refused "POST http://$http/a.txt?t=***: only GET and HEAD" secretive
