@@ -138,8 +138,7 @@ stage_with() {
 }
 
 @test "two builds of a step that is never the same: each image is of one run" {
-	recipe 'cat /proc/sys/kernel/random/uuid >/opt/made; i=0;
-		while [ $i -lt 300000 ]; do i=$((i+1)); done'
+	recipe 'cat /proc/sys/kernel/random/uuid >/opt/made; ls -R /usr /etc >/dev/null'
 	for i in 1 2; do
 		env -C "$dir" "$posmedia" build recipes/tiny.yaml -q -o "oci:$dir/out.$i:1" \
 			>"$dir/name.$i" 2>"$dir/err.$i" 3>&- &
