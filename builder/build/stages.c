@@ -190,7 +190,7 @@ static int keep(struct job *j, const struct plan_stage *st, const char *dir, str
 	if (rename(dir, to) != 0) {
 		if (errno != ENOTEMPTY && errno != EEXIST)
 			return err_sys(e, "keep stage %s", st->name);
-		/* another build was faster; what it made may be something else */
+		/* it is there, or another build was faster: that may be something else */
 		strv_addf(&j->trees, "%s/tree", dir);
 		return 0;
 	}
@@ -339,9 +339,7 @@ int job_stage(struct job *j, size_t i, struct build_result *ret, struct err *e)
 	}
 	if (make(j, i, dir, ret, e) != 0 || plan_unchanged(st, j->r, j->l, e) != 0)
 		return -1;
-	if (j->o->no_cache)
-		strv_addf(&j->trees, "%s/tree", dir);
-	else if (keep(j, st, dir, e) != 0)
+	if (keep(j, st, dir, e) != 0)
 		return -1;
 	return plan_remember(j->s, j->r, st, e);
 }
