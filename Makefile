@@ -89,6 +89,12 @@ unit-programs: $(UNIT) fuzz-programs
 FUZZ := $(patsubst tests/fuzz/%.c,$(OUT)/test/fuzz-%,$(sort $(wildcard tests/fuzz/*-*.c)))
 fuzz-programs: $(FUZZ)
 
+# What `make bench` packs a tree with: archive/ and what lies below, as for its unit tests.
+$(OUT)/bench/pack: tests/bench/pack.c $(STAMP) $(call archive,$(call reach,archive))
+	@mkdir -p $(@D); echo "  LD    $@"
+	$(Q)$(CC) $(ALL_CFLAGS) -MF $@.d $< $(call libs,$(call reach,archive)) $(ALL_LDFLAGS) \
+	  $(call ldlibs,$(call reach,archive)) -o $@
+
 deps:
 	$(Q)tests/lib/need builder/DEPENDS
 deps-check: deps
@@ -110,7 +116,7 @@ readme:
 
 bench: deps-check
 	$(Q)tests/lib/need tests/bench/DEPENDS
-	$(Q)$(MAKE) -j$(JOBS) all
+	$(Q)$(MAKE) -j$(JOBS) all $(OUT)/bench/pack
 	$(Q)OUT=$(OUT) tests/bench/run
 
 bench-refetch: deps-check

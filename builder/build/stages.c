@@ -117,6 +117,8 @@ static int make_dirs(const char *dir, struct err *e)
 	return 0;
 }
 
+enum { NAMES = 1000 };
+
 static char *log_name(const struct job *j, const struct plan_stage *st)
 {
 	return st->kind == PLAN_STEP ? mem_format("step-%s", j->r->steps[st->step].name)
@@ -138,6 +140,33 @@ static int run_logged(struct job *j, const struct plan_stage *st, const char *di
 	return rc;
 }
 
+/* Moves what is under the stage's name out of the way. Others may be reading it: it gets a name of
+ * its own, under which job_prune and gc find it of no use. */
+static int put_aside(struct job *j, const struct plan_stage *st, struct err *e)
+{
+	char *from SCOPED(mem_freep) = plan_stage_path(j->s, &st->key);
+
+	for (unsigned n = 0; n < NAMES; n++) {
+		char *to SCOPED(mem_freep) = mem_format("%s.old.%ld.%u", from, (long)getpid(), n);
+
+		if (rename(from, to) == 0 || errno == ENOENT)
+			return 0;
+		if (errno != ENOTEMPTY && errno != EEXIST)
+			return err_sys(e, "put aside %s", from);
+	}
+	return err_set(e, ERR_FAIL, "%s: too many that were put aside", from);
+}
+
+/* What a step made before its new capture is not what belongs to the key any more. */
+static int forget_made(struct job *j, const struct plan_stage *st, struct err *e)
+{
+	char *output SCOPED(mem_freep) = plan_output_path(&st->key);
+
+	if (unlinkat(store_fd(j->s), output, 0) != 0 && errno != ENOENT)
+		return err_sys(e, "forget %s", output);
+	return put_aside(j, st, e);
+}
+
 /* Takes the finished stage into the cache: one rename, so it is there whole or not at all. */
 static int keep(struct job *j, const struct plan_stage *st, const char *dir, struct err *e)
 {
@@ -156,10 +185,15 @@ static int keep(struct job *j, const struct plan_stage *st, const char *dir, str
 	    fs_mkdirs(store_fd(j->s), "cache/stages", 0755, e) != 0)
 		return err_in(e, "keep stage %s", st->name);
 	fault_point("stage finished");
-	if (!plan_stage_usable(j->s, &st->key, NULL) && fs_rmtree(store_fd(j->s), name, e) != 0)
+	if (!plan_stage_usable(j->s, &st->key, NULL) && put_aside(j, st, e) != 0)
 		return err_in(e, "keep stage %s", st->name);
-	if (rename(dir, to) != 0 && errno != ENOTEMPTY && errno != EEXIST)
-		return err_sys(e, "keep stage %s", st->name);
+	if (rename(dir, to) != 0) {
+		if (errno != ENOTEMPTY && errno != EEXIST)
+			return err_sys(e, "keep stage %s", st->name);
+		/* it is there, or another build was faster: that may be something else */
+		strv_addf(&j->trees, "%s/tree", dir);
+		return 0;
+	}
 	fault_point("stage kept");
 	strv_addf(&j->trees, "%s/tree", to);
 	return 0;
@@ -266,18 +300,6 @@ bool job_will_run(const struct job *j, const struct plan_stage *st)
 	return !st->captured && (j->o->no_cache || !st->cached);
 }
 
-/* What was made before a new capture is not what belongs to the key any more. Others may be reading
- * it: it gets another name, under which job_prune and gc find it of no use. */
-static int put_aside(struct job *j, const struct plan_stage *st, struct err *e)
-{
-	char *from SCOPED(mem_freep) = plan_stage_path(j->s, &st->key);
-	char *to SCOPED(mem_freep) = mem_format("%s.old.%ld", from, (long)getpid());
-
-	if (rename(from, to) != 0 && errno != ENOENT)
-		return err_sys(e, "put aside %s", from);
-	return 0;
-}
-
 /* Brings a stage about in dir: unpacks what was captured of it, or runs it. */
 static int make(struct job *j, size_t i, const char *dir, struct build_result *ret, struct err *e)
 {
@@ -300,7 +322,7 @@ static int make(struct job *j, size_t i, const char *dir, struct build_result *r
 	if (run_logged(j, st, dir, e) != 0)
 		return -1;
 	ret->stages_run++;
-	if (captures(j, st) && (put_aside(j, st, e) != 0 || job_capture(j, st, tree, e) != 0))
+	if (captures(j, st) && (forget_made(j, st, e) != 0 || job_capture(j, st, tree, e) != 0))
 		return -1;
 	return find_output(j, i, dir, e);
 }
@@ -315,11 +337,9 @@ int job_stage(struct job *j, size_t i, struct build_result *ret, struct err *e)
 		ret->stages_cached++;
 		return use_record(j, st, e);
 	}
-	if (make(j, i, dir, ret, e) != 0)
+	if (make(j, i, dir, ret, e) != 0 || plan_unchanged(st, j->r, j->l, e) != 0)
 		return -1;
-	if (j->o->no_cache)
-		strv_addf(&j->trees, "%s/tree", dir);
-	else if (keep(j, st, dir, e) != 0)
+	if (keep(j, st, dir, e) != 0)
 		return -1;
 	return plan_remember(j->s, j->r, st, e);
 }

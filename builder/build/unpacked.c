@@ -27,6 +27,7 @@ struct unpacked {
 	int dir;          /* cache/debs */
 	struct map ready; /* hex digits of a package -> path below the store, owned */
 	pid_t pid;        /* of the process at work; 0 = there is none any more */
+	bool unchecked;   /* it did not get to the end: what it left unseen is not used */
 };
 
 /* Takes what the cache has; entries of other names are none of ours. */
@@ -177,8 +178,10 @@ int unpacked_start(struct job *j, struct unpacked **ret, struct err *e)
 			_exit(1);
 		work(u);
 	}
-	if (u->pid < 0)
+	if (u->pid < 0) {
 		u->pid = 0; /* all the slower */
+		u->unchecked = true;
+	}
 	*ret = u;
 	return 0;
 }
@@ -194,6 +197,7 @@ static void join(struct unpacked *u)
 		if (intr_pending())
 			(void)kill(u->pid, SIGKILL);
 	u->pid = 0;
+	u->unchecked = !WIFEXITED(status) || WEXITSTATUS(status) != 0;
 	look(u);
 }
 
@@ -203,7 +207,7 @@ char *unpacked_path(struct unpacked *u, const struct lock_package *p)
 
 	if (!p->essential)
 		join(u);
-	name = cached(u, p);
+	name = p->essential || !u->unchecked ? cached(u, p) : NULL;
 	return name != NULL ? mem_format("%s/cache/debs/%s", store_path(u->j->s), name)
 			    : store_blob_path(u->j->s, &p->digest);
 }

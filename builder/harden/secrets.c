@@ -112,20 +112,19 @@ static const struct named *find_name(const char *path, unsigned kinds)
 	return NULL;
 }
 
-static size_t read_some(int fd, char *p, size_t n)
+/* Adds to the *have bytes at p until there are n or the file ends. */
+static int read_some(int fd, char *p, size_t n, size_t *have)
 {
-	size_t have = 0;
-
-	while (have < n) {
-		ssize_t r = read(fd, p + have, n - have);
+	while (*have < n) {
+		ssize_t r = read(fd, p + *have, n - *have);
 
 		if (r < 0 && errno == EINTR)
 			continue;
 		if (r <= 0)
-			break;
-		have += (size_t)r;
+			return r < 0 ? -1 : 0;
+		*have += (size_t)r;
 	}
-	return have;
+	return 0;
 }
 
 static bool is_file_of_accounts(const char *path)
@@ -136,22 +135,26 @@ static bool is_file_of_accounts(const char *path)
 	return false;
 }
 
-/* What the content of a file says; text: TEXT bytes of scratch. */
-static const char *look_into(int rootfd, const struct facts_file *f, unsigned kinds, char *text,
-			     enum secret_kind *ret)
+/* What the content of a file says: *ret, NULL = nothing. text: TEXT bytes of scratch. */
+static int look_into(int rootfd, const struct facts_file *f, char *text, struct secret *ret,
+		     struct err *e)
 {
 	struct secret_look l = {.path = f->path, .p = text, .size = (uint64_t)f->st.st_size};
 	int fd SCOPED(fd_closep) = -1;
+	int rc;
 
 	if (!S_ISREG(f->st.st_mode) || f->st.st_size < KEY_MIN || is_file_of_accounts(f->path))
-		return NULL;
+		return 0;
 	fd = root_open(rootfd, f->path, O_RDONLY | O_NOFOLLOW);
 	if (fd < 0)
-		return NULL;
-	l.n = read_some(fd, text, HEAD);
-	if (l.n == HEAD && memchr(text, '\0', HEAD) == NULL)
-		l.n += read_some(fd, text + HEAD, TEXT - HEAD);
-	return secret_in(&l, kinds, ret);
+		return err_sys(e, "look into /%s", f->path);
+	rc = read_some(fd, text, HEAD, &l.n);
+	if (rc == 0 && l.n == HEAD && memchr(text, '\0', HEAD) == NULL)
+		rc = read_some(fd, text, TEXT, &l.n);
+	if (rc != 0)
+		return err_sys(e, "look into /%s", f->path);
+	ret->what = secret_in(&l, SECRET_ALL, &ret->kind);
+	return 0;
 }
 
 static int find_machine_id(int rootfd, struct secrets *ret, struct err *e)
@@ -215,32 +218,41 @@ static void forget(void *p)
 	free(p);
 }
 
-/* What contents say, of all files that no name gives away; read once, whatever is asked. */
-static const struct secrets *contents(int rootfd, struct facts *f, const struct facts_files *files)
+static int look_at(int rootfd, const struct facts_file *file, struct memo *memo, char *text,
+		   struct secrets *ret, struct err *e)
 {
+	struct secret one = {.kind = SECRET_ALL};
+
+	if (memo != NULL && memo_has(memo, file->path, &file->st))
+		return 0;
+	if (look_into(rootfd, file, text, &one, e) != 0)
+		return -1;
+	if (one.what == NULL && memo != NULL && S_ISREG(file->st.st_mode))
+		memo_add(memo, file->path, &file->st);
+	if (one.what != NULL && find_name(file->path, SECRET_ALL) == NULL)
+		add(ret, file->path, one.kind, one.what);
+	return 0;
+}
+
+/* What contents say, of all files that no name gives away; read once, whatever is asked. */
+static int contents(int rootfd, struct facts *f, const struct facts_files *files,
+		    const struct secrets **ret, struct err *e)
+{
+	char *text SCOPED(mem_freep) = mem_zalloc(TEXT);
 	struct secrets *s = facts_kept(f);
-	struct memo *memo = facts_memo(f);
-	char *text SCOPED(mem_freep) = NULL;
 
+	*ret = s;
 	if (s != NULL)
-		return s;
+		return 0;
 	s = mem_zalloc(sizeof(*s));
-	text = mem_zalloc(TEXT);
-	for (size_t i = 0; i < files->n; i++) {
-		const struct facts_file *file = &files->v[i];
-		enum secret_kind kind = SECRET_ALL;
-		const char *what;
-
-		if (memo != NULL && memo_has(memo, file->path, &file->st))
-			continue;
-		what = look_into(rootfd, file, SECRET_ALL, text, &kind);
-		if (what == NULL && memo != NULL && S_ISREG(file->st.st_mode))
-			memo_add(memo, file->path, &file->st);
-		if (what != NULL && find_name(file->path, SECRET_ALL) == NULL)
-			add(s, file->path, kind, what);
-	}
+	for (size_t i = 0; i < files->n; i++)
+		if (look_at(rootfd, &files->v[i], facts_memo(f), text, s, e) != 0) {
+			forget(s);
+			return -1;
+		}
 	facts_keep(f, s, forget);
-	return s;
+	*ret = s;
+	return 0;
 }
 
 static void by_name(const struct facts_files *files, unsigned kinds, struct secrets *ret)
@@ -268,14 +280,18 @@ int secrets_find(int rootfd, struct facts *f, unsigned kinds, struct secrets *re
 	const unsigned read = SECRET_PRIVATE_KEY | SECRET_CREDENTIAL | SECRET_HASH;
 	struct secrets s SCOPED(secrets_release) = {0};
 	const struct facts_files *files;
+	const struct secrets *all;
 
 	if (facts_files(f, &files, e) != 0)
 		return -1;
 	if ((kinds & SECRET_CREDENTIAL) != 0 && find_credentials(rootfd, &s, e) != 0)
 		return -1;
 	by_name(files, kinds, &s);
-	if ((kinds & read) != 0)
-		by_content(contents(rootfd, f, files), kinds, &s);
+	if ((kinds & read) != 0) {
+		if (contents(rootfd, f, files, &all, e) != 0)
+			return -1;
+		by_content(all, kinds, &s);
+	}
 	if ((kinds & SECRET_IDENTITY) != 0 && find_machine_id(rootfd, &s, e) != 0)
 		return -1;
 	if ((kinds & SECRET_HASH) != 0 && find_hashes(rootfd, &s, e) != 0)

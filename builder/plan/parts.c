@@ -125,11 +125,25 @@ static int hash_file(const struct fs_entry *en, struct digest *ret, struct err *
 	return digest_fd(fd, ret, NULL, e);
 }
 
+/* A name of any bytes as text that no other name has: what is no plain ASCII, and '%', as %XX. */
+static char *plain_name(const char *name)
+{
+	struct buf b = BUF_INIT(3 * 4096 + 1);
+
+	for (; *name != '\0'; name++)
+		if (*name > ' ' && *name < 0x7f && *name != '%')
+			buf_add(&b, name, 1);
+		else
+			buf_addf(&b, "%%%02X", (unsigned char)*name);
+	return buf_take(&b);
+}
+
 /* An overlay entry by type, executable bit and content: what the build takes over from it. */
 static int overlay_entry(void *ctx, const struct fs_entry *en, struct err *e)
 {
 	struct jval *files = ctx;
-	char *what SCOPED(mem_freep) = NULL;
+	char *what SCOPED(mem_freep) = NULL, *link SCOPED(mem_freep) = NULL;
+	char *name SCOPED(mem_freep) = plain_name(en->path);
 	char target[4097];
 	struct digest d;
 	ssize_t n;
@@ -140,7 +154,9 @@ static int overlay_entry(void *ctx, const struct fs_entry *en, struct err *e)
 		n = readlinkat(en->parent_fd, en->name, target, sizeof(target) - 1);
 		if (n < 0)
 			return err_sys(e, "read %s", en->path);
-		what = mem_format("link %.*s", (int)n, target);
+		target[n] = '\0';
+		link = plain_name(target);
+		what = mem_format("link %s", link);
 	} else if (S_ISREG(en->st.st_mode)) {
 		if (hash_file(en, &d, e) != 0)
 			return -1;
@@ -150,7 +166,7 @@ static int overlay_entry(void *ctx, const struct fs_entry *en, struct err *e)
 		return err_set(e, ERR_RECIPE, "%s: neither a file, a directory nor a link",
 			       en->path);
 	}
-	jval_put_text(files, en->path, what);
+	jval_put_text(files, name, what);
 	return 0;
 }
 
@@ -167,42 +183,6 @@ static int overlay_parts(const struct recipe_overlay *o, struct jval **ret, stru
 	return 0;
 }
 
-/* Every profile in the directory counts: one may extend another. */
-static int profile_parts(const char *path, struct jval *to, struct err *e)
-{
-	char *dir SCOPED(mem_freep) = fs_dirname(path);
-	struct strv names SCOPED(strv_release) = {0};
-	int fd SCOPED(fd_closep) = -1;
-
-	if (fs_open_dir(AT_FDCWD, dir, &fd, e) != 0 || fs_list(fd, ".", &names, e) != 0)
-		return err_in(e, "profiles");
-	for (size_t i = 0; i < names.n; i++) {
-		struct buf b SCOPED(buf_release) = BUF_INIT(4 << 20);
-		size_t n = strlen(names.v[i]);
-		struct digest d;
-
-		if (n < 5 || strcmp(names.v[i] + n - 5, ".yaml") != 0)
-			continue;
-		if (fs_get(fd, names.v[i], &b, e) != 0)
-			return err_in(e, "profiles");
-		d = digest_of(b.data, b.len);
-		jval_put_text(to, names.v[i], digest_text(&d).s);
-	}
-	return 0;
-}
-
-/* A waiver that has run out changes what hardening does, on the day it runs out. */
-static struct jval *expired_waivers(const struct recipe *r)
-{
-	char *now SCOPED(mem_freep) = clock_rfc3339(clock_epoch_s());
-	struct jval *v = jval_array();
-
-	for (size_t i = 0; i < r->waivers_n; i++)
-		if (strncmp(r->waivers[i].until, now, 10) < 0)
-			jval_push(v, jval_text(r->waivers[i].control));
-	return v;
-}
-
 static int input_file(const char *path, const char *name, struct jval *to, struct err *e)
 {
 	int fd SCOPED(fd_closep) = open(path, O_RDONLY | O_CLOEXEC);
@@ -217,6 +197,38 @@ static int input_file(const char *path, const char *name, struct jval *to, struc
 	what = mem_format("%s %s", st.st_mode & 0100 ? "program" : "file", digest_text(&d).s);
 	jval_put_text(to, name, what);
 	return 0;
+}
+
+/* Every profile in the directory counts: one may extend another. */
+static int profile_parts(const char *path, struct jval *to, struct err *e)
+{
+	char *dir SCOPED(mem_freep) = fs_dirname(path);
+	struct strv names SCOPED(strv_release) = {0};
+
+	if (fs_list(AT_FDCWD, dir, &names, e) != 0)
+		return err_in(e, "profiles");
+	for (size_t i = 0; i < names.n; i++) {
+		char *file SCOPED(mem_freep) = fs_join(dir, names.v[i]);
+		size_t n = strlen(names.v[i]);
+
+		if (n < 5 || strcmp(names.v[i] + n - 5, ".yaml") != 0)
+			continue;
+		if (input_file(file, names.v[i], to, e) != 0)
+			return err_in(e, "profiles");
+	}
+	return 0;
+}
+
+/* A waiver that has run out changes what hardening does, on the day it runs out. */
+static struct jval *expired_waivers(const struct recipe *r)
+{
+	char *now SCOPED(mem_freep) = clock_rfc3339(clock_epoch_s());
+	struct jval *v = jval_array();
+
+	for (size_t i = 0; i < r->waivers_n; i++)
+		if (strncmp(r->waivers[i].until, now, 10) < 0)
+			jval_push(v, jval_text(r->waivers[i].control));
+	return v;
 }
 
 int parts_config(const struct recipe *r, struct jval **ret, struct err *e)
@@ -257,10 +269,13 @@ int parts_inputs(const struct recipe *r, const struct lock *l, const struct jval
 	jval_put(v, "input", files);
 	if (input_file(r->apt->keyring, "keyring", files, e) != 0)
 		return -1;
-	for (size_t i = 0; i < r->steps_n; i++)
+	for (size_t i = 0; i < r->steps_n; i++) {
+		char *name SCOPED(mem_freep) = mem_format("answers %s", r->steps[i].name);
+
 		if (r->steps[i].answers != NULL &&
-		    input_file(r->steps[i].answers, r->steps[i].name, files, e) != 0)
+		    input_file(r->steps[i].answers, name, files, e) != 0)
 			return -1;
+	}
 	*ret = STEAL(v);
 	return 0;
 }

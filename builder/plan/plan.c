@@ -293,6 +293,29 @@ void plan_release(struct plan *p)
 	*p = (struct plan){0};
 }
 
+static bool same_part(const struct jval *a, const struct jval *b, const char *key)
+{
+	const struct jval *x = jval_get(a, key), *y = jval_get(b, key);
+
+	return (x == NULL && y == NULL) || (x != NULL && y != NULL && jval_equal(x, y));
+}
+
+int plan_unchanged(const struct plan_stage *st, const struct recipe *r, const struct lock *l,
+		   struct err *e)
+{
+	struct jval *config SCOPED(jval_freep) = NULL, *inputs SCOPED(jval_freep) = NULL;
+
+	if (st->kind != PLAN_CONFIG && st->kind != PLAN_INPUTS)
+		return 0;
+	if (parts_config(r, &config, e) != 0 || parts_inputs(r, l, config, &inputs, e) != 0)
+		return -1;
+	if (same_part(st->parts, inputs, "overlay") && same_part(st->parts, inputs, "profile") &&
+	    (st->kind == PLAN_CONFIG || same_part(st->parts, inputs, "input")))
+		return 0;
+	(void)err_set(e, ERR_BUSY, "files of the project changed while the image was built");
+	return err_hint(e, "build again when nobody writes to them");
+}
+
 const char *plan_state(const struct plan_stage *st)
 {
 	if (st->cached)

@@ -60,6 +60,11 @@ void plan_relock(struct plan *p, const struct recipe *r, const struct lock *l, s
 void plan_made(struct plan *p, size_t i, const struct digest *output, const struct recipe *r,
 	       struct store *s);
 
+/* Refuses (ERR_BUSY) a stage whose files of the project are not what the plan read: someone changed
+ * them while the image was built. */
+int plan_unchanged(const struct plan_stage *st, const struct recipe *r, const struct lock *l,
+		   struct err *e) MUST_CHECK;
+
 /* "cached", "run", "maybe" or "not-needed". */
 const char *plan_state(const struct plan_stage *st);
 

@@ -137,6 +137,43 @@ stage_with() {
 	[[ $stderr == *"step first made something else than the last time"*"not reproducible"* ]]
 }
 
+@test "two builds of a step that is never the same: each image is of one run" {
+	recipe 'cat /proc/sys/kernel/random/uuid >/opt/made; ls -R /usr /etc >/dev/null'
+	for i in 1 2; do
+		env -C "$dir" "$posmedia" build recipes/tiny.yaml -q -o "oci:$dir/out.$i:1" \
+			>"$dir/name.$i" 2>"$dir/err.$i" 3>&- &
+	done
+	wait
+	for i in 1 2; do
+		[ -s "$dir/name.$i" ] || { cat "$dir/err.$i"; false; }
+		umoci unpack --image "$dir/out.$i:1" "$dir/tree.$i"
+		cmp "$dir/tree.$i/rootfs/opt/made" "$dir/tree.$i/rootfs/opt/second"
+	done
+	# what is cached goes together as well
+	rm -rf "$POSMEDIA_STORE/cache/images"
+	build
+	rm -rf "$dir/tree.1"
+	umoci unpack --image "$dir/out/tiny:1" "$dir/tree.1"
+	cmp "$dir/tree.1/rootfs/opt/made" "$dir/tree.1/rootfs/opt/second"
+}
+
+@test "stages of another start of the machine are made again, by two at once" {
+	build
+	was=$digest
+	for d in "$POSMEDIA_STORE"/cache/stages/*; do
+		echo other >"$d/boot"
+	done
+	rm -rf "$POSMEDIA_STORE/cache/images"
+	for i in 1 2; do
+		env -C "$dir" "$posmedia" build recipes/tiny.yaml -q -o "oci:$dir/out.$i:1" \
+			>"$dir/name.$i" 2>"$dir/err.$i" 3>&- &
+	done
+	wait
+	for i in 1 2; do
+		grep -q "$was" "$dir/name.$i" || { cat "$dir/err.$i"; false; }
+	done
+}
+
 @test "decompressed packages do not pile up" {
 	build
 	old=$(printf '%064d.%064d' 1 2)

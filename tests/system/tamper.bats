@@ -98,7 +98,7 @@ finish() {
 	no_traces
 }
 
-@test "the lock, the recipe and the overlay change while a build runs: it goes on as it began" {
+@test "the lock and the recipe change while a build runs: it goes on as it began" {
 	slow_step
 	build
 	succeeded
@@ -109,6 +109,16 @@ finish() {
 	rm -rf "$dir/store/cache/images"
 	finish
 	same_image
+}
+
+@test "an overlay changes while a build runs: said, and nothing is kept of it" {
+	slow_step
+	begin 'step wait'
+	echo two >"$dir/overlay/etc/motd"
+	finish
+	echo hello >"$dir/overlay/etc/motd"
+	refused 7 'files of the project changed while the image was built'
+	[ ! -e "$dir/out/till/index.json" ]
 }
 
 @test "blobs vanish while a build runs: it ends well or says which" {
