@@ -227,6 +227,8 @@ int job_record_use(struct job *j, const struct recipe_step *st, const char *dir,
 	forget_made(made(j, st));
 	if (!is_live(j, st) || !record_read(from, &rec))
 		return 0;
+	/* the lock that it was made with may have been another */
+	rec.replaces = record_of_lock(j->locked, st->name);
 	set_made(j, st, &rec);
 	return record_save(j->s, &key, *made(j, st), e);
 }

@@ -310,6 +310,22 @@ nothing_left() {
 	[[ $output == *"+ recorded fetch http://$http/between.txt"* ]]
 }
 
+@test "a cached step's record is taken by whatever lock finds it" {
+	recipe found <<-SH
+		mkdir -p /opt; curl -fsS http://$http/a.txt -o /opt/a
+	SH
+	cp "$dir/recipes/found.lock" "$dir/found.lock"
+	built found
+	lock found
+	rm -rf "$dir"/store/cache/stages/*
+	built found --record fetch # its record is to replace the lock's
+	cp "$dir/found.lock" "$dir/recipes/found.lock"
+	built found --json
+	recorded "http://$http/a.txt" '.status == 200'
+	lock found
+	[[ $output == *"+ recorded fetch http://$http/a.txt"* ]]
+}
+
 @test "POST, hosts that are not allowed and the machine itself are refused" {
 	recipe posts <<-SH
 		curl -s -d pan=4111 http://$http/form; true
