@@ -3,7 +3,6 @@
 #include "archive/unpack.h"
 #include "base/fault.h"
 #include "base/log.h"
-#include <errno.h>
 #include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -112,10 +111,7 @@ static int empty_one(int dir, const char *name, struct err *e)
 {
 	char *full SCOPED(mem_freep) = mem_format("/proc/self/fd/%d/%s", dir, name);
 
-	if (lsetxattr(full, "trusted.overlay.opaque", "y", 1, 0) == 0)
-		return 0;
-	/* a user namespace has a name of its own for it */
-	if (errno != EPERM || lsetxattr(full, "user.overlay.opaque", "y", 1, 0) != 0)
+	if (lsetxattr(full, sandbox_opaque_mark(), "y", 1, 0) != 0)
 		return err_sys(e, "mark %s as emptied", name);
 	return 0;
 }

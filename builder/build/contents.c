@@ -1,12 +1,12 @@
 #include "build/contents.h"
 
+#include "build/job.h"
 #include "sys/fs.h"
 #include "sys/intr.h"
 #include "sys/par.h"
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/xattr.h>
 #include <unistd.h>
 
 struct scan {
@@ -82,18 +82,6 @@ static void add_entry(struct hash *h, const struct scan *s, size_t i,
 	}
 }
 
-static bool is_opaque(const struct fs_entry *en)
-{
-	static const char *const marks[] = {"trusted.overlay.opaque", "user.overlay.opaque"};
-	char *path SCOPED(mem_freep) = mem_format("/proc/self/fd/%d/%s", en->parent_fd, en->name);
-	char mark[2];
-
-	for (size_t i = 0; i < sizeof(marks) / sizeof(marks[0]); i++)
-		if (lgetxattr(path, marks[i], mark, sizeof(mark)) == 1 && mark[0] == 'y')
-			return true;
-	return false;
-}
-
 /* What the overlay hides of the trees below. */
 static int add_hidden(void *ctx, const struct fs_entry *en, struct err *e)
 {
@@ -101,7 +89,7 @@ static int add_hidden(void *ctx, const struct fs_entry *en, struct err *e)
 	bool whiteout = S_ISCHR(en->st.st_mode) && en->st.st_rdev == 0;
 
 	(void)e;
-	if (whiteout || (S_ISDIR(en->st.st_mode) && is_opaque(en))) {
+	if (whiteout || (S_ISDIR(en->st.st_mode) && job_is_opaque(en))) {
 		add_text(s->output, whiteout ? "whiteout" : "opaque");
 		add_text(s->output, en->path);
 		(void)map_put(&s->c.hidden, en->path, whiteout ? NULL : s);

@@ -27,10 +27,10 @@ void vault_release(struct vault *s)
 	*s = (struct vault){0};
 }
 
-static void add_needle(struct vault *s, const char *p, size_t n, const char *name)
+static void add_needle(struct vault *s, struct needle nd)
 {
 	s->needles = mem_resize(s->needles, s->needles_n + 1, sizeof(*s->needles));
-	s->needles[s->needles_n++] = (struct needle){p, n, name};
+	s->needles[s->needles_n++] = nd;
 }
 
 static size_t without_line_end(const char *p, size_t n)
@@ -40,7 +40,9 @@ static size_t without_line_end(const char *p, size_t n)
 	return n;
 }
 
-/* A line of a key is as good as the key; the "-----BEGIN" around it is in every other key too. */
+/* A line of a key is as good as the key; the "-----BEGIN" around it is in every other key too. What
+ * is said may have only lines of it: one is hidden as soon as it is there, and a terminal ends them
+ * in another way. In a tree a short one, like "[default]", is no sign of a secret. */
 static void add_lines(struct vault *s, const char *p, size_t n, const char *name)
 {
 	const char *end = p + n;
@@ -49,8 +51,8 @@ static void add_lines(struct vault *s, const char *p, size_t n, const char *name
 		const char *nl = memchr(p, '\n', (size_t)(end - p));
 		size_t len = without_line_end(p, (size_t)((nl != NULL ? nl : end) - p));
 
-		if (len >= LINE_SHORTEST && len < n && strncmp(p, "-----", 5) != 0)
-			add_needle(s, p, len, name);
+		if (len >= SECRET_SHORTEST && len < n && strncmp(p, "-----", 5) != 0)
+			add_needle(s, (struct needle){p, len, name, len < LINE_SHORTEST});
 		p = nl != NULL ? nl + 1 : end;
 	}
 }
@@ -73,7 +75,7 @@ static void add_needles(struct vault *s, const struct sandbox_secret *one)
 			 one->name, SECRET_SHORTEST);
 		return;
 	}
-	add_needle(s, p, n, one->name);
+	add_needle(s, (struct needle){p, n, one->name, false});
 	add_lines(s, p, n, one->name);
 }
 
@@ -168,23 +170,30 @@ int vault_check(const struct vault *s, const struct recipe_step *st, struct err 
 	return 0;
 }
 
-const struct needle *vault_spot(const struct vault *s, const char *p, size_t n, size_t *ret_at)
+static const struct needle *spot(const struct vault *s, const char *p, size_t n, bool short_too,
+				 size_t *ret_at)
 {
 	const struct needle *first = NULL;
 	size_t at = n;
 
 	/* the longest first: of those that begin at one place it is the one */
 	for (size_t i = 0; i < s->needles_n; i++) {
-		const char *hit = memmem(p, n, s->needles[i].p, s->needles[i].n);
+		const struct needle *nd = &s->needles[i];
+		const char *hit = nd->short_line && !short_too ? NULL : memmem(p, n, nd->p, nd->n);
 
 		if (hit == NULL || (size_t)(hit - p) >= at)
 			continue;
 		at = (size_t)(hit - p);
-		first = &s->needles[i];
+		first = nd;
 	}
 	if (first != NULL)
 		*ret_at = at;
 	return first;
+}
+
+const struct needle *vault_spot(const struct vault *s, const char *p, size_t n, size_t *ret_at)
+{
+	return spot(s, p, n, false, ret_at);
 }
 
 static int hex(char c)
@@ -236,7 +245,7 @@ size_t vault_hide(const struct vault *s, const char *p, size_t n, bool final, st
 	size_t done = 0, at = 0, left;
 	const struct needle *hit;
 
-	while ((hit = vault_spot(s, p + done, n - done, &at)) != NULL) {
+	while ((hit = spot(s, p + done, n - done, true, &at)) != NULL) {
 		buf_add(out, p + done, at);
 		buf_add(out, "***", 3);
 		done += at + hit->n;

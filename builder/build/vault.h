@@ -15,12 +15,13 @@ struct needle {
 	const char *p; /* into a secret's bytes */
 	size_t n;
 	const char *name;
+	bool short_line; /* looked for in what is said, not in a tree */
 };
 
 struct vault {
 	struct sandbox_secret *v; /* sorted by name */
 	size_t n;
-	struct needle *needles; /* whole secrets, and lines of 16 bytes or more; longest first */
+	struct needle *needles; /* whole secrets and lines, of 8 bytes or more; longest first */
 	size_t needles_n;
 };
 
@@ -36,7 +37,8 @@ const struct sandbox_secret *vault_find(const struct vault *s, const char *name)
 /* Refuses a step whose secrets were not all given: ERR_USAGE with FILE:LINE:COL and the flag. */
 int vault_check(const struct vault *s, const struct recipe_step *st, struct err *e) MUST_CHECK;
 
-/* The first needle in n bytes, its place in *ret_at; NULL when there is none. */
+/* The first needle in n bytes that is no short line (less than 16 bytes), its place in *ret_at;
+ * NULL when there is none. */
 const struct needle *vault_spot(const struct vault *s, const char *p, size_t n, size_t *ret_at);
 
 /* Appends text to *out with "***" for each secret in it. `final`: nothing follows; else as many

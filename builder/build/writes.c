@@ -54,17 +54,14 @@ static bool same_directory(const struct check *c, const struct fs_entry *en)
 }
 
 /* A directory that was removed and made again hides all that was in it. The kernel says so in an
- * attribute, of one name for root and of another in a user namespace. */
+ * attribute, of one name for root and of another in a user namespace. The other name says nothing:
+ * a program may have set it. */
 bool job_is_opaque(const struct fs_entry *en)
 {
-	static const char *const marks[] = {"trusted.overlay.opaque", "user.overlay.opaque"};
 	char *path SCOPED(mem_freep) = mem_format("/proc/self/fd/%d/%s", en->parent_fd, en->name);
 	char mark[2];
 
-	for (size_t i = 0; i < sizeof(marks) / sizeof(marks[0]); i++)
-		if (lgetxattr(path, marks[i], mark, sizeof(mark)) == 1 && mark[0] == 'y')
-			return true;
-	return false;
+	return lgetxattr(path, sandbox_opaque_mark(), mark, sizeof(mark)) == 1 && mark[0] == 'y';
 }
 
 static int look(void *ctx, const struct fs_entry *en, struct err *e)

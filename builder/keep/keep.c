@@ -12,7 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { RECORD_MAX = 4096 };
+enum { RECORD_MAX = 4096, PARTS_MAX = 16 << 20 };
 
 const char *keep_kind_name(enum keep_kind k)
 {
@@ -117,19 +117,56 @@ static enum keep_kind look_layer(const struct scan *sc, const char *name, bool *
 	return KEEP_IMAGE;
 }
 
-/* Stages made since the last build that went through are of one that did not, yet. */
+/* What was made since the last build that went through is of one that did not, yet. */
+static bool is_newer(const struct scan *sc, const char *path)
+{
+	struct stat st;
+
+	return fstatat(store_fd(sc->s), path, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+	       st.st_mtim.tv_sec * 1000000000LL + st.st_mtim.tv_nsec > sc->w.last_ns;
+}
+
 static enum keep_kind look_stage(const struct scan *sc, const char *name, bool *ret_needed)
 {
 	char *path SCOPED(mem_freep) = mem_format("cache/stages/%s/boot", name);
 	struct digest key;
-	struct stat st;
 
-	*ret_needed = false;
-	if (digest_parse_hex(name, &key) != 0 || !plan_stage_usable(sc->s, &key, NULL) ||
-	    fstatat(store_fd(sc->s), path, &st, AT_SYMLINK_NOFOLLOW) != 0)
-		return KEEP_STAGE;
-	*ret_needed = map_has(&sc->w.stages, name) ||
-		      st.st_mtim.tv_sec * 1000000000LL + st.st_mtim.tv_nsec > sc->w.last_ns;
+	*ret_needed = digest_parse_hex(name, &key) == 0 && plan_stage_usable(sc->s, &key, NULL) &&
+		      (map_has(&sc->w.stages, name) || is_newer(sc, path));
+	return KEEP_STAGE;
+}
+
+/* What a stage was made from the last time, to explain why it is made anew: the bytes of its key.
+ */
+static bool parts_needed(const struct scan *sc, const char *path)
+{
+	struct buf b SCOPED(buf_release) = BUF_INIT(PARTS_MAX);
+	struct err quiet = ERR_INIT;
+	struct digest d;
+
+	if (is_newer(sc, path))
+		return true;
+	if (fs_get_file(store_fd(sc->s), path, &b, &quiet) != 0)
+		return false;
+	d = digest_of(b.data, b.len);
+	return map_has(&sc->w.stages, digest_hex(&d).s) || map_has(&sc->w.images, digest_hex(&d).s);
+}
+
+static enum keep_kind look_parts(const struct scan *sc, const char *name, bool *ret_needed)
+{
+	char *path SCOPED(mem_freep) = fs_join("cache/parts", name);
+
+	*ret_needed = parts_needed(sc, path);
+	return KEEP_STAGE;
+}
+
+/* What was looked into for a recipe's last stage but one, by the recipe's name: as long as that. */
+static enum keep_kind look_looked(const struct scan *sc, const char *name, bool *ret_needed)
+{
+	char *path SCOPED(mem_freep) = fs_join("cache/looked", name);
+	char *parts SCOPED(mem_freep) = mem_format("cache/parts/%s config.json", name);
+
+	*ret_needed = is_newer(sc, path) || parts_needed(sc, parts);
 	return KEEP_STAGE;
 }
 
@@ -190,7 +227,8 @@ static enum keep_kind look_damaged(const struct scan *sc, const char *name, bool
 static const struct shelf shelves[] = {
     {"cache/images", look_record},  {"cache/layers", look_layer},
     {"cache/stages", look_stage},   {"cache/records", look_downloads},
-    {"cache/outputs", look_output}, {PLAN_CAPTURES, look_capture},
+    {"cache/outputs", look_output}, {"cache/looked", look_looked},
+    {"cache/parts", look_parts},    {PLAN_CAPTURES, look_capture},
     {"cache/debs", look_unpacked},  {"partial", look_partial},
     {"damaged", look_damaged},      {"blobs/sha256", look_blob},
 };

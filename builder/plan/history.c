@@ -6,6 +6,7 @@
 #include "sys/proc.h"
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 enum {
 	LIST_MAX = 64 << 10,
@@ -15,7 +16,8 @@ enum {
 	YEAR_S = 365 * 86400,
 };
 
-/* Nothing of a repository's own configuration may start a program or reach a network. */
+/* Nothing of a repository's own configuration may start a program or reach a network; so it may be
+ * of another user, as that of whoever calls sudo is. */
 static const char *const git_head[] = {"git",
 				       "--no-pager",
 				       "--no-replace-objects",
@@ -26,6 +28,8 @@ static const char *const git_head[] = {"git",
 				       "core.fsmonitor=false",
 				       "-c",
 				       "core.untrackedCache=false",
+				       "-c",
+				       "safe.directory=*",
 				       "-c",
 				       "protocol.allow=never",
 				       "-c",
@@ -80,6 +84,22 @@ static bool says(const char *dir, const char *const *words, const char *answer)
 	struct buf b SCOPED(buf_release) = BUF_INIT(256);
 
 	return git(dir, words, &b) && strncmp(b.data, answer, strlen(answer)) == 0;
+}
+
+/* Whether the directory, or one above, is the top of a checkout that git does not take. */
+static bool refused(const char *dir)
+{
+	static const char *const top[] = {"rev-parse", "--is-shallow-repository", NULL};
+	char *at SCOPED(mem_freep) = realpath(dir[0] != '\0' ? dir : ".", NULL);
+	bool found = false;
+
+	while (at != NULL && at[0] != '\0' && !found) {
+		char *mark SCOPED(mem_freep) = mem_format("%s/.git", at);
+
+		found = access(mark, F_OK) == 0;
+		*strrchr(at, '/') = '\0';
+	}
+	return found && !says(dir, top, "");
 }
 
 /* A history that is not all there would tell another story on every machine. */
@@ -192,6 +212,8 @@ int history_read(const char *path, struct history *ret, struct err *e)
 	struct history h SCOPED(history_release) = {0};
 
 	if (!proc_has("git") || !whole(dir) || !list_commits(dir, name, &commits)) {
+		if (proc_has("git") && !intr_pending() && refused(dir))
+			log_warn("%s: its history is not counted: git refuses the checkout", path);
 		log_debug("%s: no history in git", path);
 		*ret = (struct history){0};
 		return intr_pending() ? intr_err(e) : 0;

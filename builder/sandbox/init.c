@@ -23,6 +23,7 @@ struct init {
 	int up, down, out;
 	int port;                 /* where the listening socket goes; -1 = nowhere */
 	struct terminal terminal; /* with spec.terminal */
+	uint64_t watched_ms;      /* when the limits were last looked at */
 };
 
 static void tell(int fd, const struct up *u)
@@ -205,17 +206,22 @@ static void doze(void)
 	(void)sigtimedwait(&child, NULL, &most);
 }
 
-/* Waits for something to happen, not long. */
-static void wait_a_little(struct init *in)
+/* What is due between children that end; `idle`: none did, so it waits for something to happen, not
+ * long. The limits go by the clock: who lets children end without a pause is watched all the same.
+ */
+static void attend(struct init *in, bool idle)
 {
 	struct err e = ERR_INIT;
 
 	if (in->s->terminal)
-		terminal_relay(&in->terminal, 50);
-	else
+		terminal_relay(&in->terminal, idle ? 50 : 0);
+	else if (idle)
 		doze();
+	if (clock_mono_ms() - in->watched_ms < 50)
+		return;
 	if (watch_limits(in->s, &e) != 0)
 		fail(in, &e);
+	in->watched_ms = clock_mono_ms();
 }
 
 /* Reaps whatever ends, until it is the main program. Returns its wait status. */
@@ -227,8 +233,7 @@ static int reap_until(struct init *in, pid_t main_child)
 
 		if (ended == main_child)
 			return status;
-		if (ended <= 0)
-			wait_a_little(in);
+		attend(in, ended <= 0);
 	}
 }
 
@@ -243,11 +248,9 @@ static void want_none_left(struct init *in)
 
 		if (ended < 0 && errno == ECHILD)
 			return;
-		if (ended > 0)
-			continue;
 		if (clock_mono_ms() >= end)
 			break;
-		wait_a_little(in);
+		attend(in, ended <= 0);
 	}
 	(void)watch_left(&e);
 	fail(in, &e);
@@ -264,8 +267,8 @@ static void block_child_signal(void)
 
 _Noreturn void init_main(const struct sandbox_spec *s, int up, int down, int out)
 {
-	struct init in = {
-	    s, up, down, out, s->listen_port != 0 ? s->listen_to : -1, {.master = -1}};
+	struct init in = {s, up, down, out, s->listen_port != 0 ? s->listen_to : -1, {.master = -1},
+			  0};
 	struct up u = {.what = UP_EXIT};
 	struct err e = ERR_INIT;
 	pid_t main_child;

@@ -196,6 +196,11 @@ int sandbox_overlay(const char *const *lower, size_t n, const char *upper, const
 	return mount_stack(&s, target, e);
 }
 
+const char *sandbox_opaque_mark(void)
+{
+	return idmap_is_initial() ? "trusted.overlay.opaque" : "user.overlay.opaque";
+}
+
 int sandbox_unmount(const char *target, struct err *e)
 {
 	if (umount2(target, MNT_DETACH | UMOUNT_NOFOLLOW) != 0)

@@ -108,21 +108,29 @@ static int wait_until(const struct run *r, uint64_t end, struct pollfd p[3])
 	return poll(p, 3, (int)(left < most ? left : most));
 }
 
+/* Never waits for room: whoever waits here minds no timeout. */
+static int type(const struct run *r, const struct buf *b, struct err *e)
+{
+	ssize_t n = b->len > 0 ? write(r->down, b->data, b->len) : 0;
+
+	if (n == (ssize_t)b->len || (n < 0 && errno == EPIPE)) /* or it is ending */
+		return 0;
+	return err_set(e, ERR_STEP, "sandbox: the program does not read what is typed");
+}
+
 /* Lets the caller look at the running program, and types what he wants typed. */
 static void look(struct run *r, struct err *e)
 {
-	struct buf type = BUF_INIT(1 << 14);
+	struct buf b = BUF_INIT(1 << 14);
 
 	if (r->s->watch == NULL || r->failed || r->exited || !r->granted)
 		return;
-	if (r->s->watch->look(r->s->watch->ctx, r->pid, &type, e) != 0) {
+	if (r->s->watch->look(r->s->watch->ctx, r->pid, &b, e) != 0 || type(r, &b, e) != 0) {
 		r->failed = true;
 		stop(r);
-	} else if (type.len > 0) {
-		(void)!write(r->down, type.data, type.len);
 	}
-	explicit_bzero(type.data, type.len);
-	buf_release(&type);
+	explicit_bzero(b.data, b.len);
+	buf_release(&b);
 }
 
 /* Serves the pipes until process 1 is dead, which is when all are. */
@@ -211,6 +219,8 @@ int sandbox_run(const struct sandbox_spec *spec, struct sandbox_result *ret, str
 	if (pipe2(down, O_CLOEXEC) != 0 || (r.down = down[1], pipe2(out, O_CLOEXEC)) != 0)
 		return err_sys(e, "make a pipe");
 	r.out = out[0];
+	if (fcntl(r.down, F_SETFL, O_NONBLOCK) != 0)
+		return err_sys(e, "make a pipe");
 	r.chunk = mem_zalloc(CHUNK);
 	/* fork(2) cannot make a process namespace of which only the child is a member */
 	r.pid = (pid_t)syscall(SYS_clone, CLONE_NEWPID | SIGCHLD, NULL, NULL, NULL, NULL);

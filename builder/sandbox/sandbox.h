@@ -25,6 +25,9 @@ int sandbox_enter(struct err *e) MUST_CHECK;
 int sandbox_overlay(const char *const *lower, size_t n, const char *upper, const char *work,
 		    const char *target, struct err *e) MUST_CHECK;
 
+/* The attribute by which such an overlay marks a directory ("y") that hides what lies below it. */
+const char *sandbox_opaque_mark(void);
+
 /* Detaches what is mounted at target. */
 int sandbox_unmount(const char *target, struct err *e) MUST_CHECK;
 

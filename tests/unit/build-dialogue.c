@@ -229,7 +229,7 @@ static void secrets_are_typed_and_not_shown(void **state)
 	struct recipe_answers *a SCOPED(recipe_answers_freep) =
 	    answers("[{prompt: one, secret: good}, {prompt: two, secret: bad}]");
 	struct sandbox_secret v[] = {{"good", "tulip-0123\nmore\n", 16}, {"bad", "a\x1b[0mb", 6}};
-	struct needle n = {"tulip-0123", 10, "good"};
+	struct needle n = {"tulip-0123", 10, "good", false};
 	const struct vault vault = {.v = v, .n = 2, .needles = &n, .needles_n = 1};
 	struct dialogue d SCOPED(dialogue_release) = {0};
 	struct buf type SCOPED(buf_release) = BUF_INIT(100);

@@ -125,6 +125,22 @@ static const struct {
     {LINE2 " tulip-0123", "*** ***"},
 };
 
+static void shows(const struct vault *v, const char *text, size_t piece, const char *want)
+{
+	struct buf held SCOPED(buf_release) = BUF_INIT(10000);
+	struct buf out SCOPED(buf_release) = BUF_INIT(10000);
+	size_t n = strlen(text), done;
+
+	for (size_t at = 0; at < n; at += piece) {
+		buf_add(&held, text + at, n - at < piece ? n - at : piece);
+		done = vault_hide(v, held.data, held.len, false, &out);
+		memmove(held.data, held.data + done, held.len - done);
+		buf_cut(&held, held.len - done);
+	}
+	(void)vault_hide(v, held.data, held.len, true, &out);
+	assert_string_equal(out.data, want);
+}
+
 static void hidden_in_any_pieces(void **state)
 {
 	struct vault v SCOPED(vault_release) = {0};
@@ -132,20 +148,33 @@ static void hidden_in_any_pieces(void **state)
 	(void)state;
 	load_three(&v);
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
-		for (size_t piece = 1; piece < 12; piece++) {
-			struct buf held SCOPED(buf_release) = BUF_INIT(10000);
-			struct buf out SCOPED(buf_release) = BUF_INIT(10000);
-			size_t n = strlen(rows[i].text), done;
+		for (size_t piece = 1; piece < 12; piece++)
+			shows(&v, rows[i].text, piece, rows[i].shown);
+}
 
-			for (size_t at = 0; at < n; at += piece) {
-				buf_add(&held, rows[i].text + at, n - at < piece ? n - at : piece);
-				done = vault_hide(&v, held.data, held.len, false, &out);
-				memmove(held.data, held.data + done, held.len - done);
-				buf_cut(&held, held.len - done);
-			}
-			(void)vault_hide(&v, held.data, held.len, true, &out);
-			assert_string_equal(out.data, rows[i].shown);
-		}
+/* Of a secret of lines, at a terminal; a short one is no sign of it in a tree. */
+static void short_lines_are_hidden_too(void **state)
+{
+	static const char text[] = "[default]\n" LINE1 "\nkey=tulip\nx=1\n";
+	struct recipe_step st = {.name = NULL};
+	const struct recipe r = {.steps = &st, .steps_n = 1};
+	struct vault v SCOPED(vault_release) = {0};
+	struct strv given SCOPED(strv_release) = {0};
+	struct err e = ERR_INIT;
+
+	(void)state;
+	put("lines", text, sizeof(text) - 1);
+	strv_add(&st.secrets, "a");
+	strv_add(&given, "a=lines");
+	assert_int_equal(vault_load(&given, &r, &v, &e), 0);
+	strv_release(&st.secrets);
+	for (size_t piece = 1; piece < 80; piece++)
+		shows(&v, "[default]\r\n" LINE1 "\r\nkey=tulip\r\nx=1\r\n", piece,
+		      "***\r\n***\r\n***\r\nx=1\r\n");
+	put("short/conf", "[default]\nkey=tulip\n", 20);
+	assert_int_equal(vault_scan(&v, "short", &e), 0);
+	put("short/conf", text, sizeof(text) - 1);
+	assert_int_equal(vault_scan(&v, "short", &e), -1);
 }
 
 /* A prompt must not be held back without need. */
@@ -259,6 +288,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(only_what_is_wanted_and_readable),
 	    cmocka_unit_test(hidden_in_any_pieces),
+	    cmocka_unit_test(short_lines_are_hidden_too),
 	    cmocka_unit_test(nothing_is_held_back_that_is_no_beginning),
 	    cmocka_unit_test(found_in_contents_names_and_links),
 	    cmocka_unit_test(found_in_urls_and_files),

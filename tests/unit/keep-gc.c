@@ -443,6 +443,40 @@ static void tags_of_a_layout_count(void **state)
 	assert_false(has(f, "old"));
 }
 
+static void add_small(const struct fixture *f, const char *path, const char *text, long s)
+{
+	write_file(f, text, path);
+	set_time(f, path, s);
+}
+
+/* Of what a stage was made, and what was looked into, go with the images of their recipe. */
+static void small_records_go_with_their_image(void **state)
+{
+	struct fixture *f = *state;
+	struct err e = ERR_INIT;
+
+	assert_int_equal(fs_mkdirs(store_fd(f->s), "cache/parts", 0755, &e), 0);
+	assert_int_equal(fs_mkdirs(store_fd(f->s), "cache/looked", 0700, &e), 0);
+	add_small(f, "cache/parts/new config.json", "new stage", 1);
+	add_small(f, "cache/parts/new image.json", "new", 1);
+	add_small(f, "cache/looked/new", "x", 1);
+	add_small(f, "cache/parts/old config.json", "old stage", 1);
+	add_small(f, "cache/parts/old image.json", "old", 1);
+	add_small(f, "cache/looked/old", "x", 1);
+	add_small(f, "cache/looked/none", "x", 1);
+	add_small(f, "cache/parts/under-way base.json", "of no image yet", 40);
+	add_small(f, "cache/looked/under-way", "x", 40);
+	assert_int_equal(gc(f, &e), 0);
+	check_needed(f);
+	check_rest_gone(f);
+	assert_int_equal(names_in(f, "cache/parts"), 3);
+	assert_int_equal(names_in(f, "cache/looked"), 2);
+	assert_true(there(f, "cache/parts/new config.json"));
+	assert_true(there(f, "cache/parts/new image.json"));
+	assert_true(there(f, "cache/parts/under-way base.json"));
+	assert_true(there(f, "cache/looked/new") && there(f, "cache/looked/under-way"));
+}
+
 static int gc_dying_at(struct fixture *f, unsigned n)
 {
 	struct err e = ERR_INIT;
@@ -530,6 +564,7 @@ int main(void)
 	    cmocka_unit_test_setup_teardown(a_packed_layer_is_known_as_long_as_it_is_there, setup,
 					    teardown),
 	    cmocka_unit_test_setup_teardown(tags_of_a_layout_count, setup, teardown),
+	    cmocka_unit_test_setup_teardown(small_records_go_with_their_image, setup, teardown),
 	    cmocka_unit_test_setup_teardown(it_goes_by_one_rename, setup, teardown),
 	    cmocka_unit_test_setup_teardown(killed_at_every_step, setup, teardown),
 	};

@@ -2,6 +2,7 @@
  * may not make us do. */
 #include "plan/history.h"
 
+#include "base/log.h"
 #include "sys/fs.h"
 #include "sys/proc.h"
 #include <fcntl.h>
@@ -149,6 +150,58 @@ static void counts_changes_from_commit_to_commit(void **state)
 	history_release(&h);
 }
 
+static int give_away(void *ctx, const struct fs_entry *en, struct err *e)
+{
+	(void)ctx;
+	return fchownat(en->parent_fd, en->name, 1234, 1234, AT_SYMLINK_NOFOLLOW) == 0
+		   ? 0
+		   : err_sys(e, "%s", en->path);
+}
+
+static void a_checkout_may_be_of_another_user(void **state)
+{
+	struct fixture *f = *state;
+	struct history h = {0};
+	struct err e = ERR_INIT;
+	int fd SCOPED(fd_closep) = -1;
+
+	if (geteuid() != 0)
+		skip();
+	add_history(f);
+	assert_int_equal(fs_open_dir(AT_FDCWD, f->dir, &fd, &e), 0);
+	assert_int_equal(fs_walk(fd, give_away, NULL, &e), 0);
+	h = history_of(f->lock);
+	assert_int_equal(h.locks, 4);
+	history_release(&h);
+}
+
+static void note_warning(void *ctx, enum log_level level, const char *text)
+{
+	(void)text;
+	*(unsigned *)ctx += level == LOG_WARN;
+}
+
+static void says_when_git_refuses(void **state)
+{
+	struct fixture *f = *state;
+	char *outside SCOPED(mem_freep) = mem_format("%s/t.lock", f->dir);
+	char *config SCOPED(mem_freep) = mem_format("%s/.git/config", f->repo);
+	unsigned n = 0;
+	const struct log_sink sink = {.message = note_warning, .ctx = &n};
+	struct history h = {0};
+	struct err e = ERR_INIT;
+
+	log_set_sink(&sink);
+	add_history(f);
+	h = history_of(outside);
+	assert_int_equal(n, 0);
+	assert_int_equal(fs_put_path(config, "[", 1, 0644, &e), 0);
+	h = history_of(f->lock);
+	log_set_sink(NULL);
+	assert_int_equal(h.locks, 0);
+	assert_int_equal(n, 1);
+}
+
 /* States that are no lock are passed over: other forms, and none at all. */
 static void passes_over_what_is_no_lock(void **state)
 {
@@ -245,6 +298,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test_setup_teardown(counts_changes_from_commit_to_commit, setup, teardown),
+	    cmocka_unit_test_setup_teardown(a_checkout_may_be_of_another_user, setup, teardown),
+	    cmocka_unit_test_setup_teardown(says_when_git_refuses, setup, teardown),
 	    cmocka_unit_test_setup_teardown(passes_over_what_is_no_lock, setup, teardown),
 	    cmocka_unit_test_setup_teardown(knows_nothing_without_a_whole_history, setup, teardown),
 	    cmocka_unit_test_setup_teardown(runs_nothing_of_the_repository, setup, teardown),

@@ -124,6 +124,30 @@ static void a_watcher_can_end_it(void **state)
 	buf_release(&o.out);
 }
 
+static int type_without_end(void *ctx, pid_t init, struct buf *type, struct err *e)
+{
+	(void)ctx;
+	(void)init;
+	(void)e;
+	for (int i = 0; i < 4000; i++)
+		buf_addf(type, "y\n");
+	return 0;
+}
+
+static void what_nobody_reads_is_not_waited_for(void **state)
+{
+	const struct sandbox_watch w = {type_without_end, NULL};
+	struct sandbox_spec s = {.terminal = true, .watch = &w, .timeout_ms = 20000};
+	struct outcome o;
+
+	(void)state;
+	run_shell("stty -echo; sleep 5", &s, &o);
+	assert_int_equal(o.rc, -1);
+	assert_string_equal(o.e.msg, "sandbox: the program does not read what is typed");
+	assert_int_equal(o.e.kind, ERR_STEP);
+	buf_release(&o.out);
+}
+
 static void secrets_are_files_in_memory(void **state)
 {
 	static const struct sandbox_secret secrets[] = {{"key", "k1\n", 3}, {"other", "", 0}};
@@ -199,6 +223,7 @@ int main(void)
 	    cmocka_unit_test(loses_nothing_of_a_lot),
 	    cmocka_unit_test(without_a_terminal_there_is_none),
 	    cmocka_unit_test(a_watcher_can_end_it),
+	    cmocka_unit_test(what_nobody_reads_is_not_waited_for),
 	    cmocka_unit_test(secrets_are_files_in_memory),
 	    cmocka_unit_test(nobody_is_left),
 	    cmocka_unit_test(memory_has_a_limit_for_all_together),
