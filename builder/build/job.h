@@ -38,6 +38,10 @@ struct job {
 	struct lock with_records;  /* it with what the store has recorded; both borrow from it */
 	struct lock_recorded *forgot, *merged;
 	size_t merged_n;
+	/* For each step what its tree in this build was made from, NULL where it recorded nothing;
+	 * NULL before a step with a network was brought about. The store's records are not that:
+	 * another build may write them meanwhile. */
+	struct record **made;
 	struct store *s;
 	const struct build_opts *o;
 	struct plan *plan;
@@ -115,8 +119,8 @@ int job_proxy_end(struct job *j, const struct recipe_step *st, struct job_net *n
 void job_net_release(struct job_net *n);
 
 /* A step's record goes with its stage, so that `posmedia lock` always takes what the last build is
- * made of: kept beside the tree in `dir`; or, when the stage is found cached, put back into its
- * place in the store. Steps that do not record: nothing. */
+ * made of: kept beside the tree in `dir`; or, when the stage is found cached, read from there and
+ * put back into its place in the store. Steps that do not record: nothing. */
 int job_record_keep(struct job *j, const struct recipe_step *st, const char *dir,
 		    struct err *e) MUST_CHECK;
 int job_record_use(struct job *j, const struct recipe_step *st, const char *dir,

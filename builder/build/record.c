@@ -10,7 +10,6 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 int job_proxy_begin(struct job *j, const struct recipe_step *st, struct job_net *n, struct err *e)
 {
@@ -48,25 +47,38 @@ static int refused(const struct recipe_step *st, const struct err *before, int r
 	return -1;
 }
 
-/* A secret in an address would be read by whoever reads the lock. */
+static int check_secrets_one(const struct job *j, const struct recipe_step *st,
+			     const struct lock_recorded *en, struct err *e)
+{
+	int fd SCOPED(fd_closep) = -1;
+	const struct needle *n = vault_spot_url(&j->secrets, en->url);
+
+	if (n == NULL && en->location != NULL)
+		n = vault_spot_url(&j->secrets, en->location);
+	if (n != NULL)
+		return err_set(e, ERR_VERIFY, "step %s: a recorded URL has the secret %s in it",
+			       st->name, n->name);
+	if (en->size == 0)
+		return 0;
+	if (store_get(j->s, &en->digest, &fd, e) != 0 ||
+	    vault_spot_file(&j->secrets, fd, en->url, &n, e) != 0)
+		return err_in(e, "step %s", st->name);
+	if (n != NULL)
+		return err_set(e, ERR_VERIFY, "step %s: what %s answered has the secret %s in it",
+			       st->name, en->url, n->name);
+	return 0;
+}
+
+/* A secret in an address would be read by whoever reads the lock; one in a body by whoever gets
+ * the store's blobs, which go where the lock goes. */
 static int check_secrets(const struct job *j, const struct recipe_step *st,
 			 const struct proxy_result *r, struct err *e)
 {
-	for (size_t i = 0; i < r->n; i++) {
-		const char *texts[] = {r->v[i].url, r->v[i].location};
-
-		for (size_t k = 0; k < 2; k++) {
-			const struct needle *n = NULL;
-			size_t at;
-
-			if (texts[k] != NULL)
-				n = vault_spot(&j->secrets, texts[k], strlen(texts[k]), &at);
-			if (n != NULL)
-				return err_set(e, ERR_VERIFY,
-					       "step %s: a recorded URL has the secret %s in it",
-					       st->name, n->name);
-		}
-	}
+	if (j->secrets.needles_n == 0)
+		return 0;
+	for (size_t i = 0; i < r->n; i++)
+		if (check_secrets_one(j, st, &r->v[i], e) != 0)
+			return -1;
 	return 0;
 }
 
@@ -79,11 +91,38 @@ static char *hidden(const struct job *j, const char *text)
 	return buf_take(&b);
 }
 
-static int keep(struct job *j, const struct recipe_step *st, const struct proxy_result *r,
-		struct err *e)
+/* From now on, what the lock will have of the step is in this build's hands; *ret is the place of
+ * its record. */
+static struct record **made(struct job *j, const struct recipe_step *st)
+{
+	if (j->made == NULL)
+		j->made = mem_zalloc((j->r->steps_n + 1) * sizeof(*j->made));
+	return &j->made[st - j->r->steps];
+}
+
+static void forget_made(struct record **m)
+{
+	if (*m != NULL)
+		record_release(*m);
+	free(*m);
+	*m = NULL;
+}
+
+/* Takes what rec has. */
+static void set_made(struct job *j, const struct recipe_step *st, struct record *rec)
+{
+	struct record **m = made(j, st);
+
+	forget_made(m);
+	*m = mem_zalloc(sizeof(**m));
+	**m = *rec;
+	*rec = (struct record){0};
+}
+
+static int keep(struct job *j, const struct recipe_step *st, struct proxy_result *r, struct err *e)
 {
 	struct digest key = record_key(j->r, st);
-	const struct record rec = {record_of_lock(j->locked, st->name), r->v, r->n};
+	struct record rec = {record_of_lock(j->locked, st->name), r->v, r->n};
 	char *size SCOPED(mem_freep) = num_human(r->bytes);
 
 	if (check_secrets(j, st, r, e) != 0)
@@ -92,7 +131,10 @@ static int keep(struct job *j, const struct recipe_step *st, const struct proxy_
 		log_warn("step %s: nothing was fetched; it can do with network: none", st->name);
 	else
 		log_info("step %s: %zu downloads recorded, %s", st->name, r->n, size);
-	return record_save(j->s, &key, &rec, e);
+	r->v = NULL;
+	r->n = 0;
+	set_made(j, st, &rec);
+	return record_save(j->s, &key, *made(j, st), e);
 }
 
 static int because(const char *why, struct err *e)
@@ -104,8 +146,8 @@ static int because(const char *why, struct err *e)
 
 /* Trouble of a server that the step got over makes no record that is whole, so it is said; where
  * the step did not get over it, it is the reason. */
-static int concluded(struct job *j, const struct recipe_step *st, const struct proxy_result *r,
-		     int rc, struct err *e)
+static int concluded(struct job *j, const struct recipe_step *st, struct proxy_result *r, int rc,
+		     struct err *e)
 {
 	char *why SCOPED(mem_freep) = hidden(j, r->note != NULL ? r->note : "");
 	size_t n = 0;
@@ -156,45 +198,39 @@ static bool is_live(const struct job *j, const struct recipe_step *st)
 	return st->network && lock_recorded_of(j->l, st->name, &n) == NULL;
 }
 
-static int copy_file(const char *from, const char *to, struct err *e)
-{
-	struct buf b SCOPED(buf_release) = BUF_INIT(64 << 20);
-
-	if (fs_get_file(AT_FDCWD, from, &b, e) != 0)
-		return -1;
-	return fs_put_path(to, b.data, b.len, 0644, e);
-}
-
-/* The file of the step's record in the store; the caller owns it. */
-static char *record_of(const struct job *j, const struct recipe_step *st)
-{
-	struct digest key = record_key(j->r, st);
-	char *name SCOPED(mem_freep) = record_path(&key);
-
-	return fs_join(store_path(j->s), name);
-}
-
 int job_record_keep(struct job *j, const struct recipe_step *st, const char *dir, struct err *e)
 {
-	char *from SCOPED(mem_freep) = record_of(j, st);
 	char *to SCOPED(mem_freep) = fs_join(dir, "record.json");
+	struct digest key = record_key(j->r, st);
+	struct record rec = {0};
 
-	/* of what was captured there may be no record any more */
-	if (!is_live(j, st) || access(from, F_OK) != 0)
+	if (!st->network)
 		return 0;
-	return copy_file(from, to, e);
+	if (!is_live(j, st)) {
+		forget_made(made(j, st));
+		return 0;
+	}
+	/* it did not run, but was captured; of that there may be no record any more */
+	if (*made(j, st) == NULL && record_load(j->s, &key, &rec))
+		set_made(j, st, &rec);
+	return *made(j, st) != NULL ? record_write(to, *made(j, st), e) : 0;
 }
 
 int job_record_use(struct job *j, const struct recipe_step *st, const char *dir, struct err *e)
 {
 	char *from SCOPED(mem_freep) = fs_join(dir, "record.json");
-	char *to SCOPED(mem_freep) = record_of(j, st);
+	struct digest key = record_key(j->r, st);
+	struct record rec = {0};
 
-	if (!is_live(j, st) || access(from, F_OK) != 0)
+	if (!st->network)
 		return 0;
-	if (fs_mkdirs(store_fd(j->s), "cache/records", 0755, e) != 0)
-		return -1;
-	return copy_file(from, to, e);
+	forget_made(made(j, st));
+	if (!is_live(j, st) || !record_read(from, &rec))
+		return 0;
+	/* the lock that it was made with may have been another */
+	rec.replaces = record_of_lock(j->locked, st->name);
+	set_made(j, st, &rec);
+	return record_save(j->s, &key, *made(j, st), e);
 }
 
 /* The same lock but for what it has of one step, which then records. Only the array is new. */
@@ -231,7 +267,11 @@ void job_records(struct job *j)
 {
 	if (j->merged != NULL)
 		return;
-	record_merge(j->s, j->r, j->locked, &j->merged, &j->merged_n);
+	if (j->made != NULL)
+		record_merge_made((const struct record *const *)j->made, j->r, j->locked,
+				  &j->merged, &j->merged_n);
+	else /* the image was there: it was found by what the store has */
+		record_merge(j->s, j->r, j->locked, &j->merged, &j->merged_n);
 	j->with_records = *j->locked;
 	j->with_records.recorded = j->merged;
 	j->with_records.recorded_n = j->merged_n;
@@ -250,6 +290,9 @@ bool job_has_new_records(const struct job *j)
 
 void job_records_release(struct job *j)
 {
+	for (size_t i = 0; j->made != NULL && i < j->r->steps_n; i++)
+		forget_made(&j->made[i]);
+	free(j->made);
 	free(j->forgot);
 	lock_recorded_free(j->merged, j->merged_n);
 }

@@ -196,6 +196,34 @@ const struct needle *vault_spot(const struct vault *s, const char *p, size_t n, 
 	return spot(s, p, n, false, ret_at);
 }
 
+static int hex(char c)
+{
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	c = (char)(c | 0x20);
+	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+const struct needle *vault_spot_url(const struct vault *s, const char *url)
+{
+	size_t n = strlen(url), len = 0, at;
+	const struct needle *found = vault_spot(s, url, n, &at);
+	char *plain = NULL;
+
+	if (found != NULL)
+		return found;
+	plain = mem_zalloc(n + 1);
+	for (const char *c = url; *c != '\0'; c++) {
+		int hi = *c == '%' ? hex(c[1]) : -1, lo = hi >= 0 ? hex(c[2]) : -1;
+
+		plain[len++] = lo >= 0 ? (char)(hi * 16 + lo) : *c;
+		c += lo >= 0 ? 2 : 0;
+	}
+	found = vault_spot(s, plain, len, &at);
+	wipe(plain, n + 1);
+	return found;
+}
+
 /* How many of the last bytes may be the beginning of a secret. */
 static size_t held_back(const struct vault *s, const char *p, size_t n)
 {

@@ -50,4 +50,12 @@ size_t vault_hide(const struct vault *s, const char *p, size_t n, bool final, st
  * target or a name. */
 int vault_scan(const struct vault *s, const char *tree, struct err *e) MUST_CHECK;
 
+/* The same in a URL, also where its bytes are written as %XX. */
+const struct needle *vault_spot_url(const struct vault *s, const char *url);
+
+/* Reads fd to its end: the first needle that is found, NULL in *ret when there is none. `what` is
+ * for messages. */
+int vault_spot_file(const struct vault *s, int fd, const char *what, const struct needle **ret,
+		    struct err *e) MUST_CHECK;
+
 #endif

@@ -35,6 +35,7 @@ struct http_request {
 	uint64_t stall_ms;         /* give up when hardly anything moves for so long; 0 = 60 s */
 	unsigned tries;            /* 0 = 4; only what may be repeated is repeated */
 	bool as_is;                /* a redirect is an answer like others, not followed */
+	bool always_proxy;         /* no_proxy of the environment makes no exception */
 	/* Whether to connect to this address, asked for each one before it is used; NULL = any. A
 	 * no ends the request. Behind a proxy of the environment it is the proxy's address. */
 	bool (*may_connect)(void *ctx, const struct sockaddr *to);

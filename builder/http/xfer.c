@@ -294,6 +294,8 @@ int xfer_prepare(struct xfer *x)
 	(void)curl_easy_setopt(h, CURLOPT_HEADERDATA, x);
 	(void)curl_easy_setopt(h, CURLOPT_OPENSOCKETFUNCTION, on_socket);
 	(void)curl_easy_setopt(h, CURLOPT_OPENSOCKETDATA, x);
+	if (x->c->q.always_proxy)
+		(void)curl_easy_setopt(h, CURLOPT_NOPROXY, "");
 	if (trust != NULL && trust[0] != '\0')
 		(void)curl_easy_setopt(h, CURLOPT_CAINFO, trust);
 	set_method(x);

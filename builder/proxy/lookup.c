@@ -116,19 +116,21 @@ static bool may_connect(void *ctx, const struct sockaddr *to)
 	return address_is_public(to);
 }
 
-/* Behind a proxy of the machine's, addresses are that proxy's matter. */
-static bool is_behind_proxy(void)
+/* Behind a proxy of the machine's, addresses are that proxy's matter. These are the variables that
+ * libcurl looks at for a URL of that scheme. */
+static bool is_behind_proxy(bool https)
 {
-	static const char *const names[] = {"http_proxy", "https_proxy", "HTTPS_PROXY", "all_proxy",
-					    "ALL_PROXY"};
+	static const char *const names[] = {"all_proxy", "ALL_PROXY", "https_proxy", "HTTPS_PROXY"};
+	size_t n = https ? 4 : 2;
+	const char *http = getenv("http_proxy");
 
-	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+	for (size_t i = 0; i < n; i++) {
 		const char *v = getenv(names[i]);
 
 		if (v != NULL && v[0] != '\0')
 			return true;
 	}
-	return false;
+	return !https && http != NULL && http[0] != '\0';
 }
 
 /* Where the name alone tells that it is no public host. */
@@ -178,7 +180,10 @@ static int ask(const struct lock_recorded *en, const struct httphead *head, bool
 				 .as_is = true};
 	int rc;
 
-	if (!named && !is_behind_proxy())
+	/* either the machine's proxy judges the address or we do; what the recipe names needs
+	 * neither */
+	q.always_proxy = !named;
+	if (!named && !is_behind_proxy(strncmp(en->url, "https:", 6) == 0))
 		q.may_connect = may_connect;
 	forward(head, &q.headers);
 	if (store_put_begin(b->sv->s, &b->put, e) != 0)

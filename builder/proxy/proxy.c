@@ -51,7 +51,7 @@ static int remember(const struct server *sv, const char *name, const struct err 
 	struct err quiet = ERR_INIT;
 
 	if (fd >= 0 && fs_write_all(fd, text, strlen(text), &quiet) != 0)
-		(void)unlinkat(sv->state, name, 0); /* half a message is none */
+		(void)!ftruncate(fd, 0); /* half a message is none; that there was one stays true */
 	return -1;
 }
 
@@ -300,6 +300,19 @@ static bool recall(const struct proxy *p, const char *name, struct err *ret)
 	return true;
 }
 
+/* A process that is killed between making its file and writing it has refused all the same. */
+static bool was_refused(const struct proxy *p, struct err *ret)
+{
+	char *path SCOPED(mem_freep) = fs_join(p->state, "refused");
+
+	if (recall(p, "refused", ret))
+		return true;
+	if (access(path, F_OK) != 0 && errno == ENOENT)
+		return false;
+	(void)err_set(ret, ERR_STEP, "something was refused, and there is no telling what");
+	return true;
+}
+
 static int by_url(const void *a, const void *b)
 {
 	return lock_recorded_compare(a, b);
@@ -358,7 +371,7 @@ int proxy_stop(struct proxy *p, struct proxy_result *ret, struct err *e)
 	if (recall(p, "note", &said))
 		r.note = mem_strdup(said.msg);
 	*ret = r;
-	return recall(p, "refused", e) ? -1 : 0;
+	return was_refused(p, e) ? -1 : 0;
 }
 
 void proxy_result_release(struct proxy_result *r)

@@ -26,6 +26,10 @@ int record_save(struct store *s, const struct digest *key, const struct record *
 
 /* False when there is none, or it is no good. The caller releases what it gets. */
 bool record_load(const struct store *s, const struct digest *key, struct record *ret);
+
+/* Same with a file of the caller's. */
+int record_write(const char *path, const struct record *rec, struct err *e) MUST_CHECK;
+bool record_read(const char *path, struct record *ret);
 void record_release(struct record *r);
 
 /* The entries that a lock of this recipe is to have: those of `l` (NULL: none) for steps that
@@ -33,5 +37,10 @@ void record_release(struct record *r);
  * them. So a record is taken once, and an old one never undoes what a lock got later. */
 void record_merge(const struct store *s, const struct recipe *r, const struct lock *l,
 		  struct lock_recorded **ret, size_t *ret_n);
+
+/* Same with records that the caller has in place of the store's: one for each step of the recipe,
+ * NULL for those that have made none. */
+void record_merge_made(const struct record *const *made, const struct recipe *r,
+		       const struct lock *l, struct lock_recorded **ret, size_t *ret_n);
 
 #endif

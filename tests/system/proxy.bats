@@ -290,6 +290,42 @@ nothing_left() {
 	[ "${output##*@}" = "$second" ]
 }
 
+@test "an image names what it is made of, whatever another build records meanwhile" {
+	echo mine >"$dir/web/files/between.txt"
+	recipe between <<-SH
+		mkdir -p /opt; curl -fsS http://$http/between.txt -o /opt/page
+	SH
+	sed -i 's/^run: /  - {name: wait, run: [sleep, "4"]}\n&/' "$dir/recipes/between.yaml"
+	lock between
+	env -C "$dir" "$posmedia" build recipes/between.yaml -o "oci:$dir/out/between:1" --json \
+		>"$dir/between.json" 2>"$dir/between.err" 3>&- &
+	local pid=$!
+	wait_for 30 grep -qrF between.txt "$dir/store/cache/records"
+	sed -i 's/between.txt/elsewhere.txt/' \
+		"$(grep -lrF between.txt "$dir/store/cache/records" | head -n1)"
+	wait "$pid"
+	jq -e --arg u "http://$http/between.txt" '[.recorded[].url] == [$u]' "$dir/between.json"
+	built between # from the cache: its own record is back
+	lock between
+	[[ $output == *"+ recorded fetch http://$http/between.txt"* ]]
+}
+
+@test "a cached step's record is taken by whatever lock finds it" {
+	recipe found <<-SH
+		mkdir -p /opt; curl -fsS http://$http/a.txt -o /opt/a
+	SH
+	cp "$dir/recipes/found.lock" "$dir/found.lock"
+	built found
+	lock found
+	rm -rf "$dir"/store/cache/stages/*
+	built found --record fetch # its record is to replace the lock's
+	cp "$dir/found.lock" "$dir/recipes/found.lock"
+	built found --json
+	recorded "http://$http/a.txt" '.status == 200'
+	lock found
+	[[ $output == *"+ recorded fetch http://$http/a.txt"* ]]
+}
+
 @test "POST, hosts that are not allowed and the machine itself are refused" {
 	recipe posts <<-SH
 		curl -s -d pan=4111 http://$http/form; true
@@ -397,7 +433,20 @@ nothing_left() {
 	[ "$status" -eq 4 ]
 	[[ $stderr == *"step fetch: a recorded URL has the secret token in it"* ]]
 	[[ $stderr != *"$secret"* ]]
-	sed -i 's/curl -fsS/curl -d x/' "$dir/recipes/secretive.yaml"
+	sed -i "s/curl \\(.*\\)t=\\(.*)\\)\"/s=\\2; curl \\1t=%63\${s#c}\"/" \
+		"$dir/recipes/secretive.yaml"
+	lock secretive
+	build secretive --secret "token=$dir/token"
+	[ "$status" -eq 4 ]
+	[[ $stderr == *"step fetch: a recorded URL has the secret token in it"* ]]
+	echo "you sent $secret" >"$dir/web/files/echo.txt"
+	sed -i 's/a.txt?t=[^"]*"/echo.txt"/' "$dir/recipes/secretive.yaml"
+	lock secretive
+	build secretive --secret "token=$dir/token"
+	[ "$status" -eq 4 ]
+	[[ $stderr == *"step fetch: what http://$http/echo.txt answered has the secret token"* ]]
+	rm "$dir/web/files/echo.txt"
+	sed -i 's/curl -fsS/curl -d x/; s/echo.txt"/a.txt?t=$s"/' "$dir/recipes/secretive.yaml"
 	lock secretive
 	build secretive --secret "token=$dir/token"
 	refused "POST http://$http/a.txt?t=***: only GET and HEAD" secretive

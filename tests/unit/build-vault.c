@@ -225,6 +225,35 @@ static void found_in_contents_names_and_links(void **state)
 	assert_int_equal(vault_scan(&v, "tree", &e), 0);
 }
 
+static void found_in_urls_and_files(void **state)
+{
+	static const char *const with[] = {"http://h/tulip-0123", "http://h/?k=tulip%2D0123&x",
+					   "http://h/%74%75%6c%69%70-012%33",
+					   "http://h/%00%74ulip-0123%"};
+	static const char *const without[] = {"", "http://h/tulip-012", "http://h/tulip-012%3",
+					      "http://h/tulip-0%%3123", "%"};
+	struct vault v SCOPED(vault_release) = {0}, none = {0};
+	const struct needle *nd = NULL;
+	struct err e = ERR_INIT;
+
+	(void)state;
+	load_three(&v);
+	for (size_t i = 0; i < sizeof(with) / sizeof(with[0]); i++) {
+		nd = vault_spot_url(&v, with[i]);
+		assert_non_null(nd);
+		assert_string_equal(nd->name, "a");
+	}
+	for (size_t i = 0; i < sizeof(without) / sizeof(without[0]); i++)
+		assert_null(vault_spot_url(&v, without[i]));
+	put("body", "it was tulip-0123.", 18);
+	for (int given = 1; given >= 0; given--) {
+		int fd SCOPED(fd_closep) = open("body", O_RDONLY | O_CLOEXEC);
+
+		assert_int_equal(vault_spot_file(given ? &v : &none, fd, "body", &nd, &e), 0);
+		assert_int_equal(nd != NULL, given);
+	}
+}
+
 static void a_tree_has_a_limit(void **state)
 {
 	char *bytes SCOPED(mem_freep) = mem_zalloc(1 << 20);
@@ -262,6 +291,7 @@ int main(void)
 	    cmocka_unit_test(short_lines_are_hidden_too),
 	    cmocka_unit_test(nothing_is_held_back_that_is_no_beginning),
 	    cmocka_unit_test(found_in_contents_names_and_links),
+	    cmocka_unit_test(found_in_urls_and_files),
 	    cmocka_unit_test(a_tree_has_a_limit),
 	};
 

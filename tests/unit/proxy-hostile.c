@@ -230,9 +230,8 @@ static void test_allowed_hosts(void **state)
 }
 
 /* A name that leads to a private address is found out when it is connected to. */
-static void test_a_name_for_loopback(void **state)
+static void a_name_for_loopback(struct bench *b)
 {
-	struct bench *b = *state;
 	char name[256], *text = NULL, *got = NULL;
 	struct proxy_result r = {0};
 	struct err e = ERR_INIT;
@@ -253,6 +252,43 @@ static void test_a_name_for_loopback(void **state)
 	proxy_result_release(&r);
 }
 
+static void test_a_name_for_loopback(void **state)
+{
+	a_name_for_loopback(*state);
+	/* a proxy for the other scheme is none for this one */
+	assert_int_equal(setenv("https_proxy", "http://127.0.0.1:1", 1), 0);
+	a_name_for_loopback(*state);
+	(void)unsetenv("https_proxy");
+}
+
+/* Where addresses are a proxy's matter, everything goes there: no_proxy opens no way around it but
+ * to what the recipe names. */
+static void test_no_way_around_the_proxy(void **state)
+{
+	static const char text[] = "GET http://till.invalid/ HTTP/1.1\r\nHost: x\r\n"
+				   "Connection: close\r\n\r\n";
+	struct bench *b = *state;
+	char *proxy SCOPED(mem_freep) = mem_format("http://127.0.0.1:%d", b->up.port);
+	struct proxy_result r = {0};
+	struct err e = ERR_INIT;
+
+	assert_int_equal(setenv("http_proxy", proxy, 1), 0);
+	assert_int_equal(setenv("no_proxy", "till.invalid", 1), 0);
+	for (int named = 0; named < 2; named++) {
+		char *got SCOPED(mem_freep) = NULL;
+
+		only(b, named ? "till.invalid" : NULL);
+		begin(b, (struct proxy_spec){0});
+		got = exchange(b, text, strlen(text));
+		assert_int_equal(strncmp(got + 9, named ? "502 " : "200 ", 4), 0);
+		assert_int_equal(finish(b, &r, &e), 0);
+		proxy_result_release(&r);
+	}
+	assert_int_equal(b->up.sh->count[HITS], 1);
+	(void)unsetenv("http_proxy");
+	(void)unsetenv("no_proxy");
+}
+
 #define CASE(t) cmocka_unit_test_setup_teardown(t, setup, teardown)
 
 int main(void)
@@ -267,6 +303,7 @@ int main(void)
 	    CASE(test_private_addresses),
 	    CASE(test_allowed_hosts),
 	    CASE(test_a_name_for_loopback),
+	    CASE(test_no_way_around_the_proxy),
 	};
 
 	(void)unsetenv("http_proxy");

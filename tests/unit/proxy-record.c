@@ -257,6 +257,24 @@ static void test_limits_of_a_step(void **state)
 	proxy_result_release(&r);
 }
 
+/* Whoever was to say what is refused was killed before it could: it is refused. */
+static void test_a_refusal_without_words(void **state)
+{
+	struct bench *b = *state;
+	char *path SCOPED(mem_freep) = NULL;
+	struct err e = ERR_INIT;
+
+	begin(b, (struct proxy_spec){0});
+	path = mem_format("%s/../state/refused", proxy_public_dir(b->p));
+	assert_int_equal(fs_put_path(path, "", 0, 0600, &e), 0);
+	refused(b, "something was refused", "");
+	begin(b, (struct proxy_spec){0});
+	mem_freep(&path);
+	path = mem_format("%s/../state/refused", proxy_public_dir(b->p));
+	assert_int_equal(fs_put_path(path, "half a mess", 11, 0600, &e), 0);
+	refused(b, "something was refused", "");
+}
+
 /* Ended while a server keeps it waiting: at once, and nothing of it stays in the store. */
 static void test_ends_in_the_middle(void **state)
 {
@@ -289,6 +307,7 @@ int main(void)
 	    cmocka_unit_test_setup_teardown(test_trouble_upstream, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_answers_from_the_record_alone, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_limits_of_a_step, setup, teardown),
+	    cmocka_unit_test_setup_teardown(test_a_refusal_without_words, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_ends_in_the_middle, setup, teardown),
 	};
 
