@@ -224,6 +224,20 @@ int tree_scan(int rootfd, struct tree *ret, size_t *ret_left_out, struct err *e)
 	return 0;
 }
 
+bool tree_same_xattrs(const struct tree_entry *a, const struct tree_entry *b)
+{
+	if (a->xattrs_n != b->xattrs_n)
+		return false;
+	for (size_t i = 0; i < a->xattrs_n; i++) {
+		const struct tree_xattr *x = &a->xattrs[i], *y = &b->xattrs[i];
+
+		if (strcmp(x->name, y->name) != 0 || x->len != y->len ||
+		    memcmp(x->val, y->val, x->len) != 0)
+			return false;
+	}
+	return true;
+}
+
 struct tree_entry *tree_find(const struct tree *t, const char *path)
 {
 	size_t lo = 0, hi = t->n;

@@ -45,6 +45,9 @@ bool tree_keeps_xattr(const char *name);
 void tree_hide(struct tree *t, const char *path, int layer);
 void tree_sort(struct tree *t);
 
+/* Whether two entries have the same attributes. */
+bool tree_same_xattrs(const struct tree_entry *a, const struct tree_entry *b);
+
 /* Finds a path; NULL when absent. */
 struct tree_entry *tree_find(const struct tree *t, const char *path);
 

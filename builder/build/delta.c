@@ -37,24 +37,12 @@ char *delta_why(const struct delta *d)
 	return mem_format("what is new since %s", digest_text(&d->base.digest).s);
 }
 
-static bool same_xattrs(const struct tree_entry *a, const struct tree_entry *b)
-{
-	if (a->xattrs_n != b->xattrs_n)
-		return false;
-	for (size_t i = 0; i < a->xattrs_n; i++)
-		if (strcmp(a->xattrs[i].name, b->xattrs[i].name) != 0 ||
-		    a->xattrs[i].len != b->xattrs[i].len ||
-		    memcmp(a->xattrs[i].val, b->xattrs[i].val, a->xattrs[i].len) != 0)
-			return false;
-	return true;
-}
-
 static bool same_metadata(const struct tree_entry *a, const struct tree_entry *b)
 {
 	return a->mode == b->mode && a->uid == b->uid && a->gid == b->gid && a->size == b->size &&
 	       a->mtime == b->mtime &&
 	       strcmp(a->link != NULL ? a->link : "", b->link != NULL ? b->link : "") == 0 &&
-	       same_xattrs(a, b);
+	       tree_same_xattrs(a, b);
 }
 
 static ssize_t read_full(int fd, char *p, size_t n)

@@ -56,20 +56,6 @@ void compare_facts(const struct side *was, const struct side *is, struct diff *r
 	}
 }
 
-static bool same_xattrs(const struct tree_entry *a, const struct tree_entry *b)
-{
-	if (a->xattrs_n != b->xattrs_n)
-		return false;
-	for (size_t i = 0; i < a->xattrs_n; i++) {
-		const struct tree_xattr *x = &a->xattrs[i], *y = &b->xattrs[i];
-
-		if (strcmp(x->name, y->name) != 0 || x->len != y->len ||
-		    memcmp(x->val, y->val, x->len) != 0)
-			return false;
-	}
-	return true;
-}
-
 static int hash_entry(const struct side *s, const char *path, struct digest *ret, struct err *e)
 {
 	int fd SCOPED(fd_closep) = root_open(s->fd, path, O_RDONLY | O_NOFOLLOW);
@@ -105,7 +91,7 @@ static int compare_entry(const struct side *was, const struct side *is, const st
 	}
 	if ((a->mode & 07777) != (b->mode & 07777))
 		how |= DIFF_MODE;
-	if (!same_xattrs(a, b))
+	if (!tree_same_xattrs(a, b))
 		how |= DIFF_XATTRS;
 	if (a->link != NULL && strcmp(a->link, b->link) != 0)
 		how |= DIFF_LINK;

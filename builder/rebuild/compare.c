@@ -134,18 +134,6 @@ static struct rebuild_file *add_file(struct rebuild_result *r, const char *path,
 	return &r->files[r->files_n++];
 }
 
-static bool same_xattrs(const struct tree_entry *a, const struct tree_entry *b)
-{
-	if (a->xattrs_n != b->xattrs_n)
-		return false;
-	for (size_t i = 0; i < a->xattrs_n; i++)
-		if (strcmp(a->xattrs[i].name, b->xattrs[i].name) != 0 ||
-		    a->xattrs[i].len != b->xattrs[i].len ||
-		    memcmp(a->xattrs[i].val, b->xattrs[i].val, a->xattrs[i].len) != 0)
-			return false;
-	return true;
-}
-
 static unsigned metadata_kinds(const struct tree_entry *a, const struct tree_entry *b)
 {
 	unsigned kinds = 0;
@@ -160,7 +148,7 @@ static unsigned metadata_kinds(const struct tree_entry *a, const struct tree_ent
 		kinds |= REBUILD_MODE;
 	if (a->link != NULL && strcmp(a->link, b->link) != 0)
 		kinds |= REBUILD_LINK;
-	if (!same_xattrs(a, b))
+	if (!tree_same_xattrs(a, b))
 		kinds |= REBUILD_XATTRS;
 	return kinds;
 }

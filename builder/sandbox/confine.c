@@ -8,34 +8,6 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-/* Closes what the parent has open but for the n descriptors of `keep`, which become 3, 4, ... */
-static int keep_only(int *const *keep, size_t n, struct err *e)
-{
-	for (size_t i = 0; i < n; i++) {
-		int high = fcntl(*keep[i], F_DUPFD_CLOEXEC, 16 + (int)n);
-
-		if (high < 0)
-			return err_sys(e, "move a descriptor");
-		*keep[i] = high;
-	}
-	for (size_t i = 0; i < n; i++) {
-		if (dup3(*keep[i], 3 + (int)i, O_CLOEXEC) < 0)
-			return err_sys(e, "move a descriptor");
-		*keep[i] = 3 + (int)i;
-	}
-	return close_range(3 + (unsigned)n, ~0U, 0) == 0 ? 0 : err_sys(e, "close descriptors");
-}
-
-static int null_streams(struct err *e)
-{
-	int null SCOPED(fd_closep) = open("/dev/null", O_RDWR | O_CLOEXEC);
-
-	for (int fd = 0; fd < 3; fd++)
-		if (null < 0 || dup2(null, fd) < 0)
-			return err_sys(e, "open /dev/null");
-	return 0;
-}
-
 /* Everything read-only but for one directory. */
 static int freeze(const char *writable, struct err *e)
 {
@@ -61,7 +33,7 @@ int sandbox_confine(const struct sandbox_confine_spec *s, struct err *e)
 {
 	int flags = CLONE_NEWNS | CLONE_NEWIPC | CLONE_NEWUTS | (s->network ? 0 : CLONE_NEWNET);
 
-	if (keep_only(s->keep, s->keep_n, e) != 0 || null_streams(e) != 0)
+	if (descriptors_keep(s->keep, s->keep_n, e) != 0 || descriptors_null(e) != 0)
 		return -1;
 	if (unshare(flags) != 0)
 		return err_sys(e, "make namespaces");

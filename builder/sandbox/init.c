@@ -44,24 +44,9 @@ static _Noreturn void fail(const struct init *in, const struct err *e)
  * process outside has open. */
 static int keep_pipes(struct init *in, struct err *e)
 {
-	int *fds[] = {&in->up, &in->down, &in->out, &in->port};
-	int n = in->port >= 0 ? 4 : 3;
+	int *const fds[] = {&in->up, &in->down, &in->out, &in->port};
 
-	for (int i = 0; i < n; i++) {
-		int high = fcntl(*fds[i], F_DUPFD_CLOEXEC, 16);
-
-		if (high < 0)
-			return err_sys(e, "move a pipe");
-		*fds[i] = high;
-	}
-	for (int i = 0; i < n; i++) {
-		if (dup3(*fds[i], 3 + i, O_CLOEXEC) < 0)
-			return err_sys(e, "move a pipe");
-		*fds[i] = 3 + i;
-	}
-	if (close_range(3 + (unsigned)n, ~0U, 0) != 0)
-		return err_sys(e, "close descriptors");
-	return 0;
+	return descriptors_keep(fds, in->port >= 0 ? 4 : 3, e);
 }
 
 /* From here on the death of the process outside is ours. Since credentials change on the way (and
@@ -129,17 +114,6 @@ static int listen_for(struct init *in, struct err *e)
 	return 0;
 }
 
-/* Nothing inside shall reach what posmedia's own standard streams are. */
-static int null_streams(struct err *e)
-{
-	int null SCOPED(fd_closep) = open("/dev/null", O_RDWR | O_CLOEXEC);
-
-	for (int fd = 0; fd < 3; fd++)
-		if (null < 0 || dup2(null, fd) < 0)
-			return err_sys(e, "open /dev/null");
-	return 0;
-}
-
 static int set_up(struct init *in, struct err *e)
 {
 	proc_plain_signals();
@@ -149,7 +123,7 @@ static int set_up(struct init *in, struct err *e)
 		return err_sys(e, "start a session");
 	if (unshare(CLONE_NEWNS) != 0)
 		return err_sys(e, "make a mount namespace");
-	if (mounts_build(in->s, e) != 0 || null_streams(e) != 0 || limits(in->s, e) != 0 ||
+	if (mounts_build(in->s, e) != 0 || descriptors_null(e) != 0 || limits(in->s, e) != 0 ||
 	    new_user(in, e) != 0 || listen_for(in, e) != 0)
 		return -1;
 	if (in->s->terminal && terminal_open(&in->terminal, e) != 0)
