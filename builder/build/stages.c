@@ -171,7 +171,6 @@ static int forget_made(struct job *j, const struct plan_stage *st, struct err *e
 static int keep(struct job *j, const struct plan_stage *st, const char *dir, struct err *e)
 {
 	char *to SCOPED(mem_freep) = plan_stage_path(j->s, &st->key);
-	char *name SCOPED(mem_freep) = mem_format("cache/stages/%s", digest_hex(&st->key).s);
 	char *boot SCOPED(mem_freep) = plan_boot_id();
 	char *file SCOPED(mem_freep) = fs_join(dir, "boot");
 	char *output SCOPED(mem_freep) = fs_join(dir, "output");
