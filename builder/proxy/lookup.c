@@ -51,18 +51,6 @@ static int take(void *ctx, const void *p, size_t n, struct err *e)
 	return sink_write(&b->to, p, n, e);
 }
 
-static bool is_redirect(int status)
-{
-	return (status >= 301 && status <= 303) || status == 307 || status == 308;
-}
-
-/* What will be the same another time, as far as anybody can say. */
-static bool is_recorded(int status)
-{
-	return (status / 100 == 2 && status != 206) || is_redirect(status) || status == 404 ||
-	       status == 410;
-}
-
 static bool plain(const char *s, size_t max)
 {
 	size_t n = strlen(s);
@@ -89,7 +77,7 @@ static int keep_headers(const struct http_reply *r, struct lock_recorded *en, st
 	en->status = r->status;
 	en->type = kept(r, "content-type");
 	en->encoding = kept(r, "content-encoding");
-	if (!is_redirect(r->status))
+	if (!lock_recorded_redirects(r->status))
 		return 0;
 	en->location = kept(r, "location");
 	if (en->location == NULL)
@@ -197,7 +185,7 @@ static int ask(const struct lock_recorded *en, const struct httphead *head, bool
 static int conclude(struct lock_recorded *en, struct body *b, const struct http_reply *r,
 		    int *ret_status, struct err *e)
 {
-	if (!is_recorded(r->status)) {
+	if (!lock_recorded_status(r->status)) {
 		*ret_status = r->status;
 		return err_set(e, ERR_REMOTE, "%s: answered %d, which is not recorded", en->url,
 			       r->status);

@@ -121,6 +121,11 @@ int lock_recorded_parse(const struct jval *list, const char *file, struct lock_r
 void lock_recorded_release(struct lock_recorded *r);
 void lock_recorded_free(struct lock_recorded *v, size_t n);
 
+/* Whether an answer of this status is recorded: what will be the same another time, as far as
+ * anybody can say. And whether it sends the asker elsewhere. */
+bool lock_recorded_status(int64_t status);
+bool lock_recorded_redirects(int64_t status);
+
 /* The order of two entries; a copy of one. */
 int lock_recorded_compare(const struct lock_recorded *a, const struct lock_recorded *b);
 struct lock_recorded lock_recorded_copy(const struct lock_recorded *r);

@@ -103,9 +103,15 @@ static int headers(const struct jval *o, struct lock_recorded *r, const struct p
 	return 0;
 }
 
-static bool is_redirect(int64_t status)
+bool lock_recorded_redirects(int64_t status)
 {
 	return (status >= 301 && status <= 303) || status == 307 || status == 308;
+}
+
+bool lock_recorded_status(int64_t status)
+{
+	return (status / 100 == 2 && status != 206) || lock_recorded_redirects(status) ||
+	       status == 404 || status == 410;
 }
 
 static int numbers(const struct jval *o, struct lock_recorded *r, const struct place *p)
@@ -117,9 +123,7 @@ static int numbers(const struct jval *o, struct lock_recorded *r, const struct p
 		return refuse(p, "\"sha256\" wants 64 lower-case hex digits");
 	if (jval_get_int(o, "size", &size) != 0 || size < 0 || size > LOCK_SIZE_MAX)
 		return refuse(p, "\"size\" wants a number of bytes");
-	if (jval_get_int(o, "status", &status) != 0 ||
-	    (status / 100 != 2 && !is_redirect(status) && status != 404 && status != 410) ||
-	    status == 206)
+	if (jval_get_int(o, "status", &status) != 0 || !lock_recorded_status(status))
 		return refuse(p, "\"status\" is none that is recorded");
 	if (status / 100 != 2 && size > 0)
 		return refuse(p, "a body without success");
