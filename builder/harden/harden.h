@@ -75,8 +75,4 @@ const char *harden_status_name(enum harden_status s);
 struct jval *harden_report_json(const struct harden_report *r, const struct harden_profile *p);
 void harden_report_release(struct harden_report *r);
 
-/* Looks for what no image may carry: private keys, host keys, snake-oil certificates, a filled
- * machine-id, random seeds, password hashes, authorized_keys. Appends "PATH: what it is". */
-int harden_secrets(const char *root, struct strv *ret_found, struct err *e) MUST_CHECK;
-
 #endif

@@ -300,19 +300,3 @@ int secrets_find(int rootfd, struct facts *f, unsigned kinds, struct secrets *re
 	s = (struct secrets){0};
 	return 0;
 }
-
-int harden_secrets(const char *root, struct strv *ret_found, struct err *e)
-{
-	int fd SCOPED(fd_closep) = -1;
-	struct facts *f SCOPED(facts_freep) = NULL;
-	struct secrets s SCOPED(secrets_release) = {0};
-
-	if (fs_open_dir(AT_FDCWD, root, &fd, e) != 0)
-		return -1;
-	f = facts_new(fd);
-	if (secrets_find(fd, f, SECRET_ALL, &s, e) != 0)
-		return -1;
-	for (size_t i = 0; i < s.n; i++)
-		strv_addf(ret_found, "/%s: %s", s.v[i].path, s.v[i].what);
-	return 0;
-}

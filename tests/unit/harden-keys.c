@@ -1,5 +1,6 @@
 /* harden/secret_text: keys as the programs of the world really write them, and what is public. */
 #include "harden-lib.h"
+#include "harden-secrets.h"
 
 #include "sys/proc.h"
 
@@ -43,7 +44,7 @@ static char *found(void)
 	struct buf b = BUF_INIT(1 << 16);
 	struct err e = ERR_INIT;
 
-	if (harden_secrets(t.path, &v, &e) != 0)
+	if (secrets_in(t.path, &v, &e) != 0)
 		fail_msg("%s", e.msg);
 	for (size_t i = 0; i < v.n; i++)
 		buf_addf(&b, "%s\n", v.v[i]);

@@ -1,4 +1,5 @@
 /* harden/secrets: what is found, and what only looks like it. */
+#include "harden-secrets.h"
 #include "harden-lib.h"
 
 #define KEY "MIIEvQIBADANBgkqhkiG9w0BAQEFAASCBKcwggSjAgEAAoIBAQC7VJTUt9Us8cKj\n"
@@ -113,7 +114,7 @@ static void row_holds(void **state)
 	struct err e = ERR_INIT;
 
 	put(&t, row->path, row->text, 0600);
-	assert_int_equal(harden_secrets(t.path, &found, &e), 0);
+	assert_int_equal(secrets_in(t.path, &found, &e), 0);
 	assert_int_equal(found.n, row->what == NULL ? 0 : 1);
 	if (row->what != NULL) {
 		char *line SCOPED(mem_freep) = mem_format("/%s: %s", row->path, row->what);
@@ -137,7 +138,7 @@ static void looks_at_text_only(void **state)
 	assert_int_equal(fs_put_path(path, program, sizeof(program), 0755, &e), 0);
 	assert_int_equal(mkfifoat(t.fd, "fifo", 0644), 0);
 	assert_int_equal(symlinkat("/etc/passwd", t.fd, "link"), 0);
-	assert_int_equal(harden_secrets(t.path, &found, &e), 0);
+	assert_int_equal(secrets_in(t.path, &found, &e), 0);
 	assert_int_equal(found.n, 0);
 	strv_release(&found);
 	rootfs_drop(&t);
