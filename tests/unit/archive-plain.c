@@ -11,7 +11,9 @@ static void make_package(const struct scratch *s, const char *name, const char *
 	    "Package: x\nVersion: 1\nArchitecture: all\nMaintainer: none\nDescription: x\n", 0644);
 	put(s, "p/DEBIAN/postinst", "#!/bin/sh\n", 0755);
 	put(s, "p/usr/bin/x", "a program", 04755);
-	DO(s, "dpkg-deb", z, "-b", "p", name);
+	/* One clock for the members and the archive, however long the making takes. */
+	DO(s, "find", "p", "-exec", "touch", "-d", "@1700000000", "{}", "+");
+	DO(s, "env", "SOURCE_DATE_EPOCH=1700000000", "dpkg-deb", z, "-b", "p", name);
 }
 
 /* Makes FILE.plain of each file. */
