@@ -1,11 +1,9 @@
 #include "build/job.h"
 
 #include "base/log.h"
+#include "build/looked.h"
 #include "harden/harden.h"
-#include "harden/memo.h"
 #include "sys/clock.h"
-#include "sys/fs.h"
-#include <stdlib.h>
 
 /* systemctl itself knows aliases, Also=, presets of SysV scripts and templates; offline it only
  * makes and removes symlinks. */
@@ -36,8 +34,10 @@ static void tell(const struct harden_report *r)
 static int harden_with(struct job *j, const char *profile, const char *root, struct err *e)
 {
 	struct harden_profile *p SCOPED(harden_profile_freep) = NULL;
-	struct harden_context c = {
-	    .recipe = j->r, .today = clock_epoch_s(), .epoch = j->l->epoch, .memo = j->looked};
+	struct harden_context c = {.recipe = j->r,
+				   .today = clock_epoch_s(),
+				   .epoch = j->l->epoch,
+				   .files = looked_source(j->looked)};
 	struct harden_report rep SCOPED(harden_report_release) = {0};
 
 	if (harden_profile_load(profile, &p, e) != 0 || harden_apply(p, root, &c, &rep, e) != 0)
@@ -66,20 +66,15 @@ static int configure(struct job *j, const char *root, struct err *e)
 
 /* What was looked into for the image before and did not change is not read again; with no_cache
  * everything is. */
-int job_config(struct job *j, const char *root, struct err *e)
+int job_config(struct job *j, const char *root, const char *upper, struct err *e)
 {
-	char *path SCOPED(mem_freep) =
-	    mem_format("%s/cache/looked/%s", store_path(j->s), j->r->name);
-	int rc;
+	int rc = looked_open(j, upper, &j->looked, e);
 
-	j->looked = memo_new();
-	if (!j->o->no_cache)
-		memo_load(j->looked, path);
-	rc = configure(j, root, e);
-	if (rc == 0 && (fs_mkdirs(store_fd(j->s), "cache/looked", 0700, e) != 0 ||
-			memo_save(j->looked, path, e) != 0))
-		rc = -1;
-	memo_free(j->looked);
+	if (rc == 0)
+		rc = configure(j, root, e);
+	if (rc == 0)
+		rc = looked_keep(j->looked, e);
+	looked_free(j->looked);
 	j->looked = NULL;
 	return rc;
 }

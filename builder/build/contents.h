@@ -37,9 +37,10 @@ int contents_load(const char *path, struct contents *ret, struct err *e) MUST_CH
 /* The digest of a regular file's bytes, or NULL. */
 const struct digest *contents_find(const struct contents *c, const char *path);
 
-/* What an overlay shows of n trees, the lowest first: the index of it, as tree_scan would make it.
- * The caller releases it. */
-void contents_merge(const struct contents *v, size_t n, struct tree *ret);
+/* What an overlay shows of n trees, the lowest first: the index of it, as tree_scan would make it,
+ * and, unless it is NULL, for each entry the number of the tree it comes from. The caller releases
+ * the index and frees the numbers. */
+void contents_merge(const struct contents *v, size_t n, struct tree *ret, size_t **ret_from);
 
 void contents_release(struct contents *c);
 

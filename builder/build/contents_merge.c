@@ -97,7 +97,7 @@ static void number_links(const struct view *view, const struct contents *v, size
 		free(first[i]);
 }
 
-void contents_merge(const struct contents *v, size_t n, struct tree *ret)
+void contents_merge(const struct contents *v, size_t n, struct tree *ret, size_t **ret_from)
 {
 	struct view view = {0};
 	struct tree t = {0};
@@ -109,6 +109,11 @@ void contents_merge(const struct contents *v, size_t n, struct tree *ret)
 	for (; t.n < view.n; t.n++)
 		t.v[t.n] = copy(view.v[t.n].en);
 	number_links(&view, v, n, &t);
+	if (ret_from != NULL) {
+		*ret_from = mem_zalloc((t.n + 1) * sizeof(**ret_from));
+		for (size_t i = 0; i < t.n; i++)
+			(*ret_from)[i] = view.v[i].tree;
+	}
 	free(view.v);
 	*ret = t;
 }

@@ -51,9 +51,9 @@ struct job {
 	bool damaged;              /* a cached tree is not what it was */
 	size_t *origins; /* for each entry of the index: which of the trees it comes from */
 	struct layering layering;
-	struct memo *looked; /* while the config stage runs */
-	struct sink output;  /* what programs in the sandbox say */
-	struct buf said;     /* the last of it, for errors */
+	struct looked *looked; /* while the config stage runs */
+	struct sink output;    /* what programs in the sandbox say */
+	struct buf said;       /* the last of it, for errors */
 	struct job_log log;
 	struct vault secrets;
 	struct strv step_env; /* what the step that runs gets beside job_env's own */
@@ -98,7 +98,7 @@ int job_base(struct job *j, const char *root, struct err *e) MUST_CHECK;
 int job_users(struct job *j, const char *root, struct err *e) MUST_CHECK;
 int job_step(struct job *j, const struct recipe_step *st, const char *root, const char *upper,
 	     struct err *e) MUST_CHECK;
-int job_config(struct job *j, const char *root, struct err *e) MUST_CHECK;
+int job_config(struct job *j, const char *root, const char *upper, struct err *e) MUST_CHECK;
 
 /* A step's network while it runs. */
 struct proxy;

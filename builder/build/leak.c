@@ -22,6 +22,8 @@ bool leak_telling_name(const char *name)
 	       strncmp(name, "localhost", 9) != 0;
 }
 
+static const char folder[] = "the folder of the build";
+
 static void add(struct leak_words *w, const char *word, const char *what)
 {
 	strv_add(&w->v, word);
@@ -75,7 +77,7 @@ void leak_collect(const struct job *j, struct leak_words *ret)
 			add(ret, u.release, "the release of the running kernel");
 	}
 	if (j->scratch != NULL)
-		add(ret, j->scratch, "the folder of the build");
+		add(ret, j->scratch, folder);
 	ret->hard_n = ret->v.n;
 	add_addresses(ret);
 }
@@ -85,6 +87,16 @@ void leak_release(struct leak_words *w)
 	strv_release(&w->v);
 	strv_release(&w->what);
 	*w = (struct leak_words){0};
+}
+
+struct digest leak_words_digest(const struct leak_words *w)
+{
+	struct hash *h SCOPED(hash_freep) = hash_new();
+
+	for (size_t i = 0; i < w->v.n; i++)
+		if (strcmp(w->what.v[i], folder) != 0)
+			hash_add(h, w->v.v[i], strlen(w->v.v[i]) + 1);
+	return hash_final(h);
 }
 
 /* Whether a byte would make a longer word of its neighbour. */
@@ -128,7 +140,7 @@ struct search {
 
 static bool is_written_here(const struct search *s, const struct facts_file *f)
 {
-	if (!S_ISREG(f->st.st_mode) || f->st.st_size == 0 || f->st.st_size > FILE_MAX)
+	if (f->clean || !S_ISREG(f->st.st_mode) || f->st.st_size == 0 || f->st.st_size > FILE_MAX)
 		return false;
 	/* a package's own file that a step has changed counts */
 	if (blame_package(s->b, f->path) != NULL && blame_stage(s->b, f->path) == 0)
@@ -150,6 +162,7 @@ static int search_file(struct search *s, const struct facts_file *f, struct err 
 	(void)munmap(p, n);
 	if (found < 0)
 		return 0;
+	strv_add(&s->ret->paths, f->path);
 	who = blame_words(s->b, f->path);
 	strv_addf((size_t)found < s->words.hard_n ? &s->ret->hard : &s->ret->soft,
 		  "/%s: %s, \"%s\" (%s)", f->path, s->words.what.v[found], s->words.v.v[found],

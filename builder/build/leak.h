@@ -24,10 +24,15 @@ int leak_in(const struct leak_words *w, const char *p, size_t n);
 /* Whether a host's name says anything: "till-7" does, "vm" and "localhost" do not. */
 bool leak_telling_name(const char *name);
 
-/* Looks through every file of the tree that neither a package nor an overlay brought. Each finding
- * as "/path: what (who wrote it)"; hard: the certain ones. */
+/* What decides what is found, as far as it stays the same from one build to the next: not the
+ * folder of the build. */
+struct digest leak_words_digest(const struct leak_words *w);
+
+/* Looks through every file of the tree that neither a package nor an overlay brought, but for what
+ * is clean. Each finding as "/path: what (who wrote it)"; hard: the certain ones. */
 struct leaks {
 	struct strv hard, soft;
+	struct strv paths; /* of all of them */
 };
 int leak_find(const struct blame *b, int rootfd, const struct facts_files *files, struct leaks *ret,
 	      struct err *e) MUST_CHECK;

@@ -2,6 +2,7 @@
  * leaves in an image. */
 #include "build/blame.h"
 #include "build/leak.h"
+#include "build/looked.h"
 
 #include "base/log.h"
 #include "base/num.h"
@@ -65,6 +66,7 @@ static int find_secrets(const struct blame *b, int rootfd, struct facts *f, stru
 	for (size_t i = 0; i < s.n; i++) {
 		char *who SCOPED(mem_freep) = blame_words(b, s.v[i].path);
 
+		looked_found(b->j->looked, s.v[i].path);
 		if (is_published(b, &s.v[i]))
 			log_info("/%s: %s of a test or an example, as it is published (%s)",
 				 s.v[i].path, s.v[i].what, who);
@@ -80,15 +82,18 @@ static void leaks_release(struct leaks *l)
 {
 	strv_release(&l->hard);
 	strv_release(&l->soft);
+	strv_release(&l->paths);
 }
 
 static int find_leaks(const struct blame *b, int rootfd, struct facts *f, struct err *e)
 {
-	struct leaks l SCOPED(leaks_release) = {{0}, {0}};
+	struct leaks l SCOPED(leaks_release) = {0};
 	const struct facts_files *files;
 
 	if (facts_files(f, &files, e) != 0 || leak_find(b, rootfd, files, &l, e) != 0)
 		return -1;
+	for (size_t i = 0; i < l.paths.n; i++)
+		looked_found(b->j->looked, l.paths.v[i]);
 	for (size_t i = 0; i < l.soft.n; i++)
 		log_warn("trace of this machine: %s", l.soft.v[i]);
 	return refuse(&l.hard, "trace of this machine",
@@ -151,7 +156,7 @@ int job_seal(struct job *j, const char *root, struct err *e)
 	for (size_t i = 0; i < removed.n; i++)
 		log_debug("removed %s", removed.v[i]);
 	f = facts_new(fd);
-	facts_use_memo(f, j->looked);
+	facts_use_source(f, looked_source(j->looked));
 	if (find_secrets(&b, fd, f, e) != 0 || find_leaks(&b, fd, f, e) != 0)
 		return err_in(e, "seal");
 	return 0;

@@ -59,7 +59,7 @@ static int fill(struct job *j, const struct plan_stage *st, const char *root, co
 	case PLAN_STEP:
 		return job_step(j, &j->r->steps[st->step], root, upper, e);
 	case PLAN_CONFIG:
-		return job_config(j, root, e);
+		return job_config(j, root, upper, e);
 	case PLAN_INPUTS:
 	case PLAN_IMAGE:
 		break;

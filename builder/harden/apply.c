@@ -241,7 +241,7 @@ static int run(struct pass *s, const char *root, bool fix, struct harden_report 
 	if (fs_open_dir(AT_FDCWD, root, &s->rootfd, e) != 0 || check_waivers(s, e) != 0)
 		return -1;
 	s->facts = facts_new(s->rootfd);
-	facts_use_memo(s->facts, s->c->memo);
+	facts_use_source(s->facts, s->c->files);
 	fixed = mem_zalloc((s->p->n + 1) * sizeof(*fixed));
 	rc = fix ? fix_all(s, fixed, e) : 0;
 	if (rc == 0)

@@ -17,7 +17,7 @@ struct facts {
 	struct strv packages;
 	void *kept;
 	void (*free_kept)(void *);
-	struct memo *memo; /* borrowed */
+	const struct facts_source *source; /* borrowed */
 };
 
 struct facts *facts_new(int rootfd)
@@ -38,7 +38,7 @@ static void files_release(struct facts_files *files)
 
 void facts_drop(struct facts *f)
 {
-	struct facts fresh = {.rootfd = f->rootfd, .memo = f->memo};
+	struct facts fresh = {.rootfd = f->rootfd, .source = f->source};
 
 	accounts_release(&f->accounts);
 	files_release(&f->files);
@@ -48,14 +48,9 @@ void facts_drop(struct facts *f)
 	*f = fresh;
 }
 
-void facts_use_memo(struct facts *f, struct memo *m)
+void facts_use_source(struct facts *f, const struct facts_source *s)
 {
-	f->memo = m;
-}
-
-struct memo *facts_memo(const struct facts *f)
-{
-	return f->memo;
+	f->source = s;
 }
 
 void facts_keep(struct facts *f, void *p, void (*free_p)(void *))
@@ -94,23 +89,40 @@ int facts_accounts(struct facts *f, const struct accounts **ret, struct err *e)
 	return 0;
 }
 
-static int take_file(void *ctx, const struct fs_entry *en, struct err *e)
+int facts_files_add(struct facts_files *files, const char *path, struct facts_file **ret,
+		    struct err *e)
 {
-	struct facts_files *files = ctx;
-
 	if (files->n >= FILES_MAX)
 		return err_set(e, ERR_FAIL, "more than %d files", FILES_MAX);
 	if (files->n == files->cap) {
 		files->cap = files->cap == 0 ? 4096 : files->cap * 2;
 		files->v = mem_resize(files->v, files->cap, sizeof(*files->v));
 	}
-	files->v[files->n++] = (struct facts_file){.path = mem_strdup(en->path), .st = en->st};
+	*ret = &files->v[files->n++];
+	**ret = (struct facts_file){.path = mem_strdup(path)};
 	return 0;
+}
+
+static int take_file(void *ctx, const struct fs_entry *en, struct err *e)
+{
+	struct facts_file *f;
+
+	if (facts_files_add(ctx, en->path, &f, e) != 0)
+		return -1;
+	f->st = en->st;
+	return 0;
+}
+
+static int list_files(struct facts *f, struct err *e)
+{
+	if (f->source != NULL)
+		return f->source->list(f->source->ctx, &f->files, e);
+	return fs_walk(f->rootfd, take_file, &f->files, e);
 }
 
 int facts_files(struct facts *f, const struct facts_files **ret, struct err *e)
 {
-	if (!f->have_files && fs_walk(f->rootfd, take_file, &f->files, e) != 0) {
+	if (!f->have_files && list_files(f, e) != 0) {
 		files_release(&f->files);
 		return -1;
 	}

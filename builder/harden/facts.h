@@ -4,6 +4,7 @@
 
 #include "base/err.h"
 #include "base/strv.h"
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/stat.h>
 
@@ -30,7 +31,8 @@ struct accounts {
 
 struct facts_file {
 	char *path;
-	struct stat st;
+	struct stat st; /* type, mode, owner, group and size at least */
+	bool clean;     /* looked into before: nothing that secrets_find looks for is in it */
 };
 
 struct facts_files {
@@ -38,20 +40,29 @@ struct facts_files {
 	size_t n, cap;
 };
 
+/* Fills in the list for somebody who knows the tree without a walk. The type and the mode of what
+ * it lists are those that a walk would find. */
+struct facts_source {
+	int (*list)(void *ctx, struct facts_files *ret, struct err *e);
+	void *ctx;
+};
+
 struct facts;
-struct memo;
 
 /* rootfd: an open directory, borrowed. Nothing is read yet. */
 struct facts *facts_new(int rootfd);
 void facts_free(struct facts *f);
 void facts_freep(struct facts **f);
 
-/* What looks into files may pass by those that the memo has (harden/memo.h), and adds to it. It is
- * borrowed, and stays until another is given; NULL = none. */
-void facts_use_memo(struct facts *f, struct memo *m);
-struct memo *facts_memo(const struct facts *f);
+/* Lists files with the source, which is borrowed, from now on; NULL = by a walk. */
+void facts_use_source(struct facts *f, const struct facts_source *s);
 
-/* Forgets everything but the memo: the tree has changed. */
+/* Adds a copy of the path; the entry is lent until the next one is added. More than 8 Mi: an
+ * error. */
+int facts_files_add(struct facts_files *files, const char *path, struct facts_file **ret,
+		    struct err *e) MUST_CHECK;
+
+/* Forgets everything but the source: the tree has changed. */
 void facts_drop(struct facts *f);
 
 /* Borrowed until facts_drop. Damaged rows of an account file are errors. */

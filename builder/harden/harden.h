@@ -36,6 +36,7 @@ struct harden_report {
 };
 
 struct harden_profile;
+struct facts_source;
 
 /* Reads a profile (strict YAML, positions in errors), `extends` included. */
 int harden_profile_load(const char *path, struct harden_profile **ret, struct err *e) MUST_CHECK;
@@ -52,7 +53,7 @@ struct harden_context {
 	int64_t today;               /* seconds; waivers past `until` do not hold */
 	int64_t epoch;               /* seconds: the day that is written into files, so that the
 					clock decides no bytes; 0 = today */
-	struct memo *memo;           /* harden/memo.h; or NULL */
+	const struct facts_source *files; /* who lists the tree's files (harden/facts.h); or NULL */
 };
 
 /* Applies the fixes of every applicable control to the tree at rootfd, then checks them all. */

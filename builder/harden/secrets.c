@@ -2,7 +2,6 @@
 
 #include "harden/accounts.h"
 #include "harden/harden.h"
-#include "harden/memo.h"
 #include "harden/root.h"
 #include "harden/secret_text.h"
 #include "sys/fs.h"
@@ -218,17 +217,15 @@ static void forget(void *p)
 	free(p);
 }
 
-static int look_at(int rootfd, const struct facts_file *file, struct memo *memo, char *text,
-		   struct secrets *ret, struct err *e)
+static int look_at(int rootfd, const struct facts_file *file, char *text, struct secrets *ret,
+		   struct err *e)
 {
 	struct secret one = {.kind = SECRET_ALL};
 
-	if (memo != NULL && memo_has(memo, file->path, &file->st))
+	if (file->clean)
 		return 0;
 	if (look_into(rootfd, file, text, &one, e) != 0)
 		return -1;
-	if (one.what == NULL && memo != NULL && S_ISREG(file->st.st_mode))
-		memo_add(memo, file->path, &file->st);
 	if (one.what != NULL && find_name(file->path, SECRET_ALL) == NULL)
 		add(ret, file->path, one.kind, one.what);
 	return 0;
@@ -246,7 +243,7 @@ static int contents(int rootfd, struct facts *f, const struct facts_files *files
 		return 0;
 	s = mem_zalloc(sizeof(*s));
 	for (size_t i = 0; i < files->n; i++)
-		if (look_at(rootfd, &files->v[i], facts_memo(f), text, s, e) != 0) {
+		if (look_at(rootfd, &files->v[i], text, s, e) != 0) {
 			forget(s);
 			return -1;
 		}
@@ -261,7 +258,7 @@ static void by_name(const struct facts_files *files, unsigned kinds, struct secr
 		const struct facts_file *file = &files->v[i];
 		const struct named *n = NULL;
 
-		if (S_ISREG(file->st.st_mode) || S_ISLNK(file->st.st_mode))
+		if (!file->clean && (S_ISREG(file->st.st_mode) || S_ISLNK(file->st.st_mode)))
 			n = find_name(file->path, kinds);
 		if (n != NULL)
 			add(ret, file->path, n->kind, n->what);

@@ -216,7 +216,7 @@ static void as_the_kernel_merges(void **state)
 	assert_int_equal(system(end), 0);
 	assert_int_equal(contents_scan(low, &times, &v[0], &e), 0);
 	assert_int_equal(contents_scan(up, &times, &v[1], &e), 0);
-	contents_merge(v, 2, &is);
+	contents_merge(v, 2, &is, NULL);
 	assert_int_equal(is.n, want.n);
 	for (size_t i = 0; i < is.n; i++) {
 		const struct tree_entry *a = &is.v[i], *b = &want.v[i];
