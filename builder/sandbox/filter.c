@@ -1,14 +1,21 @@
 #include "form/digest.h"
 #include "sandbox/priv.h"
+#include "sys/fs.h"
 #include <errno.h>
 #include <linux/capability.h>
+#include <linux/filter.h>
 #include <linux/fs.h>
+#include <linux/seccomp.h>
 #include <sched.h>
 #include <seccomp.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #define COUNT(a) (sizeof(a) / sizeof((a)[0]))
@@ -362,8 +369,50 @@ static int add_known(scmp_filter_ctx ctx, int nr, const char *name, bool no_sync
 	return rc == 0 ? 0 : err_scmp(e, rc, name);
 }
 
+/* A filter as the kernel takes it. */
+struct program {
+	struct sock_filter *v;
+	unsigned short n;
+};
+
+static int take_bytes(int fd, struct program *ret, struct err *e)
+{
+	struct sock_filter *v SCOPED(mem_freep) = NULL;
+	struct stat st;
+
+	if (fstat(fd, &st) != 0 || lseek(fd, 0, SEEK_SET) != 0)
+		return err_sys(e, "seccomp: export");
+	v = mem_zalloc((size_t)st.st_size);
+	if (fs_read_all(fd, v, (size_t)st.st_size, e) != 0)
+		return -1;
+	ret->n = (unsigned short)((size_t)st.st_size / sizeof(*v));
+	ret->v = STEAL(v);
+	return 0;
+}
+
+static int compile(scmp_filter_ctx ctx, struct program *ret, struct err *e)
+{
+	int fd SCOPED(fd_closep) = memfd_create("filter", MFD_CLOEXEC);
+	int rc;
+
+	if (fd < 0)
+		return err_sys(e, "seccomp: export");
+	rc = seccomp_export_bpf(ctx, fd);
+	return rc == 0 ? take_bytes(fd, ret, e) : err_scmp(e, rc, "export");
+}
+
+static int load_program(const struct program *p, struct err *e)
+{
+	const struct sock_fprog prog = {.len = p->n, .filter = p->v};
+
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 ||
+	    syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0UL, &prog) != 0)
+		return err_sys(e, "seccomp: load");
+	return 0;
+}
+
 /* Calls by number: what the library has no name for is newer than this policy. */
-static int load_calls(bool no_sync, struct err *e)
+static int make_calls(bool no_sync, struct program *ret, struct err *e)
 {
 	enum { NUMBERS = 1024 };
 	scmp_filter_ctx ctx SCOPED(filter_freep) = NULL;
@@ -377,7 +426,7 @@ static int load_calls(bool no_sync, struct err *e)
 		if (name != NULL && add_known(ctx, nr, name, no_sync, e) != 0)
 			return -1;
 	}
-	return load(ctx, e);
+	return compile(ctx, ret, e);
 }
 
 static int refuse_families(scmp_filter_ctx ctx, struct err *e)
@@ -397,7 +446,7 @@ static int refuse_families(scmp_filter_ctx ctx, struct err *e)
 }
 
 /* Arguments, in a second filter: the kernel takes the stricter answer of the two. */
-static int load_arguments(struct err *e)
+static int make_arguments(struct program *ret, struct err *e)
 {
 	scmp_filter_ctx ctx SCOPED(filter_freep) = NULL;
 
@@ -413,14 +462,24 @@ static int load_arguments(struct err *e)
 			return -1;
 	if (refuse_families(ctx, e) != 0)
 		return -1;
-	return load(ctx, e);
+	return compile(ctx, ret, e);
+}
+
+/* Compiling takes longer than many a program that then runs: once a process is enough. */
+static struct program arguments, calls[2];
+
+int filter_prepare(bool no_sync, struct err *e)
+{
+	if (arguments.v == NULL && make_arguments(&arguments, e) != 0)
+		return -1;
+	return calls[no_sync].v != NULL ? 0 : make_calls(no_sync, &calls[no_sync], e);
 }
 
 int filter_run(bool no_sync, struct err *e)
 {
-	if (load_arguments(e) != 0)
+	if (filter_prepare(no_sync, e) != 0 || load_program(&arguments, e) != 0)
 		return -1;
-	return load_calls(no_sync, e);
+	return load_program(&calls[no_sync], e);
 }
 
 static void hash_names(struct hash *h, const char *const *names, size_t n)

@@ -35,6 +35,9 @@ int filter_worker(struct err *e) MUST_CHECK;
  * machine; no_sync as in struct sandbox_spec. */
 int filter_run(bool no_sync, struct err *e) MUST_CHECK;
 
+/* Makes ready what filter_run loads, for this process and its children. */
+int filter_prepare(bool no_sync, struct err *e) MUST_CHECK;
+
 /* Closes what this process has open but for the n descriptors of `keep`, which become 3, 4, ... The
  * other makes the standard streams /dev/null. */
 int descriptors_keep(int *const *keep, size_t n, struct err *e) MUST_CHECK;
