@@ -2,6 +2,7 @@
 
 #include "base/log.h"
 #include "base/num.h"
+#include "build/exported.h"
 #include "proxy/record.h"
 #include "sys/fs.h"
 #include <string.h>
@@ -36,6 +37,19 @@ static int move(struct job *j, struct oci_layout *l, const struct oci_desc *d, s
 	if (store_get(j->s, &d->digest, &fd, e) != 0)
 		return -1;
 	return oci_layout_add_fd(l, fd, &d->digest, d->size, e);
+}
+
+static int move_all(struct job *j, struct oci_layout *l, const struct parts *p, struct err *e)
+{
+	struct exported *x SCOPED(exported_freep) = exported_open(j, l);
+
+	for (size_t i = 0; i < p->n; i++) {
+		if (!exported_same(x, &p->v[i]) && move(j, l, &p->v[i], e) != 0)
+			return -1;
+		exported_add(x, &p->v[i]);
+	}
+	exported_keep(x);
+	return 0;
 }
 
 static int add_manifest(struct job *j, const struct oci_desc *d, struct parts *ret, struct err *e)
@@ -150,9 +164,8 @@ int job_export(struct job *j, struct build_result *r, struct err *e)
 
 	if (read_parts(j, r, &p, e) != 0 || oci_layout_open(j->o->layout, true, &l, e) != 0)
 		return -1;
-	for (size_t i = 0; i < p.n; i++)
-		if (move(j, l, &p.v[i], e) != 0)
-			return -1;
+	if (move_all(j, l, &p, e) != 0)
+		return -1;
 	describe(r, &p);
 	return oci_layout_tag(l, j->o->tag, &p.v[p.n - 1], e);
 }

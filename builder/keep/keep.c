@@ -160,14 +160,25 @@ static enum keep_kind look_parts(const struct scan *sc, const char *name, bool *
 	return KEEP_STAGE;
 }
 
-/* What was looked into for a recipe's last stage but one, by the recipe's name: as long as that. */
-static enum keep_kind look_looked(const struct scan *sc, const char *name, bool *ret_needed)
+/* A record by the recipe's name, for its next build: as long as one is remembered. */
+static enum keep_kind look_recipe(const struct scan *sc, const char *dir, const char *name,
+				  bool *ret_needed)
 {
-	char *path SCOPED(mem_freep) = fs_join("cache/looked", name);
+	char *path SCOPED(mem_freep) = fs_join(dir, name);
 	char *parts SCOPED(mem_freep) = mem_format("cache/parts/%s config.json", name);
 
 	*ret_needed = is_newer(sc, path) || parts_needed(sc, parts);
 	return KEEP_STAGE;
+}
+
+static enum keep_kind look_looked(const struct scan *sc, const char *name, bool *ret_needed)
+{
+	return look_recipe(sc, "cache/looked", name, ret_needed);
+}
+
+static enum keep_kind look_exported(const struct scan *sc, const char *name, bool *ret_needed)
+{
+	return look_recipe(sc, "cache/exported", name, ret_needed);
 }
 
 /* "KEY.json": as long as an image stands on it, since its key is made from that. */
@@ -225,12 +236,13 @@ static enum keep_kind look_damaged(const struct scan *sc, const char *name, bool
 
 /* Records go before what they name. */
 static const struct shelf shelves[] = {
-    {"cache/images", look_record},  {"cache/layers", look_layer},
-    {"cache/stages", look_stage},   {"cache/records", look_downloads},
-    {"cache/outputs", look_output}, {"cache/looked", look_looked},
-    {"cache/parts", look_parts},    {PLAN_CAPTURES, look_capture},
-    {"cache/debs", look_unpacked},  {"partial", look_partial},
-    {"damaged", look_damaged},      {"blobs/sha256", look_blob},
+    {"cache/images", look_record},     {"cache/layers", look_layer},
+    {"cache/stages", look_stage},      {"cache/records", look_downloads},
+    {"cache/outputs", look_output},    {"cache/looked", look_looked},
+    {"cache/exported", look_exported}, {"cache/parts", look_parts},
+    {PLAN_CAPTURES, look_capture},     {"cache/debs", look_unpacked},
+    {"partial", look_partial},         {"damaged", look_damaged},
+    {"blobs/sha256", look_blob},
 };
 
 static int add(struct scan *sc, struct keep_item it, struct err *e)

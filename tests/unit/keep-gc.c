@@ -449,7 +449,8 @@ static void add_small(const struct fixture *f, const char *path, const char *tex
 	set_time(f, path, s);
 }
 
-/* Of what a stage was made, and what was looked into, go with the images of their recipe. */
+/* Of what a stage was made, what was looked into and what was exported, go with the images of their
+ * recipe. */
 static void small_records_go_with_their_image(void **state)
 {
 	struct fixture *f = *state;
@@ -457,12 +458,15 @@ static void small_records_go_with_their_image(void **state)
 
 	assert_int_equal(fs_mkdirs(store_fd(f->s), "cache/parts", 0755, &e), 0);
 	assert_int_equal(fs_mkdirs(store_fd(f->s), "cache/looked", 0700, &e), 0);
+	assert_int_equal(fs_mkdirs(store_fd(f->s), "cache/exported", 0700, &e), 0);
 	add_small(f, "cache/parts/new config.json", "new stage", 1);
 	add_small(f, "cache/parts/new image.json", "new", 1);
 	add_small(f, "cache/looked/new", "x", 1);
+	add_small(f, "cache/exported/new", "x", 1);
 	add_small(f, "cache/parts/old config.json", "old stage", 1);
 	add_small(f, "cache/parts/old image.json", "old", 1);
 	add_small(f, "cache/looked/old", "x", 1);
+	add_small(f, "cache/exported/old", "x", 1);
 	add_small(f, "cache/looked/none", "x", 1);
 	add_small(f, "cache/parts/under-way base.json", "of no image yet", 40);
 	add_small(f, "cache/looked/under-way", "x", 40);
@@ -471,6 +475,8 @@ static void small_records_go_with_their_image(void **state)
 	check_rest_gone(f);
 	assert_int_equal(names_in(f, "cache/parts"), 3);
 	assert_int_equal(names_in(f, "cache/looked"), 2);
+	assert_int_equal(names_in(f, "cache/exported"), 1);
+	assert_true(there(f, "cache/exported/new"));
 	assert_true(there(f, "cache/parts/new config.json"));
 	assert_true(there(f, "cache/parts/new image.json"));
 	assert_true(there(f, "cache/parts/under-way base.json"));
