@@ -1,6 +1,8 @@
 # posmedia. `make demo` and `make check` are the two commands of the README; both install what they
 # need. OUT moves everything a build makes; V=1 shows the commands.
 OUT     ?= out
+# one spelling, or the dependencies that a compiler wrote for another would not be known
+override OUT := $(patsubst $(CURDIR)/%,%,$(abspath $(OUT)))
 CC      ?= gcc
 OPT     ?= -O2 -g
 VARIANT ?=
