@@ -15,15 +15,13 @@ struct view {
 	size_t n;
 };
 
-/* Whether the tree on top hides what those below have at the path: the path itself was removed, or
- * a directory above it was, was emptied, or became something else. */
-static bool hides(const struct contents *top, const char *path)
+/* Whether a directory above the path was removed by the tree on top, was emptied, or became
+ * something else. */
+static bool hides_above(const struct contents *top, const char *path)
 {
 	char *dir SCOPED(mem_freep) = mem_strdup(path);
 	char *slash;
 
-	if (map_has(&top->hidden, path) && map_get(&top->hidden, path) == NULL)
-		return true;
 	while ((slash = strrchr(dir, '/')) != NULL) {
 		const struct tree_entry *en;
 
@@ -35,8 +33,34 @@ static bool hides(const struct contents *top, const char *path)
 	return false;
 }
 
+/* A tree on top, and the answer for the directory that was last asked about: entries of one
+ * directory mostly follow each other. */
+struct cover {
+	const struct contents *top;
+	const char *path; /* NULL = none yet; borrowed, of an entry in that directory */
+	size_t dir_n;     /* the length of the directory in it */
+	bool hidden;
+};
+
+/* Whether the tree on top hides what those below have at the path. */
+static bool hides(struct cover *c, const char *path)
+{
+	const char *slash = strrchr(path, '/');
+	size_t n = slash == NULL ? 0 : (size_t)(slash - path);
+
+	if (map_has(&c->top->hidden, path) && map_get(&c->top->hidden, path) == NULL)
+		return true;
+	if (c->path == NULL || c->dir_n != n || strncmp(c->path, path, n) != 0) {
+		c->path = path;
+		c->dir_n = n;
+		c->hidden = hides_above(c->top, path);
+	}
+	return c->hidden;
+}
+
 static void lay_over(struct view *view, const struct contents *top, size_t number)
 {
+	struct cover cover = {.top = top};
 	struct view out = {.v = mem_zalloc((view->n + top->tree.n + 1) * sizeof(*out.v))};
 	size_t a = 0, b = 0;
 
@@ -47,7 +71,7 @@ static void lay_over(struct view *view, const struct contents *top, size_t numbe
 
 		if (c >= 0)
 			out.v[out.n++] = (struct seen){number, &top->tree.v[b++]};
-		else if (!hides(top, view->v[a].en->path))
+		else if (!hides(&cover, view->v[a].en->path))
 			out.v[out.n++] = view->v[a];
 		a += c <= 0;
 	}

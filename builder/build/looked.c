@@ -114,6 +114,7 @@ static int add_entry(const struct looked *l, const struct tree_entry *en, size_t
 	f->st.st_gid = en->gid;
 	f->st.st_size = (off_t)en->size;
 	f->clean = is_clean(l, en->path, from);
+	f->bare = en->xattrs_n == 0;
 	return 0;
 }
 

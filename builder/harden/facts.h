@@ -33,6 +33,7 @@ struct facts_file {
 	char *path;
 	struct stat st; /* type, mode, owner, group and size at least */
 	bool clean;     /* looked into before: nothing that secrets_find looks for is in it */
+	bool bare;      /* known to have no capabilities */
 };
 
 struct facts_files {

@@ -28,14 +28,14 @@ static char *below(const char *dir, const char *name)
 	return *dir == '\0' ? mem_strdup(name) : mem_format("%s/%s", dir, name);
 }
 
-/* Goes on behind one component that is `path` now. */
-static int step(struct glob *g, const char *path, const char *rest, struct err *e)
+/* Goes on behind one component that is `path` now; listed: its directory says that it is there. */
+static int step(struct glob *g, const char *path, bool listed, const char *rest, struct err *e)
 {
 	struct stat st;
 
 	if (*rest != '\0')
 		return expand(g, path, rest, e);
-	if (root_stat(g->rootfd, path, false, &st) == 1)
+	if (listed || root_stat(g->rootfd, path, false, &st) == 1)
 		strv_add(g->ret, path);
 	if (g->ret->n > GLOB_MATCHES_MAX)
 		return err_set(e, ERR_FAIL, "%s: too many files match", path);
@@ -88,7 +88,7 @@ static int expand(struct glob *g, const char *dir, const char *pattern, struct e
 
 		if (has_meta(part) && fnmatch(part, names.v[i], FNM_PERIOD) != 0)
 			continue;
-		if (step(g, path, rest, e) != 0)
+		if (step(g, path, has_meta(part), rest, e) != 0)
 			return -1;
 	}
 	return 0;

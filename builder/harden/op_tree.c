@@ -105,7 +105,7 @@ static const char *judge_capability(const struct op_run *r, const struct facts_f
 	char byte[64];
 
 	/* capabilities work on programs only */
-	if (!S_ISREG(f->st.st_mode) || (f->st.st_mode & 0111) == 0)
+	if (f->bare || !S_ISREG(f->st.st_mode) || (f->st.st_mode & 0111) == 0)
 		return "";
 	fd = root_open(r->rootfd, f->path, O_RDONLY | O_NOFOLLOW);
 	if (fd < 0)
