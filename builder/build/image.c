@@ -1,6 +1,7 @@
 #include "build/image.h"
 
 #include "base/log.h"
+#include "sys/aside.h"
 #include "sys/clock.h"
 #include "sys/fs.h"
 #include "sys/intr.h"
@@ -24,11 +25,19 @@ static int run_test(struct job *j, const struct recipe_test *t, struct sandbox_s
 	return rc;
 }
 
-static int run_tests(struct job *j, const char *root, struct err *e)
+struct tests {
+	struct job *j;
+	const char *root;
+};
+
+static int run_tests(void *arg, struct err *e)
 {
+	const struct tests *all = arg;
+	struct job *j = all->j;
+
 	for (size_t i = 0; i < j->r->tests_n; i++) {
 		const struct recipe_test *t = &j->r->tests[i];
-		struct sandbox_spec spec = {.root = root,
+		struct sandbox_spec spec = {.root = all->root,
 					    .argv = (const char *const *)t->run.v,
 					    .read_only = true,
 					    .timeout_ms = t->timeout_ms};
@@ -263,12 +272,17 @@ int job_image(struct job *j, const char *root, struct build_result *ret, struct 
 {
 	struct packing p SCOPED(packing_release) = {.j = j, .rootfd = -1};
 	struct oci_desc image SCOPED(oci_desc_release) = {0};
+	struct tests all = {j, root};
+	struct aside tests SCOPED(aside_stop) = {0};
 
 	for (size_t i = 0; i < j->trees.n; i++)
 		if (job_contents(j, i, e) != 0)
 			return -1;
-	if (run_tests(j, root, e) != 0 || index_tree(&p, root, e) != 0 ||
-	    put_image(&p, &image, e) != 0)
+	/* they only read: the layers are made meanwhile */
+	if (j->r->tests_n > 0 && aside_start(run_tests, &all, &tests, e) != 0)
+		return -1;
+	if (index_tree(&p, root, e) != 0 || put_image(&p, &image, e) != 0 ||
+	    aside_join(&tests, e) != 0)
 		return -1;
 	ret->manifest = image.digest;
 	ret->manifest_size = image.size;

@@ -1,0 +1,83 @@
+#include "sys/aside.h"
+
+#include "sys/intr.h"
+#include <errno.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static void release(struct aside *a)
+{
+	if (a->error != NULL)
+		(void)munmap(a->error, sizeof(*a->error));
+	*a = (struct aside){0};
+}
+
+int aside_start(int (*fn)(void *arg, struct err *e), void *arg, struct aside *ret, struct err *e)
+{
+	struct aside a = {0};
+	pid_t self = getpid();
+
+	a.error =
+	    mmap(NULL, sizeof(*a.error), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (a.error == MAP_FAILED)
+		return err_sys(e, "share memory with a child");
+	*a.error = (struct err)ERR_INIT;
+	a.pid = fork();
+	if (a.pid == 0) {
+		if (prctl(PR_SET_PDEATHSIG, SIGKILL) != 0 || getppid() != self)
+			_exit(1);
+		_exit(fn(arg, a.error) == 0 ? 0 : 1);
+	}
+	if (a.pid < 0) {
+		(void)err_sys(e, "fork");
+		release(&a);
+		return -1;
+	}
+	*ret = a;
+	return 0;
+}
+
+static int wait_for(pid_t pid)
+{
+	bool told = false;
+	int status = 0;
+
+	for (;;) {
+		if (intr_pending() && !told) {
+			(void)kill(pid, SIGTERM);
+			told = true;
+		}
+		if (waitpid(pid, &status, 0) == pid || errno != EINTR)
+			return status;
+	}
+}
+
+int aside_join(struct aside *a, struct err *e)
+{
+	int status, rc = 0;
+
+	if (a->pid == 0)
+		return 0;
+	status = wait_for(a->pid);
+	if (!WIFEXITED(status) || WEXITSTATUS(status) > 1 ||
+	    (WEXITSTATUS(status) == 1 && a->error->msg[0] == '\0'))
+		rc = err_set(e, ERR_FAIL, "a child process died (status %d)", status);
+	else if (WEXITSTATUS(status) == 1)
+		rc = (*e = *a->error, -1);
+	release(a);
+	return rc;
+}
+
+void aside_stop(struct aside *a)
+{
+	if (a->pid == 0)
+		return;
+	(void)kill(a->pid, SIGKILL);
+	while (waitpid(a->pid, NULL, 0) < 0 && errno == EINTR)
+		;
+	release(a);
+}

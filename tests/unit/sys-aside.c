@@ -1,0 +1,147 @@
+/* sys/aside: a function in a child process, its result, and its end. */
+#include "sys/aside.h"
+
+#include "sys/intr.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+static int good(void *arg, struct err *e)
+{
+	(void)e;
+	*(int *)arg = 2; /* in the child's memory only */
+	return 0;
+}
+
+static int bad(void *arg, struct err *e)
+{
+	(void)arg;
+	(void)err_set(e, ERR_STEP, "test x: exit status 3");
+	return err_hint(e, "look at it");
+}
+
+static int dies(void *arg, struct err *e)
+{
+	(void)arg;
+	(void)e;
+	(void)raise(SIGKILL);
+	return 0;
+}
+
+static int silent(void *arg, struct err *e)
+{
+	(void)arg;
+	(void)e;
+	return -1;
+}
+
+/* Says when it is at it, and ends only by a signal. */
+static int waits(void *arg, struct err *e)
+{
+	(void)!write(*(int *)arg, "x", 1);
+	for (int i = 0; i < 600 && !intr_pending(); i++)
+		(void)usleep(100000);
+	return intr_pending() ? intr_err(e) : 0;
+}
+
+static void its_result_is_ours(void **state)
+{
+	struct aside a = {0};
+	struct err e = ERR_INIT;
+	int n = 1;
+
+	(void)state;
+	assert_int_equal(aside_join(&a, &e), 0);
+	assert_int_equal(aside_start(good, &n, &a, &e), 0);
+	assert_int_equal(aside_join(&a, &e), 0);
+	assert_int_equal(n, 1);
+	assert_int_equal(aside_start(bad, NULL, &a, &e), 0);
+	assert_int_equal(aside_join(&a, &e), -1);
+	assert_int_equal(e.kind, ERR_STEP);
+	assert_string_equal(e.msg, "test x: exit status 3");
+	assert_string_equal(e.hint, "look at it");
+}
+
+static void a_death_is_an_error(void **state)
+{
+	struct aside a = {0};
+	struct err e = ERR_INIT;
+
+	(void)state;
+	assert_int_equal(aside_start(dies, NULL, &a, &e), 0);
+	assert_int_equal(aside_join(&a, &e), -1);
+	assert_string_equal(e.msg, "a child process died (status 9)");
+	assert_int_equal(aside_start(silent, NULL, &a, &e), 0);
+	assert_int_equal(aside_join(&a, &e), -1);
+	assert_string_equal(e.msg, "a child process died (status 256)");
+}
+
+static void it_can_be_stopped(void **state)
+{
+	struct aside a = {0};
+	struct err e = ERR_INIT;
+	int up[2];
+	pid_t pid;
+	char c;
+
+	(void)state;
+	assert_int_equal(pipe2(up, O_CLOEXEC), 0);
+	assert_int_equal(aside_start(waits, &up[1], &a, &e), 0);
+	pid = a.pid;
+	assert_int_equal(read(up[0], &c, 1), 1);
+	aside_stop(&a);
+	assert_int_equal(a.pid, 0);
+	assert_int_equal(kill(pid, 0), -1);
+	assert_int_equal(errno, ESRCH);
+	aside_stop(&a);
+	(void)close(up[0]);
+	(void)close(up[1]);
+}
+
+/* In a process of its own: the signal stays pending for good. */
+static void a_signal_is_passed_on(void **state)
+{
+	int status = 0;
+	pid_t pid = fork();
+
+	(void)state;
+	if (pid == 0) {
+		struct aside a = {0};
+		struct err e = ERR_INIT;
+		int up[2];
+		char c;
+
+		intr_install();
+		if (pipe2(up, O_CLOEXEC) != 0 || aside_start(waits, &up[1], &a, &e) != 0 ||
+		    read(up[0], &c, 1) != 1)
+			_exit(1);
+		(void)raise(SIGTERM);
+		_exit(aside_join(&a, &e) == -1 &&
+			      strcmp(e.msg, "interrupted by signal 15; nothing was changed") == 0
+			  ? 0
+			  : 2);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(its_result_is_ours),
+	    cmocka_unit_test(a_death_is_an_error),
+	    cmocka_unit_test(it_can_be_stopped),
+	    cmocka_unit_test(a_signal_is_passed_on),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
