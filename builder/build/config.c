@@ -49,15 +49,16 @@ static int harden_with(struct job *j, const char *profile, const char *root, str
 	return harden_gate(&rep, j->r->fail_on, e);
 }
 
+int job_services(struct job *j, const char *root, struct err *e)
+{
+	if (services(j, root, "enable", &j->r->enable, e) != 0 ||
+	    services(j, root, "disable", &j->r->disable, e) != 0)
+		return -1;
+	return services(j, root, "mask", &j->r->mask, e);
+}
+
 static int configure(struct job *j, const char *root, struct err *e)
 {
-	for (size_t i = 0; i < j->r->overlays_n; i++)
-		if (job_overlay(&j->r->overlays[i], root, e) != 0)
-			return -1;
-	if (services(j, root, "enable", &j->r->enable, e) != 0 ||
-	    services(j, root, "disable", &j->r->disable, e) != 0 ||
-	    services(j, root, "mask", &j->r->mask, e) != 0)
-		return -1;
 	for (size_t i = 0; i < j->r->profiles.n; i++)
 		if (harden_with(j, j->r->profiles.v[i], root, e) != 0)
 			return -1;

@@ -98,6 +98,7 @@ int job_base(struct job *j, const char *root, struct err *e) MUST_CHECK;
 int job_users(struct job *j, const char *root, struct err *e) MUST_CHECK;
 int job_step(struct job *j, const struct recipe_step *st, const char *root, const char *upper,
 	     struct err *e) MUST_CHECK;
+int job_services(struct job *j, const char *root, struct err *e) MUST_CHECK;
 int job_config(struct job *j, const char *root, const char *upper, struct err *e) MUST_CHECK;
 
 /* A step's network while it runs. */
@@ -150,7 +151,8 @@ int job_sandbox(struct job *j, const char *what, struct sandbox_spec *spec,
 /* The environment that every program in the sandbox gets; borrowed from job. */
 void job_env(const struct job *j, struct strv *ret);
 
-/* Lays an overlay of the recipe into root. */
+/* Lays one overlay, or all of the recipe, into root. */
+int job_overlays(struct job *j, const char *root, struct err *e) MUST_CHECK;
 int job_overlay(const struct recipe_overlay *o, const char *root, struct err *e) MUST_CHECK;
 
 /* Puts the recipe, the lock and the files of the project that the build reads into the image;
@@ -238,8 +240,8 @@ int job_describe(struct job *j, struct build_result *r, struct err *e) MUST_CHEC
 int job_recheck_image(struct job *j, const struct plan_stage *image, bool *ret_moved) MUST_CHECK;
 
 /* Removes cached stages that are of no use any more: of another start of the machine, and the
- * longest unused beyond a dozen; and decompressed packages beyond 4 GiB. Does nothing while another
- * build uses the store. */
+ * longest unused beyond two dozen; and decompressed packages beyond 4 GiB. Does nothing while
+ * another build uses the store. */
 void job_prune(struct job *j);
 
 #endif

@@ -120,3 +120,11 @@ int job_overlay(const struct recipe_overlay *o, const char *root, struct err *e)
 	}
 	return 0;
 }
+
+int job_overlays(struct job *j, const char *root, struct err *e)
+{
+	for (size_t i = 0; i < j->r->overlays_n; i++)
+		if (job_overlay(&j->r->overlays[i], root, e) != 0)
+			return -1;
+	return 0;
+}

@@ -8,7 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { KEEP = 12 };
+enum { KEEP = 24 };
 
 /* Decompressed packages: those of some recipes of a thousand packages each. */
 static const uint64_t unpacked_max = UINT64_C(4) << 30;

@@ -58,6 +58,10 @@ static int fill(struct job *j, const struct plan_stage *st, const char *root, co
 		return job_users(j, root, e);
 	case PLAN_STEP:
 		return job_step(j, &j->r->steps[st->step], root, upper, e);
+	case PLAN_OVERLAYS:
+		return job_overlays(j, root, e);
+	case PLAN_SERVICES:
+		return job_services(j, root, e);
 	case PLAN_CONFIG:
 		return job_config(j, root, upper, e);
 	case PLAN_INPUTS:

@@ -1,4 +1,4 @@
-#include "plan/parts.h"
+#include "plan/parts_kind.h"
 
 #include "archive/pack.h"
 #include "recipe/answers.h"
@@ -16,7 +16,7 @@ enum { ENGINE = 3 };
 /* The same for how an image's tree becomes layers. */
 enum { LAYERING = 2 };
 
-static struct jval *fresh(const char *kind)
+struct jval *parts_fresh(const char *kind)
 {
 	struct jval *v = jval_object();
 
@@ -26,8 +26,7 @@ static struct jval *fresh(const char *kind)
 	return v;
 }
 
-/* Copies a member of the resolved recipe, if it is there. */
-static void take(struct jval *to, const struct recipe *r, const char *key)
+void parts_take(struct jval *to, const struct recipe *r, const char *key)
 {
 	struct jval *v = jval_get(r->resolved, key);
 
@@ -46,7 +45,7 @@ static struct jval *names_of(const struct strv *l)
 
 struct jval *parts_base(const struct recipe *r, const struct lock *l)
 {
-	struct jval *v = fresh("base"), *packages = jval_object(), *order = jval_array();
+	struct jval *v = parts_fresh("base"), *packages = jval_object(), *order = jval_array();
 
 	for (size_t i = 0; i < l->packages_n; i++) {
 		const struct lock_package *p = &l->packages[i];
@@ -69,10 +68,10 @@ struct jval *parts_base(const struct recipe *r, const struct lock *l)
 
 struct jval *parts_users(const struct recipe *r)
 {
-	struct jval *v = fresh("users");
+	struct jval *v = parts_fresh("users");
 
-	take(v, r, "users");
-	take(v, r, "groups");
+	parts_take(v, r, "users");
+	parts_take(v, r, "groups");
 	return v;
 }
 
@@ -96,7 +95,7 @@ static struct jval *recorded(const struct lock_recorded *v, size_t n)
 
 struct jval *parts_step(const struct recipe *r, const struct lock *l, const struct recipe_step *s)
 {
-	struct jval *v = fresh("step"), *media = jval_object();
+	struct jval *v = parts_fresh("step"), *media = jval_object();
 	size_t at = (size_t)(s - r->steps), n = 0;
 	const struct lock_recorded *v_recorded = lock_recorded_of(l, s->name, &n);
 
@@ -231,13 +230,12 @@ static struct jval *expired_waivers(const struct recipe *r)
 	return v;
 }
 
-int parts_config(const struct recipe *r, struct jval **ret, struct err *e)
+int parts_overlays(const struct recipe *r, struct jval **ret, struct err *e)
 {
-	struct jval *v SCOPED(jval_freep) = fresh("config");
-	struct jval *overlays = jval_array(), *profiles = jval_object();
+	struct jval *v SCOPED(jval_freep) = parts_fresh("overlays");
+	struct jval *overlays = jval_array();
 
 	jval_put(v, "overlay", overlays);
-	jval_put(v, "profile", profiles);
 	for (size_t i = 0; i < r->overlays_n; i++) {
 		struct jval *one = NULL;
 
@@ -245,26 +243,36 @@ int parts_config(const struct recipe *r, struct jval **ret, struct err *e)
 			return -1;
 		jval_push(overlays, one);
 	}
+	*ret = STEAL(v);
+	return 0;
+}
+
+int parts_config(const struct recipe *r, struct jval **ret, struct err *e)
+{
+	struct jval *v SCOPED(jval_freep) = parts_fresh("config");
+	struct jval *profiles = jval_object();
+
+	jval_put(v, "profile", profiles);
 	for (size_t i = 0; i < r->profiles.n; i++)
 		if (profile_parts(r->profiles.v[i], profiles, e) != 0)
 			return -1;
-	take(v, r, "services");
-	take(v, r, "ports");
-	take(v, r, "hardening");
+	parts_take(v, r, "services");
+	parts_take(v, r, "ports");
+	parts_take(v, r, "hardening");
 	jval_put(v, "expired-waivers", expired_waivers(r));
 	*ret = STEAL(v);
 	return 0;
 }
 
-int parts_inputs(const struct recipe *r, const struct lock *l, const struct jval *config,
-		 struct jval **ret, struct err *e)
+int parts_inputs(const struct recipe *r, const struct lock *l, const struct jval *overlays,
+		 const struct jval *config, struct jval **ret, struct err *e)
 {
-	struct jval *v SCOPED(jval_freep) = fresh("inputs"), *files = jval_object();
+	struct jval *v SCOPED(jval_freep) = parts_fresh("inputs"), *files = jval_object();
 	struct digest lock = lock_digest(l);
 
 	jval_put_text(v, "lock", digest_text(&lock).s);
 	jval_put_text(v, "recipe", digest_text(&r->digest).s);
-	jval_put(v, "overlay", jval_ref(jval_get(config, "overlay")));
+	jval_put(v, "overlay", jval_ref(jval_get(overlays, "overlay")));
 	jval_put(v, "profile", jval_ref(jval_get(config, "profile")));
 	jval_put(v, "input", files);
 	if (input_file(r->apt->keyring, "keyring", files, e) != 0)
@@ -286,7 +294,7 @@ struct jval *parts_image(const struct recipe *r, const struct lock *l)
 	struct pack_opts o = {.compression = zstd ? PACK_ZSTD : PACK_GZIP};
 	char *compressor SCOPED(mem_freep) = pack_compressor_id(&o);
 	struct digest lock = lock_digest(l);
-	struct jval *v = fresh("image");
+	struct jval *v = parts_fresh("image");
 
 	jval_put_text(v, "compressor", compressor);
 	if (strcmp(r->compression, "both") == 0) {
@@ -299,10 +307,10 @@ struct jval *parts_image(const struct recipe *r, const struct lock *l)
 	jval_put_text(v, "lock", digest_text(&lock).s);
 	jval_put_text(v, "recipe", digest_text(&r->digest).s);
 	jval_put_text(v, "posmedia", POSMEDIA_VERSION);
-	take(v, r, "name");
-	take(v, r, "version");
-	take(v, r, "layers");
-	take(v, r, "run");
-	take(v, r, "tests");
+	parts_take(v, r, "name");
+	parts_take(v, r, "version");
+	parts_take(v, r, "layers");
+	parts_take(v, r, "run");
+	parts_take(v, r, "tests");
 	return v;
 }

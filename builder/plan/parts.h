@@ -8,9 +8,13 @@
 struct jval *parts_base(const struct recipe *r, const struct lock *l);
 struct jval *parts_users(const struct recipe *r);
 struct jval *parts_step(const struct recipe *r, const struct lock *l, const struct recipe_step *s);
+int parts_overlays(const struct recipe *r, struct jval **ret, struct err *e) MUST_CHECK;
 int parts_config(const struct recipe *r, struct jval **ret, struct err *e) MUST_CHECK;
-int parts_inputs(const struct recipe *r, const struct lock *l, const struct jval *config,
-		 struct jval **ret, struct err *e) MUST_CHECK;
+
+/* Those with parts of other stages in them: of the overlays', and of the configuration's. */
+struct jval *parts_services(const struct recipe *r, const struct jval *overlays);
+int parts_inputs(const struct recipe *r, const struct lock *l, const struct jval *overlays,
+		 const struct jval *config, struct jval **ret, struct err *e) MUST_CHECK;
 struct jval *parts_image(const struct recipe *r, const struct lock *l);
 
 /* In words, what differs from a to b: "package openssl 3.0.15 -> 3.0.16; overlay etc/motd changed".

@@ -67,12 +67,19 @@ static struct plan_stage *add(struct plan *p, enum plan_kind kind, char *name, s
 static int last_stages(const struct recipe *r, const struct lock *with, struct plan *p,
 		       struct err *e)
 {
+	struct jval *overlays SCOPED(jval_freep) = NULL;
 	struct jval *config = NULL, *inputs = NULL;
 
+	if (parts_overlays(r, &overlays, e) != 0)
+		return -1;
+	if (r->overlays_n > 0)
+		(void)add(p, PLAN_OVERLAYS, mem_strdup("overlays"), jval_ref(overlays));
+	if (r->enable.n + r->disable.n + r->mask.n > 0)
+		(void)add(p, PLAN_SERVICES, mem_strdup("services"), parts_services(r, overlays));
 	if (parts_config(r, &config, e) != 0)
 		return -1;
 	(void)add(p, PLAN_CONFIG, mem_strdup("config"), config);
-	if (parts_inputs(r, with, config, &inputs, e) != 0)
+	if (parts_inputs(r, with, overlays, config, &inputs, e) != 0)
 		return -1;
 	(void)add(p, PLAN_INPUTS, mem_strdup("inputs"), inputs);
 	(void)add(p, PLAN_IMAGE, mem_strdup("image"), parts_image(r, with));
@@ -172,7 +179,13 @@ static bool output_known(struct store *s, struct plan_stage *st)
 	return text != NULL && digest_parse(text, &st->output) == 0;
 }
 
-/* Gives the stage its key, if all stages below have an output. */
+/* Whether what stage k makes is in the key of stage i above it. */
+static bool stands_on(const struct plan *p, size_t i, size_t k)
+{
+	return p->v[i].kind != PLAN_SERVICES || p->v[k].kind != PLAN_OVERLAYS;
+}
+
+/* Gives the stage its key, if all stages that it stands on have an output. */
 static void set_key(struct plan *p, size_t i)
 {
 	struct plan_stage *st = &p->v[i];
@@ -181,6 +194,8 @@ static void set_key(struct plan *p, size_t i)
 
 	st->keyed = st->known = st->cached = st->captured = false;
 	for (size_t k = 0; k < i; k++) {
+		if (!stands_on(p, i, k))
+			continue;
 		if (!p->v[k].known)
 			return;
 		hash_add(h, p->v[k].output.b, DIGEST_BYTES);
@@ -303,14 +318,17 @@ static bool same_part(const struct jval *a, const struct jval *b, const char *ke
 int plan_unchanged(const struct plan_stage *st, const struct recipe *r, const struct lock *l,
 		   struct err *e)
 {
-	struct jval *config SCOPED(jval_freep) = NULL, *inputs SCOPED(jval_freep) = NULL;
+	struct jval *overlays SCOPED(jval_freep) = NULL, *config SCOPED(jval_freep) = NULL;
+	struct jval *inputs SCOPED(jval_freep) = NULL;
 
-	if (st->kind != PLAN_CONFIG && st->kind != PLAN_INPUTS)
+	if (st->kind != PLAN_OVERLAYS && st->kind != PLAN_CONFIG && st->kind != PLAN_INPUTS)
 		return 0;
-	if (parts_config(r, &config, e) != 0 || parts_inputs(r, l, config, &inputs, e) != 0)
+	if (parts_overlays(r, &overlays, e) != 0 || parts_config(r, &config, e) != 0 ||
+	    parts_inputs(r, l, overlays, config, &inputs, e) != 0)
 		return -1;
-	if (same_part(st->parts, inputs, "overlay") && same_part(st->parts, inputs, "profile") &&
-	    (st->kind == PLAN_CONFIG || same_part(st->parts, inputs, "input")))
+	if ((st->kind == PLAN_CONFIG || same_part(st->parts, inputs, "overlay")) &&
+	    (st->kind == PLAN_OVERLAYS || same_part(st->parts, inputs, "profile")) &&
+	    (st->kind != PLAN_INPUTS || same_part(st->parts, inputs, "input")))
 		return 0;
 	(void)err_set(e, ERR_BUSY, "files of the project changed while the image was built");
 	return err_hint(e, "build again when nobody writes to them");

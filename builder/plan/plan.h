@@ -4,6 +4,8 @@
  * A stage's key is the digest of the canonical JSON of everything that can change its output: the
  * schema, what the stages below made, the canonical recipe node, digests of media, files and
  * packages, and the sandbox policy. Same key, nothing runs; same output, nothing above it runs.
+ * Services stand on less: of the overlays they see what units are made from, and a file that tells
+ * them nothing makes nothing of theirs run.
  * What a stage makes is remembered for its key; as long as it is not known, the stages above have
  * no key yet. */
 #ifndef PLAN_PLAN_H
@@ -13,12 +15,14 @@
 #include "store/store.h"
 
 enum plan_kind {
-	PLAN_BASE,   /* the packages */
-	PLAN_USERS,  /* groups and users */
-	PLAN_STEP,   /* one imperative step */
-	PLAN_CONFIG, /* overlays, services, hardening, seal */
-	PLAN_INPUTS, /* recipe, lock and project files, for those who build it again */
-	PLAN_IMAGE,  /* tests, layers, manifest */
+	PLAN_BASE,     /* the packages */
+	PLAN_USERS,    /* groups and users */
+	PLAN_STEP,     /* one imperative step */
+	PLAN_OVERLAYS, /* the project's files */
+	PLAN_SERVICES, /* units enabled, disabled and masked */
+	PLAN_CONFIG,   /* hardening, seal */
+	PLAN_INPUTS,   /* recipe, lock and project files, for those who build it again */
+	PLAN_IMAGE,    /* tests, layers, manifest */
 };
 
 struct plan_stage {

@@ -33,18 +33,41 @@ in_dir() {
 	[[ $stderr == *"it was up to date"* ]]
 }
 
-@test "one overlay file changed: one stage runs, one layer is packed" {
+@test "one overlay file changed: services do not run again, one layer is packed" {
+	# others may have had the cache drop what the demo left in it
+	echo "# $EPOCHREALTIME" >>"$dir/overlays/demo/etc/profile.d/pos.sh"
+	in_dir build recipes/demo.yaml -o "oci:$dir/out/demo:1"
 	echo "# $EPOCHREALTIME" >>"$dir/overlays/demo/etc/profile.d/pos.sh"
 	in_dir plan recipes/demo.yaml
 	echo "$output"
 	[[ $output =~ base\ +cached ]]
-	[[ $output =~ config\ +will\ run:\ overlay\ etc/profile.d/pos.sh\ changed ]]
+	[[ $output =~ overlays\ +will\ run:\ overlay\ etc/profile.d/pos.sh\ changed ]]
 	in_dir build recipes/demo.yaml -o "oci:$dir/out/demo:1"
 	echo "$stderr"
 	[ "$status" -eq 0 ]
 	[[ $stderr == *"layer os-1: unchanged"*"layer app: unchanged"* ]]
 	[[ $stderr == *"layer config: "*" entries"* ]]
+	[[ $stderr != *"services: "* ]]
 	[ "${output##*@}" != "$demo_digest" ]
+}
+
+@test "a unit in the overlay changed: services run again" {
+	echo "# $EPOCHREALTIME" >>"$dir/overlays/demo/etc/systemd/system/ssh-host-keys.service"
+	in_dir plan recipes/demo.yaml
+	echo "$output"
+	[[ $output =~ services\ +will\ run:\ overlay\ etc/systemd/system/ssh-host-keys.service ]]
+	in_dir build recipes/demo.yaml -o "oci:$dir/out/demo:1"
+	[[ $stderr == *"services: overlay etc/systemd/system/ssh-host-keys.service changed"* ]]
+}
+
+@test "a layer of the layout was damaged since: the next build writes it again" {
+	local blob
+	blob=$(find "$dir/out/demo/blobs/sha256" -size +2M | sort | head -n 1)
+	printf x | dd of="$blob" bs=1 seek=100000 conv=notrunc status=none
+	echo "# $EPOCHREALTIME" >>"$dir/overlays/demo/etc/profile.d/pos.sh"
+	in_dir build recipes/demo.yaml -o "oci:$dir/out/demo:1"
+	[ "$status" -eq 0 ]
+	[ "$(sha256sum "$blob" | cut -d ' ' -f 1)" = "${blob##*/}" ]
 }
 
 @test "a user changed: packages stay, what stands on users runs again" {
