@@ -93,6 +93,6 @@ void exported_keep(const struct exported *x)
 		return;
 	jval_write(x->blobs, &b);
 	if (fs_mkdirs(store_fd(x->j->s), "cache/exported", 0700, &e) != 0 ||
-	    fs_put_path(x->path, b.data, b.len, 0600, &e) != 0)
+	    fs_put_unsynced(x->path, b.data, b.len, 0600, &e) != 0)
 		log_debug("the layout's blobs will be read again: %s", e.msg);
 }

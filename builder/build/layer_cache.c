@@ -152,5 +152,5 @@ int job_layer_remember(const struct job *j, const struct digest *key, const stru
 	jval_write(v, &b);
 	if (fs_mkdirs(store_fd(j->s), "cache/layers", 0755, e) != 0)
 		return -1;
-	return fs_put_path(path, b.data, b.len, 0644, e);
+	return fs_put_unsynced(path, b.data, b.len, 0644, e);
 }

@@ -224,5 +224,5 @@ int looked_keep(struct looked *l, struct err *e)
 		return 0;
 	if (fs_mkdirs(store_fd(l->j->s), "cache/looked", 0700, e) != 0)
 		return -1;
-	return fs_put_path(l->path, b.data, b.len, 0600, e);
+	return fs_put_unsynced(l->path, b.data, b.len, 0600, e);
 }

@@ -190,7 +190,7 @@ static int publish(struct job *j, const char *name, const char *file, struct err
 		return unlink(path) == 0 || errno == ENOENT ? 0 : err_sys(e, "remove %s", path);
 	if (fs_mkdirs(AT_FDCWD, dir, 0755, e) != 0)
 		return -1;
-	return fs_put_path(path, b.data, b.len, 0644, e);
+	return fs_put_unsynced(path, b.data, b.len, 0644, e);
 }
 
 void job_log_end(struct job *j)

@@ -182,8 +182,9 @@ static int keep(struct job *j, const struct plan_stage *st, const char *dir, str
 	int fd SCOPED(fd_closep) = -1;
 
 	if (fs_open_dir(AT_FDCWD, dir, &fd, e) != 0 || fs_rmtree(fd, "work", e) != 0 ||
-	    fs_rmtree(fd, "root", e) != 0 || fs_put_path(file, boot, strlen(boot), 0644, e) != 0 ||
-	    fs_put_path(output, digest_text(&st->output).s, DIGEST_TEXT, 0644, e) != 0 ||
+	    fs_rmtree(fd, "root", e) != 0 ||
+	    fs_put_unsynced(file, boot, strlen(boot), 0644, e) != 0 ||
+	    fs_put_unsynced(output, digest_text(&st->output).s, DIGEST_TEXT, 0644, e) != 0 ||
 	    contents_save(&j->contents[j->trees.n], contents, e) != 0 ||
 	    fs_mkdirs(store_fd(j->s), "cache/stages", 0755, e) != 0)
 		return err_in(e, "keep stage %s", st->name);

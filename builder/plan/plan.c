@@ -377,7 +377,7 @@ static int put_record(struct store *s, const char *dir, const char *path, const 
 	jval_write(v, &b);
 	if (fs_mkdirs(store_fd(s), dir, 0755, e) != 0)
 		return -1;
-	return fs_put_path(path, b.data, b.len, 0644, e);
+	return fs_put_unsynced(path, b.data, b.len, 0644, e);
 }
 
 int plan_remember(struct store *s, const struct recipe *r, const struct plan_stage *st,

@@ -106,9 +106,17 @@ static int put_link(struct put *p, struct err *e)
 	return 0;
 }
 
-int fs_put_with(int dirfd, const char *name, mode_t mode, const struct fs_filler *f, struct err *e)
+static int sync_fd(int fd, bool sync, const char *what, struct err *e)
 {
-	struct put put SCOPED(put_release) = {dirfd, name, -1, NULL};
+	return !sync || fsync(fd) == 0 ? 0 : err_sys(e, "sync %s", what);
+}
+
+static int put_file(struct put *to, mode_t mode, const struct fs_filler *f, bool sync,
+		    struct err *e)
+{
+	struct put put SCOPED(put_release) = *to;
+	const char *name = to->name;
+	int dirfd = to->dirfd;
 
 	if (dirfd < 0)
 		return err_set(e, ERR_FAIL, "%s: needs an open directory", name);
@@ -117,8 +125,8 @@ int fs_put_with(int dirfd, const char *name, mode_t mode, const struct fs_filler
 	fault_point("created");
 	if (f->fill(f->ctx, put.fd, e) != 0)
 		return err_in(e, "%s", name);
-	if (fsync(put.fd) != 0)
-		return err_sys(e, "sync %s", name);
+	if (sync_fd(put.fd, sync, name, e) != 0)
+		return -1;
 	fault_point("written");
 	if (put_link(&put, e) != 0)
 		return -1;
@@ -127,9 +135,14 @@ int fs_put_with(int dirfd, const char *name, mode_t mode, const struct fs_filler
 		return err_sys(e, "rename %s", name);
 	put_forget_name(&put);
 	fault_point("renamed");
-	if (fsync(dirfd) != 0)
-		return err_sys(e, "sync the directory of %s", name);
-	return 0;
+	return sync_fd(dirfd, sync, "the directory", e) == 0 ? 0 : err_in(e, "%s", name);
+}
+
+int fs_put_with(int dirfd, const char *name, mode_t mode, const struct fs_filler *f, struct err *e)
+{
+	struct put to = {dirfd, name, -1, NULL};
+
+	return put_file(&to, mode, f, true, e);
 }
 
 struct bytes {
@@ -161,6 +174,21 @@ int fs_put_path(const char *path, const void *p, size_t n, mode_t mode, struct e
 	if (fs_open_dir(AT_FDCWD, dir, &fd, e) != 0)
 		return -1;
 	return fs_put(fd, name, p, n, mode, e);
+}
+
+int fs_put_unsynced(const char *path, const void *p, size_t n, mode_t mode, struct err *e)
+{
+	char *dir SCOPED(mem_freep) = fs_dirname(path);
+	char *name SCOPED(mem_freep) = fs_basename(path);
+	struct bytes b = {p, n};
+	const struct fs_filler f = {fill_bytes, &b};
+	struct put to = {-1, name, -1, NULL};
+	int fd SCOPED(fd_closep) = -1;
+
+	if (fs_open_dir(AT_FDCWD, dir, &fd, e) != 0)
+		return -1;
+	to.dirfd = fd;
+	return put_file(&to, mode, &f, false, e);
 }
 
 static int get(int fd, const char *name, struct buf *ret, struct err *e)

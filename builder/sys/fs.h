@@ -28,6 +28,11 @@ int fs_put_with(int dirfd, const char *name, mode_t mode, const struct fs_filler
 /* Same by path: opens the parent directory (which must exist) itself. */
 int fs_put_path(const char *path, const void *p, size_t n, mode_t mode, struct err *e) MUST_CHECK;
 
+/* The same without waiting for the disk, for what can be made again and is checked when it is read:
+ * a kill leaves the old bytes or the new ones, but a power cut may leave an empty file or none. */
+int fs_put_unsynced(const char *path, const void *p, size_t n, mode_t mode,
+		    struct err *e) MUST_CHECK;
+
 /* Appends the whole of dirfd/name to *ret. Past ret->max: kind ERR_RECIPE, nothing is kept from
  * the file being half read. */
 int fs_get(int dirfd, const char *name, struct buf *ret, struct err *e) MUST_CHECK;

@@ -1,4 +1,5 @@
-/* fs_put, killed at every one of its steps: the old bytes or the new ones, and the way is free. */
+/* fs_put and fs_put_unsynced, killed at every one of its steps: the old bytes or the new ones, and
+ * the way is free. */
 #define POSMEDIA_FAULTS
 #include "sys/fs.c" /* with its crash points, which the library does not have */
 
@@ -11,6 +12,9 @@
 enum { DIED = 86 }; /* base/fault.c */
 
 static char scratch[] = "/tmp/sys-crash.XXXXXX";
+
+typedef int put_fn(const char *path, const void *p, size_t n, mode_t mode, struct err *e);
+static put_fn *put = fs_put_path;
 
 static int setup(void **state)
 {
@@ -38,7 +42,7 @@ static int put_dying_at(const char *path, const char *text, unsigned n)
 		(void)snprintf(at, sizeof(at), "%u", n);
 		(void)setenv("POSMEDIA_DIE_AT", at, 1);
 		(void)close(STDERR_FILENO);
-		_exit(fs_put_path(path, text, strlen(text), 0644, &e) == 0 ? 0 : 1);
+		_exit(put(path, text, strlen(text), 0644, &e) == 0 ? 0 : 1);
 	}
 	assert_int_equal(waitpid(pid, &status, 0), pid);
 	assert_true(WIFEXITED(status));
@@ -97,6 +101,13 @@ static void a_new_file_is_there_whole_or_not(void **state)
 	free(path);
 }
 
+static void unsynced(void **state)
+{
+	put = fs_put_unsynced;
+	old_or_new_at_every_step(state);
+	put = fs_put_path;
+}
+
 /* Between its two names a file can be seen under the first: the only litter there may be. */
 static void litter_only_from_one_step(void **state)
 {
@@ -121,6 +132,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(old_or_new_at_every_step),
+	    cmocka_unit_test(unsynced),
 	    cmocka_unit_test(a_new_file_is_there_whole_or_not),
 	    cmocka_unit_test(litter_only_from_one_step),
 	};
