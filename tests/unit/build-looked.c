@@ -1,6 +1,7 @@
 /* build/looked: which files of a tree need not be looked into again. */
 #include "build/looked.h"
 
+#include "sys-put.h"
 #include "sys/fs.h"
 #include <fcntl.h>
 #include <setjmp.h>
@@ -25,17 +26,6 @@ struct world {
 	struct job j;
 };
 
-static void put(const char *dir, const char *name, const char *text)
-{
-	char *path SCOPED(mem_freep) = fs_join(dir, name);
-	char *parent SCOPED(mem_freep) = fs_dirname(path);
-	struct err e = ERR_INIT;
-
-	if (fs_mkdirs(AT_FDCWD, parent, 0755, &e) != 0 ||
-	    fs_put_path(path, text, strlen(text), 0644, &e) != 0)
-		fail_msg("%s", e.msg);
-}
-
 static void scan(struct world *w, size_t i)
 {
 	const struct contents_times times = {0};
@@ -58,10 +48,10 @@ static int set_up(void **state)
 	w->base = fs_join(w->dir, "base");
 	w->step = fs_join(w->dir, "step");
 	w->upper = fs_join(w->dir, "upper");
-	put(w->base, "etc/a", "a\n");
-	put(w->base, "etc/b", "b\n");
-	put(w->step, "opt/c", "c\n");
-	put(w->upper, "etc/b", "other\n");
+	put_text(w->base, "etc/a", "a\n");
+	put_text(w->base, "etc/b", "b\n");
+	put_text(w->step, "opt/c", "c\n");
+	put_text(w->upper, "etc/b", "other\n");
 	store = fs_join(w->dir, "store");
 	if (store_open(store, &w->s, &e) != 0)
 		fail_msg("%s", e.msg);
@@ -157,7 +147,7 @@ static void what_was_hidden_is_not(void **state)
 
 	look(w, NULL);
 	assert_int_equal(fs_rmtree(AT_FDCWD, w->upper, &e), 0);
-	put(w->upper, "new", "x\n");
+	put_text(w->upper, "new", "x\n");
 	list_is(w, " +etc/a etc/b new +opt/c");
 }
 
@@ -172,7 +162,7 @@ static void what_a_stage_makes_anew_is_not(void **state)
 	struct world *w = *state;
 
 	look(w, NULL);
-	put(w->step, "opt/c", "changed\n");
+	put_text(w->step, "opt/c", "changed\n");
 	scan(w, 1);
 	list_is(w, " +etc/a etc/b opt/c");
 }
@@ -191,8 +181,8 @@ static void names_of_any_bytes(void **state)
 {
 	struct world *w = *state;
 
-	put(w->base, "etc/\xff", "x\n");
-	put(w->upper, "etc/\xff", "y\n");
+	put_text(w->base, "etc/\xff", "x\n");
+	put_text(w->upper, "etc/\xff", "y\n");
 	scan(w, 0);
 	look(w, NULL);
 	list_is(w, " etc/a etc/b etc/\xff +opt/c");

@@ -1,6 +1,7 @@
 /* build/seal: what may not leave in an image, and whose fault it is. */
 #include "build/leak.h"
 
+#include "sys-put.h"
 #include "sys/fs.h"
 #include <fcntl.h>
 #include <setjmp.h>
@@ -41,17 +42,6 @@ static char *sub(const struct world *w, const char *name)
 	return path;
 }
 
-static void put(const char *dir, const char *name, const char *text)
-{
-	char *path SCOPED(mem_freep) = fs_join(dir, name);
-	char *parent SCOPED(mem_freep) = fs_dirname(path);
-	struct err e = ERR_INIT;
-
-	if (fs_mkdirs(AT_FDCWD, parent, 0755, &e) != 0 ||
-	    fs_put_path(path, text, strlen(text), 0644, &e) != 0)
-		fail_msg("%s", e.msg);
-}
-
 static int set_up(void **state)
 {
 	struct world *w = mem_zalloc(sizeof(*w));
@@ -76,12 +66,12 @@ static int set_up(void **state)
 	w->j = (struct job){.r = &w->r, .l = &w->l, .plan = &w->plan};
 	strv_add(&w->j.trees, w->base);
 	strv_add(&w->j.trees, w->step);
-	put(w->root, "var/lib/dpkg/info/foo.list",
-	    "/.\n/etc\n/etc/foo.key\n"
-	    "/usr/share/doc/foo/key.pem\n"
-	    "/usr/lib/foo/t/key.pem\n/usr/lib/foo/k.pem\n"
-	    "/usr/lib/foo/config\n");
-	put(w->root, "etc/passwd", "root:x:0:0:root:/root:/bin/sh\n");
+	put_text(w->root, "var/lib/dpkg/info/foo.list",
+		 "/.\n/etc\n/etc/foo.key\n"
+		 "/usr/share/doc/foo/key.pem\n"
+		 "/usr/lib/foo/t/key.pem\n/usr/lib/foo/k.pem\n"
+		 "/usr/lib/foo/config\n");
+	put_text(w->root, "etc/passwd", "root:x:0:0:root:/root:/bin/sh\n");
 	*state = w;
 	return 0;
 }
@@ -106,8 +96,8 @@ static int tear_down(void **state)
 /* A file of the stage's tree, or of the overlay, and of the merged view. */
 static void put_both(const struct world *w, const char *dir, const char *name, const char *text)
 {
-	put(dir, name, text);
-	put(w->root, name, text);
+	put_text(dir, name, text);
+	put_text(w->root, name, text);
 }
 
 static void passes(struct world *w)
@@ -168,7 +158,7 @@ static void names_configuration(void **state)
 {
 	struct world *w = *state;
 
-	put(w->root, "etc/late.key", KEY);
+	put_text(w->root, "etc/late.key", KEY);
 	refuses(w, "/etc/late.key: private key (services or hardening)");
 }
 
@@ -188,7 +178,7 @@ static void only_keys_are_published(void **state)
 {
 	struct world *w = *state;
 
-	put(w->root, "var/lib/dpkg/info/bar.list", "/usr/share/doc/bar/.netrc\n");
+	put_text(w->root, "var/lib/dpkg/info/bar.list", "/usr/share/doc/bar/.netrc\n");
 	put_both(w, w->base, "usr/share/doc/bar/.netrc", "machine x login y password z\n");
 	refuses(w, "/usr/share/doc/bar/.netrc: credentials (package bar)");
 }
@@ -268,9 +258,9 @@ static void days_are_not_after_the_image(void **state)
 	struct buf b SCOPED(buf_release) = BUF_INIT(4096);
 	struct err e = ERR_INIT;
 
-	put(w->root, "etc/shadow",
-	    "root:*:20500:0:99999:7:::\na:!:20000:0:99999:7:::\nb:!:0:::::\nc:!::::::\n"
-	    "d:!:19000::::::\ne:!:20001");
+	put_text(w->root, "etc/shadow",
+		 "root:*:20500:0:99999:7:::\na:!:20000:0:99999:7:::\nb:!:0:::::\nc:!::::::\n"
+		 "d:!:19000::::::\ne:!:20001");
 	passes(w);
 	assert_int_equal(fs_get(AT_FDCWD, path, &b, &e), 0);
 	assert_string_equal(b.data,

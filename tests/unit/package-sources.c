@@ -2,6 +2,7 @@
 #include "package/sources.h"
 
 #include "package/apt.h"
+#include "sys-put.h"
 #include "sys/fs.h"
 #include <fcntl.h>
 #include <setjmp.h>
@@ -41,17 +42,6 @@ static int tear_down(void **state)
 	return 0;
 }
 
-static void put(const char *name, const char *text)
-{
-	char *path SCOPED(mem_freep) = fs_join(dir, name);
-	char *parent SCOPED(mem_freep) = fs_dirname(path);
-	struct err e = ERR_INIT;
-
-	if (fs_mkdirs(AT_FDCWD, parent, 0755, &e) != 0 ||
-	    fs_put_path(path, text, strlen(text), 0644, &e) != 0)
-		fail_msg("%s", e.msg);
-}
-
 static void expect(const char *suite, const char *want)
 {
 	struct strv got SCOPED(strv_release) = {0};
@@ -66,15 +56,16 @@ static void expect(const char *suite, const char *want)
 static void reads_one_line_sources(void **state)
 {
 	(void)state;
-	put("sources.list", "# deb http://no/ x main\n"
-			    "deb http://one/debian x main contrib # deb http://no x main\n"
-			    "deb http://cut/# x main\n"
-			    "deb\t[ arch=amd64 signed-by=/k.gpg ]  http://two/d/ x main\n"
-			    "deb [arch=amd64] http://three y main\n"
-			    "deb-src http://src/ x main\n"
-			    "deb cdrom:[Disc]/ x main\n"
-			    "deb http://q\"uote/ x main\n"
-			    "deb http://one/debian/ x main\ndeb http://short");
+	put_text(dir, "sources.list",
+		 "# deb http://no/ x main\n"
+		 "deb http://one/debian x main contrib # deb http://no x main\n"
+		 "deb http://cut/# x main\n"
+		 "deb\t[ arch=amd64 signed-by=/k.gpg ]  http://two/d/ x main\n"
+		 "deb [arch=amd64] http://three y main\n"
+		 "deb-src http://src/ x main\n"
+		 "deb cdrom:[Disc]/ x main\n"
+		 "deb http://q\"uote/ x main\n"
+		 "deb http://one/debian/ x main\ndeb http://short");
 	expect("x", "http://one/debian/ http://two/d/");
 	expect("y", "http://three/");
 	expect("z", "");
@@ -83,13 +74,13 @@ static void reads_one_line_sources(void **state)
 static void reads_stanzas(void **state)
 {
 	(void)state;
-	put("sources.list.d/b.sources",
-	    "# the archive\nTypes: deb deb-src\n# URIs: http://no/\nURIs: http://one/debian\n"
-	    "# between\n  https://two/debian\nSuites: x x-updates\nComponents: main\n\n"
-	    "Enabled: no\nTypes: deb\nURIs: http://off/\nSuites: x\n\n"
-	    "Types: deb-src\nURIs: http://src/\nSuites: x\n");
-	put("sources.list.d/a.list", "deb file:/srv/mirror x main\n");
-	put("sources.list.d/c.list.save", "deb http://saved/ x main\n");
+	put_text(dir, "sources.list.d/b.sources",
+		 "# the archive\nTypes: deb deb-src\n# URIs: http://no/\nURIs: http://one/debian\n"
+		 "# between\n  https://two/debian\nSuites: x x-updates\nComponents: main\n\n"
+		 "Enabled: no\nTypes: deb\nURIs: http://off/\nSuites: x\n\n"
+		 "Types: deb-src\nURIs: http://src/\nSuites: x\n");
+	put_text(dir, "sources.list.d/a.list", "deb file:/srv/mirror x main\n");
+	put_text(dir, "sources.list.d/c.list.save", "deb http://saved/ x main\n");
 	expect("x", "file:///srv/mirror/ http://one/debian/ https://two/debian/");
 	expect("x-updates", "http://one/debian/ https://two/debian/");
 	expect("x-security", "");
@@ -103,18 +94,19 @@ static void follows_mirror_lists(void **state)
 	list = mem_format("# best first\nhttps://one/d\tpriority:1\nhttp://two/d/\n"
 			  "mirror+file:%s/mirrors/m.list\nftp://no/\n",
 			  dir);
-	put("mirrors/m.list", list);
+	put_text(dir, "mirrors/m.list", list);
 	free(list);
 	list = mem_format("Types: deb\nURIs: mirror+file://%s/mirrors/m.list\nSuites: x\n", dir);
-	put("sources.list.d/m.sources", list);
+	put_text(dir, "sources.list.d/m.sources", list);
 	expect("x", "https://one/d/ http://two/d/");
 }
 
 static void copes_with_rubbish(void **state)
 {
 	(void)state;
-	put("sources.list", "deb\ndeb [\ndeb [a=b\ndeb [a] \n]\n\n\tdeb http://a x");
-	put("sources.list.d/a.sources", "Types: deb\nSuites: x\n\n:::\n\nURIs: http://a\n");
+	put_text(dir, "sources.list", "deb\ndeb [\ndeb [a=b\ndeb [a] \n]\n\n\tdeb http://a x");
+	put_text(dir, "sources.list.d/a.sources",
+		 "Types: deb\nSuites: x\n\n:::\n\nURIs: http://a\n");
 	expect("x", "http://a/");
 }
 

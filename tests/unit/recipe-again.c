@@ -1,6 +1,7 @@
 /* recipe/resolved: what a recipe resolves to is a recipe again, and the same one. */
 #include "recipe/recipe.h"
 
+#include "sys-put.h"
 #include "sys/fs.h"
 #include <fcntl.h>
 #include <setjmp.h>
@@ -29,17 +30,6 @@ static int tear_down(void **state)
 	return fs_rmtree(AT_FDCWD, dir, &e);
 }
 
-static void put(const char *name, const char *text)
-{
-	char *path SCOPED(mem_freep) = fs_join(dir, name);
-	char *parent SCOPED(mem_freep) = fs_dirname(path);
-	struct err e = ERR_INIT;
-
-	if (fs_mkdirs(AT_FDCWD, parent, 0755, &e) != 0 ||
-	    fs_put_path(path, text, strlen(text), 0644, &e) != 0)
-		fail_msg("%s", e.msg);
-}
-
 static struct recipe *load(const char *path, const char *root)
 {
 	struct recipe *r = NULL;
@@ -60,7 +50,7 @@ static void is_the_same_again(const struct recipe *r, const char *root)
 	struct digest d;
 
 	jval_write(r->resolved, &before);
-	put("recipe.json", before.data);
+	put_text(dir, "recipe.json", before.data);
 	again = load(path, root);
 	jval_write(again->resolved, &after);
 	assert_string_equal(after.data, before.data);
@@ -84,8 +74,9 @@ static void texts_and_defaults_come_back(void **state)
 	struct recipe *r SCOPED(recipe_freep) = NULL;
 
 	(void)state;
-	put("a/k.gpg", "");
-	put("a/recipes/t.yaml",
+	put_text(dir, "a/k.gpg", "");
+	put_text(
+	    dir, "a/recipes/t.yaml",
 	    "posmedia: 1\nname: t\nversion: 1\nbase: {apt: {suite: bookworm, keyring: k.gpg}}\n"
 	    "steps:\n"
 	    "  - name: s\n"
@@ -109,14 +100,14 @@ static void a_path_outside_has_a_name_inside(void **state)
 	struct buf b SCOPED(buf_release) = BUF_INIT(1 << 20);
 
 	(void)state;
-	put("a/k.gpg", "");
-	put("b/k.gpg", "");
-	put("elsewhere/tree/etc/motd", "");
+	put_text(dir, "a/k.gpg", "");
+	put_text(dir, "b/k.gpg", "");
+	put_text(dir, "elsewhere/tree/etc/motd", "");
 	text = mem_format("posmedia: 1\nname: t\nversion: 1\n"
 			  "base: {apt: {suite: bookworm, keyring: k.gpg}}\n"
 			  "overlays: [{from: \"%s\", to: /}]\n",
 			  from);
-	put("a/recipes/t.yaml", text);
+	put_text(dir, "a/recipes/t.yaml", text);
 	r = load(path, NULL);
 	jval_write(r->resolved, &b);
 	assert_null(strstr(b.data, dir));
@@ -124,7 +115,7 @@ static void a_path_outside_has_a_name_inside(void **state)
 	assert_int_equal(strncmp(name, "outside/", 8), 0);
 	assert_string_equal(name + 8 + 16, "-tree");
 	inside = mem_format("b/%s/etc/motd", name);
-	put(inside, "");
+	put_text(dir, inside, "");
 	is_the_same_again(r, other);
 }
 
