@@ -2,7 +2,7 @@
 
 #include "base/fault.h"
 #include "base/log.h"
-#include "package/apt.h"
+#include "package/package.h"
 #include "sys/fs.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -12,20 +12,20 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-static char *deb_path(void *ctx, const struct lock_package *p)
+static char *file_path(void *ctx, const struct lock_package *p)
 {
 	return unpacked_path(ctx, p);
 }
 
 int job_base(struct job *j, const char *root, struct err *e)
 {
-	char *scratch SCOPED(mem_freep) = mem_format("%s/apt", j->scratch);
-	struct apt_install in = {.recipe = j->r,
-				 .lock = j->l,
-				 .root = root,
-				 .scratch = scratch,
-				 .deb_path = deb_path,
-				 .out = &j->output};
+	char *scratch SCOPED(mem_freep) = mem_format("%s/base", j->scratch);
+	struct package_install in = {.recipe = j->r,
+				     .lock = j->l,
+				     .root = root,
+				     .scratch = scratch,
+				     .file_path = file_path,
+				     .out = &j->output};
 	struct unpacked *u = NULL;
 	int rc;
 
@@ -34,9 +34,9 @@ int job_base(struct job *j, const char *root, struct err *e)
 	if (unpacked_start(j, &u, e) != 0)
 		return -1;
 	in.ctx = u;
-	rc = apt_install(&in, e);
+	rc = package_install(&in, e);
 	unpacked_stop(u);
-	return rc == 0 ? apt_clean(root, NULL, e) : -1;
+	return rc == 0 ? package_clean(root, NULL, e) : -1;
 }
 
 int job_mount(struct job *j, const char *upper, const char *work, const char *at, struct err *e)

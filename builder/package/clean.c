@@ -1,4 +1,4 @@
-#include "package/apt.h"
+#include "package/package.h"
 
 #include "base/glob.h"
 #include "sys/fs.h"
@@ -181,7 +181,7 @@ static int put_machine_id(struct clean *c, struct err *e)
 	return 0;
 }
 
-int apt_clean(const char *root, struct strv *removed, struct err *e)
+int package_clean(const char *root, struct strv *removed, struct err *e)
 {
 	int fd SCOPED(fd_closep) = -1;
 	struct clean c = {.removed = removed};

@@ -268,6 +268,7 @@ int parts_inputs(const struct recipe *r, const struct lock *l, const struct jval
 		 const struct jval *config, struct jval **ret, struct err *e)
 {
 	struct jval *v SCOPED(jval_freep) = parts_fresh("inputs"), *files = jval_object();
+	struct strv keyrings SCOPED(strv_release) = {0};
 	struct digest lock = lock_digest(l);
 
 	jval_put_text(v, "lock", digest_text(&lock).s);
@@ -275,8 +276,14 @@ int parts_inputs(const struct recipe *r, const struct lock *l, const struct jval
 	jval_put(v, "overlay", jval_ref(jval_get(overlays, "overlay")));
 	jval_put(v, "profile", jval_ref(jval_get(config, "profile")));
 	jval_put(v, "input", files);
-	if (input_file(r->apt->keyring, "keyring", files, e) != 0)
-		return -1;
+	recipe_base_files(r, &keyrings);
+	for (size_t i = 0; i < keyrings.n; i++) {
+		char *nth SCOPED(mem_freep) =
+		    i == 0 ? mem_strdup("keyring") : mem_format("keyring %zu", i + 1);
+
+		if (input_file(keyrings.v[i], nth, files, e) != 0)
+			return -1;
+	}
 	for (size_t i = 0; i < r->steps_n; i++) {
 		char *name SCOPED(mem_freep) = mem_format("answers %s", r->steps[i].name);
 

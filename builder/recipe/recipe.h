@@ -25,6 +25,15 @@ struct recipe_pos {
 	unsigned line, col;
 };
 
+/* What an image stands on. */
+enum recipe_base {
+	RECIPE_APT,     /* Debian packages */
+	RECIPE_DNF,     /* rpm packages */
+	RECIPE_OCI,     /* another image */
+	RECIPE_TAR,     /* an archive of a root tree */
+	RECIPE_SCRATCH, /* nothing */
+};
+
 struct recipe_apt {
 	char *suite;            /* "bookworm" */
 	struct strv pockets;    /* "updates", "security": more suites of the same release */
@@ -125,7 +134,9 @@ struct recipe {
 	char *file; /* as it was named */
 	char *root; /* the project root, absolute */
 	char *name, *version;
-	struct recipe_apt *apt; /* the base; NULL for another kind */
+	enum recipe_base base;
+	struct recipe_pos base_pos; /* of the base's kind */
+	struct recipe_apt *apt;     /* NULL for another kind */
 	struct strv install, exclude, remove, langs;
 	bool docs, recommends;
 	struct recipe_overlay *overlays;
@@ -162,6 +173,15 @@ void recipe_freep(struct recipe **r);
  * written out, is read as well, and gives the digest that it was written with. */
 int recipe_load_in(const char *path, const char *root, struct recipe **ret,
 		   struct err *e) MUST_CHECK;
+
+/* The key of a kind of base: "apt". */
+const char *recipe_base_name(enum recipe_base kind);
+
+/* The architecture of the image as the OCI image-spec calls it: "amd64". */
+const char *recipe_platform(const struct recipe *r);
+
+/* Appends the absolute paths of the files that the base names (keyrings): inputs of the image. */
+void recipe_base_files(const struct recipe *r, struct strv *ret);
 
 /* What `resolved` calls an absolute path of the recipe: relative to the project root, and for what
  * lies outside of it "outside/HASH-NAME", by its path. The caller owns it. */

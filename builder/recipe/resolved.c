@@ -14,8 +14,7 @@ char *recipe_path(const struct recipe *r, const char *path)
 	return mem_format("outside/%.16s-%s", digest_hex(&d).s, name == NULL ? path : name + 1);
 }
 
-/* The digest must not depend on where the project lies. */
-static struct jval *path_json(const struct recipe *r, const char *path)
+struct jval *recipe_path_json(const struct recipe *r, const char *path)
 {
 	char *name SCOPED(mem_freep) = recipe_path(r, path);
 
@@ -51,20 +50,6 @@ static void put_duration(struct jval *o, const char *key, uint64_t ms)
 	jval_put_text(o, key, text);
 }
 
-static struct jval *base_json(const struct recipe *r)
-{
-	struct jval *base = jval_object(), *apt = jval_object();
-
-	jval_put_text(apt, "suite", r->apt->suite);
-	jval_put_text(apt, "arch", r->apt->arch);
-	jval_put(apt, "pockets", list_json(&r->apt->pockets));
-	jval_put(apt, "mirrors", list_json(&r->apt->mirrors));
-	jval_put(apt, "components", list_json(&r->apt->components));
-	jval_put(apt, "keyring", path_json(r, r->apt->keyring));
-	jval_put(base, "apt", apt);
-	return base;
-}
-
 static struct jval *packages_json(const struct recipe *r)
 {
 	struct jval *o = jval_object();
@@ -87,7 +72,7 @@ static struct jval *overlays_json(const struct recipe *r)
 		char *owner SCOPED(mem_freep) = mem_format("%u:%u", ov->uid, ov->gid);
 		struct jval *o = jval_object();
 
-		jval_put(o, "from", path_json(r, ov->from));
+		jval_put(o, "from", recipe_path_json(r, ov->from));
 		jval_put_text(o, "to", ov->to);
 		jval_put_text(o, "owner", owner);
 		jval_push(a, o);
@@ -163,7 +148,7 @@ static struct jval *media_json(const struct recipe *r)
 		const struct recipe_media *m = &r->media[i];
 		struct jval *o = jval_object();
 
-		jval_put(o, "url", m->is_file ? path_json(r, m->url) : jval_text(m->url));
+		jval_put(o, "url", m->is_file ? recipe_path_json(r, m->url) : jval_text(m->url));
 		jval_put_text(o, "sha256", digest_hex(&m->digest).s);
 		if (m->size != 0)
 			jval_put_int(o, "size", (int64_t)m->size);
@@ -206,7 +191,7 @@ static void step_extras(const struct recipe *r, const struct recipe_step *s, str
 	if (s->secrets.n > 0)
 		jval_put(o, "secrets", list_json(&s->secrets));
 	if (s->answers != NULL)
-		jval_put(o, "answers", path_json(r, s->answers));
+		jval_put(o, "answers", recipe_path_json(r, s->answers));
 }
 
 static struct jval *steps_json(const struct recipe *r)
@@ -326,7 +311,7 @@ struct jval *recipe_resolved(const struct recipe *r)
 	jval_put_int(o, "posmedia", 1);
 	jval_put_text(o, "name", r->name);
 	jval_put_text(o, "version", r->version);
-	jval_put(o, "base", base_json(r));
+	jval_put(o, "base", recipe_base_json(r));
 	jval_put(o, "packages", packages_json(r));
 	jval_put(o, "overlays", overlays_json(r));
 	jval_put(o, "groups", groups_json(r));
