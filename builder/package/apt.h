@@ -24,8 +24,4 @@ int apt_urls(const struct recipe *r, const struct lock_package *p, struct strv *
  * script that fails is ERR_STEP with the last lines it wrote. Progress: "install". */
 int apt_install(const struct package_install *in, struct err *e) MUST_CHECK;
 
-/* The paths that packages own (dpkg's *.list), without leading slash, into a map to package
- * names (interned strings that live as long as the map's owner keeps *names). */
-int apt_owned(const char *root, struct map *ret, struct strv *names, struct err *e) MUST_CHECK;
-
 #endif

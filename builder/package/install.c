@@ -148,21 +148,14 @@ static int run_dpkg(struct install *s, const char *const *args, const struct str
 		       last_words(&s->watch));
 }
 
-/* NAME.deb for each package: a link where the file system allows, else a copy. */
+/* NAME.deb for each package. */
 static int link_deb(const struct package_install *in, int debs, const struct lock_package *p,
 		    struct err *e)
 {
 	char *from SCOPED(mem_freep) = in->file_path(in->ctx, p);
 	char *name SCOPED(mem_freep) = mem_format("%s.deb", p->name);
-	int a SCOPED(fd_closep) = -1, b SCOPED(fd_closep) = -1;
 
-	if (linkat(AT_FDCWD, from, debs, name, 0) == 0)
-		return 0;
-	a = open(from, O_RDONLY | O_CLOEXEC);
-	b = openat(debs, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
-	if (a < 0 || b < 0)
-		return err_sys(e, "package %s: %s", p->name, from);
-	return fs_copy_fd(a, b, NULL, e);
+	return package_link(from, debs, name, e) == 0 ? 0 : err_in(e, "package %s", p->name);
 }
 
 /* The essential packages, or the others. */

@@ -1,6 +1,10 @@
 #include "package/package.h"
 
 #include "package/apt.h"
+#include "package/dnf.h"
+#include "sys/fs.h"
+#include <fcntl.h>
+#include <unistd.h>
 
 static int unknown(const struct recipe *r, struct err *e)
 {
@@ -14,6 +18,7 @@ int package_resolve(const struct recipe *r, const char *scratch, struct lock *l,
 	case RECIPE_APT:
 		return apt_resolve(r, scratch, l, e);
 	case RECIPE_DNF:
+		return dnf_resolve(r, scratch, l, e);
 	case RECIPE_OCI:
 	case RECIPE_TAR:
 	case RECIPE_SCRATCH:
@@ -29,6 +34,7 @@ int package_urls(const struct recipe *r, const struct lock_package *p, struct st
 	case RECIPE_APT:
 		return apt_urls(r, p, ret, e);
 	case RECIPE_DNF:
+		return dnf_urls(r, p, ret, e);
 	case RECIPE_OCI:
 	case RECIPE_TAR:
 	case RECIPE_SCRATCH:
@@ -43,6 +49,7 @@ int package_install(const struct package_install *in, struct err *e)
 	case RECIPE_APT:
 		return apt_install(in, e);
 	case RECIPE_DNF:
+		return rpm_install(in, e);
 	case RECIPE_OCI:
 	case RECIPE_TAR:
 	case RECIPE_SCRATCH:
@@ -51,7 +58,15 @@ int package_install(const struct package_install *in, struct err *e)
 	return unknown(in->recipe, e);
 }
 
-int package_owned(const char *root, struct map *ret, struct strv *names, struct err *e)
+int package_link(const char *from, int dir, const char *name, struct err *e)
 {
-	return apt_owned(root, ret, names, e);
+	int a SCOPED(fd_closep) = -1, b SCOPED(fd_closep) = -1;
+
+	if (linkat(AT_FDCWD, from, dir, name, 0) == 0)
+		return 0;
+	a = open(from, O_RDONLY | O_CLOEXEC);
+	b = openat(dir, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
+	if (a < 0 || b < 0)
+		return err_sys(e, "link %s", from);
+	return fs_copy_fd(a, b, NULL, e);
 }

@@ -18,6 +18,12 @@ int package_resolve(const struct recipe *r, const char *scratch, struct lock *l,
 int package_urls(const struct recipe *r, const struct lock_package *p, struct strv *ret,
 		 struct err *e) MUST_CHECK;
 
+/* Percent-encodes all but what RFC 3986 calls unreserved, and '/'; the caller owns the text. */
+char *package_path_encode(const char *path) MUST_CHECK;
+
+/* The file `from` as dir/name: a link where the file system allows, else a copy. */
+int package_link(const char *from, int dir, const char *name, struct err *e) MUST_CHECK;
+
 struct package_install {
 	const struct recipe *recipe;
 	const struct lock *lock;

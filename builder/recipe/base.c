@@ -10,14 +10,14 @@ static const char *const kinds[] = {[RECIPE_APT] = "apt",
 				    [RECIPE_TAR] = "tar",
 				    [RECIPE_SCRATCH] = "scratch"};
 
-static int read_mirrors(const char *root, const struct yaml *y, const struct field *f, void *to,
-			struct err *e)
+int read_mirrors(const char *root, const struct yaml *y, const struct field *f, void *to,
+		 struct err *e)
 {
-	struct recipe_apt *apt = to;
+	const struct strv *mirrors = (const void *)((const char *)to + f->at);
 
 	if (read_set(root, y, f, to, e) != 0)
 		return -1;
-	if (apt->mirrors.n > 1 && strv_has(&apt->mirrors, "system"))
+	if (mirrors->n > 1 && strv_has(mirrors, "system"))
 		return schema_refuse(y, e, "Write [system], or name every mirror.",
 				     "\"mirrors\": system does not go with others");
 	return 0;
@@ -56,7 +56,7 @@ static int read_apt(const char *root, const struct yaml *y, const struct field *
 
 static const struct field base_fields[] = {
     {"apt", read_apt, 0, NULL, false},
-    {"dnf", read_unsupported, 0, NULL, false},
+    {"dnf", read_dnf, 0, NULL, false},
     {"oci", read_unsupported, 0, NULL, false},
     {"tar", read_unsupported, 0, NULL, false},
     {"scratch", read_unsupported, 0, NULL, false},
@@ -95,22 +95,15 @@ const char *recipe_base_name(enum recipe_base kind)
 
 const char *recipe_platform(const struct recipe *r)
 {
-	return r->apt->arch;
+	return r->dnf != NULL ? recipe_dnf_platform(r->dnf) : r->apt->arch;
 }
 
 void recipe_base_files(const struct recipe *r, struct strv *ret)
 {
 	if (r->apt != NULL)
 		strv_add(ret, r->apt->keyring);
-}
-
-static struct jval *list_json(const struct strv *l)
-{
-	struct jval *a = jval_array();
-
-	for (size_t i = 0; i < l->n; i++)
-		jval_push(a, jval_text(l->v[i]));
-	return a;
+	if (r->dnf != NULL)
+		recipe_dnf_files(r->dnf, ret);
 }
 
 static struct jval *apt_json(const struct recipe *r)
@@ -119,9 +112,9 @@ static struct jval *apt_json(const struct recipe *r)
 
 	jval_put_text(apt, "suite", r->apt->suite);
 	jval_put_text(apt, "arch", r->apt->arch);
-	jval_put(apt, "pockets", list_json(&r->apt->pockets));
-	jval_put(apt, "mirrors", list_json(&r->apt->mirrors));
-	jval_put(apt, "components", list_json(&r->apt->components));
+	jval_put(apt, "pockets", recipe_list_json(&r->apt->pockets));
+	jval_put(apt, "mirrors", recipe_list_json(&r->apt->mirrors));
+	jval_put(apt, "components", recipe_list_json(&r->apt->components));
 	jval_put(apt, "keyring", recipe_path_json(r, r->apt->keyring));
 	return apt;
 }
@@ -132,6 +125,8 @@ struct jval *recipe_base_json(const struct recipe *r)
 
 	if (r->apt != NULL)
 		jval_put(base, kinds[RECIPE_APT], apt_json(r));
+	if (r->dnf != NULL)
+		jval_put(base, kinds[RECIPE_DNF], recipe_dnf_json(r));
 	return base;
 }
 
@@ -151,4 +146,5 @@ static void free_apt(struct recipe_apt *apt)
 void recipe_base_release(struct recipe *r)
 {
 	free_apt(r->apt);
+	recipe_dnf_free(r->dnf);
 }

@@ -18,6 +18,7 @@ enum {
 	RECIPE_LAYER_BUDGET = 12,      /* the default of layers.budget */
 	RECIPE_LAYER_BUDGET_MAX = 100, /* more would leave an image no layers for the rest */
 	RECIPE_PINS_MAX = 20,
+	RECIPE_REPOS_MAX = 50,
 };
 
 struct recipe_pos {
@@ -41,6 +42,24 @@ struct recipe_apt {
 	struct strv components; /* default main */
 	char *arch;             /* "amd64" */
 	char *keyring;          /* absolute path; a missing key is refused */
+	struct recipe_pos pos;
+};
+
+struct recipe_repo {
+	char *name;
+	char *url;           /* http(s) or file, or a path below the mirrors */
+	bool below;          /* it is a path */
+	char *key;           /* absolute path of the public keys that sign */
+	bool unsigned_index; /* there is no repomd.xml.asc: only the packages are signed */
+	struct recipe_pos pos;
+};
+
+struct recipe_dnf {
+	char *release;       /* "9" */
+	char *arch;          /* "x86_64" */
+	struct strv mirrors; /* as of apt; "system" is $POSMEDIA_DNF_MIRROR */
+	struct recipe_repo *repos;
+	size_t repos_n;
 	struct recipe_pos pos;
 };
 
@@ -137,6 +156,7 @@ struct recipe {
 	enum recipe_base base;
 	struct recipe_pos base_pos; /* of the base's kind */
 	struct recipe_apt *apt;     /* NULL for another kind */
+	struct recipe_dnf *dnf;     /* the same */
 	struct strv install, exclude, remove, langs;
 	bool docs, recommends;
 	struct recipe_overlay *overlays;

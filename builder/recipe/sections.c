@@ -6,10 +6,29 @@
 
 #define AT(member) offsetof(struct recipe, member)
 
+/* What names of packages look like, for base.dnf and for all others. */
+struct package_words {
+	const struct grammar *rpm, *deb;
+};
+static const struct package_words install_words = {&grammar_rpm_spec, &grammar_package};
+static const struct package_words exclude_words = {&grammar_rpm_glob, &grammar_package_glob};
+static const struct package_words remove_words = {&grammar_rpm_name, &grammar_package};
+
+static int read_packages(const char *root, const struct yaml *y, const struct field *f, void *to,
+			 struct err *e)
+{
+	const struct package_words *words = f->how;
+	const struct recipe *r = to; /* its base is read already */
+	const struct field into = {f->key, read_set, f->at,
+				   r->base == RECIPE_DNF ? words->rpm : words->deb, false};
+
+	return read_set(root, y, &into, to, e);
+}
+
 static const struct field package_fields[] = {
-    {"install", read_set, AT(install), &grammar_package, false},
-    {"exclude", read_set, AT(exclude), &grammar_package_glob, false},
-    {"remove", read_set, AT(remove), &grammar_package, false},
+    {"install", read_packages, AT(install), &install_words, false},
+    {"exclude", read_packages, AT(exclude), &exclude_words, false},
+    {"remove", read_packages, AT(remove), &remove_words, false},
     {"docs", read_bool, AT(docs), NULL, false},
     {"langs", read_set, AT(langs), &grammar_lang, false},
     {"recommends", read_bool, AT(recommends), NULL, false},

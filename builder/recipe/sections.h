@@ -26,6 +26,19 @@ struct jval *recipe_resolved(const struct recipe *r) MUST_CHECK;
 struct jval *recipe_base_json(const struct recipe *r) MUST_CHECK;
 struct jval *recipe_path_json(const struct recipe *r, const char *path) MUST_CHECK;
 
+/* A list of texts; the caller owns it. */
+struct jval *recipe_list_json(const struct strv *l) MUST_CHECK;
+
+/* The same of base.dnf alone: what read_base and its neighbours do for it. */
+FIELD_READER(read_dnf);
+struct jval *recipe_dnf_json(const struct recipe *r) MUST_CHECK;
+const char *recipe_dnf_platform(const struct recipe_dnf *dnf);
+void recipe_dnf_files(const struct recipe_dnf *dnf, struct strv *ret);
+void recipe_dnf_free(struct recipe_dnf *dnf);
+
+/* "mirrors" of a base: "system" alone, or URLs. */
+FIELD_READER(read_mirrors);
+
 /* Frees what read_base filled in. */
 void recipe_base_release(struct recipe *r);
 

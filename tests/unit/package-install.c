@@ -169,7 +169,7 @@ static void makes_the_tree(void **state)
 	/* nothing of ours stays */
 	assert_false(has(&j, "usr/sbin/policy-rc.d"));
 	assert_false(has(&j, "run/posmedia"));
-	assert_int_equal(apt_owned(j.root, &owned, &names, &j.e), 0);
+	assert_int_equal(package_owned(j.root, &owned, &names, &j.e), 0);
 	assert_string_equal(map_get(&owned, "usr/bin/tiny-app"), "tiny-app");
 	assert_string_equal(map_get(&owned, "usr/bin/dpkg"), "tiny-base");
 	map_release(&owned, NULL);

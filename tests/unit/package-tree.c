@@ -202,7 +202,7 @@ static void owned_follows_merged_usr_and_diversions(void **state)
 	put("var/lib/dpkg/diversions", "/bin/sh\n/bin/sh.distrib\ndash\n");
 	put_link("bin", "usr/bin");
 	put("lib64/ld.so", "x");
-	assert_int_equal(apt_owned(root, &m, &names, &e), 0);
+	assert_int_equal(package_owned(root, &m, &names, &e), 0);
 	expect_owner(&m, "usr/bin/bash", "bash");
 	expect_owner(&m, "bin/bash", NULL);
 	expect_owner(&m, "bin", "bash");
@@ -225,7 +225,7 @@ static void a_tree_without_dpkg_has_no_owners(void **state)
 	struct err e = ERR_INIT;
 
 	(void)state;
-	assert_int_equal(apt_owned(root, &m, &names, &e), 0);
+	assert_int_equal(package_owned(root, &m, &names, &e), 0);
 	assert_int_equal(m.n, 0);
 }
 
