@@ -55,6 +55,7 @@ static int take_rpms(struct side *s, struct err *e)
 
 	if (rpmdb_read(s->fd, RPMDB_NAMES, &db, e) != 0)
 		return -1;
+	s->unknown[DIFF_PACKAGES] = db.older;
 	for (size_t i = 0; i < db.n; i++) {
 		struct rpmdb_package *p = &db.v[i];
 		bool again = map_put(&names, p->name, p) != NULL;

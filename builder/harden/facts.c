@@ -152,6 +152,8 @@ static int take_rpms(int rootfd, struct strv *ret, struct err *e)
 
 	if (rpmdb_read(rootfd, RPMDB_NAMES, &db, e) != 0)
 		return -1;
+	if (db.older)
+		return err_set(e, ERR_FAIL, "databases of rpm before 4.16 cannot be read");
 	for (size_t i = 0; i < db.n; i++)
 		strv_add(ret, db.v[i].name);
 	return 0;

@@ -1,5 +1,6 @@
 #include "package/package.h"
 
+#include "base/log.h"
 #include "base/map.h"
 #include "package/rpmdb.h"
 #include "sys/fs.h"
@@ -135,6 +136,8 @@ static int read_rpm(struct owned *o, struct strv *names, struct err *e)
 
 	if (rpmdb_read(o->root, RPMDB_FILES, &db, e) != 0)
 		return -1;
+	if (db.older)
+		log_warn("databases of rpm before 4.16 are not read: files have no owners");
 	for (size_t i = 0; i < db.n; i++) {
 		char *package = db.v[i].name;
 

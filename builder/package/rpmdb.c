@@ -251,11 +251,7 @@ static int read_place(int rootfd, const char *dir, enum rpmdb_what what, struct 
 	if (open_db(rootfd, dir, "rpmdb.sqlite", O_RDONLY, &fd, e) != 0 ||
 	    (fd < 0 && open_db(rootfd, dir, "Packages", O_RDONLY, &old, e) != 0))
 		return -1;
-	if (old >= 0)
-		return err_set(e, ERR_FAIL,
-			       "%s/Packages: databases of rpm before 4.16 cannot be "
-			       "read",
-			       dir);
+	db->older = old >= 0;
 	if (fd < 0)
 		return 0;
 	if (fstat(fd, &st) != 0 || (uint64_t)st.st_size > DB_MAX)
@@ -274,7 +270,7 @@ int rpmdb_read(int rootfd, enum rpmdb_what what, struct rpmdb *ret, struct err *
 	struct rpmdb db SCOPED(rpmdb_release) = {0};
 
 	/* one may be a symlink to the other: the first that has packages is it */
-	for (size_t i = 0; db.n == 0 && i < sizeof(places) / sizeof(places[0]); i++)
+	for (size_t i = 0; db.n == 0 && !db.older && i < sizeof(places) / sizeof(places[0]); i++)
 		if (read_place(rootfd, places[i], what, &db, e) != 0)
 			return -1;
 	*ret = db;

@@ -16,6 +16,7 @@ struct rpmdb_package {
 struct rpmdb {
 	struct rpmdb_package *v; /* in the order of installing */
 	size_t n;
+	bool older; /* there is one of rpm before 4.16, which is not read */
 };
 
 enum rpmdb_what {
@@ -25,7 +26,7 @@ enum rpmdb_what {
 
 /* Reads the database of the tree at rootfd; a tree without one has no packages. The file is
  * foreign: a process of its own, which reaches nothing else, reads it from memory. A damaged one,
- * one larger than 1 GiB, and those of older kinds (Berkeley DB) are ERR_FAIL. */
+ * one that rpm has not finished with, and one larger than 1 GiB are ERR_FAIL. */
 int rpmdb_read(int rootfd, enum rpmdb_what what, struct rpmdb *ret, struct err *e) MUST_CHECK;
 void rpmdb_release(struct rpmdb *db);
 

@@ -129,6 +129,21 @@ posttrans" ]
 	run ! grep -v ' /etc/passwd$\| /etc/group$\|    /$' "$dir/verify"
 }
 
+@test "what every run makes differently is gone: the same digest twice" {
+	recipe noise 'packages: {install: [till-noise]}'
+	make_all noise
+	succeeded
+	local first=${output##*@} f
+	posmedia build recipes/noise.yaml --no-cache -o oci:out/noise:1
+	[ "${output##*@}" = "$first" ]
+	unpack noise
+	[ "$(wc -l <"$dir/tree.noise/usr/share/till-noise/planted")" -eq 10 ]
+	while read -r f; do
+		[ ! -e "$dir/tree.noise$f" ] || { echo "$f" && return 1; }
+	done <"$dir/tree.noise/usr/share/till-noise/planted"
+	[ -z "$(cat "$dir/tree.noise/etc/machine-id")" ] && [ ! -e "$dir/tree.noise/etc/passwd-" ]
+}
+
 @test "the same digest elsewhere, with another umask, uncached; and by an ordinary user" {
 	local e=$dir/elsewhere
 	mkdir -p "$e/store/blobs"
