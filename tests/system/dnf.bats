@@ -296,6 +296,29 @@ steps: [{name: note, run: [sh, -c, "echo 1 >/etc/note"], writes: [/etc]}]' 'base
 	[[ $stderr == *"layer os-1: unchanged"* ]]
 }
 
+@test "recipes/base/el-9.yaml wants a key and a mirror, and then gives a base" {
+	local p=$dir/el
+	mkdir -p "$p/recipes/base" "$p/signing/keyrings" "$p/mirror/BaseOS/x86_64" \
+		"$p/mirror/AppStream/x86_64"
+	cp recipes/base/el-9.yaml "$p/recipes/base/"
+	printf "posmedia: 1\nname: el\nversion: 1\nextends: [base/el-9.yaml]\n" \
+		>"$p/recipes/el.yaml"
+	run --separate-stderr env -C "$p" "$posmedia" lock recipes/el.yaml
+	refused 3 "signing/keyrings/el-9.asc"
+	cp "$dir/rpm/key.asc" "$p/signing/keyrings/el-9.asc"
+	ln -s "$dir/rpm/mirror/base" "$p/mirror/BaseOS/x86_64/os"
+	ln -s "$dir/rpm/mirror/updates" "$p/mirror/AppStream/x86_64/os"
+	run --separate-stderr env -C "$p" "POSMEDIA_DNF_MIRROR=file://$p/mirror" \
+		"$posmedia" build recipes/el.yaml -o oci:out/el:1
+	refused 3 "recipes/el.lock"
+	run --separate-stderr env -C "$p" "POSMEDIA_DNF_MIRROR=file://$p/mirror" \
+		"$posmedia" lock recipes/el.yaml
+	succeeded
+	run --separate-stderr env -C "$p" "POSMEDIA_DNF_MIRROR=file://$p/mirror" \
+		"$posmedia" build recipes/el.yaml -o oci:out/el:1
+	succeeded
+}
+
 @test "nothing changed: nothing runs" {
 	posmedia build recipes/till.yaml -o oci:out/till:1
 	succeeded
