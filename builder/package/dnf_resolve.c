@@ -99,13 +99,16 @@ static char *words(const char *s)
 	return buf_take(&b);
 }
 
-static int refusal(const struct recipe *r, const struct jval *answer, struct err *e)
+/* log: what dnf wrote beside its answer; it says more of groups and modules. */
+static int refusal(const struct recipe *r, const struct jval *answer, const char *log,
+		   struct err *e)
 {
 	const char *repository = jval_get_str(answer, "repository");
 	const char *recipe = jval_get_str(answer, "recipe");
 	char *said SCOPED(mem_freep) = words(repository != NULL ? repository
 					     : recipe != NULL   ? recipe
 								: "");
+	char *more SCOPED(mem_freep) = words(log);
 
 	if (repository != NULL && strstr(said, "GPG") != NULL) {
 		(void)recipe_err(&r->dnf->pos, e, "a repository is refused: %s", said);
@@ -118,7 +121,8 @@ static int refusal(const struct recipe *r, const struct jval *answer, struct err
 				   "mirror in POSMEDIA_DNF_MIRROR");
 	}
 	if (recipe != NULL) {
-		(void)recipe_err(&r->dnf->pos, e, "dnf cannot install this set: %s", said);
+		(void)recipe_err(&r->dnf->pos, e, "dnf cannot install this set: %s%s%.300s", said,
+				 more[0] != '\0' ? ": " : "", more);
 		return err_hint(e, "see packages.install and packages.exclude of the recipe");
 	}
 	return 0;
@@ -164,7 +168,8 @@ static int ask(const struct recipe *r, const char *dir, struct jval **ret, struc
 	}
 	if (buf_over(&out))
 		return err_set(e, ERR_FAIL, "dnf: more output than expected");
-	if (jval_parse(out.data, out.len, "dnf's answer", &v, e) != 0 || refusal(r, v, e) != 0)
+	if (jval_parse(out.data, out.len, "dnf's answer", &v, e) != 0 ||
+	    refusal(r, v, err.data, e) != 0)
 		return -1;
 	*ret = STEAL(v);
 	return 0;

@@ -101,6 +101,46 @@ make_all() {
 	run ! grep -q till-extra "$dir/recipes/weak.lock"
 }
 
+@test "a stream of a module, and not the newer one" {
+	recipe bell 'packages: {install: ["@bell:1/default"]}'
+	posmedia lock recipes/bell.yaml
+	succeeded
+	[ "$(jq -r '.packages[] | select(.name == "till-bell").version' \
+		"$dir/recipes/bell.lock")" = 1-1 ]
+	recipe bell 'packages: {install: ["@bell:1"]}'
+	posmedia lock recipes/bell.yaml
+	refused 3 "No default profiles for module bell:1. Available profiles: default"
+}
+
+@test "over http the same lock; an ordinary user locks too" {
+	local port
+	port=$(free_port)
+	mkdir "$dir/web"
+	ln -s "$dir/rpm/mirror" "$dir/web/files"
+	tests/lib/web-server "127.0.0.1:$port" "$dir/web" >"$dir/web/log" 2>&1 3>&- &
+	local pid=$!
+	wait_for 20 curl -sf "http://127.0.0.1:$port/base/repodata/repomd.xml"
+	cp "$dir/recipes/till.yaml" "$dir/recipes/http.yaml"
+	run --separate-stderr env -C "$dir" "POSMEDIA_DNF_MIRROR=http://127.0.0.1:$port" \
+		"$posmedia" lock recipes/http.yaml
+	run --separate-stderr env -C "$dir" "POSMEDIA_DNF_MIRROR=http://127.0.0.1:$port" \
+		"$posmedia" build recipes/http.yaml --store "$dir/http" -o oci:out/http:1
+	kill "$pid"
+	succeeded
+	cmp "$dir/recipes/till.lock" "$dir/recipes/http.lock"
+	[ "${output##*@}" = "$(cat "$dir/digest")" ]
+	[ "$(id -u)" -eq 0 ] || return 0
+	mkdir -m 777 "$dir/plain"
+	cp -r "$dir/recipes" "$dir/overlay" "$dir/plain/"
+	mkdir "$dir/plain/rpm" && cp "$dir/rpm/key.asc" "$dir/plain/rpm/"
+	cp "$posmedia" "$dir/plain/posmedia"
+	rm "$dir/plain/recipes/till.lock"
+	chown -R nobody "$dir/plain"
+	setpriv --reuid nobody --regid nogroup --clear-groups env -C "$dir/plain" \
+		./posmedia lock recipes/till.yaml --store store
+	cmp "$dir/recipes/till.lock" "$dir/plain/recipes/till.lock"
+}
+
 @test "what scriptlets, triggers, capabilities, owners and conditions left in the tree" {
 	local t=$dir/tree.till
 	[ "$(cat "$t/var/lib/first")" = "lua ran first" ]
@@ -142,6 +182,28 @@ posttrans" ]
 		[ ! -e "$dir/tree.noise$f" ] || { echo "$f" && return 1; }
 	done <"$dir/tree.noise/usr/share/till-noise/planted"
 	[ -z "$(cat "$dir/tree.noise/etc/machine-id")" ] && [ ! -e "$dir/tree.noise/etc/passwd-" ]
+}
+
+@test "controls see packages of rpm" {
+	local profile=$dir/rpms.yaml
+	cat >"$profile" <<-'YAML'
+		posmedia-profile: 1
+		id: rpms
+		version: 1.0.0
+		title: Packages
+		controls:
+		  - id: PKG-1
+		    title: No watch
+		    severity: high
+		    sources: {pa-dss: ["1.1"]}
+		    want:
+		      - packages: {absent: [till-watch], present: [till-app, till-none]}
+	YAML
+	posmedia audit oci:out/till --profile "$profile" --json
+	[ "$status" -eq 4 ]
+	grep -q 'package till-watch is installed' <<<"$output"
+	grep -q 'package till-none is not installed' <<<"$output"
+	run ! grep -q 'till-app is not' <<<"$output"
 }
 
 @test "the same digest elsewhere, with another umask, uncached; and by an ordinary user" {
