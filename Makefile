@@ -120,6 +120,7 @@ bench: deps-check
 	$(Q)tests/lib/need tests/bench/DEPENDS
 	$(Q)$(MAKE) -j$(JOBS) all $(OUT)/bench/pack
 	$(Q)OUT=$(OUT) tests/bench/run
+	$(Q)OUT=$(OUT) tests/bench/dnf
 
 bench-refetch: deps-check
 	$(Q)$(MAKE) -j$(JOBS) all

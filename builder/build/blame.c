@@ -1,6 +1,6 @@
 #include "build/blame.h"
 
-#include "package/apt.h"
+#include "package/package.h"
 #include "sys/fs.h"
 #include <string.h>
 #include <sys/stat.h>
@@ -8,7 +8,7 @@
 int blame_init(struct blame *b, const struct job *j, const char *root, struct err *e)
 {
 	*b = (struct blame){.j = j};
-	if (apt_owned(root, &b->owned, &b->names, e) == 0)
+	if (package_owned(root, &b->owned, &b->names, e) == 0)
 		return 0;
 	blame_release(b);
 	return -1;

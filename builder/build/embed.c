@@ -98,9 +98,12 @@ static int put_overlay(const struct embed *em, const struct recipe_overlay *o, s
 static int put_project(const struct embed *em, struct err *e)
 {
 	const struct recipe *r = em->j->r;
+	struct strv files SCOPED(strv_release) = {0};
 
-	if (put_file(em, r->apt->keyring, e) != 0)
-		return -1;
+	recipe_base_files(r, &files);
+	for (size_t i = 0; i < files.n; i++)
+		if (put_file(em, files.v[i], e) != 0)
+			return -1;
 	for (size_t i = 0; i < r->profiles.n; i++)
 		if (put_profiles(em, r->profiles.v[i], e) != 0)
 			return -1;

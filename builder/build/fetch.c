@@ -4,7 +4,7 @@
 #include "form/url.h"
 #include "http/fetch.h"
 #include "http/http.h"
-#include "package/apt.h"
+#include "package/package.h"
 #include "sys/intr.h"
 #include <stdlib.h>
 #include <string.h>
@@ -75,7 +75,7 @@ static int want_package(struct job *j, const struct lock_package *p, struct want
 		return -1;
 	if (store_has(j->s, &p->digest, NULL))
 		return 0;
-	if (apt_urls(j->r, p, &w->urls[w->n], e) != 0)
+	if (package_urls(j->r, p, &w->urls[w->n], e) != 0)
 		return err_in(e, "package %s", p->name);
 	strv_add(&w->names, what);
 	strv_add(&w->pointers, "");

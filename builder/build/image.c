@@ -217,7 +217,7 @@ static int put_index(struct job *j, struct oci_index *x, struct oci_desc *ret, s
 
 	for (size_t i = 0; i < x->n; i++) {
 		x->v[i].platform = jval_object();
-		jval_put_text(x->v[i].platform, "architecture", j->r->apt->arch);
+		jval_put_text(x->v[i].platform, "architecture", recipe_platform(j->r));
 		jval_put_text(x->v[i].platform, "os", "linux");
 	}
 	x->v[1].annotations = jval_object();

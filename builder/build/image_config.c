@@ -94,7 +94,7 @@ struct jval *job_image_config(const struct job *j, const struct jval *below,
 	jval_put_text(rootfs, "type", "layers");
 	jval_put(rootfs, "diff_ids", ids);
 	jval_put_text(v, "created", created);
-	jval_put_text(v, "architecture", j->r->apt->arch);
+	jval_put_text(v, "architecture", recipe_platform(j->r));
 	jval_put_text(v, "os", "linux");
 	jval_put(v, "config", run_part(j));
 	jval_put(v, "rootfs", rootfs);

@@ -1,6 +1,6 @@
 #include "build/owner.h"
 
-#include "package/apt.h"
+#include "package/package.h"
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -95,7 +95,7 @@ int owners_read(const char *root, const struct lock *l, const struct tree *t, st
 	struct owners o SCOPED(owners_release) = {0};
 	struct map files = {0};
 	struct strv names SCOPED(strv_release) = {0};
-	int rc = apt_owned(root, &files, &names, e);
+	int rc = package_owned(root, &files, &names, e);
 
 	if (rc == 0) {
 		add_packages(l, &o.packages);

@@ -8,7 +8,7 @@
 #include "base/num.h"
 #include "harden/root.h"
 #include "harden/secrets.h"
-#include "package/apt.h"
+#include "package/package.h"
 #include "sys/fs.h"
 #include <fcntl.h>
 #include <stdlib.h>
@@ -150,7 +150,7 @@ int job_seal(struct job *j, const char *root, struct err *e)
 	struct facts *f SCOPED(facts_freep) = NULL;
 	int fd SCOPED(fd_closep) = -1;
 
-	if (apt_clean(root, &removed, e) != 0 || fs_open_dir(AT_FDCWD, root, &fd, e) != 0 ||
+	if (package_clean(root, &removed, e) != 0 || fs_open_dir(AT_FDCWD, root, &fd, e) != 0 ||
 	    fix_shadow(j, fd, e) != 0 || blame_init(&b, j, root, e) != 0)
 		return err_in(e, "seal");
 	for (size_t i = 0; i < removed.n; i++)

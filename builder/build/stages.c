@@ -2,7 +2,7 @@
 
 #include "base/fault.h"
 #include "base/log.h"
-#include "package/apt.h"
+#include "package/package.h"
 #include "sys/fs.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -12,31 +12,46 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-static char *deb_path(void *ctx, const struct lock_package *p)
+static char *unpacked_file(void *ctx, const struct lock_package *p)
 {
 	return unpacked_path(ctx, p);
 }
 
-int job_base(struct job *j, const char *root, struct err *e)
+static char *stored_file(void *ctx, const struct lock_package *p)
 {
-	char *scratch SCOPED(mem_freep) = mem_format("%s/apt", j->scratch);
-	struct apt_install in = {.recipe = j->r,
-				 .lock = j->l,
-				 .root = root,
-				 .scratch = scratch,
-				 .deb_path = deb_path,
-				 .out = &j->output};
+	const struct job *j = ctx;
+
+	return store_blob_path(j->s, &p->digest);
+}
+
+/* Packages of dpkg's are had from the cache of decompressed ones, which others have not. */
+static int install(struct job *j, struct package_install *in, struct err *e)
+{
 	struct unpacked *u = NULL;
 	int rc;
 
-	if (mkdir(scratch, 0755) != 0 && errno != EEXIST)
-		return err_sys(e, "make directory %s", scratch);
+	in->file_path = stored_file;
+	in->ctx = j;
+	if (j->r->base != RECIPE_APT)
+		return package_install(in, e);
 	if (unpacked_start(j, &u, e) != 0)
 		return -1;
-	in.ctx = u;
-	rc = apt_install(&in, e);
+	in->file_path = unpacked_file;
+	in->ctx = u;
+	rc = package_install(in, e);
 	unpacked_stop(u);
-	return rc == 0 ? apt_clean(root, NULL, e) : -1;
+	return rc;
+}
+
+int job_base(struct job *j, const char *root, struct err *e)
+{
+	char *scratch SCOPED(mem_freep) = mem_format("%s/base", j->scratch);
+	struct package_install in = {
+	    .recipe = j->r, .lock = j->l, .root = root, .scratch = scratch, .out = &j->output};
+
+	if (mkdir(scratch, 0755) != 0 && errno != EEXIST)
+		return err_sys(e, "make directory %s", scratch);
+	return install(j, &in, e) == 0 ? package_clean(root, NULL, e) : -1;
 }
 
 int job_mount(struct job *j, const char *upper, const char *work, const char *at, struct err *e)

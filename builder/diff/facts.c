@@ -4,6 +4,7 @@
 #include "form/deb822.h"
 #include "harden/accounts.h"
 #include "harden/root.h"
+#include "package/rpmdb.h"
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -46,6 +47,27 @@ static void take_package(struct side *s, const struct deb822 *stanza, const char
 	(void)side_fact(s, DIFF_PACKAGES, full, STEAL(version));
 }
 
+/* Names as rpm has them; NAME:ARCH too where a name is there twice. */
+static int take_rpms(struct side *s, struct err *e)
+{
+	struct rpmdb db SCOPED(rpmdb_release) = {0};
+	struct map names = {0};
+
+	if (rpmdb_read(s->fd, RPMDB_NAMES, &db, e) != 0)
+		return -1;
+	s->unknown[DIFF_PACKAGES] = db.older;
+	for (size_t i = 0; i < db.n; i++) {
+		struct rpmdb_package *p = &db.v[i];
+		bool again = map_put(&names, p->name, p) != NULL;
+		char *full SCOPED(mem_freep) =
+		    mem_format("%s%s%s", p->name, again ? ":" : "", again ? p->arch : "");
+
+		(void)side_fact(s, DIFF_PACKAGES, full, STEAL(p->version));
+	}
+	map_release(&names, NULL);
+	return 0;
+}
+
 int side_packages(struct side *s, struct err *e)
 {
 	struct strv paths SCOPED(strv_release) = {0};
@@ -66,7 +88,7 @@ int side_packages(struct side *s, struct err *e)
 		while (deb822_next(&rest, &stanza) == 1)
 			take_package(s, &stanza, native);
 	}
-	return 0;
+	return take_rpms(s, e);
 }
 
 static const char *password_state(const struct account *u)

@@ -1,7 +1,7 @@
 #include "diff/side.h"
 
 #include "oci/unpack.h"
-#include "package/apt.h"
+#include "package/package.h"
 #include "sys/fs.h"
 #include <fcntl.h>
 #include <stdlib.h>
@@ -61,7 +61,7 @@ int side_open(struct side *s, const struct diff_input *in, const struct diff_opt
 {
 	*s = (struct side){.in = in, .fd = -1};
 	if (open_root(s, o, e) != 0 || tree_scan(s->fd, &s->tree, NULL, e) != 0 ||
-	    apt_owned(s->root, &s->owner, &s->owners, e) != 0 || side_packages(s, e) != 0 ||
+	    package_owned(s->root, &s->owner, &s->owners, e) != 0 || side_packages(s, e) != 0 ||
 	    side_accounts(s, e) != 0 || side_controls(s, o, e) != 0)
 		return err_in(e, "%s", in->object);
 	side_privileges(s);

@@ -3,6 +3,7 @@
 #include "form/deb822.h"
 #include "harden/accounts.h"
 #include "harden/root.h"
+#include "package/rpmdb.h"
 #include "sys/fs.h"
 #include <stdlib.h>
 #include <string.h>
@@ -145,6 +146,19 @@ static void take_packages(const struct buf *text, struct strv *ret)
 	}
 }
 
+static int take_rpms(int rootfd, struct strv *ret, struct err *e)
+{
+	struct rpmdb db SCOPED(rpmdb_release) = {0};
+
+	if (rpmdb_read(rootfd, RPMDB_NAMES, &db, e) != 0)
+		return -1;
+	if (db.older)
+		return err_set(e, ERR_FAIL, "databases of rpm before 4.16 cannot be read");
+	for (size_t i = 0; i < db.n; i++)
+		strv_add(ret, db.v[i].name);
+	return 0;
+}
+
 int facts_packages(struct facts *f, const struct strv **ret, struct err *e)
 {
 	struct strv paths SCOPED(strv_release) = {0};
@@ -163,6 +177,8 @@ int facts_packages(struct facts *f, const struct strv **ret, struct err *e)
 			return -1;
 		take_packages(&text, &f->packages);
 	}
+	if (take_rpms(f->rootfd, &f->packages, e) != 0)
+		return -1;
 	strv_sort(&f->packages);
 	strv_uniq(&f->packages);
 	f->have_packages = true;

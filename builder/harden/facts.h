@@ -70,7 +70,7 @@ void facts_drop(struct facts *f);
 int facts_accounts(struct facts *f, const struct accounts **ret, struct err *e) MUST_CHECK;
 int facts_files(struct facts *f, const struct facts_files **ret, struct err *e) MUST_CHECK;
 
-/* Names of the installed packages (dpkg's status, status.d too), sorted. */
+/* Names of the installed packages (dpkg's status, status.d too; rpm's database), sorted. */
 int facts_packages(struct facts *f, const struct strv **ret, struct err *e) MUST_CHECK;
 
 /* One more thing that somebody found out about the tree, until facts_drop: given with what frees

@@ -1,10 +1,9 @@
-/* apt.h - Debian packages: resolved by apt itself, installed by dpkg itself. Nothing of the
- * machine's own apt state is used but, for mirrors: [system], the URIs of its sources. */
+/* apt.h - base.apt: Debian packages: resolved by apt itself, installed by dpkg itself. Nothing of
+ * the machine's own apt state is used but, for mirrors: [system], the URIs of its sources. */
 #ifndef PACKAGE_APT_H
 #define PACKAGE_APT_H
 
-#include "recipe/lock.h"
-#include "sandbox/sandbox.h"
+#include "package/package.h"
 
 /* Fills lock.repositories, .packages, .batches, .solver and .epoch for the recipe: apt-get update
  * and a simulated install in private directories below `scratch` (absolute, empty), against the
@@ -19,32 +18,10 @@ int apt_resolve(const struct recipe *r, const char *scratch, struct lock *l,
 int apt_urls(const struct recipe *r, const struct lock_package *p, struct strv *ret,
 	     struct err *e) MUST_CHECK;
 
-struct apt_install {
-	const struct recipe *recipe;
-	const struct lock *lock;
-	const char *root;    /* absolute, an empty directory: becomes the tree */
-	const char *scratch; /* absolute, for links to the .deb files */
-	/* the absolute path of a package's file, asked for when it is needed: the essential ones
-	 * first, the others when these are installed. The caller owns the text */
-	char *(*deb_path)(void *ctx, const struct lock_package *p);
-	void *ctx;
-	const struct sink *out; /* dpkg's and the maintainer scripts' output */
-};
-
 /* Makes the tree, offline: the essential set is unpacked, then dpkg inside the sandbox installs it
  * properly and then the batches of the lock; services are not started (policy-rc.d), nothing
  * prompts, docs and langs as the recipe says. Leaves no helper of ours in the tree. A maintainer
  * script that fails is ERR_STEP with the last lines it wrote. Progress: "install". */
-int apt_install(const struct apt_install *in, struct err *e) MUST_CHECK;
-
-/* Removes what every run makes differently or no image needs (logs, caches, backups, ld.so
- * aux-cache, machine-id, host keys, snake-oil certificate, random seed): the table of
- * noise sources. Appends to *removed what went (may be NULL). */
-int apt_clean(const char *root, struct strv *removed, struct err *e) MUST_CHECK;
-
-/* The paths that packages own (dpkg's *.list), without leading slash, into a map to package
- * names (interned strings that live as long as the map's owner keeps *names). */
-struct map;
-int apt_owned(const char *root, struct map *ret, struct strv *names, struct err *e) MUST_CHECK;
+int apt_install(const struct package_install *in, struct err *e) MUST_CHECK;
 
 #endif

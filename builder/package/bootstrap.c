@@ -37,7 +37,7 @@ static void essential_release(struct essential *s)
 	free(s->v);
 }
 
-static int unpack_essential(const struct apt_install *in, struct err *e)
+static int unpack_essential(const struct package_install *in, struct err *e)
 {
 	struct essential s SCOPED(essential_release) = {
 	    .v = mem_zalloc((in->lock->packages_n + 1) * sizeof(*s.v))};
@@ -50,7 +50,7 @@ static int unpack_essential(const struct apt_install *in, struct err *e)
 
 		if (!p->essential)
 			continue;
-		path = in->deb_path(in->ctx, p);
+		path = in->file_path(in->ctx, p);
 		fd = open(path, O_RDONLY | O_CLOEXEC);
 		if (fd < 0)
 			return err_sys(e, "package %s: %s", p->name, path);
@@ -135,7 +135,7 @@ static int check_empty(int root, const char *path, struct err *e)
 	return names.n == 0 ? 0 : err_set(e, ERR_BUSY, "%s is not empty", path);
 }
 
-int bootstrap_tree(const struct apt_install *in, struct err *e)
+int bootstrap_tree(const struct package_install *in, struct err *e)
 {
 	int root SCOPED(fd_closep) = -1;
 

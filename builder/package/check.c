@@ -44,7 +44,7 @@ static int check_all(struct map *missing, struct deb822 rest, struct err *e)
 	return 0;
 }
 
-int bootstrap_check(const struct apt_install *in, struct err *e)
+int bootstrap_check(const struct package_install *in, struct err *e)
 {
 	struct buf b SCOPED(buf_release) = BUF_INIT(STATUS_MAX);
 	char *path SCOPED(mem_freep) = fs_join(in->root, "var/lib/dpkg/status");

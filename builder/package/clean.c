@@ -1,6 +1,7 @@
-#include "package/apt.h"
+#include "package/package.h"
 
 #include "base/glob.h"
+#include "package/rpmdb.h"
 #include "sys/fs.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -35,6 +36,11 @@ static const struct rule {
     {"var/lib/dpkg", "*-old"},
     {"var/lib/dpkg", "lock*"},
     {"var/lib/dpkg/triggers", "Lock"},
+    {"var/lib/rpm", "__db*"},
+    {"var/lib/rpm", ".rpm.lock"},
+    {"var/lib/dnf", "*"},
+    {"var/cache/dnf", "*"},
+    {"var/cache/yum", "*"},
     {"var/lib/apt/lists", "*"},
     {"var/cache/apt", "*"},
     {"var/cache/debconf", "*-old"},
@@ -181,7 +187,7 @@ static int put_machine_id(struct clean *c, struct err *e)
 	return 0;
 }
 
-int apt_clean(const char *root, struct strv *removed, struct err *e)
+int package_clean(const char *root, struct strv *removed, struct err *e)
 {
 	int fd SCOPED(fd_closep) = -1;
 	struct clean c = {.removed = removed};
@@ -192,7 +198,8 @@ int apt_clean(const char *root, struct strv *removed, struct err *e)
 	for (size_t i = 0; i < sizeof(gone) / sizeof(gone[0]); i++)
 		if (apply(&c, &gone[i], e) != 0)
 			return -1;
-	if (clean_hash_links(&c, e) != 0 || clean_logs(&c, e) != 0)
+	if (clean_hash_links(&c, e) != 0 || clean_logs(&c, e) != 0 ||
+	    rpmdb_settle(fd, removed, e) != 0)
 		return -1;
 	return put_machine_id(&c, e);
 }

@@ -24,7 +24,7 @@ struct watch {
 };
 
 struct install {
-	const struct apt_install *in;
+	const struct package_install *in;
 	char *debs; /* the directory of links, outside */
 	struct strv env;
 	struct strv options; /* of every dpkg run */
@@ -148,21 +148,14 @@ static int run_dpkg(struct install *s, const char *const *args, const struct str
 		       last_words(&s->watch));
 }
 
-/* NAME.deb for each package: a link where the file system allows, else a copy. */
-static int link_deb(const struct apt_install *in, int debs, const struct lock_package *p,
+/* NAME.deb for each package. */
+static int link_deb(const struct package_install *in, int debs, const struct lock_package *p,
 		    struct err *e)
 {
-	char *from SCOPED(mem_freep) = in->deb_path(in->ctx, p);
+	char *from SCOPED(mem_freep) = in->file_path(in->ctx, p);
 	char *name SCOPED(mem_freep) = mem_format("%s.deb", p->name);
-	int a SCOPED(fd_closep) = -1, b SCOPED(fd_closep) = -1;
 
-	if (linkat(AT_FDCWD, from, debs, name, 0) == 0)
-		return 0;
-	a = open(from, O_RDONLY | O_CLOEXEC);
-	b = openat(debs, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
-	if (a < 0 || b < 0)
-		return err_sys(e, "package %s: %s", p->name, from);
-	return fs_copy_fd(a, b, NULL, e);
+	return package_link(from, debs, name, e) == 0 ? 0 : err_in(e, "package %s", p->name);
 }
 
 /* The essential packages, or the others. */
@@ -238,7 +231,7 @@ static void set_options(struct install *s)
 }
 
 /* Services stay off while packages are installed (invoke-rc.d(8)). */
-static int put_policy(const struct apt_install *in, struct err *e)
+static int put_policy(const struct package_install *in, struct err *e)
 {
 	static const char text[] = "#!/bin/sh\nexit 101\n";
 	char *path SCOPED(mem_freep) = fs_join(in->root, "usr/sbin/policy-rc.d");
@@ -248,7 +241,7 @@ static int put_policy(const struct apt_install *in, struct err *e)
 	return chmod(path, 0755) == 0 ? 0 : err_sys(e, "chmod %s", path);
 }
 
-static int drop_policy(const struct apt_install *in, struct err *e)
+static int drop_policy(const struct package_install *in, struct err *e)
 {
 	char *path SCOPED(mem_freep) = fs_join(in->root, "usr/sbin/policy-rc.d");
 
@@ -299,7 +292,7 @@ static int finish(struct install *s, struct err *e)
 
 static int install_all(struct install *s, struct err *e)
 {
-	const struct apt_install *in = s->in;
+	const struct package_install *in = s->in;
 
 	if (make_debs(s, e) != 0 || link_debs(s, true, e) != 0 || bootstrap_tree(in, e) != 0 ||
 	    put_policy(in, e) != 0 || install_essential(s, e) != 0 || link_debs(s, false, e) != 0 ||
@@ -310,7 +303,7 @@ static int install_all(struct install *s, struct err *e)
 	return bootstrap_check(in, e);
 }
 
-int apt_install(const struct apt_install *in, struct err *e)
+int apt_install(const struct package_install *in, struct err *e)
 {
 	struct install s SCOPED(install_release) = {
 	    .in = in,

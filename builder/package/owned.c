@@ -1,6 +1,8 @@
-#include "package/apt.h"
+#include "package/package.h"
 
+#include "base/log.h"
 #include "base/map.h"
+#include "package/rpmdb.h"
 #include "sys/fs.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -127,12 +129,56 @@ static char *package_of(const char *file)
 	return mem_strndup(file, n);
 }
 
-int apt_owned(const char *root, struct map *ret, struct strv *names, struct err *e)
+/* rpm's own, after dpkg's: what both have stays dpkg's. */
+static int read_rpm(struct owned *o, struct strv *names, struct err *e)
+{
+	struct rpmdb db SCOPED(rpmdb_release) = {0};
+
+	if (rpmdb_read(o->root, RPMDB_FILES, &db, e) != 0)
+		return -1;
+	if (db.older)
+		log_warn("databases of rpm before 4.16 are not read: files have no owners");
+	for (size_t i = 0; i < db.n; i++) {
+		char *package = db.v[i].name;
+
+		for (size_t k = 0; k < db.v[i].files.n; k++)
+			add_path(o, db.v[i].files.v[k], strlen(db.v[i].files.v[k]), package);
+		strv_take(names, STEAL(db.v[i].name));
+	}
+	return 0;
+}
+
+static int read_dpkg(struct owned *o, struct strv *names, struct err *e)
+{
+	struct strv files SCOPED(strv_release) = {0};
+	int info SCOPED(fd_closep) = -1;
+	struct err why = ERR_INIT;
+
+	if (fs_open_in_root(o->root, "var/lib/dpkg/info", O_RDONLY | O_DIRECTORY, &info, &why) !=
+	    0) {
+		if (errno == ENOENT)
+			return 0;
+		*e = why;
+		return -1;
+	}
+	if (read_diversions(o, e) != 0 || fs_list(info, ".", &files, e) != 0)
+		return -1;
+	for (size_t i = 0; i < files.n; i++) {
+		char *package = package_of(files.v[i]);
+
+		if (package == NULL)
+			continue;
+		strv_take(names, package);
+		if (read_list(o, files.v[i], package, e) != 0)
+			return -1;
+	}
+	return 0;
+}
+
+int package_owned(const char *root, struct map *ret, struct strv *names, struct err *e)
 {
 	struct owned o SCOPED(owned_release) = {.ret = ret};
-	struct strv files SCOPED(strv_release) = {0};
-	int fd SCOPED(fd_closep) = -1, info SCOPED(fd_closep) = -1;
-	struct err why = ERR_INIT;
+	int fd SCOPED(fd_closep) = -1;
 
 	if (fs_open_dir(AT_FDCWD, root, &fd, e) != 0)
 		return -1;
@@ -143,22 +189,7 @@ int apt_owned(const char *root, struct map *ret, struct strv *names, struct err 
 		o.is_link[i] =
 		    fstatat(fd, merged[i], &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISLNK(st.st_mode);
 	}
-	if (fs_open_in_root(fd, "var/lib/dpkg/info", O_RDONLY | O_DIRECTORY, &info, &why) != 0) {
-		if (errno == ENOENT)
-			return 0;
-		*e = why;
+	if (read_dpkg(&o, names, e) != 0)
 		return err_in(e, "dpkg's lists");
-	}
-	if (read_diversions(&o, e) != 0 || fs_list(info, ".", &files, e) != 0)
-		return err_in(e, "dpkg's lists");
-	for (size_t i = 0; i < files.n; i++) {
-		char *package = package_of(files.v[i]);
-
-		if (package == NULL)
-			continue;
-		strv_take(names, package);
-		if (read_list(&o, files.v[i], package, e) != 0)
-			return err_in(e, "dpkg's lists");
-	}
-	return 0;
+	return read_rpm(&o, names, e);
 }

@@ -91,7 +91,7 @@ static int prune_top(int root, const char *top, struct err *e)
 	return drop_dirs(&p, e);
 }
 
-int bootstrap_prune(const struct apt_install *in, struct err *e)
+int bootstrap_prune(const struct package_install *in, struct err *e)
 {
 	static const char *const docs[] = {"usr/share/doc", "usr/share/man", "usr/share/info",
 					   "usr/share/groff", "usr/share/lintian"};

@@ -3,8 +3,7 @@
 #include "package/sources.h"
 #include <string.h>
 
-/* Percent-encodes all but what RFC 3986 calls unreserved, and '/'. */
-static char *encode(const char *path)
+char *package_path_encode(const char *path)
 {
 	struct buf b = BUF_INIT(3 * 4096);
 
@@ -20,7 +19,7 @@ static char *encode(const char *path)
 int apt_urls(const struct recipe *r, const struct lock_package *p, struct strv *ret, struct err *e)
 {
 	struct strv bases SCOPED(strv_release) = {0};
-	char *path SCOPED(mem_freep) = encode(p->path);
+	char *path SCOPED(mem_freep) = package_path_encode(p->path);
 
 	if (r->apt == NULL)
 		return err_set(e, ERR_RECIPE, "%s: base has no apt", r->file);

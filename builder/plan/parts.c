@@ -43,10 +43,50 @@ static struct jval *names_of(const struct strv *l)
 	return v;
 }
 
-struct jval *parts_base(const struct recipe *r, const struct lock *l)
+static int input_file(const char *path, const char *name, struct jval *to, struct err *e)
 {
-	struct jval *v = parts_fresh("base"), *packages = jval_object(), *order = jval_array();
+	int fd SCOPED(fd_closep) = open(path, O_RDONLY | O_CLOEXEC);
+	char *what SCOPED(mem_freep) = NULL;
+	struct digest d;
+	struct stat st;
 
+	if (fd < 0 || fstat(fd, &st) != 0)
+		return err_sys(e, "open %s", path);
+	if (digest_fd(fd, &d, NULL, e) != 0)
+		return -1;
+	what = mem_format("%s %s", st.st_mode & 0100 ? "program" : "file", digest_text(&d).s);
+	jval_put_text(to, name, what);
+	return 0;
+}
+
+/* Packages of rpm are checked against these when they are installed: what other keys let in is
+ * another tree. apt's are as the index that its keyring signed has them. */
+static int put_keys(const struct recipe *r, struct jval *v, struct err *e)
+{
+	struct strv keys SCOPED(strv_release) = {0};
+	struct jval *o;
+
+	if (r->base != RECIPE_DNF)
+		return 0;
+	recipe_base_files(r, &keys);
+	o = jval_object();
+	jval_put(v, "key", o);
+	for (size_t i = 0; i < keys.n; i++) {
+		char *name SCOPED(mem_freep) = recipe_path(r, keys.v[i]);
+
+		if (input_file(keys.v[i], name, o, e) != 0)
+			return -1;
+	}
+	return 0;
+}
+
+int parts_base(const struct recipe *r, const struct lock *l, struct jval **ret, struct err *e)
+{
+	struct jval *v SCOPED(jval_freep) = parts_fresh("base");
+	struct jval *packages = jval_object(), *order = jval_array();
+
+	jval_put(v, "package", packages);
+	jval_put(v, "order", order);
 	for (size_t i = 0; i < l->packages_n; i++) {
 		const struct lock_package *p = &l->packages[i];
 		char *name SCOPED(mem_freep) = mem_format("%s:%s", p->name, p->arch);
@@ -57,13 +97,14 @@ struct jval *parts_base(const struct recipe *r, const struct lock *l)
 	}
 	for (size_t i = 0; i < l->batches_n; i++)
 		jval_push(order, names_of(&l->batches[i].names));
-	jval_put(v, "package", packages);
-	jval_put(v, "order", order);
 	jval_put_int(v, "epoch", l->epoch);
 	jval_put(v, "docs", jval_bool(r->docs));
 	jval_put(v, "langs", names_of(&r->langs));
 	jval_put(v, "remove", names_of(&r->remove));
-	return v;
+	if (put_keys(r, v, e) != 0)
+		return -1;
+	*ret = STEAL(v);
+	return 0;
 }
 
 struct jval *parts_users(const struct recipe *r)
@@ -182,22 +223,6 @@ static int overlay_parts(const struct recipe_overlay *o, struct jval **ret, stru
 	return 0;
 }
 
-static int input_file(const char *path, const char *name, struct jval *to, struct err *e)
-{
-	int fd SCOPED(fd_closep) = open(path, O_RDONLY | O_CLOEXEC);
-	char *what SCOPED(mem_freep) = NULL;
-	struct digest d;
-	struct stat st;
-
-	if (fd < 0 || fstat(fd, &st) != 0)
-		return err_sys(e, "open %s", path);
-	if (digest_fd(fd, &d, NULL, e) != 0)
-		return -1;
-	what = mem_format("%s %s", st.st_mode & 0100 ? "program" : "file", digest_text(&d).s);
-	jval_put_text(to, name, what);
-	return 0;
-}
-
 /* Every profile in the directory counts: one may extend another. */
 static int profile_parts(const char *path, struct jval *to, struct err *e)
 {
@@ -268,6 +293,7 @@ int parts_inputs(const struct recipe *r, const struct lock *l, const struct jval
 		 const struct jval *config, struct jval **ret, struct err *e)
 {
 	struct jval *v SCOPED(jval_freep) = parts_fresh("inputs"), *files = jval_object();
+	struct strv keyrings SCOPED(strv_release) = {0};
 	struct digest lock = lock_digest(l);
 
 	jval_put_text(v, "lock", digest_text(&lock).s);
@@ -275,8 +301,14 @@ int parts_inputs(const struct recipe *r, const struct lock *l, const struct jval
 	jval_put(v, "overlay", jval_ref(jval_get(overlays, "overlay")));
 	jval_put(v, "profile", jval_ref(jval_get(config, "profile")));
 	jval_put(v, "input", files);
-	if (input_file(r->apt->keyring, "keyring", files, e) != 0)
-		return -1;
+	recipe_base_files(r, &keyrings);
+	for (size_t i = 0; i < keyrings.n; i++) {
+		char *nth SCOPED(mem_freep) =
+		    i == 0 ? mem_strdup("keyring") : mem_format("keyring %zu", i + 1);
+
+		if (input_file(keyrings.v[i], nth, files, e) != 0)
+			return -1;
+	}
 	for (size_t i = 0; i < r->steps_n; i++) {
 		char *name SCOPED(mem_freep) = mem_format("answers %s", r->steps[i].name);
 

@@ -4,8 +4,10 @@
 
 #include "recipe/lock.h"
 
-/* Each returns a new object for one stage, without "below". Overlays and profiles are read. */
-struct jval *parts_base(const struct recipe *r, const struct lock *l);
+/* Each returns a new object for one stage, without "below". Overlays, profiles and keys are read.
+ */
+int parts_base(const struct recipe *r, const struct lock *l, struct jval **ret,
+	       struct err *e) MUST_CHECK;
 struct jval *parts_users(const struct recipe *r);
 struct jval *parts_step(const struct recipe *r, const struct lock *l, const struct recipe_step *s);
 int parts_overlays(const struct recipe *r, struct jval **ret, struct err *e) MUST_CHECK;

@@ -91,9 +91,12 @@ static int stages(const struct recipe *r, const struct lock *l, struct store *s,
 		  struct err *e)
 {
 	struct lock with = *l;
+	struct jval *base = NULL;
 	int rc;
 
-	(void)add(p, PLAN_BASE, mem_strdup("base"), parts_base(r, l));
+	if (parts_base(r, l, &base, e) != 0)
+		return -1;
+	(void)add(p, PLAN_BASE, mem_strdup("base"), base);
 	(void)add(p, PLAN_USERS, mem_strdup("users"), parts_users(r));
 	for (size_t i = 0; i < r->steps_n; i++) {
 		char *name = mem_format("step %s", r->steps[i].name);

@@ -1,7 +1,7 @@
 #include "plan/relock.h"
 
 #include "base/log.h"
-#include "package/apt.h"
+#include "package/package.h"
 #include "plan/layering.h"
 #include "proxy/record.h"
 #include <errno.h>
@@ -86,7 +86,7 @@ static int packages(const struct recipe *r, const struct relock_opts *o, const c
 		    struct relocked *ret, struct err *e)
 {
 	struct lock *l SCOPED(lock_freep) = mem_zalloc(sizeof(*l));
-	char *apt SCOPED(mem_freep) = mem_format("%s/apt", scratch);
+	char *base SCOPED(mem_freep) = mem_format("%s/base", scratch);
 
 	l->recipe_name = mem_strdup(r->name);
 	l->recipe = r->digest;
@@ -95,9 +95,9 @@ static int packages(const struct recipe *r, const struct relock_opts *o, const c
 		return -1;
 	if (o->before != NULL && !o->update && digest_equal(&o->before->solved, &l->solved))
 		return again(o->before, l, scratch, &ret->lock, e);
-	if (mkdir(apt, 0755) != 0)
-		return err_sys(e, "make directory %s", apt);
-	if (apt_resolve(r, apt, l, e) != 0)
+	if (mkdir(base, 0755) != 0)
+		return err_sys(e, "make directory %s", base);
+	if (package_resolve(r, base, l, e) != 0)
 		return -1;
 	if (o->before != NULL && same_packages(o->before, l))
 		return again(o->before, l, scratch, &ret->lock, e);

@@ -5,7 +5,7 @@
 #include "archive/tarcmp.h"
 #include "base/log.h"
 #include "oci/unpack.h"
-#include "package/apt.h"
+#include "package/package.h"
 #include "sys/clock.h"
 #include "sys/fs.h"
 #include "sys/intr.h"
@@ -303,7 +303,7 @@ static int open_trees(struct trees *t, const struct oci_layout *layout, const st
 	    tree_scan(t->was_fd, &t->was, NULL, e) != 0 ||
 	    tree_scan(t->is_fd, &t->is, NULL, e) != 0)
 		return -1;
-	return apt_owned(root, &t->owner, &t->owners, e);
+	return package_owned(root, &t->owner, &t->owners, e);
 }
 
 /* Layers that are not the same although all that is in the trees is. */

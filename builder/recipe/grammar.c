@@ -46,8 +46,8 @@ static bool source(const char *s)
 	const char *blank = strchr(s, ' ');
 	char *name SCOPED(mem_freep) = mem_strndup(s, blank == NULL ? 0 : (size_t)(blank - s));
 
-	return blank != NULL && grammar_ok(&grammar_package, name) &&
-	       grammar_ok(&grammar_version, blank + 1);
+	return blank != NULL && grammar_ok(&grammar_locked_package, name) &&
+	       grammar_ok(&grammar_locked_version, blank + 1);
 }
 
 /* A package, or package:arch where two architectures are installed. */
@@ -57,8 +57,8 @@ static bool package_arch(const char *s)
 	char *name SCOPED(mem_freep) =
 	    mem_strndup(s, colon == NULL ? strlen(s) : (size_t)(colon - s));
 
-	return grammar_ok(&grammar_package, name) &&
-	       (colon == NULL || grammar_ok(&grammar_arch, colon + 1));
+	return grammar_ok(&grammar_locked_package, name) &&
+	       (colon == NULL || grammar_ok(&grammar_locked_arch, colon + 1));
 }
 
 static bool gecos(const char *s)
@@ -120,6 +120,11 @@ static bool mirror(const char *s)
 			return s[n] != '\0' && s[n] != '/' && strstr(s, "..") == NULL;
 	}
 	return false;
+}
+
+static bool repo_url(const char *s)
+{
+	return strstr(s, "://") != NULL ? mirror(s) : strchr(s, ':') == NULL && fs_relative_ok(s);
 }
 
 static bool web_url(const char *s)
@@ -212,13 +217,46 @@ const struct grammar grammar_package_glob = {"a package name or pattern",
 					     LOWER DIGIT "+-.*?",
 					     128,
 					     NULL};
-const struct grammar grammar_version = {
-    "a package version",
-    "Digits, letters and '.', '+', '~', ':', '-', as dpkg writes it.",
-    DIGIT,
-    ALNUM ".+~:-",
-    128,
-    NULL};
+const struct grammar grammar_release = {
+    "a release", "The number of a release, such as \"9\".", ALNUM, ALNUM "._-", 32, not_dots};
+const struct grammar grammar_repo_url = {
+    "a URL or a path below the mirror",
+    "An http://, https:// or file:/// URL without user, query or \"..\", or a relative path.",
+    ALNUM,
+    ALNUM "./:_~%+-[]",
+    1024,
+    repo_url};
+const struct grammar grammar_rpm_name = {"a package name",
+					 "Letters, digits, '+', '-', '.' and '_'.",
+					 ALNUM "_",
+					 ALNUM "+-._",
+					 200,
+					 NULL};
+const struct grammar grammar_rpm_glob = {"a package name or pattern",
+					 "A package name, where '*' and '?' stand for others.",
+					 ALNUM "_*?",
+					 ALNUM "+-._*?",
+					 200,
+					 NULL};
+const struct grammar grammar_rpm_spec = {
+    "a package, @group or @^environment",
+    "A name, name.arch or name-version, a pattern, a path or (in parentheses) what it provides, or "
+    "@group, @^environment or @module:stream.",
+    ALNUM "_*?@/",
+    ALNUM "+-._*?@^~:/()",
+    256,
+    not_one_letter};
+/* What dpkg and rpm call what they install. */
+const struct grammar grammar_locked_package = {"a package name",
+					       "Letters, digits, '+', '-', '.' and '_'.",
+					       ALNUM "_",
+					       ALNUM "+-._",
+					       200,
+					       NULL};
+const struct grammar grammar_locked_version = {
+    "a package version", "As dpkg or rpm writes it.", ALNUM, ALNUM ".+~^:_-", 200, NULL};
+const struct grammar grammar_locked_arch = {
+    "an architecture", "As dpkg or rpm writes it.", LOWER, LOWER DIGIT "_-", 32, NULL};
 const struct grammar grammar_arch = {
     "an architecture", "As dpkg --print-architecture writes it.", LOWER, LOWER DIGIT "-", 32, NULL};
 const struct grammar grammar_suite = {"a suite", "The code name of a release, such as bookworm.",
@@ -296,16 +334,16 @@ const struct grammar grammar_media_url = {
     "a path or URL", "As the recipe writes it.", NULL, NULL, 4095, media_url};
 const struct grammar grammar_source = {"a source package and its version",
 				       "Such as \"openssl 3.0.15-1\".",
-				       LOWER DIGIT,
+				       ALNUM "_",
 				       NULL,
 				       260,
 				       source};
 const struct grammar grammar_package_arch = {
-    "a package name", "A locked package, or package:arch.", LOWER DIGIT, NULL, 200, package_arch};
+    "a package name", "A locked package, or package:arch.", ALNUM "_", NULL, 200, package_arch};
 const struct grammar grammar_pool_path = {"a path below the mirror",
 					  "Relative, without \".\", \"..\" or \"//\".",
 					  ALNUM,
-					  ALNUM "./_~%+:-",
+					  ALNUM "./_~^%+:-",
 					  1024,
 					  fs_relative_ok};
 

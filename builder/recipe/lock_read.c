@@ -166,9 +166,9 @@ static int read_package(const struct jval *o, const struct lock *l, struct lock_
 					    "path", "size",    "sha256", "essential", NULL};
 
 	if (check_keys(o, known, w) != 0 ||
-	    get_word(o, "name", &grammar_package, w, &p->name) != 0 ||
-	    get_word(o, "version", &grammar_version, w, &p->version) != 0 ||
-	    get_word(o, "arch", &grammar_arch, w, &p->arch) != 0 ||
+	    get_word(o, "name", &grammar_locked_package, w, &p->name) != 0 ||
+	    get_word(o, "version", &grammar_locked_version, w, &p->version) != 0 ||
+	    get_word(o, "arch", &grammar_locked_arch, w, &p->arch) != 0 ||
 	    get_word(o, "source", &grammar_source, w, &p->source) != 0 ||
 	    get_word(o, "repository", &grammar_name, w, &p->repository) != 0 ||
 	    get_word(o, "path", &grammar_pool_path, w, &p->path) != 0 ||

@@ -114,19 +114,6 @@ int recipe_load_in(const char *path, const char *root, struct recipe **ret, stru
 	return 0;
 }
 
-static void free_apt(struct recipe_apt *apt)
-{
-	if (apt == NULL)
-		return;
-	free(apt->suite);
-	free(apt->arch);
-	free(apt->keyring);
-	strv_release(&apt->pockets);
-	strv_release(&apt->mirrors);
-	strv_release(&apt->components);
-	free(apt);
-}
-
 static void free_people(struct recipe *r)
 {
 	for (size_t i = 0; i < r->groups_n; i++)
@@ -211,7 +198,7 @@ void recipe_free(struct recipe *r)
 
 	for (size_t i = 0; i < sizeof(lists) / sizeof(lists[0]); i++)
 		strv_release(lists[i]);
-	free_apt(r->apt);
+	recipe_base_release(r);
 	free_people(r);
 	free_work(r);
 	free_policy(r);

@@ -18,11 +18,21 @@ enum {
 	RECIPE_LAYER_BUDGET = 12,      /* the default of layers.budget */
 	RECIPE_LAYER_BUDGET_MAX = 100, /* more would leave an image no layers for the rest */
 	RECIPE_PINS_MAX = 20,
+	RECIPE_REPOS_MAX = 50,
 };
 
 struct recipe_pos {
 	const char *file; /* as it was named; lives as long as the process */
 	unsigned line, col;
+};
+
+/* What an image stands on. */
+enum recipe_base {
+	RECIPE_APT,     /* Debian packages */
+	RECIPE_DNF,     /* rpm packages */
+	RECIPE_OCI,     /* another image */
+	RECIPE_TAR,     /* an archive of a root tree */
+	RECIPE_SCRATCH, /* nothing */
 };
 
 struct recipe_apt {
@@ -32,6 +42,24 @@ struct recipe_apt {
 	struct strv components; /* default main */
 	char *arch;             /* "amd64" */
 	char *keyring;          /* absolute path; a missing key is refused */
+	struct recipe_pos pos;
+};
+
+struct recipe_repo {
+	char *name;
+	char *url;           /* http(s) or file, or a path below the mirrors */
+	bool below;          /* it is a path */
+	char *key;           /* absolute path of the public keys that sign */
+	bool unsigned_index; /* there is no repomd.xml.asc: only the packages are signed */
+	struct recipe_pos pos;
+};
+
+struct recipe_dnf {
+	char *release;       /* "9" */
+	char *arch;          /* "x86_64" */
+	struct strv mirrors; /* as of apt; "system" is $POSMEDIA_DNF_MIRROR */
+	struct recipe_repo *repos;
+	size_t repos_n;
 	struct recipe_pos pos;
 };
 
@@ -125,7 +153,10 @@ struct recipe {
 	char *file; /* as it was named */
 	char *root; /* the project root, absolute */
 	char *name, *version;
-	struct recipe_apt *apt; /* the base; NULL for another kind */
+	enum recipe_base base;
+	struct recipe_pos base_pos; /* of the base's kind */
+	struct recipe_apt *apt;     /* NULL for another kind */
+	struct recipe_dnf *dnf;     /* the same */
 	struct strv install, exclude, remove, langs;
 	bool docs, recommends;
 	struct recipe_overlay *overlays;
@@ -162,6 +193,15 @@ void recipe_freep(struct recipe **r);
  * written out, is read as well, and gives the digest that it was written with. */
 int recipe_load_in(const char *path, const char *root, struct recipe **ret,
 		   struct err *e) MUST_CHECK;
+
+/* The key of a kind of base: "apt". */
+const char *recipe_base_name(enum recipe_base kind);
+
+/* The architecture of the image as the OCI image-spec calls it: "amd64". */
+const char *recipe_platform(const struct recipe *r);
+
+/* Appends the absolute paths of the files that the base names (keyrings): inputs of the image. */
+void recipe_base_files(const struct recipe *r, struct strv *ret);
 
 /* What `resolved` calls an absolute path of the recipe: relative to the project root, and for what
  * lies outside of it "outside/HASH-NAME", by its path. The caller owns it. */

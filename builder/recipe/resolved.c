@@ -14,8 +14,7 @@ char *recipe_path(const struct recipe *r, const char *path)
 	return mem_format("outside/%.16s-%s", digest_hex(&d).s, name == NULL ? path : name + 1);
 }
 
-/* The digest must not depend on where the project lies. */
-static struct jval *path_json(const struct recipe *r, const char *path)
+struct jval *recipe_path_json(const struct recipe *r, const char *path)
 {
 	char *name SCOPED(mem_freep) = recipe_path(r, path);
 
@@ -29,7 +28,7 @@ static void put_text(struct jval *o, const char *key, const char *s)
 		jval_put_text(o, key, s);
 }
 
-static struct jval *list_json(const struct strv *l)
+struct jval *recipe_list_json(const struct strv *l)
 {
 	struct jval *a = jval_array();
 
@@ -41,7 +40,7 @@ static struct jval *list_json(const struct strv *l)
 static void put_list(struct jval *o, const char *key, const struct strv *l)
 {
 	if (l->n > 0)
-		jval_put(o, key, list_json(l));
+		jval_put(o, key, recipe_list_json(l));
 }
 
 static void put_duration(struct jval *o, const char *key, uint64_t ms)
@@ -51,28 +50,14 @@ static void put_duration(struct jval *o, const char *key, uint64_t ms)
 	jval_put_text(o, key, text);
 }
 
-static struct jval *base_json(const struct recipe *r)
-{
-	struct jval *base = jval_object(), *apt = jval_object();
-
-	jval_put_text(apt, "suite", r->apt->suite);
-	jval_put_text(apt, "arch", r->apt->arch);
-	jval_put(apt, "pockets", list_json(&r->apt->pockets));
-	jval_put(apt, "mirrors", list_json(&r->apt->mirrors));
-	jval_put(apt, "components", list_json(&r->apt->components));
-	jval_put(apt, "keyring", path_json(r, r->apt->keyring));
-	jval_put(base, "apt", apt);
-	return base;
-}
-
 static struct jval *packages_json(const struct recipe *r)
 {
 	struct jval *o = jval_object();
 
-	jval_put(o, "install", list_json(&r->install));
-	jval_put(o, "exclude", list_json(&r->exclude));
-	jval_put(o, "remove", list_json(&r->remove));
-	jval_put(o, "langs", list_json(&r->langs));
+	jval_put(o, "install", recipe_list_json(&r->install));
+	jval_put(o, "exclude", recipe_list_json(&r->exclude));
+	jval_put(o, "remove", recipe_list_json(&r->remove));
+	jval_put(o, "langs", recipe_list_json(&r->langs));
 	jval_put(o, "docs", jval_bool(r->docs));
 	jval_put(o, "recommends", jval_bool(r->recommends));
 	return o;
@@ -87,7 +72,7 @@ static struct jval *overlays_json(const struct recipe *r)
 		char *owner SCOPED(mem_freep) = mem_format("%u:%u", ov->uid, ov->gid);
 		struct jval *o = jval_object();
 
-		jval_put(o, "from", path_json(r, ov->from));
+		jval_put(o, "from", recipe_path_json(r, ov->from));
 		jval_put_text(o, "to", ov->to);
 		jval_put_text(o, "owner", owner);
 		jval_push(a, o);
@@ -119,7 +104,7 @@ static struct jval *users_json(const struct recipe *r)
 
 		jval_put_text(o, "name", u->name);
 		jval_put_int(o, "uid", u->uid);
-		jval_put(o, "groups", list_json(&u->groups));
+		jval_put(o, "groups", recipe_list_json(&u->groups));
 		jval_put_text(o, "shell", u->shell);
 		jval_put_text(o, "home", u->home);
 		put_text(o, "gecos", u->gecos);
@@ -133,9 +118,9 @@ static struct jval *services_json(const struct recipe *r)
 {
 	struct jval *o = jval_object();
 
-	jval_put(o, "enable", list_json(&r->enable));
-	jval_put(o, "disable", list_json(&r->disable));
-	jval_put(o, "mask", list_json(&r->mask));
+	jval_put(o, "enable", recipe_list_json(&r->enable));
+	jval_put(o, "disable", recipe_list_json(&r->disable));
+	jval_put(o, "mask", recipe_list_json(&r->mask));
 	return o;
 }
 
@@ -163,7 +148,7 @@ static struct jval *media_json(const struct recipe *r)
 		const struct recipe_media *m = &r->media[i];
 		struct jval *o = jval_object();
 
-		jval_put(o, "url", m->is_file ? path_json(r, m->url) : jval_text(m->url));
+		jval_put(o, "url", m->is_file ? recipe_path_json(r, m->url) : jval_text(m->url));
 		jval_put_text(o, "sha256", digest_hex(&m->digest).s);
 		if (m->size != 0)
 			jval_put_int(o, "size", (int64_t)m->size);
@@ -180,7 +165,7 @@ static struct jval *network_json(const struct recipe_step *s)
 		return jval_text("none");
 	o = jval_object();
 	jval_put_text(o, "proxy", "record");
-	jval_put(o, "allow", list_json(&s->allow));
+	jval_put(o, "allow", recipe_list_json(&s->allow));
 	return o;
 }
 
@@ -204,9 +189,9 @@ static void step_extras(const struct recipe *r, const struct recipe_step *s, str
 		jval_put(o, "limits", jval_ref(limits));
 	jval_free(limits);
 	if (s->secrets.n > 0)
-		jval_put(o, "secrets", list_json(&s->secrets));
+		jval_put(o, "secrets", recipe_list_json(&s->secrets));
 	if (s->answers != NULL)
-		jval_put(o, "answers", path_json(r, s->answers));
+		jval_put(o, "answers", recipe_path_json(r, s->answers));
 }
 
 static struct jval *steps_json(const struct recipe *r)
@@ -221,9 +206,9 @@ static struct jval *steps_json(const struct recipe *r)
 			jval_put_text(mount, s->mounts[k].media, s->mounts[k].at);
 		jval_put_text(o, "name", s->name);
 		jval_put(o, "mount", mount);
-		jval_put(o, "run", list_json(&s->run));
+		jval_put(o, "run", recipe_list_json(&s->run));
 		jval_put(o, "network", network_json(s));
-		jval_put(o, "writes", list_json(&s->writes));
+		jval_put(o, "writes", recipe_list_json(&s->writes));
 		put_duration(o, "timeout", s->timeout_ms);
 		jval_put(o, "capture", jval_bool(s->capture));
 		step_extras(r, s, o);
@@ -272,7 +257,7 @@ static struct jval *layers_json(const struct recipe *r)
 		struct jval *one = jval_object();
 
 		jval_put_text(one, "name", r->pins[i].name);
-		jval_put(one, "match", list_json(&r->pins[i].match));
+		jval_put(one, "match", recipe_list_json(&r->pins[i].match));
 		jval_push(pins, one);
 	}
 	jval_put_text(o, "plan", r->layer_plan);
@@ -291,7 +276,7 @@ static struct jval *tests_json(const struct recipe *r)
 		struct jval *o = jval_object();
 
 		jval_put_text(o, "name", r->tests[i].name);
-		jval_put(o, "run", list_json(&r->tests[i].run));
+		jval_put(o, "run", recipe_list_json(&r->tests[i].run));
 		put_duration(o, "timeout", r->tests[i].timeout_ms);
 		jval_push(a, o);
 	}
@@ -312,7 +297,7 @@ static struct jval *run_json(const struct recipe *r)
 	put_list(o, "entrypoint", &r->entrypoint);
 	put_list(o, "cmd", &r->cmd);
 	jval_put(o, "env", env);
-	jval_put(o, "volumes", list_json(&r->volumes));
+	jval_put(o, "volumes", recipe_list_json(&r->volumes));
 	put_text(o, "user", r->user);
 	put_text(o, "workdir", r->workdir);
 	put_text(o, "stop-signal", r->stop_signal);
@@ -326,13 +311,13 @@ struct jval *recipe_resolved(const struct recipe *r)
 	jval_put_int(o, "posmedia", 1);
 	jval_put_text(o, "name", r->name);
 	jval_put_text(o, "version", r->version);
-	jval_put(o, "base", base_json(r));
+	jval_put(o, "base", recipe_base_json(r));
 	jval_put(o, "packages", packages_json(r));
 	jval_put(o, "overlays", overlays_json(r));
 	jval_put(o, "groups", groups_json(r));
 	jval_put(o, "users", users_json(r));
 	jval_put(o, "services", services_json(r));
-	jval_put(o, "start-order", list_json(&r->start_order));
+	jval_put(o, "start-order", recipe_list_json(&r->start_order));
 	jval_put(o, "ports", ports_json(r));
 	jval_put(o, "media", media_json(r));
 	jval_put(o, "steps", steps_json(r));

@@ -6,82 +6,29 @@
 
 #define AT(member) offsetof(struct recipe, member)
 
-static int read_mirrors(const char *root, const struct yaml *y, const struct field *f, void *to,
-			struct err *e)
-{
-	struct recipe_apt *apt = to;
-
-	if (read_set(root, y, f, to, e) != 0)
-		return -1;
-	if (apt->mirrors.n > 1 && strv_has(&apt->mirrors, "system"))
-		return schema_refuse(y, e, "Write [system], or name every mirror.",
-				     "\"mirrors\": system does not go with others");
-	return 0;
-}
-
-static const struct field apt_fields[] = {
-    {"suite", read_word, offsetof(struct recipe_apt, suite), &grammar_suite, true},
-    {"keyring", read_file, offsetof(struct recipe_apt, keyring), NULL, true},
-    {"pockets", read_set, offsetof(struct recipe_apt, pockets), &grammar_pocket, false},
-    {"mirrors", read_mirrors, offsetof(struct recipe_apt, mirrors), &grammar_mirror, false},
-    {"components", read_set, offsetof(struct recipe_apt, components), &grammar_component, false},
-    {"arch", read_word, offsetof(struct recipe_apt, arch), &grammar_arch, false},
-    {0},
+/* What names of packages look like, for base.dnf and for all others. */
+struct package_words {
+	const struct grammar *rpm, *deb;
 };
+static const struct package_words install_words = {&grammar_rpm_spec, &grammar_package};
+static const struct package_words exclude_words = {&grammar_rpm_glob, &grammar_package_glob};
+static const struct package_words remove_words = {&grammar_rpm_name, &grammar_package};
 
-static int read_apt(const char *root, const struct yaml *y, const struct field *f, void *to,
-		    struct err *e)
+static int read_packages(const char *root, const struct yaml *y, const struct field *f, void *to,
+			 struct err *e)
 {
-	struct recipe *r = to;
-	struct recipe_apt *apt;
+	const struct package_words *words = f->how;
+	const struct recipe *r = to; /* its base is read already */
+	const struct field into = {f->key, read_set, f->at,
+				   r->base == RECIPE_DNF ? words->rpm : words->deb, false};
 
-	if (schema_want_map(y, f->key, e) != 0)
-		return -1;
-	apt = r->apt = mem_zalloc(sizeof(*r->apt));
-	apt->pos = schema_pos(y);
-	if (schema_map(root, y, apt_fields, apt, e) != 0)
-		return -1;
-	if (apt->mirrors.n == 0)
-		strv_add(&apt->mirrors, "system");
-	if (apt->components.n == 0)
-		strv_add(&apt->components, "main");
-	if (apt->arch == NULL)
-		apt->arch = mem_strdup("amd64");
-	return 0;
-}
-
-static const struct field base_fields[] = {
-    {"apt", read_apt, 0, NULL, false},
-    {"dnf", read_unsupported, 0, NULL, false},
-    {"oci", read_unsupported, 0, NULL, false},
-    {"tar", read_unsupported, 0, NULL, false},
-    {"scratch", read_unsupported, 0, NULL, false},
-    {0},
-};
-
-static int read_base(const char *root, const struct yaml *y, const struct field *f, void *to,
-		     struct err *e)
-{
-	if (schema_want_map(y, f->key, e) != 0)
-		return -1;
-	if (y->n > 1) {
-		const struct yaml *a = y->pairs[0].val, *b = y->pairs[1].val;
-
-		return schema_refuse(b, e, "Keep exactly one of apt, dnf, oci, tar, scratch.",
-				     "\"base\" is \"%s\" here and \"%s\" at %s:%u:%u",
-				     schema_show(y->pairs[1].key).s, schema_show(y->pairs[0].key).s,
-				     a->file, a->line, a->col);
-	}
-	if (y->n == 0)
-		return schema_refuse(y, e, "Write \"base: {apt: ...}\".",
-				     "\"base\" names no kind of base");
-	return schema_map(root, y, base_fields, to, e);
+	return read_set(root, y, &into, to, e);
 }
 
 static const struct field package_fields[] = {
-    {"install", read_set, AT(install), &grammar_package, false},
-    {"exclude", read_set, AT(exclude), &grammar_package_glob, false},
-    {"remove", read_set, AT(remove), &grammar_package, false},
+    {"install", read_packages, AT(install), &install_words, false},
+    {"exclude", read_packages, AT(exclude), &exclude_words, false},
+    {"remove", read_packages, AT(remove), &remove_words, false},
     {"docs", read_bool, AT(docs), NULL, false},
     {"langs", read_set, AT(langs), &grammar_lang, false},
     {"recommends", read_bool, AT(recommends), NULL, false},

@@ -9,6 +9,7 @@ extern const struct field recipe_fields[];
 
 /* The parts of recipe_fields that live in files of their own. */
 extern const struct array array_users, array_groups, array_steps, array_tests;
+FIELD_READER(read_base);
 FIELD_READER(read_media);
 FIELD_READER(read_ports);
 FIELD_READER(read_env);
@@ -19,5 +20,26 @@ int recipe_check(const struct recipe *r, const struct yaml *y, struct err *e) MU
 
 /* The recipe as canonical JSON with every default filled in; the caller owns it. */
 struct jval *recipe_resolved(const struct recipe *r) MUST_CHECK;
+
+/* Its "base"; and a path as it stands there, since the digest must not depend on where the project
+ * lies. The caller owns them. */
+struct jval *recipe_base_json(const struct recipe *r) MUST_CHECK;
+struct jval *recipe_path_json(const struct recipe *r, const char *path) MUST_CHECK;
+
+/* A list of texts; the caller owns it. */
+struct jval *recipe_list_json(const struct strv *l) MUST_CHECK;
+
+/* The same of base.dnf alone: what read_base and its neighbours do for it. */
+FIELD_READER(read_dnf);
+struct jval *recipe_dnf_json(const struct recipe *r) MUST_CHECK;
+const char *recipe_dnf_platform(const struct recipe_dnf *dnf);
+void recipe_dnf_files(const struct recipe_dnf *dnf, struct strv *ret);
+void recipe_dnf_free(struct recipe_dnf *dnf);
+
+/* "mirrors" of a base: "system" alone, or URLs. */
+FIELD_READER(read_mirrors);
+
+/* Frees what read_base filled in. */
+void recipe_base_release(struct recipe *r);
 
 #endif

@@ -61,6 +61,11 @@ median() {
 	middle <"$work/$1.times"
 }
 
+# Seconds for people.
+seconds() {
+	awk -v s="$1" 'BEGIN { if (s < 1) printf "%.0f ms", s * 1000; else printf "%.1f s", s }'
+}
+
 # The times of NAME, each the sum of those of the others in the same turn.
 sum_up() {
 	local name=$1 file=() other

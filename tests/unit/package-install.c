@@ -52,7 +52,7 @@ struct job {
 	int fd; /* of root */
 };
 
-static char *deb_path(void *ctx, const struct lock_package *p)
+static char *file_path(void *ctx, const struct lock_package *p)
 {
 	(void)ctx;
 	return mem_format("%s/mirror/%s", dir, p->path);
@@ -91,12 +91,12 @@ static void job_init(struct job *j, const char *install)
 
 static int run(struct job *j)
 {
-	struct apt_install in = {.recipe = &j->r,
-				 .lock = &j->l,
-				 .root = j->root,
-				 .scratch = j->scratch,
-				 .deb_path = deb_path,
-				 .out = &j->sink};
+	struct package_install in = {.recipe = &j->r,
+				     .lock = &j->l,
+				     .root = j->root,
+				     .scratch = j->scratch,
+				     .file_path = file_path,
+				     .out = &j->sink};
 
 	return apt_install(&in, &j->e);
 }
@@ -169,7 +169,7 @@ static void makes_the_tree(void **state)
 	/* nothing of ours stays */
 	assert_false(has(&j, "usr/sbin/policy-rc.d"));
 	assert_false(has(&j, "run/posmedia"));
-	assert_int_equal(apt_owned(j.root, &owned, &names, &j.e), 0);
+	assert_int_equal(package_owned(j.root, &owned, &names, &j.e), 0);
 	assert_string_equal(map_get(&owned, "usr/bin/tiny-app"), "tiny-app");
 	assert_string_equal(map_get(&owned, "usr/bin/dpkg"), "tiny-base");
 	map_release(&owned, NULL);

@@ -122,7 +122,7 @@ static void clean_removes_noise_and_secrets(void **state)
 	put_link("var/log/README", "../gone");
 	put_link("etc/ssl/certs/62742064.0", "ssl-cert-snakeoil.pem");
 	put_link("etc/ssl/certs/11111111.0", "ca.pem");
-	assert_int_equal(apt_clean(root, &removed, &e), 0);
+	assert_int_equal(package_clean(root, &removed, &e), 0);
 	for (size_t i = 0; i < sizeof(noise) / sizeof(noise[0]); i++)
 		assert_int_equal(size_of(noise[i]), -1);
 	for (size_t i = 0; i < sizeof(kept) / sizeof(kept[0]); i++)
@@ -148,9 +148,9 @@ static void clean_can_be_repeated(void **state)
 
 	(void)state;
 	put("etc/hosts", "x");
-	assert_int_equal(apt_clean(root, NULL, &e), 0);
+	assert_int_equal(package_clean(root, NULL, &e), 0);
 	(void)umask(0377);
-	assert_int_equal(apt_clean(root, &removed, &e), 0);
+	assert_int_equal(package_clean(root, &removed, &e), 0);
 	(void)umask(022);
 	assert_int_equal(fstatat(root_fd, "etc/machine-id", &st, 0), 0);
 	assert_int_equal(st.st_mode & 07777, 0444);
@@ -170,7 +170,7 @@ static void clean_leaves_the_world_outside_alone(void **state)
 	put("tree/etc/x", "x");
 	put_link("tree/tmp", outside);
 	put_link("tree/var", outside);
-	assert_int_equal(apt_clean(tree, NULL, &e), 0);
+	assert_int_equal(package_clean(tree, NULL, &e), 0);
 	assert_int_equal(size_of("outside/precious"), 1);
 	assert_int_equal(size_of("outside/lib/dpkg/status-old"), 1);
 }
@@ -202,7 +202,7 @@ static void owned_follows_merged_usr_and_diversions(void **state)
 	put("var/lib/dpkg/diversions", "/bin/sh\n/bin/sh.distrib\ndash\n");
 	put_link("bin", "usr/bin");
 	put("lib64/ld.so", "x");
-	assert_int_equal(apt_owned(root, &m, &names, &e), 0);
+	assert_int_equal(package_owned(root, &m, &names, &e), 0);
 	expect_owner(&m, "usr/bin/bash", "bash");
 	expect_owner(&m, "bin/bash", NULL);
 	expect_owner(&m, "bin", "bash");
@@ -225,7 +225,7 @@ static void a_tree_without_dpkg_has_no_owners(void **state)
 	struct err e = ERR_INIT;
 
 	(void)state;
-	assert_int_equal(apt_owned(root, &m, &names, &e), 0);
+	assert_int_equal(package_owned(root, &m, &names, &e), 0);
 	assert_int_equal(m.n, 0);
 }
 

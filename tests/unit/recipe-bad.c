@@ -371,7 +371,7 @@ static const struct bad files[] = {
     {"posmedia: 1\nname: a/b\n", "2:7: \"name\" wants an image name, not \"a/b\""},
     {"posmedia: 1\nname: t\nversion: a:b\n", "3:10: \"version\" wants a version, not \"a:b\""},
     {"posmedia: 1\nname: t\nversion: 1\nbase: {}\n", "4:7: \"base\" names no kind of base"},
-    {"posmedia: 1\nname: t\nversion: 1\nbase: {dnf: {}}\n", "4:13: \"dnf\"" SUP},
+    {"posmedia: 1\nname: t\nversion: 1\nbase: {scratch: {}}\n", "4:17: \"scratch\"" SUP},
     {"posmedia: 1\nname: t\nversion: 1\nbase: {oci: {}}\n", "4:13: \"oci\"" SUP},
     {"posmedia: 1\nname: t\nversion: 1\nbase: {tar: {}}\n", "4:13: \"tar\"" SUP},
     {"posmedia: 1\nname: t\nversion: 1\nbase: {scratch: true}\n", "4:17: \"scratch\"" SUP},

@@ -11,7 +11,7 @@
 
 struct words {
 	const struct grammar *g;
-	const char *good[8], *bad[14]; /* NULL-terminated */
+	const char *good[9], *bad[14]; /* NULL-terminated */
 };
 
 static const struct words table[] = {
@@ -20,8 +20,24 @@ static const struct words table[] = {
     {&grammar_user, {"rti", "_apt", "www-data"}, {"", "1a", "-a", "a.b", "A", "a$", "a:b", "a\n"}},
     {&grammar_package, {"cups", "libstdc++6", "7zip"}, {"", "a", "+a", "-a", "A1", "a_b", "a*"}},
     {&grammar_package_glob, {"linux-*", "*", "a?"}, {"", "-a", "a[b]", "a b", "a/b"}},
-    {&grammar_version, {"1", "1:2.3-4~x+b1"}, {"", "a", "-1", "1 2", "1/2", "1_2"}},
-    {&grammar_arch, {"amd64", "kfreebsd-amd64"}, {"", "AMD64", "64", "a/b"}},
+    {&grammar_locked_package,
+     {"cups", "perl-DBI", "_x", "a"},
+     {"", "+a", "-a", "a*", "a b", "a:b"}},
+    {&grammar_locked_version,
+     {"1", "1:2.3-4~x+b1", "2.34-60.el9_2", "1^git"},
+     {"", "-1", "1 2", "1/2"}},
+    {&grammar_locked_arch, {"amd64", "x86_64"}, {"", "AMD64", "64", "a/b"}},
+    {&grammar_release, {"9", "9.4", "40-beta"}, {"", ".9", "9/x", "9..1", "9 x"}},
+    {&grammar_repo_url,
+     {"http://h/x", "file:///x", "BaseOS/x86_64/os", "9.4/x"},
+     {"", "system:x", "../x", "/x", "a/../b", "ftp://h/x", "http://u:p@h/", "a:b"}},
+    {&grammar_rpm_name, {"cups", "perl-DBI"}, {"", "-a", "a*", "@a", "a b"}},
+    {&grammar_rpm_glob, {"kernel*", "*-firmware", "a?", "_x"}, {"", "-a", "a[b]", "a b", "a/b"}},
+    {&grammar_rpm_spec,
+     {"cups", "glibc.i686", "bash-5.1-2.el9", "@core", "@^minimal", "@ruby:3.1", "/bin/sh",
+      "perl(Foo::Bar)"},
+     {"", "a", "-a", "a b", "a;b", "a$b", "a = 1", "--x"}},
+    {&grammar_arch, {"amd64", "kfreebsd-amd64"}, {"", "AMD64", "64", "a/b", "x86_64"}},
     {&grammar_suite, {"bookworm", "stable-x"}, {"", "a/b", "a..b", "-a", "A"}},
     {&grammar_pocket, {"updates", "security", "backports"}, {"", "update", "proposed"}},
     {&grammar_component, {"main", "non-free-firmware"}, {"", "a/b", "-a", "main contrib"}},
@@ -59,7 +75,7 @@ static const struct words table[] = {
     {&grammar_media_url, {"media/x.iso", "http://h/x"}, {"", "../x", "s3://b/x", "://"}},
     {&grammar_source,
      {"openssl 3.0.15-1"},
-     {"", "openssl", "openssl ", " 3", "a 1", "openssl 3 4", "Openssl 3", "openssl -3"}},
+     {"", "openssl", "openssl ", " 3", "openssl 3 4", "openssl -3", "a*b 3"}},
     {&grammar_package_arch,
      {"zlib1g", "zlib1g:i386"},
      {"", "zlib1g:", ":i386", "-o", "a:b:c", "zz:I"}},

@@ -1,0 +1,34 @@
+/* dnf.h - base.dnf: rpm packages, resolved by dnf itself, installed by rpm itself. Nothing of the
+ * machine's own dnf and rpm configuration, keys or databases is used. */
+#ifndef PACKAGE_DNF_H
+#define PACKAGE_DNF_H
+
+#include "package/package.h"
+
+/* package_resolve: dnf's own solver, in private directories below scratch, on the recipe's
+ * repositories alone. The index of each is signed by the recipe's key, unless the recipe says that
+ * only its packages are. */
+int dnf_resolve(const struct recipe *r, const char *scratch, struct lock *l,
+		struct err *e) MUST_CHECK;
+
+/* package_urls: where the repository of the package is now. */
+int dnf_urls(const struct recipe *r, const struct lock_package *p, struct strv *ret,
+	     struct err *e) MUST_CHECK;
+
+/* Appends the base URLs of a repository, best first, each ending in "/": its own, or for a path
+ * below the mirrors those that the recipe lists, where "system" stands for $POSMEDIA_DNF_MIRROR.
+ * None at all is ERR_RECIPE with a hint that names the variable. */
+int dnf_bases(const struct recipe_dnf *d, const struct recipe_repo *repo, struct strv *ret,
+	      struct err *e) MUST_CHECK;
+
+/* package_install: one transaction of the machine's rpm in the sandbox, whose root is the tree. Of
+ * every package rpm first checks the signature, by the recipe's keys alone, and all digests: one
+ * that is unsigned or damaged is ERR_VERIFY, and nothing was installed. Scriptlets that rpm does
+ * not take for an error (%post and later) are warnings. */
+int rpm_install(const struct package_install *in, struct err *e) MUST_CHECK;
+
+/* The program that asks dnf, in dnf's own language. Argument: a file with the question as JSON; its
+ * working directory is its own. It answers in JSON on standard output. */
+extern const char dnf_program[];
+
+#endif

@@ -1,0 +1,329 @@
+#include "package/dnf.h"
+
+#include "base/log.h"
+#include "base/num.h"
+#include "form/json.h"
+#include "recipe/grammar.h"
+#include "sys/fs.h"
+#include "sys/proc.h"
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define ANSWER_MAX     (64 << 20)
+#define DNF_TIMEOUT_MS (15ULL * 60 * 1000)
+#define DATE_MAX       INT64_C(253402300799) /* the last second of the year 9999 */
+#define PACKAGE_MAX    (INT64_C(16) << 30)
+
+static const char *const dirs[] = {"cache", "state", "log", "root", "keys"};
+static const char *const passed_on[] = {"http_proxy", "https_proxy", "no_proxy"};
+
+static struct jval *list_of(const struct strv *l)
+{
+	struct jval *a = jval_array();
+
+	for (size_t i = 0; i < l->n; i++)
+		jval_push(a, jval_text(l->v[i]));
+	return a;
+}
+
+/* The key is copied, so that its path is of our making. */
+static int add_repo(const struct recipe *r, size_t i, const char *dir, struct jval *to,
+		    struct err *e)
+{
+	const struct recipe_repo *repo = &r->dnf->repos[i];
+	struct strv urls SCOPED(strv_release) = {0};
+	struct buf key SCOPED(buf_release) = BUF_INIT(16 << 20);
+	char *path SCOPED(mem_freep) = mem_format("%s/keys/%zu.key", dir, i);
+	char *encoded SCOPED(mem_freep) = package_path_encode(path);
+	char *url SCOPED(mem_freep) = mem_format("file://%s", encoded);
+	struct jval *o;
+
+	if (dnf_bases(r->dnf, repo, &urls, e) != 0)
+		return -1;
+	if (fs_get(AT_FDCWD, repo->key, &key, e) != 0 ||
+	    fs_put_path(path, key.data, key.len, 0644, e) != 0)
+		return err_in(e, "gpgkey of %s", repo->name);
+	o = jval_object();
+	jval_put_text(o, "name", repo->name);
+	jval_put(o, "urls", list_of(&urls));
+	jval_put_text(o, "key", url);
+	jval_put(o, "signed", jval_bool(!repo->unsigned_index));
+	jval_push(to, o);
+	return 0;
+}
+
+static int put_question(const struct recipe *r, const char *dir, struct err *e)
+{
+	struct jval *o SCOPED(jval_freep) = jval_object(), *repos = jval_array();
+	struct buf b SCOPED(buf_release) = BUF_INIT(ANSWER_MAX);
+	char *file SCOPED(mem_freep) = fs_join(dir, "ask.json");
+	char *program SCOPED(mem_freep) = fs_join(dir, "ask.py");
+	int fd SCOPED(fd_closep) = -1;
+
+	jval_put(o, "repos", repos);
+	if (fs_open_dir(AT_FDCWD, dir, &fd, e) != 0)
+		return -1;
+	for (size_t i = 0; i < sizeof(dirs) / sizeof(dirs[0]); i++)
+		if (fs_mkdirs(fd, dirs[i], 0755, e) != 0)
+			return -1;
+	for (size_t i = 0; i < r->dnf->repos_n; i++)
+		if (add_repo(r, i, dir, repos, e) != 0)
+			return -1;
+	jval_put_text(o, "arch", r->dnf->arch);
+	jval_put_text(o, "release", r->dnf->release);
+	jval_put(o, "recommends", jval_bool(r->recommends));
+	jval_put(o, "install", list_of(&r->install));
+	jval_put(o, "exclude", list_of(&r->exclude));
+	jval_write(o, &b);
+	if (fs_put_path(program, dnf_program, strlen(dnf_program), 0644, e) != 0)
+		return -1;
+	return fs_put_path(file, b.data, b.len, 0644, e);
+}
+
+/* One line of at most a few hundred bytes. */
+static char *words(const char *s)
+{
+	struct buf b = BUF_INIT(700);
+	bool blank = false;
+
+	for (; *s != '\0'; s++) {
+		bool space = (unsigned char)*s <= ' ';
+
+		if (space && !blank && b.len > 0)
+			buf_addf(&b, " ");
+		if (!space)
+			buf_add(&b, s, 1);
+		blank = space;
+	}
+	return buf_take(&b);
+}
+
+/* log: what dnf wrote beside its answer; it says more of groups and modules. */
+static int refusal(const struct recipe *r, const struct jval *answer, const char *log,
+		   struct err *e)
+{
+	const char *repository = jval_get_str(answer, "repository");
+	const char *recipe = jval_get_str(answer, "recipe");
+	char *said SCOPED(mem_freep) = words(repository != NULL ? repository
+					     : recipe != NULL   ? recipe
+								: "");
+	char *more SCOPED(mem_freep) = words(log);
+
+	if (repository != NULL && strstr(said, "GPG") != NULL) {
+		(void)recipe_err(&r->dnf->pos, e, "a repository is refused: %s", said);
+		return err_hint(e, "its gpgkey must have signed repodata/repomd.xml; \"signed: "
+				   "packages\" says that only the packages are signed");
+	}
+	if (repository != NULL) {
+		(void)err_set(e, ERR_REMOTE, "the package indexes cannot be had: %s", said);
+		return err_hint(e, "check the network and the repository's url, or name another "
+				   "mirror in POSMEDIA_DNF_MIRROR");
+	}
+	if (recipe != NULL) {
+		(void)recipe_err(&r->dnf->pos, e, "dnf cannot install this set: %s%s%.300s", said,
+				 more[0] != '\0' ? ": " : "", more);
+		return err_hint(e, "see packages.install and packages.exclude of the recipe");
+	}
+	return 0;
+}
+
+static void set_env(const char *dir, struct strv *env)
+{
+	strv_add(env, "PATH=/usr/sbin:/usr/bin:/sbin:/bin");
+	strv_add(env, "LC_ALL=C.UTF-8");
+	strv_add(env, "TZ=UTC");
+	strv_addf(env, "HOME=%s", dir);
+	for (size_t i = 0; i < sizeof(passed_on) / sizeof(passed_on[0]); i++)
+		if (getenv(passed_on[i]) != NULL)
+			strv_addf(env, "%s=%s", passed_on[i], getenv(passed_on[i]));
+}
+
+static int ask(const struct recipe *r, const char *dir, struct jval **ret, struct err *e)
+{
+	/* dnf is a library of the system's Python, whatever else is in PATH */
+	static const char *const argv[] = {"/usr/bin/python3", "-I",       "-B",
+					   "ask.py",           "ask.json", NULL};
+	struct strv env SCOPED(strv_release) = {0};
+	struct buf out SCOPED(buf_release) = BUF_INIT(ANSWER_MAX);
+	struct buf err SCOPED(buf_release) = BUF_INIT(1 << 20);
+	struct proc_spec spec = {
+	    .argv = argv, .cwd = dir, .out = &out, .err = &err, .timeout_ms = DNF_TIMEOUT_MS};
+	struct proc_result res = {0};
+	struct jval *v SCOPED(jval_freep) = NULL;
+
+	set_env(dir, &env);
+	spec.env = (const char *const *)(uintptr_t)env.v;
+	if (proc_run(&spec, &res, e) != 0)
+		return err_hint(e, "install the package dnf");
+	if (res.timed_out)
+		return err_set(e, ERR_REMOTE, "dnf: no end after %llu minutes",
+			       DNF_TIMEOUT_MS / 60000);
+	if (res.status != 0) {
+		char *said SCOPED(mem_freep) =
+		    words(err.len > 500 ? err.data + err.len - 500 : err.data);
+
+		(void)err_set(e, ERR_FAIL, "dnf: exit %d: %s", res.status, said);
+		return err_hint(e, "install the package dnf");
+	}
+	if (buf_over(&out))
+		return err_set(e, ERR_FAIL, "dnf: more output than expected");
+	if (jval_parse(out.data, out.len, "dnf's answer", &v, e) != 0 ||
+	    refusal(r, v, err.data, e) != 0)
+		return -1;
+	*ret = STEAL(v);
+	return 0;
+}
+
+/* "glibc-2.34-60.el9.src.rpm" -> "glibc 2.34-60.el9", or the package's own; the caller owns it. */
+static char *source_of(const char *file, const struct lock_package *p)
+{
+	const char *end = strstr(file, ".src.rpm");
+	size_t n, dashes = 0;
+
+	if (end == NULL)
+		end = strstr(file, ".nosrc.rpm");
+	for (n = end == NULL ? 0 : (size_t)(end - file); n > 0; n--)
+		if (file[n - 1] == '-' && ++dashes == 2)
+			return mem_format("%.*s %.*s", (int)(n - 1), file,
+					  (int)((size_t)(end - file) - n), file + n);
+	return mem_format("%s %s", p->name, p->version);
+}
+
+static int get(const struct jval *o, const char *key, const struct grammar *g, char **ret,
+	       struct err *e)
+{
+	const char *s = jval_get_str(o, key);
+
+	if (s == NULL || !grammar_ok(g, s))
+		return err_set(e, ERR_RECIPE,
+			       "the index of a repository has no usable %s: \"%.80s\"", key,
+			       s == NULL ? "" : s);
+	*ret = mem_strdup(s);
+	return 0;
+}
+
+/* What the package's file is, and where. */
+static int take_file(const struct jval *o, struct lock_package *p, struct err *e)
+{
+	const char *kind = jval_get_str(o, "kind"), *digest = jval_get_str(o, "digest");
+	int64_t size;
+
+	if (kind == NULL || strcmp(kind, "sha256") != 0 || digest == NULL ||
+	    digest_parse_hex(digest, &p->digest) != 0)
+		return err_set(e, ERR_RECIPE, "%s %s: no SHA-256 in the index", p->name,
+			       p->version);
+	if (jval_get_int(o, "size", &size) != 0 || size <= 0 || size > PACKAGE_MAX)
+		return err_set(e, ERR_RECIPE, "%s %s: no usable size", p->name, p->version);
+	if (jval_get_bool(o, "elsewhere"))
+		return err_set(e, ERR_RECIPE, "%s %s: not below its repository", p->name,
+			       p->version);
+	p->size = (uint64_t)size;
+	return get(o, "path", &grammar_pool_path, &p->path, e);
+}
+
+static int take_package(const struct jval *o, struct lock_package *p, struct err *e)
+{
+	const char *source = jval_get_str(o, "sourcerpm");
+
+	if (get(o, "name", &grammar_locked_package, &p->name, e) != 0 ||
+	    get(o, "version", &grammar_locked_version, &p->version, e) != 0 ||
+	    get(o, "arch", &grammar_locked_arch, &p->arch, e) != 0 ||
+	    get(o, "repository", &grammar_name, &p->repository, e) != 0 || take_file(o, p, e) != 0)
+		return -1;
+	p->source = source_of(source == NULL ? "" : source, p);
+	if (grammar_ok(&grammar_source, p->source))
+		return 0;
+	return err_set(e, ERR_RECIPE, "%s %s: odd source package \"%.80s\"", p->name, p->version,
+		       p->source);
+}
+
+/* createrepo writes the time as the revision, unless it was told another: then the newest file of
+ * the index has it. */
+static int date_of(const struct jval *o, int64_t *ret, struct err *e)
+{
+	const char *revision = jval_get_str(o, "revision");
+	uint64_t n = 0;
+	int64_t date = 0;
+
+	if (revision != NULL && num_u64(revision, (uint64_t)DATE_MAX, &n) == 0 && n > 100000000)
+		date = (int64_t)n;
+	else if (jval_get_int(o, "date", &date) != 0 || date <= 0 || date > DATE_MAX)
+		return err_set(e, ERR_RECIPE, "the index has no date");
+	*ret = date;
+	return 0;
+}
+
+static int take_repository(const struct recipe *r, const struct jval *o, struct lock_repository *to,
+			   struct err *e)
+{
+	struct buf b SCOPED(buf_release) = BUF_INIT(16 << 20);
+	const char *file = jval_get_str(o, "repomd");
+	struct digest d;
+
+	if (get(o, "id", &grammar_name, &to->id, e) != 0)
+		return -1;
+	if (file == NULL || fs_get(AT_FDCWD, file, &b, e) != 0 || date_of(o, &to->date, e) != 0)
+		return err_in(e, "repository %s", to->id);
+	d = digest_of(b.data, b.len);
+	to->release = mem_strdup(digest_hex(&d).s);
+	for (size_t i = 0; i < r->dnf->repos_n; i++) {
+		const struct recipe_repo *repo = &r->dnf->repos[i];
+
+		if (strcmp(repo->name, to->id) == 0)
+			to->mirror = mem_strdup(repo->below ? r->dnf->mirrors.v[0] : repo->url);
+	}
+	return to->mirror != NULL ? 0 : err_set(e, ERR_FAIL, "dnf has a repository %s", to->id);
+}
+
+static int by_name(const void *a, const void *b)
+{
+	const struct lock_package *x = a, *y = b;
+	int c = strcmp(x->name, y->name);
+
+	return c != 0 ? c : strcmp(x->arch, y->arch);
+}
+
+static int by_id(const void *a, const void *b)
+{
+	const struct lock_repository *x = a, *y = b;
+
+	return strcmp(x->id, y->id);
+}
+
+static int take_answer(const struct recipe *r, const struct jval *v, struct lock *l, struct err *e)
+{
+	const struct jval *packages = jval_get(v, "packages");
+	const struct jval *repositories = jval_get(v, "repositories");
+
+	if (jval_len(packages) == 0 || jval_len(repositories) != r->dnf->repos_n)
+		return recipe_err(&r->dnf->pos, e, "dnf's plan installs nothing");
+	if (get(v, "solver", &grammar_line, &l->solver, e) != 0)
+		return -1;
+	l->repositories = mem_zalloc(r->dnf->repos_n * sizeof(*l->repositories));
+	for (size_t i = 0; i < r->dnf->repos_n; i++) {
+		struct lock_repository *to = &l->repositories[l->repositories_n++];
+
+		if (take_repository(r, jval_at(repositories, i), to, e) != 0)
+			return -1;
+		if (to->date > l->epoch)
+			l->epoch = to->date;
+	}
+	l->packages = mem_zalloc((jval_len(packages) + 1) * sizeof(*l->packages));
+	for (size_t i = 0; i < jval_len(packages); i++)
+		if (take_package(jval_at(packages, i), &l->packages[l->packages_n++], e) != 0)
+			return -1;
+	qsort(l->repositories, l->repositories_n, sizeof(*l->repositories), by_id);
+	qsort(l->packages, l->packages_n, sizeof(*l->packages), by_name);
+	return 0;
+}
+
+int dnf_resolve(const struct recipe *r, const char *scratch, struct lock *l, struct err *e)
+{
+	struct jval *answer SCOPED(jval_freep) = NULL;
+
+	log_info("package indexes of release %s", r->dnf->release);
+	if (put_question(r, scratch, e) != 0 || ask(r, scratch, &answer, e) != 0)
+		return -1;
+	return take_answer(r, answer, l, e);
+}
