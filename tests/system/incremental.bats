@@ -71,7 +71,8 @@ in_dir() {
 }
 
 @test "a user changed: packages stay, what stands on users runs again" {
-	sed -i 's/gecos: POS operator/gecos: the operator/' "$dir/recipes/demo.yaml"
+	sed -i 's/gecos: POS operator/gecos: the operator/' \
+		"$dir/recipes/base/rti-shop.yaml"
 	in_dir lock recipes/demo.yaml
 	[ "$status" -eq 0 ]
 	in_dir plan recipes/demo.yaml
