@@ -11,7 +11,7 @@ struct relock_opts {
 	const char *path;          /* where the lock lies, for its history in git; NULL = none */
 	bool update;               /* ask the solver again even if its question is the same */
 	bool replan;               /* plan the layers anew, whatever they were */
-	struct package_ask ask;        /* other packages than the recipe's, or of another time */
+	struct package_ask ask;    /* other packages than the recipe's, or of another time */
 };
 
 struct relocked {
