@@ -140,13 +140,14 @@ static int read_manifest(struct job *j, struct err *e)
 {
 	const char *path = args_get(j->a, "match");
 	struct buf text SCOPED(buf_release) = BUF_INIT(INVENTORY_MAX);
+	enum inventory_kind kind = j->r->base == RECIPE_DNF ? INVENTORY_RPM : INVENTORY_DEB;
 
 	if (path == NULL && args_has(j->a, "nearest"))
 		return err_set(e, ERR_USAGE, "--nearest goes with --match");
 	if (path == NULL)
 		return 0;
 	if (fs_get_file(AT_FDCWD, path, &text, e) != 0 ||
-	    inventory_parse(path, text.data, text.len, INVENTORY_DEB, &j->list, e) != 0)
+	    inventory_parse(path, text.data, text.len, kind, &j->list, e) != 0)
 		return -1;
 	match_begin(&j->match, path, &j->list, args_has(j->a, "nearest"));
 	j->o.ask.match = &j->match;

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #define LOCKS       "locks"
+#define STORED      "stored-"
 #define CONTROL_MAX (1 << 20)
 #define INDEX_MAX   (256 << 20)
 
@@ -46,14 +47,25 @@ static const struct lock_repository *repository_of(const struct lock *l, const c
 	return NULL;
 }
 
+char *archive_suite(const char *id)
+{
+	const char *at = strrchr(id, '_');
+	const char *time = at != NULL ? at + 1 : "";
+
+	if (strncmp(time, STORED, strlen(STORED)) == 0)
+		time += strlen(STORED);
+	return mem_strndup(id, snapshot_seconds(time) >= 0 ? (size_t)(at - id) : strlen(id));
+}
+
 static char *id_of(const struct lock_repository *r)
 {
+	char *suite SCOPED(mem_freep) = archive_suite(r->id);
 	char time[SNAPSHOT_TIME];
 
-	if (strchr(r->id, '_') != NULL)
+	if (strcmp(suite, r->id) != 0)
 		return mem_strdup(r->id);
 	snapshot_format(r->date, time);
-	return mem_format("%s_stored-%s", r->id, time);
+	return mem_format("%s_" STORED "%s", r->id, time);
 }
 
 static bool has(const struct archive *a, const struct lock_package *p)
@@ -120,7 +132,7 @@ void archive_offer(const struct archive *a, struct match *m)
 	}
 }
 
-static bool is_taken(const struct match *m, const struct archive_package *p)
+bool archive_taken(const struct match *m, const struct archive_package *p)
 {
 	const struct match_want *w = map_get(&m->names, p->package->name);
 
@@ -159,7 +171,7 @@ int archive_index(const struct archive *a, const struct match *m, const char *di
 	size_t n = 0;
 
 	for (size_t i = 0; i < a->n; i++) {
-		if (!is_taken(m, &a->v[i]))
+		if (!archive_taken(m, &a->v[i]))
 			continue;
 		if (add_stanza(a, &a->v[i], &b, e) != 0)
 			return -1;

@@ -36,6 +36,13 @@ void archive_offer(const struct archive *a, struct match *m);
 int archive_index(const struct archive *a, const struct match *m, const char *dir, size_t *ret,
 		  struct err *e) MUST_CHECK;
 
+/* Whether the match takes this one from here. */
+bool archive_taken(const struct match *m, const struct archive_package *p);
+
+/* "SUITE" of "SUITE_TIME" and "SUITE_stored-TIME": what today's repository is called; the caller
+ * owns it. */
+char *archive_suite(const char *id) MUST_CHECK;
+
 /* The repository of that id, or NULL. */
 const struct lock_repository *archive_repository(const struct archive *a, const char *id);
 

@@ -114,6 +114,16 @@ size_t match_missing(const struct match *m)
 	return n;
 }
 
+int match_refuse(const struct match *m, struct err *e)
+{
+	if (m->nearest || match_missing(m) == 0)
+		return 0;
+	(void)err_set(e, ERR_FAIL, "%zu of %zu packages of %s cannot be had in its versions",
+		      match_missing(m), m->n, m->file);
+	return err_hint(e, "--nearest takes the nearest version of each and leaves out what there "
+			   "is none of");
+}
+
 /* NAME, and its architecture where the list has the name more than once; the caller owns it. */
 static char *shown_name(const struct match *m, const struct match_want *w)
 {

@@ -48,6 +48,9 @@ bool match_is_newer(const struct match *m, const struct match_want *w);
 /* How many are asked for and cannot be had as they are. */
 size_t match_missing(const struct match *m);
 
+/* The error that says how many (ERR_FAIL), where the nearest version will not do; else 0. */
+int match_refuse(const struct match *m, struct err *e) MUST_CHECK;
+
 /* What cannot be had, for people: a line each. */
 void match_report(const struct match *m, struct buf *out);
 

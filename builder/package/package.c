@@ -40,7 +40,7 @@ int package_resolve_ask(const struct recipe *r, const struct package_ask *ask, c
 	case RECIPE_APT:
 		return apt_resolve(r, ask, scratch, l, e);
 	case RECIPE_DNF:
-		return dnf_resolve(r, scratch, l, e);
+		return dnf_resolve(r, ask, scratch, l, e);
 	case RECIPE_OCI:
 	case RECIPE_TAR:
 	case RECIPE_SCRATCH:

@@ -280,14 +280,6 @@ static int search(struct solve *s, const char *scratch, struct err *e)
 	return 0;
 }
 
-static int missing_err(const struct match *m, struct err *e)
-{
-	(void)err_set(e, ERR_FAIL, "%zu of %zu packages of %s cannot be had in its versions",
-		      match_missing(m), m->n, m->file);
-	return err_hint(e, "--nearest takes the nearest version of each and leaves out what there "
-			   "is none of");
-}
-
 /* Exactly these versions: apt alone would take the newest. */
 static int pin(struct solve *s, struct err *e)
 {
@@ -319,8 +311,8 @@ static int match(struct solve *s, const char *scratch, struct err *e)
 	archive_offer(&s->archive, m);
 	if (search(s, scratch, e) != 0)
 		return -1;
-	if (match_missing(m) > 0 && !m->nearest)
-		return missing_err(m, e);
+	if (match_refuse(m, e) != 0)
+		return -1;
 	if (fs_mkdirs(AT_FDCWD, own, 0755, e) != 0 ||
 	    archive_index(&s->archive, m, own, &stored, e) != 0 || pin(s, e) != 0)
 		return -1;
