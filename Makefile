@@ -121,6 +121,7 @@ bench: deps-check
 	$(Q)$(MAKE) -j$(JOBS) all $(OUT)/bench/pack
 	$(Q)OUT=$(OUT) tests/bench/run
 	$(Q)OUT=$(OUT) tests/bench/dnf
+	$(Q)OUT=$(OUT) tests/bench/match
 
 bench-refetch: deps-check
 	$(Q)$(MAKE) -j$(JOBS) all

@@ -4,6 +4,7 @@
 #include "form/url.h"
 #include "http/fetch.h"
 #include "http/http.h"
+#include "package/archive.h"
 #include "package/package.h"
 #include "sys/intr.h"
 #include <stdlib.h>
@@ -215,10 +216,9 @@ int job_fetch(struct job *j, struct err *e)
 	w.urls = mem_zalloc(cap * sizeof(*w.urls));
 	if (collect(j, &w, e) != 0)
 		return -1;
-	if (w.n == 0)
-		return 0;
-	log_info("fetching %zu files", w.n);
-	if (fetch_all(j->s, w.jobs, w.n, &o, e) != 0)
+	if (w.n > 0)
+		log_info("fetching %zu files", w.n);
+	if (w.n > 0 && fetch_all(j->s, w.jobs, w.n, &o, e) != 0)
 		return all_gone(&w, e);
-	return 0;
+	return archive_keep(j->s, j->l, e);
 }

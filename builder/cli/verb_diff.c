@@ -5,7 +5,10 @@
 #include "diff/diff.h"
 #include "sandbox/sandbox.h"
 #include "sys/clock.h"
+#include "sys/fs.h"
+#include <fcntl.h>
 #include <stdio.h>
+#include <string.h>
 
 static const struct opt opts[] = {
     {0, "files", NULL, "List every file, also those of packages that changed."},
@@ -22,17 +25,35 @@ static const struct opt opts[] = {
 struct operand {
 	struct ref ref;
 	struct image image; /* unless it is a tree */
+	struct inventory list;
 };
 
 static void operand_release(struct operand *o)
 {
 	ref_release(&o->ref);
 	image_release(&o->image);
+	inventory_release(&o->list);
+}
+
+static int read_list(const char *text, const char *path, struct operand *o, struct diff_input *ret,
+		     struct err *e)
+{
+	struct buf b SCOPED(buf_release) = BUF_INIT(INVENTORY_MAX);
+
+	if (fs_get_file(AT_FDCWD, path, &b, e) != 0 ||
+	    inventory_parse(path, b.data, b.len, INVENTORY_DEB, &o->list, e) != 0)
+		return -1;
+	*ret = (struct diff_input){.object = text, .list = &o->list};
+	return 0;
 }
 
 static int side(const struct args *a, const char *text, struct visit *v, struct operand *o,
 		struct diff_input *ret, struct err *e)
 {
+	static const char list[] = "manifest:";
+
+	if (strncmp(text, list, sizeof(list) - 1) == 0)
+		return read_list(text, text + sizeof(list) - 1, o, ret, e);
 	if (ref_parse(text, &o->ref, e) != 0)
 		return -1;
 	*ret = (struct diff_input){.object = text, .dir = o->ref.path};
@@ -57,6 +78,8 @@ static int compare(const struct args *a, struct diff *ret, struct err *e)
 	if (side(a, a->rest.v[0], &v, &x, &was, e) != 0 ||
 	    side(a, a->rest.v[1], &v, &y, &is, e) != 0)
 		return -1;
+	if (was.list != NULL && is.list != NULL)
+		return err_set(e, ERR_USAGE, "two manifests: one of the two is an image or a tree");
 	if ((was.layout != NULL || is.layout != NULL) &&
 	    (sandbox_enter(e) != 0 || input_store(a, &s, e) != 0))
 		return -1;
@@ -101,8 +124,8 @@ static int run(const struct args *a, struct err *e)
 
 const struct verb verb_diff = {
     .name = "diff",
-    .args = "A B, each oci:DIR[:TAG] | docker://HOST/REPO:TAG | dir:PATH",
-    .help = "Show what changed from one image or root tree to another.",
+    .args = "A B: oci:DIR[:TAG], docker://HOST/REPO:TAG, dir:PATH, manifest:LIST",
+    .help = "Show what changed between images or root trees, or what a server has else.",
     .min = 2,
     .max = 2,
     .opts = opts,

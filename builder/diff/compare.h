@@ -12,4 +12,8 @@ void compare_facts(const struct side *was, const struct side *is, struct diff *r
 int compare_files(const struct side *was, const struct side *is, struct diff *ret,
 		  struct err *e) MUST_CHECK;
 
+/* Against a list of packages: says of each what the other side is, and drops what is the same but
+ * for an epoch that the list does not have. */
+void compare_list(const struct inventory *list, bool list_is, struct diff_list *l);
+
 #endif

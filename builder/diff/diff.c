@@ -11,6 +11,8 @@ static void describe(const struct side *s, const struct side *other, struct diff
 
 	ret->object = mem_strdup(s->in->object);
 	ret->is_image = s->in->layout != NULL;
+	ret->only_packages = s->in->only_packages;
+	ret->packages = s->facts[DIFF_PACKAGES].n;
 	if (ret->is_image)
 		ret->image = s->in->manifest->digest;
 	for (size_t i = 0; i < s->tree.n; i++) {
@@ -37,6 +39,12 @@ static int compare(struct side *was, struct side *is, struct diff *ret, struct e
 	describe(was, is, &ret->was);
 	describe(is, was, &ret->is);
 	compare_facts(was, is, ret);
+	if (was->in->list != NULL || is->in->list != NULL) {
+		const struct side *list = is->in->list != NULL ? is : was;
+
+		compare_list(list->in->list, list == is, &ret->lists[DIFF_PACKAGES]);
+		return 0;
+	}
 	return compare_files(was, is, ret, e);
 }
 
@@ -45,11 +53,14 @@ int diff_run(const struct diff_input *was, const struct diff_input *is, const st
 {
 	struct diff d SCOPED(diff_release) = {0};
 	struct side a = {.fd = -1}, b = {.fd = -1};
+	struct diff_input x = *was, y = *is;
 	struct err drop = ERR_INIT;
-	int rc = side_open(&a, was, o, e);
+	int rc;
 
+	x.only_packages = y.only_packages = x.list != NULL || y.list != NULL;
+	rc = side_open(&a, &x, o, e);
 	if (rc == 0)
-		rc = side_open(&b, is, o, e);
+		rc = side_open(&b, &y, o, e);
 	if (rc == 0)
 		rc = compare(&a, &b, &d, e);
 	if (side_close(&a, &drop) + side_close(&b, &drop) != 0 && rc == 0) {

@@ -4,6 +4,7 @@
 #define DIFF_DIFF_H
 
 #include "audit/audit.h"
+#include "form/inventory.h"
 #include "oci/oci.h"
 #include "store/store.h"
 #include <sys/types.h>
@@ -24,7 +25,9 @@ enum diff_topic {
 /* Something by name that only one side has (the other text is NULL), or that differs. */
 struct diff_item {
 	char *name, *was, *is;
-	char *note; /* a control's title, what a text cannot show; or NULL */
+	/* a control's title, what a text cannot show; against a list of packages what the other
+	 * side is: "missing", "extra", "older" or "newer"; or NULL */
+	char *note;
 	/* packages: their files that changed with them */
 	size_t files;
 };
@@ -71,6 +74,8 @@ struct diff_layer {
 struct diff_side {
 	char *object; /* as it was named */
 	bool is_image;
+	bool only_packages;  /* one side is the list of a server */
+	size_t packages;     /* of which there are so many */
 	struct digest image; /* images only, as the layers are */
 	struct diff_layer *layers;
 	size_t layers_n;
@@ -84,12 +89,14 @@ struct diff {
 	size_t files_n;
 };
 
-/* One side: an image of a layout, or the tree below a directory. */
+/* One side: an image of a layout, the tree below a directory, or a server's list of packages. */
 struct diff_input {
 	const char *object;
 	const struct oci_layout *layout; /* NULL = a tree */
 	const struct oci_desc *manifest;
 	const char *dir;
+	const struct inventory *list; /* NULL = an image or a tree */
+	bool only_packages;           /* nothing else is looked at, as against a list */
 };
 
 struct diff_opts {
@@ -98,10 +105,10 @@ struct diff_opts {
 	int64_t today;       /* seconds, for that */
 };
 
-/* Compares. Images are verified, unpacked with their owners, and dropped again in any case; an
- * ordinary user has been through sandbox_enter before the store was opened. Times of files do not
- * count, nor do devices, sockets and pipes. A damaged blob is ERR_VERIFY. The caller releases
- * *ret. */
+/* Compares; with a list of packages on one side, packages alone. Images are verified, unpacked with
+ * their owners, and dropped again in any case; an ordinary user has been through sandbox_enter
+ * before the store was opened. Times of files do not count, nor do devices, sockets and pipes. A
+ * damaged blob is ERR_VERIFY. The caller releases *ret. */
 int diff_run(const struct diff_input *was, const struct diff_input *is, const struct diff_opts *o,
 	     struct diff *ret, struct err *e) MUST_CHECK;
 

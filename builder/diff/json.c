@@ -90,6 +90,11 @@ static struct jval *side_json(const struct diff_side *s)
 	jval_put_text(o, "object", s->object);
 	if (s->is_image)
 		jval_put_text(o, "image", digest_text(&s->image).s);
+	if (s->only_packages) {
+		jval_put_int(o, "packages", (int64_t)s->packages);
+		jval_put(o, "layers", layers);
+		return o;
+	}
 	for (size_t i = 0; i < s->layers_n; i++) {
 		struct jval *l = jval_object();
 

@@ -145,21 +145,45 @@ static void item_text(const struct out *o, const struct diff_item *d)
 	buf_addf(o->b, "\n");
 }
 
-static void topic_text(const struct out *o, const char *what, const struct diff_list *l)
+static void count_changes(const struct out *o, const struct diff_list *l)
 {
 	size_t added = 0, removed = 0;
 	bool any = false;
 
-	if (l->n == 0)
-		return;
 	for (size_t i = 0; i < l->n; i++) {
 		added += l->v[i].was == NULL;
 		removed += l->v[i].is == NULL;
 	}
-	heading(o, what);
 	count(o, added, "added", &any);
 	count(o, removed, "removed", &any);
 	count(o, l->n - added - removed, "changed", &any);
+}
+
+/* What an image is against the list of a server. */
+static void count_states(const struct out *o, const struct diff_list *l)
+{
+	static const char *const states[] = {"missing", "extra", "older", "newer"};
+	bool any = false;
+
+	for (size_t s = 0; s < 4; s++) {
+		size_t n = 0;
+
+		for (size_t i = 0; i < l->n; i++)
+			n += strcmp(l->v[i].note, states[s]) == 0;
+		count(o, n, states[s], &any);
+	}
+}
+
+static void topic_text(const struct out *o, const char *what, const struct diff_list *l,
+		       bool states)
+{
+	if (l->n == 0)
+		return;
+	heading(o, what);
+	if (states)
+		count_states(o, l);
+	else
+		count_changes(o, l);
 	heading_end(o);
 	for (size_t i = 0; i < l->n; i++)
 		item_text(o, &l->v[i]);
@@ -351,7 +375,11 @@ static void side_text(const struct out *o, const char *label, const struct diff_
 	word(o, s->object);
 	if (s->is_image)
 		word(o, digest_text(&s->image).s);
-	buf_addf(o->b, "%s %llu files, %s\n", o->md ? ":" : "", (unsigned long long)s->files, size);
+	if (s->only_packages)
+		buf_addf(o->b, "%s %zu packages\n", o->md ? ":" : "", s->packages);
+	else
+		buf_addf(o->b, "%s %llu files, %s\n", o->md ? ":" : "",
+			 (unsigned long long)s->files, size);
 }
 
 /* What was not compared is said: silence would read as "the same". */
@@ -372,6 +400,7 @@ static void unknown_text(const struct out *o, const struct diff *d)
 void diff_report(const struct diff *d, enum diff_format format, bool all_files, struct buf *out)
 {
 	const struct out o = {.b = out, .md = format == DIFF_MARKDOWN, .all = all_files};
+	bool list = d->was.only_packages;
 	size_t start;
 
 	if (o.md)
@@ -380,7 +409,7 @@ void diff_report(const struct diff *d, enum diff_format format, bool all_files, 
 	side_text(&o, "is", &d->is);
 	start = out->len;
 	for (int t = 0; t < DIFF_TOPICS; t++)
-		topic_text(&o, topics[t], &d->lists[t]);
+		topic_text(&o, topics[t], &d->lists[t], list);
 	files_text(&o, d);
 	layers_text(&o, d);
 	if (out->len == start)

@@ -60,6 +60,17 @@ static int open_root(struct side *s, const struct diff_opts *o, struct err *e)
 int side_open(struct side *s, const struct diff_input *in, const struct diff_opts *o, struct err *e)
 {
 	*s = (struct side){.in = in, .fd = -1};
+	for (int t = 0; t < DIFF_TOPICS; t++)
+		s->unknown[t] = in->only_packages && t != DIFF_PACKAGES;
+	if (in->list != NULL) {
+		side_list(s);
+		return 0;
+	}
+	if (in->only_packages) {
+		if (open_root(s, o, e) != 0 || side_packages(s, e) != 0)
+			return err_in(e, "%s", in->object);
+		return 0;
+	}
 	if (open_root(s, o, e) != 0 || tree_scan(s->fd, &s->tree, NULL, e) != 0 ||
 	    package_owned(s->root, &s->owner, &s->owners, e) != 0 || side_packages(s, e) != 0 ||
 	    side_accounts(s, e) != 0 || side_controls(s, o, e) != 0)

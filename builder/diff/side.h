@@ -42,6 +42,7 @@ struct fact *side_fact(struct side *s, enum diff_topic t, const char *name, char
 
 /* The topics, each reads its own. */
 int side_packages(struct side *s, struct err *e) MUST_CHECK;
+void side_list(struct side *s);
 int side_accounts(struct side *s, struct err *e) MUST_CHECK;
 int side_controls(struct side *s, const struct diff_opts *o, struct err *e) MUST_CHECK;
 void side_privileges(struct side *s);

@@ -5,16 +5,16 @@
 
 #include "package/package.h"
 
-/* Fills lock.repositories, .packages, .batches, .solver and .epoch for the recipe: apt-get update
- * and a simulated install in private directories below `scratch` (absolute, empty), against the
- * recipe's keyring only. An unsigned or wrongly signed repository, a package that does not exist,
- * or a conflict is ERR_RECIPE at the recipe's position with apt's own words; a mirror that does
- * not answer is ERR_REMOTE. */
-int apt_resolve(const struct recipe *r, const char *scratch, struct lock *l,
-		struct err *e) MUST_CHECK;
+/* package_resolve_ask: apt-get update and a simulated install in private directories below
+ * scratch, against the recipe's keyring only. For a match from today's repositories, those of the
+ * times (found by bisection if none is given), and the store's archive. What apt refuses is said in
+ * its own words. */
+int apt_resolve(const struct recipe *r, const struct package_ask *ask, const char *scratch,
+		struct lock *l, struct err *e) MUST_CHECK;
 
 /* The URLs a package may be had from now, in order: the recipe's mirrors or the machine's own (or
- * $POSMEDIA_APT_MIRROR, and $POSMEDIA_APT_SECURITY_MIRROR for -security suites). */
+ * $POSMEDIA_APT_MIRROR, and $POSMEDIA_APT_SECURITY_MIRROR for -security suites); for one that was
+ * had from a snapshot or the store, snapshots before them. */
 int apt_urls(const struct recipe *r, const struct lock_package *p, struct strv *ret,
 	     struct err *e) MUST_CHECK;
 

@@ -5,11 +5,12 @@
 
 #include "package/package.h"
 
-/* package_resolve: dnf's own solver, in private directories below scratch, on the recipe's
- * repositories alone. The index of each is signed by the recipe's key, unless the recipe says that
- * only its packages are. */
-int dnf_resolve(const struct recipe *r, const char *scratch, struct lock *l,
-		struct err *e) MUST_CHECK;
+/* package_resolve_ask: dnf's own solver, in private directories below scratch, on the recipe's
+ * repositories alone, and for a match on what the store has of other locks. The index of each is
+ * signed by the recipe's key, unless the recipe says that only its packages are. There are no
+ * snapshots: times are ERR_RECIPE. */
+int dnf_resolve(const struct recipe *r, const struct package_ask *ask, const char *scratch,
+		struct lock *l, struct err *e) MUST_CHECK;
 
 /* package_urls: where the repository of the package is now. */
 int dnf_urls(const struct recipe *r, const struct lock_package *p, struct strv *ret,

@@ -3,6 +3,7 @@
 #include "base/log.h"
 #include "base/num.h"
 #include "form/json.h"
+#include "package/archive.h"
 #include "recipe/grammar.h"
 #include "sys/fs.h"
 #include "sys/proc.h"
@@ -53,9 +54,10 @@ static int add_repo(const struct recipe *r, size_t i, const char *dir, struct jv
 	return 0;
 }
 
-static int put_question(const struct recipe *r, const char *dir, struct err *e)
+/* more: what the question has besides; it is taken over. */
+static int put_question(const struct recipe *r, const char *dir, struct jval *more, struct err *e)
 {
-	struct jval *o SCOPED(jval_freep) = jval_object(), *repos = jval_array();
+	struct jval *o SCOPED(jval_freep) = more, *repos = jval_array();
 	struct buf b SCOPED(buf_release) = BUF_INIT(ANSWER_MAX);
 	char *file SCOPED(mem_freep) = fs_join(dir, "ask.json");
 	char *program SCOPED(mem_freep) = fs_join(dir, "ask.py");
@@ -139,7 +141,8 @@ static void set_env(const char *dir, struct strv *env)
 			strv_addf(env, "%s=%s", passed_on[i], getenv(passed_on[i]));
 }
 
-static int ask(const struct recipe *r, const char *dir, struct jval **ret, struct err *e)
+static int ask(const struct recipe *r, const char *dir, struct jval *more, struct jval **ret,
+	       struct err *e)
 {
 	/* dnf is a library of the system's Python, whatever else is in PATH */
 	static const char *const argv[] = {"/usr/bin/python3", "-I",       "-B",
@@ -152,6 +155,8 @@ static int ask(const struct recipe *r, const char *dir, struct jval **ret, struc
 	struct proc_result res = {0};
 	struct jval *v SCOPED(jval_freep) = NULL;
 
+	if (put_question(r, dir, more, e) != 0)
+		return -1;
 	set_env(dir, &env);
 	spec.env = (const char *const *)(uintptr_t)env.v;
 	if (proc_run(&spec, &res, e) != 0)
@@ -222,10 +227,43 @@ static int take_file(const struct jval *o, struct lock_package *p, struct err *e
 	return get(o, "path", &grammar_pool_path, &p->path, e);
 }
 
-static int take_package(const struct jval *o, struct lock_package *p, struct err *e)
+static bool text_is(const struct jval *o, const char *key, const char *want)
 {
-	const char *source = jval_get_str(o, "sourcerpm");
+	const char *s = jval_get_str(o, key);
 
+	return s != NULL && strcmp(s, want) == 0;
+}
+
+/* A file of the store: it is what the lock said that it came from. */
+static int take_archived(const struct archive *a, const struct jval *o, struct lock_package *p,
+			 struct err *e)
+{
+	for (size_t i = 0; i < a->n; i++) {
+		const struct lock_package *from = a->v[i].package;
+
+		if (!text_is(o, "name", from->name) || !text_is(o, "version", from->version) ||
+		    !text_is(o, "arch", from->arch))
+			continue;
+		*p = (struct lock_package){.name = mem_strdup(from->name),
+					   .version = mem_strdup(from->version),
+					   .arch = mem_strdup(from->arch),
+					   .source = mem_strdup(from->source),
+					   .repository = mem_strdup(a->v[i].id),
+					   .path = mem_strdup(from->path),
+					   .size = from->size,
+					   .digest = from->digest};
+		return 0;
+	}
+	return err_set(e, ERR_FAIL, "dnf's plan has a file that nobody gave it");
+}
+
+static int take_package(const struct archive *a, const struct jval *o, struct lock_package *p,
+			struct err *e)
+{
+	const char *source = jval_get_str(o, "sourcerpm"), *from = jval_get_str(o, "repository");
+
+	if (from != NULL && strcmp(from, "@commandline") == 0)
+		return take_archived(a, o, p, e);
 	if (get(o, "name", &grammar_locked_package, &p->name, e) != 0 ||
 	    get(o, "version", &grammar_locked_version, &p->version, e) != 0 ||
 	    get(o, "arch", &grammar_locked_arch, &p->arch, e) != 0 ||
@@ -291,7 +329,32 @@ static int by_id(const void *a, const void *b)
 	return strcmp(x->id, y->id);
 }
 
-static int take_answer(const struct recipe *r, const struct jval *v, struct lock *l, struct err *e)
+static bool noted(const struct lock *l, const char *id)
+{
+	for (size_t i = 0; i < l->repositories_n; i++)
+		if (strcmp(l->repositories[i].id, id) == 0)
+			return true;
+	return false;
+}
+
+/* The repositories that once vouched for what came from the store. */
+static void add_archived(const struct archive *a, struct lock *l)
+{
+	for (size_t i = 0; i < l->packages_n; i++) {
+		const char *id = l->packages[i].repository;
+		const struct lock_repository *r = noted(l, id) ? NULL : archive_repository(a, id);
+
+		if (r != NULL)
+			l->repositories[l->repositories_n++] =
+			    (struct lock_repository){.id = mem_strdup(id),
+						     .mirror = mem_strdup(r->mirror),
+						     .release = mem_strdup(r->release),
+						     .date = r->date};
+	}
+}
+
+static int take_answer(const struct recipe *r, const struct archive *a, const struct jval *v,
+		       struct lock *l, struct err *e)
 {
 	const struct jval *packages = jval_get(v, "packages");
 	const struct jval *repositories = jval_get(v, "repositories");
@@ -300,7 +363,7 @@ static int take_answer(const struct recipe *r, const struct jval *v, struct lock
 		return recipe_err(&r->dnf->pos, e, "dnf's plan installs nothing");
 	if (get(v, "solver", &grammar_line, &l->solver, e) != 0)
 		return -1;
-	l->repositories = mem_zalloc(r->dnf->repos_n * sizeof(*l->repositories));
+	l->repositories = mem_zalloc((r->dnf->repos_n + a->n) * sizeof(*l->repositories));
 	for (size_t i = 0; i < r->dnf->repos_n; i++) {
 		struct lock_repository *to = &l->repositories[l->repositories_n++];
 
@@ -311,19 +374,122 @@ static int take_answer(const struct recipe *r, const struct jval *v, struct lock
 	}
 	l->packages = mem_zalloc((jval_len(packages) + 1) * sizeof(*l->packages));
 	for (size_t i = 0; i < jval_len(packages); i++)
-		if (take_package(jval_at(packages, i), &l->packages[l->packages_n++], e) != 0)
+		if (take_package(a, jval_at(packages, i), &l->packages[l->packages_n++], e) != 0)
 			return -1;
+	add_archived(a, l);
 	qsort(l->repositories, l->repositories_n, sizeof(*l->repositories), by_id);
 	qsort(l->packages, l->packages_n, sizeof(*l->packages), by_name);
 	return 0;
 }
 
-int dnf_resolve(const struct recipe *r, const char *scratch, struct lock *l, struct err *e)
+/* What the repositories have of the server's packages. */
+static int offers(const struct recipe *r, struct match *m, const char *scratch, struct err *e)
 {
 	struct jval *answer SCOPED(jval_freep) = NULL;
+	struct jval *more = jval_object(), *names = jval_array();
+	const struct jval *list;
 
-	log_info("package indexes of release %s", r->dnf->release);
-	if (put_question(r, scratch, e) != 0 || ask(r, scratch, &answer, e) != 0)
+	for (size_t i = 0; i < m->n; i++)
+		if (!m->v[i].left_out)
+			jval_push(names, jval_text(m->v[i].package->name));
+	jval_put(more, "offers", names);
+	if (ask(r, scratch, more, &answer, e) != 0)
 		return -1;
-	return take_answer(r, answer, l, e);
+	list = jval_get(answer, "offers");
+	for (size_t i = 0; i < jval_len(list); i++) {
+		const struct jval *o = jval_at(list, i);
+		const char *name = jval_get_str(o, "name"), *version = jval_get_str(o, "version");
+		const char *arch = jval_get_str(o, "arch");
+		const char *where = jval_get_str(o, "repository");
+
+		if (name != NULL && version != NULL && arch != NULL && where != NULL &&
+		    grammar_ok(&grammar_locked_version, version))
+			match_offer(m, name, version, arch, where);
+	}
+	return 0;
+}
+
+/* The versions that were found, and the architectures that they may be of. */
+static struct jval *exact_json(const struct recipe *r, const struct match *m)
+{
+	struct jval *list = jval_array();
+
+	for (size_t i = 0; i < m->n; i++) {
+		const struct match_want *w = &m->v[i];
+		struct jval *pin, *arches;
+
+		if (w->left_out || w->version == NULL)
+			continue;
+		pin = jval_array();
+		arches = jval_array();
+		jval_push(arches,
+			  jval_text(w->package->arch != NULL ? w->package->arch : r->dnf->arch));
+		if (w->package->arch == NULL)
+			jval_push(arches, jval_text("noarch"));
+		jval_push(pin, jval_text(w->package->name));
+		jval_push(pin, jval_text(w->version));
+		jval_push(pin, arches);
+		jval_push(list, pin);
+	}
+	return list;
+}
+
+/* The files of the store that the match takes, under names that dnf takes for packages. */
+static int link_files(const struct archive *a, const struct match *m, const char *scratch,
+		      struct jval *to, struct err *e)
+{
+	char *dir SCOPED(mem_freep) = fs_join(scratch, "stored");
+	int fd SCOPED(fd_closep) = -1;
+
+	if (fs_mkdirs(AT_FDCWD, dir, 0755, e) != 0 || fs_open_dir(AT_FDCWD, dir, &fd, e) != 0)
+		return -1;
+	for (size_t i = 0; i < a->n; i++) {
+		char *blob SCOPED(mem_freep) = store_blob_path(a->store, &a->v[i].package->digest);
+		char *name SCOPED(mem_freep) = mem_format("%zu.rpm", i);
+		char *path SCOPED(mem_freep) = fs_join(dir, name);
+
+		if (!archive_taken(m, &a->v[i]))
+			continue;
+		if (package_link(blob, fd, name, e) != 0)
+			return -1;
+		jval_push(to, jval_text(path));
+	}
+	return 0;
+}
+
+/* Finds each of the server's packages; *more is what dnf is asked for then. */
+static int match(const struct recipe *r, const struct package_ask *a, const char *scratch,
+		 struct archive *archive, struct jval *more, struct err *e)
+{
+	struct jval *files = jval_array();
+
+	jval_put(more, "files", files);
+	match_leave_out(a->match, &r->exclude);
+	if (offers(r, a->match, scratch, e) != 0)
+		return -1;
+	if (a->store != NULL && archive_load(a->store, a->match, archive, e) != 0)
+		return -1;
+	archive_offer(archive, a->match);
+	jval_put(more, "exact", exact_json(r, a->match));
+	if (match_refuse(a->match, e) != 0)
+		return -1;
+	return link_files(archive, a->match, scratch, files, e);
+}
+
+int dnf_resolve(const struct recipe *r, const struct package_ask *a, const char *scratch,
+		struct lock *l, struct err *e)
+{
+	struct jval *answer SCOPED(jval_freep) = NULL, *more SCOPED(jval_freep) = jval_object();
+	struct archive archive SCOPED(archive_release) = {0};
+
+	if (a->times.n > 0) {
+		(void)recipe_err(&r->dnf->pos, e, "base.dnf has no snapshots");
+		return err_hint(e, "name a repository that keeps its old packages");
+	}
+	log_info("package indexes of release %s", r->dnf->release);
+	if (a->match != NULL && match(r, a, scratch, &archive, more, e) != 0)
+		return -1;
+	if (ask(r, scratch, STEAL(more), &answer, e) != 0)
+		return -1;
+	return take_answer(r, &archive, answer, l, e);
 }

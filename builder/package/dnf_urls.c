@@ -1,5 +1,6 @@
 #include "package/dnf.h"
 
+#include "package/archive.h"
 #include <stdlib.h>
 #include <string.h>
 
@@ -41,10 +42,11 @@ int dnf_urls(const struct recipe *r, const struct lock_package *p, struct strv *
 {
 	struct strv bases SCOPED(strv_release) = {0};
 	char *path SCOPED(mem_freep) = package_path_encode(p->path);
+	char *name SCOPED(mem_freep) = archive_suite(p->repository);
 	const struct recipe_repo *repo = NULL;
 
 	for (size_t i = 0; i < r->dnf->repos_n; i++)
-		if (strcmp(r->dnf->repos[i].name, p->repository) == 0)
+		if (strcmp(r->dnf->repos[i].name, name) == 0)
 			repo = &r->dnf->repos[i];
 	if (repo == NULL)
 		return err_set(e, ERR_RECIPE, "%s: base.dnf has no repository %s", r->file,

@@ -2,6 +2,7 @@
 
 #include "base/num.h"
 #include "form/deb822.h"
+#include "recipe/grammar.h"
 #include "sys/fs.h"
 #include <fcntl.h>
 #include <stdlib.h>
@@ -124,6 +125,28 @@ static int fill(struct set_package *sp, const struct deb822 *st, struct err *e)
 	return 0;
 }
 
+int index_offer(const char *path, const char *where, struct match *m, struct err *e)
+{
+	struct mapped map SCOPED(mapped_release) = {0};
+	struct deb822 rest, st;
+
+	if (map_file(path, &map, e) != 0)
+		return -1;
+	rest = (struct deb822){map.p, map.n};
+	while (deb822_next(&rest, &st) == 1) {
+		char *name SCOPED(mem_freep) = deb822_field(&st, "Package");
+		char *version SCOPED(mem_freep) = NULL, *arch SCOPED(mem_freep) = NULL;
+
+		if (name == NULL || !match_wants(m, name))
+			continue;
+		version = deb822_field(&st, "Version");
+		arch = deb822_field(&st, "Architecture");
+		if (version != NULL && arch != NULL && grammar_ok(&grammar_locked_version, version))
+			match_offer(m, name, version, arch, where);
+	}
+	return 0;
+}
+
 int index_fill(const char *path, const char *repository, struct set *s, struct err *e)
 {
 	struct mapped m SCOPED(mapped_release) = {0};
@@ -141,7 +164,11 @@ int index_fill(const char *path, const char *repository, struct set *s, struct e
 			continue;
 		if (fill(p, &st, e) != 0)
 			return err_in(e, "%s", repository);
-		p->lock.repository = mem_strdup(repository);
+		p->lock.repository = repository[0] != '\0'
+					 ? mem_strdup(repository)
+					 : deb822_field(&st, "Posmedia-Repository");
+		if (p->lock.repository == NULL)
+			return err_set(e, ERR_FAIL, "%s: of no repository", p->lock.name);
 	}
 	return 0;
 }

@@ -2,6 +2,7 @@
 #ifndef PACKAGE_INDEX_H
 #define PACKAGE_INDEX_H
 
+#include "package/match.h"
 #include "package/set.h"
 
 /* Appends the names of the packages that the index at `path` marks Essential: yes or Priority:
@@ -9,8 +10,13 @@
  * and not apt). */
 int index_required(const char *path, const char *arch, struct strv *ret, struct err *e) MUST_CHECK;
 
-/* Fills in those packages of the set that no earlier index had, and notes `repository` in them.
- * An entry without a SHA-256, size or sane path is ERR_RECIPE. */
+/* Offers what the index at `path` has of the packages that a match asks for; `where` is what a lock
+ * calls its repository. */
+int index_offer(const char *path, const char *where, struct match *m, struct err *e) MUST_CHECK;
+
+/* Fills in those packages of the set that no earlier index had, and notes `repository` in them; ""
+ * = the one that the entry's field Posmedia-Repository names, in an index of our own. An entry
+ * without a SHA-256, size or sane path is ERR_RECIPE. */
 int index_fill(const char *path, const char *repository, struct set *s, struct err *e) MUST_CHECK;
 
 /* The Date of a Release or InRelease text in seconds. */

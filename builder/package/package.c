@@ -14,11 +14,33 @@ static int unknown(const struct recipe *r, struct err *e)
 
 int package_resolve(const struct recipe *r, const char *scratch, struct lock *l, struct err *e)
 {
+	static const struct package_ask newest;
+
+	return package_resolve_ask(r, &newest, scratch, l, e);
+}
+
+/* Of a list that is of another kind than the base nothing could be had. */
+static int check_kind(const struct recipe *r, const struct match *m, struct err *e)
+{
+	enum inventory_kind want = r->base == RECIPE_DNF ? INVENTORY_RPM : INVENTORY_DEB;
+
+	if (m == NULL || m->list->kind == want)
+		return 0;
+	(void)err_set(e, ERR_RECIPE, "%s is %s, and the base of %s is %s", m->file,
+		      inventory_kind_name(m->list->kind), r->file, recipe_base_name(r->base));
+	return err_hint(e, "take a recipe of the server's own distribution");
+}
+
+int package_resolve_ask(const struct recipe *r, const struct package_ask *ask, const char *scratch,
+			struct lock *l, struct err *e)
+{
+	if (check_kind(r, ask->match, e) != 0)
+		return -1;
 	switch (r->base) {
 	case RECIPE_APT:
-		return apt_resolve(r, scratch, l, e);
+		return apt_resolve(r, ask, scratch, l, e);
 	case RECIPE_DNF:
-		return dnf_resolve(r, scratch, l, e);
+		return dnf_resolve(r, ask, scratch, l, e);
 	case RECIPE_OCI:
 	case RECIPE_TAR:
 	case RECIPE_SCRATCH:

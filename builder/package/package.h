@@ -4,8 +4,10 @@
 #ifndef PACKAGE_PACKAGE_H
 #define PACKAGE_PACKAGE_H
 
+#include "package/match.h"
 #include "recipe/lock.h"
 #include "sandbox/sandbox.h"
+#include "store/store.h"
 
 /* Fills the base's part of the lock (repositories, packages, batches, solver, epoch) with what the
  * recipe's packages are now. scratch: absolute, an empty directory. A repository that is not
@@ -13,6 +15,19 @@
  * recipe's position; a mirror that does not answer is ERR_REMOTE. */
 int package_resolve(const struct recipe *r, const char *scratch, struct lock *l,
 		    struct err *e) MUST_CHECK;
+
+/* What else there is to say than the recipe. */
+struct package_ask {
+	struct strv times;   /* of snapshots, as snapshot_time gives them; none = as it is today */
+	struct match *match; /* a server's packages in its versions; NULL = the newest ones */
+	struct store *store; /* for a match: whose archive counts too; NULL = none */
+};
+
+/* The same as they were at a time, or of a server. What the recipe excludes is not asked for. When
+ * something cannot be had in its version, and the match does not take the nearest, ERR_FAIL: the
+ * match says what. */
+int package_resolve_ask(const struct recipe *r, const struct package_ask *ask, const char *scratch,
+			struct lock *l, struct err *e) MUST_CHECK;
 
 /* Appends the URLs that a locked package may be had from now, best first. */
 int package_urls(const struct recipe *r, const struct lock_package *p, struct strv *ret,

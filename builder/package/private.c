@@ -103,10 +103,11 @@ static int put_keyring(const struct private_apt *a, struct err *e)
 	return put(a, armored ? "etc/trusted.gpg.d/k.asc" : "etc/trusted.gpg.d/k.gpg", &b, e);
 }
 
-static int put_pins(const struct private_apt *a, struct err *e)
+int private_pin(struct private_apt *a, const struct strv *names, const struct strv *versions,
+		struct err *e)
 {
 	const struct recipe *r = a->recipe;
-	struct buf b SCOPED(buf_release) = BUF_INIT(1 << 20);
+	struct buf b SCOPED(buf_release) = BUF_INIT(32 << 20);
 
 	for (size_t i = 0; i < r->exclude.n; i++) {
 		const char *glob = r->exclude.v[i];
@@ -118,6 +119,9 @@ static int put_pins(const struct private_apt *a, struct err *e)
 					  glob);
 		buf_addf(&b, "Package: %s\nPin: release *\nPin-Priority: -1\n\n", glob);
 	}
+	for (size_t i = 0; i < names->n; i++)
+		buf_addf(&b, "Package: %s\nPin: version %s\nPin-Priority: 1001\n\n", names->v[i],
+			 versions->v[i]);
 	return put(a, "etc/preferences", &b, e);
 }
 
@@ -125,6 +129,7 @@ int private_make(const struct recipe *r, const char *dir, struct private_apt *re
 {
 	struct private_apt a SCOPED(private_release) = {.recipe = r, .dir = dir};
 	struct buf none SCOPED(buf_release) = BUF_INIT(1);
+	static const struct strv no_pins;
 	int fd SCOPED(fd_closep) = -1;
 
 	if (fs_open_dir(AT_FDCWD, dir, &fd, e) != 0)
@@ -132,8 +137,8 @@ int private_make(const struct recipe *r, const char *dir, struct private_apt *re
 	for (size_t i = 0; i < sizeof(dirs) / sizeof(dirs[0]); i++)
 		if (fs_mkdirs(fd, dirs[i], 0755, e) != 0)
 			return -1;
-	if (put_keyring(&a, e) != 0 || put_config(&a, e) != 0 || put_pins(&a, e) != 0 ||
-	    put(&a, "status", &none, e) != 0)
+	if (put_keyring(&a, e) != 0 || put_config(&a, e) != 0 ||
+	    private_pin(&a, &no_pins, &no_pins, e) != 0 || put(&a, "status", &none, e) != 0)
 		return -1;
 	strv_add(&a.env, "PATH=/usr/sbin:/usr/bin:/sbin:/bin");
 	strv_add(&a.env, "LC_ALL=C");
@@ -147,14 +152,18 @@ int private_make(const struct recipe *r, const char *dir, struct private_apt *re
 	return 0;
 }
 
-int private_sources(struct private_apt *a, const struct strv *suites, const struct strv *uris,
-		    struct err *e)
+int private_sources(struct private_apt *a, const struct private_source *v, size_t n, struct err *e)
 {
 	const struct recipe_apt *r = a->recipe->apt;
 	struct buf b SCOPED(buf_release) = BUF_INIT(1 << 16);
 
-	for (size_t i = 0; i < suites->n; i++) {
-		buf_addf(&b, "deb [arch=%s] %s %s", r->arch, uris->v[i], suites->v[i]);
+	for (size_t i = 0; i < n; i++) {
+		if (strcmp(v[i].suite, "./") == 0) {
+			buf_addf(&b, "deb [trusted=yes] %s ./\n", v[i].uri);
+			continue;
+		}
+		buf_addf(&b, "deb [arch=%s%s] %s %s", r->arch,
+			 v[i].old ? " check-valid-until=no" : "", v[i].uri, v[i].suite);
 		for (size_t k = 0; k < r->components.n; k++)
 			buf_addf(&b, " %s", r->components.v[k]);
 		buf_addf(&b, "%s\n", r->components.n == 0 ? " main" : "");

@@ -17,9 +17,19 @@ struct private_apt {
 int private_make(const struct recipe *r, const char *dir, struct private_apt *ret,
 		 struct err *e) MUST_CHECK;
 
-/* Writes the sources: suites[i] at uris[i]. */
-int private_sources(struct private_apt *a, const struct strv *suites, const struct strv *uris,
+/* Where to have a suite from; "./" is an index without a Release file, which is trusted. */
+struct private_source {
+	const char *suite, *uri;
+	bool old; /* a snapshot: its time is over, and that is as it should be */
+};
+
+/* Writes the sources. */
+int private_sources(struct private_apt *a, const struct private_source *v, size_t n,
 		    struct err *e) MUST_CHECK;
+
+/* Wants exactly these versions where others would do: names[i] in versions[i]. */
+int private_pin(struct private_apt *a, const struct strv *names, const struct strv *versions,
+		struct err *e) MUST_CHECK;
 
 /* Runs apt-get (argv is NULL-terminated) and gives its standard output and standard error.
  * *ret_status is its exit status. */

@@ -1,11 +1,13 @@
 #include "package/apt.h"
 
 #include "base/log.h"
+#include "package/archive.h"
 #include "package/index.h"
-#include "package/private.h"
+#include "package/repos.h"
+#include "package/search.h"
+#include "package/snapshot.h"
 #include "package/sources.h"
 #include "sys/fs.h"
-#include "sys/intr.h"
 #include <ctype.h>
 #include <fcntl.h>
 #include <fnmatch.h>
@@ -13,155 +15,53 @@
 #include <string.h>
 #include <unistd.h>
 
-#define PLAN_MAX    (16 << 20)
-#define MIRRORS_MAX 16
+#define PLAN_MAX (16 << 20)
 
 struct solve {
 	const struct recipe *r;
-	struct private_apt apt;
-	struct strv suites; /* "bookworm", "bookworm-updates", ... */
-	struct strv uris;   /* where each was had from */
-	struct strv want;   /* what apt is asked to install */
+	const struct package_ask *ask;
+	struct repos repos;
+	struct archive archive;
+	struct strv want; /* what apt is asked to install */
 	struct set set;
 	char *solver;
-	struct lock_repository *repositories; /* room for one a suite */
+	struct lock_repository *repositories;
 	size_t repositories_n;
 };
 
 static const char *const plan_argv[] = {"apt-get", "-q", "-y", "-s", "install", "--"};
 
+static void repository_release(struct lock_repository *r)
+{
+	free(r->id);
+	free(r->mirror);
+	free(r->release);
+}
+
 static void solve_release(struct solve *s)
 {
-	private_release(&s->apt);
-	strv_release(&s->suites);
-	strv_release(&s->uris);
+	repos_release(&s->repos);
+	archive_release(&s->archive);
 	strv_release(&s->want);
 	set_release(&s->set);
 	free(s->solver);
-	for (size_t i = 0; i < s->repositories_n; i++) {
-		free(s->repositories[i].id);
-		free(s->repositories[i].mirror);
-		free(s->repositories[i].release);
-	}
+	for (size_t i = 0; i < s->repositories_n; i++)
+		repository_release(&s->repositories[i]);
 	free(s->repositories);
 }
 
-/* What apt says about keys and signatures, whichever repository it is. */
-static bool is_trust_problem(const char *said)
+static int want_required(void *ctx, const struct repos_index *x, struct err *e)
 {
-	static const char *const words[] = {
-	    "GPG error",   "is not signed",
-	    "NO_PUBKEY",   "does not have a Release file",
-	    "isn't valid", "no longer has a Release file",
-	};
+	struct solve *s = ctx;
 
-	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
-		if (strstr(said, words[i]) != NULL)
-			return true;
-	return false;
+	return index_required(x->path, s->r->apt->arch, &s->want, e);
 }
 
-static int update_err(struct solve *s, const struct buf *err, struct err *e)
+static int fill_set(void *ctx, const struct repos_index *x, struct err *e)
 {
-	char *said SCOPED(mem_freep) = private_complaint(err);
+	struct solve *s = ctx;
 
-	if (strstr(said, "Hash Sum mismatch") != NULL || strstr(said, "unexpected size") != NULL)
-		return err_set(e, ERR_VERIFY, "an index is not the one that was signed: %s", said);
-	if (is_trust_problem(said)) {
-		(void)recipe_err(&s->r->apt->pos, e, "a repository is refused: %s", said);
-		return err_hint(e,
-				"base.apt.keyring (%s) must hold the archive's keys, and the suite "
-				"must exist there",
-				s->r->apt->keyring);
-	}
-	(void)err_set(e, ERR_REMOTE, "the package indexes cannot be had: %s", said);
-	if (strstr(said, "is expired") != NULL || strstr(said, "is not valid yet") != NULL)
-		return err_hint(e, "the mirror is out of date, or this machine's clock is wrong");
-	return err_hint(e, "check the network, or name another mirror in POSMEDIA_APT_MIRROR");
-}
-
-/* Updates from the n-th mirror of each suite (or its last). *ret_more: another one may be tried. */
-static int update(struct solve *s, size_t n, bool *ret_more, struct err *e)
-{
-	static const char *const argv[] = {"apt-get", "-q", "update", NULL};
-	struct buf out SCOPED(buf_release) = BUF_INIT(1 << 20);
-	struct buf err SCOPED(buf_release) = BUF_INIT(1 << 20);
-	int status = 0;
-
-	*ret_more = false;
-	strv_release(&s->uris);
-	for (size_t i = 0; i < s->suites.n; i++) {
-		struct strv found SCOPED(strv_release) = {0};
-
-		if (sources_find(s->r->apt, s->suites.v[i], &found, e) != 0)
-			return -1;
-		strv_add(&s->uris, found.v[n < found.n ? n : found.n - 1]);
-		*ret_more = *ret_more || n + 1 < found.n;
-	}
-	if (private_sources(&s->apt, &s->suites, &s->uris, e) != 0 ||
-	    private_run(&s->apt, argv, &out, &err, &status, e) != 0)
-		return -1;
-	return status == 0 ? 0 : update_err(s, &err, e);
-}
-
-static int update_any(struct solve *s, struct err *e)
-{
-	bool more = true;
-	int r = -1;
-
-	for (size_t n = 0; more && n < MIRRORS_MAX; n++) {
-		r = update(s, n, &more, e);
-		if (r == 0 || e->kind != ERR_REMOTE)
-			return r;
-	}
-	return r;
-}
-
-/* Calls fn for each index apt has, in the order of the sources. Each line is SUITE, FILE, KEY by
- * tabs: the repository's own file is FILE with "InRelease" in place of KEY. */
-static int for_indexes(struct solve *s, int (*fn)(struct solve *s, char *const f[3], struct err *e),
-		       struct err *e)
-{
-	static const char *const argv[] = {"apt-get",
-					   "indextargets",
-					   "--format",
-					   "$(RELEASE)\t$(FILENAME)\t$(METAKEY)\t",
-					   "Created-By: Packages",
-					   NULL};
-	struct buf out SCOPED(buf_release) = BUF_INIT(1 << 20);
-	struct buf err SCOPED(buf_release) = BUF_INIT(1 << 16);
-	int status = 0;
-
-	if (private_run(&s->apt, argv, &out, &err, &status, e) != 0)
-		return -1;
-	if (status != 0)
-		return err_set(e, ERR_FAIL, "apt-get indextargets: exit %d", status);
-	for (char *p = out.data; *p != '\0'; p += strspn(p, "\n")) {
-		char *f[3];
-
-		for (size_t i = 0; i < 3; i++) {
-			f[i] = p;
-			p += strcspn(p, "\t\n");
-			if (*p != '\t')
-				return err_set(e, ERR_FAIL, "apt-get indextargets: odd output");
-			*p++ = '\0';
-		}
-		if (intr_pending())
-			return intr_err(e);
-		if (fn(s, f, e) != 0)
-			return -1;
-	}
-	return 0;
-}
-
-static int want_required(struct solve *s, char *const f[3], struct err *e)
-{
-	return index_required(f[1], s->r->apt->arch, &s->want, e);
-}
-
-static int fill_set(struct solve *s, char *const f[3], struct err *e)
-{
-	return index_fill(f[1], f[0], &s->set, e);
+	return index_fill(x->path, x->repo->id, &s->set, e);
 }
 
 static bool excluded(const struct recipe *r, const char *name)
@@ -181,12 +81,20 @@ static bool name_ok(const char *s)
 	       (s[n] == '\0' || (s[n] == '=' && s[n + 1] != '\0'));
 }
 
-/* The essential and required packages and the recipe's own. */
+/* All that the server has and that can be had. */
+static void want_matched(const struct match *m, struct strv *ret)
+{
+	for (size_t i = 0; i < m->n; i++)
+		if (!m->v[i].left_out && m->v[i].version != NULL)
+			strv_add(ret, m->v[i].package->name);
+}
+
+/* The essential and required packages, the recipe's own, and the server's. */
 static int find_wanted(struct solve *s, struct err *e)
 {
 	struct strv all SCOPED(strv_release) = {0};
 
-	if (for_indexes(s, want_required, e) != 0)
+	if (repos_each(&s->repos, want_required, s, e) != 0)
 		return -1;
 	all = s->want;
 	s->want = (struct strv){0};
@@ -201,6 +109,8 @@ static int find_wanted(struct solve *s, struct err *e)
 					  s->r->install.v[i]);
 		strv_add(&s->want, s->r->install.v[i]);
 	}
+	if (s->ask->match != NULL)
+		want_matched(s->ask->match, &s->want);
 	strv_sort(&s->want);
 	strv_uniq(&s->want);
 	return 0;
@@ -216,8 +126,8 @@ static int plan(struct solve *s, struct err *e)
 	for (size_t i = 0; i < sizeof(plan_argv) / sizeof(plan_argv[0]); i++)
 		strv_add(&argv, plan_argv[i]);
 	strv_extend(&argv, &s->want);
-	if (private_run(&s->apt, (const char *const *)(uintptr_t)argv.v, &out, &err, &status, e) !=
-	    0)
+	if (private_run(&s->repos.apt, (const char *const *)(uintptr_t)argv.v, &out, &err, &status,
+			e) != 0)
 		return -1;
 	if (status != 0) {
 		const char *unmet = strstr(out.data, "unmet dependencies:\n");
@@ -233,7 +143,7 @@ static int plan(struct solve *s, struct err *e)
 
 static int join(struct solve *s, struct err *e)
 {
-	if (for_indexes(s, fill_set, e) != 0)
+	if (repos_each(&s->repos, fill_set, s, e) != 0)
 		return -1;
 	for (size_t i = 0; i < s->set.n; i++)
 		if (!s->set.v[i].is_known)
@@ -243,39 +153,172 @@ static int join(struct solve *s, struct err *e)
 	return 0;
 }
 
-/* The Release file that vouches for the index f; noted once for each suite. */
-static int add_repository(struct solve *s, char *const f[3], struct err *e)
+static bool noted(const struct solve *s, const char *id)
 {
-	struct lock_repository *repo = &s->repositories[s->repositories_n];
-	struct buf b SCOPED(buf_release) = BUF_INIT(16 << 20);
-	struct digest d;
-	size_t n = strlen(f[1]), key = strlen(f[2]), at = 0;
-	char *path = NULL;
-
 	for (size_t i = 0; i < s->repositories_n; i++)
-		if (strcmp(s->repositories[i].id, f[0]) == 0)
-			return 0;
-	while (at < s->suites.n && strcmp(s->suites.v[at], f[0]) != 0)
-		at++;
-	if (at == s->suites.n || s->repositories_n == s->suites.n || n <= key)
-		return err_set(e, ERR_FAIL, "apt has an index of %s, which nobody asked for", f[0]);
-	path = mem_format("%.*sInRelease", (int)(n - key), f[1]);
+		if (strcmp(s->repositories[i].id, id) == 0)
+			return true;
+	return false;
+}
+
+static void note(struct solve *s, struct lock_repository r)
+{
+	s->repositories =
+	    mem_resize(s->repositories, s->repositories_n + 1, sizeof(*s->repositories));
+	s->repositories[s->repositories_n++] = r;
+}
+
+/* Whether a package of the set comes from there. */
+static bool is_used(const struct solve *s, const char *id)
+{
+	for (size_t i = 0; i < s->set.n; i++)
+		if (strcmp(s->set.v[i].lock.repository, id) == 0)
+			return true;
+	return false;
+}
+
+/* The text of the Release file that vouches for an index. */
+static int read_release(const struct repos_index *x, struct buf *ret, struct err *e)
+{
+	size_t n = strlen(x->path) - x->key;
+	char *path SCOPED(mem_freep) = mem_format("%.*sInRelease", (int)n, x->path);
+
 	if (access(path, R_OK) != 0) { /* an archive that signs in a file of its own */
 		free(path);
-		path = mem_format("%.*sRelease", (int)(n - key), f[1]);
+		path = mem_format("%.*sRelease", (int)n, x->path);
 	}
-	if (fs_get(AT_FDCWD, path, &b, e) != 0 ||
-	    index_release_date(b.data, b.len, &repo->date, e) != 0) {
-		free(path);
-		return err_in(e, "%s", f[0]);
-	}
-	free(path);
+	return fs_get(AT_FDCWD, path, ret, e);
+}
+
+/* Noted once for each; of snapshots for a match, those that something comes from. */
+static int add_repository(void *ctx, const struct repos_index *x, struct err *e)
+{
+	struct solve *s = ctx;
+	const struct repo *repo = x->repo;
+	struct buf b SCOPED(buf_release) = BUF_INIT(16 << 20);
+	struct lock_repository r = {0};
+	struct digest d;
+
+	if (repo->id[0] == '\0' || noted(s, repo->id) ||
+	    (repo->time != NULL && s->ask->match != NULL && !is_used(s, repo->id)))
+		return 0;
+	if (read_release(x, &b, e) != 0 || index_release_date(b.data, b.len, &r.date, e) != 0)
+		return err_in(e, "%s", repo->id);
 	d = digest_of(b.data, b.len);
-	repo->id = mem_strdup(f[0]);
-	repo->release = mem_strdup(digest_hex(&d).s);
-	repo->mirror = mem_strdup(sources_label(s->r->apt, s->uris.v[at]));
-	s->repositories_n++;
+	r.id = mem_strdup(repo->id);
+	r.release = mem_strdup(digest_hex(&d).s);
+	r.mirror = mem_strdup(repo->time != NULL ? snapshot_label(s->r->apt, repo->time, repo->uri)
+						 : sources_label(s->r->apt, repo->uri));
+	note(s, r);
 	return 0;
+}
+
+/* What the store's archive gave is vouched for by the repositories of the locks that it was in. */
+static void add_archived(struct solve *s)
+{
+	for (size_t i = 0; i < s->set.n; i++) {
+		const char *id = s->set.v[i].lock.repository;
+		const struct lock_repository *r = archive_repository(&s->archive, id);
+
+		if (r != NULL && !noted(s, id))
+			note(s, (struct lock_repository){.id = mem_strdup(id),
+							 .mirror = mem_strdup(r->mirror),
+							 .release = mem_strdup(r->release),
+							 .date = r->date});
+	}
+}
+
+static int offer(void *ctx, const struct repos_index *x, struct err *e)
+{
+	struct solve *s = ctx;
+
+	return index_offer(x->path, x->repo->id, s->ask->match, e);
+}
+
+/* The newest date of the repositories. */
+static int newest(void *ctx, const struct repos_index *x, struct err *e)
+{
+	struct buf b SCOPED(buf_release) = BUF_INIT(16 << 20);
+	int64_t *ret = ctx, date;
+
+	if (read_release(x, &b, e) != 0 || index_release_date(b.data, b.len, &date, e) != 0)
+		return err_in(e, "%s", x->repo->id);
+	if (date > *ret)
+		*ret = date;
+	return 0;
+}
+
+/* The times of snapshots that something was found in. */
+static void found_at(const struct solve *s, struct strv *ret)
+{
+	const struct match *m = s->ask->match;
+
+	for (size_t i = 0; i < m->n; i++) {
+		const char *where = m->v[i].where;
+		const char *time = where != NULL ? strchr(where, '_') : NULL;
+
+		if (time != NULL && archive_repository(&s->archive, where) == NULL)
+			strv_add(ret, time + 1);
+	}
+	strv_sort(ret);
+	strv_uniq(ret);
+}
+
+/* Adds the repositories of other times that have what today's do not. */
+static int search(struct solve *s, const char *scratch, struct err *e)
+{
+	struct strv times SCOPED(strv_release) = {0};
+	struct search look = {.recipe = s->r, .scratch = scratch, .match = s->ask->match};
+
+	if (match_missing(look.match) == 0 || s->ask->times.n > 0)
+		return 0;
+	if (repos_each(&s->repos, newest, &look.now, e) != 0 || search_snapshots(&look, e) != 0)
+		return -1;
+	found_at(s, &times);
+	for (size_t i = 0; i < times.n; i++)
+		repos_add(&s->repos, times.v[i]);
+	return 0;
+}
+
+/* Exactly these versions: apt alone would take the newest. */
+static int pin(struct solve *s, struct err *e)
+{
+	const struct match *m = s->ask->match;
+	struct strv names SCOPED(strv_release) = {0}, versions SCOPED(strv_release) = {0};
+
+	for (size_t i = 0; i < m->n; i++) {
+		if (m->v[i].left_out || m->v[i].version == NULL)
+			continue;
+		strv_add(&names, m->v[i].package->name);
+		strv_add(&versions, m->v[i].version);
+	}
+	return private_pin(&s->repos.apt, &names, &versions, e);
+}
+
+/* Finds each of the server's packages, in the repositories that apt was told of, in the store, or
+ * in the past; then apt is told where, and of nothing else. */
+static int match(struct solve *s, const char *scratch, struct err *e)
+{
+	struct match *m = s->ask->match;
+	char *own SCOPED(mem_freep) = mem_format("%s/stored", scratch);
+	size_t repos = s->repos.n, stored = 0;
+
+	match_leave_out(m, &s->r->exclude);
+	if (repos_each(&s->repos, offer, s, e) != 0)
+		return -1;
+	if (s->ask->store != NULL && archive_load(s->ask->store, m, &s->archive, e) != 0)
+		return -1;
+	archive_offer(&s->archive, m);
+	if (search(s, scratch, e) != 0)
+		return -1;
+	if (match_refuse(m, e) != 0)
+		return -1;
+	if (fs_mkdirs(AT_FDCWD, own, 0755, e) != 0 ||
+	    archive_index(&s->archive, m, own, &stored, e) != 0 || pin(s, e) != 0)
+		return -1;
+	if (stored > 0)
+		repos_add_own(&s->repos, own);
+	return s->repos.n == repos ? 0 : repos_update(&s->repos, NULL, e);
 }
 
 static int by_name(const void *a, const void *b)
@@ -314,7 +357,7 @@ static int find_solver(struct solve *s, struct err *e)
 	int status = 0;
 	size_t n;
 
-	if (private_run(&s->apt, argv, &out, &err, &status, e) != 0)
+	if (private_run(&s->repos.apt, argv, &out, &err, &status, e) != 0)
 		return -1;
 	n = strcspn(out.data, " \n");
 	n += out.data[n] == ' ' ? 1 + strcspn(out.data + n + 1, " \n") : 0;
@@ -322,23 +365,31 @@ static int find_solver(struct solve *s, struct err *e)
 	return 0;
 }
 
-int apt_resolve(const struct recipe *r, const char *scratch, struct lock *l, struct err *e)
+static int begin(struct solve *s, const char *scratch, struct err *e)
 {
-	struct solve s SCOPED(solve_release) = {.r = r};
+	if (s->r->apt == NULL)
+		return err_set(e, ERR_RECIPE, "%s: base has no apt", s->r->file);
+	if (repos_make(s->r, scratch, &s->repos, e) != 0 || find_solver(s, e) != 0)
+		return -1;
+	if (s->ask->times.n == 0 || s->ask->match != NULL)
+		repos_add(&s->repos, NULL);
+	for (size_t i = 0; i < s->ask->times.n; i++)
+		repos_add(&s->repos, s->ask->times.v[i]);
+	log_info("package indexes of %s", s->r->apt->suite);
+	return repos_update(&s->repos, NULL, e);
+}
 
-	if (r->apt == NULL)
-		return err_set(e, ERR_RECIPE, "%s: base has no apt", r->file);
-	strv_add(&s.suites, r->apt->suite);
-	for (size_t i = 0; i < r->apt->pockets.n; i++)
-		strv_addf(&s.suites, "%s-%s", r->apt->suite, r->apt->pockets.v[i]);
-	s.repositories = mem_zalloc(s.suites.n * sizeof(*s.repositories));
-	if (private_make(r, scratch, &s.apt, e) != 0 || find_solver(&s, e) != 0)
+int apt_resolve(const struct recipe *r, const struct package_ask *ask, const char *scratch,
+		struct lock *l, struct err *e)
+{
+	struct solve s SCOPED(solve_release) = {.r = r, .ask = ask};
+
+	if (begin(&s, scratch, e) != 0 || (ask->match != NULL && match(&s, scratch, e) != 0))
 		return -1;
-	log_info("package indexes of %s", r->apt->suite);
-	if (update_any(&s, e) != 0 || find_wanted(&s, e) != 0 || plan(&s, e) != 0 ||
-	    join(&s, e) != 0 || for_indexes(&s, add_repository, e) != 0 ||
-	    set_batches(&s.set, l, e) != 0)
+	if (find_wanted(&s, e) != 0 || plan(&s, e) != 0 || join(&s, e) != 0 ||
+	    repos_each(&s.repos, add_repository, &s, e) != 0 || set_batches(&s.set, l, e) != 0)
 		return -1;
+	add_archived(&s);
 	hand_over(&s, l);
 	return 0;
 }

@@ -64,10 +64,12 @@ static unsigned stable_updates(const char *version)
 unsigned layering_updates(const struct lock_package *p)
 {
 	char *version SCOPED(mem_freep) = lock_source_version(p);
+	/* behind it is the time of a snapshot */
+	char *suite SCOPED(mem_freep) = mem_strndup(p->repository, strcspn(p->repository, "_"));
 	unsigned n = stable_updates(version);
 
 	/* not in the last release of the whole suite yet */
-	if (ends_with(p->repository, "-security") || ends_with(p->repository, "-updates"))
+	if (ends_with(suite, "-security") || ends_with(suite, "-updates"))
 		n++;
 	return n;
 }

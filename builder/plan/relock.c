@@ -93,11 +93,12 @@ static int packages(const struct recipe *r, const struct relock_opts *o, const c
 	l->solved = lock_question(r);
 	if (lock_media_of(r, l, e) != 0)
 		return -1;
-	if (o->before != NULL && !o->update && digest_equal(&o->before->solved, &l->solved))
+	if (o->before != NULL && !o->update && o->ask.match == NULL && o->ask.times.n == 0 &&
+	    digest_equal(&o->before->solved, &l->solved))
 		return again(o->before, l, scratch, &ret->lock, e);
 	if (mkdir(base, 0755) != 0)
 		return err_sys(e, "make directory %s", base);
-	if (package_resolve(r, base, l, e) != 0)
+	if (package_resolve_ask(r, &o->ask, base, l, e) != 0)
 		return -1;
 	if (o->before != NULL && same_packages(o->before, l))
 		return again(o->before, l, scratch, &ret->lock, e);

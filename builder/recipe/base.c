@@ -28,6 +28,7 @@ static const struct field apt_fields[] = {
     {"keyring", read_file, offsetof(struct recipe_apt, keyring), NULL, true},
     {"pockets", read_set, offsetof(struct recipe_apt, pockets), &grammar_pocket, false},
     {"mirrors", read_mirrors, offsetof(struct recipe_apt, mirrors), &grammar_mirror, false},
+    {"snapshots", read_set, offsetof(struct recipe_apt, snapshots), &grammar_snapshot, false},
     {"components", read_set, offsetof(struct recipe_apt, components), &grammar_component, false},
     {"arch", read_word, offsetof(struct recipe_apt, arch), &grammar_arch, false},
     {0},
@@ -114,6 +115,8 @@ static struct jval *apt_json(const struct recipe *r)
 	jval_put_text(apt, "arch", r->apt->arch);
 	jval_put(apt, "pockets", recipe_list_json(&r->apt->pockets));
 	jval_put(apt, "mirrors", recipe_list_json(&r->apt->mirrors));
+	if (r->apt->snapshots.n > 0) /* or the lock of every recipe without would be stale */
+		jval_put(apt, "snapshots", recipe_list_json(&r->apt->snapshots));
 	jval_put(apt, "components", recipe_list_json(&r->apt->components));
 	jval_put(apt, "keyring", recipe_path_json(r, r->apt->keyring));
 	return apt;
@@ -139,6 +142,7 @@ static void free_apt(struct recipe_apt *apt)
 	free(apt->keyring);
 	strv_release(&apt->pockets);
 	strv_release(&apt->mirrors);
+	strv_release(&apt->snapshots);
 	strv_release(&apt->components);
 	free(apt);
 }

@@ -127,6 +127,22 @@ static bool repo_url(const char *s)
 	return strstr(s, "://") != NULL ? mirror(s) : strchr(s, ':') == NULL && fs_relative_ok(s);
 }
 
+/* "system", or such a URL with a place for the time. */
+static bool snapshot(const char *s)
+{
+	const char *at = strstr(s, "{time}");
+
+	return mirror(s) &&
+	       (strcmp(s, "system") == 0 || (at != NULL && strchr(at + 1, '{') == NULL &&
+					     memchr(s, '{', (size_t)(at - s)) == NULL));
+}
+
+/* What a lock has been told of: a mirror, or snapshots. */
+static bool locked_mirror(const char *s)
+{
+	return strchr(s, '{') == NULL ? mirror(s) : snapshot(s);
+}
+
 static bool web_url(const char *s)
 {
 	return strncmp(s, "http", 4) == 0 && mirror(s);
@@ -310,6 +326,15 @@ const struct grammar grammar_mirror = {
     ALNUM "./:_~%+-[]",
     1024,
     mirror};
+const struct grammar grammar_snapshot = {"\"system\" or a URL with {time} in it",
+					 "Such as http://archive.example/debian/{time}/.",
+					 LOWER,
+					 ALNUM "./:_~%+-[]{}",
+					 1024,
+					 snapshot};
+const struct grammar grammar_locked_mirror = {
+    "\"system\" or a URL", "As the recipe writes it.", LOWER, ALNUM "./:_~%+-[]{}", 1024,
+    locked_mirror};
 const struct grammar grammar_url = {
     "a path or URL",
     "A path, or an http:// or https:// URL without user, query or \"..\".",

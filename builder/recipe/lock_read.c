@@ -140,7 +140,7 @@ static int read_repositories(const struct jval *o, struct lock *l, struct where 
 
 		if (check_keys(item, known, &w) != 0 ||
 		    get_word(item, "id", &grammar_name, &w, &r->id) != 0 ||
-		    get_word(item, "mirror", &grammar_mirror, &w, &r->mirror) != 0 ||
+		    get_word(item, "mirror", &grammar_locked_mirror, &w, &r->mirror) != 0 ||
 		    get_digest(item, "release", &w, &release) != 0 ||
 		    get_int(item, "date", date_max, &w, &r->date) != 0)
 			return -1;

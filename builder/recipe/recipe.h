@@ -39,6 +39,8 @@ struct recipe_apt {
 	char *suite;            /* "bookworm" */
 	struct strv pockets;    /* "updates", "security": more suites of the same release */
 	struct strv mirrors;    /* http(s), file or "system": the machine's own apt configuration */
+	struct strv snapshots;  /* the same as they were at a "{time}"; "system" or nothing: by the
+				   environment */
 	struct strv components; /* default main */
 	char *arch;             /* "amd64" */
 	char *keyring;          /* absolute path; a missing key is refused */

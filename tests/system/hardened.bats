@@ -21,14 +21,6 @@ setup() {
 	root=$tree_dir/bundle/rootfs
 }
 
-# Runs a program in the image, with a /proc and a network of its own, and none of its ports.
-inside() {
-	# shellcheck disable=SC2016 # expanded inside
-	unshare --mount --pid --net --fork --mount-proc sh -c '
-		mount -t tmpfs none "$0/run" && mkdir -p "$0/run/sshd" &&
-		mount --bind /dev "$0/dev" && exec chroot "$0" "$@"' "$root" "$@"
-}
-
 @test "sshd accepts its configuration, and uses what the controls want" {
 	# a key that goes away with the tree
 	ssh-keygen -q -t ed25519 -N '' -f "$root/etc/ssh/test_key"

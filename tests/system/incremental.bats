@@ -35,9 +35,9 @@ in_dir() {
 
 @test "one overlay file changed: services do not run again, one layer is packed" {
 	# others may have had the cache drop what the demo left in it
-	echo "# $EPOCHREALTIME" >>"$dir/overlays/demo/etc/profile.d/pos.sh"
+	echo "# $EPOCHREALTIME" >>"$dir/overlays/pos/etc/profile.d/pos.sh"
 	in_dir build recipes/demo.yaml -o "oci:$dir/out/demo:1"
-	echo "# $EPOCHREALTIME" >>"$dir/overlays/demo/etc/profile.d/pos.sh"
+	echo "# $EPOCHREALTIME" >>"$dir/overlays/pos/etc/profile.d/pos.sh"
 	in_dir plan recipes/demo.yaml
 	echo "$output"
 	[[ $output =~ base\ +cached ]]
@@ -64,14 +64,15 @@ in_dir() {
 	local blob
 	blob=$(find "$dir/out/demo/blobs/sha256" -size +2M | sort | head -n 1)
 	printf x | dd of="$blob" bs=1 seek=100000 conv=notrunc status=none
-	echo "# $EPOCHREALTIME" >>"$dir/overlays/demo/etc/profile.d/pos.sh"
+	echo "# $EPOCHREALTIME" >>"$dir/overlays/pos/etc/profile.d/pos.sh"
 	in_dir build recipes/demo.yaml -o "oci:$dir/out/demo:1"
 	[ "$status" -eq 0 ]
 	[ "$(sha256sum "$blob" | cut -d ' ' -f 1)" = "${blob##*/}" ]
 }
 
 @test "a user changed: packages stay, what stands on users runs again" {
-	sed -i 's/gecos: POS operator/gecos: the operator/' "$dir/recipes/demo.yaml"
+	sed -i 's/gecos: POS operator/gecos: the operator/' \
+		"$dir/recipes/base/rti-shop.yaml"
 	in_dir lock recipes/demo.yaml
 	[ "$status" -eq 0 ]
 	in_dir plan recipes/demo.yaml

@@ -44,6 +44,15 @@ free_port() {
 		print IO::Socket::INET->new(LocalAddr => "127.0.0.1", Listen => 1)->sockport'
 }
 
+# Runs a program in the unpacked image $root, with a /proc and a network of its own, and none of
+# its ports.
+inside() {
+	# shellcheck disable=SC2016,SC2154 # expanded inside; the tests set root
+	unshare --mount --pid --net --fork --mount-proc sh -c '
+		mount -t tmpfs none "$0/run" && mkdir -p "$0/run/sshd" &&
+		mount --bind /dev "$0/dev" && exec chroot "$0" "$@"' "$root" "$@"
+}
+
 # A registry of Debian in directory $1; sets registry (HOST:PORT) and registry_pid.
 start_registry() {
 	local port

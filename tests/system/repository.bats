@@ -4,6 +4,8 @@
 
 bats_require_minimum_version 1.5.0
 load lib
+load tiny
+load repository
 
 setup() {
 	dir=$(mktemp -d)
@@ -29,64 +31,6 @@ setup() {
 teardown() {
 	gpgconf --kill all
 	rm -rf "$dir"
-}
-
-new_key() {
-	gpg -q --batch --pinentry-mode loopback --passphrase '' --quick-gen-key "$1" \
-		rsa2048 sign never 2>/dev/null
-}
-
-# A package with one file, essential so that it is all a system needs here.
-package() {
-	local tree=$dir/tree
-	rm -rf "$tree"
-	mkdir -p "$tree/DEBIAN" "$tree/usr/share/$1" "$dir/mirror/pool"
-	echo "$1 $2" >"$tree/usr/share/$1/version"
-	cat >"$tree/DEBIAN/control" <<-CONTROL
-		Package: $1
-		Version: $2
-		Architecture: all
-		Maintainer: nobody <nobody@localhost>
-		Description: a test
-		${3:+Depends: $3}
-	CONTROL
-	sed -i '/^$/d' "$tree/DEBIAN/control"
-	rm -f "$dir/mirror/pool/$1"_*
-	dpkg-deb --root-owner-group -b "$tree" "$dir/mirror/pool/$1_$2_all.deb" >"$dir/deb.log"
-}
-
-# Writes the index and its Release, signed by the key; "" leaves it unsigned.
-publish() {
-	local dist=$dir/mirror/dists/bookworm index=main/binary-amd64/Packages deb
-	mkdir -p "$dist/main/binary-amd64"
-	rm -f "$dist/InRelease"
-	for deb in "$dir"/mirror/pool/*.deb; do
-		dpkg-deb -f "$deb"
-		printf 'Filename: pool/%s\nSize: %s\nSHA256: %s\n\n' "$(basename "$deb")" \
-			"$(stat -c %s "$deb")" "$(sha256sum <"$deb" | cut -c1-64)"
-	done >"$dist/$index"
-	cat >"$dist/Release" <<-RELEASE
-		Suite: bookworm
-		Codename: bookworm
-		Date: $(date -u -R)
-		Architectures: amd64
-		Components: main
-		SHA256:
-		 $(sha256sum <"$dist/$index" | cut -c1-64) $(stat -c %s "$dist/$index") $index
-	RELEASE
-	[ -z "$1" ] || gpg -q --batch -u "$1" --clearsign -o "$dist/InRelease" "$dist/Release"
-}
-
-posmedia() {
-	run --separate-stderr env -C "$dir" "$posmedia" "$@"
-}
-
-# Fails the test, showing what was said, unless the status and a pattern in standard error fit.
-refused() {
-	[ "$status" -eq "$1" ] && [[ $stderr == *"$2"* ]] && return 0
-	echo "wanted status $1 and: $2; got status $status and:"
-	echo "$stderr"
-	return 1
 }
 
 @test "a signed repository gives a lock, and the same lock again" {

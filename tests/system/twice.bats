@@ -16,7 +16,7 @@ teardown() {
 elsewhere() {
 	mkdir -p "$dir/elsewhere/out" "$dir/store/blobs"
 	cp -r recipes overlays signing "$dir/elsewhere/"
-	touch -d 2001-01-01 "$dir/elsewhere/overlays/demo/etc/samba/smb.conf"
+	touch -d 2001-01-01 "$dir/elsewhere/overlays/pos/etc/samba/smb.conf"
 	cp "$(cat "$OUT/demo.lock.used")" "$dir/lock"
 }
 

@@ -85,7 +85,7 @@ static void job_init(struct job *j, const char *install)
 	    fs_mkdirs(AT_FDCWD, j->root, 0700, &j->e) != 0 ||
 	    fs_mkdirs(AT_FDCWD, j->scratch, 0700, &j->e) != 0 ||
 	    fs_open_dir(AT_FDCWD, j->root, &j->fd, &j->e) != 0 ||
-	    apt_resolve(&j->r, solve, &j->l, &j->e) != 0)
+	    package_resolve(&j->r, solve, &j->l, &j->e) != 0)
 		fail_msg("%s", j->e.msg);
 }
 

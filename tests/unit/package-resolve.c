@@ -68,7 +68,7 @@ static int run(struct job *j)
 
 	if (fs_mkdirs(AT_FDCWD, scratch, 0700, &j->e) != 0)
 		fail_msg("%s", j->e.msg);
-	return apt_resolve(&j->r, scratch, &j->l, &j->e);
+	return package_resolve(&j->r, scratch, &j->l, &j->e);
 }
 
 static void job_release(struct job *j)

@@ -1,0 +1,57 @@
+#!/usr/bin/env bats
+# posmedia-pos(7): what the page says is written to files and run as it stands.
+
+bats_require_minimum_version 1.5.0
+load lib
+
+setup() {
+	dir=$(mktemp -d "${TMPDIR:-/var/tmp}/own-pos.XXXXXX")
+}
+
+teardown() {
+	rm -rf "$dir"
+}
+
+# Writes the page's files below $1, and its commands to $1/commands.
+extract() {
+	perl -e '
+		my ($page, $to) = @ARGV;
+		my ($path, $mode);
+		open my $in, "<", $page or die "$page: $!\n";
+		open my $sh, ">", "$to/commands" or die;
+		my $out;
+		while (<$in>) {
+			$path = $1 if m{^\.\\" file (\S+)$};
+			$path = "" if m{^\.\\" commands$};
+			if (/^\.Bd -literal/ && defined $path) {
+				if ($path eq "") { $out = $sh; next; }
+				my ($d) = "$to/$path" =~ m{(.*)/};
+				system("mkdir", "-p", $d) == 0 or die;
+				open $out, ">", "$to/$path" or die "$path: $!\n";
+			} elsif (/^\.Ed/) {
+				undef $path;
+				undef $out;
+			} elsif ($out) {
+				s/\\e/\\/g;
+				s/^\\&//;
+				print $out $_;
+			}
+		}' "$1" "$2"
+}
+
+@test "the page's application is built from its text, and passes the audit" {
+	cp -r recipes overlays signing "$dir/"
+	extract builder/man/posmedia-pos.7 "$dir"
+	mkdir "$dir/bin"
+	ln -s "$posmedia" "$dir/bin/posmedia"
+	run env -C "$dir" PATH="$dir/bin:$PATH" bash -eux commands
+	[ "$status" -eq 0 ] || { echo "$output" && return 1; }
+	[[ $output == *' pass, 0 fail'* ]]
+	umoci unpack --image "$dir/out/lily:1.0.0" "$dir/bundle" >"$dir/umoci.log" 2>&1
+	local root=$dir/bundle/rootfs
+	[ "$(cat "$root/srv/lily/serial")" = LILY-0001 ]
+	[ "$(stat -c '%a %u:%g' "$root/srv/lily/data")" = '750 1520:1520' ]
+	[ -L "$root/etc/systemd/system/multi-user.target.wants/lily.service" ]
+	grep -q 'tcp dport 2100 accept' "$root/etc/nftables.conf"
+	[ ! -e "$root/media/lily/install.sh" ]
+}
