@@ -27,7 +27,8 @@ struct plan;
 /* The plan as text, one line a stage. */
 void plan_print(const struct plan *p);
 
-extern const struct verb verb_audit, verb_build, verb_diff, verb_help, verb_key, verb_lock,
-    verb_plan, verb_pull, verb_push, verb_rebuild, verb_sign, verb_store, verb_verify, verb_version;
+extern const struct verb verb_audit, verb_build, verb_diff, verb_help, verb_import, verb_key,
+    verb_lock, verb_plan, verb_pull, verb_push, verb_rebuild, verb_sign, verb_store, verb_verify,
+    verb_version;
 
 #endif

@@ -17,7 +17,7 @@ posmedia() {
 	[ "$status" -eq 0 ]
 	[ -z "$stderr" ]
 	local v
-	for v in audit build diff key lock plan pull push sign store verify; do
+	for v in audit build diff import key lock plan pull push sign store verify; do
 		grep -q "^  $v  *[A-Z].*[.]$" <<<"$output" || { echo "no $v"; false; }
 	done
 	for v in $(verbs); do
@@ -77,7 +77,7 @@ posmedia() {
 }
 
 @test "too few and too many arguments" {
-	for v in build diff plan lock sign store verify push pull audit key; do
+	for v in build diff import plan lock sign store verify push pull audit key; do
 		posmedia "$v"
 		[ "$status" -eq 2 ] || { echo "$v: $status $stderr"; false; }
 		posmedia "$v" a b c d

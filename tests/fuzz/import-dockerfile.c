@@ -1,0 +1,7 @@
+/* Any text as a Dockerfile, in a directory that has nothing else. */
+#include "import-lib.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
+{
+	return import_bytes(p, n, import_dockerfile);
+}
