@@ -305,6 +305,21 @@ stored() {
 	refused 5 "the package indexes cannot be had"
 }
 
+@test "an index without SHA-256, or of packages elsewhere, is refused" {
+	local r=$dir/rpm/mirror/odd
+	mkdir "$r"
+	cp "$dir/rpm/mirror/base"/till-{filesystem,shell}-*.rpm "$r/"
+	createrepo_c --quiet --checksum sha512 "$r"
+	recipe odd 'packages: {install: [till-shell]}' odd key.asc ', signed: packages'
+	posmedia lock recipes/odd.yaml
+	refused 3 "no SHA-256 in the index"
+	rm -rf "$r/repodata"
+	createrepo_c --quiet --baseurl http://127.0.0.1:1/ "$r"
+	posmedia lock recipes/odd.yaml
+	refused 3 "not below its repository"
+	rm -rf "$r"
+}
+
 @test "a scriptlet that fails before its package fails the build; one after it is a warning" {
 	recipe fails 'packages: {install: [till-fails]}'
 	make_all fails
