@@ -253,6 +253,18 @@ posttrans" ]
 	refused 4 "does not verify: "
 }
 
+@test "a file of several keys; one that is not text is refused" {
+	cat "$dir/rpm/other.asc" "$dir/rpm/key.asc" >"$dir/rpm/both.asc"
+	recipe both 'packages: {install: [till-watch]}' base both.asc
+	make_all both
+	succeeded
+	gpg --dearmor <"$dir/rpm/key.asc" >"$dir/rpm/binary.gpg"
+	recipe binary 'packages: {install: [till-watch]}' base binary.gpg
+	posmedia lock recipes/binary.yaml
+	refused 3 "recipes/binary.yaml:8:9: "
+	[[ $stderr == *"has no public key in text"* ]]
+}
+
 @test "a package that is not signed is refused before anything is installed" {
 	recipe unsigned 'packages: {install: [till-extra]}' unsigned-rpm
 	make_all unsigned
