@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/utsname.h>
 #include <unistd.h>
 
 #if defined(__aarch64__)
@@ -356,6 +357,17 @@ static int check(const struct transaction *t, struct err *e)
 	return rc;
 }
 
+/* Scriptlets are programs of the image. */
+static int check_machine(const struct recipe_dnf *dnf, struct err *e)
+{
+	struct utsname u;
+
+	if (uname(&u) != 0 || strcmp(u.machine, dnf->arch) == 0)
+		return 0;
+	return recipe_err(&dnf->pos, e, "packages of %s cannot be installed on a machine of %s",
+			  dnf->arch, u.machine);
+}
+
 int rpm_install(const struct package_install *in, struct err *e)
 {
 	struct transaction t SCOPED(transaction_release) = {.in = in,
@@ -366,8 +378,9 @@ int rpm_install(const struct package_install *in, struct err *e)
 	int rc = -1;
 
 	set_env(&t);
-	if (find_libraries(&t, e) == 0 && make_rpms(&t, e) == 0 && make_mount_points(&t, e) == 0 &&
-	    install(&t, e) == 0 && remove_unwanted(&t, e) == 0)
+	if (check_machine(in->recipe->dnf, e) == 0 && find_libraries(&t, e) == 0 &&
+	    make_rpms(&t, e) == 0 && make_mount_points(&t, e) == 0 && install(&t, e) == 0 &&
+	    remove_unwanted(&t, e) == 0)
 		rc = check(&t, e);
 	(void)umask(before);
 	return rc;

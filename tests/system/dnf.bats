@@ -317,6 +317,13 @@ stored() {
 	refused 5 "the package indexes cannot be had"
 }
 
+@test "another architecture is locked here, and built elsewhere" {
+	recipe arm 'packages: {install: [till-filesystem]}'
+	sed -i 's/    release: "9"/&\n    arch: aarch64/' "$dir/recipes/arm.yaml"
+	make_all arm
+	refused 3 "recipes/arm.yaml:6:5: packages of aarch64 cannot be installed on a machine of "
+}
+
 @test "an index without SHA-256, or of packages elsewhere, is refused" {
 	local r=$dir/rpm/mirror/odd
 	mkdir "$r"
