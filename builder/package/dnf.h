@@ -5,6 +5,11 @@
 
 #include "package/package.h"
 
+/* A file of keys is text: blocks of one key each, with these lines (RFC 4880, 6.2). */
+#define DNF_KEY_BEGIN "-----BEGIN PGP PUBLIC KEY BLOCK-----\n"
+#define DNF_KEY_END   "\n-----END PGP PUBLIC KEY BLOCK-----\n"
+#define DNF_KEYS_MAX  (1U << 20)
+
 /* package_resolve_ask: dnf's own solver, in private directories below scratch, on the recipe's
  * repositories alone, and for a match on what the store has of other locks. The index of each is
  * signed by the recipe's key, unless the recipe says that only its packages are. There are no

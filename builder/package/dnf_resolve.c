@@ -34,7 +34,7 @@ static int add_repo(const struct recipe *r, size_t i, const char *dir, struct jv
 {
 	const struct recipe_repo *repo = &r->dnf->repos[i];
 	struct strv urls SCOPED(strv_release) = {0};
-	struct buf key SCOPED(buf_release) = BUF_INIT(16 << 20);
+	struct buf key SCOPED(buf_release) = BUF_INIT(DNF_KEYS_MAX);
 	char *path SCOPED(mem_freep) = mem_format("%s/keys/%zu.key", dir, i);
 	char *encoded SCOPED(mem_freep) = package_path_encode(path);
 	char *url SCOPED(mem_freep) = mem_format("file://%s", encoded);
@@ -45,6 +45,10 @@ static int add_repo(const struct recipe *r, size_t i, const char *dir, struct jv
 	if (fs_get(AT_FDCWD, repo->key, &key, e) != 0 ||
 	    fs_put_path(path, key.data, key.len, 0644, e) != 0)
 		return err_in(e, "gpgkey of %s", repo->name);
+	if (strstr(key.data, DNF_KEY_BEGIN) == NULL) {
+		(void)recipe_err(&repo->pos, e, "%s has no public key in text", repo->key);
+		return err_hint(e, "gpg --armor --export KEY writes one; others may follow it");
+	}
 	o = jval_object();
 	jval_put_text(o, "name", repo->name);
 	jval_put(o, "urls", list_of(&urls));

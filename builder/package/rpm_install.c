@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/utsname.h>
 #include <unistd.h>
 
 #if defined(__aarch64__)
@@ -240,18 +241,36 @@ static int link_rpm(const struct package_install *in, int dir, const struct lock
 	return package_link(from, dir, name, e) == 0 ? 0 : err_in(e, "package %s", p->name);
 }
 
+/* Every block of a file on its own: of several rpm reads the first. */
+static int put_blocks(int dir, size_t file, const char *text, struct err *e)
+{
+	size_t n = 0;
+	const char *end;
+
+	for (const char *at = text; (at = strstr(at, DNF_KEY_BEGIN)) != NULL; at = end) {
+		char *name SCOPED(mem_freep) = mem_format("%zu.%zu.key", file, n++);
+
+		end = strstr(at, DNF_KEY_END);
+		if (end == NULL)
+			return err_set(e, ERR_RECIPE, "a block of keys has no end");
+		end += strlen(DNF_KEY_END);
+		if (fs_put(dir, name, at, (size_t)(end - at), 0644, e) != 0)
+			return -1;
+	}
+	return 0;
+}
+
 static int put_keys(const struct transaction *t, int dir, struct err *e)
 {
 	struct strv keys SCOPED(strv_release) = {0};
 
 	recipe_base_files(t->in->recipe, &keys);
 	for (size_t i = 0; i < keys.n; i++) {
-		struct buf key SCOPED(buf_release) = BUF_INIT(16 << 20);
-		char *name SCOPED(mem_freep) = mem_format("%zu.key", i);
+		struct buf key SCOPED(buf_release) = BUF_INIT(DNF_KEYS_MAX);
 
 		if (fs_get(AT_FDCWD, keys.v[i], &key, e) != 0 ||
-		    fs_put(dir, name, key.data, key.len, 0644, e) != 0)
-			return err_in(e, "gpgkey");
+		    put_blocks(dir, i, key.data, e) != 0)
+			return err_in(e, "%s", keys.v[i]);
 	}
 	return 0;
 }
@@ -338,6 +357,17 @@ static int check(const struct transaction *t, struct err *e)
 	return rc;
 }
 
+/* Scriptlets are programs of the image. */
+static int check_machine(const struct recipe_dnf *dnf, struct err *e)
+{
+	struct utsname u;
+
+	if (uname(&u) != 0 || strcmp(u.machine, dnf->arch) == 0)
+		return 0;
+	return recipe_err(&dnf->pos, e, "packages of %s cannot be installed on a machine of %s",
+			  dnf->arch, u.machine);
+}
+
 int rpm_install(const struct package_install *in, struct err *e)
 {
 	struct transaction t SCOPED(transaction_release) = {.in = in,
@@ -348,8 +378,9 @@ int rpm_install(const struct package_install *in, struct err *e)
 	int rc = -1;
 
 	set_env(&t);
-	if (find_libraries(&t, e) == 0 && make_rpms(&t, e) == 0 && make_mount_points(&t, e) == 0 &&
-	    install(&t, e) == 0 && remove_unwanted(&t, e) == 0)
+	if (check_machine(in->recipe->dnf, e) == 0 && find_libraries(&t, e) == 0 &&
+	    make_rpms(&t, e) == 0 && make_mount_points(&t, e) == 0 && install(&t, e) == 0 &&
+	    remove_unwanted(&t, e) == 0)
 		rc = check(&t, e);
 	(void)umask(before);
 	return rc;

@@ -253,6 +253,18 @@ posttrans" ]
 	refused 4 "does not verify: "
 }
 
+@test "a file of several keys; one that is not text is refused" {
+	cat "$dir/rpm/other.asc" "$dir/rpm/key.asc" >"$dir/rpm/both.asc"
+	recipe both 'packages: {install: [till-watch]}' base both.asc
+	make_all both
+	succeeded
+	gpg --dearmor <"$dir/rpm/key.asc" >"$dir/rpm/binary.gpg"
+	recipe binary 'packages: {install: [till-watch]}' base binary.gpg
+	posmedia lock recipes/binary.yaml
+	refused 3 "recipes/binary.yaml:8:9: "
+	[[ $stderr == *"has no public key in text"* ]]
+}
+
 @test "a package that is not signed is refused before anything is installed" {
 	recipe unsigned 'packages: {install: [till-extra]}' unsigned-rpm
 	make_all unsigned
@@ -303,6 +315,28 @@ stored() {
 	run --separate-stderr env -C "$dir" "POSMEDIA_DNF_MIRROR=file://$dir/nowhere" \
 		"$posmedia" lock recipes/till.yaml --update
 	refused 5 "the package indexes cannot be had"
+}
+
+@test "another architecture is locked here, and built elsewhere" {
+	recipe arm 'packages: {install: [till-filesystem]}'
+	sed -i 's/    release: "9"/&\n    arch: aarch64/' "$dir/recipes/arm.yaml"
+	make_all arm
+	refused 3 "recipes/arm.yaml:6:5: packages of aarch64 cannot be installed on a machine of "
+}
+
+@test "an index without SHA-256, or of packages elsewhere, is refused" {
+	local r=$dir/rpm/mirror/odd
+	mkdir "$r"
+	cp "$dir/rpm/mirror/base"/till-{filesystem,shell}-*.rpm "$r/"
+	createrepo_c --quiet --checksum sha512 "$r"
+	recipe odd 'packages: {install: [till-shell]}' odd key.asc ', signed: packages'
+	posmedia lock recipes/odd.yaml
+	refused 3 "no SHA-256 in the index"
+	rm -rf "$r/repodata"
+	createrepo_c --quiet --baseurl http://127.0.0.1:1/ "$r"
+	posmedia lock recipes/odd.yaml
+	refused 3 "not below its repository"
+	rm -rf "$r"
 }
 
 @test "a scriptlet that fails before its package fails the build; one after it is a warning" {

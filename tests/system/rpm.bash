@@ -9,7 +9,7 @@ rpm_repo() {
 	(
 		flock 9
 		[ -d "$made" ] || {
-			rm -rf "$made.new"
+			rm -rf "$OUT"/rpm-repo.*[0-9a-f] "$OUT"/rpm-repo.*.new
 			tests/lib/rpm-repo "$made.new" && mv "$made.new" "$made"
 		}
 	) 9>"$OUT/rpm-repo.flock" || return 1
