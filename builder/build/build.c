@@ -263,6 +263,7 @@ int build(const struct recipe *r, const struct lock *l, struct store *s, const s
 	vault_release(&j.secrets);
 	layering_release(&j.layering);
 	free(j.origins);
+	map_release(&j.media, free);
 	if (rc == 0) {
 		job_records(&j);
 		res.recorded = lock_recorded_json(j.merged, j.merged_n);

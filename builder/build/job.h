@@ -56,6 +56,7 @@ struct job {
 	struct buf said;       /* the last of it, for errors */
 	struct job_log log;
 	struct vault secrets;
+	struct map media;     /* what job_medium has checked: place in the store -> tree, owned */
 	struct strv step_env; /* what the step that runs gets beside job_env's own */
 };
 
@@ -100,6 +101,14 @@ int job_step(struct job *j, const struct recipe_step *st, const char *root, cons
 	     struct err *e) MUST_CHECK;
 int job_services(struct job *j, const char *root, struct err *e) MUST_CHECK;
 int job_config(struct job *j, const char *root, const char *upper, struct err *e) MUST_CHECK;
+
+/* What a step sees of a medium: an absolute path, borrowed, that lives as long as the job. It is
+ * unpacked unless the cache has it whole. */
+int job_medium(struct job *j, const struct recipe_media *m, const char **ret,
+	       struct err *e) MUST_CHECK;
+
+/* Whether there is a cached tree of it, whole or not. */
+bool job_medium_cached(const struct job *j, const struct recipe_media *m);
 
 /* A step's network while it runs. */
 struct proxy;
@@ -240,8 +249,8 @@ int job_describe(struct job *j, struct build_result *r, struct err *e) MUST_CHEC
 int job_recheck_image(struct job *j, const struct plan_stage *image, bool *ret_moved) MUST_CHECK;
 
 /* Removes cached stages that are of no use any more: of another start of the machine, and the
- * longest unused beyond two dozen; and decompressed packages beyond 4 GiB. Does nothing while
- * another build uses the store. */
+ * longest unused beyond two dozen; decompressed packages beyond 4 GiB and unpacked media beyond
+ * 16 GiB. Does nothing while another build uses the store. */
 void job_prune(struct job *j);
 
 #endif

@@ -1,54 +1,22 @@
 #include "build/job.h"
 
-#include "archive/unpack.h"
-#include "base/log.h"
 #include "build/disk.h"
 #include "proxy/proxy.h"
 #include "sys/fs.h"
-#include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* Media unpack to about their own size; a few bytes that claim to be many are a trap. */
-enum { MEDIUM_GROWTH = 20, MEDIUM_SPARE = 64 << 20 };
-
-/* A medium's tree under the build's scratch, unpacked once a build; the caller owns the path. */
-static int medium_tree(struct job *j, const struct recipe_media *m, char **ret, struct err *e)
-{
-	char *dir SCOPED(mem_freep) = mem_format("%s/medium.%s", j->scratch, m->name);
-	struct unpack_opts o = {.what = m->name, .read_only = true};
-	int fd SCOPED(fd_closep) = -1;
-	uint64_t size = 0;
-
-	if (store_has(j->s, &m->digest, &size))
-		o.bytes_max = size * MEDIUM_GROWTH + MEDIUM_SPARE;
-
-	if (mkdir(dir, 0755) == 0) {
-		if (store_get(j->s, &m->digest, &fd, e) != 0 || unpack(fd, dir, &o, e) != 0) {
-			char *at SCOPED(mem_freep) = recipe_pos_text(&m->pos);
-
-			return err_in(e, "%s: medium %s", at, m->name);
-		}
-	} else if (errno != EEXIST) {
-		return err_sys(e, "make directory %s", dir);
-	}
-	*ret = STEAL(dir);
-	return 0;
-}
-
 struct mounts {
 	struct sandbox_bind *binds;
-	struct strv from; /* keeps the binds' paths alive */
 	struct strv made; /* mount points that the tree did not have, deepest last */
 };
 
 static void mounts_release(struct mounts *m)
 {
 	free(m->binds);
-	strv_release(&m->from);
 	strv_release(&m->made);
 }
 
@@ -81,16 +49,13 @@ static int prepare(struct job *j, const struct recipe_step *st, const char *root
 	m->binds = mem_zalloc((st->mounts_n + 1) * sizeof(*m->binds)); /* one for the network */
 	for (size_t i = 0; i < st->mounts_n; i++) {
 		const struct recipe_media *media = recipe_media_find(j->r, st->mounts[i].media);
-		char *tree = NULL;
+		const char *tree = NULL;
 
 		if (media == NULL)
 			return recipe_err(&st->pos, e, "no medium %s", st->mounts[i].media);
-		if (medium_tree(j, media, &tree, e) != 0 ||
-		    mount_point(root, st->mounts[i].at, m, e) != 0) {
-			free(tree);
+		if (job_medium(j, media, &tree, e) != 0 ||
+		    mount_point(root, st->mounts[i].at, m, e) != 0)
 			return -1;
-		}
-		strv_take(&m->from, tree);
 		m->binds[i] = (struct sandbox_bind){.from = tree, .to = st->mounts[i].at};
 	}
 	return 0;

@@ -40,6 +40,17 @@ static bool media_url(const char *s)
 	return strstr(s, "://") == NULL ? project_path(s) : grammar_ok(&grammar_url, s);
 }
 
+/* A path in an archive. */
+static bool inside(const char *s)
+{
+	return one_line(s) && fs_relative_ok(s);
+}
+
+static bool file_name(const char *s)
+{
+	return inside(s) && strchr(s, '/') == NULL;
+}
+
 /* "openssl 3.0.15-1" */
 static bool source(const char *s)
 {
@@ -383,6 +394,15 @@ const struct grammar grammar_recorded_url = {
     "a URL", "As the proxy recorded it.", "h", NULL, URL_MAX, recorded_url};
 const struct grammar grammar_header = {
     "one line of text", "As the proxy recorded it.", NULL, NULL, URL_MAX, one_line};
+
+const struct grammar grammar_inside = {
+    "a path in an archive", "Relative, without \".\", \"..\" or \"//\".", NULL, NULL, 4095, inside};
+const struct grammar grammar_file_name = {"the name of a file",
+					  "One component of a path; at most 255 bytes.",
+					  NULL,
+					  NULL,
+					  255,
+					  file_name};
 
 /* Whether s consists of the characters of set; a NULL set is any. */
 static bool spans(const char *s, const char *set)

@@ -154,6 +154,8 @@ static void free_work(struct recipe *r)
 	for (size_t i = 0; i < r->media_n; i++) {
 		free(r->media[i].name);
 		free(r->media[i].url);
+		free(r->media[i].file);
+		strv_release(&r->media[i].inside);
 	}
 	for (size_t i = 0; i < r->steps_n; i++)
 		free_step(&r->steps[i]);

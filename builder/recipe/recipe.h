@@ -19,6 +19,7 @@ enum {
 	RECIPE_LAYER_BUDGET_MAX = 100, /* more would leave an image no layers for the rest */
 	RECIPE_PINS_MAX = 20,
 	RECIPE_REPOS_MAX = 50,
+	RECIPE_INSIDE_MAX = 4, /* archives in each other */
 };
 
 struct recipe_pos {
@@ -97,7 +98,11 @@ struct recipe_media {
 	char *url; /* absolute path for files, else http(s) or s3 */
 	bool is_file;
 	struct digest digest;
-	uint64_t size; /* 0 = not given */
+	uint64_t size;                 /* 0 = not given */
+	char *file;                    /* its name when it is shown as a file */
+	bool as_file;                  /* shown as a file, whatever is in it */
+	struct strv inside;            /* the archive that is meant: in it, in that one, ... */
+	uint64_t bytes_max, files_max; /* of what it unpacks to; 0 = not said */
 	struct recipe_pos pos;
 };
 

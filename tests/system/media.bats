@@ -1,0 +1,419 @@
+#!/usr/bin/env bats
+# What vendors deliver, in every form that they deliver it in, made here by strangers' tools; and
+# media that are out to do harm. The image is of a few megabytes.
+# shellcheck disable=SC2016 # what is in single quotes is for the shells of the steps
+
+bats_require_minimum_version 1.5.0
+load lib
+
+setup_file() {
+	dir=$(mktemp -d "${TMPDIR:-/var/tmp}/media.XXXXXX")
+	export dir POSMEDIA_STORE=$dir/store
+	tests/lib/apt-repo "$dir/repo" bookworm '' find stat sha256sum cp >"$dir/repo.log" 2>&1
+	mkdir -p "$dir/recipes/base" "$dir/media"
+	mkdir -p "$dir/disc/Images/deep/er/still/more/and/on/to/ten"
+	cat >"$dir/recipes/base/tiny.yaml" <<-YAML
+		posmedia: 1
+		version: 1
+		base:
+		  apt:
+		    {suite: bookworm, keyring: repo/key.gpg, mirrors: ["file://$dir/repo/mirror"]}
+		packages: {install: [tiny-app]}
+	YAML
+	# what is on the disc: as seen in the sandbox it must be just this
+	echo "read me" >"$dir/disc/README.TXT"
+	printf '#!/bin/sh\necho installed >/opt/done\n' >"$dir/disc/setup.sh"
+	chmod 755 "$dir/disc/setup.sh"
+	echo far >"$dir/disc/Images/deep/er/still/more/and/on/to/ten/File with blanks.dat"
+	head -c 300000 /dev/zero | tr '\0' x >"$dir/disc/Images/big.dat"
+	ln -s Images/big.dat "$dir/disc/link"
+	find "$dir/disc" -exec touch -h -d 2020-02-02 '{}' +
+}
+
+teardown_file() {
+	rm -rf "$dir"
+}
+
+setup() {
+	name=t$BATS_TEST_NUMBER
+	POSMEDIA_STORE=$dir/store
+	export POSMEDIA_STORE
+}
+
+# A recipe $name with the medium $1, its keys $2 and a step that is the shell text $3 and has more
+# keys; and its lock.
+step() {
+	local key sum=${sum-}
+	[ -n "$sum" ] || sum=$(sha256sum "$dir/media/$1" | cut -d' ' -f1)
+	{
+		printf 'posmedia: 1\nname: %s\nextends: [base/tiny.yaml]\n' "$name"
+		printf 'media:\n  it: {url: media/%s, sha256: %s%s}\n' "$1" "$sum" "${2:+, $2}"
+		printf 'steps:\n  - name: work\n    mount: {it: /media/it}\n    writes: [/opt]\n'
+		printf '    run: [sh, -c, %s]\n' "$(jq -n --arg t "$3" '$t')"
+		for key in "${@:4}"; do
+			printf '    %s\n' "$key"
+		done
+	} >"$dir/recipes/$name.yaml"
+	run --separate-stderr env -C "$dir" "$posmedia" lock -q "recipes/$name.yaml"
+	ok
+}
+
+build() {
+	run --separate-stderr env -C "$dir" "$posmedia" build "recipes/$name.yaml" "$@"
+}
+
+ok() {
+	[ "$status" -eq 0 ] || { echo "status $status: $stderr" && false; }
+}
+
+# The build failed with the status, and said each of the texts; nothing of it is left.
+refused() {
+	local text
+	echo "status $status, wanted $1: $stderr"
+	[ "$status" -eq "$1" ] || return 1
+	for text in "${@:2}"; do
+		[[ $stderr == *"$text"* ]] || { echo "lacks: $text" && return 1; }
+	done
+	! grep -F "$dir" /proc/self/mounts && [ -z "$(ls "$POSMEDIA_STORE/tmp")" ]
+}
+
+log_of() {
+	cat "$dir/out/$name.logs/1/step-work.log"
+}
+
+# What the step saw.
+saw() {
+	[ "$(log_of)" = "$1" ] || { diff <(echo "$1") <(log_of) && return 1; }
+}
+
+list='cd /media/it && find . -mindepth 1 -printf "%P %y %m %U:%G %s %l\n" | LC_ALL=C sort'
+# shellcheck disable=SC2034 # used by name
+sort_in_perl='perl -e "print sort <STDIN>"'
+list=${list/LC_ALL=C sort/$sort_in_perl}
+
+# The listing of the disc as the tools below write it, with owners $1.
+whole() {
+	(cd "$dir/disc" && find . -mindepth 1 -printf "%P %y %m $1 %s %l\n" | LC_ALL=C sort |
+		perl -pe 's/^(.* d) \d+ (\S+) \d+/$1 555 $2 -/; s/^(.* f) 644/$1 444/;
+			s/^(.* f) 755/$1 555/')
+}
+
+# The same without the sizes of directories, which are a file system's own.
+plain() {
+	perl -pe 's/^(.* d \d+ \S+) \d+/$1 -/'
+}
+
+sees_the_disc() { # OWNERS
+	build
+	ok
+	diff <(whole "$1") <(log_of | plain)
+}
+
+disc() { # FILE TREE ARGUMENT...
+	xorriso -as mkisofs -quiet -o "$dir/media/$1" "${@:3}" "$2" 2>/dev/null
+}
+
+iso() { # FILE ARGUMENT...
+	disc "$1" "$dir/disc" "${@:2}"
+}
+
+@test "a disc with Rock Ridge: names, modes, links, and owners" {
+	iso rr.iso -R -uid 1500 -gid 1501
+	step rr.iso '' "$list"
+	sees_the_disc 1500:1501
+}
+
+@test "a disc with Joliet: names of Unicode" {
+	mkdir "$dir/joliet"
+	echo j >"$dir/joliet/Grüße an alle, die lange Namen haben.txt"
+	echo k >"$dir/joliet/ΑΒΓ"
+	disc joliet.iso "$dir/joliet" --norock -J -joliet-long
+	step joliet.iso '' "$list"
+	build
+	ok
+	saw 'Grüße an alle, die lange Namen haben.txt f 555 0:0 2 
+ΑΒΓ f 555 0:0 2 '
+}
+
+@test "a plain disc: names in lower case, as Linux shows them" {
+	mkdir -p "$dir/plain/SUB"
+	echo one >"$dir/plain/SETUP.SH"
+	echo two >"$dir/plain/SUB/NOEXT"
+	disc plain.iso "$dir/plain" --norock -iso-level 1
+	step plain.iso '' "$list; cat sub/noext"
+	build
+	ok
+	log_of | plain >"$dir/log"
+	diff - "$dir/log" <<-'EOT'
+		setup.sh f 555 0:0 4 
+		sub d 555 0:0 - 
+		sub/noext f 555 0:0 4 
+		two
+	EOT
+}
+
+@test "discs in gzip, xz, zstd and bzip2, and a compressed disc" {
+	iso packed.iso -R -uid 0 -gid 0
+	gzip -k "$dir/media/packed.iso"
+	step packed.iso.gz '' "$list"
+	sees_the_disc 0:0
+	local how
+	for how in xz zstd bzip2; do
+		"$how" -qc "$dir/media/packed.iso" >"$dir/media/packed.$how"
+		step "packed.$how" '' "$list"
+		sees_the_disc 0:0
+	done
+	xorriso -outdev "$dir/media/zisofs.iso" -rockridge on -uid 0 -gid 0 -map "$dir/disc" / -- \
+		-set_filter_r --zisofs / -- 2>/dev/null
+	step zisofs.iso '' 'cd /media/it && sha256sum Images/big.dat'
+	build
+	ok
+	[ "$(log_of | cut -c1-64)" = "$(sha256sum "$dir/disc/Images/big.dat" | cut -c1-64)" ]
+}
+
+@test "tar, zip, jar, cpio and rpm" {
+	(cd "$dir/disc" && tar --owner=0 --group=0 --sort=name -cJf "$dir/media/t.tar.xz" .)
+	step t.tar.xz '' "$list"
+	sees_the_disc 0:0
+	(cd "$dir/disc" && zip -qry "$dir/media/z.jar" .)
+	step z.jar '' "$list"
+	sees_the_disc "$(id -u):$(id -g)"
+	bsdtar -C "$dir/disc" --format=newc --uid 0 --gid 0 -czf "$dir/media/c.cpio.gz" .
+	step c.cpio.gz '' "$list"
+	sees_the_disc 0:0
+	cat >"$dir/it.spec" <<-SPEC
+		Name: it
+		Version: 1
+		Release: 1
+		Summary: it
+		License: none
+		BuildArch: noarch
+		%description
+		it
+		%install
+		mkdir -p %{buildroot}/opt/it
+		cp -a $dir/disc/. %{buildroot}/opt/it
+		%files
+		/opt/it
+	SPEC
+	local how
+	for how in gzdio xzdio zstdio; do
+		rpmbuild -bb --quiet --define "_topdir $dir/rpm" --define "_rpmdir $dir/media" \
+			--define "_binary_payload w6.$how" "$dir/it.spec" >/dev/null
+		mv "$dir/media/noarch/it-1-1.noarch.rpm" "$dir/media/it-$how.rpm"
+		step "it-$how.rpm" '' "${list/media\/it/media\/it\/opt\/it}"
+		sees_the_disc 0:0
+	done
+}
+
+@test "anything else is a file under its own name, and so is what shall be one" {
+	printf '#!/bin/sh\necho ran $0\n' >"$dir/media/post-1.sh"
+	step post-1.sh '' '/media/it/post-1.sh; ls /media/it'
+	build
+	ok
+	saw 'ran /media/it/post-1.sh
+post-1.sh'
+	iso whole.iso -R
+	step whole.iso 'as: file' 'sha256sum /media/it/*'
+	build
+	ok
+	saw "$(sha256sum "$dir/media/whole.iso" | cut -d' ' -f1)  /media/it/whole.iso"
+	step whole.iso 'as: file, file: other.iso' 'ls /media/it'
+	build
+	ok
+	saw other.iso
+}
+
+@test "a disc in a tarball, a compressed disc in a zip, an archive in that" {
+	iso app.iso -R -uid 0 -gid 0
+	(cd "$dir/media" && mkdir -p rel && cp app.iso rel/ && tar -czf rel.tgz rel &&
+		gzip -kn app.iso && zip -qr deep.zip app.iso.gz && tar -cf deeper.tar deep.zip)
+	step rel.tgz 'inside: [rel/app.iso]' "$list"
+	sees_the_disc 0:0
+	step deeper.tar 'inside: [deep.zip, app.iso.gz]' "$list"
+	sees_the_disc 0:0
+	step deeper.tar 'inside: [deep.zip, app.iso.gz], as: file' 'ls /media/it'
+	build
+	ok
+	saw app.iso.gz
+	step deeper.tar 'inside: [deep.zip, none.iso]' "$list"
+	build
+	refused 3 'medium it' 'a zip archive has no file none.iso' 'hint: inside: wants paths'
+	step post-1.sh 'inside: [x]' "$list"
+	build
+	refused 3 'it is no archive, so x is not in it'
+}
+
+@test "a medium is read-only, unpacked once, and checked each time" {
+	iso once.iso -R
+	step once.iso '' 'echo x >/media/it/README.TXT || echo x >/media/it/new || echo "may not"'
+	build
+	ok
+	[[ $(log_of) == *"may not" ]]
+	local tree
+	tree=$(dirname "$(find "$POSMEDIA_STORE/cache/media" -newer "$dir/recipes/$name.yaml" \
+		-name record)")
+	touch -d '3 days ago' "$tree/tree"
+	sed -i 's/may not/it may not/' "$dir/recipes/$name.yaml"
+	env -C "$dir" "$posmedia" lock -q "recipes/$name.yaml"
+	build --log json
+	ok
+	[[ $stderr != *damaged* ]]
+	[ "$(stat -c %Y "$tree/tree")" -lt "$(date -d '2 days ago' +%s)" ] # the same one
+	flip "$tree/tree/Images/big.dat"
+	sed -i 's/it may not/this may not/' "$dir/recipes/$name.yaml"
+	env -C "$dir" "$posmedia" lock -q "recipes/$name.yaml"
+	build
+	ok
+	[[ $stderr == *"medium it: what was unpacked of it is damaged; it is unpacked again"* ]]
+	cmp "$tree/tree/Images/big.dat" "$dir/disc/Images/big.dat"
+	run --separate-stderr "$posmedia" store gc --keep 0
+	ok
+	[ ! -e "$tree" ]
+}
+
+@test "the same as an ordinary user" {
+	[ "$(id -u)" = 0 ] || skip "needs root to become another"
+	iso user.iso -R -uid 1500 -gid 1501
+	step user.iso '' "$list"
+	build
+	ok
+	log_of >"$dir/as-root.log"
+	chmod 755 "$dir"
+	mkdir "$dir/user"
+	cp -r "$dir/recipes" "$dir/repo" "$dir/media" "$dir/user"
+	sed -i "s|$dir/repo|$dir/user/repo|" "$dir/user/recipes/base/tiny.yaml"
+	chown -R nobody "$dir/user"
+	export POSMEDIA_STORE=$dir/user/store
+	for n in lock build; do
+		run --separate-stderr env -C "$dir/user" unshare -m \
+			"$PWD/tests/system/as-nobody" "$dir/user.subids" \
+			"$posmedia" "$n" "recipes/$name.yaml"
+		ok
+	done
+	diff "$dir/as-root.log" "$dir/user/out/$name.logs/1/step-work.log"
+}
+
+# ---------------------------------------------------------------- out to do harm
+
+@test "a medium that is not the declared one" {
+	iso wrong.iso -R
+	sum=$(printf %064d 1)
+	{
+		printf 'posmedia: 1\nname: %s\nextends: [base/tiny.yaml]\n' "$name"
+		printf 'media: {it: {url: media/wrong.iso, sha256: %s}}\n' "$sum"
+	} >"$dir/recipes/$name.yaml"
+	run --separate-stderr env -C "$dir" "$posmedia" lock -q "recipes/$name.yaml"
+	refused 4 "$name.yaml:4" wrong.iso
+	sum=$(sha256sum "$dir/media/wrong.iso" | cut -d' ' -f1)
+	sed -i "s/sha256: .*/sha256: $sum, size: 7}}/" "$dir/recipes/$name.yaml"
+	run --separate-stderr env -C "$dir" "$posmedia" lock -q "recipes/$name.yaml"
+	refused 4 "$name.yaml:4" wrong.iso
+	# and one that changes after it was locked
+	sum=
+	step wrong.iso '' true
+	flip "$dir/media/wrong.iso"
+	build
+	[ "$status" -ne 0 ]
+	[[ $stderr == *"medium it"* ]]
+	[ ! -e "$dir/out/$name" ]
+}
+
+@test "a medium that unpacks to more than it should" {
+	head -c 200000000 /dev/zero | gzip >"$dir/zeros.gz"
+	mkdir -p "$dir/bomb"
+	zcat "$dir/zeros.gz" >"$dir/bomb/zeros"
+	(cd "$dir/bomb" && zip -q "$dir/media/bomb.zip" zeros &&
+		tar -czf "$dir/media/bomb.tgz" zeros)
+	rm -r "$dir/bomb"
+	local what
+	for what in bomb.zip bomb.tgz; do
+		step "$what" '' true
+		build
+		refused 3 'medium it' 'bytes in all files' 'hint: raise limits: size: of the medium'
+	done
+	step bomb.zip 'limits: {size: 300M}' 'stat -c %s /media/it/zeros'
+	build
+	ok
+	saw 200000000
+	mkdir "$dir/many"
+	(cd "$dir/many" && seq 300 | xargs touch && tar -cf "$dir/media/many.tar" .)
+	step many.tar 'limits: {files: 200}' true
+	build
+	refused 3 'more than 200 entries' 'hint: raise limits: files: of the medium'
+	step bomb.zip 'inside: [zeros]' true
+	build
+	refused 3 'zeros: more than' 'hint: raise limits: size: of the medium'
+}
+
+@test "names that lead astray" {
+	local evil
+	for evil in ../out /etc/passwd 'sub/../../x'; do
+		perl -MArchive::Tar -e '
+			my $t = Archive::Tar->new; my $f = $t->add_data("x", "data");
+			$f->name($ARGV[0]); $f->prefix(""); $t->write($ARGV[1])' "$evil" \
+			"$dir/media/evil.tar"
+		step evil.tar '' true
+		build
+		refused 3 'medium it' 'the name'
+	done
+	mkdir -p "$dir/nl"
+	touch "$dir/nl/"$'two\nlines'
+	(cd "$dir/nl" && tar -cf "$dir/media/nl.tar" .)
+	step nl.tar '' true
+	build
+	refused 3 'the name has a control character'
+	if [ "$(id -u)" = 0 ]; then
+		mkdir -p "$dir/dev"
+		mknod "$dir/dev/null" c 1 3
+		(cd "$dir/dev" && tar -cf "$dir/media/dev.tar" .)
+		step dev.tar '' true
+		build
+		refused 3 'neither a file nor a directory nor a link'
+	fi
+	# a link out of the medium leads to the image, where the step is, and nowhere else
+	mkdir -p "$dir/abs"
+	ln -s /etc/tiny.conf "$dir/abs/link"
+	(cd "$dir/abs" && tar -cf "$dir/media/abs.tar" .)
+	step abs.tar '' 'cat /media/it/link'
+	build
+	ok
+	saw conf
+}
+
+# Changes the four bytes, both endian, of the first directory record with name $2 in disc $1: 2 is
+# the extent, 10 the length.
+lie() { # FILE NAME OFFSET VALUE
+	perl -e '
+		my ($file, $name, $at, $value) = @ARGV;
+		open my $f, "+<", $file or die; binmode $f; local $/; my $d = <$f>;
+		my $i = index($d, $name, 34816) or die; $i -= 33;
+		substr($d, $i + $at, 8) = pack("VN", $value, $value);
+		seek $f, 0, 0; print $f $d' "$@"
+}
+
+@test "a disc whose records lie" {
+	disc liar.iso "$dir/plain" --norock -iso-level 1
+	local good=$dir/media/liar.iso bad=$dir/media/bad.iso
+	cp "$good" "$bad"
+	lie "$bad" 'SETUP.SH' 10 4000000000 # longer than the disc
+	step bad.iso 'limits: {size: 16G}' true
+	build
+	refused 3 'medium it' damaged
+	cp "$good" "$bad"
+	lie "$bad" 'SETUP.SH' 2 4000000 # beyond its end
+	step bad.iso '' true
+	build
+	refused 3 'medium it' damaged
+	cp "$good" "$bad"
+	# a directory that is its own grandchild: the root's extent
+	lie "$bad" SUB 2 "$(perl -e 'open F, shift; seek F, 32768 + 158, 0; read F, $b, 4;
+		print unpack "V", $b' "$good")"
+	step bad.iso '' true
+	build
+	refused 3 'medium it' damaged
+	head -c 40000 "$good" >"$bad"
+	step bad.iso '' true
+	build
+	refused 3 'medium it'
+}
