@@ -7,6 +7,7 @@
 #include "build/build.h"
 #include "build/contents.h"
 #include "build/dialogue.h"
+#include "build/expects.h"
 #include "build/vault.h"
 #include "form/unescape.h"
 #include "plan/layering.h"
@@ -57,6 +58,7 @@ struct job {
 	struct job_log log;
 	struct vault secrets;
 	struct map media;     /* what job_medium has checked: place in the store -> tree, owned */
+	struct laid laid;     /* what the step that runs is shown */
 	struct strv step_env; /* what the step that runs gets beside job_env's own */
 };
 

@@ -117,6 +117,9 @@ static int run_in(struct job *j, const struct plan_stage *st, const char *dir, s
 	if (rc == 0)
 		rc = sandbox_unmount(root, e);
 	if (rc == 0 && st->kind == PLAN_STEP)
+		rc = expects_take_out(tree, &j->laid, e);
+	laid_release(&j->laid);
+	if (rc == 0 && st->kind == PLAN_STEP)
 		rc = check_step(j, st, tree, e);
 	if (rc == 0 && st->kind == PLAN_STEP)
 		rc = job_record_keep(j, &j->r->steps[st->step], dir, e);

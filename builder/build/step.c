@@ -165,8 +165,11 @@ int job_step(struct job *j, const struct recipe_step *st, const char *root, cons
 
 	if (vault_check(&j->secrets, st, e) != 0)
 		return -1;
-	if (prepare(j, st, root, &m, e) != 0 || job_proxy_begin(j, st, &net, e) != 0)
+	if (prepare(j, st, root, &m, e) != 0 || expects_lay(st, root, &j->laid, e) != 0 ||
+	    job_proxy_begin(j, st, &net, e) != 0)
 		return err_in(e, "%s", what);
+	spec.hostname = st->expects.hostname;
+	spec.address = st->expects.address;
 	spec.secrets = secrets = step_secrets(j, st);
 	spec.secrets_n = st->secrets.n;
 	spec.binds = m.binds;
@@ -184,6 +187,8 @@ int job_step(struct job *j, const struct recipe_step *st, const char *root, cons
 	if (st->dialogue != NULL)
 		dialogue_release(&r.dialogue);
 	tidy(root, &m);
+	if (rc == 0)
+		rc = expects_check(st, root, &j->laid, e);
 	if (rc != 0) {
 		char *at SCOPED(mem_freep) = recipe_pos_text(&st->pos);
 

@@ -139,6 +139,7 @@ static void free_step(struct recipe_step *s)
 	free(s->name);
 	free(s->answers);
 	recipe_answers_free(s->dialogue);
+	recipe_expects_release(&s->expects);
 	strv_release(&s->secrets);
 	strv_release(&s->run);
 	strv_release(&s->writes);

@@ -120,6 +120,19 @@ struct recipe_limits {
 	uint64_t output;    /* bytes that it says */
 };
 
+/* What an installer expects of its machine: it is shown to the step and never stays. */
+struct recipe_expects {
+	char *hostname;          /* or NULL */
+	char *address;           /* "192.0.2.10/24" of eth0, or NULL */
+	bool fstab;              /* an /etc/fstab ... */
+	struct strv fstab_lines; /* ... of these lines; empty = of one for / */
+	struct strv os_release;  /* NAME=VALUE of another /etc/os-release, sorted */
+	char *redhat_release;    /* the line of another /etc/redhat-release, or NULL */
+	bool shim;               /* units can be started in the step: */
+	struct strv services;    /* those; which are there before it are running */
+	bool loop;               /* images on its media can be mounted */
+};
+
 struct recipe_answers;
 
 struct recipe_step {
@@ -131,6 +144,7 @@ struct recipe_step {
 	struct recipe_answers *dialogue; /* what is in it: answers.h */
 	struct strv secrets;             /* names; sorted */
 	struct recipe_limits limits;
+	struct recipe_expects expects;
 	bool network;       /* through the recording proxy */
 	struct strv allow;  /* HOST-GLOB[:PORT] that it may ask; empty = any public one */
 	struct strv writes; /* absolute directories; empty = nothing may change */

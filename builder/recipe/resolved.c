@@ -200,8 +200,11 @@ static struct jval *network_json(const struct recipe_step *s)
 /* What a step need not have: absent members leave the digests of recipes without them alone. */
 static void step_extras(const struct recipe *r, const struct recipe_step *s, struct jval *o)
 {
-	struct jval *limits = jval_object();
+	struct jval *limits = jval_object(), *expects = recipe_expects_json(&s->expects);
 
+	if (jval_len(expects) > 0)
+		jval_put(o, "expects", jval_ref(expects));
+	jval_free(expects);
 	put_size(limits, "memory", s->limits.memory);
 	put_size(limits, "processes", s->limits.processes);
 	put_size(limits, "disk", s->limits.disk);

@@ -13,6 +13,12 @@ FIELD_READER(read_base);
 FIELD_READER(read_media);
 FIELD_READER(read_ports);
 FIELD_READER(read_env);
+FIELD_READER(read_expects);
+
+/* Frees what it holds; what of it is not the default, for the resolved recipe (the caller owns
+ * it). */
+void recipe_expects_release(struct recipe_expects *x);
+struct jval *recipe_expects_json(const struct recipe_expects *x) MUST_CHECK;
 
 /* What the values say together: unknown media, contradicting services and packages, ids taken
  * twice. y: the merged tree the recipe was read from. */

@@ -72,6 +72,9 @@ int terminal_take(const struct terminal *t, struct err *e) MUST_CHECK;
 void terminal_relay(struct terminal *t, int timeout_ms);
 void terminal_drain(const struct terminal *t);
 
+/* Brings up loopback in this network namespace, and eth0 with that address unless it is NULL. */
+int net_up(const char *address, struct err *e) MUST_CHECK;
+
 /* Makes every mount of this (new) mount namespace private. */
 int mounts_private(struct err *e) MUST_CHECK;
 

@@ -68,6 +68,8 @@ struct sandbox_spec {
 	enum sandbox_net net;
 	uint16_t listen_port;   /* with SANDBOX_NET_NONE: not 0 = sandbox_listen on this port ... */
 	int listen_to;          /* ... before the program starts */
+	const char *address;    /* with SANDBOX_NET_NONE: "192.0.2.10/24" of an interface eth0 that
+				   leads nowhere; NULL = there is only loopback */
 	uint64_t timeout_ms;    /* 0 = none */
 	uint64_t memory_max;    /* bytes of private memory of each process, and, a little late, of
 				   all together; 0 = none */

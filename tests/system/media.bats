@@ -77,6 +77,18 @@ refused() {
 	! grep -F "$dir" /proc/self/mounts && [ -z "$(ls "$POSMEDIA_STORE/tmp")" ]
 }
 
+# The image, as a tree.
+unpacked() {
+	local layer
+	rm -rf "$dir/tree"
+	mkdir "$dir/tree"
+	for layer in $(jq -r '.manifests[0].digest | sub("sha256:"; "")' "$dir/out/$name/index.json" |
+		xargs -I{} jq -r '.layers[].digest | sub("sha256:"; "")' \
+			"$dir/out/$name/blobs/sha256/{}"); do
+		tar -xzf "$dir/out/$name/blobs/sha256/$layer" -C "$dir/tree"
+	done
+}
+
 log_of() {
 	cat "$dir/out/$name.logs/1/step-work.log"
 }
@@ -416,4 +428,74 @@ lie() { # FILE NAME OFFSET VALUE
 	step bad.iso '' true
 	build
 	refused 3 'medium it'
+}
+
+# ---------------------------------------------------------------- what installers expect
+
+@test "a hostname, an address, an fstab: shown to the step, gone after it" {
+	echo x >"$dir/media/x"
+	step x '' 'cat /proc/sys/kernel/hostname /etc/hostname /etc/hosts /etc/fstab
+		cat /proc/net/fib_trie | perl -ne "print if /192.0.2.10/ .. /host/" | head -n 1
+		perl -e "socket(S, 2, 1, 0); print bind(S, pack(q(S n C4 x8), 2, 99, 192, 0, 2, 10))
+			? qq(bound\n) : qq(no: \$!\n)"
+		perl -i -pe "s/ext4/xfs/" /etc/fstab; echo 10.0.0.1 db >>/etc/hosts
+		cat /etc/fstab; rm /etc/hostname; mkdir /opt; touch /opt/done' \
+		'expects: {hostname: shop1.example, address: 192.0.2.10/24, fstab: true}'
+	build
+	ok
+	saw 'shop1.example
+shop1.example
+127.0.0.1 localhost
+::1 localhost
+192.0.2.10 shop1.example shop1
+/dev/sda1 / ext4 defaults 0 1
+           |-- 192.0.2.10
+bound
+/dev/sda1 / xfs defaults 0 1'
+	[[ $stderr == *"step work: what it changed in /etc/fstab is dropped"* ]]
+	unpacked
+	[ -e "$dir/tree/opt/done" ]
+	[ ! -e "$dir/tree/etc/fstab" ] && [ ! -e "$dir/tree/etc/hosts" ]
+	[ ! -e "$dir/tree/etc/hostname" ]
+	# the same recipe without the step's own file is the same image as without the shims
+	step x '' 'true' 'expects: {hostname: shop1.example, fstab: [a b c d 0 0]}'
+	build
+	ok
+	unpacked
+	[ -z "$(find "$dir/tree/etc" -name 'host*' -o -name fstab)" ]
+}
+
+@test "another os-release is shown and never stays" {
+	echo x >"$dir/media/x"
+	step x '' 'cat /etc/os-release /etc/redhat-release' \
+		'expects: {os-release: {ID: rhel, VERSION_ID: "7.9", NAME: a "b" $c}, redhat-release: Red Hat 7.9}'
+	build
+	ok
+	saw 'ID="rhel"
+NAME="a \"b\" \$c"
+VERSION_ID="7.9"
+Red Hat 7.9'
+	unpacked
+	[ -z "$(find "$dir/tree" -name '*-release')" ]
+	step x '' 'echo more >>/etc/os-release' 'expects: {os-release: {ID: rhel}}' 'capture: true'
+	build
+	refused 6 "$name.yaml:7:5" 'step work changed /etc/os-release, which is only shown to it'
+	step x '' 'rm /etc/os-release' 'expects: {os-release: {ID: rhel}}'
+	build
+	refused 6 'step work changed /etc/os-release'
+}
+
+@test "what is expected is read strictly" {
+	echo x >"$dir/media/x"
+	local bad
+	for bad in 'hostname: -x' 'address: 192.0.2.10' 'address: 192.0.2.300/24' 'address: 1.2.3.4/31' \
+		'fstab: yes' 'os-release: [a]' 'loop: 1' 'services: cups' 'nothing: x'; do
+		{
+			printf 'posmedia: 1\nname: x\nextends: [base/tiny.yaml]\nsteps:\n'
+			printf '  - {name: a, run: [b], expects: {%s}}\n' "$bad"
+		} >"$dir/recipes/x.yaml"
+		run --separate-stderr env -C "$dir" "$posmedia" lock -q recipes/x.yaml
+		[ "$status" -eq 3 ] || { echo "took $bad" && return 1; }
+		[[ $stderr == *"x.yaml:5:"*hint* && $stderr != *"\"expects\""* ]] || { echo "$stderr" && return 1; }
+	done
 }
