@@ -1,6 +1,7 @@
 #include "build/job.h"
 
 #include "build/disk.h"
+#include "build/shim.h"
 #include "proxy/proxy.h"
 #include "sys/fs.h"
 #include <fcntl.h>
@@ -43,10 +44,13 @@ static int mount_point(const char *root, const char *at, struct mounts *m, struc
 	return 0;
 }
 
-static int prepare(struct job *j, const struct recipe_step *st, const char *root, struct mounts *m,
-		   struct err *e)
+static int prepare(const struct shim *shim, const char *root, struct mounts *m, struct err *e)
 {
-	m->binds = mem_zalloc((st->mounts_n + 1) * sizeof(*m->binds)); /* one for the network */
+	const struct recipe_step *st = shim->st;
+	struct job *j = shim->j;
+
+	/* one for the network */
+	m->binds = mem_zalloc((st->mounts_n + 1 + shim_binds(shim, NULL)) * sizeof(*m->binds));
 	for (size_t i = 0; i < st->mounts_n; i++) {
 		const struct recipe_media *media = recipe_media_find(j->r, st->mounts[i].media);
 		const char *tree = NULL;
@@ -84,13 +88,14 @@ struct running {
 	const struct recipe_step *st;
 	struct dialogue dialogue;
 	struct disk disk;
+	struct shim shim;
 };
 
 static int look(void *ctx, pid_t init, struct buf *type, struct err *e)
 {
 	struct running *r = ctx;
 
-	if (disk_look(&r->disk, e) != 0)
+	if (disk_look(&r->disk, e) != 0 || shim_answer(&r->shim, init, e) != 0)
 		return -1;
 	if (r->st->dialogue == NULL)
 		return 0;
@@ -147,45 +152,63 @@ static int run_step(struct running *r, const char *what, struct sandbox_spec *sp
 	return 0;
 }
 
-int job_step(struct job *j, const struct recipe_step *st, const char *root, const char *upper,
-	     struct err *e)
+/* With everything in its place: the spec, the run, and the end of what listens. */
+static int run_prepared(struct running *r, const char *what, const char *root, struct mounts *m,
+			struct err *e)
 {
-	char *what SCOPED(mem_freep) = mem_format("step %s", st->name);
-	struct sandbox_secret *secrets SCOPED(mem_freep) = NULL;
-	struct mounts m SCOPED(mounts_release) = {0};
+	const struct recipe_step *st = r->st;
+	struct sandbox_secret *secrets SCOPED(mem_freep) = step_secrets(r->j, st);
+	const struct strv *argv = shim_on(&r->shim) ? &r->shim.argv : &st->run;
 	struct job_net net SCOPED(job_net_release) = {0};
-	struct running r = {.j = j, .st = st};
 	struct sandbox_spec spec = {.root = root,
-				    .argv = (const char *const *)st->run.v,
+				    .argv = (const char *const *)argv->v,
+				    .hostname = st->expects.hostname,
+				    .address = st->expects.address,
 				    .timeout_ms = st->timeout_ms,
+				    .secrets = secrets,
+				    .secrets_n = st->secrets.n,
+				    .binds = m->binds,
 				    .terminal = st->dialogue != NULL,
 				    .alone = true,
 				    .no_sync = true};
-	int rc;
 
-	if (vault_check(&j->secrets, st, e) != 0)
-		return -1;
-	if (prepare(j, st, root, &m, e) != 0 || expects_lay(st, root, &j->laid, e) != 0 ||
-	    job_proxy_begin(j, st, &net, e) != 0)
+	if (job_proxy_begin(r->j, st, &net, e) != 0)
 		return err_in(e, "%s", what);
-	spec.hostname = st->expects.hostname;
-	spec.address = st->expects.address;
-	spec.secrets = secrets = step_secrets(j, st);
-	spec.secrets_n = st->secrets.n;
-	spec.binds = m.binds;
 	spec.binds_n = st->mounts_n;
+	spec.binds_n += shim_binds(&r->shim, m->binds + spec.binds_n);
 	if (net.proxy != NULL) {
-		m.binds[spec.binds_n++] = net.bind;
+		m->binds[spec.binds_n++] = net.bind;
 		spec.listen_port = PROXY_PORT;
 		spec.listen_to = net.listen_to;
 	}
 	set_limits(st, &spec);
-	disk_init(&r.disk, upper, or_default(st->limits.disk, disk_default));
+	return job_proxy_end(r->j, st, &net, run_step(r, what, &spec, e), e);
+}
+
+static void running_release(struct running *r)
+{
+	if (r->st->dialogue != NULL)
+		dialogue_release(&r->dialogue);
+	shim_release(&r->shim);
+}
+
+int job_step(struct job *j, const struct recipe_step *st, const char *root, const char *upper,
+	     struct err *e)
+{
+	char *what SCOPED(mem_freep) = mem_format("step %s", st->name);
+	struct mounts m SCOPED(mounts_release) = {0};
+	struct running r SCOPED(running_release) = {.j = j, .st = st};
+	int rc;
+
 	if (st->dialogue != NULL)
 		dialogue_init(&r.dialogue, st->dialogue, &j->secrets);
-	rc = job_proxy_end(j, st, &net, run_step(&r, what, &spec, e), e);
-	if (st->dialogue != NULL)
-		dialogue_release(&r.dialogue);
+	disk_init(&r.disk, upper, or_default(st->limits.disk, disk_default));
+	if (vault_check(&j->secrets, st, e) != 0)
+		return -1;
+	if (expects_lay(st, root, &j->laid, e) != 0 || shim_prepare(j, st, root, &r.shim, e) != 0 ||
+	    prepare(&r.shim, root, &m, e) != 0)
+		return err_in(e, "%s", what);
+	rc = run_prepared(&r, what, root, &m, e);
 	tidy(root, &m);
 	if (rc == 0)
 		rc = expects_check(st, root, &j->laid, e);

@@ -126,6 +126,10 @@ int sandbox_confine(const struct sandbox_confine_spec *s, struct err *e) MUST_CH
  * this kernel does not tell. */
 bool sandbox_waits(pid_t init);
 
+/* Shows the directory `from`, outside, read-only at `to` in the running sandbox with that process 1
+ * (as sandbox_watch has it); from NULL takes away what is mounted at `to`. */
+int sandbox_mount_in(pid_t init, const char *from, const char *to, struct err *e) MUST_CHECK;
+
 /* One line that names the policy above, for cache keys and provenance; changes when the policy
  * changes. */
 const char *sandbox_policy_id(void);

@@ -5,29 +5,10 @@
 
 bats_require_minimum_version 1.5.0
 load lib
+load media
 
 setup_file() {
-	dir=$(mktemp -d "${TMPDIR:-/var/tmp}/media.XXXXXX")
-	export dir POSMEDIA_STORE=$dir/store
-	tests/lib/apt-repo "$dir/repo" bookworm '' find stat sha256sum cp >"$dir/repo.log" 2>&1
-	mkdir -p "$dir/recipes/base" "$dir/media"
-	mkdir -p "$dir/disc/Images/deep/er/still/more/and/on/to/ten"
-	cat >"$dir/recipes/base/tiny.yaml" <<-YAML
-		posmedia: 1
-		version: 1
-		base:
-		  apt:
-		    {suite: bookworm, keyring: repo/key.gpg, mirrors: ["file://$dir/repo/mirror"]}
-		packages: {install: [tiny-app]}
-	YAML
-	# what is on the disc: as seen in the sandbox it must be just this
-	echo "read me" >"$dir/disc/README.TXT"
-	printf '#!/bin/sh\necho installed >/opt/done\n' >"$dir/disc/setup.sh"
-	chmod 755 "$dir/disc/setup.sh"
-	echo far >"$dir/disc/Images/deep/er/still/more/and/on/to/ten/File with blanks.dat"
-	head -c 300000 /dev/zero | tr '\0' x >"$dir/disc/Images/big.dat"
-	ln -s Images/big.dat "$dir/disc/link"
-	find "$dir/disc" -exec touch -h -d 2020-02-02 '{}' +
+	media_project
 }
 
 teardown_file() {
@@ -35,67 +16,7 @@ teardown_file() {
 }
 
 setup() {
-	name=t$BATS_TEST_NUMBER
-	POSMEDIA_STORE=$dir/store
-	export POSMEDIA_STORE
-}
-
-# A recipe $name with the medium $1, its keys $2 and a step that is the shell text $3 and has more
-# keys; and its lock.
-step() {
-	local key sum=${sum-}
-	[ -n "$sum" ] || sum=$(sha256sum "$dir/media/$1" | cut -d' ' -f1)
-	{
-		printf 'posmedia: 1\nname: %s\nextends: [base/tiny.yaml]\n' "$name"
-		printf 'media:\n  it: {url: media/%s, sha256: %s%s}\n' "$1" "$sum" "${2:+, $2}"
-		printf 'steps:\n  - name: work\n    mount: {it: /media/it}\n    writes: [/opt]\n'
-		printf '    run: [sh, -c, %s]\n' "$(jq -n --arg t "$3" '$t')"
-		for key in "${@:4}"; do
-			printf '    %s\n' "$key"
-		done
-	} >"$dir/recipes/$name.yaml"
-	run --separate-stderr env -C "$dir" "$posmedia" lock -q "recipes/$name.yaml"
-	ok
-}
-
-build() {
-	run --separate-stderr env -C "$dir" "$posmedia" build "recipes/$name.yaml" "$@"
-}
-
-ok() {
-	[ "$status" -eq 0 ] || { echo "status $status: $stderr" && false; }
-}
-
-# The build failed with the status, and said each of the texts; nothing of it is left.
-refused() {
-	local text
-	echo "status $status, wanted $1: $stderr"
-	[ "$status" -eq "$1" ] || return 1
-	for text in "${@:2}"; do
-		[[ $stderr == *"$text"* ]] || { echo "lacks: $text" && return 1; }
-	done
-	! grep -F "$dir" /proc/self/mounts && [ -z "$(ls "$POSMEDIA_STORE/tmp")" ]
-}
-
-# The image, as a tree.
-unpacked() {
-	local layer
-	rm -rf "$dir/tree"
-	mkdir "$dir/tree"
-	for layer in $(jq -r '.manifests[0].digest | sub("sha256:"; "")' "$dir/out/$name/index.json" |
-		xargs -I{} jq -r '.layers[].digest | sub("sha256:"; "")' \
-			"$dir/out/$name/blobs/sha256/{}"); do
-		tar -xzf "$dir/out/$name/blobs/sha256/$layer" -C "$dir/tree"
-	done
-}
-
-log_of() {
-	cat "$dir/out/$name.logs/1/step-work.log"
-}
-
-# What the step saw.
-saw() {
-	[ "$(log_of)" = "$1" ] || { diff <(echo "$1") <(log_of) && return 1; }
+	media_setup
 }
 
 list='cd /media/it && find . -mindepth 1 -printf "%P %y %m %U:%G %s %l\n" | LC_ALL=C sort'
@@ -119,14 +40,6 @@ sees_the_disc() { # OWNERS
 	build
 	ok
 	diff <(whole "$1") <(log_of | plain)
-}
-
-disc() { # FILE TREE ARGUMENT...
-	xorriso -as mkisofs -quiet -o "$dir/media/$1" "${@:3}" "$2" 2>/dev/null
-}
-
-iso() { # FILE ARGUMENT...
-	disc "$1" "$dir/disc" "${@:2}"
 }
 
 @test "a disc with Rock Ridge: names, modes, links, and owners" {
@@ -291,18 +204,8 @@ post-1.sh'
 	build
 	ok
 	log_of >"$dir/as-root.log"
-	chmod 755 "$dir"
-	mkdir "$dir/user"
-	cp -r "$dir/recipes" "$dir/repo" "$dir/media" "$dir/user"
-	sed -i "s|$dir/repo|$dir/user/repo|" "$dir/user/recipes/base/tiny.yaml"
-	chown -R nobody "$dir/user"
-	export POSMEDIA_STORE=$dir/user/store
-	for n in lock build; do
-		run --separate-stderr env -C "$dir/user" unshare -m \
-			"$PWD/tests/system/as-nobody" "$dir/user.subids" \
-			"$posmedia" "$n" "recipes/$name.yaml"
-		ok
-	done
+	as_user lock
+	as_user build
 	diff "$dir/as-root.log" "$dir/user/out/$name.logs/1/step-work.log"
 }
 
@@ -467,8 +370,9 @@ bound
 
 @test "another os-release is shown and never stays" {
 	echo x >"$dir/media/x"
+	local os='os-release: {ID: rhel, VERSION_ID: "7.9", NAME: a "b" $c}'
 	step x '' 'cat /etc/os-release /etc/redhat-release' \
-		'expects: {os-release: {ID: rhel, VERSION_ID: "7.9", NAME: a "b" $c}, redhat-release: Red Hat 7.9}'
+		"expects: {$os, redhat-release: Red Hat 7.9}"
 	build
 	ok
 	saw 'ID="rhel"
@@ -488,14 +392,16 @@ Red Hat 7.9'
 @test "what is expected is read strictly" {
 	echo x >"$dir/media/x"
 	local bad
-	for bad in 'hostname: -x' 'address: 192.0.2.10' 'address: 192.0.2.300/24' 'address: 1.2.3.4/31' \
-		'fstab: yes' 'os-release: [a]' 'loop: 1' 'services: cups' 'nothing: x'; do
+	for bad in 'hostname: -x' 'address: 192.0.2.10' 'address: 192.0.2.300/24' \
+		'address: 1.2.3.4/31' 'fstab: yes' 'os-release: [a]' 'loop: 1' 'services: cups' \
+		'nothing: x'; do
 		{
 			printf 'posmedia: 1\nname: x\nextends: [base/tiny.yaml]\nsteps:\n'
 			printf '  - {name: a, run: [b], expects: {%s}}\n' "$bad"
 		} >"$dir/recipes/x.yaml"
 		run --separate-stderr env -C "$dir" "$posmedia" lock -q recipes/x.yaml
 		[ "$status" -eq 3 ] || { echo "took $bad" && return 1; }
-		[[ $stderr == *"x.yaml:5:"*hint* && $stderr != *"\"expects\""* ]] || { echo "$stderr" && return 1; }
+		[[ $stderr == *"x.yaml:5:"*hint* && $stderr != *"\"expects\""* ]] ||
+			{ echo "$stderr" && return 1; }
 	done
 }
