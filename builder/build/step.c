@@ -1,6 +1,7 @@
 #include "build/job.h"
 
 #include "build/disk.h"
+#include "build/loader.h"
 #include "build/shim.h"
 #include "proxy/proxy.h"
 #include "sys/fs.h"
@@ -169,6 +170,7 @@ static int run_prepared(struct running *r, const char *what, const char *root, s
 				    .secrets_n = st->secrets.n,
 				    .binds = m->binds,
 				    .terminal = st->dialogue != NULL,
+				    .bits_32 = st->expects.bits_32,
 				    .alone = true,
 				    .no_sync = true};
 
@@ -192,6 +194,13 @@ static void running_release(struct running *r)
 	shim_release(&r->shim);
 }
 
+static int in_step(const struct recipe_step *st, struct err *e)
+{
+	char *at SCOPED(mem_freep) = recipe_pos_text(&st->pos);
+
+	return err_in(e, "%s", at);
+}
+
 int job_step(struct job *j, const struct recipe_step *st, const char *root, const char *upper,
 	     struct err *e)
 {
@@ -205,6 +214,10 @@ int job_step(struct job *j, const struct recipe_step *st, const char *root, cons
 	disk_init(&r.disk, upper, or_default(st->limits.disk, disk_default));
 	if (vault_check(&j->secrets, st, e) != 0)
 		return -1;
+	if (loader_check(j, st, root, e) != 0) {
+		(void)err_in(e, "%s", what);
+		return in_step(st, e);
+	}
 	if (expects_lay(st, root, &j->laid, e) != 0 || shim_prepare(j, st, root, &r.shim, e) != 0 ||
 	    prepare(&r.shim, root, &m, e) != 0)
 		return err_in(e, "%s", what);
@@ -212,10 +225,5 @@ int job_step(struct job *j, const struct recipe_step *st, const char *root, cons
 	tidy(root, &m);
 	if (rc == 0)
 		rc = expects_check(st, root, &j->laid, e);
-	if (rc != 0) {
-		char *at SCOPED(mem_freep) = recipe_pos_text(&st->pos);
-
-		return err_in(e, "%s", at);
-	}
-	return 0;
+	return rc == 0 ? 0 : in_step(st, e);
 }

@@ -50,6 +50,21 @@ static int read_os_release(const char *root, const struct yaml *y, const struct 
 	return 0;
 }
 
+static const char *const programs[] = {"32-bit", NULL};
+
+static int read_programs(const char *root, const struct yaml *y, const struct field *f, void *to,
+			 struct err *e)
+{
+	const struct field word = {.key = f->key, .how = programs};
+	char *which SCOPED(mem_freep) = NULL;
+	struct recipe_expects *x = to;
+
+	if (read_choice(root, y, &word, &which, e) != 0)
+		return -1;
+	x->bits_32 = true;
+	return 0;
+}
+
 static const struct field expects_fields[] = {
     {"hostname", read_word, AT(hostname), &grammar_hostname, false},
     {"address", read_word, AT(address), &grammar_address, false},
@@ -57,6 +72,7 @@ static const struct field expects_fields[] = {
     {"os-release", read_os_release, 0, NULL, false},
     {"redhat-release", read_word, AT(redhat_release), &grammar_line, false},
     {"services", read_services, AT(services), &grammar_unit, false},
+    {"programs", read_programs, 0, NULL, false},
     {"loop", read_bool, AT(loop), NULL, false},
     {0},
 };
@@ -113,6 +129,8 @@ struct jval *recipe_expects_json(const struct recipe_expects *x)
 		jval_put_text(o, "redhat-release", x->redhat_release);
 	if (x->shim)
 		jval_put(o, "services", recipe_list_json(&x->services));
+	if (x->bits_32)
+		jval_put_text(o, "programs", programs[0]);
 	if (x->loop)
 		jval_put(o, "loop", jval_bool(true));
 	return o;

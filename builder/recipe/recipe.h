@@ -130,6 +130,7 @@ struct recipe_expects {
 	char *redhat_release;    /* the line of another /etc/redhat-release, or NULL */
 	bool shim;               /* units can be started in the step: */
 	struct strv services;    /* those; which are there before it are running */
+	bool bits_32;            /* programs of 32 bits run as well */
 	bool loop;               /* images on its media can be mounted */
 };
 

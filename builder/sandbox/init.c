@@ -119,7 +119,7 @@ static int set_up(struct init *in, struct err *e)
 		return err_sys(e, "clear dumpable");
 	if (caps_limit(CAPS_RUN, e) != 0 || die_together(e) != 0)
 		return -1;
-	return filter_run(in->s->no_sync, e);
+	return filter_run(in->s->no_sync, in->s->bits_32, e);
 }
 
 /* A session of its own, and its standard streams. */

@@ -32,11 +32,11 @@ int caps_limit(uint64_t keep, struct err *e) MUST_CHECK;
 int filter_worker(struct err *e) MUST_CHECK;
 
 /* The same for a program on a root tree: known calls are allowed but for those that manage the
- * machine; no_sync as in struct sandbox_spec. */
-int filter_run(bool no_sync, struct err *e) MUST_CHECK;
+ * machine; no_sync and bits_32 as in struct sandbox_spec. */
+int filter_run(bool no_sync, bool bits_32, struct err *e) MUST_CHECK;
 
 /* Makes ready what filter_run loads, for this process and its children. */
-int filter_prepare(bool no_sync, struct err *e) MUST_CHECK;
+int filter_prepare(bool no_sync, bool bits_32, struct err *e) MUST_CHECK;
 
 /* Closes what this process has open but for the n descriptors of `keep`, which become 3, 4, ... The
  * other makes the standard streams /dev/null. */

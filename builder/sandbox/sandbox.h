@@ -77,6 +77,7 @@ struct sandbox_spec {
 				   the kernel has no such limit, the run ends with an error */
 	bool no_sync;           /* fsync and friends answer 0 and do nothing: for trees that a
 				   crash throws away anyway */
+	bool bits_32;           /* programs of 32 bits may run as well (x86-64 only) */
 	uint64_t file_max;      /* bytes of one file; 0 = none */
 	uint64_t tmp_max; /* bytes in each of /tmp, /run and /dev/shm; 0 = the kernel's default */
 	bool alone;       /* what is still running two seconds after the program ended is an

@@ -243,3 +243,46 @@ posmedia: umount: /opt: no image is mounted there"
 	as_user build
 	diff "$dir/as-root.log" "$dir/user/out/$name.logs/1/step-work.log"
 }
+
+@test "a program of 32 bits, and what it lacks" {
+	[ "$(uname -m)" = x86_64 ] || skip "only x86-64 has such programs"
+	# no compiler makes them here: exit(7) in 45 bytes and more, and one with a loader
+	perl -e '
+		my $code = "\xb8\1\0\0\0\xbb\7\0\0\0\xcd\x80";
+		sub elf {
+			my ($interp) = @_; my $n = $interp ? 2 : 1; my $at = 52 + 32 * $n;
+			my $base = 0x8048000; my $size = $at + length($code) + length($interp);
+			my $h = "\x7fELF\1\1\1" . "\0" x 9 . pack("vvVVVVVvvvvvv", 2, 3, 1,
+				$base + $at, 52, 0, 0, 52, 32, $n, 0, 0, 0);
+			my $m = length($interp);
+			$h .= pack("V8", 3, $at + length($code), 0, 0, $m, $m, 4, 1) if $m;
+			$h .= pack("V8", 1, 0, $base, $base, $size, $size, 5, 4096);
+			return $h . $code . $interp;
+		}
+		for (["old", ""], ["linked", "/lib/ld-linux.so.2\0"]) {
+			open my $f, ">", "$ARGV[0]/$_->[0]" or die; binmode $f;
+			print $f elf($_->[1]);
+		}
+		open my $f, ">", "$ARGV[0]/script" or die;
+		print $f "#!/usr/bin/ksh -p\n"' "$dir/media"
+	step old '' ''
+	sed -i 's|run: .*|run: [/media/it/old]|' "$dir/recipes/$name.yaml"
+	lock
+	build
+	refused 6 "$name.yaml:7:5" '/media/it/old is a program of 32 bits' \
+		'expects: {programs: 32-bit}'
+	echo '    expects: {programs: 32-bit}' >>"$dir/recipes/$name.yaml"
+	lock
+	build
+	refused 6 'step work: exit status 7'
+	step linked '' '' 'expects: {programs: 32-bit}'
+	sed -i 's|run: .*|run: [/media/it/linked]|' "$dir/recipes/$name.yaml"
+	lock
+	build
+	refused 6 'its loader /lib/ld-linux.so.2 is not in the tree' 'libc6-i386' 'glibc.i686'
+	step script '' ''
+	sed -i 's|run: .*|run: [/media/it/script]|' "$dir/recipes/$name.yaml"
+	lock
+	build
+	refused 6 '/media/it/script wants to be run by /usr/bin/ksh, which is not in the tree'
+}
