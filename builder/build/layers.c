@@ -156,6 +156,9 @@ static int64_t time_of(const struct job *j, const struct tree_entry *en, size_t 
 		return JOB_DIRECTORY_TIME;
 	if (j->plan->v[from].kind == PLAN_STEP && j->l->steps_date != 0)
 		return j->l->steps_date;
+	/* an archive of a whole tree is like one package */
+	if (j->r->plain != NULL && from == 0 && en->mtime < j->l->epoch)
+		return en->mtime;
 	if (!from_packages(j, from) || o == NULL)
 		return j->l->epoch;
 	return o->derived || en->mtime > j->l->epoch ? o->package->newest : en->mtime;

@@ -1,5 +1,6 @@
 #include "build/job.h"
 
+#include "archive/unpack.h"
 #include "base/fault.h"
 #include "base/log.h"
 #include "package/package.h"
@@ -24,6 +25,22 @@ static char *stored_file(void *ctx, const struct lock_package *p)
 	return store_blob_path(j->s, &p->digest);
 }
 
+/* The archive of a root tree as it is, but for devices, which no image has; or nothing. */
+static int plain_base(struct job *j, const char *root, struct err *e)
+{
+	const struct recipe_media *tar = recipe_base_tar(j->r);
+	const struct unpack_opts o = {.what = "base.tar", .layer = true, .keep_owner = true};
+	int fd SCOPED(fd_closep) = -1;
+
+	if (tar == NULL)
+		return 0;
+	if (store_get(j->s, &tar->digest, &fd, e) == 0 && unpack(fd, root, &o, e) == 0)
+		return 0;
+	char *at SCOPED(mem_freep) = recipe_pos_text(&j->r->base_pos);
+
+	return err_in(e, "%s", at);
+}
+
 /* Packages of dpkg's are had from the cache of decompressed ones, which others have not. */
 static int install(struct job *j, struct package_install *in, struct err *e)
 {
@@ -32,6 +49,8 @@ static int install(struct job *j, struct package_install *in, struct err *e)
 
 	in->file_path = stored_file;
 	in->ctx = j;
+	if (j->r->plain != NULL)
+		return plain_base(j, in->root, e);
 	if (j->r->base != RECIPE_APT)
 		return package_install(in, e);
 	if (unpacked_start(j, &u, e) != 0)

@@ -117,6 +117,14 @@ static int lay_medium(void *ctx, const char *name, struct jval *medium)
 	return fs_copy_fd(from, to, NULL, f->e);
 }
 
+/* So is the archive of base.tar. */
+static int lay_base(struct files *f, const struct jval *recipe)
+{
+	struct jval *tar = jval_get(jval_get(recipe, "base"), "tar");
+
+	return tar != NULL ? lay_medium(f, "base.tar", tar) : 0;
+}
+
 /* Copies a blob that we have, hashing it; one that is damaged or absent is fetched by the build. */
 static int copy_blob(struct again *a, struct store *to, const struct digest *d, struct err *e)
 {
@@ -242,7 +250,7 @@ int again_lay_out(struct again *a, struct err *e)
 	struct files f = {.a = a, .e = e};
 
 	if (read_recipe(a, &text, &v, e) != 0 || copy_project(a, v, e) != 0 ||
-	    jval_each(jval_get(v, "media"), lay_medium, &f) != 0 ||
+	    jval_each(jval_get(v, "media"), lay_medium, &f) != 0 || lay_base(&f, v) != 0 ||
 	    fs_put_path(recipe, text.data, text.len, 0644, e) != 0 ||
 	    lock_save(a->l, lock, e) != 0 || recipe_load(recipe, &a->r, e) != 0)
 		return -1;

@@ -118,13 +118,30 @@ static int check_typed(const struct recipe_step *s, struct err *e)
 	return 0;
 }
 
+/* Packages of a tree that we know nothing of are its own affair, and a step's. */
+static int check_plain(const struct recipe *r, const struct yaml *y, struct err *e)
+{
+	const struct yaml *packages = yaml_get(y, "packages"), *media = yaml_get(y, "media");
+
+	if (r->plain == NULL)
+		return 0;
+	if (r->install.n + r->exclude.n + r->remove.n > 0)
+		return schema_refuse(
+		    packages, e, "Install them in a step, or take base.apt or base.dnf.",
+		    "\"packages\" does not go with base.%s", recipe_base_name(r->base));
+	if (yaml_get(media, "base.tar") != NULL)
+		return schema_refuse(yaml_get(media, "base.tar"), e, "Rename it.",
+				     "\"base.tar\" is the base's own name");
+	return 0;
+}
+
 int recipe_check(const struct recipe *r, const struct yaml *y, struct err *e)
 {
 	static const char *const services[] = {"enable", "disable", "mask", NULL};
 	static const char *const packages[] = {"install", "exclude", NULL};
 	static const char *const removed[] = {"install", "remove", NULL};
 
-	if (check_mounts(r, y, e) != 0 || check_root(r, e) != 0)
+	if (check_plain(r, y, e) != 0 || check_mounts(r, y, e) != 0 || check_root(r, e) != 0)
 		return -1;
 	for (size_t i = 0; i < r->steps_n; i++)
 		if (check_typed(&r->steps[i], e) != 0)

@@ -89,6 +89,40 @@ static void name_file(struct recipe_media *m)
 		m->file = mem_strdup(grammar_ok(&grammar_file_name, last) ? last : m->name);
 }
 
+static const struct field tar_fields[] = {
+    {"url", read_url, offsetof(struct recipe_plain, tar.url), &grammar_url, true},
+    {"sha256", read_digest, offsetof(struct recipe_plain, tar.digest), NULL, true},
+    {"size", read_size, offsetof(struct recipe_plain, tar.size), NULL, false},
+    {"arch", read_word, offsetof(struct recipe_plain, arch), &grammar_arch, false},
+    {0},
+};
+
+/* The fields of scratch are the last of those of tar. */
+static int read_plain(const char *root, const struct yaml *y, const struct field *f,
+		      const struct field *fields, struct recipe *r, struct err *e)
+{
+	if (schema_want_map(y, f->key, e) != 0)
+		return -1;
+	r->plain = mem_zalloc(sizeof(*r->plain));
+	if (schema_map(root, y, fields, r->plain, e) != 0)
+		return -1;
+	if (r->plain->arch == NULL)
+		r->plain->arch = mem_strdup("amd64");
+	return 0;
+}
+
+int read_base_tar(const char *root, const struct yaml *y, const struct field *f, void *to,
+		  struct err *e)
+{
+	return read_plain(root, y, f, tar_fields, to, e);
+}
+
+int read_base_scratch(const char *root, const struct yaml *y, const struct field *f, void *to,
+		      struct err *e)
+{
+	return read_plain(root, y, f, tar_fields + 3, to, e);
+}
+
 static int by_name(const void *a, const void *b)
 {
 	const struct recipe_media *x = a, *y = b;
@@ -119,6 +153,31 @@ int read_media(const char *root, const struct yaml *y, const struct field *f, vo
 	}
 	qsort(r->media, r->media_n, sizeof(*r->media), by_name);
 	return 0;
+}
+
+void recipe_base_medium(struct recipe *r)
+{
+	struct recipe_media *m;
+
+	if (r->base != RECIPE_TAR)
+		return;
+	r->media = mem_resize(r->media, r->media_n + 1, sizeof(*r->media));
+	m = &r->media[r->media_n++];
+	*m = r->plain->tar;
+	r->plain->tar = (struct recipe_media){0};
+	m->name = mem_strdup("base.tar");
+	m->file = mem_strdup("base.tar");
+	m->is_base = true;
+	m->pos = r->base_pos;
+	qsort(r->media, r->media_n, sizeof(*r->media), by_name);
+}
+
+const struct recipe_media *recipe_base_tar(const struct recipe *r)
+{
+	for (size_t i = 0; i < r->media_n; i++)
+		if (r->media[i].is_base)
+			return &r->media[i];
+	return NULL;
 }
 
 static int port_number(const char *s, uint16_t *ret)

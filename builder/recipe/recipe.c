@@ -100,6 +100,7 @@ int recipe_load_in(const char *path, const char *root, struct recipe **ret, stru
 		return -1;
 	if (schema_map(r->root, y, recipe_fields, r, e) != 0)
 		return -1;
+	recipe_base_medium(r);
 	set_default(&r->fail_on, "high");
 	set_default(&r->compression, "gzip");
 	set_default(&r->layer_plan, "history");

@@ -103,7 +103,14 @@ struct recipe_media {
 	bool as_file;                  /* shown as a file, whatever is in it */
 	struct strv inside;            /* the archive that is meant: in it, in that one, ... */
 	uint64_t bytes_max, files_max; /* of what it unpacks to; 0 = not said */
+	bool is_base;                  /* it is what base.tar names, not a medium of steps */
 	struct recipe_pos pos;
+};
+
+/* A base that no package manager of ours makes: base.tar and base.scratch. */
+struct recipe_plain {
+	struct recipe_media tar; /* until the recipe is whole: then it is among its media */
+	char *arch;              /* "amd64" */
 };
 
 struct recipe_mount {
@@ -179,6 +186,7 @@ struct recipe {
 	struct recipe_pos base_pos; /* of the base's kind */
 	struct recipe_apt *apt;     /* NULL for another kind */
 	struct recipe_dnf *dnf;     /* the same */
+	struct recipe_plain *plain; /* the same */
 	struct strv install, exclude, remove, langs;
 	bool docs, recommends;
 	struct recipe_overlay *overlays;
@@ -228,6 +236,9 @@ void recipe_base_files(const struct recipe *r, struct strv *ret);
 /* What `resolved` calls an absolute path of the recipe: relative to the project root, and for what
  * lies outside of it "outside/HASH-NAME", by its path. The caller owns it. */
 char *recipe_path(const struct recipe *r, const char *path) MUST_CHECK;
+
+/* What base.tar names, or NULL for another kind. */
+const struct recipe_media *recipe_base_tar(const struct recipe *r);
 
 /* The medium of that name, or NULL. */
 const struct recipe_media *recipe_media_find(const struct recipe *r, const char *name);

@@ -173,8 +173,11 @@ static struct jval *media_json(const struct recipe *r)
 
 	for (size_t i = 0; i < r->media_n; i++) {
 		const struct recipe_media *m = &r->media[i];
-		struct jval *o = jval_object();
+		struct jval *o;
 
+		if (m->is_base)
+			continue;
+		o = jval_object();
 		jval_put(o, "url", m->is_file ? recipe_path_json(r, m->url) : jval_text(m->url));
 		jval_put_text(o, "sha256", digest_hex(&m->digest).s);
 		if (m->size != 0)

@@ -13,6 +13,11 @@ FIELD_READER(read_base);
 FIELD_READER(read_media);
 FIELD_READER(read_ports);
 FIELD_READER(read_env);
+FIELD_READER(read_base_tar);
+FIELD_READER(read_base_scratch);
+
+/* Puts the archive of base.tar among the media, when all of the recipe is read. */
+void recipe_base_medium(struct recipe *r);
 FIELD_READER(read_expects);
 
 /* Frees what it holds; what of it is not the default, for the resolved recipe (the caller owns
