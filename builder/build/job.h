@@ -10,6 +10,7 @@
 #include "build/expects.h"
 #include "build/vault.h"
 #include "form/unescape.h"
+#include "oci/oci.h"
 #include "plan/layering.h"
 #include "sandbox/sandbox.h"
 #include "sys/fs.h"
@@ -57,7 +58,9 @@ struct job {
 	struct buf said;       /* the last of it, for errors */
 	struct job_log log;
 	struct vault secrets;
-	struct map media;     /* what job_medium has checked: place in the store -> tree, owned */
+	struct map media; /* what job_medium has checked: place in the store -> tree, owned */
+	struct oci_layout *below; /* base.oci, from the store: NULL for another base */
+	struct oci_desc below_image;
 	struct laid laid;     /* what the step that runs is shown */
 	struct strv step_env; /* what the step that runs gets beside job_env's own */
 };
@@ -94,6 +97,10 @@ struct unpacked;
 int unpacked_start(struct job *j, struct unpacked **ret, struct err *e) MUST_CHECK;
 char *unpacked_path(struct unpacked *u, const struct lock_package *p) MUST_CHECK;
 void unpacked_stop(struct unpacked *u);
+
+/* Opens the image of base.oci as a layout of its own in the scratch, of the blobs in the store. */
+int job_below(struct job *j, struct err *e) MUST_CHECK;
+void job_below_release(struct job *j);
 
 /* The stages; each fills the writable merged view at `root` (absolute; for the base it is a plain
  * empty directory). */

@@ -45,14 +45,13 @@ int package_resolve_ask(const struct recipe *r, const struct package_ask *ask, c
 		return apt_resolve(r, ask, scratch, l, e);
 	case RECIPE_DNF:
 		return dnf_resolve(r, ask, scratch, l, e);
+	case RECIPE_OCI:
 	case RECIPE_TAR:
 	case RECIPE_SCRATCH:
 		/* nothing to be solved, and no repository whose date the image could have */
 		l->solver = mem_strdup("none");
 		l->epoch = clock_epoch_s();
 		return 0;
-	case RECIPE_OCI:
-		break;
 	}
 	return unknown(r, e);
 }

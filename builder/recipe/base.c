@@ -58,7 +58,7 @@ static int read_apt(const char *root, const struct yaml *y, const struct field *
 static const struct field base_fields[] = {
     {"apt", read_apt, 0, NULL, false},
     {"dnf", read_dnf, 0, NULL, false},
-    {"oci", read_unsupported, 0, NULL, false},
+    {"oci", read_base_oci, 0, NULL, false},
     {"tar", read_base_tar, 0, NULL, false},
     {"scratch", read_base_scratch, 0, NULL, false},
     {0},
@@ -148,7 +148,8 @@ struct jval *recipe_base_json(const struct recipe *r)
 	if (r->dnf != NULL)
 		jval_put(base, kinds[RECIPE_DNF], recipe_dnf_json(r));
 	if (r->plain != NULL)
-		jval_put(base, kinds[r->base], plain_json(r));
+		jval_put(base, kinds[r->base],
+			 r->plain->layout != NULL ? recipe_oci_json(r) : plain_json(r));
 	return base;
 }
 
@@ -172,6 +173,13 @@ void recipe_base_release(struct recipe *r)
 	recipe_dnf_free(r->dnf);
 	if (r->plain != NULL) {
 		free(r->plain->tar.url);
+		for (size_t i = 0; i < r->plain->blobs_n; i++) {
+			free(r->plain->blobs[i].name);
+			free(r->plain->blobs[i].url);
+			free(r->plain->blobs[i].file);
+		}
+		free(r->plain->blobs);
+		free(r->plain->layout);
 		free(r->plain->arch);
 	}
 	free(r->plain);

@@ -129,9 +129,10 @@ static int check_plain(const struct recipe *r, const struct yaml *y, struct err 
 		return schema_refuse(
 		    packages, e, "Install them in a step, or take base.apt or base.dnf.",
 		    "\"packages\" does not go with base.%s", recipe_base_name(r->base));
-	if (yaml_get(media, "base.tar") != NULL)
-		return schema_refuse(yaml_get(media, "base.tar"), e, "Rename it.",
-				     "\"base.tar\" is the base's own name");
+	for (size_t i = 0; media != NULL && i < media->n; i++)
+		if (strncmp(media->pairs[i].key, "base.", 5) == 0)
+			return schema_refuse(media->pairs[i].val, e, "Rename it.",
+					     "names that begin with \"base.\" are the base's own");
 	return 0;
 }
 

@@ -155,29 +155,36 @@ int read_media(const char *root, const struct yaml *y, const struct field *f, vo
 	return 0;
 }
 
+static struct recipe_media *add_medium(struct recipe *r, const struct recipe_media *from)
+{
+	r->media = mem_resize(r->media, r->media_n + 1, sizeof(*r->media));
+	r->media[r->media_n] = *from;
+	r->media[r->media_n].is_base = true;
+	r->media[r->media_n].pos = r->base_pos;
+	return &r->media[r->media_n++];
+}
+
 void recipe_base_medium(struct recipe *r)
 {
 	struct recipe_media *m;
 
-	if (r->base != RECIPE_TAR)
-		return;
-	r->media = mem_resize(r->media, r->media_n + 1, sizeof(*r->media));
-	m = &r->media[r->media_n++];
-	*m = r->plain->tar;
-	r->plain->tar = (struct recipe_media){0};
-	m->name = mem_strdup("base.tar");
-	m->file = mem_strdup("base.tar");
-	m->is_base = true;
-	m->pos = r->base_pos;
-	qsort(r->media, r->media_n, sizeof(*r->media), by_name);
+	for (size_t i = 0; r->plain != NULL && i < r->plain->blobs_n; i++)
+		(void)add_medium(r, &r->plain->blobs[i]);
+	if (r->plain != NULL)
+		r->plain->blobs_n = 0;
+	if (r->base == RECIPE_TAR) {
+		m = add_medium(r, &r->plain->tar);
+		r->plain->tar = (struct recipe_media){0};
+		m->name = mem_strdup("base.tar");
+		m->file = mem_strdup("base.tar");
+	}
+	if (r->media_n > 1)
+		qsort(r->media, r->media_n, sizeof(*r->media), by_name);
 }
 
 const struct recipe_media *recipe_base_tar(const struct recipe *r)
 {
-	for (size_t i = 0; i < r->media_n; i++)
-		if (r->media[i].is_base)
-			return &r->media[i];
-	return NULL;
+	return r->base == RECIPE_TAR ? recipe_media_find(r, "base.tar") : NULL;
 }
 
 static int port_number(const char *s, uint16_t *ret)

@@ -103,14 +103,18 @@ struct recipe_media {
 	bool as_file;                  /* shown as a file, whatever is in it */
 	struct strv inside;            /* the archive that is meant: in it, in that one, ... */
 	uint64_t bytes_max, files_max; /* of what it unpacks to; 0 = not said */
-	bool is_base;                  /* it is what base.tar names, not a medium of steps */
+	bool is_base;                  /* it is what the base is made from, not a medium of steps */
 	struct recipe_pos pos;
 };
 
-/* A base that no package manager of ours makes: base.tar and base.scratch. */
+/* A base that no package manager of ours makes: base.tar, base.oci and base.scratch. */
 struct recipe_plain {
-	struct recipe_media tar; /* until the recipe is whole: then it is among its media */
-	char *arch;              /* "amd64" */
+	struct recipe_media tar;    /* until the recipe is whole: then it is among its media, */
+	struct recipe_media *blobs; /* and so are these: the image's manifest, config and layers */
+	size_t blobs_n;
+	char *layout;        /* of base.oci, absolute; NULL for the others */
+	struct digest image; /* its manifest */
+	char *arch;          /* "amd64" */
 };
 
 struct recipe_mount {

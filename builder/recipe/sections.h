@@ -15,8 +15,13 @@ FIELD_READER(read_ports);
 FIELD_READER(read_env);
 FIELD_READER(read_base_tar);
 FIELD_READER(read_base_scratch);
+FIELD_READER(read_base_oci);
 
-/* Puts the archive of base.tar among the media, when all of the recipe is read. */
+/* What base.oci says, for the resolved recipe; the caller owns it. */
+struct jval *recipe_oci_json(const struct recipe *r) MUST_CHECK;
+
+/* Puts the archive of base.tar, or the blobs of base.oci, among the media, when all of the recipe
+ * is read. */
 void recipe_base_medium(struct recipe *r);
 FIELD_READER(read_expects);
 

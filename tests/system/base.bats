@@ -121,3 +121,103 @@ on_tar() {
 	[ "$(jq -r '.manifests[0].digest' "$dir/out/$name/index.json")" = \
 		"$(jq -r '.manifests[0].digest' "$dir/user/out/$name/index.json")" ]
 }
+
+# A recipe $name on the image $1, with more lines from standard input.
+on_image() {
+	{
+		printf 'posmedia: 1\nname: %s\nversion: 1\n' "$name"
+		printf 'base:\n  oci: {image: "%s"}\n' "$1"
+		cat
+	} >"$dir/recipes/$name.yaml"
+}
+
+# The layers of the image in a layout.
+layers() {
+	jq -r '.manifests[0].digest[7:]' "$1/index.json" |
+		xargs -I{} jq -r '.layers[].digest' "$1/blobs/sha256/{}"
+}
+
+# An image of another's tool, in $dir/other.
+umoci_image() {
+	[ -e "$dir/other" ] && return
+	umoci init --layout "$dir/other"
+	umoci new --image "$dir/other:one"
+	umoci unpack --image "$dir/other:one" "$dir/bundle"
+	cp -a "$dir/root/." "$dir/bundle/rootfs/"
+	umoci repack --image "$dir/other:one" "$dir/bundle"
+	echo second >"$dir/bundle/rootfs/etc/second"
+	rm "$dir/bundle/rootfs/etc/tiny.conf"
+	umoci unpack --image "$dir/other:one" "$dir/bundle2"
+	echo second >"$dir/bundle2/rootfs/etc/second"
+	umoci repack --image "$dir/other:one" "$dir/bundle2"
+	umoci gc --layout "$dir/other"
+	rm -rf "$dir/bundle" "$dir/bundle2"
+}
+
+@test "another's image: its layers as they are, and one of ours" {
+	[ "$(id -u)" = 0 ] || skip "umoci unpacks owners as root"
+	umoci_image
+	local base
+	base=$(jq -r '.manifests[0].digest' "$dir/other/index.json")
+	on_image "oci:other@$base" <<-'YAML'
+		steps:
+		  - {name: s, run: [sh, -c, "rm /etc/second; echo x >/etc/third"], writes: [/etc]}
+	YAML
+	lock
+	[ "$(jq -r '[.media[].name] | join(" ")' "$dir/recipes/$name.lock")" = \
+		"base.oci.config base.oci.layer.000 base.oci.layer.001 base.oci.manifest" ]
+	build
+	ok
+	[ "$(layers "$dir/out/$name" | head -n 2)" = "$(layers "$dir/other")" ]
+	[ "$(layers "$dir/out/$name" | wc -l)" = 3 ]
+	unpack_as_umoci
+	[ ! -e "$dir/theirs/rootfs/etc/second" ] && [ "$(cat "$dir/theirs/rootfs/etc/third")" = x ]
+	diff -r --no-dereference -x posmedia -x third -x motd "$dir/root" "$dir/theirs/rootfs"
+	# what did not change is not in our layer
+	local last
+	last=$(layers "$dir/out/$name" | tail -n 1)
+	tar -tzf "$dir/out/$name/blobs/sha256/${last#sha256:}" >"$dir/list"
+	run ! grep -q usr/bin/dash "$dir/list"
+	grep -q etc/.wh.second "$dir/list"
+	# the source is needed no more, and the image carries what it was made from
+	mv "$dir/other" "$dir/gone"
+	run --separate-stderr env -C "$dir" "$posmedia" rebuild "oci:$dir/out/$name:1"
+	mv "$dir/gone" "$dir/other"
+	echo "$output"
+	ok
+	skopeo inspect "oci:$dir/out/$name:1" >/dev/null
+}
+
+unpack_as_umoci() {
+	rm -rf "$dir/theirs"
+	umoci unpack --image "$dir/out/$name:1" "$dir/theirs"
+}
+
+@test "our own image as base, and what is no base" {
+	local base
+	base=$(jq -r '.manifests[0].digest' "$dir/out/tree/index.json")
+	on_image "oci:out/tree@$base" <<<'overlays: [{from: overlay, to: /}]'
+	lock
+	build
+	ok
+	[ "$(layers "$dir/out/$name" | head -n -1)" = "$(layers "$dir/out/tree")" ]
+	local digest=${output##*@}
+	build
+	ok
+	[[ $stderr != *"overlays:"* && ${output##*@} = "$digest" ]]
+	build --no-cache
+	ok
+	[ "${output##*@}" = "$digest" ]
+	local bad
+	for bad in "oci:out/tree:1" "docker://127.0.0.1:5000/x@$base" "oci:out/none@$base" \
+		"oci:out/tree@sha256:$(printf %064d 1)" nonsense; do
+		on_image "$bad" </dev/null
+		run --separate-stderr env -C "$dir" "$posmedia" lock -q "recipes/$name.yaml"
+		refused 3 "$name.yaml:5:16" hint
+	done
+	cp -r "$dir/out/tree" "$dir/out/bad"
+	flip "$dir/out/bad/blobs/sha256/${base#sha256:}"
+	on_image "oci:out/bad@$base" </dev/null
+	run --separate-stderr env -C "$dir" "$posmedia" lock -q "recipes/$name.yaml"
+	refused 4 "the manifest is damaged"
+}
