@@ -63,6 +63,18 @@ $(OUT)/obj/%.o: builder/%.c $(STAMP)
 	@echo "  CC    $<"
 	$(Q)$(CC) $(ALL_CFLAGS) -c $< -o $@
 
+# What a step is shown in place of systemctl and mount: static, since the tree that it runs in has
+# libraries of its own or none, and of plain flags, since a sanitizer would want some too.
+SHIM := $(OUT)/shim
+SHIM_C := $(filter-out %/image.c,$(wildcard builder/shim/*.c)) \
+          $(filter-out %/par.c,$(wildcard builder/base/*.c builder/sys/*.c))
+$(SHIM): $(SHIM_C) $(wildcard builder/shim/*.h builder/base/*.h builder/sys/*.h) $(STAMP)
+	@mkdir -p $(@D); echo "  LD    $@"
+	$(Q)$(CC) -std=gnu17 -D_GNU_SOURCE -Ibuilder $(W) -O2 -ffunction-sections -static \
+	  -Wl,--gc-sections,--build-id=none -s $(SHIM_C) -o $@
+$(OUT)/obj/shim/image.o: $(SHIM)
+$(OUT)/obj/shim/image.o: ALL_CFLAGS += -DSHIM_FILE='"$(SHIM)"'
+
 objects = $(patsubst builder/%.c,$(OUT)/obj/%.o,$(sort $(wildcard builder/$(1)/*.c)))
 
 define DIR

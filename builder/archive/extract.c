@@ -55,6 +55,25 @@ int extract_path(const char *name, char **ret, struct err *e)
 	return 0;
 }
 
+int extract_own_path(const struct extract *x, const char *name, char **ret, struct err *e)
+{
+	bool lower = x->o->bare_disc && reader_format(x->r) == ARCHIVE_FORMAT_ISO9660 &&
+		     !reader_rock_ridge(x->r);
+	char *path SCOPED(mem_freep) = NULL;
+
+	if (extract_path(name, &path, e) != 0)
+		return -1;
+	for (char *c = path; *c != '\0'; c++) {
+		/* what lists of files and installers' loops over them cannot hold */
+		if (x->o->read_only && ((unsigned char)*c < 0x20 || *c == 0x7f))
+			return err_set(e, ERR_RECIPE, "the name has a control character");
+		if (lower && *c >= 'A' && *c <= 'Z')
+			*c = (char)(*c - 'A' + 'a');
+	}
+	*ret = STEAL(path);
+	return 0;
+}
+
 int extract_clear(struct extract *x, const char *path, bool for_dir, struct err *e)
 {
 	const char *name;
@@ -177,7 +196,7 @@ static int place_link(struct extract *x, struct archive_entry *en, const char *p
 	int dir, target_dir;
 	struct stat st;
 
-	if (extract_path(archive_entry_hardlink(en), &target, e) != 0)
+	if (extract_own_path(x, archive_entry_hardlink(en), &target, e) != 0)
 		return err_in(e, "the file it is a link to");
 	if (target[0] == '\0' || strcmp(target, path) == 0)
 		return err_set(e, ERR_RECIPE, "a link to itself");
@@ -239,10 +258,12 @@ static int one(struct extract *x, struct archive_entry *en, struct err *e)
 		return intr_err(e);
 	if (name == NULL || name[0] == '\0')
 		return err_set(e, ERR_RECIPE, "an entry without a name");
-	if (++x->entries > x->o->entries_max)
-		return err_set(e, ERR_RECIPE, "more than %llu entries",
-			       (unsigned long long)x->o->entries_max);
-	if (extract_path(name, &path, e) != 0 || place(x, en, path, e) != 0)
+	if (++x->entries > x->o->entries_max) {
+		(void)err_set(e, ERR_RECIPE, "more than %llu entries",
+			      (unsigned long long)x->o->entries_max);
+		return x->o->read_only ? err_hint(e, EXTRACT_RAISE, "files") : -1;
+	}
+	if (extract_own_path(x, name, &path, e) != 0 || place(x, en, path, e) != 0)
 		return in_entry(name, e);
 	defer_made(x);
 	if (x->o->layer)

@@ -19,6 +19,9 @@ struct extract_dir {
 	size_t order; /* of appearance: the last one counts */
 };
 
+/* The hint of a medium that unpacks to too much of something. */
+#define EXTRACT_RAISE "raise limits: %s: of the medium if it is meant"
+
 struct extract {
 	int root;
 	const struct unpack_opts *o;
@@ -37,6 +40,11 @@ int extract_all(struct reader *r, int root, const struct unpack_opts *o, struct 
 /* The path of an entry without "./", doubled and trailing slashes; "" is the root itself. What may
  * not be a path below the root: ERR_RECIPE. The caller owns it. */
 int extract_path(const char *name, char **ret, struct err *e) MUST_CHECK;
+
+/* The same as this extraction wants it: on a bare disc in lower case, and of a medium without
+ * control characters. */
+int extract_own_path(const struct extract *x, const char *name, char **ret,
+		     struct err *e) MUST_CHECK;
 
 /* Makes room for an entry at path: what is there goes, but for a directory where one comes. */
 int extract_clear(struct extract *x, const char *path, bool for_dir, struct err *e) MUST_CHECK;

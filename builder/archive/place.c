@@ -12,6 +12,9 @@
 /* libarchive's own modes for a disc without Rock Ridge; the kernel shows such a disc as 0555. */
 enum { BARE_ISO_FILE = 0400, BARE_ISO_DIR = 0700, BARE_ISO = 0555 };
 
+/* The ids that there are in a sandbox. */
+enum { IDS = 65535 };
+
 mode_t extract_mode(const struct extract *x, struct archive_entry *en)
 {
 	mode_t mode = archive_entry_perm(en) & (x->o->keep_owner ? 07777 : 0777);
@@ -27,6 +30,11 @@ int extract_owner(const struct extract *x, struct archive_entry *en, int64_t *re
 {
 	int64_t uid = archive_entry_uid(en), gid = archive_entry_gid(en);
 
+	if (x->o->read_only && uid >= 0 && uid < IDS && gid >= 0 && gid < IDS && uid + gid > 0) {
+		*ret_uid = uid;
+		*ret_gid = gid;
+		return 0;
+	}
 	if (!x->o->keep_owner) {
 		*ret_uid = *ret_gid = -1;
 		return 0;
@@ -66,9 +74,11 @@ static int grow(struct extract *x, uint64_t *end, uint64_t to, struct err *e)
 {
 	if (to <= *end)
 		return 0;
-	if (to - *end > x->o->bytes_max - x->bytes)
-		return err_set(e, ERR_RECIPE, "more than %llu bytes in all files",
-			       (unsigned long long)x->o->bytes_max);
+	if (to - *end > x->o->bytes_max - x->bytes) {
+		(void)err_set(e, ERR_RECIPE, "more than %llu bytes in all files",
+			      (unsigned long long)x->o->bytes_max);
+		return x->o->read_only ? err_hint(e, EXTRACT_RAISE, "size") : -1;
+	}
 	x->bytes += to - *end;
 	*end = to;
 	return 0;

@@ -11,7 +11,7 @@ enum { TAR_END = 1024 };
 struct reader {
 	struct source *src;
 	struct archive *a;
-	enum reader_formats formats;
+	bool refuse_empty;
 	bool any;       /* there was an entry */
 	struct err err; /* why the source failed */
 	bool failed;
@@ -42,11 +42,17 @@ static la_int64_t on_seek(struct archive *a, void *ctx, la_int64_t offset, int w
 
 static bool enable(struct archive *a, enum reader_formats formats)
 {
-	int rc = archive_read_support_format_tar(a);
+	bool any = formats == READER_ANY;
+	int rc = ARCHIVE_OK;
 
-	if (rc == ARCHIVE_OK && formats == READER_ANY)
-		rc = archive_read_support_format_iso9660(a) | archive_read_support_format_zip(a) |
-		     archive_read_support_format_cpio(a);
+	if (any || formats == READER_TAR)
+		rc |= archive_read_support_format_tar(a);
+	if (any || formats == READER_ISO)
+		rc |= archive_read_support_format_iso9660(a);
+	if (any || formats == READER_ZIP)
+		rc |= archive_read_support_format_zip(a);
+	if (any || formats == READER_CPIO)
+		rc |= archive_read_support_format_cpio(a);
 	return rc == ARCHIVE_OK;
 }
 
@@ -67,7 +73,7 @@ int reader_open(struct source *src, enum reader_formats formats, struct reader *
 	struct reader *r SCOPED(reader_freep) = mem_zalloc(sizeof(*r));
 
 	r->src = src;
-	r->formats = formats;
+	r->refuse_empty = formats != READER_TAR;
 	r->a = archive_read_new();
 	if (r->a == NULL || !enable(r->a, formats))
 		return err_set(e, ERR_FAIL, "libarchive lacks a format");
@@ -96,6 +102,11 @@ int reader_format(const struct reader *r)
 	return archive_format(r->a) & ARCHIVE_FORMAT_BASE_MASK;
 }
 
+bool reader_rock_ridge(const struct reader *r)
+{
+	return archive_format(r->a) == ARCHIVE_FORMAT_ISO9660_ROCKRIDGE;
+}
+
 /* tar and cpio keep the bytes of a name that is not in the character set of the C locale; the
  * others would give us another name. */
 static bool only_a_name(const struct reader *r)
@@ -118,7 +129,7 @@ static int check_end(struct reader *r, struct err *e)
 	size_t n = 1;
 
 	/* zeros are an empty tar, and what a truncated disc begins with */
-	if (r->formats == READER_ANY && !r->any)
+	if (r->refuse_empty && !r->any)
 		return err_set(e, ERR_RECIPE, "there is nothing in it");
 	if (!is_tar && source_can_seek(r->src))
 		return 0;

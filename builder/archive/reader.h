@@ -7,12 +7,16 @@
 #include "base/err.h"
 #include <archive.h>
 #include <archive_entry.h>
+#include <stdbool.h>
 
 struct reader;
 
 enum reader_formats {
 	READER_TAR, /* layers and parts of packages */
-	READER_ANY, /* media: also ISO 9660, zip and cpio */
+	READER_ISO,
+	READER_ZIP,
+	READER_CPIO,
+	READER_ANY, /* any of them */
 };
 
 /* Takes the source over. The caller frees the reader. */
@@ -36,5 +40,8 @@ int reader_data(struct reader *r, struct reader_piece *ret, struct err *e) MUST_
 
 /* The format of the entry read last: ARCHIVE_FORMAT_ISO9660 and such, without its variant. */
 int reader_format(const struct reader *r);
+
+/* Whether it is a disc on which Rock Ridge names, owners and modes were seen. */
+bool reader_rock_ridge(const struct reader *r);
 
 #endif

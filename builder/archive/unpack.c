@@ -2,7 +2,7 @@
 
 #include "archive/deb.h"
 #include "archive/extract.h"
-#include "sandbox/sandbox.h"
+#include "archive/worker.h"
 #include "sys/intr.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -48,40 +48,56 @@ static int unpack_one(const struct job *j, int fd, int root, struct err *e)
 	return extract_all(r, root, &j->o, e);
 }
 
-/* In the worker: "/" is the destination. */
-static int work(void *arg, struct err *e)
+int worker_root(int *ret, struct err *e)
 {
-	const struct job *j = arg;
-	int root SCOPED(fd_closep) = open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-
-	if (root < 0)
+	*ret = open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (*ret < 0)
 		return err_sys(e, "open the destination");
 	/* zip has local times, and the zone's file would be the archive's */
 	(void)setenv("TZ", "UTC0", 1);
 	tzset();
+	return 0;
+}
+
+/* In the worker: "/" is the destination. */
+static int work(void *arg, struct err *e)
+{
+	const struct job *j = arg;
+	int root SCOPED(fd_closep) = -1;
+
+	if (worker_root(&root, e) != 0)
+		return -1;
 	for (size_t i = 0; i < j->n; i++)
 		if (unpack_one(j, j->v[i].fd, root, e) != 0)
 			return j->n > 1 ? err_in(e, "%s", j->v[i].what) : -1;
 	return 0;
 }
 
-static int run(struct job *j, const char *dest, struct err *e)
+int worker_run(int (*fn)(void *arg, struct err *e), void *arg, const char *dest,
+	       const struct unpack_opts *o, struct err *e)
 {
-	struct sandbox_worker_spec spec = {.fn = work,
-					   .arg = j,
+	struct sandbox_worker_spec spec = {.fn = fn,
+					   .arg = arg,
 					   .root = dest,
-					   .file_max = j->o.bytes_max,
-					   .timeout_ms = j->o.timeout_ms};
+					   .file_max = o->bytes_max,
+					   .timeout_ms = o->timeout_ms};
 
 	load_tables();
 	if (sandbox_worker(&spec, e) == 0)
 		return 0;
 	if (e->sys == ENOSPC || e->sys == EDQUOT)
 		(void)err_hint(e, "Make room on the file system of %s.", dest);
+	return -1;
+}
+
+static int run(struct job *j, const char *dest, struct err *e)
+{
+	if (worker_run(work, j, dest, &j->o, e) == 0)
+		return 0;
 	return j->n == 1 ? err_in(e, "%s", j->v[0].what) : -1;
 }
 
-static struct unpack_opts with_defaults(const struct unpack_opts *o)
+struct unpack_opts worker_defaults(const struct unpack_opts *o)
 {
 	struct unpack_opts r = *o;
 
@@ -97,7 +113,7 @@ int unpack(int fd, const char *dest, const struct unpack_opts *o, struct err *e)
 	struct job j = {.v = &one,
 			.n = 1,
 			.formats = o->layer ? READER_TAR : READER_ANY,
-			.o = with_defaults(o)};
+			.o = worker_defaults(o)};
 
 	return run(&j, dest, e);
 }
@@ -106,7 +122,7 @@ int unpack_deb(int fd, const char *dest, const char *control_dest, const struct 
 	       struct err *e)
 {
 	const struct unpack_package one = {fd, o->what};
-	struct job j = {.v = &one, .n = 1, .formats = READER_TAR, .o = with_defaults(o)};
+	struct job j = {.v = &one, .n = 1, .formats = READER_TAR, .o = worker_defaults(o)};
 	off_t start = lseek(fd, 0, SEEK_CUR);
 
 	j.o.keep_owner = true;
@@ -127,7 +143,7 @@ int unpack_debs(const struct unpack_package *v, size_t n, const char *dest,
 		const struct unpack_opts *o, struct err *e)
 {
 	struct job j = {
-	    .v = v, .n = n, .part = "data.tar", .formats = READER_TAR, .o = with_defaults(o)};
+	    .v = v, .n = n, .part = "data.tar", .formats = READER_TAR, .o = worker_defaults(o)};
 
 	j.o.keep_owner = true;
 	return run(&j, dest, e);

@@ -1,19 +1,23 @@
-/* unpack.h - tar, ISO 9660, zip, cpio and .deb into a directory: the door to libarchive. The
+/* unpack.h - tar, ISO 9660, zip, cpio, rpm and .deb into a directory: the door to libarchive. The
  * bytes are hostile: they are parsed by a sandbox_worker that cannot leave `dest`. */
 #ifndef ARCHIVE_UNPACK_H
 #define ARCHIVE_UNPACK_H
 
 #include "base/err.h"
+#include "base/strv.h"
 #include "form/digest.h"
 #include <stdbool.h>
 #include <stdint.h>
 
 struct unpack_opts {
-	const char *what;     /* names the archive in errors */
-	bool layer;           /* an OCI layer: apply whiteouts (.wh.NAME, .wh..wh..opq) */
-	bool keep_owner;      /* chown to the archive's numeric owners; else everything is ours */
-	bool read_only;       /* drop all write permission bits (media) */
-	uint64_t bytes_max;   /* of all files together; 0 = 64 GiB */
+	const char *what;   /* names the archive in errors */
+	bool layer;         /* an OCI layer: apply whiteouts (.wh.NAME, .wh..wh..opq) */
+	bool keep_owner;    /* chown to the archive's numeric owners; else everything is ours */
+	bool read_only;     /* a medium: drop all write permission bits, keep owners that an
+			       image can have, refuse names with control characters */
+	bool bare_disc;     /* a disc's own names are shown in lower case, as Linux does when it has
+			       neither Rock Ridge nor Joliet */
+	uint64_t bytes_max; /* of all files together; 0 = 64 GiB */
 	uint64_t entries_max; /* 0 = 4 million */
 	uint64_t timeout_ms;  /* 0 = 10 minutes */
 };
@@ -26,6 +30,22 @@ struct unpack_opts {
  * are skipped), names of more than 4096 bytes, more bytes or entries than allowed, damaged or
  * truncated archives. Directories in dest that symlinks point out of are never followed. */
 int unpack(int fd, const char *dest, const struct unpack_opts *o, struct err *e) MUST_CHECK;
+
+struct unpack_medium {
+	const char *name; /* of the file, when it is no archive */
+	bool as_file;     /* or shall not be taken for one */
+	const struct strv
+	    *inside;        /* paths: of an archive in it, of one in that, ...; NULL = none */
+	uint64_t bytes_max; /* as in unpack_opts; also of each archive on the way */
+	uint64_t entries_max, timeout_ms;
+};
+
+/* A vendor's medium below `dest`, read-only: what is in the ISO 9660 disc, tar, zip (jar), cpio or
+ * rpm that its bytes say it is, or in the one inside it; compressed by gzip, xz, zstd or bzip2 or
+ * not. Anything else becomes a file `name` in it. fd must be a file. what: names it in errors.
+ * Refuses as unpack does, with hints. */
+int unpack_medium(int fd, const char *what, const char *dest, const struct unpack_medium *m,
+		  struct err *e) MUST_CHECK;
 
 /* A Debian package (deb(5)): its data part into `dest`, its control part into `control_dest`
  * (absolute, existing; either may be NULL to leave that part). Owners and times are kept

@@ -71,7 +71,7 @@ static int run_stages(struct job *j, struct build_result *ret, struct err *e)
 	struct jval *image SCOPED(jval_freep) = NULL;
 	int rc;
 
-	if (want_secrets(j, e) != 0 || job_fetch(j, e) != 0)
+	if (want_secrets(j, e) != 0 || job_fetch(j, e) != 0 || job_below(j, e) != 0)
 		return -1;
 	for (size_t i = 0; i + 1 < j->plan->n; i++)
 		if (run_stage(j, i, ret, e) != 0)
@@ -263,6 +263,8 @@ int build(const struct recipe *r, const struct lock *l, struct store *s, const s
 	vault_release(&j.secrets);
 	layering_release(&j.layering);
 	free(j.origins);
+	map_release(&j.media, free);
+	job_below_release(&j);
 	if (rc == 0) {
 		job_records(&j);
 		res.recorded = lock_recorded_json(j.merged, j.merged_n);

@@ -215,12 +215,11 @@ static void hide(struct packing *p, const struct tree *was)
 
 static int read_below(struct packing *p, const char *dir, struct below *ret, struct err *e)
 {
-	const struct build_opts *o = p->j->o;
 	struct buf text SCOPED(buf_release) = BUF_INIT(OCI_MANIFEST_MAX);
 
-	oci_desc_copy(o->delta_from, &p->delta.base);
-	if (oci_unpack(o->delta_layout, o->delta_from, dir, &p->delta.below, e) != 0 ||
-	    oci_layout_read(o->delta_layout, &p->delta.below.config.digest, &text, e) != 0 ||
+	oci_desc_copy(p->from, &p->delta.base);
+	if (oci_unpack(p->layout, p->from, dir, &p->delta.below, e) != 0 ||
+	    oci_layout_read(p->layout, &p->delta.below.config.digest, &text, e) != 0 ||
 	    jval_parse(text.data, text.len, "image config", &p->delta.config, e) != 0 ||
 	    fs_open_dir(AT_FDCWD, dir, &ret->fd, e) != 0 ||
 	    tree_scan(ret->fd, &ret->tree, NULL, e) != 0)
@@ -255,7 +254,7 @@ static int take_layers(struct packing *p, struct err *e)
 
 		if (store_has(p->j->s, &d->digest, NULL))
 			continue;
-		if (oci_layout_blob(p->j->o->delta_layout, &d->digest, &fd, NULL, e) != 0 ||
+		if (oci_layout_blob(p->layout, &d->digest, &fd, NULL, e) != 0 ||
 		    store_put_begin(p->j->s, &put, e) != 0)
 			return -1;
 		to = store_put_sink(put);

@@ -104,7 +104,10 @@ static int want_medium(struct job *j, const struct recipe_media *m, struct wants
 {
 	char *what SCOPED(mem_freep) = mem_format("medium %s", m->name);
 
-	if (will_mount(j, m) && recheck(j, &m->digest, what, e) != 0)
+	bool read = m->is_base ? job_will_run(j, &j->plan->v[0])
+			       : will_mount(j, m) && !job_medium_cached(j, m);
+
+	if (read && recheck(j, &m->digest, what, e) != 0)
 		return -1;
 	if (store_has(j->s, &m->digest, NULL))
 		return 0;

@@ -168,7 +168,9 @@ static struct jval *annotations(const struct packing *p)
 	if (is_delta(p)) {
 		jval_put_text(v, "org.opencontainers.image.base.digest",
 			      digest_text(&p->delta.base.digest).s);
-		jval_put_text(v, "org.posmedia.delta-from", digest_text(&p->delta.base.digest).s);
+		if (p->j->o->delta_from != NULL)
+			jval_put_text(v, "org.posmedia.delta-from",
+				      digest_text(&p->delta.base.digest).s);
 	}
 	return v;
 }
@@ -262,7 +264,9 @@ static int index_tree(struct packing *p, const char *root, struct err *e)
 	if (fs_open_dir(AT_FDCWD, root, &p->rootfd, e) != 0 ||
 	    job_layers(p->j, root, &p->tree, &p->possible, e) != 0)
 		return err_in(e, "index the tree");
-	if (p->j->o->delta_from == NULL)
+	p->layout = p->j->o->delta_from != NULL ? p->j->o->delta_layout : p->j->below;
+	p->from = p->j->o->delta_from != NULL ? p->j->o->delta_from : &p->j->below_image;
+	if (p->layout == NULL)
 		return 0;
 	p->possible = 1;
 	return delta_make(p, e);

@@ -18,6 +18,8 @@ struct packing {
 	int rootfd;
 	size_t possible; /* layers that an entry may be of */
 	struct delta delta;
+	const struct oci_layout *layout; /* and what it is from, NULL when there is none */
+	const struct oci_desc *from;
 	enum pack_compression compression;
 	struct job_layer *layers;
 	size_t layers_n;

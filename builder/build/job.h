@@ -7,8 +7,10 @@
 #include "build/build.h"
 #include "build/contents.h"
 #include "build/dialogue.h"
+#include "build/expects.h"
 #include "build/vault.h"
 #include "form/unescape.h"
+#include "oci/oci.h"
 #include "plan/layering.h"
 #include "sandbox/sandbox.h"
 #include "sys/fs.h"
@@ -56,6 +58,10 @@ struct job {
 	struct buf said;       /* the last of it, for errors */
 	struct job_log log;
 	struct vault secrets;
+	struct map media; /* what job_medium has checked: place in the store -> tree, owned */
+	struct oci_layout *below; /* base.oci, from the store: NULL for another base */
+	struct oci_desc below_image;
+	struct laid laid;     /* what the step that runs is shown */
 	struct strv step_env; /* what the step that runs gets beside job_env's own */
 };
 
@@ -92,6 +98,10 @@ int unpacked_start(struct job *j, struct unpacked **ret, struct err *e) MUST_CHE
 char *unpacked_path(struct unpacked *u, const struct lock_package *p) MUST_CHECK;
 void unpacked_stop(struct unpacked *u);
 
+/* Opens the image of base.oci as a layout of its own in the scratch, of the blobs in the store. */
+int job_below(struct job *j, struct err *e) MUST_CHECK;
+void job_below_release(struct job *j);
+
 /* The stages; each fills the writable merged view at `root` (absolute; for the base it is a plain
  * empty directory). */
 int job_base(struct job *j, const char *root, struct err *e) MUST_CHECK;
@@ -100,6 +110,14 @@ int job_step(struct job *j, const struct recipe_step *st, const char *root, cons
 	     struct err *e) MUST_CHECK;
 int job_services(struct job *j, const char *root, struct err *e) MUST_CHECK;
 int job_config(struct job *j, const char *root, const char *upper, struct err *e) MUST_CHECK;
+
+/* What a step sees of a medium: an absolute path, borrowed, that lives as long as the job. It is
+ * unpacked unless the cache has it whole. */
+int job_medium(struct job *j, const struct recipe_media *m, const char **ret,
+	       struct err *e) MUST_CHECK;
+
+/* Whether there is a cached tree of it, whole or not. */
+bool job_medium_cached(const struct job *j, const struct recipe_media *m);
 
 /* A step's network while it runs. */
 struct proxy;
@@ -240,8 +258,8 @@ int job_describe(struct job *j, struct build_result *r, struct err *e) MUST_CHEC
 int job_recheck_image(struct job *j, const struct plan_stage *image, bool *ret_moved) MUST_CHECK;
 
 /* Removes cached stages that are of no use any more: of another start of the machine, and the
- * longest unused beyond two dozen; and decompressed packages beyond 4 GiB. Does nothing while
- * another build uses the store. */
+ * longest unused beyond two dozen; decompressed packages beyond 4 GiB and unpacked media beyond
+ * 16 GiB. Does nothing while another build uses the store. */
 void job_prune(struct job *j);
 
 #endif

@@ -144,6 +144,16 @@ static size_t choose(const struct job *j, const struct tree_entry *en, size_t fr
 	return layer_config(j);
 }
 
+/* A directory of another's image has the time that it has there, whatever was touched in it, or
+ * our layer would have all of them again. */
+static int64_t directory_time(const struct job *j, const struct tree_entry *en)
+{
+	const struct tree_entry *was =
+	    j->below != NULL ? tree_find(&j->contents[0].tree, en->path) : NULL;
+
+	return was != NULL && S_ISDIR(was->mode) ? was->mtime : JOB_DIRECTORY_TIME;
+}
+
 /* What dpkg unpacked keeps its time. What this build made or changed gets the image's, or, if it
  * follows from one package alone, that package's, or, from a step, the one that the lock keeps for
  * it: the image's time moves with every lock, and would change layers in which nothing else does.
@@ -153,9 +163,14 @@ static int64_t time_of(const struct job *j, const struct tree_entry *en, size_t 
 		       const struct owner *o)
 {
 	if (S_ISDIR(en->mode))
-		return JOB_DIRECTORY_TIME;
+		return directory_time(j, en);
+	if (j->below != NULL && from == 0)
+		return en->mtime;
 	if (j->plan->v[from].kind == PLAN_STEP && j->l->steps_date != 0)
 		return j->l->steps_date;
+	/* an archive of a whole tree is like one package */
+	if (j->r->plain != NULL && from == 0 && en->mtime < j->l->epoch)
+		return en->mtime;
 	if (!from_packages(j, from) || o == NULL)
 		return j->l->epoch;
 	return o->derived || en->mtime > j->l->epoch ? o->package->newest : en->mtime;

@@ -13,6 +13,9 @@ enum { KEEP = 24 };
 /* Decompressed packages: those of some recipes of a thousand packages each. */
 static const uint64_t unpacked_max = UINT64_C(4) << 30;
 
+/* Unpacked media: some discs. */
+static const uint64_t media_max = UINT64_C(16) << 30;
+
 struct item {
 	char *name;
 	int64_t used; /* when it was made or last of use, seconds */
@@ -108,6 +111,47 @@ static int prune_unpacked(struct job *j, struct err *e)
 	return 0;
 }
 
+/* What the record of an unpacked medium says it holds; a damaged one holds more than there is room
+ * for. */
+static uint64_t medium_bytes(int fd, const char *name)
+{
+	char *record SCOPED(mem_freep) = fs_join(name, "record");
+	struct buf b SCOPED(buf_release) = BUF_INIT(4096);
+	struct jval *v SCOPED(jval_freep) = NULL;
+	struct err quiet = ERR_INIT;
+	int64_t n;
+
+	if (fs_get_file(fd, record, &b, &quiet) != 0 ||
+	    jval_parse(b.data, b.len, record, &v, &quiet) != 0 ||
+	    jval_get_int(v, "bytes", &n) != 0 || n < 0)
+		return media_max;
+	return (uint64_t)n;
+}
+
+/* One that this build used stays, however large it is. */
+static int prune_media(struct job *j, struct err *e)
+{
+	struct strv names SCOPED(strv_release) = {0};
+	struct item *v SCOPED(mem_freep) = NULL;
+	int fd SCOPED(fd_closep) = -1;
+	uint64_t sum = 0;
+
+	if (faccessat(store_fd(j->s), "cache/media", F_OK, 0) != 0)
+		return 0;
+	if (fs_open_dir(store_fd(j->s), "cache/media", &fd, e) != 0 ||
+	    fs_list(fd, ".", &names, e) != 0)
+		return -1;
+	v = by_use(fd, &names, "record");
+	for (size_t i = 0; i < names.n; i++) {
+		char *path SCOPED(mem_freep) = fs_join("cache/media", v[i].name);
+
+		sum += medium_bytes(fd, v[i].name);
+		if (sum > media_max && !map_has(&j->media, path) && store_drop(j->s, path, e) != 0)
+			return -1;
+	}
+	return 0;
+}
+
 void job_prune(struct job *j)
 {
 	int lock SCOPED(fd_closep) = -1;
@@ -117,6 +161,6 @@ void job_prune(struct job *j)
 		return; /* builds without cache leave no stages */
 	if (store_alone(j->s, &lock, &e) != 0)
 		return; /* another build is at work; it will prune */
-	if (prune_stages(j, &e) != 0 || prune_unpacked(j, &e) != 0)
+	if (prune_stages(j, &e) != 0 || prune_unpacked(j, &e) != 0 || prune_media(j, &e) != 0)
 		log_warn("pruning the cache: %s", e.msg);
 }

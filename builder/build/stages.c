@@ -1,7 +1,10 @@
 #include "build/job.h"
 
+#include "archive/unpack.h"
 #include "base/fault.h"
 #include "base/log.h"
+#include "build/embed.h"
+#include "oci/unpack.h"
 #include "package/package.h"
 #include "sys/fs.h"
 #include <errno.h>
@@ -24,6 +27,50 @@ static char *stored_file(void *ctx, const struct lock_package *p)
 	return store_blob_path(j->s, &p->digest);
 }
 
+/* An image of ours tells what it was made from; ours that stands on it tells of itself. */
+static int forget_embedded(const char *root, struct err *e)
+{
+	char *dir SCOPED(mem_freep) = fs_dirname(EMBED_DIR);
+	char *name SCOPED(mem_freep) = fs_basename(EMBED_DIR);
+	int fd SCOPED(fd_closep) = -1, at SCOPED(fd_closep) = -1;
+	struct err quiet = ERR_INIT;
+	struct stat st;
+
+	if (fs_open_dir(AT_FDCWD, root, &fd, e) != 0)
+		return -1;
+	if (fs_open_in_root(fd, dir, O_RDONLY | O_DIRECTORY, &at, &quiet) != 0)
+		return 0;
+	if (fstat(at, &st) != 0)
+		return err_sys(e, "stat %s", dir);
+	if (fs_rmtree(at, name, e) != 0)
+		return -1;
+	/* the directory that it was in keeps its time, too */
+	const struct timespec times[2] = {st.st_mtim, st.st_mtim};
+
+	return futimens(at, times) == 0 ? 0 : err_sys(e, "set time");
+}
+
+/* The archive of a root tree as it is, but for devices, which no image has; or nothing. */
+static int plain_base(struct job *j, const char *root, struct err *e)
+{
+	const struct recipe_media *tar = recipe_base_tar(j->r);
+	struct oci_manifest m SCOPED(oci_manifest_release) = {0};
+	const struct unpack_opts o = {.what = "base.tar", .layer = true, .keep_owner = true};
+	int fd SCOPED(fd_closep) = -1;
+
+	if (j->below != NULL && oci_unpack(j->below, &j->below_image, root, &m, e) != 0)
+		return -1;
+	if (j->below != NULL)
+		return forget_embedded(root, e);
+	if (tar == NULL)
+		return 0;
+	if (store_get(j->s, &tar->digest, &fd, e) == 0 && unpack(fd, root, &o, e) == 0)
+		return 0;
+	char *at SCOPED(mem_freep) = recipe_pos_text(&j->r->base_pos);
+
+	return err_in(e, "%s", at);
+}
+
 /* Packages of dpkg's are had from the cache of decompressed ones, which others have not. */
 static int install(struct job *j, struct package_install *in, struct err *e)
 {
@@ -32,6 +79,8 @@ static int install(struct job *j, struct package_install *in, struct err *e)
 
 	in->file_path = stored_file;
 	in->ctx = j;
+	if (j->r->plain != NULL)
+		return plain_base(j, in->root, e);
 	if (j->r->base != RECIPE_APT)
 		return package_install(in, e);
 	if (unpacked_start(j, &u, e) != 0)
@@ -51,7 +100,10 @@ int job_base(struct job *j, const char *root, struct err *e)
 
 	if (mkdir(scratch, 0755) != 0 && errno != EEXIST)
 		return err_sys(e, "make directory %s", scratch);
-	return install(j, &in, e) == 0 ? package_clean(root, NULL, e) : -1;
+	if (install(j, &in, e) != 0)
+		return -1;
+	/* another's image stays as it is: its layers are part of ours */
+	return j->below != NULL ? 0 : package_clean(root, NULL, e);
 }
 
 int job_mount(struct job *j, const char *upper, const char *work, const char *at, struct err *e)
@@ -116,6 +168,9 @@ static int run_in(struct job *j, const struct plan_stage *st, const char *dir, s
 	rc = fill(j, st, root, tree, e);
 	if (rc == 0)
 		rc = sandbox_unmount(root, e);
+	if (rc == 0 && st->kind == PLAN_STEP)
+		rc = expects_take_out(tree, &j->laid, e);
+	laid_release(&j->laid);
 	if (rc == 0 && st->kind == PLAN_STEP)
 		rc = check_step(j, st, tree, e);
 	if (rc == 0 && st->kind == PLAN_STEP)

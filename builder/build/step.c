@@ -1,54 +1,24 @@
 #include "build/job.h"
 
-#include "archive/unpack.h"
-#include "base/log.h"
 #include "build/disk.h"
+#include "build/loader.h"
+#include "build/shim.h"
 #include "proxy/proxy.h"
 #include "sys/fs.h"
-#include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* Media unpack to about their own size; a few bytes that claim to be many are a trap. */
-enum { MEDIUM_GROWTH = 20, MEDIUM_SPARE = 64 << 20 };
-
-/* A medium's tree under the build's scratch, unpacked once a build; the caller owns the path. */
-static int medium_tree(struct job *j, const struct recipe_media *m, char **ret, struct err *e)
-{
-	char *dir SCOPED(mem_freep) = mem_format("%s/medium.%s", j->scratch, m->name);
-	struct unpack_opts o = {.what = m->name, .read_only = true};
-	int fd SCOPED(fd_closep) = -1;
-	uint64_t size = 0;
-
-	if (store_has(j->s, &m->digest, &size))
-		o.bytes_max = size * MEDIUM_GROWTH + MEDIUM_SPARE;
-
-	if (mkdir(dir, 0755) == 0) {
-		if (store_get(j->s, &m->digest, &fd, e) != 0 || unpack(fd, dir, &o, e) != 0) {
-			char *at SCOPED(mem_freep) = recipe_pos_text(&m->pos);
-
-			return err_in(e, "%s: medium %s", at, m->name);
-		}
-	} else if (errno != EEXIST) {
-		return err_sys(e, "make directory %s", dir);
-	}
-	*ret = STEAL(dir);
-	return 0;
-}
-
 struct mounts {
 	struct sandbox_bind *binds;
-	struct strv from; /* keeps the binds' paths alive */
 	struct strv made; /* mount points that the tree did not have, deepest last */
 };
 
 static void mounts_release(struct mounts *m)
 {
 	free(m->binds);
-	strv_release(&m->from);
 	strv_release(&m->made);
 }
 
@@ -75,22 +45,22 @@ static int mount_point(const char *root, const char *at, struct mounts *m, struc
 	return 0;
 }
 
-static int prepare(struct job *j, const struct recipe_step *st, const char *root, struct mounts *m,
-		   struct err *e)
+static int prepare(const struct shim *shim, const char *root, struct mounts *m, struct err *e)
 {
-	m->binds = mem_zalloc((st->mounts_n + 1) * sizeof(*m->binds)); /* one for the network */
+	const struct recipe_step *st = shim->st;
+	struct job *j = shim->j;
+
+	/* one for the network */
+	m->binds = mem_zalloc((st->mounts_n + 1 + shim_binds(shim, NULL)) * sizeof(*m->binds));
 	for (size_t i = 0; i < st->mounts_n; i++) {
 		const struct recipe_media *media = recipe_media_find(j->r, st->mounts[i].media);
-		char *tree = NULL;
+		const char *tree = NULL;
 
 		if (media == NULL)
 			return recipe_err(&st->pos, e, "no medium %s", st->mounts[i].media);
-		if (medium_tree(j, media, &tree, e) != 0 ||
-		    mount_point(root, st->mounts[i].at, m, e) != 0) {
-			free(tree);
+		if (job_medium(j, media, &tree, e) != 0 ||
+		    mount_point(root, st->mounts[i].at, m, e) != 0)
 			return -1;
-		}
-		strv_take(&m->from, tree);
 		m->binds[i] = (struct sandbox_bind){.from = tree, .to = st->mounts[i].at};
 	}
 	return 0;
@@ -119,13 +89,14 @@ struct running {
 	const struct recipe_step *st;
 	struct dialogue dialogue;
 	struct disk disk;
+	struct shim shim;
 };
 
 static int look(void *ctx, pid_t init, struct buf *type, struct err *e)
 {
 	struct running *r = ctx;
 
-	if (disk_look(&r->disk, e) != 0)
+	if (disk_look(&r->disk, e) != 0 || shim_answer(&r->shim, init, e) != 0)
 		return -1;
 	if (r->st->dialogue == NULL)
 		return 0;
@@ -182,47 +153,77 @@ static int run_step(struct running *r, const char *what, struct sandbox_spec *sp
 	return 0;
 }
 
-int job_step(struct job *j, const struct recipe_step *st, const char *root, const char *upper,
-	     struct err *e)
+/* With everything in its place: the spec, the run, and the end of what listens. */
+static int run_prepared(struct running *r, const char *what, const char *root, struct mounts *m,
+			struct err *e)
 {
-	char *what SCOPED(mem_freep) = mem_format("step %s", st->name);
-	struct sandbox_secret *secrets SCOPED(mem_freep) = NULL;
-	struct mounts m SCOPED(mounts_release) = {0};
+	const struct recipe_step *st = r->st;
+	struct sandbox_secret *secrets SCOPED(mem_freep) = step_secrets(r->j, st);
+	const struct strv *argv = shim_on(&r->shim) ? &r->shim.argv : &st->run;
 	struct job_net net SCOPED(job_net_release) = {0};
-	struct running r = {.j = j, .st = st};
 	struct sandbox_spec spec = {.root = root,
-				    .argv = (const char *const *)st->run.v,
+				    .argv = (const char *const *)argv->v,
+				    .hostname = st->expects.hostname,
+				    .address = st->expects.address,
 				    .timeout_ms = st->timeout_ms,
+				    .secrets = secrets,
+				    .secrets_n = st->secrets.n,
+				    .binds = m->binds,
 				    .terminal = st->dialogue != NULL,
+				    .bits_32 = st->expects.bits_32,
 				    .alone = true,
 				    .no_sync = true};
-	int rc;
 
-	if (vault_check(&j->secrets, st, e) != 0)
-		return -1;
-	if (prepare(j, st, root, &m, e) != 0 || job_proxy_begin(j, st, &net, e) != 0)
+	if (job_proxy_begin(r->j, st, &net, e) != 0)
 		return err_in(e, "%s", what);
-	spec.secrets = secrets = step_secrets(j, st);
-	spec.secrets_n = st->secrets.n;
-	spec.binds = m.binds;
 	spec.binds_n = st->mounts_n;
+	spec.binds_n += shim_binds(&r->shim, m->binds + spec.binds_n);
 	if (net.proxy != NULL) {
-		m.binds[spec.binds_n++] = net.bind;
+		m->binds[spec.binds_n++] = net.bind;
 		spec.listen_port = PROXY_PORT;
 		spec.listen_to = net.listen_to;
 	}
 	set_limits(st, &spec);
-	disk_init(&r.disk, upper, or_default(st->limits.disk, disk_default));
+	return job_proxy_end(r->j, st, &net, run_step(r, what, &spec, e), e);
+}
+
+static void running_release(struct running *r)
+{
+	if (r->st->dialogue != NULL)
+		dialogue_release(&r->dialogue);
+	shim_release(&r->shim);
+}
+
+static int in_step(const struct recipe_step *st, struct err *e)
+{
+	char *at SCOPED(mem_freep) = recipe_pos_text(&st->pos);
+
+	return err_in(e, "%s", at);
+}
+
+int job_step(struct job *j, const struct recipe_step *st, const char *root, const char *upper,
+	     struct err *e)
+{
+	char *what SCOPED(mem_freep) = mem_format("step %s", st->name);
+	struct mounts m SCOPED(mounts_release) = {0};
+	struct running r SCOPED(running_release) = {.j = j, .st = st};
+	int rc;
+
 	if (st->dialogue != NULL)
 		dialogue_init(&r.dialogue, st->dialogue, &j->secrets);
-	rc = job_proxy_end(j, st, &net, run_step(&r, what, &spec, e), e);
-	if (st->dialogue != NULL)
-		dialogue_release(&r.dialogue);
-	tidy(root, &m);
-	if (rc != 0) {
-		char *at SCOPED(mem_freep) = recipe_pos_text(&st->pos);
-
-		return err_in(e, "%s", at);
+	disk_init(&r.disk, upper, or_default(st->limits.disk, disk_default));
+	if (vault_check(&j->secrets, st, e) != 0)
+		return -1;
+	if (loader_check(j, st, root, e) != 0) {
+		(void)err_in(e, "%s", what);
+		return in_step(st, e);
 	}
-	return 0;
+	if (expects_lay(st, root, &j->laid, e) != 0 || shim_prepare(j, st, root, &r.shim, e) != 0 ||
+	    prepare(&r.shim, root, &m, e) != 0)
+		return err_in(e, "%s", what);
+	rc = run_prepared(&r, what, root, &m, e);
+	tidy(root, &m);
+	if (rc == 0)
+		rc = expects_check(st, root, &j->laid, e);
+	return rc == 0 ? 0 : in_step(st, e);
 }

@@ -98,22 +98,29 @@ static enum keep_kind look_downloads(const struct scan *sc, const char *name, bo
 	return KEEP_RECORDED;
 }
 
-/* What was packed for a layer's key, {"digest", …}: of use as long as the layer itself. */
-static enum keep_kind look_layer(const struct scan *sc, const char *name, bool *ret_needed)
+/* Whether the blob is needed that a small record names under `key`. */
+static void look_named(const struct scan *sc, const char *path, const char *key, bool *ret_needed)
 {
-	char *path SCOPED(mem_freep) = fs_join("cache/layers", name);
 	struct buf b SCOPED(buf_release) = BUF_INIT(RECORD_MAX);
 	struct jval *v SCOPED(jval_freep) = NULL;
 	struct err quiet = ERR_INIT;
-	struct digest d;
 	const char *text = NULL;
+	struct digest d;
 
 	*ret_needed = false;
 	if (fs_get_file(store_fd(sc->s), path, &b, &quiet) == 0 &&
 	    jval_parse(b.data, b.len, path, &v, &quiet) == 0)
-		text = jval_get_str(v, "digest");
+		text = jval_get_str(v, key);
 	if (text != NULL && digest_parse(text, &d) == 0)
 		(void)wanted_blob(&sc->w, digest_hex(&d).s, ret_needed);
+}
+
+/* What was packed for a layer's key, {"digest", …}: of use as long as the layer itself. */
+static enum keep_kind look_layer(const struct scan *sc, const char *name, bool *ret_needed)
+{
+	char *path SCOPED(mem_freep) = fs_join("cache/layers", name);
+
+	look_named(sc, path, "digest", ret_needed);
 	return KEEP_IMAGE;
 }
 
@@ -207,6 +214,15 @@ static enum keep_kind look_unpacked(const struct scan *sc, const char *name, boo
 	return KEEP_UNPACKED;
 }
 
+/* What was unpacked of a medium, as long as the medium itself. */
+static enum keep_kind look_medium(const struct scan *sc, const char *name, bool *ret_needed)
+{
+	char *path SCOPED(mem_freep) = mem_format("cache/media/%s/record", name);
+
+	look_named(sc, path, "medium", ret_needed);
+	return KEEP_UNPACKED;
+}
+
 static enum keep_kind look_blob(const struct scan *sc, const char *name, bool *ret_needed)
 {
 	struct digest d;
@@ -241,8 +257,8 @@ static const struct shelf shelves[] = {
     {"cache/outputs", look_output},    {"cache/looked", look_looked},
     {"cache/exported", look_exported}, {"cache/parts", look_parts},
     {PLAN_CAPTURES, look_capture},     {"cache/debs", look_unpacked},
-    {"partial", look_partial},         {"damaged", look_damaged},
-    {"blobs/sha256", look_blob},
+    {"cache/media", look_medium},      {"partial", look_partial},
+    {"damaged", look_damaged},         {"blobs/sha256", look_blob},
 };
 
 static int add(struct scan *sc, struct keep_item it, struct err *e)

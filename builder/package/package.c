@@ -2,6 +2,7 @@
 
 #include "package/apt.h"
 #include "package/dnf.h"
+#include "sys/clock.h"
 #include "sys/fs.h"
 #include <fcntl.h>
 #include <unistd.h>
@@ -24,6 +25,9 @@ static int check_kind(const struct recipe *r, const struct match *m, struct err 
 {
 	enum inventory_kind want = r->base == RECIPE_DNF ? INVENTORY_RPM : INVENTORY_DEB;
 
+	if (m != NULL && r->plain != NULL)
+		return recipe_err(&r->base_pos, e, "base.%s has no packages of ours to match",
+				  recipe_base_name(r->base));
 	if (m == NULL || m->list->kind == want)
 		return 0;
 	(void)err_set(e, ERR_RECIPE, "%s is %s, and the base of %s is %s", m->file,
@@ -44,7 +48,10 @@ int package_resolve_ask(const struct recipe *r, const struct package_ask *ask, c
 	case RECIPE_OCI:
 	case RECIPE_TAR:
 	case RECIPE_SCRATCH:
-		break;
+		/* nothing to be solved, and no repository whose date the image could have */
+		l->solver = mem_strdup("none");
+		l->epoch = clock_epoch_s();
+		return 0;
 	}
 	return unknown(r, e);
 }

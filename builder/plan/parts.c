@@ -97,6 +97,10 @@ int parts_base(const struct recipe *r, const struct lock *l, struct jval **ret, 
 	}
 	for (size_t i = 0; i < l->batches_n; i++)
 		jval_push(order, names_of(&l->batches[i].names));
+	if (r->plain != NULL && r->plain->layout != NULL)
+		jval_put_text(v, "image", digest_text(&r->plain->image).s);
+	if (recipe_base_tar(r) != NULL)
+		jval_put_text(v, "tar", digest_text(&recipe_base_tar(r)->digest).s);
 	jval_put_int(v, "epoch", l->epoch);
 	jval_put(v, "docs", jval_bool(r->docs));
 	jval_put(v, "langs", names_of(&r->langs));
@@ -134,6 +138,17 @@ static struct jval *recorded(const struct lock_recorded *v, size_t n)
 	return o;
 }
 
+/* What of a medium the step can see: the bytes, which of them, and the name of a file. */
+static struct jval *medium(const struct recipe_media *m)
+{
+	struct buf b SCOPED(buf_release) = BUF_INIT(64 << 10);
+
+	buf_addf(&b, "%s %s%s", digest_text(&m->digest).s, m->as_file ? "file " : "", m->file);
+	for (size_t i = 0; i < m->inside.n; i++)
+		buf_addf(&b, " in %s", m->inside.v[i]);
+	return jval_text(b.data);
+}
+
 struct jval *parts_step(const struct recipe *r, const struct lock *l, const struct recipe_step *s)
 {
 	struct jval *v = parts_fresh("step"), *media = jval_object();
@@ -145,7 +160,7 @@ struct jval *parts_step(const struct recipe *r, const struct lock *l, const stru
 		const struct recipe_media *m = recipe_media_find(r, s->mounts[i].media);
 
 		if (m != NULL)
-			jval_put_text(media, m->name, digest_text(&m->digest).s);
+			jval_put(media, m->name, medium(m));
 	}
 	jval_put(v, "medium", media);
 	if (n > 0)

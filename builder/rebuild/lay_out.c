@@ -3,6 +3,7 @@
 #include "rebuild/again.h"
 
 #include "build/embed.h"
+#include "form/ref.h"
 #include "sys/clock.h"
 #include "sys/fs.h"
 #include <errno.h>
@@ -73,9 +74,12 @@ static int copy_project(struct again *a, const struct jval *recipe, struct err *
 
 	if (mkdir(to, 0755) != 0)
 		return err_sys(e, "make %s", to);
-	if (fs_open_dir(AT_FDCWD, a->was_root, &root, e) != 0 ||
-	    fs_open_in_root(root, EMBED_PROJECT, O_RDONLY | O_DIRECTORY, &from, e) != 0 ||
-	    fs_open_dir(AT_FDCWD, to, &dir, e) != 0)
+	if (fs_open_dir(AT_FDCWD, a->was_root, &root, e) != 0)
+		return err_in(e, "the image's project");
+	if (fs_open_in_root(root, EMBED_PROJECT, O_RDONLY | O_DIRECTORY, &from, e) != 0)
+		/* a recipe that needs no other file has none */
+		return e->sys == ENOENT ? 0 : err_in(e, "the image's project");
+	if (fs_open_dir(AT_FDCWD, to, &dir, e) != 0)
 		return err_in(e, "the image's project");
 	c.to = dir;
 	return fs_walk(from, copy_entry, &c, e);
@@ -115,6 +119,41 @@ static int lay_medium(void *ctx, const char *name, struct jval *medium)
 	if (to < 0)
 		return err_sys(f->e, "make %s", path);
 	return fs_copy_fd(from, to, NULL, f->e);
+}
+
+/* The blobs of base.oci, in a layout where the recipe has it. */
+static int lay_image(struct files *f, const char *image)
+{
+	struct ref ref SCOPED(ref_release) = {0};
+	const struct lock *l = f->a->l;
+
+	if (image == NULL || ref_parse(image, &ref, f->e) != 0)
+		return err_set(f->e, ERR_RECIPE, "the image's recipe: its base");
+	for (size_t i = 0; i < l->media_n; i++) {
+		char *url SCOPED(mem_freep) =
+		    mem_format("%s/blobs/sha256/%s", ref.path, digest_hex(&l->media[i].digest).s);
+		struct jval *m SCOPED(jval_freep) = NULL;
+
+		if (strncmp(l->media[i].name, "base.oci.", 9) != 0)
+			continue;
+		m = jval_object();
+		jval_put_text(m, "url", url);
+		jval_put_text(m, "sha256", digest_hex(&l->media[i].digest).s);
+		if (lay_medium(f, l->media[i].name, m) != 0)
+			return -1;
+	}
+	return 0;
+}
+
+/* So is the archive of base.tar. */
+static int lay_base(struct files *f, const struct jval *recipe)
+{
+	const struct jval *base = jval_get(recipe, "base");
+	struct jval *tar = jval_get(base, "tar"), *oci = jval_get(base, "oci");
+
+	if (oci != NULL)
+		return lay_image(f, jval_get_str(oci, "image"));
+	return tar != NULL ? lay_medium(f, "base.tar", tar) : 0;
 }
 
 /* Copies a blob that we have, hashing it; one that is damaged or absent is fetched by the build. */
@@ -242,7 +281,7 @@ int again_lay_out(struct again *a, struct err *e)
 	struct files f = {.a = a, .e = e};
 
 	if (read_recipe(a, &text, &v, e) != 0 || copy_project(a, v, e) != 0 ||
-	    jval_each(jval_get(v, "media"), lay_medium, &f) != 0 ||
+	    jval_each(jval_get(v, "media"), lay_medium, &f) != 0 || lay_base(&f, v) != 0 ||
 	    fs_put_path(recipe, text.data, text.len, 0644, e) != 0 ||
 	    lock_save(a->l, lock, e) != 0 || recipe_load(recipe, &a->r, e) != 0)
 		return -1;

@@ -58,9 +58,9 @@ static int read_apt(const char *root, const struct yaml *y, const struct field *
 static const struct field base_fields[] = {
     {"apt", read_apt, 0, NULL, false},
     {"dnf", read_dnf, 0, NULL, false},
-    {"oci", read_unsupported, 0, NULL, false},
-    {"tar", read_unsupported, 0, NULL, false},
-    {"scratch", read_unsupported, 0, NULL, false},
+    {"oci", read_base_oci, 0, NULL, false},
+    {"tar", read_base_tar, 0, NULL, false},
+    {"scratch", read_base_scratch, 0, NULL, false},
     {0},
 };
 
@@ -96,6 +96,8 @@ const char *recipe_base_name(enum recipe_base kind)
 
 const char *recipe_platform(const struct recipe *r)
 {
+	if (r->plain != NULL)
+		return r->plain->arch;
 	return r->dnf != NULL ? recipe_dnf_platform(r->dnf) : r->apt->arch;
 }
 
@@ -122,6 +124,21 @@ static struct jval *apt_json(const struct recipe *r)
 	return apt;
 }
 
+static struct jval *plain_json(const struct recipe *r)
+{
+	const struct recipe_media *tar = recipe_base_tar(r);
+	struct jval *o = jval_object();
+
+	jval_put_text(o, "arch", r->plain->arch);
+	if (tar == NULL)
+		return o;
+	jval_put(o, "url", tar->is_file ? recipe_path_json(r, tar->url) : jval_text(tar->url));
+	jval_put_text(o, "sha256", digest_hex(&tar->digest).s);
+	if (tar->size != 0)
+		jval_put_int(o, "size", (int64_t)tar->size);
+	return o;
+}
+
 struct jval *recipe_base_json(const struct recipe *r)
 {
 	struct jval *base = jval_object();
@@ -130,6 +147,9 @@ struct jval *recipe_base_json(const struct recipe *r)
 		jval_put(base, kinds[RECIPE_APT], apt_json(r));
 	if (r->dnf != NULL)
 		jval_put(base, kinds[RECIPE_DNF], recipe_dnf_json(r));
+	if (r->plain != NULL)
+		jval_put(base, kinds[r->base],
+			 r->plain->layout != NULL ? recipe_oci_json(r) : plain_json(r));
 	return base;
 }
 
@@ -151,4 +171,16 @@ void recipe_base_release(struct recipe *r)
 {
 	free_apt(r->apt);
 	recipe_dnf_free(r->dnf);
+	if (r->plain != NULL) {
+		free(r->plain->tar.url);
+		for (size_t i = 0; i < r->plain->blobs_n; i++) {
+			free(r->plain->blobs[i].name);
+			free(r->plain->blobs[i].url);
+			free(r->plain->blobs[i].file);
+		}
+		free(r->plain->blobs);
+		free(r->plain->layout);
+		free(r->plain->arch);
+	}
+	free(r->plain);
 }

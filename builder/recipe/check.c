@@ -118,13 +118,31 @@ static int check_typed(const struct recipe_step *s, struct err *e)
 	return 0;
 }
 
+/* Packages of a tree that we know nothing of are its own affair, and a step's. */
+static int check_plain(const struct recipe *r, const struct yaml *y, struct err *e)
+{
+	const struct yaml *packages = yaml_get(y, "packages"), *media = yaml_get(y, "media");
+
+	if (r->plain == NULL)
+		return 0;
+	if (r->install.n + r->exclude.n + r->remove.n > 0)
+		return schema_refuse(
+		    packages, e, "Install them in a step, or take base.apt or base.dnf.",
+		    "\"packages\" does not go with base.%s", recipe_base_name(r->base));
+	for (size_t i = 0; media != NULL && i < media->n; i++)
+		if (strncmp(media->pairs[i].key, "base.", 5) == 0)
+			return schema_refuse(media->pairs[i].val, e, "Rename it.",
+					     "names that begin with \"base.\" are the base's own");
+	return 0;
+}
+
 int recipe_check(const struct recipe *r, const struct yaml *y, struct err *e)
 {
 	static const char *const services[] = {"enable", "disable", "mask", NULL};
 	static const char *const packages[] = {"install", "exclude", NULL};
 	static const char *const removed[] = {"install", "remove", NULL};
 
-	if (check_mounts(r, y, e) != 0 || check_root(r, e) != 0)
+	if (check_plain(r, y, e) != 0 || check_mounts(r, y, e) != 0 || check_root(r, e) != 0)
 		return -1;
 	for (size_t i = 0; i < r->steps_n; i++)
 		if (check_typed(&r->steps[i], e) != 0)

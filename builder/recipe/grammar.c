@@ -4,6 +4,7 @@
 #include "form/ref.h"
 #include "form/url.h"
 #include "sys/fs.h"
+#include <arpa/inet.h>
 #include <string.h>
 
 #define LOWER "abcdefghijklmnopqrstuvwxyz"
@@ -38,6 +39,43 @@ static bool project_path(const char *s)
 static bool media_url(const char *s)
 {
 	return strstr(s, "://") == NULL ? project_path(s) : grammar_ok(&grammar_url, s);
+}
+
+/* A path in an archive. */
+static bool inside(const char *s)
+{
+	return one_line(s) && fs_relative_ok(s);
+}
+
+static bool file_name(const char *s)
+{
+	return inside(s) && strchr(s, '/') == NULL;
+}
+
+/* Labels of 1 to 63 bytes: RFC 1123, 2.1. */
+static bool hostname(const char *s)
+{
+	while (true) {
+		size_t n = strcspn(s, ".");
+
+		if (n == 0 || n > 63 || s[0] == '-' || s[n - 1] == '-')
+			return false;
+		if (s[n] == '\0')
+			return true;
+		s += n + 1;
+	}
+}
+
+/* An IPv4 address and the bits of its network. */
+static bool address(const char *s)
+{
+	const char *slash = strchr(s, '/');
+	char *host SCOPED(mem_freep) = mem_strndup(s, slash == NULL ? 0 : (size_t)(slash - s));
+	struct in_addr in;
+	uint64_t bits;
+
+	return slash != NULL && num_u64(slash + 1, 30, &bits) == 0 && bits >= 8 &&
+	       inet_pton(AF_INET, host, &in) == 1;
 }
 
 /* "openssl 3.0.15-1" */
@@ -383,6 +421,24 @@ const struct grammar grammar_recorded_url = {
     "a URL", "As the proxy recorded it.", "h", NULL, URL_MAX, recorded_url};
 const struct grammar grammar_header = {
     "one line of text", "As the proxy recorded it.", NULL, NULL, URL_MAX, one_line};
+
+const struct grammar grammar_inside = {
+    "a path in an archive", "Relative, without \".\", \"..\" or \"//\".", NULL, NULL, 4095, inside};
+const struct grammar grammar_file_name = {"the name of a file",
+					  "One component of a path; at most 255 bytes.",
+					  NULL,
+					  NULL,
+					  255,
+					  file_name};
+
+const struct grammar grammar_hostname = {
+    "a host name", "Such as shop1.example; at most 64 bytes.", ALNUM, ALNUM ".-", 64, hostname};
+const struct grammar grammar_address = {"an address with its network",
+					"Such as 192.0.2.10/24; from /8 to /30.",
+					DIGIT,
+					DIGIT "./",
+					18,
+					address};
 
 /* Whether s consists of the characters of set; a NULL set is any. */
 static bool spans(const char *s, const char *set)

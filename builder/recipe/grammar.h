@@ -24,6 +24,7 @@ extern const struct grammar grammar_image_name, grammar_tag, grammar_user, gramm
     grammar_package_arch, grammar_pool_path, grammar_release, grammar_repo_url, grammar_rpm_name,
     grammar_rpm_glob, grammar_rpm_spec, grammar_locked_package, grammar_locked_version,
     grammar_locked_arch, grammar_host_glob, grammar_recorded_url, grammar_header;
+extern const struct grammar grammar_inside, grammar_file_name, grammar_hostname, grammar_address;
 
 /* Whether s is a word of the grammar. */
 bool grammar_ok(const struct grammar *g, const char *s) MUST_CHECK;

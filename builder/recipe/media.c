@@ -19,12 +19,109 @@ static int read_url(const char *root, const struct yaml *y, const struct field *
 	return read_word(root, y, f, to, e);
 }
 
+static int read_inside(const char *root, const struct yaml *y, const struct field *f, void *to,
+		       struct err *e)
+{
+	struct recipe_media *m = to;
+
+	if (read_words(root, y, f, to, e) != 0)
+		return -1;
+	if (m->inside.n <= RECIPE_INSIDE_MAX)
+		return 0;
+	return schema_refuse(y, e, "Repack it.", "\"inside\": more than %d archives in each other",
+			     (int)RECIPE_INSIDE_MAX);
+}
+
+static const char *const shapes[] = {"file", NULL};
+
+static int read_as(const char *root, const struct yaml *y, const struct field *f, void *to,
+		   struct err *e)
+{
+	char *shape SCOPED(mem_freep) = NULL;
+	const struct field text = {.key = f->key, .how = shapes};
+	struct recipe_media *m = to;
+
+	if (read_choice(root, y, &text, &shape, e) != 0)
+		return -1;
+	m->as_file = true;
+	return 0;
+}
+
+static int read_files(const char *root, const struct yaml *y, const struct field *f, void *to,
+		      struct err *e)
+{
+	struct recipe_media *m = to;
+
+	(void)root;
+	if (schema_want_text(y, f->key, e) != 0)
+		return -1;
+	if (num_u64(y->text, UINT32_MAX, &m->files_max) == 0 && m->files_max > 0)
+		return 0;
+	return schema_refuse(y, e, "Write how many files and directories there may be.",
+			     "\"files\" wants a number, not \"%s\"", schema_show(y->text).s);
+}
+
+static const struct field limit_fields[] = {
+    {"size", read_size, offsetof(struct recipe_media, bytes_max), NULL, false},
+    {"files", read_files, 0, NULL, false},
+    {0},
+};
+
 static const struct field media_fields[] = {
     {"url", read_url, offsetof(struct recipe_media, url), &grammar_url, true},
     {"sha256", read_digest, offsetof(struct recipe_media, digest), NULL, true},
     {"size", read_size, offsetof(struct recipe_media, size), NULL, false},
+    {"as", read_as, 0, NULL, false},
+    {"file", read_word, offsetof(struct recipe_media, file), &grammar_file_name, false},
+    {"inside", read_inside, offsetof(struct recipe_media, inside), &grammar_inside, false},
+    {"limits", read_map, 0, limit_fields, false},
     {0},
 };
+
+/* The last component of what it is called, where that has one. */
+static void name_file(struct recipe_media *m)
+{
+	const char *path = m->inside.n > 0 ? m->inside.v[m->inside.n - 1] : m->url;
+	const char *slash = strrchr(path, '/');
+	const char *last = slash != NULL ? slash + 1 : path;
+
+	if (m->file == NULL)
+		m->file = mem_strdup(grammar_ok(&grammar_file_name, last) ? last : m->name);
+}
+
+static const struct field tar_fields[] = {
+    {"url", read_url, offsetof(struct recipe_plain, tar.url), &grammar_url, true},
+    {"sha256", read_digest, offsetof(struct recipe_plain, tar.digest), NULL, true},
+    {"size", read_size, offsetof(struct recipe_plain, tar.size), NULL, false},
+    {"arch", read_word, offsetof(struct recipe_plain, arch), &grammar_arch, false},
+    {0},
+};
+
+/* The fields of scratch are the last of those of tar. */
+static int read_plain(const char *root, const struct yaml *y, const struct field *f,
+		      const struct field *fields, struct recipe *r, struct err *e)
+{
+	if (schema_want_map(y, f->key, e) != 0)
+		return -1;
+	r->plain = mem_zalloc(sizeof(*r->plain));
+	if (schema_map(root, y, fields, r->plain, e) != 0)
+		return -1;
+	if (r->plain->arch == NULL)
+		r->plain->arch = mem_strdup("amd64");
+	return 0;
+}
+
+int read_base_tar(const char *root, const struct yaml *y, const struct field *f, void *to,
+		  struct err *e)
+{
+	return read_plain(root, y, f, tar_fields, to, e);
+}
+
+int read_base_scratch(const char *root, const struct yaml *y, const struct field *f, void *to,
+		      struct err *e)
+{
+	return read_plain(root, y, f, tar_fields + 3, to, e);
+}
 
 static int by_name(const void *a, const void *b)
 {
@@ -52,9 +149,42 @@ int read_media(const char *root, const struct yaml *y, const struct field *f, vo
 		    schema_want_map(pair->val, pair->key, e) != 0 ||
 		    schema_map(root, pair->val, media_fields, m, e) != 0)
 			return -1;
+		name_file(m);
 	}
 	qsort(r->media, r->media_n, sizeof(*r->media), by_name);
 	return 0;
+}
+
+static struct recipe_media *add_medium(struct recipe *r, const struct recipe_media *from)
+{
+	r->media = mem_resize(r->media, r->media_n + 1, sizeof(*r->media));
+	r->media[r->media_n] = *from;
+	r->media[r->media_n].is_base = true;
+	r->media[r->media_n].pos = r->base_pos;
+	return &r->media[r->media_n++];
+}
+
+void recipe_base_medium(struct recipe *r)
+{
+	struct recipe_media *m;
+
+	for (size_t i = 0; r->plain != NULL && i < r->plain->blobs_n; i++)
+		(void)add_medium(r, &r->plain->blobs[i]);
+	if (r->plain != NULL)
+		r->plain->blobs_n = 0;
+	if (r->base == RECIPE_TAR) {
+		m = add_medium(r, &r->plain->tar);
+		r->plain->tar = (struct recipe_media){0};
+		m->name = mem_strdup("base.tar");
+		m->file = mem_strdup("base.tar");
+	}
+	if (r->media_n > 1)
+		qsort(r->media, r->media_n, sizeof(*r->media), by_name);
+}
+
+const struct recipe_media *recipe_base_tar(const struct recipe *r)
+{
+	return r->base == RECIPE_TAR ? recipe_media_find(r, "base.tar") : NULL;
 }
 
 static int port_number(const char *s, uint16_t *ret)

@@ -100,6 +100,7 @@ int recipe_load_in(const char *path, const char *root, struct recipe **ret, stru
 		return -1;
 	if (schema_map(r->root, y, recipe_fields, r, e) != 0)
 		return -1;
+	recipe_base_medium(r);
 	set_default(&r->fail_on, "high");
 	set_default(&r->compression, "gzip");
 	set_default(&r->layer_plan, "history");
@@ -139,6 +140,7 @@ static void free_step(struct recipe_step *s)
 	free(s->name);
 	free(s->answers);
 	recipe_answers_free(s->dialogue);
+	recipe_expects_release(&s->expects);
 	strv_release(&s->secrets);
 	strv_release(&s->run);
 	strv_release(&s->writes);
@@ -154,6 +156,8 @@ static void free_work(struct recipe *r)
 	for (size_t i = 0; i < r->media_n; i++) {
 		free(r->media[i].name);
 		free(r->media[i].url);
+		free(r->media[i].file);
+		strv_release(&r->media[i].inside);
 	}
 	for (size_t i = 0; i < r->steps_n; i++)
 		free_step(&r->steps[i]);

@@ -19,6 +19,7 @@ enum {
 	RECIPE_LAYER_BUDGET_MAX = 100, /* more would leave an image no layers for the rest */
 	RECIPE_PINS_MAX = 20,
 	RECIPE_REPOS_MAX = 50,
+	RECIPE_INSIDE_MAX = 4, /* archives in each other */
 };
 
 struct recipe_pos {
@@ -97,8 +98,23 @@ struct recipe_media {
 	char *url; /* absolute path for files, else http(s) or s3 */
 	bool is_file;
 	struct digest digest;
-	uint64_t size; /* 0 = not given */
+	uint64_t size;                 /* 0 = not given */
+	char *file;                    /* its name when it is shown as a file */
+	bool as_file;                  /* shown as a file, whatever is in it */
+	struct strv inside;            /* the archive that is meant: in it, in that one, ... */
+	uint64_t bytes_max, files_max; /* of what it unpacks to; 0 = not said */
+	bool is_base;                  /* it is what the base is made from, not a medium of steps */
 	struct recipe_pos pos;
+};
+
+/* A base that no package manager of ours makes: base.tar, base.oci and base.scratch. */
+struct recipe_plain {
+	struct recipe_media tar;    /* until the recipe is whole: then it is among its media, */
+	struct recipe_media *blobs; /* and so are these: the image's manifest, config and layers */
+	size_t blobs_n;
+	char *layout;        /* of base.oci, absolute; NULL for the others */
+	struct digest image; /* its manifest */
+	char *arch;          /* "amd64" */
 };
 
 struct recipe_mount {
@@ -115,6 +131,20 @@ struct recipe_limits {
 	uint64_t output;    /* bytes that it says */
 };
 
+/* What an installer expects of its machine: it is shown to the step and never stays. */
+struct recipe_expects {
+	char *hostname;          /* or NULL */
+	char *address;           /* "192.0.2.10/24" of eth0, or NULL */
+	bool fstab;              /* an /etc/fstab ... */
+	struct strv fstab_lines; /* ... of these lines; empty = of one for / */
+	struct strv os_release;  /* NAME=VALUE of another /etc/os-release, sorted */
+	char *redhat_release;    /* the line of another /etc/redhat-release, or NULL */
+	bool shim;               /* units can be started in the step: */
+	struct strv services;    /* those; which are there before it are running */
+	bool bits_32;            /* programs of 32 bits run as well */
+	bool loop;               /* images on its media can be mounted */
+};
+
 struct recipe_answers;
 
 struct recipe_step {
@@ -126,6 +156,7 @@ struct recipe_step {
 	struct recipe_answers *dialogue; /* what is in it: answers.h */
 	struct strv secrets;             /* names; sorted */
 	struct recipe_limits limits;
+	struct recipe_expects expects;
 	bool network;       /* through the recording proxy */
 	struct strv allow;  /* HOST-GLOB[:PORT] that it may ask; empty = any public one */
 	struct strv writes; /* absolute directories; empty = nothing may change */
@@ -159,6 +190,7 @@ struct recipe {
 	struct recipe_pos base_pos; /* of the base's kind */
 	struct recipe_apt *apt;     /* NULL for another kind */
 	struct recipe_dnf *dnf;     /* the same */
+	struct recipe_plain *plain; /* the same */
 	struct strv install, exclude, remove, langs;
 	bool docs, recommends;
 	struct recipe_overlay *overlays;
@@ -208,6 +240,9 @@ void recipe_base_files(const struct recipe *r, struct strv *ret);
 /* What `resolved` calls an absolute path of the recipe: relative to the project root, and for what
  * lies outside of it "outside/HASH-NAME", by its path. The caller owns it. */
 char *recipe_path(const struct recipe *r, const char *path) MUST_CHECK;
+
+/* What base.tar names, or NULL for another kind. */
+const struct recipe_media *recipe_base_tar(const struct recipe *r);
 
 /* The medium of that name, or NULL. */
 const struct recipe_media *recipe_media_find(const struct recipe *r, const char *name);

@@ -140,18 +140,49 @@ static struct jval *ports_json(const struct recipe *r)
 	return a;
 }
 
+static void put_size(struct jval *o, const char *key, uint64_t n)
+{
+	if (n != 0)
+		jval_put_int(o, key, (int64_t)n);
+}
+
+/* What a medium need not have. The name of a file outside the project is not what is left of its
+ * path. */
+static void medium_extras(const struct recipe_media *m, struct jval *o)
+{
+	const char *url = jval_get_str(o, "url"), *slash = strrchr(url, '/');
+	const char *last = slash != NULL ? slash + 1 : url;
+	struct jval *limits = jval_object();
+
+	put_size(limits, "size", m->bytes_max);
+	put_size(limits, "files", m->files_max);
+	if (jval_len(limits) > 0)
+		jval_put(o, "limits", jval_ref(limits));
+	jval_free(limits);
+	if (m->as_file)
+		jval_put_text(o, "as", "file");
+	if (m->inside.n > 0)
+		jval_put(o, "inside", recipe_list_json(&m->inside));
+	else if (strcmp(last, m->file) != 0)
+		jval_put_text(o, "file", m->file);
+}
+
 static struct jval *media_json(const struct recipe *r)
 {
 	struct jval *all = jval_object();
 
 	for (size_t i = 0; i < r->media_n; i++) {
 		const struct recipe_media *m = &r->media[i];
-		struct jval *o = jval_object();
+		struct jval *o;
 
+		if (m->is_base)
+			continue;
+		o = jval_object();
 		jval_put(o, "url", m->is_file ? recipe_path_json(r, m->url) : jval_text(m->url));
 		jval_put_text(o, "sha256", digest_hex(&m->digest).s);
 		if (m->size != 0)
 			jval_put_int(o, "size", (int64_t)m->size);
+		medium_extras(m, o);
 		jval_put(all, m->name, o);
 	}
 	return all;
@@ -169,17 +200,14 @@ static struct jval *network_json(const struct recipe_step *s)
 	return o;
 }
 
-static void put_size(struct jval *o, const char *key, uint64_t n)
-{
-	if (n != 0)
-		jval_put_int(o, key, (int64_t)n);
-}
-
 /* What a step need not have: absent members leave the digests of recipes without them alone. */
 static void step_extras(const struct recipe *r, const struct recipe_step *s, struct jval *o)
 {
-	struct jval *limits = jval_object();
+	struct jval *limits = jval_object(), *expects = recipe_expects_json(&s->expects);
 
+	if (jval_len(expects) > 0)
+		jval_put(o, "expects", jval_ref(expects));
+	jval_free(expects);
 	put_size(limits, "memory", s->limits.memory);
 	put_size(limits, "processes", s->limits.processes);
 	put_size(limits, "disk", s->limits.disk);

@@ -13,6 +13,22 @@ FIELD_READER(read_base);
 FIELD_READER(read_media);
 FIELD_READER(read_ports);
 FIELD_READER(read_env);
+FIELD_READER(read_base_tar);
+FIELD_READER(read_base_scratch);
+FIELD_READER(read_base_oci);
+
+/* What base.oci says, for the resolved recipe; the caller owns it. */
+struct jval *recipe_oci_json(const struct recipe *r) MUST_CHECK;
+
+/* Puts the archive of base.tar, or the blobs of base.oci, among the media, when all of the recipe
+ * is read. */
+void recipe_base_medium(struct recipe *r);
+FIELD_READER(read_expects);
+
+/* Frees what it holds; what of it is not the default, for the resolved recipe (the caller owns
+ * it). */
+void recipe_expects_release(struct recipe_expects *x);
+struct jval *recipe_expects_json(const struct recipe_expects *x) MUST_CHECK;
 
 /* What the values say together: unknown media, contradicting services and packages, ids taken
  * twice. y: the merged tree the recipe was read from. */

@@ -151,6 +151,7 @@ static const struct field step_fields[] = {
     {"capture", read_bool, offsetof(struct recipe_step, capture), NULL, false},
     {"secrets", read_secrets, offsetof(struct recipe_step, secrets), &grammar_name, false},
     {"limits", read_map, 0, limit_fields, false},
+    {"expects", read_expects, 0, NULL, false},
     {0},
 };
 

@@ -45,5 +45,5 @@ int sandbox_confine(const struct sandbox_confine_spec *s, struct err *e)
 		return err_sys(e, "clear dumpable");
 	if (caps_limit(0, e) != 0)
 		return -1;
-	return filter_run(false, e);
+	return filter_run(false, false, e);
 }

@@ -354,6 +354,21 @@ static bool is_in(const char *const *list, size_t n, const char *name)
 	return false;
 }
 
+/* The numbers that calls have. */
+enum { NUMBERS = 1024 };
+
+/* Programs of 32 bits of the same make of processor. */
+static int with_old(scmp_filter_ctx ctx, struct err *e)
+{
+	int rc = seccomp_arch_native() == SCMP_ARCH_X86_64 ? seccomp_arch_add(ctx, SCMP_ARCH_X86)
+							   : -EDOM;
+
+	if (rc == 0)
+		return 0;
+	(void)err_scmp(e, rc, "32-bit programs");
+	return err_hint(e, "only x86-64 has them");
+}
+
 static int add_known(scmp_filter_ctx ctx, int nr, const char *name, bool no_sync, struct err *e)
 {
 	uint32_t action = SCMP_ACT_ALLOW;
@@ -411,13 +426,36 @@ static int load_program(const struct program *p, struct err *e)
 	return 0;
 }
 
-/* Calls by number: what the library has no name for is newer than this policy. */
-static int make_calls(bool no_sync, struct program *ret, struct err *e)
+/* What programs of 32 bits have beside the calls of this machine and does several things, by
+ * arguments that no filter could see. */
+static const char *const old_unknown[] = {"socketcall", "ipc"};
+
+/* Calls that only the machine's 32-bit side has. */
+static int add_old_calls(scmp_filter_ctx ctx, struct err *e)
 {
-	enum { NUMBERS = 1024 };
+	for (int nr = 0; nr < NUMBERS; nr++) {
+		char *name SCOPED(mem_freep) = seccomp_syscall_resolve_num_arch(SCMP_ARCH_X86, nr);
+		int own = name != NULL ? seccomp_syscall_resolve_name(name) : 0;
+		uint32_t action = SCMP_ACT_ALLOW;
+		int rc;
+
+		if (name == NULL || own >= 0 || is_in(old_unknown, COUNT(old_unknown), name))
+			continue;
+		if (is_in(run_refused, COUNT(run_refused), name))
+			action = SCMP_ACT_ERRNO(EPERM);
+		rc = seccomp_rule_add_array(ctx, action, own, 0, NULL);
+		if (rc != 0)
+			return err_scmp(e, rc, name);
+	}
+	return 0;
+}
+
+/* Calls by number: what the library has no name for is newer than this policy. */
+static int make_calls(bool no_sync, bool old, struct program *ret, struct err *e)
+{
 	scmp_filter_ctx ctx SCOPED(filter_freep) = NULL;
 
-	if (start(SCMP_ACT_ERRNO(ENOSYS), &ctx, e) != 0)
+	if (start(SCMP_ACT_ERRNO(ENOSYS), &ctx, e) != 0 || (old && with_old(ctx, e) != 0))
 		return -1;
 	for (int nr = 0; nr < NUMBERS; nr++) {
 		char *name SCOPED(mem_freep) =
@@ -426,6 +464,8 @@ static int make_calls(bool no_sync, struct program *ret, struct err *e)
 		if (name != NULL && add_known(ctx, nr, name, no_sync, e) != 0)
 			return -1;
 	}
+	if (old && add_old_calls(ctx, e) != 0)
+		return -1;
 	return compile(ctx, ret, e);
 }
 
@@ -446,11 +486,11 @@ static int refuse_families(scmp_filter_ctx ctx, struct err *e)
 }
 
 /* Arguments, in a second filter: the kernel takes the stricter answer of the two. */
-static int make_arguments(struct program *ret, struct err *e)
+static int make_arguments(bool old, struct program *ret, struct err *e)
 {
 	scmp_filter_ctx ctx SCOPED(filter_freep) = NULL;
 
-	if (start(SCMP_ACT_ALLOW, &ctx, e) != 0)
+	if (start(SCMP_ACT_ALLOW, &ctx, e) != 0 || (old && with_old(ctx, e) != 0))
 		return -1;
 	for (size_t i = 0; i < COUNT(run_namespaces); i++)
 		if (add_if(ctx, SCMP_ACT_ERRNO(EPERM), "clone",
@@ -466,20 +506,22 @@ static int make_arguments(struct program *ret, struct err *e)
 }
 
 /* Compiling takes longer than many a program that then runs: once a process is enough. */
-static struct program arguments, calls[2];
+static struct program arguments[2], calls[2][2];
 
-int filter_prepare(bool no_sync, struct err *e)
+int filter_prepare(bool no_sync, bool bits_32, struct err *e)
 {
-	if (arguments.v == NULL && make_arguments(&arguments, e) != 0)
+	if (arguments[bits_32].v == NULL && make_arguments(bits_32, &arguments[bits_32], e) != 0)
 		return -1;
-	return calls[no_sync].v != NULL ? 0 : make_calls(no_sync, &calls[no_sync], e);
+	return calls[bits_32][no_sync].v != NULL
+		   ? 0
+		   : make_calls(no_sync, bits_32, &calls[bits_32][no_sync], e);
 }
 
-int filter_run(bool no_sync, struct err *e)
+int filter_run(bool no_sync, bool bits_32, struct err *e)
 {
-	if (filter_prepare(no_sync, e) != 0 || load_program(&arguments, e) != 0)
+	if (filter_prepare(no_sync, bits_32, e) != 0 || load_program(&arguments[bits_32], e) != 0)
 		return -1;
-	return load_program(&calls[no_sync], e);
+	return load_program(&calls[bits_32][no_sync], e);
 }
 
 static void hash_names(struct hash *h, const char *const *names, size_t n)

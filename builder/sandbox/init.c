@@ -5,15 +5,12 @@
 #include <fcntl.h>
 #include <grp.h>
 #include <linux/capability.h>
-#include <net/if.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -59,17 +56,6 @@ static int die_together(struct err *e)
 	return 0;
 }
 
-static int loopback_up(struct err *e)
-{
-	int fd SCOPED(fd_closep) = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	struct ifreq r = {.ifr_name = "lo"};
-
-	r.ifr_flags = IFF_UP | IFF_RUNNING;
-	if (fd < 0 || ioctl(fd, SIOCSIFFLAGS, &r) != 0)
-		return err_sys(e, "bring up the loopback interface");
-	return 0;
-}
-
 /* The mounts belong to the user namespace we leave here: nothing inside can undo them. All else
  * that is made here belongs to the new one. */
 static int new_user(const struct init *in, struct err *e)
@@ -90,7 +76,7 @@ static int new_user(const struct init *in, struct err *e)
 		return err_sys(e, "become uid 0");
 	if (sethostname(host, strlen(host)) != 0)
 		return err_sys(e, "set the host name");
-	return in->s->net == SANDBOX_NET_NONE ? loopback_up(e) : 0;
+	return in->s->net == SANDBOX_NET_NONE ? net_up(in->s->address, e) : 0;
 }
 
 static int limits(const struct sandbox_spec *s, struct err *e)
@@ -133,7 +119,7 @@ static int set_up(struct init *in, struct err *e)
 		return err_sys(e, "clear dumpable");
 	if (caps_limit(CAPS_RUN, e) != 0 || die_together(e) != 0)
 		return -1;
-	return filter_run(in->s->no_sync, e);
+	return filter_run(in->s->no_sync, in->s->bits_32, e);
 }
 
 /* A session of its own, and its standard streams. */

@@ -32,11 +32,11 @@ int caps_limit(uint64_t keep, struct err *e) MUST_CHECK;
 int filter_worker(struct err *e) MUST_CHECK;
 
 /* The same for a program on a root tree: known calls are allowed but for those that manage the
- * machine; no_sync as in struct sandbox_spec. */
-int filter_run(bool no_sync, struct err *e) MUST_CHECK;
+ * machine; no_sync and bits_32 as in struct sandbox_spec. */
+int filter_run(bool no_sync, bool bits_32, struct err *e) MUST_CHECK;
 
 /* Makes ready what filter_run loads, for this process and its children. */
-int filter_prepare(bool no_sync, struct err *e) MUST_CHECK;
+int filter_prepare(bool no_sync, bool bits_32, struct err *e) MUST_CHECK;
 
 /* Closes what this process has open but for the n descriptors of `keep`, which become 3, 4, ... The
  * other makes the standard streams /dev/null. */
@@ -71,6 +71,9 @@ int terminal_take(const struct terminal *t, struct err *e) MUST_CHECK;
 /* Carries what there is, waiting at most so long for something; and the rest of what was said. */
 void terminal_relay(struct terminal *t, int timeout_ms);
 void terminal_drain(const struct terminal *t);
+
+/* Brings up loopback in this network namespace, and eth0 with that address unless it is NULL. */
+int net_up(const char *address, struct err *e) MUST_CHECK;
 
 /* Makes every mount of this (new) mount namespace private. */
 int mounts_private(struct err *e) MUST_CHECK;

@@ -211,7 +211,7 @@ int sandbox_run(const struct sandbox_spec *spec, struct sandbox_result *ret, str
 	    .s = spec, .pidfd = -1, .up = -1, .down = -1, .out = -1};
 	int up[2], down[2], out[2];
 
-	if (check(spec, e) != 0 || filter_prepare(spec->no_sync, e) != 0)
+	if (check(spec, e) != 0 || filter_prepare(spec->no_sync, spec->bits_32, e) != 0)
 		return -1;
 	if (pipe2(up, O_CLOEXEC) != 0)
 		return err_sys(e, "make a pipe");

@@ -68,6 +68,8 @@ struct sandbox_spec {
 	enum sandbox_net net;
 	uint16_t listen_port;   /* with SANDBOX_NET_NONE: not 0 = sandbox_listen on this port ... */
 	int listen_to;          /* ... before the program starts */
+	const char *address;    /* with SANDBOX_NET_NONE: "192.0.2.10/24" of an interface eth0 that
+				   leads nowhere; NULL = there is only loopback */
 	uint64_t timeout_ms;    /* 0 = none */
 	uint64_t memory_max;    /* bytes of private memory of each process, and, a little late, of
 				   all together; 0 = none */
@@ -75,6 +77,7 @@ struct sandbox_spec {
 				   the kernel has no such limit, the run ends with an error */
 	bool no_sync;           /* fsync and friends answer 0 and do nothing: for trees that a
 				   crash throws away anyway */
+	bool bits_32;           /* programs of 32 bits may run as well (x86-64 only) */
 	uint64_t file_max;      /* bytes of one file; 0 = none */
 	uint64_t tmp_max; /* bytes in each of /tmp, /run and /dev/shm; 0 = the kernel's default */
 	bool alone;       /* what is still running two seconds after the program ended is an
@@ -123,6 +126,10 @@ int sandbox_confine(const struct sandbox_confine_spec *s, struct err *e) MUST_CH
 /* Whether a process of the sandbox with that process 1 waits for input from a terminal; true when
  * this kernel does not tell. */
 bool sandbox_waits(pid_t init);
+
+/* Shows the directory `from`, outside, read-only at `to` in the running sandbox with that process 1
+ * (as sandbox_watch has it); from NULL takes away what is mounted at `to`. */
+int sandbox_mount_in(pid_t init, const char *from, const char *to, struct err *e) MUST_CHECK;
 
 /* One line that names the policy above, for cache keys and provenance; changes when the policy
  * changes. */

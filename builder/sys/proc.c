@@ -1,6 +1,7 @@
 #include "sys/proc.h"
 
 #include "sys/clock.h"
+#include "sys/fs.h"
 #include "sys/intr.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -262,4 +263,18 @@ bool proc_has(const char *name)
 			return true;
 	}
 	return false;
+}
+
+pid_t proc_parent(const char *pid)
+{
+	char *path SCOPED(mem_freep) = mem_format("/proc/%s/stat", pid);
+	struct buf b SCOPED(buf_release) = BUF_INIT(4096);
+	struct err quiet = ERR_INIT;
+	const char *at;
+
+	/* "PID (NAME) STATE PARENT ...", and a name may have blanks and brackets */
+	if (fs_get(AT_FDCWD, path, &b, &quiet) != 0 || (at = strrchr(b.data, ')')) == NULL ||
+	    strlen(at) < 5)
+		return 0;
+	return (pid_t)strtol(at + 4, NULL, 10);
 }

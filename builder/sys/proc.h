@@ -7,6 +7,7 @@
 #include "base/strv.h"
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 struct proc_spec {
 	const char *const *argv; /* NULL-terminated; argv[0] is looked up in PATH of `env` */
@@ -39,6 +40,9 @@ int proc_ok(const struct proc_spec *spec, enum err_kind kind, struct err *e) MUS
 
 /* In a child before exec: every signal does what it does by default, and none is blocked. */
 void proc_plain_signals(void);
+
+/* The parent of a process, whose id is in text as /proc has it; 0 when it is gone. */
+pid_t proc_parent(const char *pid);
 
 /* Whether a program of this name is in the default PATH. */
 bool proc_has(const char *name) MUST_CHECK;

@@ -1,24 +1,12 @@
 /* Any bytes as a layer or a medium, compressed or not: every entry has a path below the root or is
  * refused. */
 #include "fuzz.h"
+#include "pieces.h"
 
 #include "archive/extract.h"
 #include "sys/fs.h"
 
-enum { BYTES_MAX = 8 << 20, ENTRIES_MAX = 2000 };
-
-static bool read_data(struct reader *r, uint64_t *total)
-{
-	struct reader_piece piece = {0};
-	struct err e = ERR_INIT;
-
-	while (!piece.end && *total < BYTES_MAX) {
-		if (reader_data(r, &piece, &e) != 0)
-			return false;
-		*total += piece.n;
-	}
-	return piece.end;
-}
+enum { ENTRIES_MAX = 2000 };
 
 static void read_all(int fd, enum reader_formats formats)
 {
@@ -38,7 +26,7 @@ static void read_all(int fd, enum reader_formats formats)
 		if (name != NULL && extract_path(name, &path, &e) == 0)
 			HOLDS(path[0] == '\0' || fs_relative_ok(path));
 		(void)extract_mtime(en);
-		if (!read_data(r, &total))
+		if (!pieces_read(r, &total))
 			return;
 	}
 }

@@ -5,6 +5,7 @@
 
 bats_require_minimum_version 1.5.0
 load lib
+load media
 
 setup_file() {
 	dir=$(mktemp -d "${TMPDIR:-/var/tmp}/steps.XXXXXX")
@@ -62,43 +63,12 @@ build() {
 	in_dir build "recipes/$1.yaml" "${@:2}"
 }
 
-ok() {
-	[ "$status" -eq 0 ] || { echo "$stderr" && false; }
-}
-
-# The build failed with the status, and said each of the texts; nothing of it is left.
-refused() {
-	local text
-	echo "status $status, wanted $1: $stderr"
-	[ "$status" -eq "$1" ] || return 1
-	for text in "${@:2}"; do
-		[[ $stderr == *"$text"* ]] || { echo "lacks: $text" && return 1; }
-	done
-	nothing_left
-}
-
 # No image, no scratch, no mount, no process.
 nothing_left() {
 	if grep -F "$dir" /proc/self/mounts || pgrep -f 'sleep 54321' || pgrep -x tilld; then
 		return 1
 	fi
 	[ ! -e "$dir/out/$name" ] && [ -z "$(ls "$POSMEDIA_STORE/tmp")" ]
-}
-
-# The files of an image as "path contents".
-unpacked() {
-	local layer
-	rm -rf "$dir/tree"
-	mkdir "$dir/tree"
-	for layer in $(jq -r '.manifests[0].digest | sub("sha256:"; "")' "$dir/out/$1/index.json" |
-		xargs -I{} jq -r '.layers[].digest | sub("sha256:"; "")' \
-			"$dir/out/$1/blobs/sha256/{}"); do
-		tar -xzf "$dir/out/$1/blobs/sha256/$layer" -C "$dir/tree"
-	done
-}
-
-log_of() {
-	cat "$dir/out/$1.logs/1/step-work.log"
 }
 
 # ---------------------------------------------------------------- answers
@@ -129,8 +99,8 @@ answers() {
 	ok
 	unpacked "$name"
 	[ "$(cat "$dir/tree/opt/till/conf")" = 'for till' ]
-	[[ $(log_of "$name") == '24 80'$'\n''/dev/pts/0'* ]]
-	[[ $(log_of "$name") == *$'\nDirectory for /etc files: till\nKey: \n'* ]]
+	[[ $(log_of) == '24 80'$'\n''/dev/pts/0'* ]]
+	[[ $(log_of) == *$'\nDirectory for /etc files: till\nKey: \n'* ]]
 }
 
 @test "the contents of an answers file count, not its name" {
@@ -217,7 +187,7 @@ answers() {
 	build "$name" --secret key=secret -v
 	ok
 	[[ $stderr == *'***'* ]]
-	[[ $(log_of "$name") == $'***\n***\n'* ]]
+	[[ $(log_of) == $'***\n***\n'* ]]
 	[[ $stderr != *tulip-0123* ]]
 	run ! grep -rqF tulip-0123 "$dir/out/$name" "$dir/out/$name.logs" "$POSMEDIA_STORE"
 	# another value is no other key: it would have to be in there
@@ -232,7 +202,7 @@ answers() {
 		'secrets: [key]'
 	build "$name" --secret key=secret
 	refused 6 $'exit status 3; it said:\n  ***\n  ***'
-	[[ $(log_of "$name") == $'***\n***' ]]
+	[[ $(log_of) == $'***\n***' ]]
 }
 
 @test "a secret that is left in the tree is refused" {

@@ -69,7 +69,7 @@ layer() {
 
 @test "a medium that is damaged in the store is fetched again for the step that mounts it" {
 	flip "$POSMEDIA_STORE/blobs/sha256/$(sum "$dir/medium.tar")"
-	rm -rf "$POSMEDIA_STORE/cache/images"
+	rm -rf "$POSMEDIA_STORE/cache/images" "$POSMEDIA_STORE/cache/media"
 	sed -i 's,/srv/one],/srv/one.txt],' "$dir/recipes/till.yaml"
 	posmedia lock recipes/till.yaml
 	build medium

@@ -1,0 +1,302 @@
+#include "build/shim.h"
+
+#include "build/job.h"
+#include "shim/image.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define SHIM_DIR "/run/posmedia-shim"
+#define SHIM_ASK "/run/posmedia-ask"
+
+enum { ASKED_MAX = 3 * 4096 };
+
+void shim_release(struct shim *s)
+{
+	free(s->dir);
+	free(s->ask);
+	strv_release(&s->from);
+	strv_release(&s->to);
+	strv_release(&s->argv);
+	strv_release(&s->mounted);
+}
+
+bool shim_on(const struct shim *s)
+{
+	return s->dir != NULL;
+}
+
+static void bind(struct shim *s, const char *from, const char *to)
+{
+	strv_add(&s->from, from);
+	strv_add(&s->to, to);
+}
+
+static int put(const struct shim *s, const char *name, const void *p, size_t n, mode_t mode,
+	       struct err *e)
+{
+	char *path SCOPED(mem_freep) = fs_join(s->dir, name);
+	int fd SCOPED(fd_closep) = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+
+	if (fd < 0)
+		return err_sys(e, "make %s", path);
+	if (fs_write_all(fd, p, n, e) != 0)
+		return -1;
+	return fchmod(fd, mode) == 0 ? 0 : err_sys(e, "make %s", path);
+}
+
+/* Where a program of the tree really is, as a path of the step; NULL when it is not there. */
+static char *where(const char *root, const char *path)
+{
+	int fd SCOPED(fd_closep) = -1, at SCOPED(fd_closep) = -1;
+	char *own SCOPED(mem_freep) = NULL, *found SCOPED(mem_freep) = NULL;
+	char *link SCOPED(mem_freep) = NULL;
+	struct err quiet = ERR_INIT;
+	struct stat st;
+
+	if (fs_open_dir(AT_FDCWD, root, &fd, &quiet) != 0 ||
+	    fs_open_in_root(fd, path, O_PATH, &at, &quiet) != 0 || fstat(at, &st) != 0 ||
+	    !S_ISREG(st.st_mode))
+		return NULL;
+	link = mem_format("/proc/self/fd/%d", at);
+	own = realpath(root, NULL);
+	found = realpath(link, NULL);
+	if (own == NULL || found == NULL || strncmp(found, own, strlen(own)) != 0)
+		return NULL;
+	return mem_strdup(found + strlen(own));
+}
+
+/* Puts the shim over a program of the image, which stays reachable for the shim as real/NAME. */
+static int cover(struct shim *s, const char *root, const char *path, const char *name,
+		 struct err *e)
+{
+	char *at SCOPED(mem_freep) = where(root, path);
+	char *outside SCOPED(mem_freep) = NULL, *real SCOPED(mem_freep) = NULL;
+	char *shim SCOPED(mem_freep) = fs_join(s->dir, "shim");
+	char *place SCOPED(mem_freep) = mem_format("real/%s", name);
+
+	if (at == NULL || strv_has(&s->to, at))
+		return 0;
+	outside = mem_format("%s%s", root, at);
+	real = mem_format(SHIM_DIR "/%s", place);
+	if (!strv_has(&s->to, real)) {
+		if (put(s, place, "", 0, 0755, e) != 0)
+			return -1;
+		bind(s, outside, real);
+	}
+	bind(s, shim, at);
+	return 0;
+}
+
+static int cover_tool(struct shim *s, const char *root, const char *name, struct err *e)
+{
+	static const char *const dirs[] = {"/usr/bin", "/usr/sbin", "/bin", "/sbin"};
+	char *link SCOPED(mem_freep) = mem_format("%s/bin/%s", s->dir, name);
+
+	if (symlink("../shim", link) != 0)
+		return err_sys(e, "make %s", link);
+	for (size_t i = 0; i < sizeof(dirs) / sizeof(dirs[0]); i++) {
+		char *path SCOPED(mem_freep) = fs_join(dirs[i], name);
+
+		if (cover(s, root, path, name, e) != 0)
+			return -1;
+	}
+	return 0;
+}
+
+static int make_dirs(const struct shim *s, struct err *e)
+{
+	static const char *const names[] = {"", "/bin", "/real", "/real/init.d"};
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		char *path SCOPED(mem_freep) = mem_format("%s%s", s->dir, names[i]);
+
+		if (mkdir(path, 0755) != 0)
+			return err_sys(e, "make %s", path);
+	}
+	return mkdir(s->ask, 0755) == 0 ? 0 : err_sys(e, "make %s", s->ask);
+}
+
+static int services(struct shim *s, const char *root, struct err *e)
+{
+	const struct strv *names = &s->st->expects.services;
+	struct buf b SCOPED(buf_release) = BUF_INIT(1 << 16);
+
+	for (size_t i = 0; i < names->n; i++) {
+		const char *name = names->v[i], *dot = strstr(name, ".service");
+		char *plain SCOPED(mem_freep) = mem_strndup(
+		    name, dot != NULL && dot[8] == '\0' ? (size_t)(dot - name) : strlen(name));
+		char *script SCOPED(mem_freep) = mem_format("/etc/init.d/%s", plain);
+		char *place SCOPED(mem_freep) = mem_format("init.d/%s", plain);
+
+		buf_addf(&b, "%s\n", plain);
+		if (cover(s, root, script, place, e) != 0)
+			return -1;
+	}
+	if (buf_over(&b))
+		return recipe_err(&s->st->pos, e, "it expects too many services");
+	return put(s, "services", b.data, b.len, 0644, e);
+}
+
+static int tools(struct shim *s, const char *root, struct err *e)
+{
+	if (s->st->expects.shim &&
+	    (cover_tool(s, root, "systemctl", e) != 0 || cover_tool(s, root, "service", e) != 0))
+		return -1;
+	if (s->st->expects.loop &&
+	    (cover_tool(s, root, "mount", e) != 0 || cover_tool(s, root, "umount", e) != 0))
+		return -1;
+	return 0;
+}
+
+int shim_prepare(struct job *j, const struct recipe_step *st, const char *root, struct shim *ret,
+		 struct err *e)
+{
+	size_t n = 0;
+	const void *p = shim_image(&n);
+
+	*ret = (struct shim){.j = j, .st = st};
+	if (!st->expects.shim && !st->expects.loop)
+		return 0;
+	ret->dir = mem_format("%s/shim.%zu", j->scratch, (size_t)(st - j->r->steps));
+	ret->ask = mem_format("%s/ask.%zu", j->scratch, (size_t)(st - j->r->steps));
+	if (make_dirs(ret, e) != 0 || put(ret, "shim", p, n, 0755, e) != 0)
+		return -1;
+	bind(ret, ret->dir, SHIM_DIR);
+	bind(ret, ret->ask, SHIM_ASK);
+	if (services(ret, root, e) != 0 || tools(ret, root, e) != 0)
+		return -1;
+	strv_add(&ret->argv, SHIM_DIR "/shim");
+	strv_add(&ret->argv, "run");
+	strv_extend(&ret->argv, &st->run);
+	return 0;
+}
+
+size_t shim_binds(const struct shim *s, struct sandbox_bind *to)
+{
+	for (size_t i = 0; to != NULL && i < s->from.n; i++)
+		to[i] = (struct sandbox_bind){.from = s->from.v[i],
+					      .to = s->to.v[i],
+					      .writable = strcmp(s->to.v[i], SHIM_ASK) == 0};
+	return s->from.n;
+}
+
+/* ---- mounts */
+
+/* The medium of the step that a path lies on, and where on it. */
+static const struct recipe_media *medium_of(const struct shim *s, const char *path,
+					    const char **ret_rest)
+{
+	for (size_t i = 0; i < s->st->mounts_n; i++) {
+		const struct recipe_mount *m = &s->st->mounts[i];
+		size_t n = strlen(m->at);
+
+		if (strncmp(path, m->at, n) == 0 && path[n] == '/' &&
+		    fs_relative_ok(path + n + 1)) {
+			*ret_rest = path + n + 1;
+			return recipe_media_find(s->j->r, m->media);
+		}
+	}
+	return NULL;
+}
+
+/* The image as a medium of its own: inside the one that it lies on, or that one itself. */
+static int image_tree(const struct shim *s, const char *path, const char **ret, struct err *e)
+{
+	const char *rest = NULL;
+	const struct recipe_media *on = medium_of(s, path, &rest);
+	struct recipe_media image;
+	struct strv inside SCOPED(strv_release) = {0};
+	int rc;
+
+	if (on == NULL) {
+		(void)err_set(e, ERR_STEP, "%.200s is not on a medium of the step", path);
+		return err_hint(e, "declare it under media: and mount it");
+	}
+	image = *on;
+	strv_extend(&inside, &on->inside);
+	if (!on->as_file)
+		strv_add(&inside, rest);
+	if (inside.n > RECIPE_INSIDE_MAX)
+		return err_set(e, ERR_STEP, "%.200s: too many archives in each other", path);
+	image.inside = inside;
+	image.as_file = false;
+	rc = job_medium(s->j, &image, ret, e);
+	return rc;
+}
+
+/* MOUNT, IMAGE and DIRECTORY, or UMOUNT and DIRECTORY, a line each. */
+static int grant(struct shim *s, pid_t init, char *text, struct err *e)
+{
+	const char *what = strsep(&text, "\n"), *first = strsep(&text, "\n");
+	const char *dir = text != NULL ? strsep(&text, "\n") : NULL, *tree = NULL;
+
+	if (first == NULL || dir == NULL || first[0] != '/')
+		return err_set(e, ERR_STEP, "not understood");
+	if (strcmp(what, "mount") == 0 && dir[0] == '/') {
+		if (image_tree(s, first, &tree, e) != 0 ||
+		    sandbox_mount_in(init, tree, dir, e) != 0)
+			return -1;
+		strv_add(&s->mounted, dir);
+		return 0;
+	}
+	if (strcmp(what, "umount") != 0 || !strv_has(&s->mounted, first))
+		return err_set(e, ERR_STEP, "%.200s: no image is mounted there", first);
+	return sandbox_mount_in(init, NULL, first, e);
+}
+
+/* The step has this directory: a link in it must not lead us anywhere. */
+static int read_asked(int dir, const char *name, struct buf *b, struct err *e)
+{
+	int fd SCOPED(fd_closep) =
+	    openat(dir, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	struct stat st;
+	char text[ASKED_MAX];
+	ssize_t n;
+
+	if (fd < 0 || fstat(fd, &st) != 0)
+		return err_sys(e, "read %s", name);
+	if (!S_ISREG(st.st_mode) || (n = read(fd, text, sizeof(text))) < 0)
+		return err_set(e, ERR_STEP, "%s is not a request", name);
+	buf_add(b, text, strnlen(text, (size_t)n));
+	return 0;
+}
+
+static int answer(struct shim *s, int dir, const char *name, pid_t init, struct err *e)
+{
+	char *said SCOPED(mem_freep) =
+	    mem_format("%.*s.said", (int)(strlen(name) - strlen(".ask")), name);
+	struct buf b SCOPED(buf_release) = BUF_INIT(ASKED_MAX);
+	struct err no = ERR_INIT;
+	char *text SCOPED(mem_freep) = NULL;
+
+	if (read_asked(dir, name, &b, &no) == 0 && grant(s, init, b.data, &no) == 0)
+		text = mem_strdup("");
+	else
+		text = mem_format("%s%s%s", no.msg, no.hint[0] != '\0' ? "; " : "", no.hint);
+	if (unlinkat(dir, name, 0) != 0)
+		return err_set(e, ERR_STEP, "its requests for mounts are not files");
+	return fs_put(dir, said, text, strlen(text), 0644, e);
+}
+
+int shim_answer(struct shim *s, pid_t init, struct err *e)
+{
+	struct strv names SCOPED(strv_release) = {0};
+	int dir SCOPED(fd_closep) = -1;
+
+	if (!s->st->expects.loop)
+		return 0;
+	if (fs_open_dir(AT_FDCWD, s->ask, &dir, e) != 0 || fs_list(dir, ".", &names, e) != 0)
+		return -1;
+	for (size_t i = 0; i < names.n; i++) {
+		size_t n = strlen(names.v[i]);
+
+		if (n > 4 && names.v[i][0] != '.' && strcmp(names.v[i] + n - 4, ".ask") == 0 &&
+		    answer(s, dir, names.v[i], init, e) != 0)
+			return -1;
+	}
+	return 0;
+}

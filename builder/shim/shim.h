@@ -1,0 +1,29 @@
+/* shim.h - the programs that a step finds in place of systemctl, service, the scripts in
+ * /etc/init.d, mount and umount: one static program that goes by its name. It is shown to the step
+ * by a mount and is no part of the image. */
+#ifndef SHIM_SHIM_H
+#define SHIM_SHIM_H
+
+#include "shim/keeper.h"
+
+/* Each returns an exit status. args are NULL-terminated, without the program's name. */
+int shim_systemctl(char *const *args);
+int shim_service(char *const *args);
+int shim_script(const char *name, char *const *args);
+int shim_mount(char *const *args);
+int shim_umount(char *const *args);
+
+/* run PROGRAM ARGUMENT...: the step itself, with the services that are there already running. */
+int shim_run(char *const *args);
+
+/* One verb for one service: start, stop, restart, ...; an exit status as systemctl's. */
+int shim_act(const char *verb, const char *name);
+
+/* Becomes the image's own program of that name, which SHIM_DIR/real has; without one, says so and
+ * returns 127. zero: its argv[0]. */
+int shim_real(const char *name, char *const *args);
+
+/* "posmedia: ..." on standard error. Returns status. */
+int shim_say(int status, const char *fmt, ...) PRINTF(2, 3);
+
+#endif

@@ -1,0 +1,288 @@
+#!/usr/bin/env bats
+# What vendors' installers expect of the machine beside files: services that can be started, images
+# that can be mounted.
+# shellcheck disable=SC2016 # what is in single quotes is for the shells of the steps
+
+bats_require_minimum_version 1.5.0
+load lib
+load media
+
+setup_file() {
+	media_project
+	# a daemon of each kind: simple, forking with a PID file, and one of before systemd
+	units=$dir/overlay/usr/lib/systemd/system
+	mkdir -p "$dir/overlay/etc/init.d" "$dir/overlay/etc/default" "$units/till.service.d"
+	cat >"$units/till.service" <<-'UNIT'
+		[Unit]
+		Description=The till
+		[Service]
+		Environment="GREETING=hello there" NAME=%N
+		EnvironmentFile=-/etc/default/absent
+		EnvironmentFile=/etc/default/till
+		RuntimeDirectory=till
+		User=man
+		ExecStartPre=-/bin/false
+		ExecStart=/bin/sh -c 'trap "echo stopped >>/opt/till.log; exit 0" TERM; \
+			echo "$GREETING ${NAME} $FROM_FILE $DROPPED $(id -un)" >/run/till/up; \
+			while :; do sleep 1; done'
+		[Install]
+		WantedBy=multi-user.target
+	UNIT
+	printf 'FROM_FILE="a file"\n' >"$dir/overlay/etc/default/till"
+	printf '[Service]\nEnvironment=DROPPED=in\n' >"$units/till.service.d/more.conf"
+	cat >"$units/forks.service" <<-'UNIT'
+		[Service]
+		Type=forking
+		PIDFile=/run/forks.pid
+		ExecStart=/bin/sh -c 'sleep 54321 & echo $$! >/run/forks.pid'
+		ExecReload=/bin/sh -c 'echo reloaded $MAINPID >/run/forks.reloaded'
+	UNIT
+	cat >"$units/breaks.service" <<-'UNIT'
+		[Service]
+		ExecStart=/bin/sh -c 'echo "no licence" >&2; exit 7'
+	UNIT
+	cat >"$units/once.service" <<-'UNIT'
+		[Service]
+		Type=oneshot
+		RemainAfterExit=yes
+		ExecStart=/bin/sh -c 'echo one >/run/once'
+		ExecStart=/bin/sh -c 'echo two >>/run/once'
+	UNIT
+	ln -s /dev/null "$units/masked.service"
+	ln -s till.service "$units/alias.service"
+	cat >"$dir/overlay/etc/init.d/old" <<-'SH'
+		#!/bin/sh
+		case $1 in
+		start) sleep 54321 & echo started >/run/old ;;
+		stop) echo stopped >/run/old ;;
+		esac
+	SH
+	chmod 755 "$dir/overlay/etc/init.d/old"
+	mkdir -p "$dir/overlay/opt"
+	# steps run before overlays: these files come from a medium
+	tar -C "$dir/overlay" --owner=0 --group=0 -cf "$dir/media/units.tar" .
+	chmod 777 "$dir/overlay/opt"
+}
+
+teardown_file() {
+	rm -rf "$dir"
+}
+
+setup() {
+	media_setup
+}
+
+# A step that first installs the units and then is the shell text $1, with more keys.
+with_units() {
+	step units.tar '' "cp -a /media/it/. / && chmod 777 /opt; $1" 'expects: {services: []}'
+	{
+		cat "$dir/recipes/$name.yaml"
+		printf '  - name: second\n    mount: {it: /media/it}\n'
+		printf '    writes: [/opt, /etc, /var]\n'
+		printf '    run: [sh, -c, %s]\n' "$(jq -n --arg t "$2" '$t')"
+		local key
+		for key in "${@:3}"; do
+			printf '    %s\n' "$key"
+		done
+	} >"$dir/recipes/$name.new"
+	sed '0,/writes: .*/s//writes: [\/]/' "$dir/recipes/$name.new" >"$dir/recipes/$name.yaml"
+	lock
+}
+
+@test "services that are there run while the step does, and are stopped after it" {
+	with_units true 'cat /run/till/up; systemctl is-active till; systemctl is-active alias
+		systemctl show -p ActiveState --value till.service
+		service till status; systemctl stop till; systemctl is-active till
+		service till start && systemctl restart till && echo again; ls /run/systemd; true' \
+		'expects: {services: [till]}'
+	build
+	ok
+	log_of second | perl -pe 's/(Main PID:) \d+/$1 N/' >"$dir/said"
+	diff - "$dir/said" <<-'EOT'
+		hello there till a file in man
+		active
+		inactive
+		active
+		* till.service - The till
+		   Active: active (running)
+		 Main PID: N
+		inactive
+		again
+		ls: cannot access '/run/systemd': No such file or directory
+	EOT
+	unpacked
+	[ "$(cat "$dir/tree/opt/till.log")" = "$(printf 'stopped\nstopped\nstopped')" ]
+	# nothing of ours is in the image
+	[ -z "$(find "$dir/tree" -name '*posmedia-*' -o -name systemctl -o -name service)" ]
+}
+
+@test "daemons that fork, services of one shot, scripts of before systemd" {
+	with_units true 'systemctl start forks once old || exit
+		kill -0 "$(cat /run/forks.pid)" && echo runs
+		systemctl reload forks
+		[ "$(cat /run/forks.reloaded)" = "reloaded $(cat /run/forks.pid)" ] && echo reloaded
+		cat /run/once /run/old; systemctl is-active once old
+		/etc/init.d/old stop; cat /run/old; systemctl is-active old; service old start
+		p=$(cat /run/forks.pid); systemctl stop forks; kill -0 $p 2>/dev/null || echo gone
+		systemctl enable --now once; service --status-all' \
+		'expects: {services: [forks, once.service, old]}'
+	build
+	ok
+	saw_second 'runs
+reloaded
+one
+two
+started
+active
+active
+stopped
+inactive
+gone
+posmedia: systemctl: this image has no such program
+ [ + ]  old
+ [ + ]  once'
+	nothing_left
+}
+
+@test "a service that does not start, is not expected or not there" {
+	with_units true 'systemctl start breaks; echo $?; systemctl start till; echo $?
+		systemctl start nowhere; echo $?; systemctl start masked; echo $?
+		service; echo $?; systemctl start ../x; echo $?; systemctl daemon-reload; echo $?
+		systemctl start some.socket; echo $?' \
+		'expects: {services: [forks]}'
+	build
+	ok
+	local hint='the step does not expect this service'
+	hint+='; add it to expects: services: of the step'
+	saw_second "posmedia: breaks: $hint
+5
+posmedia: till: $hint
+5
+posmedia: Unit nowhere.service not found.
+5
+posmedia: masked.service is masked
+1
+posmedia: usage: service NAME start|stop|restart|reload|status
+2
+posmedia: ../x is not the name of a service
+1
+0
+0"
+	with_units '' 'echo not reached' 'expects: {services: [till, breaks]}'
+	build
+	refused 6 'step second: exit status 1' 'no licence' 'breaks: it ended: exit status 7'
+	nothing_left
+	with_units '' 'exit 5' 'expects: {services: [till]}'
+	build
+	refused 6 'step second: exit status 5'
+	with_units '' 'sleep 54321 & exit 0' 'expects: {services: [till]}'
+	build
+	refused 6 'left 1 processes running: sleep'
+	nothing_left
+	with_units '' 'no-such-program' 'expects: {services: []}'
+	sed -i 's/run: .sh, -c, "no-such-program"./run: [no-such-program]/' \
+		"$dir/recipes/$name.yaml"
+	lock
+	build
+	refused 6 'posmedia: run no-such-program: No such file or directory'
+}
+
+@test "images on the step's media can be mounted, others cannot" {
+	iso inner.iso -R -uid 0 -gid 0
+	mkdir -p "$dir/outer"
+	cp "$dir/media/inner.iso" "$dir/outer/"
+	(cd "$dir/outer" && tar --owner=0 --group=0 -cf "$dir/media/outer.tar" inner.iso)
+	step outer.tar '' 'mkdir /opt /opt/at
+		mount -o loop,ro -t iso9660 /media/it/inner.iso /opt/at || exit
+		cat /opt/at/README.TXT; grep -c " /opt/at " /proc/self/mounts
+		touch /opt/at/x; cp /media/it/inner.iso /tmp
+		mount -o loop /tmp/inner.iso /opt/at
+		mount --bind /etc /opt; mount /media/it/none.iso /opt/at
+		mount /media/it/inner.iso /none
+		umount /opt/at && ls /opt/at; umount /opt; true' 'expects: {loop: true}'
+	build
+	ok
+	local own="posmedia: mount: only images on the step's own media can be mounted in a step:"
+	own+=' mount -o loop IMAGE DIRECTORY'
+	saw "read me
+1
+touch: cannot touch '/opt/at/x': Read-only file system
+posmedia: mount: /tmp/inner.iso is not on a medium of the step; declare it under media: and mount it
+$own
+$own
+posmedia: mount: /none: mount point does not exist
+posmedia: umount: /opt: no image is mounted there"
+	# the medium itself, as a file
+	step inner.iso 'as: file' 'mkdir /opt; mkdir /opt/at; mount /media/it/inner.iso /opt/at &&
+		cat /opt/at/README.TXT && mount /media/it/inner.iso /opt/at' 'expects: {loop: true}'
+	build
+	ok
+	saw 'read me'
+	# no image, and what a step writes where it asks
+	step outer.tar '' 'ln -s /etc/shadow /run/posmedia-ask/1.ask; mkdir /run/posmedia-ask/2.said
+		sleep 1; cat /run/posmedia-ask/1.said; rm -r /run/posmedia-ask/2.said' \
+		'expects: {loop: true}'
+	build
+	ok
+	[[ $(log_of) != *root:* ]]
+	nothing_left
+}
+
+@test "services and images as an ordinary user" {
+	[ "$(id -u)" = 0 ] || skip "needs root to become another"
+	iso inner.iso -R -uid 0 -gid 0
+	step inner.iso 'as: file' 'mkdir /opt /opt/at; mount /media/it/inner.iso /opt/at || exit
+		cat /opt/at/README.TXT; umount /opt/at; rmdir /opt/at
+		cat /proc/sys/kernel/hostname; grep -c 192.0.2.9 /proc/net/fib_trie' \
+		'expects: {loop: true, services: [x], fstab: true, hostname: h1,' \
+		'  address: 192.0.2.9/24}'
+	build
+	ok
+	log_of >"$dir/as-root.log"
+	as_user lock
+	as_user build
+	diff "$dir/as-root.log" "$dir/user/out/$name.logs/1/step-work.log"
+}
+
+@test "a program of 32 bits, and what it lacks" {
+	[ "$(uname -m)" = x86_64 ] || skip "only x86-64 has such programs"
+	# no compiler makes them here: exit(7) in 45 bytes and more, and one with a loader
+	perl -e '
+		my $code = "\xb8\1\0\0\0\xbb\7\0\0\0\xcd\x80";
+		sub elf {
+			my ($interp) = @_; my $n = $interp ? 2 : 1; my $at = 52 + 32 * $n;
+			my $base = 0x8048000; my $size = $at + length($code) + length($interp);
+			my $h = "\x7fELF\1\1\1" . "\0" x 9 . pack("vvVVVVVvvvvvv", 2, 3, 1,
+				$base + $at, 52, 0, 0, 52, 32, $n, 0, 0, 0);
+			my $m = length($interp);
+			$h .= pack("V8", 3, $at + length($code), 0, 0, $m, $m, 4, 1) if $m;
+			$h .= pack("V8", 1, 0, $base, $base, $size, $size, 5, 4096);
+			return $h . $code . $interp;
+		}
+		for (["old", ""], ["linked", "/lib/ld-linux.so.2\0"]) {
+			open my $f, ">", "$ARGV[0]/$_->[0]" or die; binmode $f;
+			print $f elf($_->[1]);
+		}
+		open my $f, ">", "$ARGV[0]/script" or die;
+		print $f "#!/usr/bin/ksh -p\n"' "$dir/media"
+	step old '' ''
+	sed -i 's|run: .*|run: [/media/it/old]|' "$dir/recipes/$name.yaml"
+	lock
+	build
+	refused 6 "$name.yaml:7:5" '/media/it/old is a program of 32 bits' \
+		'expects: {programs: 32-bit}'
+	echo '    expects: {programs: 32-bit}' >>"$dir/recipes/$name.yaml"
+	lock
+	build
+	refused 6 'step work: exit status 7'
+	step linked '' '' 'expects: {programs: 32-bit}'
+	sed -i 's|run: .*|run: [/media/it/linked]|' "$dir/recipes/$name.yaml"
+	lock
+	build
+	refused 6 'its loader /lib/ld-linux.so.2 is not in the tree' 'libc6-i386' 'glibc.i686'
+	step script '' ''
+	sed -i 's|run: .*|run: [/media/it/script]|' "$dir/recipes/$name.yaml"
+	lock
+	build
+	refused 6 '/media/it/script wants to be run by /usr/bin/ksh, which is not in the tree'
+}
