@@ -7,11 +7,25 @@ enum { RUNS_MAX = 500 };
 
 /* ---- the base */
 
+/* Where an image of a registry is to be pulled to, as a recipe names it: the last word of its name
+ * without tag, and its digest. The caller owns it. */
+static char *pulled(const char *image)
+{
+	const char *digest = strstr(image, "@sha256:");
+	char *name SCOPED(mem_freep) = mem_strndup(image, strcspn(image, "@"));
+	const char *slash = strrchr(name, '/');
+	const char *last = slash != NULL ? slash + 1 : name;
+	char *shown SCOPED(mem_freep) = harmless(last, strcspn(last, ":"));
+	char *hex SCOPED(mem_freep) =
+	    digest == NULL ? mem_strdup("WANTED") : harmless(digest + 8, strlen(digest + 8));
+
+	return mem_format("oci:out/bases/%s@sha256:%s", shown, hex);
+}
+
 static void base_of(struct df *d, const char *image)
 {
-	char *shown SCOPED(mem_freep) = harmless(image, strlen(image));
-	char *quoted SCOPED(mem_freep) = mem_format("docker://%s", shown);
-	char *scalar SCOPED(mem_freep) = yaml_scalar(quoted);
+	char *layout SCOPED(mem_freep) = pulled(image);
+	char *scalar SCOPED(mem_freep) = yaml_scalar(layout);
 	bool pinned = strstr(image, "@sha256:") != NULL;
 
 	d->scratch = strcmp(image, "scratch") == 0;
@@ -23,9 +37,10 @@ static void base_of(struct df *d, const char *image)
 		found(&d->at, RULE_BASE_REPLACED, "the base \"%s\"", image);
 		return;
 	}
-	if (!d->scratch)
-		strv_addf(&d->im->d.base, "oci: {image: %s%s}", scalar,
-			  pinned ? "" : ", digest: WANTED");
+	if (d->scratch)
+		return;
+	found(&d->at, RULE_PULL_BASE, "\"%s\" lies in a registry", image);
+	strv_addf(&d->im->d.base, "oci: {image: %s}", scalar);
 }
 
 static enum outcome from(struct df *d)

@@ -104,6 +104,9 @@ static const struct rule_text texts[RULES_N] = {
 			  "Take it out, and replace the key wherever it is in use."},
     [RULE_PROFILE] = {"profile", IMPORT_INFO,
 		      "Read what the profile controls, and add waivers where it asks too much."},
+    [RULE_PULL_BASE] = {"pull-base", IMPORT_WARNING,
+			"Pull it by its digest into the layout that the recipe names: posmedia "
+			"pull docker://IMAGE oci:DIR:TAG."},
     [RULE_QUOTED_LIST] = {"quoted-list", IMPORT_ERROR,
 			  "Take the quotes away: the loop runs once, with all words as one."},
     [RULE_REMOVE_EXCLUDED] = {"remove-excluded", IMPORT_WARNING,
