@@ -2,14 +2,8 @@
 # A project in an image of a few megabytes whose steps have media. Tests load this after lib.
 # shellcheck disable=SC2154 # lib.bash and bats set the others
 
-# Makes the project, with a vendor's disc as a tree; sets dir, which is exported.
-media_project() {
-	dir=$(mktemp -d "${TMPDIR:-/var/tmp}/media.XXXXXX")
-	export dir POSMEDIA_STORE=$dir/store
-	tests/lib/apt-repo "$dir/repo" bookworm '' find stat sha256sum cp grep rmdir \
-		>"$dir/repo.log" 2>&1
-	mkdir -p "$dir/recipes/base" "$dir/media"
-	mkdir -p "$dir/disc/Images/deep/er/still/more/and/on/to/ten"
+# The base of the project's recipes, on its own archive.
+tiny_base() {
 	cat >"$dir/recipes/base/tiny.yaml" <<-YAML
 		posmedia: 1
 		version: 1
@@ -18,6 +12,17 @@ media_project() {
 		    {suite: bookworm, keyring: repo/key.gpg, mirrors: ["file://$dir/repo/mirror"]}
 		packages: {install: [tiny-app]}
 	YAML
+}
+
+# Makes the project, with a vendor's disc as a tree; sets dir, which is exported.
+media_project() {
+	dir=$(mktemp -d "${TMPDIR:-/var/tmp}/media.XXXXXX")
+	export dir POSMEDIA_STORE=$dir/store
+	tests/lib/apt-repo "$dir/repo" bookworm '' find stat sha256sum cp grep rmdir \
+		>"$dir/repo.log" 2>&1
+	mkdir -p "$dir/recipes/base" "$dir/media"
+	mkdir -p "$dir/disc/Images/deep/er/still/more/and/on/to/ten"
+	tiny_base
 	# what is on the disc: as seen in the sandbox it must be just this
 	echo "read me" >"$dir/disc/README.TXT"
 	printf '#!/bin/sh\necho installed >/opt/done\n' >"$dir/disc/setup.sh"

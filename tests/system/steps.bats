@@ -12,14 +12,7 @@ setup_file() {
 	export dir POSMEDIA_STORE=$dir/store
 	tests/lib/apt-repo "$dir/repo" bookworm >"$dir/repo.log" 2>&1
 	mkdir -p "$dir/recipes/base" "$dir/answers"
-	cat >"$dir/recipes/base/tiny.yaml" <<-YAML
-		posmedia: 1
-		version: 1
-		base:
-		  apt:
-		    {suite: bookworm, keyring: repo/key.gpg, mirrors: ["file://$dir/repo/mirror"]}
-		packages: {install: [tiny-app]}
-	YAML
+	tiny_base
 	# the lock of one is the lock of all: their packages are the same
 	recipe first <<<'tests: [{name: t, run: [tiny-app]}]'
 }

@@ -93,6 +93,8 @@ static void make(struct fixture *f)
 static int delta(struct fixture *f)
 {
 	f->o = (struct build_opts){.delta_layout = f->layout, .delta_from = &f->image};
+	f->p.layout = f->layout;
+	f->p.from = &f->image;
 	f->j = (struct job){.s = f->s, .o = &f->o, .scratch = f->place.path};
 	f->p.j = &f->j;
 	f->p.rootfd = f->is.fd;

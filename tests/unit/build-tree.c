@@ -235,7 +235,8 @@ static void a_medium_may_lie_in_any_place(void **state)
 	struct recipe r = {.media = &m, .media_n = 1};
 	struct build_opts o = {0};
 	struct plan plan = {0};
-	struct lock l = {0};
+	struct lock l = {.recipe_name = (char *)(uintptr_t) "t",
+			 .solver = (char *)(uintptr_t) "none"};
 	struct job j = {.r = &r, .l = &l, .o = &o, .plan = &plan};
 	struct err e = ERR_INIT;
 
