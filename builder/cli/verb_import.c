@@ -137,6 +137,7 @@ static int import_file(const struct args *a, struct strv *values, struct err *e)
 	if (read_options(a, &o, values, &fail_on, e) != 0)
 		return -1;
 	o.below = below;
+	o.dir = dir;
 	if (read_file(a, &o, &im, e) != 0)
 		return -1;
 	if (!args_has(a, "dry-run")) {

@@ -1,5 +1,6 @@
 #include "import/parts.h"
 
+#include "form/yaml.h"
 #include "form/yaml_text.h"
 #include "recipe/grammar.h"
 #include "sys/fs.h"
@@ -9,7 +10,7 @@
 #include <string.h>
 #include <strings.h>
 
-enum { NAMES_BYTES_MAX = 64 << 20, SHOWN_MAX = 200 };
+enum { NAMES_BYTES_MAX = 64 << 20, SHOWN_MAX = 200, BASE_MAX = 1 << 20 };
 
 bool is_one_of(const char *w, const char *const *list)
 {
@@ -195,6 +196,26 @@ static char *image_name_of(const char *path)
 	return b.len > 0 ? buf_take(&b) : mem_strdup("imported");
 }
 
+/* Whether names of packages, units and files are Debian's: the base has apt. One that is not there
+ * yet, or has its base from another, is told by its name. */
+static bool is_debian(const struct import_opts *o)
+{
+	char *path SCOPED(mem_freep) = NULL;
+	struct buf text SCOPED(buf_release) = BUF_INIT(BASE_MAX);
+	struct yaml *y SCOPED(yaml_freep) = NULL;
+	struct err quiet = ERR_INIT;
+	const struct yaml *base;
+
+	if (o->base == NULL)
+		return false;
+	path = fs_join(o->dir != NULL ? o->dir : ".", o->base);
+	if (fs_get_file(AT_FDCWD, path, &text, &quiet) != 0 ||
+	    yaml_parse(text.data, text.len, path, &y, &quiet) != 0 ||
+	    (base = yaml_get(y, "base")) == NULL)
+		return strstr(o->base, "debian") != NULL;
+	return yaml_get(base, "apt") != NULL;
+}
+
 int import_begin(const char *path, const char *kind, const struct import_opts *o,
 		 struct import **ret, struct err *e)
 {
@@ -203,7 +224,7 @@ int import_begin(const char *path, const char *kind, const struct import_opts *o
 	im->o = *o;
 	im->kind = kind;
 	im->name = o->name != NULL ? mem_strdup(o->name) : image_name_of(path);
-	im->debian = o->base != NULL && strstr(o->base, "debian") != NULL;
+	im->debian = is_debian(o);
 	im->release = 9;
 	im->next_id = 1000;
 	im->d.docs = im->d.recommends = -1;

@@ -21,6 +21,7 @@ enum import_severity {
 struct import_opts {
 	const char *name;    /* of the image; NULL = from the name of the file */
 	const char *base;    /* what the recipe extends instead of having a base; NULL = its own */
+	const char *dir;     /* where the recipe will lie: what `base` is relative to */
 	const char *release; /* of the EL family; NULL = 9 */
 	const char *names;   /* a file of the names that the repositories have; NULL = none */
 	const char *context; /* the directory that COPY and ADD read; NULL = the file's own */

@@ -10,7 +10,7 @@ setup_file() {
 	made_in=$(mktemp -d "${TMPDIR:-/var/tmp}/import.XXXXXX")
 	tiny_project "$made_in"
 	mkdir -p "$dir/recipes/base"
-	cat >"$dir/recipes/base/debian-tiny.yaml" <<-YAML
+	cat >"$dir/recipes/base/tiny.yaml" <<-YAML
 		posmedia: 1
 		base:
 		  apt: {suite: bookworm, keyring: apt/key.gpg, mirrors: ["file://$dir/apt/mirror"]}
@@ -48,7 +48,7 @@ made() {
 		xxxEOFxxx
 		%end
 	KS
-	posmedia import kickstart "$dir/shop.ks" --name shop --base base/debian-tiny.yaml \
+	posmedia import kickstart "$dir/shop.ks" --name shop --base base/tiny.yaml \
 		--output "$dir/recipes"
 	succeeded
 	made shop
@@ -70,7 +70,7 @@ made() {
 		CMD ["/usr/bin/tiny-app"]
 	DF
 	posmedia import dockerfile "$dir/context/Dockerfile" --name till2 \
-		--base base/debian-tiny.yaml --output "$dir/recipes"
+		--base base/tiny.yaml --output "$dir/recipes"
 	succeeded
 	made till2
 	[ "$(cat "$tree/opt/pos/made")" = made ]
