@@ -122,6 +122,12 @@ demo: deps
 check: deps-check
 	$(Q)OUT=$(OUT) JOBS=$(JOBS) tests/lib/check $(ONLY)
 
+# What we write, read by programs of others that are too large for every check.
+check-interop: deps-check
+	$(Q)tests/lib/need tests/interop/DEPENDS
+	$(Q)$(MAKE) -j$(JOBS) all
+	$(Q)OUT=$(OUT) bats tests/interop
+
 lint:
 	$(Q)tests/lint/all
 
@@ -149,5 +155,5 @@ clean:
 	rm -rf $(OUT) 2>/dev/null || unshare --map-auto --map-root-user rm -rf $(OUT)
 
 -include $(shell find $(OUT)/obj $(OUT)/test -name '*.d' 2>/dev/null)
-.PHONY: all unit-programs fuzz-programs fuzz deps deps-check demo check lint readme bench \
-	bench-refetch clean
+.PHONY: all unit-programs fuzz-programs fuzz deps deps-check demo check check-interop lint readme \
+	bench bench-refetch clean

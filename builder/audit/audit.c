@@ -1,7 +1,9 @@
 #include "audit/audit.h"
 
+#include "base/log.h"
 #include "oci/unpack.h"
 #include "sandbox/sandbox.h"
+#include "sys/clock.h"
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -26,6 +28,28 @@ int audit_tree(const char *root, const char *object, const struct audit_opts *o,
 	return 0;
 }
 
+/* What the image says of itself. */
+static int read_config(const struct oci_layout *l, struct audit *ret, struct err *e)
+{
+	struct buf b SCOPED(buf_release) = BUF_INIT(OCI_MANIFEST_MAX);
+	struct jval *j SCOPED(jval_freep) = NULL;
+	const struct jval *labels;
+	const char *name, *version, *created;
+
+	if (oci_layout_read(l, &ret->config, &b, e) != 0 ||
+	    jval_parse(b.data, b.len, "image configuration", &j, e) != 0)
+		return -1;
+	labels = jval_get(jval_get(j, "config"), "Labels");
+	name = jval_get_str(labels, "org.opencontainers.image.title");
+	version = jval_get_str(labels, "org.opencontainers.image.version");
+	created = jval_get_str(j, "created");
+	ret->name = mem_strdup(name == NULL ? "" : name);
+	ret->version = mem_strdup(version == NULL ? "" : version);
+	if (created != NULL && clock_parse(created, &ret->created) != 0)
+		log_warn("the image says it was made at \"%s\", which is no time", created);
+	return 0;
+}
+
 /* Unpacks into a scratch directory, checks, and drops it again in any case. */
 static int check_layers(const struct oci_layout *l, const struct oci_desc *manifest,
 			const struct audit_opts *o, struct audit *ret, struct err *e)
@@ -46,7 +70,7 @@ static int check_layers(const struct oci_layout *l, const struct oci_desc *manif
 	}
 	ret->image = manifest->digest;
 	ret->config = m.config.digest;
-	return rc;
+	return rc == 0 ? read_config(l, ret, e) : rc;
 }
 
 int audit_image(const struct oci_layout *l, const struct oci_desc *manifest, const char *object,
@@ -67,6 +91,8 @@ int audit_image(const struct oci_layout *l, const struct oci_desc *manifest, con
 void audit_release(struct audit *a)
 {
 	free(a->object);
+	free(a->name);
+	free(a->version);
 	harden_report_release(&a->report);
 	harden_profile_free(a->profile);
 	*a = (struct audit){0};

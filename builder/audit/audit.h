@@ -3,8 +3,9 @@
 #ifndef AUDIT_AUDIT_H
 #define AUDIT_AUDIT_H
 
-#include "harden/harden.h"
+#include "evidence/evidence.h"
 #include "oci/oci.h"
+#include "sign/image.h"
 #include "store/store.h"
 
 struct audit_opts {
@@ -16,8 +17,10 @@ struct audit_opts {
 
 struct audit {
 	char *object;                   /* as it was named: "oci:out/demo:0.1.0", "dir:/srv/tree" */
-	bool is_image;                  /* then image and config are set */
+	bool is_image;                  /* then the next four are set */
 	struct digest image, config;    /* of the manifest and of its configuration */
+	char *name, *version;           /* what the image calls itself; "" when it does not */
+	int64_t created;                /* seconds; 0 when the image does not say */
 	struct harden_profile *profile; /* owned */
 	struct harden_report report;
 };
@@ -39,6 +42,22 @@ void audit_text(const struct audit *a, bool all, struct buf *out);
 /* {"object":…,"image":…,"profile":{…},"results":[…],"summary":{…}}: sorted, without times or host
  * names, so that two audits of the same bytes are the same bytes. The caller owns it. */
 struct jval *audit_json(const struct audit *a) MUST_CHECK;
+
+/* What else the files of evidence say. */
+struct audit_evidence {
+	unsigned formats;                     /* bits 1 << enum evidence_format */
+	int64_t today;                        /* seconds: of a tree, which has no time of its own */
+	const struct sign_report *signatures; /* good ones by the keys given; NULL = no key */
+};
+
+/* Puts the files into dir, which is made, each by one rename (posmedia-evidence(7)). */
+int audit_evidence_put(const struct audit *a, const struct audit_evidence *o, const char *dir,
+		       struct err *e) MUST_CHECK;
+
+/* Whether the files in dir are, byte for byte, what this audit says; a file that is missing or
+ * another is ERR_VERIFY and named. */
+int audit_evidence_check(const struct audit *a, const struct audit_evidence *o, const char *dir,
+			 struct err *e) MUST_CHECK;
 
 /* Accepts a zeroed struct. */
 void audit_release(struct audit *a);

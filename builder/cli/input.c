@@ -128,3 +128,26 @@ int input_passphrase(const struct args *a, char **ret, struct err *e)
 	passphrase_freep(ret);
 	return err_set(e, ERR_USAGE, "%s: the passphrase is empty", path);
 }
+
+int input_keys(const struct args *a, struct keys *ret, struct err *e)
+{
+	for (const char *path; (path = args_nth(a, "key", ret->n)) != NULL; ret->n++) {
+		if (ret->n == KEYS_MAX)
+			return err_set(e, ERR_USAGE, "more than %d keys", KEYS_MAX);
+		if (sign_public_load(path, &ret->v[ret->n], e) != 0)
+			return -1;
+	}
+	return 0;
+}
+
+void keys_release(struct keys *k)
+{
+	for (size_t i = 0; i < k->n; i++)
+		sign_public_free(k->v[i]);
+	*k = (struct keys){0};
+}
+
+int input_statement(const struct args *a, const char *option, struct buf *ret, struct err *e)
+{
+	return fs_get_file(AT_FDCWD, args_get(a, option), ret, e);
+}

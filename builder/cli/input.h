@@ -6,6 +6,7 @@
 #include "form/ref.h"
 #include "oci/oci.h"
 #include "recipe/lock.h"
+#include "sign/sign.h"
 #include "store/store.h"
 
 /* --store, else $POSMEDIA_STORE, else out/store. */
@@ -35,6 +36,19 @@ char *image_name(const char *layout, const char *tag, const struct digest *d) MU
  * "localhost/NAME:TAG"; the caller owns it. */
 int input_identity(const struct args *a, const struct image *i, char **ret,
 		   struct err *e) MUST_CHECK;
+
+/* The public keys of --key, which may be repeated. keys_release accepts a zeroed struct. */
+enum { KEYS_MAX = 64 };
+struct keys {
+	struct sign_public *v[KEYS_MAX];
+	size_t n;
+};
+int input_keys(const struct args *a, struct keys *ret, struct err *e) MUST_CHECK;
+void keys_release(struct keys *k);
+
+/* The statement in the file that an option names, into an initialised buffer. */
+int input_statement(const struct args *a, const char *option, struct buf *ret,
+		    struct err *e) MUST_CHECK;
 
 /* The contents of --passphrase-file without the trailing newline, NULL when not given; the caller
  * wipes and frees it. */

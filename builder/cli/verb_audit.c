@@ -6,39 +6,73 @@
 #include "sandbox/sandbox.h"
 #include "sys/clock.h"
 #include <stdio.h>
+#include <string.h>
 
 static const struct opt opts[] = {
     {0, "profile", "FILE", "Check this profile (default: recipes/profiles/pa-dss-3.2.yaml)."},
     {0, "recipe", "FILE", "The recipe it was made from: its ports, users and waivers count."},
     {0, "fail-on", "SEVERITY", "Refuse at low, medium, high (the default) or never."},
     {0, "all", NULL, "Also list what passes or does not apply."},
+    {0, "evidence", "DIR", "Write the files of evidence into DIR."},
+    {0, "format", "LIST", "Only json, oscal, xccdf, sarif, junit, intoto or html of them."},
+    {'k', "key", "FILE.pub", "Tell in them the signatures by this key (may be repeated)."},
+    {0, "date", "DAY", "Judge waivers as on this day, YYYY-MM-DD."},
+    {0, "verify-evidence", "DIR", "Audit again, and refuse files in DIR that say otherwise."},
     OBJECT_PLAIN,
     {0, "json", NULL, "Print the report as JSON."},
     {0, NULL, NULL, NULL},
 };
 
-static int of_image(const struct args *a, struct audit_opts *o, struct audit *ret, struct err *e)
+/* What else is asked for than the report. */
+struct request {
+	struct audit_opts opts;
+	struct audit_evidence evidence;
+	struct sign_report signatures;
+};
+
+static void request_release(struct request *q)
+{
+	sign_report_release(&q->signatures);
+}
+
+/* Which of the keys given have signed the image; none is no error here. */
+static int look_at_signatures(const struct args *a, const struct image *i, struct request *q,
+			      struct err *e)
+{
+	struct keys keys SCOPED(keys_release) = {0};
+	struct sign_wanted want = {.keys = keys.v};
+
+	if (!args_has(a, "key"))
+		return 0;
+	if (input_keys(a, &keys, e) != 0)
+		return -1;
+	want.keys_n = keys.n;
+	q->evidence.signatures = &q->signatures;
+	return sign_image_verify(i->layout, &i->manifest, &want, &q->signatures, e);
+}
+
+static int of_image(const struct args *a, struct request *q, struct audit *ret, struct err *e)
 {
 	struct visit v SCOPED(visit_end) = {0};
 	struct image i SCOPED(image_release) = {0};
 	struct store *s SCOPED(store_freep) = NULL;
 
-	if (object_image(a, a->rest.v[0], &v, &i, e) != 0 || sandbox_enter(e) != 0 ||
-	    input_store(a, &s, e) != 0)
+	if (object_image(a, a->rest.v[0], &v, &i, e) != 0 || look_at_signatures(a, &i, q, e) != 0 ||
+	    sandbox_enter(e) != 0 || input_store(a, &s, e) != 0)
 		return -1;
-	o->store = s;
-	return audit_image(i.layout, &i.manifest, a->rest.v[0], o, ret, e);
+	q->opts.store = s;
+	return audit_image(i.layout, &i.manifest, a->rest.v[0], &q->opts, ret, e);
 }
 
-static int of_object(const struct args *a, struct audit_opts *o, struct audit *ret, struct err *e)
+static int of_object(const struct args *a, struct request *q, struct audit *ret, struct err *e)
 {
 	struct ref r SCOPED(ref_release) = {0};
 
 	if (ref_parse(a->rest.v[0], &r, e) != 0)
 		return -1;
 	if (r.kind == REF_DIR)
-		return audit_tree(r.path, a->rest.v[0], o, ret, e);
-	return of_image(a, o, ret, e);
+		return audit_tree(r.path, a->rest.v[0], &q->opts, ret, e);
+	return of_image(a, q, ret, e);
 }
 
 static void print(const struct args *a, const struct audit *found)
@@ -56,20 +90,66 @@ static void print(const struct args *a, const struct audit *found)
 	(void)fwrite(b.data, 1, b.len, stdout);
 }
 
+static int read_date(const struct args *a, int64_t *ret, struct err *e)
+{
+	const char *day = args_get(a, "date");
+	char *text SCOPED(mem_freep) = NULL;
+
+	if (day == NULL)
+		return 0;
+	text = mem_format("%sT00:00:00Z", day);
+	if (strlen(day) == strlen("YYYY-MM-DD") && clock_parse(text, ret) == 0)
+		return 0;
+	(void)err_set(e, ERR_USAGE, "--date: \"%s\" is no day", day);
+	return err_hint(e, "Write it as YYYY-MM-DD.");
+}
+
+/* What the options ask for together. */
+static int read_request(const struct args *a, struct request *q, struct err *e)
+{
+	static const char *const only[] = {"format", "key"};
+	const char *profile = args_get(a, "profile"), *formats = args_get(a, "format");
+	bool put = args_has(a, "evidence"), check = args_has(a, "verify-evidence");
+
+	q->opts.profile = profile != NULL ? profile : "recipes/profiles/pa-dss-3.2.yaml";
+	q->opts.today = clock_epoch_s();
+	q->evidence.formats = (1u << EVIDENCE_FORMATS) - 1;
+	if (put && check)
+		return err_set(e, ERR_USAGE, "--evidence and --verify-evidence exclude each other");
+	for (size_t i = 0; !put && !check && i < sizeof(only) / sizeof(only[0]); i++)
+		if (args_has(a, only[i]))
+			return err_set(e, ERR_USAGE, "--%s is for --evidence and --verify-evidence",
+				       only[i]);
+	if (read_date(a, &q->opts.today, e) != 0 ||
+	    (formats != NULL && evidence_formats(formats, &q->evidence.formats, e) != 0))
+		return -1;
+	q->evidence.today = q->opts.today;
+	return 0;
+}
+
 static int run(const struct args *a, struct err *e)
 {
-	const char *profile = args_get(a, "profile"), *fail_on = args_get(a, "fail-on");
+	const char *fail_on = args_get(a, "fail-on"), *put = args_get(a, "evidence");
+	const char *check = args_get(a, "verify-evidence");
 	struct recipe *r SCOPED(recipe_freep) = NULL;
 	struct audit found SCOPED(audit_release) = {0};
-	struct audit_opts o = {.today = clock_epoch_s()};
+	struct request q SCOPED(request_release) = {0};
 
+	if (read_request(a, &q, e) != 0)
+		return -1;
 	if (args_has(a, "recipe") && recipe_load(args_get(a, "recipe"), &r, e) != 0)
 		return -1;
-	o.profile = profile != NULL ? profile : "recipes/profiles/pa-dss-3.2.yaml";
-	o.recipe = r;
-	if (of_object(a, &o, &found, e) != 0)
+	q.opts.recipe = r;
+	if (of_object(a, &q, &found, e) != 0)
+		return -1;
+	if (put != NULL && audit_evidence_put(&found, &q.evidence, put, e) != 0)
+		return -1;
+	if (check != NULL && audit_evidence_check(&found, &q.evidence, check, e) != 0)
 		return -1;
 	print(a, &found);
+	/* that the evidence is true is all that was asked, not that it is good */
+	if (check != NULL)
+		return 0;
 	return harden_gate(&found.report, fail_on != NULL ? fail_on : "high", e);
 }
 

@@ -3,6 +3,7 @@
 #include "cli/verb.h"
 
 #include "base/log.h"
+#include "sign/attest.h"
 #include "sign/image.h"
 #include "sys/clock.h"
 #include <stdio.h>
@@ -11,6 +12,7 @@ static const struct opt opts[] = {
     {'k', "key", "FILE", "The private key (required)."},
     {0, "passphrase-file", "FILE", "The first line of FILE opens the key."},
     {0, "identity", "HOST/REPO:TAG", "What the signature calls the image (may be repeated)."},
+    {0, "attest", "FILE", "Also sign this statement about the image and attach it."},
     {0, "lookaside", "DIR", "Registries: also keep OpenPGP signatures in this directory."},
     OBJECT_PLAIN,
     {0, "dry-run", NULL, "Check key and image, and sign nothing."},
@@ -29,6 +31,31 @@ static int identities(const struct args *a, const struct image *i, struct strv *
 		if (!strv_has(ret, args_nth(a, "identity", n)))
 			strv_add(ret, args_nth(a, "identity", n));
 	return 0;
+}
+
+/* What is to be signed beside the image itself. */
+struct wanted {
+	struct strv ids;
+	struct buf statement; /* empty: none */
+};
+
+static void wanted_release(struct wanted *w)
+{
+	strv_release(&w->ids);
+	buf_release(&w->statement);
+}
+
+/* Bad statements are refused before anything is signed. */
+static int read_wanted(const struct args *a, const struct image *i, struct wanted *ret,
+		       struct err *e)
+{
+	if (identities(a, i, &ret->ids, e) != 0)
+		return -1;
+	if (!args_has(a, "attest"))
+		return 0;
+	if (input_statement(a, "attest", &ret->statement, e) != 0)
+		return -1;
+	return attest_check(&ret->statement, args_get(a, "attest"), &i->manifest.digest, e);
 }
 
 static void report(const struct args *a, const struct image *i, const struct strv *ids,
@@ -52,9 +79,10 @@ static void report(const struct args *a, const struct image *i, const struct str
 
 /* Signs; in a registry the signatures are added to those that are there. The image is named by
  * its digest: a tag that was moved meanwhile is not moved back. */
-static int sign_all(const struct args *a, struct image *i, const struct strv *ids,
+static int sign_all(const struct args *a, struct image *i, const struct wanted *w,
 		    const struct sign_key *k, struct err *e)
 {
+	const struct strv *ids = &w->ids;
 	const struct remote_opts o = object_remote(a);
 	struct ref to = i->ref;
 	struct remote_stats st = {0};
@@ -63,6 +91,8 @@ static int sign_all(const struct args *a, struct image *i, const struct strv *id
 	for (size_t n = 0; n < ids->n; n++)
 		if (sign_image(i->layout, &i->manifest, ids->v[n], k, clock_epoch_s(), e) != 0)
 			return -1;
+	if (w->statement.len > 0 && attest_image(i->layout, &i->manifest, &w->statement, k, e) != 0)
+		return -1;
 	if (to.kind != REF_DOCKER)
 		return 0;
 	to.tag = none;
@@ -76,7 +106,7 @@ static int run(const struct args *a, struct err *e)
 	struct visit v SCOPED(visit_end) = {0};
 	struct image i SCOPED(image_release) = {0};
 	struct sign_key *k SCOPED(sign_key_freep) = NULL;
-	struct strv ids SCOPED(strv_release) = {0};
+	struct wanted w SCOPED(wanted_release) = {.statement = BUF_INIT(ATTEST_MAX)};
 	char *secret SCOPED(passphrase_freep) = NULL;
 	struct digest id;
 
@@ -86,13 +116,13 @@ static int run(const struct args *a, struct err *e)
 	}
 	if (input_passphrase(a, &secret, e) != 0 ||
 	    sign_key_load(args_get(a, "key"), secret, &k, e) != 0 ||
-	    object_image(a, a->rest.v[0], &v, &i, e) != 0 || identities(a, &i, &ids, e) != 0 ||
+	    object_image(a, a->rest.v[0], &v, &i, e) != 0 || read_wanted(a, &i, &w, e) != 0 ||
 	    oci_layout_verify(i.layout, &i.manifest, NULL, NULL, e) != 0)
 		return -1;
-	if (!args_has(a, "dry-run") && sign_all(a, &i, &ids, k, e) != 0)
+	if (!args_has(a, "dry-run") && sign_all(a, &i, &w, k, e) != 0)
 		return -1;
 	id = sign_public_id(sign_key_public(k));
-	report(a, &i, &ids, &id);
+	report(a, &i, &w.ids, &id);
 	return 0;
 }
 

@@ -3,16 +3,15 @@
 #include "cli/verb.h"
 
 #include "base/num.h"
+#include "sign/attest.h"
 #include "sign/policy.h"
 #include <stdio.h>
-#include <stdlib.h>
-
-enum { KEYS_MAX = 64 };
 
 static const struct opt opts[] = {
     {'k', "key", "FILE.pub", "Accept signatures by this key (may be repeated)."},
     {'p', "policy", "FILE", "Decide by this policy (default: signing/policy.yaml)."},
     {0, "identity", "HOST/REPO:TAG", "What the signature must call the image."},
+    {0, "attested", "FILE", "The keys must have attested this statement about the image."},
     {0, "lookaside", "DIR", "Also read OpenPGP signatures from this directory or URL."},
     OBJECT_PLAIN,
     {0, "json", NULL, "Print what was checked as JSON."},
@@ -32,24 +31,32 @@ static void count(void *ctx, const struct oci_desc *d)
 	s->bytes += d->size;
 }
 
+/* The statement is about this image, and one of the keys says so. */
+static int attested(const struct args *a, const struct image *i, const struct keys *keys,
+		    struct err *e)
+{
+	const struct attest_keys by = {keys->v, keys->n};
+	struct buf statement SCOPED(buf_release) = BUF_INIT(ATTEST_MAX);
+
+	if (input_statement(a, "attested", &statement, e) != 0 ||
+	    attest_check(&statement, args_get(a, "attested"), &i->manifest.digest, e) != 0)
+		return -1;
+	return attest_verify(i->layout, &i->manifest.digest, &statement, &by, e);
+}
+
 static int by_keys(const struct args *a, const struct image *i, const char *identity,
 		   struct sign_report *ret, struct err *e)
 {
-	struct sign_public *keys[KEYS_MAX] = {NULL};
+	struct keys keys SCOPED(keys_release) = {0};
 	struct sign_wanted want = {
-	    .identity = identity, .keys = keys, .forms = 1u << SIGN_OPENPGP | 1u << SIGN_COSIGN};
-	size_t n = 0;
-	int rc = 0;
+	    .identity = identity, .keys = keys.v, .forms = 1u << SIGN_OPENPGP | 1u << SIGN_COSIGN};
 
-	for (; rc == 0 && args_nth(a, "key", n) != NULL; n++)
-		rc = n < KEYS_MAX ? sign_public_load(args_nth(a, "key", n), &keys[n], e)
-				  : err_set(e, ERR_USAGE, "more than %d keys", KEYS_MAX);
-	want.keys_n = n;
-	if (rc == 0)
-		rc = sign_image_verify(i->layout, &i->manifest, &want, ret, e);
-	for (size_t k = 0; k < KEYS_MAX; k++)
-		sign_public_free(keys[k]);
-	return rc;
+	if (input_keys(a, &keys, e) != 0)
+		return -1;
+	want.keys_n = keys.n;
+	if (sign_image_verify(i->layout, &i->manifest, &want, ret, e) != 0)
+		return -1;
+	return args_has(a, "attested") ? attested(a, i, &keys, e) : 0;
 }
 
 static int by_policy(const struct args *a, const struct image *i, const char *identity,
@@ -91,6 +98,9 @@ static void report(const struct args *a, const struct image *i, const struct see
 	jval_put_int(v, "ignored", (int64_t)r->ignored);
 	if (args_has(a, "json"))
 		screen_json(v);
+	else if (args_has(a, "attested"))
+		printf("attested, as %s says\nverified %s\n", args_get(a, "attested"),
+		       digest_text(&i->manifest.digest).s);
 	else
 		printf("verified %s\n", digest_text(&i->manifest.digest).s);
 }
@@ -103,6 +113,8 @@ static int run(const struct args *a, struct err *e)
 	char *identity SCOPED(mem_freep) = NULL;
 	struct seen s = {0};
 
+	if (args_has(a, "attested") && !args_has(a, "key"))
+		return err_set(e, ERR_USAGE, "--attested wants the --key that attested it");
 	if (object_image(a, a->rest.v[0], &v, &i, e) != 0 ||
 	    input_identity(a, &i, &identity, e) != 0 ||
 	    oci_layout_verify(i.layout, &i.manifest, count, &s, e) != 0)

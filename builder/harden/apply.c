@@ -169,20 +169,39 @@ static char *join_found(const struct strv *found)
 {
 	struct buf text SCOPED(buf_release) = BUF_INIT(DETAIL_MAX);
 
-	for (size_t i = 0; i < found->n && i < DETAIL_LINES; i++)
+	for (size_t i = 0; i < found->n; i++)
 		buf_addf(&text, "%s%s", i == 0 ? "" : "; ", found->v[i]);
-	if (found->n > DETAIL_LINES)
-		buf_addf(&text, "; and %zu more", found->n - DETAIL_LINES);
 	return buf_take(&text);
+}
+
+/* The first so many findings, and how many more there are. */
+static void first_found(const struct strv *found, struct strv *ret)
+{
+	for (size_t i = 0; i < found->n && i < DETAIL_LINES; i++)
+		strv_add(ret, found->v[i]);
+	if (found->n > DETAIL_LINES)
+		strv_addf(ret, "and %zu more", found->n - DETAIL_LINES);
+}
+
+static struct harden_waiver *copy_waiver(const struct recipe_waiver *w, int64_t today)
+{
+	struct harden_waiver *ret = mem_zalloc(sizeof(*ret));
+
+	ret->reason = mem_strdup(w->reason);
+	ret->by = mem_strdup(w->by);
+	ret->until = mem_strdup(w->until);
+	ret->ended = !waiver_holds(w, today);
+	return ret;
 }
 
 static void judge(const struct pass *s, const struct control *c, struct harden_result *ret)
 {
 	const struct recipe_waiver *w = find_waiver(s->c, c->id);
-	struct strv found SCOPED(strv_release) = {0};
-	const struct op_run r = make_run(s, &found, NULL);
+	struct strv found SCOPED(strv_release) = {0}, held SCOPED(strv_release) = {0};
+	struct op_run r = make_run(s, &found, NULL);
 	char *text SCOPED(mem_freep) = NULL;
 
+	r.held = &held;
 	for (size_t i = 0; i < c->ops_n; i++) {
 		struct err e = ERR_INIT;
 
@@ -190,13 +209,18 @@ static void judge(const struct pass *s, const struct control *c, struct harden_r
 		if (c->ops[i].kind->check(&r, c->ops[i].want, &e) != 0)
 			strv_add(&found, e.msg);
 	}
-	text = join_found(&found);
+	first_found(&found, &ret->found);
+	if (found.n == 0)
+		first_found(&held, &ret->held);
+	text = join_found(&ret->found);
 	ret->status = found.n == 0 ? HARDEN_PASS : HARDEN_FAIL;
-	if (found.n > 0 && w != NULL && waiver_holds(w, s->c->today)) {
+	if (found.n > 0 && w != NULL)
+		ret->waiver = copy_waiver(w, s->c->today);
+	if (ret->waiver != NULL && !ret->waiver->ended) {
 		ret->status = HARDEN_WAIVED;
 		ret->detail =
 		    mem_format("%s (waived until %s by %s: %s)", text, w->until, w->by, w->reason);
-	} else if (found.n > 0 && w != NULL) {
+	} else if (ret->waiver != NULL) {
 		ret->detail = mem_format("%s (the waiver ended on %s)", text, w->until);
 	} else {
 		ret->detail = STEAL(text);
@@ -217,6 +241,9 @@ static int check_all(const struct pass *s, char **fixed, struct harden_report *r
 		*res = (struct harden_result){
 		    .id = c->id,
 		    .title = c->title,
+		    .place = c->place,
+		    .wants = c->wants,
+		    .sources = c->sources,
 		    .severity = c->severity,
 		    .status = HARDEN_NOT_APPLICABLE,
 		};

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { OPS_MAX = 64 };
+enum { OPS_MAX = 64, WANTS_MAX = 1 << 20 };
 
 /* How a control is written, before its words are understood. */
 struct control_text {
@@ -110,6 +110,48 @@ static int read_ops(const struct yaml *y, struct control *c, struct err *e)
 	return 0;
 }
 
+/* Line ends are written "\n": a line of its own is an operation. */
+static void scalar_text(const char *s, struct buf *out)
+{
+	if (*s == '\0')
+		buf_addf(out, "\"\"");
+	for (; *s != '\0'; s++)
+		if (*s == '\n')
+			buf_addf(out, "\\n");
+		else
+			buf_add(out, s, 1);
+}
+
+/* A value as a person writes it down: "owner root; max 0640", a list with commas, and of a map in a
+ * map "PermitRootLogin = no". */
+static void value_text(const struct yaml *y, int depth, struct buf *out)
+{
+	if (y->kind == YAML_SCALAR)
+		scalar_text(y->text, out);
+	for (size_t i = 0; i < y->n; i++) {
+		const struct yaml *val = y->kind == YAML_LIST ? y->items[i] : y->pairs[i].val;
+
+		if (i > 0)
+			buf_addf(out, "%s", y->kind == YAML_MAP && depth == 0 ? "; " : ", ");
+		if (y->kind == YAML_MAP)
+			buf_addf(out, "%s%s", y->pairs[i].key,
+				 depth == 1 && val->kind == YAML_SCALAR ? " = " : " ");
+		value_text(val, depth + 1, out);
+	}
+}
+
+/* One line an operation; the caller owns it. */
+static char *wants_text(const struct yaml *want)
+{
+	struct buf b SCOPED(buf_release) = BUF_INIT(WANTS_MAX);
+
+	for (size_t i = 0; want != NULL && i < want->n; i++) {
+		buf_addf(&b, "%s%s: ", i == 0 ? "" : "\n", want->items[i]->pairs[0].key);
+		value_text(want->items[i]->pairs[0].val, 0, &b);
+	}
+	return buf_take(&b);
+}
+
 /* A control is either wanted of the image, or says why it is not. */
 static int read_applies(const struct yaml *y, const struct control_text *t, struct err *e)
 {
@@ -148,6 +190,8 @@ int control_read(const struct yaml *y, struct control *ret, struct err *e)
 	ret->id = STEAL(t.id);
 	ret->title = STEAL(t.title);
 	ret->sources = STEAL(t.sources);
+	ret->place = places[t.applies == NULL ? 0 : spec_word(t.applies, places, e)];
+	ret->wants = wants_text(t.want);
 	if (t.reason != NULL)
 		ret->reason = mem_format("%s: %s", t.applies->text, t.reason);
 	return 0;
@@ -169,6 +213,7 @@ void control_release(struct control *c)
 	free(c->id);
 	free(c->title);
 	free(c->reason);
+	free(c->wants);
 	yaml_node_free(c->sources);
 	strv_release(&c->packages);
 	strv_release(&c->paths);

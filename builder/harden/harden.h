@@ -6,6 +6,7 @@
 #define HARDEN_HARDEN_H
 
 #include "base/strv.h"
+#include "form/yaml.h"
 #include "recipe/recipe.h"
 
 enum harden_severity {
@@ -21,12 +22,25 @@ enum harden_status {
 	HARDEN_WAIVED,         /* fails, with a waiver that still holds */
 };
 
+/* Of the recipe; a copy. */
+struct harden_waiver {
+	char *reason, *by, *until; /* until: YYYY-MM-DD */
+	bool ended;
+};
+void harden_waiver_free(struct harden_waiver *w); /* NULL is fine */
+
 struct harden_result {
 	const char *id, *title; /* borrowed from the profile */
+	const char *place;      /* who has to see to it: "image", "instance", "host" */
+	const char *wants;      /* what was looked at and is wanted, "" when nothing; borrowed */
+	const struct yaml *sources; /* standard -> requirement numbers; borrowed */
 	enum harden_severity severity;
 	enum harden_status status;
 	char *detail; /* what was found: "etc/ssh/sshd_config: PermitRootLogin is yes, wants no" */
 	char *fixed;  /* what the fix did, or NULL */
+	struct strv found;            /* what detail joins, at most so many lines */
+	struct strv held;             /* of one that passes: values seen, at most so many lines */
+	struct harden_waiver *waiver; /* of a control that fails; or NULL */
 };
 
 struct harden_report {
@@ -46,6 +60,10 @@ const char *harden_profile_id(const struct harden_profile *p); /* "pa-dss-3.2" *
 const char *harden_profile_title(const struct harden_profile *p);
 const char *harden_profile_version(const struct harden_profile *p);
 struct digest harden_profile_digest(const struct harden_profile *p); /* of its resolved text */
+
+/* What the profile calls a standard's requirement ("pa-dss", "3.1"), or NULL; borrowed. */
+const char *harden_requirement_title(const struct harden_profile *p, const char *standard,
+				     const char *number);
 
 /* What of the recipe a profile may refer to; NULL members = unknown (auditing a foreign image). */
 struct harden_context {

@@ -15,6 +15,8 @@ struct op_run {
 	const struct harden_context *c; /* never NULL */
 	struct facts *facts;            /* what was read of the tree so far */
 	struct strv *found;             /* check: what is not as wanted, one line each */
+	struct strv *held;              /* check: values that are, one line each, where the
+					   operation knows them; or NULL */
 	struct strv *done;              /* fix: what was changed */
 };
 

@@ -80,6 +80,25 @@ static const struct kv_entry *wrong_entry(const struct keyvalue *w, const struct
 	return wrong;
 }
 
+/* The values in effect of a key that is as wanted. */
+static void note_held(const struct op_run *r, const struct keyvalue *w, const struct want *one,
+		      const struct kv_set *s)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; r->held != NULL && i < s->n; i++) {
+		const struct kv_entry *en = &s->v[i];
+
+		if (!kv_same_key(w->f, en->key, one->key))
+			continue;
+		strv_addf(r->held, "/%s:%zu: %s is \"%s\"%s", en->file, en->line, one->key, en->val,
+			  en->scoped ? " for some" : "");
+		n++;
+	}
+	if (r->held != NULL && n == 0)
+		strv_addf(r->held, "/%s: %s is not set", main_file(w), one->key);
+}
+
 static int keyvalue_check(const struct op_run *r, const void *want, struct err *e)
 {
 	const struct keyvalue *w = want;
@@ -100,6 +119,8 @@ static int keyvalue_check(const struct op_run *r, const void *want, struct err *
 		else if (!set && !one->absent && !one->unset_ok)
 			strv_addf(r->found, "/%s: %s is not set, wants %s", main_file(w), one->key,
 				  text);
+		else
+			note_held(r, w, one, &s);
 	}
 	return 0;
 }

@@ -88,6 +88,8 @@ static void look(const struct op_run *r, const struct mode *w, const struct ids 
 		strv_addf(r->found, "/%s: belongs to %u:%u, wants %s:%s", path, st.st_uid,
 			  st.st_gid, w->owner == NULL ? "any" : w->owner,
 			  w->group == NULL ? "any" : w->group);
+	if (r->held != NULL && is == wants && !owner_differs(ids, &st) && strv_has(&w->paths, path))
+		strv_addf(r->held, "/%s: %u:%u, mode %04o", path, st.st_uid, st.st_gid, is);
 	if (is != wants)
 		strv_addf(r->found, "/%s: mode %04o, wants %s%04o", path, is,
 			  w->exact.set ? "" : "at most ",

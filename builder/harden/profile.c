@@ -18,7 +18,7 @@ struct load {
 struct head {
 	char *schema, *id, *version, *title;
 	struct strv extends;
-	struct yaml *controls;
+	struct yaml *controls, *requirements;
 };
 
 static const struct field head_fields[] = {
@@ -27,6 +27,7 @@ static const struct field head_fields[] = {
     {"version", FIELD_TEXT, offsetof(struct head, version), true},
     {"title", FIELD_TEXT, offsetof(struct head, title), true},
     {"extends", FIELD_LIST, offsetof(struct head, extends), false},
+    {"requirements", FIELD_NODE, offsetof(struct head, requirements), false},
     {"controls", FIELD_NODE, offsetof(struct head, controls), true},
     {0},
 };
@@ -85,6 +86,25 @@ static int add_control(struct load *l, struct yaml *y, size_t own, struct err *e
 	return 0;
 }
 
+/* A map of standards to maps of numbers to titles. */
+static int check_requirements(const struct yaml *y, struct err *e)
+{
+	if (y == NULL)
+		return 0;
+	for (size_t i = 0; y->kind == YAML_MAP && i < y->n; i++) {
+		const struct yaml *one = y->pairs[i].val;
+
+		if (one->kind != YAML_MAP)
+			return yaml_err(one, e, "wants a map: requirement to its title");
+		for (size_t k = 0; k < one->n; k++)
+			if (one->pairs[k].val->kind != YAML_SCALAR)
+				return yaml_err(one->pairs[k].val, e, "wants a title");
+	}
+	return y->kind == YAML_MAP
+		   ? 0
+		   : yaml_err(y, e, "requirements wants a map: standard to its requirements");
+}
+
 static int load_file(struct load *l, const char *path, unsigned depth, struct head *ret,
 		     struct err *e)
 {
@@ -97,6 +117,8 @@ static int load_file(struct load *l, const char *path, unsigned depth, struct he
 			       EXTENDS_MAX);
 	if (parse_file(l, path, &doc, e) != 0 || spec_read(doc, head_fields, ret, e) != 0)
 		return -1;
+	if (check_requirements(ret->requirements, e) != 0)
+		return -1;
 	if (strcmp(ret->schema, "1") != 0)
 		return yaml_err(yaml_get(doc, "posmedia-profile"), e,
 				"profile schema %s is not known, only 1", ret->schema);
@@ -106,6 +128,8 @@ static int load_file(struct load *l, const char *path, unsigned depth, struct he
 
 		if (load_file(l, base, depth + 1, &h, e) != 0)
 			return -1;
+		if (ret->requirements == NULL)
+			ret->requirements = STEAL(h.requirements);
 	}
 	controls = yaml_get(doc, "controls");
 	if (controls->kind != YAML_LIST)
@@ -145,6 +169,8 @@ static struct digest load_digest(const struct load *l, const struct head *h)
 	for (size_t i = 0; i < l->n; i++)
 		jval_push(controls, profile_json(l->controls[i]));
 	jval_put(j, "controls", controls);
+	if (h->requirements != NULL)
+		jval_put(j, "requirements", profile_json(h->requirements));
 	jval_write(j, &text);
 	return digest_of(text.data, text.len);
 }
@@ -166,6 +192,7 @@ int harden_profile_load(const char *path, struct harden_profile **ret, struct er
 	p->id = STEAL(h.id);
 	p->version = STEAL(h.version);
 	p->title = STEAL(h.title);
+	p->requirements = STEAL(h.requirements);
 	*ret = STEAL(p);
 	return 0;
 }
@@ -180,6 +207,7 @@ void harden_profile_free(struct harden_profile *p)
 	free(p->id);
 	free(p->version);
 	free(p->title);
+	yaml_node_free(p->requirements);
 	free(p);
 }
 
@@ -202,6 +230,14 @@ const char *harden_profile_title(const struct harden_profile *p)
 const char *harden_profile_version(const struct harden_profile *p)
 {
 	return p->version;
+}
+
+const char *harden_requirement_title(const struct harden_profile *p, const char *standard,
+				     const char *number)
+{
+	const struct yaml *y = yaml_get(yaml_get(p->requirements, standard), number);
+
+	return y == NULL ? NULL : y->text;
 }
 
 struct digest harden_profile_digest(const struct harden_profile *p)

@@ -12,7 +12,9 @@ struct op {
 struct control {
 	char *id, *title;
 	enum harden_severity severity;
+	const char *place;    /* "image", "instance" or "host" */
 	char *reason;         /* why it does not apply to an image; NULL = it does */
+	char *wants;          /* the operations as text; "" when there are none */
 	struct yaml *sources; /* standard -> requirement numbers */
 	struct strv packages; /* applies when each of these is installed */
 	struct strv paths;    /* and each of these is there */
@@ -25,6 +27,7 @@ struct harden_profile {
 	char *id, *version, *title;
 	struct control *controls; /* in the order of the files */
 	size_t n;
+	struct yaml *requirements; /* standard -> number -> title; or NULL */
 	struct digest digest;
 };
 

@@ -100,11 +100,24 @@ const char *harden_status_name(enum harden_status s)
 	return status_names[s];
 }
 
+void harden_waiver_free(struct harden_waiver *w)
+{
+	if (w == NULL)
+		return;
+	free(w->reason);
+	free(w->by);
+	free(w->until);
+	free(w);
+}
+
 void harden_report_release(struct harden_report *r)
 {
 	for (size_t i = 0; i < r->n; i++) {
 		free(r->v[i].detail);
 		free(r->v[i].fixed);
+		strv_release(&r->v[i].found);
+		strv_release(&r->v[i].held);
+		harden_waiver_free(r->v[i].waiver);
 	}
 	free(r->v);
 	*r = (struct harden_report){0};

@@ -29,10 +29,13 @@ static int pull_signatures(const struct carry *c, const struct lookaside *a, str
 {
 	char *sig SCOPED(mem_freep) = artifact_tag(a->image, "sig");
 	char *pgp SCOPED(mem_freep) = artifact_tag(a->image, "pgp");
+	char *att SCOPED(mem_freep) = artifact_tag(a->image, "att");
 	int rc;
 
 	if (signatures_pull(c, sig, e) < 0)
 		return err_in(e, "signatures %s", sig);
+	if (signatures_pull(c, att, e) < 0)
+		return err_in(e, "attestations %s", att);
 	rc = signatures_pull(c, pgp, e);
 	if (rc == 1 && a->at != NULL)
 		rc = from_lookaside(c, a, pgp, e);

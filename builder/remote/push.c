@@ -4,7 +4,7 @@
 #include "base/log.h"
 #include <string.h>
 
-static const char *const suffixes[] = {"sig", "pgp"};
+static const char *const suffixes[] = {"sig", "pgp", "att"};
 
 static int push_signatures(const struct carry *c, const struct digest *image, struct err *e)
 {

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { CONFIG_MAX = 64 << 10, BLOB_MAX = 4 << 20 };
+enum { BLOB_MAX = 4 << 20 };
 
 /* What one signature is made of. */
 struct job {
@@ -45,13 +45,6 @@ static int check_manifest(const struct oci_layout *l, const struct oci_desc *d, 
 	return 0;
 }
 
-static void drop_layer(struct oci_manifest *m, size_t i)
-{
-	oci_desc_release(&m->layers[i]);
-	m->layers_n--;
-	memmove(&m->layers[i], &m->layers[i + 1], (m->layers_n - i) * sizeof(*m->layers));
-}
-
 /* Whether a good signature of ours for the identity is there. Layers that cannot be read are
  * dropped: nobody can verify them any more, and they would stop every copy of the image. */
 static bool have(const struct job *j, const struct sig_set *s, struct oci_manifest *m,
@@ -68,7 +61,7 @@ static bool have(const struct job *j, const struct sig_set *s, struct oci_manife
 		if (sig_load(s, &m->layers[i], &sig, &why) != 0) {
 			log_warn("dropping an unreadable %s signature: %s", sig_form_name(s->form),
 				 why.msg);
-			drop_layer(m, i);
+			sig_drop_layer(m, i);
 			*ret_dropped = true;
 		} else if (sig_check(s, &sig, sign_key_public(j->key), &identity, &why) == 0) {
 			hit = hit || strcmp(identity, j->identity) == 0;
@@ -118,71 +111,11 @@ static int add_layer(const struct job *j, enum sign_form form, struct oci_manife
 	return 0;
 }
 
-/* cosign wants an image's config, whose diff_ids are the payloads; ours is the empty object. */
-static void write_config(const struct oci_manifest *m, enum sign_form form, struct buf *out)
-{
-	struct jval *v SCOPED(jval_freep) = jval_object();
-	struct jval *ids, *rootfs;
-
-	if (form == SIGN_OPENPGP) {
-		jval_write(v, out);
-		return;
-	}
-	ids = jval_array();
-	rootfs = jval_object();
-	for (size_t i = 0; i < m->layers_n; i++)
-		jval_push(ids, jval_text(digest_text(&m->layers[i].digest).s));
-	jval_put_text(rootfs, "type", "layers");
-	jval_put(rootfs, "diff_ids", ids);
-	jval_put_text(v, "architecture", "");
-	jval_put_text(v, "os", "");
-	jval_put(v, "config", jval_object());
-	jval_put(v, "rootfs", rootfs);
-	jval_write(v, out);
-}
-
-static int set_config(struct oci_layout *l, enum sign_form form, struct oci_manifest *m,
-		      struct err *e)
-{
-	struct buf b SCOPED(buf_release) = BUF_INIT(CONFIG_MAX);
-	struct oci_desc d = {0};
-
-	write_config(m, form, &b);
-	if (oci_layout_add(l, b.data, b.len, &d.digest, e) != 0)
-		return -1;
-	d.media_type = mem_strdup(form == SIGN_OPENPGP ? OCI_EMPTY : OCI_CONFIG);
-	d.size = b.len;
-	oci_desc_release(&m->config);
-	m->config = d;
-	free(m->artifact_type);
-	m->artifact_type = mem_strdup(form == SIGN_OPENPGP ? SIGN_PGP_TYPE : "");
-	return 0;
-}
-
-/* Everything is in the layout before the tag moves. */
-static int save(struct oci_layout *l, const struct sig_set *s, struct oci_manifest *m,
-		struct err *e)
-{
-	char *tag SCOPED(mem_freep) = sig_tag(s);
-	struct buf b SCOPED(buf_release) = BUF_INIT(OCI_MANIFEST_MAX);
-	char type[] = OCI_MANIFEST;
-	struct oci_desc d = {.media_type = type};
-
-	if (set_config(l, s->form, m, e) != 0)
-		return -1;
-	oci_manifest_write(m, &b);
-	if (buf_over(&b))
-		return err_set(e, ERR_FAIL, "%s: too many signatures", tag);
-	if (oci_layout_add(l, b.data, b.len, &d.digest, e) != 0)
-		return -1;
-	d.size = b.len;
-	return oci_layout_tag(l, tag, &d, e);
-}
-
 static int sign_form(const struct job *j, enum sign_form form, struct err *e)
 {
 	const struct sig_set s = {j->layout, &j->manifest->digest, form};
 	struct oci_manifest m SCOPED(oci_manifest_release) = {0};
+	char *tag SCOPED(mem_freep) = sig_tag(&s);
 	bool dropped = false, hit;
 
 	if (sig_manifest(&s, &m, e) != 0)
@@ -192,7 +125,7 @@ static int sign_form(const struct job *j, enum sign_form form, struct err *e)
 		return 0;
 	if (!hit && add_layer(j, form, &m, e) != 0)
 		return -1;
-	return save(j->layout, &s, &m, e);
+	return sig_save(j->layout, tag, form, &m, e);
 }
 
 /* Of an index, engines check the signature of the image that they choose from it. */

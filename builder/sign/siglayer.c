@@ -3,9 +3,10 @@
 #include "form/hex.h"
 #include "sign/image.h"
 #include "sign/payload.h"
+#include <stdlib.h>
 #include <string.h>
 
-enum { BLOB_MAX = 4 << 20, DER_MAX = 72 };
+enum { BLOB_MAX = 4 << 20, DER_MAX = 72, CONFIG_MAX = 64 << 10 };
 
 static const struct {
 	const char *name, *media_type, *suffix;
@@ -40,22 +41,96 @@ static const struct oci_desc *tagged(const struct oci_layout *l, const char *tag
 	return NULL;
 }
 
-int sig_manifest(const struct sig_set *s, struct oci_manifest *ret, struct err *e)
+int sig_manifest_at(const struct oci_layout *l, const char *tag, struct oci_manifest *ret,
+		    struct err *e)
 {
-	char *tag SCOPED(mem_freep) = sig_tag(s);
-	const struct oci_desc *d = tagged(s->layout, tag);
+	const struct oci_desc *d = tagged(l, tag);
 	struct buf b SCOPED(buf_release) = BUF_INIT(OCI_MANIFEST_MAX);
 
 	if (d == NULL) {
 		*ret = (struct oci_manifest){0};
 		return 0;
 	}
-	if (oci_layout_read(s->layout, &d->digest, &b, e) != 0 ||
+	if (oci_layout_read(l, &d->digest, &b, e) != 0 ||
 	    oci_manifest_parse(b.data, b.len, ret, e) != 0) {
 		e->kind = ERR_VERIFY;
 		return err_in(e, "signatures %s", tag);
 	}
 	return 0;
+}
+
+int sig_manifest(const struct sig_set *s, struct oci_manifest *ret, struct err *e)
+{
+	char *tag SCOPED(mem_freep) = sig_tag(s);
+
+	return sig_manifest_at(s->layout, tag, ret, e);
+}
+
+/* cosign wants an image's config, whose diff_ids are the payloads; ours is the empty object. */
+static void write_config(const struct oci_manifest *m, enum sign_form form, struct buf *out)
+{
+	struct jval *v SCOPED(jval_freep) = jval_object();
+	struct jval *ids, *rootfs;
+
+	if (form == SIGN_OPENPGP) {
+		jval_write(v, out);
+		return;
+	}
+	ids = jval_array();
+	rootfs = jval_object();
+	for (size_t i = 0; i < m->layers_n; i++)
+		jval_push(ids, jval_text(digest_text(&m->layers[i].digest).s));
+	jval_put_text(rootfs, "type", "layers");
+	jval_put(rootfs, "diff_ids", ids);
+	jval_put_text(v, "architecture", "");
+	jval_put_text(v, "os", "");
+	jval_put(v, "config", jval_object());
+	jval_put(v, "rootfs", rootfs);
+	jval_write(v, out);
+}
+
+static int set_config(struct oci_layout *l, enum sign_form form, struct oci_manifest *m,
+		      struct err *e)
+{
+	struct buf b SCOPED(buf_release) = BUF_INIT(CONFIG_MAX);
+	struct oci_desc d = {0};
+
+	write_config(m, form, &b);
+	if (oci_layout_add(l, b.data, b.len, &d.digest, e) != 0)
+		return -1;
+	d.media_type = mem_strdup(form == SIGN_OPENPGP ? OCI_EMPTY : OCI_CONFIG);
+	d.size = b.len;
+	oci_desc_release(&m->config);
+	m->config = d;
+	free(m->artifact_type);
+	m->artifact_type = mem_strdup(form == SIGN_OPENPGP ? SIGN_PGP_TYPE : "");
+	return 0;
+}
+
+/* Everything is in the layout before the tag moves. */
+int sig_save(struct oci_layout *l, const char *tag, enum sign_form form, struct oci_manifest *m,
+	     struct err *e)
+{
+	struct buf b SCOPED(buf_release) = BUF_INIT(OCI_MANIFEST_MAX);
+	char type[] = OCI_MANIFEST;
+	struct oci_desc d = {.media_type = type};
+
+	if (set_config(l, form, m, e) != 0)
+		return -1;
+	oci_manifest_write(m, &b);
+	if (buf_over(&b))
+		return err_set(e, ERR_FAIL, "%s: too many signatures", tag);
+	if (oci_layout_add(l, b.data, b.len, &d.digest, e) != 0)
+		return -1;
+	d.size = b.len;
+	return oci_layout_tag(l, tag, &d, e);
+}
+
+void sig_drop_layer(struct oci_manifest *m, size_t i)
+{
+	oci_desc_release(&m->layers[i]);
+	m->layers_n--;
+	memmove(&m->layers[i], &m->layers[i + 1], (m->layers_n - i) * sizeof(*m->layers));
 }
 
 void sig_init(struct sig *sig)

@@ -23,6 +23,18 @@ char *sig_tag(const struct sig_set *s) MUST_CHECK;
  */
 int sig_manifest(const struct sig_set *s, struct oci_manifest *ret, struct err *e) MUST_CHECK;
 
+/* The same of any tag. */
+int sig_manifest_at(const struct oci_layout *l, const char *tag, struct oci_manifest *ret,
+		    struct err *e) MUST_CHECK;
+
+/* Points the tag at the manifest, whose layers are in the layout, and gives it the configuration
+ * that readers of the form want. */
+int sig_save(struct oci_layout *l, const char *tag, enum sign_form form, struct oci_manifest *m,
+	     struct err *e) MUST_CHECK;
+
+/* Takes a layer out. */
+void sig_drop_layer(struct oci_manifest *m, size_t i);
+
 /* One signature: the layer's blob, and for cosign the DER from its annotation. */
 struct sig {
 	struct buf blob;

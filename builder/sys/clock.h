@@ -17,4 +17,8 @@ uint64_t clock_mono_ms(void);
 /* RFC 3339 in UTC: "2026-11-23T07:16:00Z"; the caller owns it. */
 char *clock_rfc3339(int64_t s) MUST_CHECK;
 
+/* Reads such a time, with a fraction of a second (dropped) or another zone too: what a stranger's
+ * image says of itself. Returns 0, or -1 for anything else and leaves *ret. */
+int clock_parse(const char *text, int64_t *ret) MUST_CHECK;
+
 #endif

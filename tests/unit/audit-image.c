@@ -130,6 +130,8 @@ static void judges_what_all_layers_make(void **state)
 	assert_true(a.is_image);
 	assert_true(digest_equal(&a.image, &d.digest));
 	assert_int_equal(a.report.count[HARDEN_PASS], 2);
+	assert_int_equal(a.report.v[0].held.n, 1);
+	assert_string_equal(a.report.v[0].held.v[0], "/etc/shadow: 0:0, mode 0600");
 	j = audit_json(&a);
 	assert_string_equal(jval_get_str(j, "object"), "oci:x:t");
 	assert_string_equal(jval_get_str(j, "image"), digest_text(&d.digest).s);

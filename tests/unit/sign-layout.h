@@ -65,7 +65,7 @@ static int tear_down(void **state)
 	return leave_scratch(state);
 }
 
-static void sign_as(const char *identity, const struct sign_key *k)
+UNUSED static void sign_as(const char *identity, const struct sign_key *k)
 {
 	assert_done(sign_image(layout, &image, identity, k, NOW, &e));
 }

@@ -1,0 +1,38 @@
+/* attest.h - signed statements about images: an in-toto Statement v1 in a DSSE envelope, a layer of
+ * the manifest under the tag "sha256-<hex>.att" beside the image, as cosign keeps them. */
+#ifndef SIGN_ATTEST_H
+#define SIGN_ATTEST_H
+
+#include "oci/oci.h"
+#include "sign/sign.h"
+
+#define SIGN_DSSE_TYPE "application/vnd.dsse.envelope.v1+json"
+
+enum { ATTEST_MAX = 1 << 20 };
+
+/* Whether a text is a statement about the manifest that a key which releases images may sign: one
+ * that says that a test failed is not, since some verifiers take any statement for a signature.
+ * ERR_VERIFY otherwise. `what` names it in errors. */
+int attest_check(const struct buf *statement, const char *what, const struct digest *manifest,
+		 struct err *e) MUST_CHECK;
+
+/* Appends the statement of an envelope (DSSE, with one signature) that the key has signed. */
+int attest_open(const struct buf *envelope, const struct sign_public *key, struct buf *ret,
+		struct err *e) MUST_CHECK;
+
+/* Signs the statement and adds it to the image; one of the same key and predicate type that is
+ * there already is replaced, the very same one is left alone. Attestations by others stay. */
+int attest_image(struct oci_layout *l, const struct oci_desc *manifest, const struct buf *statement,
+		 const struct sign_key *k, struct err *e) MUST_CHECK;
+
+/* Whether one of the keys has attested exactly these bytes. ERR_VERIFY says what is there instead.
+ */
+struct attest_keys {
+	struct sign_public *const *v;
+	size_t n;
+};
+int attest_verify(const struct oci_layout *l, const struct digest *manifest,
+		  const struct buf *statement, const struct attest_keys *keys,
+		  struct err *e) MUST_CHECK;
+
+#endif
