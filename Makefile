@@ -145,6 +145,10 @@ bench-refetch: deps-check
 	$(Q)$(MAKE) -j$(JOBS) all
 	$(Q)OUT=$(OUT) tests/bench/refetch
 
+bench-scan: deps-check
+	$(Q)$(MAKE) -j$(JOBS) all
+	$(Q)OUT=$(OUT) tests/bench/scan
+
 # Each target for FUZZ_SECONDS, on what make check replays and what earlier runs found.
 fuzz: deps-check
 	$(Q)$(MAKE) -j$(JOBS) OUT=$(OUT)/fuzzing VARIANT=fuzz CC=clang fuzz-programs
@@ -156,4 +160,4 @@ clean:
 
 -include $(shell find $(OUT)/obj $(OUT)/test -name '*.d' 2>/dev/null)
 .PHONY: all unit-programs fuzz-programs fuzz deps deps-check demo check check-interop lint readme \
-	bench bench-refetch clean
+	bench bench-refetch bench-scan clean

@@ -12,6 +12,7 @@ struct reader {
 	struct source *src;
 	struct archive *a;
 	bool refuse_empty;
+	bool any_name;  /* in whatever character set */
 	bool any;       /* there was an entry */
 	struct err err; /* why the source failed */
 	bool failed;
@@ -42,7 +43,7 @@ static la_int64_t on_seek(struct archive *a, void *ctx, la_int64_t offset, int w
 
 static bool enable(struct archive *a, enum reader_formats formats)
 {
-	bool any = formats == READER_ANY;
+	bool any = formats == READER_ANY || formats == READER_BYTES;
 	int rc = ARCHIVE_OK;
 
 	if (any || formats == READER_TAR)
@@ -53,6 +54,8 @@ static bool enable(struct archive *a, enum reader_formats formats)
 		rc |= archive_read_support_format_zip(a);
 	if (any || formats == READER_CPIO)
 		rc |= archive_read_support_format_cpio(a);
+	if (formats == READER_BYTES)
+		rc |= archive_read_support_format_ar(a);
 	return rc == ARCHIVE_OK;
 }
 
@@ -74,6 +77,7 @@ int reader_open(struct source *src, enum reader_formats formats, struct reader *
 
 	r->src = src;
 	r->refuse_empty = formats != READER_TAR;
+	r->any_name = formats == READER_BYTES;
 	r->a = archive_read_new();
 	if (r->a == NULL || !enable(r->a, formats))
 		return err_set(e, ERR_FAIL, "libarchive lacks a format");
@@ -115,7 +119,7 @@ static bool only_a_name(const struct reader *r)
 	int format = reader_format(r);
 
 	return why != NULL && strstr(why, "be converted from") != NULL &&
-	       (format == ARCHIVE_FORMAT_TAR || format == ARCHIVE_FORMAT_CPIO);
+	       (r->any_name || format == ARCHIVE_FORMAT_TAR || format == ARCHIVE_FORMAT_CPIO);
 }
 
 /* libarchive takes the end of the file for an end of a tar, and stops reading at two zero blocks:

@@ -16,7 +16,9 @@ enum reader_formats {
 	READER_ISO,
 	READER_ZIP,
 	READER_CPIO,
-	READER_ANY, /* any of them */
+	READER_ANY,   /* any of them */
+	READER_BYTES, /* also ar, for who looks at what is in files and does not make any: names
+			 may be in any character set */
 };
 
 /* Takes the source over. The caller frees the reader. */

@@ -14,6 +14,8 @@ enum kind { PLAIN, GZIP, ZSTD, FOREIGN };
 
 struct source {
 	int fd;
+	source_input *input; /* or NULL: fd is read */
+	void *input_ctx;
 	bool seekable;
 	off_t start;  /* of a seekable source in its file */
 	uint64_t len; /* of the stretch; shorter when the file is */
@@ -31,23 +33,35 @@ struct source {
 	struct unfilter *foreign;
 };
 
+static int read_file(struct source *s, void *p, size_t room, size_t *ret_n, struct err *e)
+{
+	ssize_t r;
+
+	do
+		r = read(s->fd, p, room);
+	while (r < 0 && errno == EINTR);
+	if (r < 0)
+		return err_sys(e, "read");
+	*ret_n = (size_t)r;
+	return 0;
+}
+
 /* Fills the empty input buffer; leaves it empty at the end of the stretch. */
 static int fill(struct source *s, struct err *e)
 {
 	s->in_pos = s->in_len = 0;
 	while (s->in_len < CHUNK && s->pos < s->len) {
 		uint64_t left = s->len - s->pos;
-		size_t room = CHUNK - s->in_len;
-		ssize_t r = read(s->fd, s->in + s->in_len, left < room ? (size_t)left : room);
+		size_t room = CHUNK - s->in_len, r = 0;
 
-		if (r < 0 && errno == EINTR)
-			continue;
-		if (r < 0)
-			return err_sys(e, "read");
+		room = left < room ? (size_t)left : room;
+		if ((s->input != NULL ? s->input(s->input_ctx, s->in + s->in_len, room, &r, e)
+				      : read_file(s, s->in + s->in_len, room, &r, e)) != 0)
+			return -1;
 		if (r == 0)
 			break;
-		s->in_len += (size_t)r;
-		s->pos += (uint64_t)r;
+		s->in_len += r;
+		s->pos += r;
 	}
 	return 0;
 }
@@ -93,19 +107,38 @@ static int start_decoder(struct source *s, struct err *e)
 	return s->zstd != NULL ? 0 : err_set(e, ERR_FAIL, "zstd cannot be started");
 }
 
+/* Takes s over. */
+static int start(struct source *s, struct source **ret, struct err *e)
+{
+	s->in = mem_resize(NULL, CHUNK, 1);
+	if (fill(s, e) != 0 || start_decoder(s, e) != 0) {
+		source_free(s);
+		return -1;
+	}
+	*ret = s;
+	return 0;
+}
+
 int source_open(int fd, uint64_t len, struct source **ret, struct err *e)
 {
-	struct source *s SCOPED(source_freep) = mem_zalloc(sizeof(*s));
+	struct source *s = mem_zalloc(sizeof(*s));
 
 	s->fd = fd;
 	s->len = len;
 	s->start = lseek(fd, 0, SEEK_CUR);
 	s->seekable = s->start >= 0;
-	s->in = mem_resize(NULL, CHUNK, 1);
-	if (fill(s, e) != 0 || start_decoder(s, e) != 0)
-		return -1;
-	*ret = STEAL(s);
-	return 0;
+	return start(s, ret, e);
+}
+
+int source_open_input(source_input *input, void *ctx, struct source **ret, struct err *e)
+{
+	struct source *s = mem_zalloc(sizeof(*s));
+
+	s->fd = -1;
+	s->len = SOURCE_TO_THE_END;
+	s->input = input;
+	s->input_ctx = ctx;
+	return start(s, ret, e);
 }
 
 void source_free(struct source *s)

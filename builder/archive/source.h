@@ -13,6 +13,11 @@ struct source;
 
 /* Reads at most len bytes from fd's position on; fd is borrowed. The caller frees it. */
 int source_open(int fd, uint64_t len, struct source **ret, struct err *e) MUST_CHECK;
+
+/* The same from bytes that somebody gives: reads up to `room` into p; *ret_n is 0 at the end. */
+typedef int source_input(void *ctx, void *p, size_t room, size_t *ret_n, struct err *e);
+int source_open_input(source_input *input, void *ctx, struct source **ret,
+		      struct err *e) MUST_CHECK;
 void source_free(struct source *s);
 void source_freep(struct source **s);
 

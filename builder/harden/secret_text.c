@@ -1,6 +1,7 @@
 #include "harden/secret_text.h"
 
 #include <ctype.h>
+#include <endian.h>
 #include <string.h>
 
 #define BASE64 "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
@@ -100,44 +101,178 @@ static bool cloud_key(const char *at, const char *end)
 	return run_of(at, end, BASE64) == 40 && memmem(at, 40, "EXAMPLE", 7) == NULL;
 }
 
+/* What services give out says what it is by how it begins; then at least so many characters. */
+static bool token(const char *at, const char *end, size_t least)
+{
+	size_t n = run_of(at, end, URL64);
+
+	return n >= least && memmem(at, n, "EXAMPLE", 7) == NULL &&
+	       memmem(at, n, "xxxx", 4) == NULL;
+}
+
+static bool token_16(const char *at, const char *end)
+{
+	return run_of(at, end, "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567") == 16 && token(at, end, 16) &&
+	       run_of(at, end, URL64) == 16;
+}
+
+static bool token_20(const char *at, const char *end)
+{
+	return token(at, end, 20);
+}
+
+static bool token_36(const char *at, const char *end)
+{
+	return token(at, end, 36);
+}
+
+/* "psk=": a passphrase, in quotes or not, or 64 hex digits (wpa_supplicant.conf(5)). */
+static bool psk(const char *at, const char *end)
+{
+	bool quoted = at < end && *at == '"';
+	size_t n = 0;
+
+	at += quoted ? 1 : 0;
+	while (at + n < end && at[n] >= ' ' && at[n] != '"' && (quoted || at[n] != ' '))
+		n++;
+	return n >= 8 && n <= 64 && *at != '$' && *at != '<';
+}
+
+/* rare: where in the text four letters stand that are seldom together. */
 static const struct needle {
 	const char *text;
+	size_t rare;
 	bool (*fits)(const char *after, const char *end);
 	enum secret_kind kind;
 	const char *what;
 } needles[] = {
-    {"-----BEGIN ", armour, SECRET_PRIVATE_KEY, "private key"},
-    {"---- BEGIN ", armour, SECRET_PRIVATE_KEY, "private key"},
-    {"PuTTY-User-Key-File-", putty, SECRET_PRIVATE_KEY, "private key"},
-    {"AGE-SECRET-KEY-1", age, SECRET_PRIVATE_KEY, "private key of age"},
-    {"untrusted comment: minisign encrypted secret key", base64_line, SECRET_PRIVATE_KEY,
+    {"-----BEGIN ", 4, armour, SECRET_PRIVATE_KEY, "private key"},
+    {"---- BEGIN ", 5, armour, SECRET_PRIVATE_KEY, "private key"},
+    {"PuTTY-User-Key-File-", 2, putty, SECRET_PRIVATE_KEY, "private key"},
+    {"AGE-SECRET-KEY-1", 2, age, SECRET_PRIVATE_KEY, "private key of age"},
+    {"untrusted comment: minisign encrypted secret key", 30, base64_line, SECRET_PRIVATE_KEY,
      "private key of minisign"},
-    {"untrusted comment: signify secret key", base64_line, SECRET_PRIVATE_KEY,
+    {"untrusted comment: signify secret key", 22, base64_line, SECRET_PRIVATE_KEY,
      "private key of signify"},
-    {"PrivateKey", wireguard, SECRET_PRIVATE_KEY, "private key of WireGuard"},
-    {"\"kty\"", jwk, SECRET_PRIVATE_KEY, "private JSON web key"},
-    {"aws_secret_access_key", cloud_key, SECRET_CREDENTIAL, "credentials of a cloud"},
-    {"AWS_SECRET_ACCESS_KEY", cloud_key, SECRET_CREDENTIAL, "credentials of a cloud"},
+    {"PrivateKey", 6, wireguard, SECRET_PRIVATE_KEY, "private key of WireGuard"},
+    {"\"kty\"", 0, jwk, SECRET_PRIVATE_KEY, "private JSON web key"},
+    {"aws_secret_access_key", 0, cloud_key, SECRET_CREDENTIAL, "credentials of a cloud"},
+    {"AWS_SECRET_ACCESS_KEY", 0, cloud_key, SECRET_CREDENTIAL, "credentials of a cloud"},
+    {"AKIA", 0, token_16, SECRET_CREDENTIAL, "access key of a cloud"},
+    {"ASIA", 0, token_16, SECRET_CREDENTIAL, "access key of a cloud"},
+    {"AIzaSy", 0, token_20, SECRET_CREDENTIAL, "key of a programming interface"},
+    {"ghp_", 0, token_36, SECRET_CREDENTIAL, "token of a source host"},
+    {"gho_", 0, token_36, SECRET_CREDENTIAL, "token of a source host"},
+    {"ghs_", 0, token_36, SECRET_CREDENTIAL, "token of a source host"},
+    {"github_pat_", 4, token_36, SECRET_CREDENTIAL, "token of a source host"},
+    {"glpat-", 0, token_20, SECRET_CREDENTIAL, "token of a source host"},
+    {"dckr_pat_", 0, token_20, SECRET_CREDENTIAL, "token of a registry"},
+    {"npm_", 0, token_36, SECRET_CREDENTIAL, "token of a registry"},
+    {"xoxb-", 0, token_20, SECRET_CREDENTIAL, "token of a messenger"},
+    {"xoxp-", 0, token_20, SECRET_CREDENTIAL, "token of a messenger"},
+    {"sk_live_", 0, token_20, SECRET_CREDENTIAL, "key of a payment processor"},
+    {"rk_live_", 0, token_20, SECRET_CREDENTIAL, "key of a payment processor"},
+    {"\npsk=", 1, psk, SECRET_CREDENTIAL, "pre-shared key of a network"},
+    {"\tpsk=", 1, psk, SECRET_CREDENTIAL, "pre-shared key of a network"},
+    {" psk=", 1, psk, SECRET_CREDENTIAL, "pre-shared key of a network"},
 };
 
-static const struct needle *find_needle(const struct secret_look *l, unsigned kinds)
+enum { NEEDLES = sizeof(needles) / sizeof(needles[0]), STRIDE = 2, GRAM = 3, GRAMS = 1 << 16 };
+
+/* A hash of the three letters in the low bytes. */
+static unsigned gram(uint64_t letters)
+{
+	return (uint32_t)(letters & 0xffffff) * 0x9e3779b1U >> 16;
+}
+
+static uint64_t three(const char *p)
+{
+	return (uint64_t)(unsigned char)p[0] | (uint64_t)(unsigned char)p[1] << 8 |
+	       (uint64_t)(unsigned char)p[2] << 16;
+}
+
+/* Eight letters, the first of them in the low byte. */
+static uint64_t letters_at(const char *p)
+{
+	uint64_t v;
+
+	memcpy(&v, p, sizeof(v));
+	return le64toh(v);
+}
+
+/* The groups of three letters in the rare parts, as bits: of each needle's one begins at every
+ * second place of a text, wherever it stands. */
+static const uint8_t *rare_grams(void)
+{
+	static _Thread_local uint8_t bits[GRAMS / 8];
+	static _Thread_local bool made;
+
+	for (size_t i = 0; i < NEEDLES && !made; i++)
+		for (size_t k = 0; k < STRIDE; k++) {
+			const char *p = needles[i].text + needles[i].rare + k;
+			unsigned v = gram(three(p));
+
+			bits[v >> 3] |= (uint8_t)(1U << (v & 7));
+		}
+	made = true;
+	return bits;
+}
+
+/* The needle whose rare part is at `at`, whole and fitting; *ret_at is where it begins. */
+static const struct needle *needle_at(const struct secret_look *l, unsigned kinds, size_t at,
+				      size_t *ret_at)
 {
 	const char *end = l->p + l->n;
 
-	for (size_t i = 0; i < sizeof(needles) / sizeof(needles[0]); i++) {
-		const struct needle *n = &needles[i];
-		size_t len = strlen(n->text);
-		const char *at = l->p;
+	for (size_t i = 0; i < NEEDLES * STRIDE; i++) {
+		const struct needle *n = &needles[i / STRIDE];
+		size_t off = n->rare + i % STRIDE, len;
 
-		if ((n->kind & kinds) == 0)
+		if (l->p[at] != n->text[off] || at < off || (n->kind & kinds) == 0)
 			continue;
-		while ((at = memmem(at, (size_t)(end - at), n->text, len)) != NULL) {
-			at += len;
-			if (n->fits(at, end))
-				return n;
-		}
+		len = strlen(n->text);
+		if (l->n - (at - off) < len || memcmp(l->p + at - off, n->text, len) != 0 ||
+		    !n->fits(l->p + at - off + len, end))
+			continue;
+		*ret_at = at - off;
+		return n;
 	}
 	return NULL;
+}
+
+static unsigned bit(const uint8_t *bits, unsigned v)
+{
+	return (unsigned)bits[v >> 3] >> (v & 7) & 1U;
+}
+
+/* Looks at the n places from i on whose three letters are rare ones. */
+static const struct needle *needle_in(const struct secret_look *l, unsigned kinds, size_t i,
+				      size_t n, size_t *ret_at)
+{
+	const uint8_t *bits = rare_grams();
+	const struct needle *found = NULL;
+
+	for (size_t end = i + n; i + GRAM <= l->n && i < end && found == NULL; i++)
+		if (bit(bits, gram(three(l->p + i))) != 0)
+			found = needle_at(l, kinds, i, ret_at);
+	return found;
+}
+
+static const struct needle *find_needle(const struct secret_look *l, unsigned kinds, size_t *ret_at)
+{
+	const uint8_t *bits = rare_grams();
+	size_t i = 0;
+
+	for (; i + sizeof(uint64_t) <= l->n; i += 3 * STRIDE) {
+		uint64_t v = letters_at(l->p + i);
+		const struct needle *n = NULL;
+
+		if ((bit(bits, gram(v)) | bit(bits, gram(v >> 16)) | bit(bits, gram(v >> 32))) != 0)
+			n = needle_in(l, kinds, i, 3 * STRIDE, ret_at);
+		if (n != NULL)
+			return n;
+	}
+	return needle_in(l, kinds, i, l->n - i, ret_at);
 }
 
 /* One DER header at p: its length as *ret_body; returns the bytes of the header, 0 when it is none
@@ -240,15 +375,33 @@ static const char *binary(const struct secret_look *l, unsigned kinds, enum secr
 	return (kinds & SECRET_CREDENTIAL) != 0 && is_keytab(l) ? "keytab" : NULL;
 }
 
-/* A hash of crypt(5) at p: "$id$salt$hash". */
-static bool is_crypt(const char *p, const char *end)
+const char *secret_hash(const char *p, const char *end, bool field)
 {
-	static const char *const ids[] = {"$1$", "$2a$", "$2b$", "$2y$",   "$5$",
-					  "$6$", "$y$",  "$gy$", "$apr1$", "$7$"};
+	static const struct {
+		const char *mark, *what;
+	} ids[] = {
+	    {"$1$", "password hash, MD5: weak"},        {"$apr1$", "password hash, MD5: weak"},
+	    {"$2a$", "password hash, bcrypt: good"},    {"$2b$", "password hash, bcrypt: good"},
+	    {"$2y$", "password hash, bcrypt: good"},    {"$5$", "password hash, SHA-256: fair"},
+	    {"$6$", "password hash, SHA-512: fair"},    {"$7$", "password hash, scrypt: strong"},
+	    {"$y$", "password hash, yescrypt: strong"}, {"$gy$", "password hash, yescrypt: strong"},
+	};
+	enum { HASH_MIN = 22 + 2, DES_LENGTH = 13 };
 
 	for (size_t i = 0; i < sizeof(ids) / sizeof(ids[0]); i++)
-		if (begins(p, end, ids[i]))
-			return run_of(p, end, CRYPT) >= strlen(ids[i]) + 22 + 2;
+		if (begins(p, end, ids[i].mark))
+			return run_of(p, end, CRYPT) >= strlen(ids[i].mark) + HASH_MIN ? ids[i].what
+										       : NULL;
+	return field && run_of(p, end, CRYPT) == DES_LENGTH ? "password hash, DES: broken" : NULL;
+}
+
+static bool has_after_colon(const struct secret_look *l, char mark)
+{
+	const char *end = l->p + l->n;
+
+	for (const char *p = l->p; (p = memchr(p, mark, (size_t)(end - p))) != NULL; p++)
+		if (p > l->p && p[-1] == ':')
+			return true;
 	return false;
 }
 
@@ -257,13 +410,15 @@ static bool has_account_line(const struct secret_look *l)
 {
 	const char *end = l->p + l->n;
 
+	if (!has_after_colon(l, '$') && !has_after_colon(l, '{'))
+		return false;
 	for (const char *p = l->p; p < end;) {
 		size_t name = run_of(p, end, URL64 ".@");
 		const char *field = p + name + 1;
 		const char *line = memchr(p, '\n', (size_t)(end - p));
 
 		if (name > 0 && field < end && field[-1] == ':' &&
-		    (is_crypt(field, end) ||
+		    (secret_hash(field, end, false) != NULL ||
 		     (begins(field, end, "{SHA}") && run_of(field + 5, end, BASE64 "=") == 28) ||
 		     (begins(field, end, "{SSHA}") && run_of(field + 6, end, BASE64 "=") >= 32)))
 			return true;
@@ -277,13 +432,16 @@ static bool is_text(const struct secret_look *l)
 	return memchr(l->p, '\0', l->n < 512 ? l->n : 512) == NULL;
 }
 
-const char *secret_in(const struct secret_look *l, unsigned kinds, enum secret_kind *ret)
+/* As secret_in, and where it stands. */
+static const char *find(const struct secret_look *l, unsigned kinds, enum secret_kind *ret,
+			size_t *ret_at)
 {
 	const struct needle *n;
 
+	*ret_at = 0;
 	if (!is_text(l))
 		return binary(l, kinds, ret);
-	n = find_needle(l, kinds);
+	n = find_needle(l, kinds, ret_at);
 	if (n != NULL) {
 		*ret = n->kind;
 		return n->what;
@@ -293,6 +451,13 @@ const char *secret_in(const struct secret_look *l, unsigned kinds, enum secret_k
 	if ((kinds & SECRET_HASH) != 0 && strncmp(l->path, "usr/", 4) != 0 && has_account_line(l))
 		return "password hash";
 	return binary(l, kinds, ret);
+}
+
+const char *secret_in(const struct secret_look *l, unsigned kinds, enum secret_kind *ret)
+{
+	size_t at;
+
+	return find(l, kinds, ret, &at);
 }
 
 /* Whether field two is what nobody's password gives: nothing, or a mark of no login. */
@@ -326,4 +491,53 @@ bool secret_in_lines(const char *text)
 			return true;
 	}
 	return false;
+}
+
+/* Each row with a hash in its second field, locked or not, or further behind as in opasswd(5). */
+static void each_row(const struct secret_look *l,
+		     void (*fn)(void *ctx, const struct secret_seen *s), void *ctx)
+{
+	const char *end = l->p + l->n;
+
+	for (const char *p = l->p; p < end;) {
+		const char *line = memchr(p, '\n', (size_t)(end - p)), *stop;
+		bool second = true;
+
+		stop = line != NULL ? line : end;
+		while (p < stop && (p = memchr(p, ':', (size_t)(stop - p))) != NULL) {
+			const char *what;
+
+			p = skip(p + 1, stop, "!*");
+			what = secret_hash(p, stop, second);
+			if (what != NULL)
+				fn(ctx,
+				   &(struct secret_seen){SECRET_HASH, what, (size_t)(p - l->p)});
+			second = false;
+		}
+		p = stop + 1;
+	}
+}
+
+void secret_each(const struct secret_look *l, void (*fn)(void *ctx, const struct secret_seen *s),
+		 void *ctx)
+{
+	struct secret_seen named = {0}, seen = {0};
+
+	named.what = secret_named(l->path, &named.kind);
+	if (named.what != NULL)
+		fn(ctx, &named);
+	if (secret_is_accounts(l->path)) {
+		each_row(l, fn, ctx);
+		return;
+	}
+	if (secret_is_list(l->path)) {
+		char *text SCOPED(mem_freep) = mem_strndup(l->p, l->n);
+
+		if (secret_in_lines(text))
+			fn(ctx, &(struct secret_seen){SECRET_CREDENTIAL, "credentials", 0});
+		return;
+	}
+	seen.what = find(l, SECRET_ALL, &seen.kind, &seen.at);
+	if (seen.what != NULL && (named.what == NULL || seen.kind != named.kind))
+		fn(ctx, &seen);
 }

@@ -16,9 +16,26 @@ struct secret_look {
 /* What secret of these kinds (bits of enum secret_kind) the bytes hold, in words, and its kind;
  * NULL for none. Private keys: PEM (RFC 7468), OpenSSH, OpenPGP, PuTTY, SSH.COM, age, minisign,
  * signify, WireGuard, JWK, and in DER PKCS#1, PKCS#8, SEC 1 and PKCS#12; Java key stores.
- * Credentials: keytabs, cloud keys, what is in files of secrets. Hashes: crypt(5) and htpasswd
+ * Credentials: keytabs, keys and tokens of services by
+ * their marks, pre-shared keys of wireless networks. Hashes: crypt(5) and htpasswd
  * outside of /usr. */
 const char *secret_in(const struct secret_look *l, unsigned kinds, enum secret_kind *ret);
+
+/* A secret that was seen, and where. */
+struct secret_seen {
+	enum secret_kind kind;
+	const char *what; /* static; a password hash with the strength of its method */
+	size_t at;
+};
+
+/* Hands out what the name of a file and its beginning show: as secrets_find, one file at a time,
+ * and each row of a file of accounts. */
+void secret_each(const struct secret_look *l, void (*fn)(void *ctx, const struct secret_seen *s),
+		 void *ctx);
+
+/* The method of a hash of crypt(5) at p and how strong it is, in words; NULL when there is none. A
+ * hash of DES has no mark and is known only by its place: `field` says that p is one. */
+const char *secret_hash(const char *p, const char *end, bool field);
 
 /* Whether rows of passwd(5) and shadow(5) have a hash in their second field, locked or not. */
 bool secret_in_rows(const char *text);

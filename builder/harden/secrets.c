@@ -126,12 +126,30 @@ static int read_some(int fd, char *p, size_t n, size_t *have)
 	return 0;
 }
 
-static bool is_file_of_accounts(const char *path)
+bool secret_is_accounts(const char *path)
 {
 	for (size_t i = 0; i < COUNT(files_of_accounts); i++)
 		if (strcmp(path, files_of_accounts[i]) == 0)
 			return true;
 	return false;
+}
+
+bool secret_is_list(const char *path)
+{
+	for (size_t i = 0; i < COUNT(files_of_secrets); i++)
+		if (strcmp(path, files_of_secrets[i]) == 0)
+			return true;
+	return false;
+}
+
+const char *secret_named(const char *path, enum secret_kind *ret)
+{
+	const struct named *n = find_name(path, SECRET_ALL);
+
+	if (n == NULL)
+		return NULL;
+	*ret = n->kind;
+	return n->what;
 }
 
 /* What the content of a file says: *ret, NULL = nothing. text: TEXT bytes of scratch. */
@@ -142,7 +160,7 @@ static int look_into(int rootfd, const struct facts_file *f, char *text, struct 
 	int fd SCOPED(fd_closep) = -1;
 	int rc;
 
-	if (!S_ISREG(f->st.st_mode) || f->st.st_size < KEY_MIN || is_file_of_accounts(f->path))
+	if (!S_ISREG(f->st.st_mode) || f->st.st_size < KEY_MIN || secret_is_accounts(f->path))
 		return 0;
 	fd = root_open(rootfd, f->path, O_RDONLY | O_NOFOLLOW);
 	if (fd < 0)

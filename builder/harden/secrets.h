@@ -31,4 +31,12 @@ int secrets_find(int rootfd, struct facts *f, unsigned kinds, struct secrets *re
 		 struct err *e) MUST_CHECK;
 void secrets_release(struct secrets *s);
 
+/* What the name of a file gives away, in words; NULL for nothing. */
+const char *secret_named(const char *path, enum secret_kind *ret);
+
+/* Whether a path is one of passwd(5), shadow(5) and their kin, or of the files that hold a secret
+ * a line. */
+bool secret_is_accounts(const char *path);
+bool secret_is_list(const char *path);
+
 #endif

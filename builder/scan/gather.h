@@ -1,0 +1,60 @@
+/* gather.h - what the worker that reads foreign bytes says: all that was found, as JSON. */
+#ifndef SCAN_GATHER_H
+#define SCAN_GATHER_H
+
+#include "scan/content.h"
+
+/* A list that is longer than this is counted, not kept. */
+enum { GATHER_PLACES = 20000, GATHER_FILES = 50000 };
+
+struct gather {
+	struct jval *files; /* owned */
+	size_t places;      /* listed */
+	uint64_t more;      /* files with findings that are not listed */
+	uint64_t files_n, bytes;
+	uint64_t counts[SCAN_CLASSES];
+};
+
+/* Adds what was found in a file, when there is something; releases *f. */
+void gather_add(struct gather *g, struct found *f, const struct found_of *of);
+
+struct gather_layer {
+	int fd;     /* the blob, at its beginning */
+	char *name; /* its digest */
+};
+/* What to look into, all of it: a tree, a file, layers. */
+struct gather_job {
+	int dirfd;        /* of a tree, or -1 */
+	int fd;           /* of a file, or -1 */
+	const char *name; /* of the file */
+	struct gather_layer *layers;
+	size_t layers_n;
+	unsigned threads;
+	int out; /* where the report goes */
+};
+
+/* Look into the names and the bytes; for the worker. */
+int gather_tree(struct gather *g, const struct gather_job *j, struct err *e) MUST_CHECK;
+int gather_file(struct gather *g, const struct gather_job *j, struct err *e) MUST_CHECK;
+int gather_layers(struct gather *g, const struct gather_job *j, struct err *e) MUST_CHECK;
+
+/* Runs the job in a worker without a way to anything else and gives back its report. */
+int gather_run(struct gather_job *j, struct jval **ret, struct err *e) MUST_CHECK;
+
+/* A file as an input; fd is borrowed. */
+struct input gather_fd(int *fd);
+
+/* Contents of files for threads that come and go. */
+struct bench;
+
+/* An empty one; the caller frees it. */
+struct bench *bench_new(void);
+
+/* Lends one to a thread, and takes it back. */
+struct content *bench_take(struct bench *b);
+void bench_give(struct bench *b, struct content *c);
+
+/* Frees all; returns how many bytes they looked at. */
+uint64_t bench_freep(struct bench **b);
+
+#endif

@@ -1,0 +1,34 @@
+/* scan.h - cardholder data and secrets in an image, a tree or a file: where, of which class, never
+ * in full. */
+#ifndef SCAN_SCAN_H
+#define SCAN_SCAN_H
+
+#include "form/json.h"
+#include "oci/oci.h"
+
+struct scan_opts {
+	const char *allow; /* file of exceptions (posmedia-scan.7); NULL = none */
+	int64_t today;     /* seconds: later than the end of an exception's last day, it is over */
+	unsigned threads;  /* 0 = all processors */
+};
+
+/* Looks into every file below a directory, or into one file; `object` is what the report calls it.
+ * Links are not followed and lead nowhere. The caller owns *ret: "object", "files" (each with
+ * "file", "layer", "sha256", "counts", "places", "incomplete", "allowed"), "counts",
+ * "files-scanned", "bytes-scanned". */
+int scan_path(const char *path, const char *object, const struct scan_opts *o, struct jval **ret,
+	      struct err *e) MUST_CHECK;
+
+/* Verifies the image and looks into its config and every file of every layer, hidden or not. */
+int scan_image(const struct oci_layout *l, const struct oci_desc *manifest, const char *object,
+	       const struct scan_opts *o, struct jval **ret, struct err *e) MUST_CHECK;
+
+/* The report for people. */
+void scan_text(const struct jval *report, struct buf *out);
+
+/* ERR_VERIFY when something that counts was found: of "high" severity (card data; private keys,
+ * credentials, password hashes), "medium" also trust and identities, "low" also test numbers,
+ * "never". Allowed findings do not count. */
+int scan_gate(const struct jval *report, const char *fail_on, struct err *e) MUST_CHECK;
+
+#endif
