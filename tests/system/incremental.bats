@@ -52,7 +52,7 @@ in_dir() {
 }
 
 @test "a unit in the overlay changed: services run again" {
-	echo "# $EPOCHREALTIME" >>"$dir/overlays/demo/etc/systemd/system/ssh-host-keys.service"
+	echo "# $EPOCHREALTIME" >>"$dir/overlays/container/etc/systemd/system/ssh-host-keys.service"
 	in_dir plan recipes/demo.yaml
 	echo "$output"
 	[[ $output =~ services\ +will\ run:\ overlay\ etc/systemd/system/ssh-host-keys.service ]]

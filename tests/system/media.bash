@@ -130,7 +130,7 @@ saw_second() {
 }
 
 disc() { # FILE TREE ARGUMENT...
-	xorriso -as mkisofs -quiet -o "$dir/media/$1" "${@:3}" "$2" 2>/dev/null
+	LC_ALL=C.UTF-8 xorriso -as mkisofs -quiet -o "$dir/media/$1" "${@:3}" "$2" 2>/dev/null
 }
 
 iso() { # FILE ARGUMENT...
