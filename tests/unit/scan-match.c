@@ -50,7 +50,7 @@ static struct seen look_n(const void *p, size_t n)
 	return s;
 }
 
-static struct seen look(const char *fmt, ...)
+PRINTF(1, 2) static struct seen look(const char *fmt, ...)
 {
 	char *text SCOPED(mem_freep) = NULL;
 	va_list ap;
