@@ -25,6 +25,7 @@ static char *pulled(const char *image)
 static void base_of(struct df *d, const char *image)
 {
 	char *layout SCOPED(mem_freep) = pulled(image);
+	char *shown SCOPED(mem_freep) = NULL;
 	char *scalar SCOPED(mem_freep) = yaml_scalar(layout);
 	bool pinned = strstr(image, "@sha256:") != NULL;
 
@@ -40,7 +41,8 @@ static void base_of(struct df *d, const char *image)
 	if (d->scratch)
 		return;
 	found(&d->at, RULE_PULL_BASE, "\"%s\" lies in a registry", image);
-	strv_addf(&d->im->d.base, "oci: {image: %s}", scalar);
+	shown = harmless(image, strlen(image));
+	strv_addf(&d->im->d.base, "# docker://%s\noci: {image: %s}", shown, scalar);
 }
 
 static enum outcome from(struct df *d)
