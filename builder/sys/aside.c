@@ -41,30 +41,32 @@ int aside_start(int (*fn)(void *arg, struct err *e), void *arg, struct aside *re
 	return 0;
 }
 
-static int wait_for(pid_t pid)
+static int wait_for(pid_t pid, int *ret)
 {
 	bool told = false;
-	int status = 0;
 
 	for (;;) {
 		if (intr_pending() && !told) {
 			(void)kill(pid, SIGTERM);
 			told = true;
 		}
-		if (waitpid(pid, &status, 0) == pid || errno != EINTR)
-			return status;
+		if (waitpid(pid, ret, 0) == pid)
+			return 0;
+		if (errno != EINTR)
+			return -1;
 	}
 }
 
 int aside_join(struct aside *a, struct err *e)
 {
-	int status, rc = 0;
+	int status = 0, rc = 0;
 
 	if (a->pid == 0)
 		return 0;
-	status = wait_for(a->pid);
-	if (!WIFEXITED(status) || WEXITSTATUS(status) > 1 ||
-	    (WEXITSTATUS(status) == 1 && a->error->msg[0] == '\0'))
+	if (wait_for(a->pid, &status) != 0)
+		rc = err_sys(e, "wait for a child process");
+	else if (!WIFEXITED(status) || WEXITSTATUS(status) > 1 ||
+		 (WEXITSTATUS(status) == 1 && a->error->msg[0] == '\0'))
 		rc = err_set(e, ERR_FAIL, "a child process died (status %d)", status);
 	else if (WEXITSTATUS(status) == 1)
 		rc = (*e = *a->error, -1);

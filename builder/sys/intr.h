@@ -6,8 +6,8 @@
 #include <stdbool.h>
 
 /* Installs the handlers (no SA_RESTART) and ignores SIGPIPE and SIGXFSZ: a write past the limit of
- * file sizes is an error like that of a full disk. A second signal of the kind ends the process at
- * once. */
+ * file sizes is an error like that of a full disk. Children can be waited for, whatever the caller
+ * of this program ignored. A second signal of the kind ends the process at once. */
 void intr_install(void);
 
 /* Whether a signal has come. */

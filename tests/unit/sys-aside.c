@@ -85,6 +85,19 @@ static void a_death_is_an_error(void **state)
 	assert_string_equal(e.msg, "a child process died (status 256)");
 }
 
+static void one_that_nobody_can_wait_for_is_an_error(void **state)
+{
+	struct aside a = {0};
+	struct err e = ERR_INIT;
+
+	(void)state;
+	(void)signal(SIGCHLD, SIG_IGN);
+	assert_int_equal(aside_start(bad, NULL, &a, &e), 0);
+	assert_int_equal(aside_join(&a, &e), -1);
+	(void)signal(SIGCHLD, SIG_DFL);
+	assert_string_equal(e.msg, "wait for a child process: No child processes");
+}
+
 static void it_can_be_stopped(void **state)
 {
 	struct aside a = {0};
@@ -139,6 +152,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(its_result_is_ours),
 	    cmocka_unit_test(a_death_is_an_error),
+	    cmocka_unit_test(one_that_nobody_can_wait_for_is_an_error),
 	    cmocka_unit_test(it_can_be_stopped),
 	    cmocka_unit_test(a_signal_is_passed_on),
 	};
