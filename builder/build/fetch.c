@@ -223,5 +223,5 @@ int job_fetch(struct job *j, struct err *e)
 		log_info("fetching %zu files", w.n);
 	if (w.n > 0 && fetch_all(j->s, w.jobs, w.n, &o, e) != 0)
 		return all_gone(&w, e);
-	return archive_keep(j->s, j->l, e);
+	return archive_keep(j->s, j->r, j->l, e);
 }

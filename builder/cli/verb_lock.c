@@ -110,7 +110,7 @@ static int save(const struct job *j, const struct lock *l, struct err *e)
 {
 	if (lock_save(l, j->path, e) != 0)
 		return -1;
-	return archive_keep(j->s, l, e);
+	return archive_keep(j->s, j->r, l, e);
 }
 
 static int resolve(struct job *j, struct err *e)

@@ -6,6 +6,7 @@
 #include "sys/intr.h"
 #include "sys/proc.h"
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -15,12 +16,37 @@
 #define CONTROL_MAX (1 << 20)
 #define INDEX_MAX   (256 << 20)
 
-int archive_keep(struct store *s, const struct lock *l, struct err *e)
+/* How the names of locks end whose repositories are trusted by the recipe's keys and no others:
+ * "-KEYS.lock". The caller owns it. */
+static int ending(const struct recipe *r, char **ret, struct err *e)
+{
+	struct hash *h SCOPED(hash_freep) = hash_new();
+	struct strv files SCOPED(strv_release) = {0};
+	struct digest d;
+
+	recipe_base_files(r, &files);
+	for (size_t i = 0; i < files.n; i++) {
+		int fd SCOPED(fd_closep) = open(files.v[i], O_RDONLY | O_CLOEXEC);
+
+		if (fd < 0)
+			return err_sys(e, "open %s", files.v[i]);
+		if (digest_fd(fd, &d, NULL, e) != 0)
+			return -1;
+		hash_add(h, d.b, DIGEST_BYTES);
+	}
+	d = hash_final(h);
+	*ret = mem_format("-%s.lock", digest_hex(&d).s);
+	return 0;
+}
+
+int archive_keep(struct store *s, const struct recipe *r, const struct lock *l, struct err *e)
 {
 	struct digest d = lock_digest(l);
-	char *path SCOPED(mem_freep) =
-	    mem_format("%s/%s/%s.lock", store_path(s), LOCKS, digest_hex(&d).s);
+	char *end SCOPED(mem_freep) = NULL, *path SCOPED(mem_freep) = NULL;
 
+	if (ending(r, &end, e) != 0)
+		return -1;
+	path = mem_format("%s/%s/%s%s", store_path(s), LOCKS, digest_hex(&d).s, end);
 	if (access(path, F_OK) == 0)
 		return 0;
 	if (fs_mkdirs(store_fd(s), LOCKS, 0755, e) != 0)
@@ -105,11 +131,15 @@ static void take_lock(struct archive *a, const char *name, const struct match *m
 	take_packages(a, l, m);
 }
 
-int archive_load(struct store *s, const struct match *m, struct archive *ret, struct err *e)
+int archive_load(struct store *s, const struct recipe *r, const struct match *m,
+		 struct archive *ret, struct err *e)
 {
 	struct archive a = {.store = s};
 	struct strv names SCOPED(strv_release) = {0};
+	char *end SCOPED(mem_freep) = NULL;
 
+	if (ending(r, &end, e) != 0)
+		return -1;
 	if (faccessat(store_fd(s), LOCKS, F_OK, 0) != 0 && errno == ENOENT) {
 		*ret = a;
 		return 0;
@@ -117,7 +147,8 @@ int archive_load(struct store *s, const struct match *m, struct archive *ret, st
 	if (fs_list(store_fd(s), LOCKS, &names, e) != 0)
 		return -1;
 	for (size_t i = 0; i < names.n; i++)
-		if (strlen(names.v[i]) == DIGEST_HEX + strlen(".lock"))
+		if (strlen(names.v[i]) == DIGEST_HEX + strlen(end) &&
+		    strcmp(names.v[i] + DIGEST_HEX, end) == 0)
 			take_lock(&a, names.v[i], m);
 	*ret = a;
 	return 0;

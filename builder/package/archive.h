@@ -1,5 +1,6 @@
 /* archive.h - the store's own archive: the packages of every lock that was made or built with it,
- * as long as they are in the store. A mirror forgets them when there is a newer version. */
+ * as long as they are in the store. A mirror forgets them when there is a newer version. Nobody
+ * checks a signature over them again: a recipe only gets those that its own keys let in. */
 #ifndef PACKAGE_ARCHIVE_H
 #define PACKAGE_ARCHIVE_H
 
@@ -7,8 +8,9 @@
 #include "recipe/lock.h"
 #include "store/store.h"
 
-/* Remembers a lock in the store. */
-int archive_keep(struct store *s, const struct lock *l, struct err *e) MUST_CHECK;
+/* Remembers a lock of the recipe in the store. */
+int archive_keep(struct store *s, const struct recipe *r, const struct lock *l,
+		 struct err *e) MUST_CHECK;
 
 struct archive_package {
 	const struct lock_package *package;       /* of one of the locks */
@@ -24,9 +26,10 @@ struct archive {
 	size_t n;
 };
 
-/* Reads the remembered locks; one that cannot be read is left out with a warning. */
-int archive_load(struct store *s, const struct match *m, struct archive *ret,
-		 struct err *e) MUST_CHECK;
+/* Reads the remembered locks of recipes with the same keys as this one; one that cannot be read is
+ * left out with a warning. */
+int archive_load(struct store *s, const struct recipe *r, const struct match *m,
+		 struct archive *ret, struct err *e) MUST_CHECK;
 
 /* Offers all of it to the match. */
 void archive_offer(const struct archive *a, struct match *m);

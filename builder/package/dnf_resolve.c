@@ -471,7 +471,7 @@ static int match(const struct recipe *r, const struct package_ask *a, const char
 	match_leave_out(a->match, &r->exclude);
 	if (offers(r, a->match, scratch, e) != 0)
 		return -1;
-	if (a->store != NULL && archive_load(a->store, a->match, archive, e) != 0)
+	if (a->store != NULL && archive_load(a->store, r, a->match, archive, e) != 0)
 		return -1;
 	archive_offer(archive, a->match);
 	jval_put(more, "exact", exact_json(r, a->match));

@@ -306,7 +306,7 @@ static int match(struct solve *s, const char *scratch, struct err *e)
 	match_leave_out(m, &s->r->exclude);
 	if (repos_each(&s->repos, offer, s, e) != 0)
 		return -1;
-	if (s->ask->store != NULL && archive_load(s->ask->store, m, &s->archive, e) != 0)
+	if (s->ask->store != NULL && archive_load(s->ask->store, s->r, m, &s->archive, e) != 0)
 		return -1;
 	archive_offer(&s->archive, m);
 	if (search(s, scratch, e) != 0)

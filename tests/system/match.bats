@@ -151,6 +151,21 @@ locked() {
 		"$(sha256sum <"$old/dists/bookworm/InRelease" | cut -c1-64)" ]
 }
 
+@test "what other keys let into the store is not taken" {
+	unset POSMEDIA_APT_SNAPSHOT
+	mirror_url=file://$dir/past/20240110T000000Z recipe
+	posmedia lock recipes/till.yaml
+	posmedia build recipes/till.yaml -o "oci:$work/image:1" || true
+	gpg -q --export ours theirs >"$dir/both.gpg"
+	recipe
+	sed -i 's/ours.gpg/both.gpg/' "$dir/recipes/till.yaml"
+	rm "$dir/recipes/till.lock"
+	manifest 'libtill 1.0 all' 'till 1.0+t1.0 all'
+	posmedia lock recipes/till.yaml --match "$work/manifest"
+	[ "$status" -eq 1 ]
+	[ ! -e "$dir/recipes/till.lock" ]
+}
+
 @test "what cannot be had is listed with the nearest version, and taken with --nearest only" {
 	manifest 'libtill|1.1|all' 'till|1.1+t1|all' 'tools|0.9|all' 'vendor-agent|7.0|amd64'
 	posmedia lock recipes/till.yaml --match "$work/manifest"
