@@ -6,6 +6,7 @@
 
 #include "archive/unpack.h"
 #include "base/log.h"
+#include "plan/parts.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -18,18 +19,22 @@
 enum { MEDIUM_GROWTH = 20, MEDIUM_SPARE = 64 << 20, RECORD_MAX = 4096 };
 
 /* Raised when the same medium is unpacked to something else. */
-enum { SCHEMA = 1 };
+enum { SCHEMA = 2 };
 
 static struct digest key_of(const struct recipe_media *m)
 {
 	struct jval *v SCOPED(jval_freep) = jval_object(), *inside = jval_array();
 	struct buf b SCOPED(buf_release) = BUF_INIT(1 << 20);
+	char *file SCOPED(mem_freep) = parts_plain_name(m->file);
 
-	for (size_t i = 0; i < m->inside.n; i++)
-		jval_push(inside, jval_text(m->inside.v[i]));
+	for (size_t i = 0; i < m->inside.n; i++) {
+		char *path SCOPED(mem_freep) = parts_plain_name(m->inside.v[i]);
+
+		jval_push(inside, jval_text(path));
+	}
 	jval_put_int(v, "schema", SCHEMA);
 	jval_put_text(v, "medium", digest_text(&m->digest).s);
-	jval_put_text(v, "file", m->file);
+	jval_put_text(v, "file", file);
 	jval_put(v, "as-file", jval_bool(m->as_file));
 	jval_put(v, "inside", inside);
 	jval_write(v, &b);

@@ -11,7 +11,7 @@
 #include <unistd.h>
 
 /* Raised when the engine itself changes what it makes from the same inputs. */
-enum { ENGINE = 3 };
+enum { ENGINE = 4 };
 
 /* The same for how an image's tree becomes layers. */
 enum { LAYERING = 2 };
@@ -138,14 +138,31 @@ static struct jval *recorded(const struct lock_recorded *v, size_t n)
 	return o;
 }
 
+char *parts_plain_name(const char *name)
+{
+	struct buf b = BUF_INIT(3 * 4096 + 1);
+
+	for (; *name != '\0'; name++)
+		if (*name > ' ' && *name < 0x7f && *name != '%')
+			buf_add(&b, name, 1);
+		else
+			buf_addf(&b, "%%%02X", (unsigned char)*name);
+	return buf_take(&b);
+}
+
 /* What of a medium the step can see: the bytes, which of them, and the name of a file. */
 static struct jval *medium(const struct recipe_media *m)
 {
 	struct buf b SCOPED(buf_release) = BUF_INIT(64 << 10);
 
-	buf_addf(&b, "%s %s%s", digest_text(&m->digest).s, m->as_file ? "file " : "", m->file);
-	for (size_t i = 0; i < m->inside.n; i++)
-		buf_addf(&b, " in %s", m->inside.v[i]);
+	char *file SCOPED(mem_freep) = parts_plain_name(m->file);
+
+	buf_addf(&b, "%s %s%s", digest_text(&m->digest).s, m->as_file ? "file " : "", file);
+	for (size_t i = 0; i < m->inside.n; i++) {
+		char *path SCOPED(mem_freep) = parts_plain_name(m->inside.v[i]);
+
+		buf_addf(&b, " in %s", path);
+	}
 	return jval_text(b.data);
 }
 
@@ -180,25 +197,12 @@ static int hash_file(const struct fs_entry *en, struct digest *ret, struct err *
 	return digest_fd(fd, ret, NULL, e);
 }
 
-/* A name of any bytes as text that no other name has: what is no plain ASCII, and '%', as %XX. */
-static char *plain_name(const char *name)
-{
-	struct buf b = BUF_INIT(3 * 4096 + 1);
-
-	for (; *name != '\0'; name++)
-		if (*name > ' ' && *name < 0x7f && *name != '%')
-			buf_add(&b, name, 1);
-		else
-			buf_addf(&b, "%%%02X", (unsigned char)*name);
-	return buf_take(&b);
-}
-
 /* An overlay entry by type, executable bit and content: what the build takes over from it. */
 static int overlay_entry(void *ctx, const struct fs_entry *en, struct err *e)
 {
 	struct jval *files = ctx;
 	char *what SCOPED(mem_freep) = NULL, *link SCOPED(mem_freep) = NULL;
-	char *name SCOPED(mem_freep) = plain_name(en->path);
+	char *name SCOPED(mem_freep) = parts_plain_name(en->path);
 	char target[4097];
 	struct digest d;
 	ssize_t n;
@@ -210,7 +214,7 @@ static int overlay_entry(void *ctx, const struct fs_entry *en, struct err *e)
 		if (n < 0)
 			return err_sys(e, "read %s", en->path);
 		target[n] = '\0';
-		link = plain_name(target);
+		link = parts_plain_name(target);
 		what = mem_format("link %s", link);
 	} else if (S_ISREG(en->st.st_mode)) {
 		if (hash_file(en, &d, e) != 0)

@@ -19,6 +19,10 @@ int parts_inputs(const struct recipe *r, const struct lock *l, const struct jval
 		 const struct jval *config, struct jval **ret, struct err *e) MUST_CHECK;
 struct jval *parts_image(const struct recipe *r, const struct lock *l);
 
+/* A name of any bytes as text that no other name has: what is no plain ASCII, blanks and '%', as
+ * %XX. The caller owns it. */
+char *parts_plain_name(const char *name) MUST_CHECK;
+
 /* In words, what differs from a to b: "package openssl 3.0.15 -> 3.0.16; overlay etc/motd changed".
  * At most about 200 characters; the caller owns it. */
 char *parts_diff(const struct jval *a, const struct jval *b) MUST_CHECK;
