@@ -42,6 +42,11 @@ measure() {
 	echo "$1 $(tail -n 1 "$work/$1.times")" >&2
 }
 
+# What peak wrote for a name, for people: a program that is over at once was not seen.
+memory() {
+	awk '{ print ($1 < 1 ? "-" : $1 " MB") }' "$work/$1.peak"
+}
+
 # Runs a function's command as posmedia under tests/bench/peak; the MB go to $work/NAME.peak.
 peak() {
 	if declare -F "before_$1" >/dev/null; then
