@@ -1,6 +1,7 @@
 #include "harden/profile.h"
 
 #include "sys/fs.h"
+#include <ctype.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
@@ -63,6 +64,17 @@ static int parse_file(struct load *l, const char *path, struct yaml **ret, struc
 	return 0;
 }
 
+/* Reports in many formats carry it, file names and references among them. */
+static int check_id(const struct yaml *y, struct err *e)
+{
+	const char *s = y->text;
+
+	for (; y->kind == YAML_SCALAR && *s != '\0'; s++)
+		if (!isalnum((unsigned char)*s) && strchr("-._", *s) == NULL)
+			return yaml_err(y, e, "an id has letters, digits, '-', '_' and '.' only");
+	return 0;
+}
+
 /* Adds a control, or puts it in the place of the one with its id from an extended profile. */
 static int add_control(struct load *l, struct yaml *y, size_t own, struct err *e)
 {
@@ -70,6 +82,8 @@ static int add_control(struct load *l, struct yaml *y, size_t own, struct err *e
 
 	if (id == NULL || id->kind != YAML_SCALAR || *id->text == '\0')
 		return yaml_err(y, e, "a control wants an id");
+	if (check_id(id, e) != 0)
+		return -1;
 	for (size_t i = 0; i < l->n; i++) {
 		if (strcmp(yaml_get(l->controls[i], "id")->text, id->text) != 0)
 			continue;
@@ -117,7 +131,7 @@ static int load_file(struct load *l, const char *path, unsigned depth, struct he
 			       EXTENDS_MAX);
 	if (parse_file(l, path, &doc, e) != 0 || spec_read(doc, head_fields, ret, e) != 0)
 		return -1;
-	if (check_requirements(ret->requirements, e) != 0)
+	if (check_id(yaml_get(doc, "id"), e) != 0 || check_requirements(ret->requirements, e) != 0)
 		return -1;
 	if (strcmp(ret->schema, "1") != 0)
 		return yaml_err(yaml_get(doc, "posmedia-profile"), e,
