@@ -229,6 +229,23 @@ posmedia: umount: /opt: no image is mounted there"
 	nothing_left
 }
 
+@test "an image that cannot be unpacked does not stand in the way of the next" {
+	iso inner.iso -R -uid 0 -gid 0
+	mkdir -p "$dir/two"
+	cp "$dir/media/inner.iso" "$dir/two/"
+	head -c 40000 "$dir/media/inner.iso" >"$dir/two/short.iso"
+	(cd "$dir/two" && tar --owner=0 --group=0 -cf "$dir/media/two.tar" .)
+	step two.tar '' 'mkdir /opt /opt/at; mount /media/it/short.iso /opt/at 2>/dev/null; echo $?
+		mount /media/it/short.iso /opt/at 2>/dev/null; echo $?
+		mount /media/it/inner.iso /opt/at && cat /opt/at/README.TXT' 'expects: {loop: true}'
+	build
+	ok
+	saw '32
+32
+read me'
+	nothing_left
+}
+
 @test "what a step asks for itself does not open the sandbox" {
 	iso inner.iso -R -uid 0 -gid 0
 	step inner.iso 'as: file' 'n=0
