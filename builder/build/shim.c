@@ -70,7 +70,9 @@ static char *where(const char *root, const char *path)
 	return mem_strdup(found + strlen(own));
 }
 
-/* Puts the shim over a program of the image, which stays reachable for the shim as real/NAME. */
+/* Puts the shim over a program of the image, which stays reachable for the shim as real/NAME. One
+ * that is a link to a program of another name, like busybox, is many at once and stays what it is:
+ * the shim is found first by PATH. */
 static int cover(struct shim *s, const char *root, const char *path, const char *name,
 		 struct err *e)
 {
@@ -78,6 +80,7 @@ static int cover(struct shim *s, const char *root, const char *path, const char 
 	char *outside SCOPED(mem_freep) = NULL, *real SCOPED(mem_freep) = NULL;
 	char *shim SCOPED(mem_freep) = fs_join(s->dir, "shim");
 	char *place SCOPED(mem_freep) = mem_format("real/%s", name);
+	char *own SCOPED(mem_freep) = fs_basename(path), *is SCOPED(mem_freep) = NULL;
 
 	if (at == NULL || strv_has(&s->to, at))
 		return 0;
@@ -88,7 +91,9 @@ static int cover(struct shim *s, const char *root, const char *path, const char 
 			return -1;
 		bind(s, outside, real);
 	}
-	bind(s, shim, at);
+	is = fs_basename(at);
+	if (strcmp(is, own) == 0)
+		bind(s, shim, at);
 	return 0;
 }
 

@@ -246,6 +246,23 @@ read me'
 	nothing_left
 }
 
+@test "a program of many names is not covered for one of them" {
+	with_units 'c=$(command -v cat); d=${c%/*}; cp "$d/cat" "$d/many" &&
+		ln -sf many "$d/mount" && ln -sf many "$d/less"' \
+		'less /etc/tiny.conf; many /etc/tiny.conf; command -v mount
+		mount /media/it/x /opt; mount <<-"EOT"
+			the real one
+		EOT' 'expects: {loop: true}'
+	build
+	ok
+	saw_second "conf
+conf
+/run/posmedia-shim/bin/mount
+posmedia: mount: only images on the step's own media can be mounted in a step:\
+ mount -o loop IMAGE DIRECTORY
+the real one"
+}
+
 @test "what a step asks for itself does not open the sandbox" {
 	iso inner.iso -R -uid 0 -gid 0
 	step inner.iso 'as: file' 'n=0
