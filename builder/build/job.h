@@ -59,6 +59,7 @@ struct job {
 	struct job_log log;
 	struct vault secrets;
 	struct map media; /* what job_medium has checked: place in the store -> tree, owned */
+	size_t unpacked;  /* media that unpacking was begun of: names their directories */
 	struct oci_layout *below; /* base.oci, from the store: NULL for another base */
 	struct oci_desc below_image;
 	struct laid laid;     /* what the step that runs is shown */

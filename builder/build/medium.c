@@ -143,27 +143,51 @@ static int unpack_into(struct job *j, const struct recipe_media *m, const char *
 	return unpack_medium(fd, m->name, tree, &u, e);
 }
 
-/* Unpacks it in the scratch, and gives it its place by one rename. */
-static int make(struct job *j, const struct recipe_media *m, const char *cached, char **ret,
-		struct err *e)
+/* By one rename from the scratch. */
+static int keep(struct job *j, const char *dir, const char *cached, char **ret, struct err *e)
 {
-	char *dir SCOPED(mem_freep) = mem_format("%s/medium.%zu", j->scratch, j->media.n);
-	char *tree SCOPED(mem_freep) = fs_join(dir, "tree");
 	char *to SCOPED(mem_freep) = fs_join(store_path(j->s), cached);
 
-	if (mkdir(dir, 0755) != 0 || mkdir(tree, 0755) != 0)
-		return err_sys(e, "make directory %s", tree);
-	if (unpack_into(j, m, tree, e) != 0 || write_record(m, dir, tree, e) != 0 ||
-	    fs_mkdirs(store_fd(j->s), "cache/media", 0755, e) != 0)
+	if (fs_mkdirs(store_fd(j->s), "cache/media", 0755, e) != 0)
 		return -1;
 	if (rename(dir, to) != 0) {
 		if (errno != ENOTEMPTY && errno != EEXIST)
 			return err_sys(e, "keep %s", cached);
-		*ret = STEAL(tree); /* another build was faster: that one is not checked yet */
+		/* another build was faster: that one is not checked yet */
+		*ret = fs_join(dir, "tree");
 		return 0;
 	}
 	*ret = fs_join(to, "tree");
 	return 0;
+}
+
+static int unpack_recorded(struct job *j, const struct recipe_media *m, const char *dir,
+			   struct err *e)
+{
+	char *tree SCOPED(mem_freep) = fs_join(dir, "tree");
+
+	if (mkdir(tree, 0755) != 0)
+		return err_sys(e, "make directory %s", tree);
+	if (unpack_into(j, m, tree, e) != 0)
+		return -1;
+	return write_record(m, dir, tree, e);
+}
+
+/* Unpacks it in the scratch, and gives it its place. A step may go on after an image that cannot be
+ * unpacked, and ask for the next: nothing of the first is left. */
+static int make(struct job *j, const struct recipe_media *m, const char *cached, char **ret,
+		struct err *e)
+{
+	char *dir SCOPED(mem_freep) = mem_format("%s/medium.%zu", j->scratch, j->unpacked++);
+	struct err quiet = ERR_INIT;
+
+	if (mkdir(dir, 0755) != 0)
+		return err_sys(e, "make directory %s", dir);
+	if (unpack_recorded(j, m, dir, e) == 0 && keep(j, dir, cached, ret, e) == 0)
+		return 0;
+	if (fs_rmtree(AT_FDCWD, dir, &quiet) != 0)
+		log_warn("leaves %s behind: %s", dir, quiet.msg);
+	return -1;
 }
 
 static int find(struct job *j, const struct recipe_media *m, const char *cached, char **ret,

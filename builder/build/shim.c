@@ -21,7 +21,8 @@ void shim_release(struct shim *s)
 	strv_release(&s->from);
 	strv_release(&s->to);
 	strv_release(&s->argv);
-	strv_release(&s->mounted);
+	while (s->mounted_n > 0)
+		free(s->mounted[--s->mounted_n].at);
 }
 
 bool shim_on(const struct shim *s)
@@ -69,7 +70,9 @@ static char *where(const char *root, const char *path)
 	return mem_strdup(found + strlen(own));
 }
 
-/* Puts the shim over a program of the image, which stays reachable for the shim as real/NAME. */
+/* Puts the shim over a program of the image, which stays reachable for the shim as real/NAME. One
+ * that is a link to a program of another name, like busybox, is many at once and stays what it is:
+ * the shim is found first by PATH. */
 static int cover(struct shim *s, const char *root, const char *path, const char *name,
 		 struct err *e)
 {
@@ -77,6 +80,7 @@ static int cover(struct shim *s, const char *root, const char *path, const char 
 	char *outside SCOPED(mem_freep) = NULL, *real SCOPED(mem_freep) = NULL;
 	char *shim SCOPED(mem_freep) = fs_join(s->dir, "shim");
 	char *place SCOPED(mem_freep) = mem_format("real/%s", name);
+	char *own SCOPED(mem_freep) = fs_basename(path), *is SCOPED(mem_freep) = NULL;
 
 	if (at == NULL || strv_has(&s->to, at))
 		return 0;
@@ -87,7 +91,9 @@ static int cover(struct shim *s, const char *root, const char *path, const char 
 			return -1;
 		bind(s, outside, real);
 	}
-	bind(s, shim, at);
+	is = fs_basename(at);
+	if (strcmp(is, own) == 0)
+		bind(s, shim, at);
 	return 0;
 }
 
@@ -228,24 +234,50 @@ static int image_tree(const struct shim *s, const char *path, const char **ret, 
 	return rc;
 }
 
-/* MOUNT, IMAGE and DIRECTORY, or UMOUNT and DIRECTORY, a line each. */
+static int mount_image(struct shim *s, pid_t init, const char *image, const char *dir,
+		       struct err *e)
+{
+	const char *tree = NULL;
+	uint64_t id = 0;
+
+	if (s->mounted_n == SHIM_MOUNTS_MAX)
+		return err_set(e, ERR_STEP, "more than %d images at once", (int)SHIM_MOUNTS_MAX);
+	if (image_tree(s, image, &tree, e) != 0 || sandbox_mount_in(init, tree, dir, &id, e) != 0)
+		return -1;
+	s->mounted[s->mounted_n].at = mem_strdup(dir);
+	s->mounted[s->mounted_n++].id = id;
+	return 0;
+}
+
+static int unmount_image(struct shim *s, pid_t init, const char *dir, struct err *e)
+{
+	size_t i = 0;
+
+	while (i < s->mounted_n && strcmp(s->mounted[i].at, dir) != 0)
+		i++;
+	if (i == s->mounted_n)
+		return err_set(e, ERR_STEP, "%.200s: no image is mounted there", dir);
+	if (sandbox_unmount_in(init, dir, s->mounted[i].id, e) != 0)
+		return -1;
+	free(s->mounted[i].at);
+	s->mounted[i] = s->mounted[--s->mounted_n];
+	return 0;
+}
+
+/* MOUNT, IMAGE and DIRECTORY, or UMOUNT and DIRECTORY, a line each. The step can
+ * also write its own without our shim. */
 static int grant(struct shim *s, pid_t init, char *text, struct err *e)
 {
 	const char *what = strsep(&text, "\n"), *first = strsep(&text, "\n");
-	const char *dir = text != NULL ? strsep(&text, "\n") : NULL, *tree = NULL;
+	const char *dir = text != NULL ? strsep(&text, "\n") : NULL;
 
 	if (first == NULL || dir == NULL || first[0] != '/')
 		return err_set(e, ERR_STEP, "not understood");
-	if (strcmp(what, "mount") == 0 && dir[0] == '/') {
-		if (image_tree(s, first, &tree, e) != 0 ||
-		    sandbox_mount_in(init, tree, dir, e) != 0)
-			return -1;
-		strv_add(&s->mounted, dir);
-		return 0;
-	}
-	if (strcmp(what, "umount") != 0 || !strv_has(&s->mounted, first))
-		return err_set(e, ERR_STEP, "%.200s: no image is mounted there", first);
-	return sandbox_mount_in(init, NULL, first, e);
+	if (strcmp(what, "mount") == 0 && dir[0] == '/')
+		return mount_image(s, init, first, dir, e);
+	if (strcmp(what, "umount") == 0)
+		return unmount_image(s, init, first, e);
+	return err_set(e, ERR_STEP, "not understood");
 }
 
 /* The step has this directory: a link in it must not lead us anywhere. */

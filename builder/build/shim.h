@@ -9,6 +9,9 @@
 
 struct job;
 
+/* Images that are mounted in a step at the same time. */
+enum { SHIM_MOUNTS_MAX = 64 };
+
 struct shim {
 	struct job *j;
 	const struct recipe_step *st;
@@ -16,7 +19,11 @@ struct shim {
 	char *ask;            /* and where it asks for mounts */
 	struct strv from, to; /* of the binds; keeps their paths alive */
 	struct strv argv;     /* the step's program, run by ours */
-	struct strv mounted;  /* directories of the step where an image is mounted */
+	struct {
+		char *at; /* the directory of the step */
+		uint64_t id;
+	} mounted[SHIM_MOUNTS_MAX]; /* images */
+	size_t mounted_n;
 };
 
 /* Makes it when the step expects services or loop devices; else it stays empty. root: the tree of

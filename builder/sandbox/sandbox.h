@@ -128,8 +128,13 @@ int sandbox_confine(const struct sandbox_confine_spec *s, struct err *e) MUST_CH
 bool sandbox_waits(pid_t init);
 
 /* Shows the directory `from`, outside, read-only at `to` in the running sandbox with that process 1
- * (as sandbox_watch has it); from NULL takes away what is mounted at `to`. */
-int sandbox_mount_in(pid_t init, const char *from, const char *to, struct err *e) MUST_CHECK;
+ * (as sandbox_watch has it). `to` has no links in it and lies on the tree of the sandbox or on its
+ * /tmp, on nothing else that is mounted there; any other is an error. *ret_id is the mount's. */
+int sandbox_mount_in(pid_t init, const char *from, const char *to, uint64_t *ret_id,
+		     struct err *e) MUST_CHECK;
+
+/* Takes that mount away again; an error when `at` is not where it is. */
+int sandbox_unmount_in(pid_t init, const char *at, uint64_t id, struct err *e) MUST_CHECK;
 
 /* One line that names the policy above, for cache keys and provenance; changes when the policy
  * changes. */

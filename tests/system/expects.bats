@@ -214,7 +214,8 @@ posmedia: mount: /none: mount point does not exist
 posmedia: umount: /opt: no image is mounted there"
 	# the medium itself, as a file
 	step inner.iso 'as: file' 'mkdir /opt; mkdir /opt/at; mount /media/it/inner.iso /opt/at &&
-		cat /opt/at/README.TXT && mount /media/it/inner.iso /opt/at' 'expects: {loop: true}'
+		cat /opt/at/README.TXT && umount /opt/at && mount /media/it/inner.iso /opt/at' \
+		'expects: {loop: true}'
 	build
 	ok
 	saw 'read me'
@@ -225,6 +226,102 @@ posmedia: umount: /opt: no image is mounted there"
 	build
 	ok
 	[[ $(log_of) != *root:* ]]
+	nothing_left
+}
+
+@test "an image that cannot be unpacked does not stand in the way of the next" {
+	iso inner.iso -R -uid 0 -gid 0
+	mkdir -p "$dir/two"
+	cp "$dir/media/inner.iso" "$dir/two/"
+	head -c 40000 "$dir/media/inner.iso" >"$dir/two/short.iso"
+	(cd "$dir/two" && tar --owner=0 --group=0 -cf "$dir/media/two.tar" .)
+	step two.tar '' 'mkdir /opt /opt/at; mount /media/it/short.iso /opt/at 2>/dev/null; echo $?
+		mount /media/it/short.iso /opt/at 2>/dev/null; echo $?
+		mount /media/it/inner.iso /opt/at && cat /opt/at/README.TXT' 'expects: {loop: true}'
+	build
+	ok
+	saw '32
+32
+read me'
+	nothing_left
+}
+
+@test "a program of many names is not covered for one of them" {
+	with_units 'c=$(command -v cat); d=${c%/*}; cp "$d/cat" "$d/many" &&
+		ln -sf many "$d/mount" && ln -sf many "$d/less"' \
+		'less /etc/tiny.conf; many /etc/tiny.conf; command -v mount
+		mount /media/it/x /opt; mount <<-"EOT"
+			the real one
+		EOT' 'expects: {loop: true}'
+	build
+	ok
+	saw_second "conf
+conf
+/run/posmedia-shim/bin/mount
+posmedia: mount: only images on the step's own media can be mounted in a step:\
+ mount -o loop IMAGE DIRECTORY
+the real one"
+}
+
+@test "what a step asks for itself does not open the sandbox" {
+	iso inner.iso -R -uid 0 -gid 0
+	step inner.iso 'as: file' 'n=0
+		mv() { perl -e "rename shift, shift or die" "$@"; }
+		asks() {
+			n=$((n + 1)); printf "%s\n" "$@" >/run/x
+			cp /run/x /run/posmedia-ask/$n.new
+			mv /run/posmedia-ask/$n.new /run/posmedia-ask/$n.ask
+			i=0
+			until [ -e /run/posmedia-ask/$n.said ]; do
+				i=$((i + 1)); [ $i -lt 100 ] || exit 9
+				sleep 0.05
+			done
+			echo "$n: $(cat /run/posmedia-ask/$n.said)"
+		}
+		image=/media/it/inner.iso
+		for at in /proc/sys /proc /proc/self /dev /run /run/lock / /tmp /media/it \
+			/dev/shm; do
+			asks mount $image $at
+		done
+		mkdir -p /opt/a/sys /opt/b /tmp/a
+		asks mount $image /opt/a/sys
+		asks umount /opt/a/sys ""; asks umount /opt/a/sys ""
+		asks mount $image /opt/a/sys; asks mount $image /opt/a/sys
+		mv /opt/a /opt/c; ln -s /proc /opt/a; asks umount /opt/a/sys ""
+		asks umount /opt/c/sys ""
+		rm /opt/a; mv /opt/c /opt/a; asks umount /opt/a/sys ""
+		ln -s /proc /opt/p; asks mount $image /opt/p/sys
+		asks mount $image /tmp/a; ls /tmp/a; asks umount /tmp/a ""; ls /tmp/a
+		grep -c "/proc/sys proc ro" /proc/self/mounts; rm -r /opt/a /opt/b /opt/p' \
+		'expects: {loop: true}'
+	build
+	ok
+	saw '1: /proc/sys: nothing can be mounted there
+2: /proc: nothing can be mounted there
+3: open /proc/self: Too many levels of symbolic links
+4: /dev: nothing can be mounted there
+5: /run: nothing can be mounted there
+6: /run/lock: nothing can be mounted there
+7: /: nothing can be mounted there
+8: /tmp: nothing can be mounted there
+9: /media/it: nothing can be mounted there
+10: /dev/shm: nothing can be mounted there
+11: 
+12: 
+13: /opt/a/sys: no image is mounted there
+14: 
+15: /opt/a/sys: nothing can be mounted there
+16: open /opt/a/sys: Too many levels of symbolic links
+17: /opt/c/sys: no image is mounted there
+18: 
+19: open /opt/p/sys: Too many levels of symbolic links
+20: 
+Images
+README.TXT
+link
+setup.sh
+21: 
+1'
 	nothing_left
 }
 
