@@ -352,6 +352,10 @@ static int sources(struct copy *c, const struct strv *words, struct err *e)
 
 	if (mode != NULL && num_mode(mode, &c->mode) != 0)
 		found(&d->at, RULE_BAD_VALUE, "--chmod=%s is no mode", mode);
+	if ((c->mode & ~0777U) != 0)
+		found(&d->at, RULE_BAD_VALUE, "--chmod=%s: only %03o of it is carried over", mode,
+		      c->mode & 0777);
+	c->mode &= 0777;
 	(void)snprintf(c->overlay, sizeof(c->overlay), "overlay-%u", d->overlays + 1);
 	df_check_volume(d, c->dest);
 	add_heredocs(c);

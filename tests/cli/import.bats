@@ -281,6 +281,23 @@ rules() {
 	[ -L "$dir/recipes/x.d/overlay-1/c/up" ]
 }
 
+@test "COPY writes nothing through a link of the context, and no set-uid file" {
+	mkdir -p "$dir/c/d1" "$dir/c/d2/a" "$dir/away"
+	ln -s "$dir/away" "$dir/c/d1/a"
+	echo planted >"$dir/c/d2/a/pw"
+	printf 'FROM scratch\nCOPY d1 d2 /\n' >"$dir/c/Dockerfile"
+	import dockerfile "$dir/c/Dockerfile" --name x --output "$dir/recipes"
+	refused 1 'a link or file'
+	[ -z "$(ls -A "$dir/away")" ]
+	[ ! -e "$dir/recipes/x.d" ]
+	[ ! -e "$dir/recipes/x.yaml" ]
+	printf 'FROM scratch\nCOPY --chmod=4755 d2/a/pw /bin/\n' >"$dir/c/Dockerfile"
+	import dockerfile "$dir/c/Dockerfile" --name x --output "$dir/recipes"
+	[ "$status" -eq 0 ]
+	[[ $output == *'error: bad-value: --chmod=4755: only 755 of it'* ]]
+	[ "$(stat -c %a "$dir/recipes/x.d/overlay-1/bin/pw")" = 755 ]
+}
+
 @test "bad input is refused with its place, or is a finding" {
 	head -c 3000000 /dev/zero | tr '\0' a >"$dir/long"
 	head -c 100000 /dev/urandom >"$dir/binary"
