@@ -309,8 +309,9 @@ static void add_url(struct copy *c, const char *url)
 		add_step(c, medium, url);
 }
 
-static int one_source(struct copy *c, const char *source, struct err *e)
+static int one_source(struct copy *c, const char *given, struct err *e)
 {
+	char *source SCOPED(mem_freep) = without_userinfo(&c->d->at, given, strlen(given));
 	bool add = strcmp(c->d->i->name, "ADD") == 0;
 
 	if (add && (strstr(source, "://") != NULL || strncmp(source, "git@", 4) == 0)) {

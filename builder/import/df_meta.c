@@ -43,9 +43,10 @@ static bool is_secret(const char *name)
 	       strstr(name, "TOKEN") != NULL || strstr(name, "password") != NULL;
 }
 
-static void one_variable(struct df *d, const char *name, const char *value)
+static void one_variable(struct df *d, const char *name, const char *given)
 {
 	struct import *im = d->im;
+	char *value SCOPED(mem_freep) = without_userinfo(&d->at, given, strlen(given));
 	char *quoted SCOPED(mem_freep) = yaml_scalar(value);
 	size_t n = strlen(name);
 

@@ -14,9 +14,10 @@ const char *df_value(const struct df *d, const char *name)
 	return NULL;
 }
 
-void df_set(struct df *d, const char *name, const char *value)
+void df_set(struct df *d, const char *name, const char *given)
 {
 	size_t n = strlen(name);
+	char *value SCOPED(mem_freep) = without_userinfo(&d->at, given, strlen(given));
 
 	for (size_t i = 0; i < d->vars.n; i++)
 		if (strncmp(d->vars.v[i], name, n) == 0 && d->vars.v[i][n] == '=') {

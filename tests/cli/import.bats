@@ -53,6 +53,18 @@ section() {
 	awk -v p="^$1" '/^%end/ { s = 0 } s { print } $0 ~ p { s = 1 }' "$2"
 }
 
+# KIND FILE [OPTION...]: a finding tells of the password, and nothing has it.
+quiet_about_url() {
+	import "$@" --name x --output "$dir/recipes" --force
+	[ "$status" -eq 0 ] || { cat "$2"; echo "$stderr"; return 1; }
+	[[ $output =~ \ (plain-)?password: && $output != *cr=t* ]] || {
+		cat "$2"
+		echo "$output"
+		return 1
+	}
+	! grep -r cr=t "$dir/recipes"
+}
+
 rules() {
 	jq -r '.findings[].rule' "$dir/json"
 }
@@ -178,6 +190,36 @@ rules() {
 		run ! grep -F "$word" "$fixtures/golden/every.txt" "$dir/recipes/every.yaml"
 	done
 	run ! grep -rF Rosebud "$fixtures/golden"
+}
+
+# shellcheck disable=SC2016 # a variable of the Dockerfile
+@test "no password of a URL gets into the recipe or the report" {
+	local rest
+	mkdir "$dir/c"
+	for rest in 'url --url=http://bob:S3@cr=t@mirror.example/9/os' \
+		'repo --name=x --baseurl=http://bob:S3cr=t@mirror.example/9/x' \
+		'url --mirrorlist=http://bob:S3cr=t@mirror.example/list' \
+		'repo --name=y --baseurl="http://bob:S3cr=t@mirror.example/a b"' \
+		'# was http://bob:S3cr=t@mirror.example/'; do
+		echo "$rest" >"$dir/c/x.ks"
+		for base in '' --base=base/debian-12.yaml; do
+			quiet_about_url kickstart "$dir/c/x.ks" $base
+		done
+	done
+	for rest in 'ADD https://bob:S3cr=t@host.example/x /x' \
+		'ADD https://bob:S3cr=t@host.example /x' \
+		'ADD "https://bob:S3cr=t@host.example/a b.tar" /x' \
+		'COPY https://bob:S3cr=t@h/x /x' \
+		'ENV PROXY=http://bob:S3cr=t@proxy.example:8080' \
+		'ARG PROXY=http://bob:S3cr=t@proxy.example:8080\nRUN true $PROXY'; do
+		printf 'FROM scratch\n%b\n' "$rest" >"$dir/c/Dockerfile"
+		quiet_about_url dockerfile "$dir/c/Dockerfile"
+	done
+	# a script is kept as it is
+	printf '%s\n' %post 'curl -O "https://bob:S3;cr=t@host.example/x"' %end >"$dir/c/x.ks"
+	import kickstart "$dir/c/x.ks" --name x --output "$dir/recipes" --force
+	[[ $output == *plain-password* && $output != *S3* ]]
+	run ! grep S3 "$dir/recipes/x.yaml"
 }
 
 @test "line ends and a byte order mark change nothing but for a finding" {
