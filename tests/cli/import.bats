@@ -388,6 +388,40 @@ rules() {
 	[[ $status =~ ^[03]$ ]]
 }
 
+# shellcheck disable=SC2016 # variables of the Dockerfile
+@test "a Dockerfile loses nothing to a limit or an open here-document without a finding" {
+	# variables that no script has room for
+	{
+		printf 'FROM scratch\nARG A=%060000d\nARG B=' 0
+		printf '$A%.0s' {1..16}
+		printf '\nARG C%d=$B' {1..40}
+		printf '\nRUN echo kept\n'
+	} >"$dir/vars"
+	balanced dockerfile "$dir/vars"
+	import dockerfile "$dir/vars" --name x --output "$dir/recipes"
+	[[ $output == *'vars:3: error: not-understood: more than 64 KiB of variables: "B"'* ]]
+	grep -x 'echo kept' "$dir/recipes/x.d/"*
+	# a body without an end
+	for what in 'RUN <<EOF' 'RUN cat >/x <<EOF' 'COPY <<EOF /x' 'FROM a\nRUN <<EOF'; do
+		printf 'FROM scratch\n%b\ntext\nUSER 7\n' "$what" >"$dir/open"
+		balanced dockerfile "$dir/open"
+		import dockerfile "$dir/open" --dry-run
+		[[ $output == *'error: heredoc-open: "EOF" is never closed'* ]]
+		printf 'EOF\n' >>"$dir/open"
+		import dockerfile "$dir/open" --dry-run
+		[[ $output != *heredoc-open* ]]
+	done
+	# more files than are taken
+	mkdir "$dir/c"
+	(cd "$dir/c" && seq -f 'f%.0f' 10001 | xargs touch)
+	printf 'FROM scratch\nCOPY f* /x/\n' >"$dir/c/Dockerfile"
+	import dockerfile "$dir/c/Dockerfile" --dry-run
+	[[ $output == *'Dockerfile:2: error: missing-source: "f*" is more than 10000 files'* ]]
+	rm "$dir/c/f1"
+	import dockerfile "$dir/c/Dockerfile" --dry-run
+	[[ $output != *missing-source* ]]
+}
+
 @test "what a script removes was never there, wherever the sections stand" {
 	printf '%s\n' %post 'rpm -e kernel chrony other' %end %packages '-kernel*' -chrony \
 		%end >"$dir/x.ks"
