@@ -24,6 +24,12 @@ char *harmless(const char *p, size_t n)
 {
 	struct buf b SCOPED(buf_release) = BUF_INIT(SHOWN_MAX * 4);
 
+	char *bare SCOPED(mem_freep) = NULL;
+
+	if (has_userinfo(p, n)) {
+		p = bare = without_userinfo(NULL, p, n);
+		n = strlen(bare);
+	}
 	for (size_t i = 0; i < n && b.len < SHOWN_MAX;) {
 		uint32_t c = 0;
 		size_t len = utf8_decode(p + i, n - i, &c);
@@ -61,6 +67,10 @@ void found(const struct spot *at, enum rule r, const char *fmt, ...)
 	va_list ap;
 
 	mark(at, MARK_FOUND);
+	va_start(ap, fmt);
+	text = mem_vformat(fmt, ap);
+	va_end(ap);
+	note_userinfo(at, text, strlen(text));
 	if (im->findings_n == FINDINGS_MAX) {
 		im->too_many = true;
 		return;
@@ -69,9 +79,6 @@ void found(const struct spot *at, enum rule r, const char *fmt, ...)
 		im->findings_cap = im->findings_cap ? im->findings_cap * 2 : 64;
 		im->findings = mem_resize(im->findings, im->findings_cap, sizeof(*f));
 	}
-	va_start(ap, fmt);
-	text = mem_vformat(fmt, ap);
-	va_end(ap);
 	f = &im->findings[im->findings_n++];
 	*f = (struct finding){at->src->name, at->line, r, im->findings_n,
 			      harmless(text, strlen(text))};

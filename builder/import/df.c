@@ -88,7 +88,7 @@ static enum outcome arg(struct df *d)
 		if (is == NULL && words.v[i][n] == '=')
 			is = words.v[i] + n + 1;
 		if (is != NULL)
-			df_set(d, name, is);
+			(void)df_set(d, name, is);
 	}
 	strv_release(&words);
 	return OUTCOME_CARRIED;
@@ -143,6 +143,16 @@ static enum outcome dispatch(struct df *d)
 			return known[i].run(d);
 	found(&d->at, RULE_UNKNOWN_COMMAND, "\"%s\" is no instruction of a Dockerfile", d->i->name);
 	return OUTCOME_FOUND;
+}
+
+/* A marker that is missing takes the rest of the file into the instruction. */
+static void check_heredocs(struct df *d)
+{
+	for (size_t i = 0; i < d->i->heredocs_n; i++)
+		if (!d->i->heredocs[i].closed)
+			found(&d->at, RULE_HEREDOC_OPEN,
+			      "\"%s\" is never closed: all lines below are taken as its text",
+			      d->i->heredocs[i].marker);
 }
 
 static void instruction(struct df *d)
@@ -247,6 +257,7 @@ static int instructions(struct df *d, const struct dockerfile *f, struct err *e)
 		if (d->runs > RUNS_MAX)
 			return err_set(e, ERR_RECIPE, "%s:%u:1: more than %d steps",
 				       d->at.src->name, d->at.line, RUNS_MAX);
+		check_heredocs(d);
 		if (i < last && last < f->n && !(is_arg && froms == 0))
 			skip_stage(d);
 		else

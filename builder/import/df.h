@@ -5,7 +5,11 @@
 #include "form/dockerfile.h"
 #include "import/kickstart.h"
 
-enum { DF_VARIABLES_MAX = 512, DF_COPIED_MAX = 1000 };
+enum {
+	DF_VARIABLES_MAX = 512,
+	DF_VARIABLES_BYTES = 64 << 10, /* of their names and values: each script is given them */
+	DF_COPIED_MAX = 1000,
+};
 
 struct df {
 	struct import *im;
@@ -33,9 +37,9 @@ char *df_expand(struct df *d, const char *text) MUST_CHECK;
  * quotes when asked to. */
 void df_words(struct df *d, const char *text, bool expand, struct strv *ret);
 
-/* The value of a name, or NULL; sets one. */
+/* The value of a name, or NULL; sets one. Past the limits it is a finding, false, and as it was. */
 const char *df_value(const struct df *d, const char *name);
-void df_set(struct df *d, const char *name, const char *value);
+bool df_set(struct df *d, const char *name, const char *value);
 
 /* An absolute path: the text, or below the working directory; "." and ".." are taken out. NULL when
  * it leads out of "/". The caller owns it. */

@@ -180,6 +180,7 @@ static int copy_path(struct copy *c, const char *path, struct err *e)
 struct matches {
 	const char *pattern;
 	struct strv paths;
+	bool more;
 };
 
 static int on_match(void *ctx, const struct fs_entry *en, struct err *e)
@@ -187,7 +188,10 @@ static int on_match(void *ctx, const struct fs_entry *en, struct err *e)
 	struct matches *m = ctx;
 
 	(void)e;
-	if (m->paths.n < COPY_FILES_MAX && glob_match(m->pattern, en->path))
+	if (m->more || !glob_match(m->pattern, en->path))
+		return 0;
+	m->more = m->paths.n == COPY_FILES_MAX;
+	if (!m->more)
 		strv_add(&m->paths, en->path);
 	return 0;
 }
@@ -205,6 +209,10 @@ static int copy_source(struct copy *c, const char *source, struct err *e)
 		return copy_path(c, clean != NULL ? clean : source, e);
 	m.pattern = clean + 1;
 	rc = fs_walk(c->context, on_match, &m, e);
+	if (m.more)
+		found(&c->d->at, RULE_MISSING_SOURCE,
+		      "\"%s\" is more than %d files: take the rest as a medium", source,
+		      COPY_FILES_MAX);
 	if (rc == 0 && m.paths.n == 0)
 		rc = copy_path(c, source, e);
 	for (size_t i = 0; i < m.paths.n && rc == 0; i++)
@@ -309,8 +317,9 @@ static void add_url(struct copy *c, const char *url)
 		add_step(c, medium, url);
 }
 
-static int one_source(struct copy *c, const char *source, struct err *e)
+static int one_source(struct copy *c, const char *given, struct err *e)
 {
+	char *source SCOPED(mem_freep) = without_userinfo(&c->d->at, given, strlen(given));
 	bool add = strcmp(c->d->i->name, "ADD") == 0;
 
 	if (add && (strstr(source, "://") != NULL || strncmp(source, "git@", 4) == 0)) {
@@ -352,6 +361,10 @@ static int sources(struct copy *c, const struct strv *words, struct err *e)
 
 	if (mode != NULL && num_mode(mode, &c->mode) != 0)
 		found(&d->at, RULE_BAD_VALUE, "--chmod=%s is no mode", mode);
+	if ((c->mode & ~0777U) != 0)
+		found(&d->at, RULE_BAD_VALUE, "--chmod=%s: only %03o of it is carried over", mode,
+		      c->mode & 0777);
+	c->mode &= 0777;
 	(void)snprintf(c->overlay, sizeof(c->overlay), "overlay-%u", d->overlays + 1);
 	df_check_volume(d, c->dest);
 	add_heredocs(c);

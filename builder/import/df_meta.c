@@ -43,9 +43,10 @@ static bool is_secret(const char *name)
 	       strstr(name, "TOKEN") != NULL || strstr(name, "password") != NULL;
 }
 
-static void one_variable(struct df *d, const char *name, const char *value)
+static void one_variable(struct df *d, const char *name, const char *given)
 {
 	struct import *im = d->im;
+	char *value SCOPED(mem_freep) = without_userinfo(&d->at, given, strlen(given));
 	char *quoted SCOPED(mem_freep) = yaml_scalar(value);
 	size_t n = strlen(name);
 
@@ -58,8 +59,7 @@ static void one_variable(struct df *d, const char *name, const char *value)
 		found_password(&d->at, name, value, any_hash(value));
 		return;
 	}
-	df_set(d, name, value);
-	if (im->d.env.n >= DF_VARIABLES_MAX)
+	if (!df_set(d, name, value) || im->d.env.n >= DF_VARIABLES_MAX)
 		return;
 	for (size_t i = 0; i < im->d.env.n; i++)
 		if (strncmp(im->d.env.v[i], name, n) == 0 && im->d.env.v[i][n] == ':') {

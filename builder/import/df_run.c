@@ -255,8 +255,17 @@ static const char *shell_of(const struct df *d)
 	return d->shell.n > 0 && d->shell.v[0][0] == '/' ? d->shell.v[0] : "/bin/sh";
 }
 
+/* A script that has no room is only a finding. */
+static enum outcome left_out(struct df *d, size_t bytes)
+{
+	found(&d->at, RULE_NOT_UNDERSTOOD, "the script is left out: it is larger than 16 MiB");
+	d->im->a.script_in += bytes;
+	d->im->a.script_found += bytes;
+	return OUTCOME_FOUND;
+}
+
 /* RUN <<EOF: the body is the script, in the language of its first line. */
-static void run_body(struct df *d)
+static enum outcome run_body(struct df *d)
 {
 	const struct dockerfile_heredoc *h = &d->i->heredocs[0];
 	struct rest r SCOPED(rest_release) = {.i = d->i, .text = BUF_INIT(16 << 20)};
@@ -268,10 +277,13 @@ static void run_body(struct df *d)
 	if (strncmp(h->body, "#!/", 3) != 0)
 		prologue(d, &r);
 	put(&r, h->body, strlen(h->body), h->line);
+	if (buf_over(&r.text))
+		return left_out(d, strlen(h->body));
 	d->im->a.script_in += strlen(h->body);
 	d->im->a.script_out += strlen(h->body);
 	look_around(d, h->body);
 	add_script(d, &r, interpreter);
+	return OUTCOME_CARRIED;
 }
 
 /* A program that is given here-documents: they go along. */
@@ -299,10 +311,8 @@ static enum outcome run_shell(struct df *d)
 	size_t all = strlen(d->i->text), before;
 
 	shell_read(d->i->text, all, &sh);
-	if (d->i->heredocs_n > 0 && (sh.commands_n == 0 || sh.commands[0].words.n == 0)) {
-		run_body(d);
-		return OUTCOME_CARRIED;
-	}
+	if (d->i->heredocs_n > 0 && (sh.commands_n == 0 || sh.commands[0].words.n == 0))
+		return run_body(d);
 	if (d->i->heredocs_n > 0) {
 		run_with_bodies(d, &r);
 	} else {
@@ -314,6 +324,8 @@ static enum outcome run_shell(struct df *d)
 		else
 			put_text(&r, "\n");
 	}
+	if (buf_over(&r.text))
+		return left_out(d, all);
 	d->im->a.script_in += all;
 	d->im->a.script_out += r.kept;
 	d->im->a.script_lifted += all - r.kept;

@@ -14,20 +14,40 @@ const char *df_value(const struct df *d, const char *name)
 	return NULL;
 }
 
-void df_set(struct df *d, const char *name, const char *value)
+/* Whether a value has room beside all others but the i-th. */
+static bool has_room(const struct df *d, size_t i, const char *entry)
 {
-	size_t n = strlen(name);
+	size_t bytes = strlen(entry);
 
-	for (size_t i = 0; i < d->vars.n; i++)
-		if (strncmp(d->vars.v[i], name, n) == 0 && d->vars.v[i][n] == '=') {
-			free(d->vars.v[i]);
-			d->vars.v[i] = mem_format("%s=%s", name, value);
-			return;
-		}
-	if (d->vars.n < DF_VARIABLES_MAX)
-		strv_addf(&d->vars, "%s=%s", name, value);
-	else
+	for (size_t k = 0; k < d->vars.n; k++)
+		bytes += k == i ? 0 : strlen(d->vars.v[k]);
+	return bytes <= DF_VARIABLES_BYTES;
+}
+
+bool df_set(struct df *d, const char *name, const char *given)
+{
+	size_t n = strlen(name), i = 0;
+	char *value SCOPED(mem_freep) = without_userinfo(&d->at, given, strlen(given));
+	char *entry SCOPED(mem_freep) = mem_format("%s=%s", name, value);
+
+	while (i < d->vars.n && strncmp(d->vars.v[i], entry, n + 1) != 0)
+		i++;
+	if (i == DF_VARIABLES_MAX) {
 		found(&d->at, RULE_NOT_UNDERSTOOD, "more than %d variables", DF_VARIABLES_MAX);
+		return false;
+	}
+	if (!has_room(d, i, entry)) {
+		found(&d->at, RULE_NOT_UNDERSTOOD,
+		      "more than 64 KiB of variables: \"%s\" is not set", name);
+		return false;
+	}
+	if (i == d->vars.n) {
+		strv_take(&d->vars, STEAL(entry));
+	} else {
+		free(d->vars.v[i]);
+		d->vars.v[i] = STEAL(entry);
+	}
+	return true;
 }
 
 static size_t name_length(const char *s)
@@ -87,6 +107,12 @@ static size_t put_variable(struct df *d, const char *p, struct buf *out)
 	return 1;
 }
 
+static void check_length(struct df *d, const struct buf *b)
+{
+	if (buf_over(b))
+		found(&d->at, RULE_NOT_UNDERSTOOD, "cut: it is longer than 1 MiB once expanded");
+}
+
 char *df_expand(struct df *d, const char *text)
 {
 	struct buf b SCOPED(buf_release) = BUF_INIT(EXPANDED_MAX);
@@ -101,6 +127,7 @@ char *df_expand(struct df *d, const char *text)
 			buf_add(&b, text++, 1);
 		}
 	}
+	check_length(d, &b);
 	return buf_take(&b);
 }
 
@@ -139,6 +166,7 @@ void df_words(struct df *d, const char *text, bool expand, struct strv *ret)
 			p = word_part(d, p, expand, &quote, &b);
 		if (quote != '\0')
 			found(&d->at, RULE_UNCLOSED_QUOTE, "a quote is not closed");
+		check_length(d, &b);
 		strv_take(ret, buf_take(&b));
 		p += strspn(p, " \t\r");
 	}

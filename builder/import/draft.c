@@ -154,9 +154,10 @@ bool draft_port(struct import *im, const char *numbers, const char *protocol)
 	return true;
 }
 
-char *draft_fetch(const struct spot *at, const char *url, const char *sha256)
+char *draft_fetch(const struct spot *at, const char *given, const char *sha256)
 {
 	struct import *im = at->im;
+	char *url SCOPED(mem_freep) = without_userinfo(at, given, strlen(given));
 	char *name = NULL, *quoted SCOPED(mem_freep) = yaml_scalar(url);
 	const char *slash = strrchr(url, '/');
 

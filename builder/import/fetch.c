@@ -81,8 +81,9 @@ void fetch_look(struct script *s, const struct shell_command *c)
 	for (size_t i = command_program(c) + 1; i < c->words.n; i++) {
 		const struct shell_word *w = &c->words.v[i];
 		struct spot at = script_spot(s, w->line);
+		char *text SCOPED(mem_freep) = without_userinfo(&at, w->text, strlen(w->text));
 
-		for (const char *p = url_start(w->text); p != NULL; found_n++) {
+		for (const char *p = url_start(text); p != NULL; found_n++) {
 			size_t n = url_length(p);
 			char *url SCOPED(mem_freep) = mem_strndup(p, n);
 

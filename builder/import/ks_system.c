@@ -231,7 +231,8 @@ static unsigned release_of(const char *url)
 static void add_repository(struct ks_command *c, const char *name, const char *given)
 {
 	struct import *im = c->at.im;
-	char *url SCOPED(mem_freep) = without_variables(im, given);
+	char *bare SCOPED(mem_freep) = without_userinfo(&c->at, given, strlen(given));
+	char *url SCOPED(mem_freep) = without_variables(im, bare);
 	char *id SCOPED(mem_freep) = draft_medium_name(im, name);
 	char *shown SCOPED(mem_freep) = harmless(url, strlen(url));
 	char *quoted SCOPED(mem_freep) = NULL;
@@ -256,6 +257,16 @@ static void add_repository(struct ks_command *c, const char *name, const char *g
 		  im->release);
 }
 
+/* The value of an option that is a URL. */
+static const char *list_option(struct ks_command *c, const char *name)
+{
+	const char *v = ks_option(c, name);
+
+	if (v != NULL)
+		note_userinfo(&c->at, v, strlen(v));
+	return v;
+}
+
 static void note_list(struct import *im, const char *list)
 {
 	char *shown SCOPED(mem_freep) = list != NULL ? harmless(list, strlen(list)) : NULL;
@@ -268,7 +279,7 @@ enum outcome ks_url(struct ks_command *c)
 	struct import *im = c->at.im;
 	const char *name = ks_option(c, "name"), *base = ks_option(c, "baseurl");
 	const char *url = base != NULL ? base : ks_option(c, "url");
-	const char *list = ks_option(c, "mirrorlist"), *meta = ks_option(c, "metalink");
+	const char *list = list_option(c, "mirrorlist"), *meta = list_option(c, "metalink");
 
 	if (ks_option(c, "noverifyssl") != NULL)
 		found(&c->at, RULE_TLS_OFF, "the server's certificate is not checked");

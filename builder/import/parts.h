@@ -146,8 +146,18 @@ char *yaml_flow(const struct strv *l) MUST_CHECK;
 void check_words(const struct spot *at, const struct strv *words);
 
 /* One line of text that may stand in a comment: control characters and bad bytes are replaced, and
- * it is cut. The caller owns it. */
+ * it is cut; so is what without_userinfo cuts. The caller owns it. */
 char *harmless(const char *p, size_t n) MUST_CHECK;
+
+/* Text without what stands for name and password between "://" and '@'. That there was something is
+ * noted at the place, unless it is NULL or a variable's. The caller owns it. */
+char *without_userinfo(const struct spot *at, const char *p, size_t n) MUST_CHECK;
+
+/* The same noting alone. */
+void note_userinfo(const struct spot *at, const char *p, size_t n);
+
+/* Whether there is any. */
+bool has_userinfo(const char *p, size_t n) MUST_CHECK;
 
 /* Whether the word is in a list that ends in NULL. */
 bool is_one_of(const char *w, const char *const *list) MUST_CHECK;

@@ -31,21 +31,51 @@ static int put_link(int dir, const struct draft_file *f, const char *name, struc
 	return 0;
 }
 
+/* Opens a directory of the tree, and makes what is missing of its path. Links that were put there
+ * come from the input and may lead anywhere: none is followed. */
+static int open_beneath(int dir, const char *path, int *ret_fd, struct err *e)
+{
+	int fd SCOPED(fd_closep) = -1;
+
+	if (fs_open_dir(dir, ".", &fd, e) != 0)
+		return -1;
+	for (const char *p = path; *p != '\0';) {
+		size_t n = strcspn(p, "/");
+		char *part SCOPED(mem_freep) = mem_strndup(p, n);
+		int next;
+
+		if (mkdirat(fd, part, 0755) != 0 && errno != EEXIST)
+			return err_sys(e, "make the directory %s", path);
+		next = openat(fd, part, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+		if (next < 0) {
+			(void)err_sys(e, "open the directory %s", path);
+			return err_hint(e, "Is a link or file copied to where a directory has to "
+					   "be? Copy one of the two.");
+		}
+		(void)close(fd);
+		fd = next;
+		p += n + (p[n] == '/');
+	}
+	*ret_fd = STEAL_FD(fd);
+	return 0;
+}
+
 static int put_file(int dir, const struct draft_file *f, struct err *e)
 {
 	char *parent SCOPED(mem_freep) = fs_dirname(f->path);
 	char *name SCOPED(mem_freep) = fs_basename(f->path);
 	int fd SCOPED(fd_closep) = -1;
+	int made SCOPED(fd_closep) = -1;
 
 	if (!fs_relative_ok(f->path))
 		return err_set(e, ERR_FAIL, "no path for a file: %s", f->path);
-	if (fs_mkdirs(dir, parent, 0755, e) != 0 || fs_open_dir(dir, parent, &fd, e) != 0)
+	if (open_beneath(dir, parent, &fd, e) != 0)
 		return -1;
 	if (S_ISDIR(f->mode))
-		return fs_mkdirs(fd, name, 0755, e);
+		return open_beneath(fd, name, &made, e);
 	if (S_ISLNK(f->mode))
 		return put_link(fd, f, name, e);
-	return fs_put(fd, name, f->data, f->n, f->mode, e);
+	return fs_put(fd, name, f->data, f->n, f->mode & 0777, e);
 }
 
 /* Fills the directory under another name, then puts it in place of what is there. */

@@ -65,10 +65,68 @@ char *kept_comment(const struct spot *at, const char *p, size_t n)
 		secret |= says(p, n, words[i]);
 	for (size_t i = 0; i < n && !secret; i++)
 		secret = p[i] == '$' && any_hash(p + i);
+	secret |= has_userinfo(p, n);
 	mark(at, MARK_COMMENT);
 	if (secret) {
 		found(at, RULE_PASSWORD, "a comment that may have a password is left out");
 		return NULL;
 	}
 	return harmless(p, n);
+}
+
+/* ---- names and passwords in URLs */
+
+/* The first of them at or behind p: where it begins, and its bytes with the '@'. A password may
+ * have an '@' itself. NULL when there is none. */
+static const char *next_userinfo(const char *p, const char *end, size_t *ret_n)
+{
+	const char *from, *at;
+
+	while ((p = memmem(p, (size_t)(end - p), "://", 3)) != NULL) {
+		from = p += 3;
+		for (at = NULL; p < end && strchr("/ \t\r\n\"'<>`", *p) == NULL; p++)
+			at = *p == '@' ? p : at;
+		if (at != NULL) {
+			*ret_n = (size_t)(at - from) + 1;
+			return from;
+		}
+	}
+	return NULL;
+}
+
+bool has_userinfo(const char *p, size_t n)
+{
+	size_t len;
+
+	return next_userinfo(p, p + n, &len) != NULL;
+}
+
+void note_userinfo(const struct spot *at, const char *p, size_t n)
+{
+	const char *end = p + n;
+	size_t len;
+
+	while ((p = next_userinfo(p, end, &len)) != NULL) {
+		if (memchr(p, '$', len) == NULL) {
+			found(at, RULE_PLAIN_PASSWORD, "a URL has a name or password in it");
+			return;
+		}
+		p += len;
+	}
+}
+
+char *without_userinfo(const struct spot *at, const char *p, size_t n)
+{
+	struct buf b SCOPED(buf_release) = BUF_INIT(n + 1);
+	const char *end = p + n, *from;
+	size_t len;
+
+	if (at != NULL)
+		note_userinfo(at, p, n);
+	while ((from = next_userinfo(p, end, &len)) != NULL) {
+		buf_add(&b, p, (size_t)(from - p));
+		p = from + len;
+	}
+	buf_add(&b, p, (size_t)(end - p));
+	return buf_take(&b);
 }

@@ -55,6 +55,7 @@ void check_words(const struct spot *at, const struct strv *words)
 		size_t n = strlen(s), len;
 		uint32_t c = 0;
 
+		note_userinfo(at, s, n);
 		for (size_t k = 0; k < n; k += len == 0 ? 1 : len) {
 			len = utf8_decode(s + k, n - k, &c);
 			bad |= len == 0 || utf8_is_control(c);

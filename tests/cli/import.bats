@@ -53,6 +53,18 @@ section() {
 	awk -v p="^$1" '/^%end/ { s = 0 } s { print } $0 ~ p { s = 1 }' "$2"
 }
 
+# KIND FILE [OPTION...]: a finding tells of the password, and nothing has it.
+quiet_about_url() {
+	import "$@" --name x --output "$dir/recipes" --force
+	[ "$status" -eq 0 ] || { cat "$2"; echo "$stderr"; return 1; }
+	[[ $output =~ \ (plain-)?password: && $output != *cr=t* ]] || {
+		cat "$2"
+		echo "$output"
+		return 1
+	}
+	! grep -r cr=t "$dir/recipes"
+}
+
 rules() {
 	jq -r '.findings[].rule' "$dir/json"
 }
@@ -180,6 +192,36 @@ rules() {
 	run ! grep -rF Rosebud "$fixtures/golden"
 }
 
+# shellcheck disable=SC2016 # a variable of the Dockerfile
+@test "no password of a URL gets into the recipe or the report" {
+	local rest
+	mkdir "$dir/c"
+	for rest in 'url --url=http://bob:S3@cr=t@mirror.example/9/os' \
+		'repo --name=x --baseurl=http://bob:S3cr=t@mirror.example/9/x' \
+		'url --mirrorlist=http://bob:S3cr=t@mirror.example/list' \
+		'repo --name=y --baseurl="http://bob:S3cr=t@mirror.example/a b"' \
+		'# was http://bob:S3cr=t@mirror.example/'; do
+		echo "$rest" >"$dir/c/x.ks"
+		for base in '' --base=base/debian-12.yaml; do
+			quiet_about_url kickstart "$dir/c/x.ks" $base
+		done
+	done
+	for rest in 'ADD https://bob:S3cr=t@host.example/x /x' \
+		'ADD https://bob:S3cr=t@host.example /x' \
+		'ADD "https://bob:S3cr=t@host.example/a b.tar" /x' \
+		'COPY https://bob:S3cr=t@h/x /x' \
+		'ENV PROXY=http://bob:S3cr=t@proxy.example:8080' \
+		'ARG PROXY=http://bob:S3cr=t@proxy.example:8080\nRUN true $PROXY'; do
+		printf 'FROM scratch\n%b\n' "$rest" >"$dir/c/Dockerfile"
+		quiet_about_url dockerfile "$dir/c/Dockerfile"
+	done
+	# a script is kept as it is
+	printf '%s\n' %post 'curl -O "https://bob:S3;cr=t@host.example/x"' %end >"$dir/c/x.ks"
+	import kickstart "$dir/c/x.ks" --name x --output "$dir/recipes" --force
+	[[ $output == *plain-password* && $output != *S3* ]]
+	run ! grep S3 "$dir/recipes/x.yaml"
+}
+
 @test "line ends and a byte order mark change nothing but for a finding" {
 	local f=$fixtures/kickstart/el7-orchid.ks
 	import kickstart "$f" --name x --output "$dir/recipes"
@@ -281,6 +323,23 @@ rules() {
 	[ -L "$dir/recipes/x.d/overlay-1/c/up" ]
 }
 
+@test "COPY writes nothing through a link of the context, and no set-uid file" {
+	mkdir -p "$dir/c/d1" "$dir/c/d2/a" "$dir/away"
+	ln -s "$dir/away" "$dir/c/d1/a"
+	echo planted >"$dir/c/d2/a/pw"
+	printf 'FROM scratch\nCOPY d1 d2 /\n' >"$dir/c/Dockerfile"
+	import dockerfile "$dir/c/Dockerfile" --name x --output "$dir/recipes"
+	refused 1 'a link or file'
+	[ -z "$(ls -A "$dir/away")" ]
+	[ ! -e "$dir/recipes/x.d" ]
+	[ ! -e "$dir/recipes/x.yaml" ]
+	printf 'FROM scratch\nCOPY --chmod=4755 d2/a/pw /bin/\n' >"$dir/c/Dockerfile"
+	import dockerfile "$dir/c/Dockerfile" --name x --output "$dir/recipes"
+	[ "$status" -eq 0 ]
+	[[ $output == *'error: bad-value: --chmod=4755: only 755 of it'* ]]
+	[ "$(stat -c %a "$dir/recipes/x.d/overlay-1/bin/pw")" = 755 ]
+}
+
 @test "bad input is refused with its place, or is a finding" {
 	head -c 3000000 /dev/zero | tr '\0' a >"$dir/long"
 	head -c 100000 /dev/urandom >"$dir/binary"
@@ -327,6 +386,40 @@ rules() {
 	yes 'RUN echo $((1 << 3)) <<' | head -n 2000 >"$dir/z"
 	import dockerfile "$dir/z" --dry-run
 	[[ $status =~ ^[03]$ ]]
+}
+
+# shellcheck disable=SC2016 # variables of the Dockerfile
+@test "a Dockerfile loses nothing to a limit or an open here-document without a finding" {
+	# variables that no script has room for
+	{
+		printf 'FROM scratch\nARG A=%060000d\nARG B=' 0
+		printf '$A%.0s' {1..16}
+		printf '\nARG C%d=$B' {1..40}
+		printf '\nRUN echo kept\n'
+	} >"$dir/vars"
+	balanced dockerfile "$dir/vars"
+	import dockerfile "$dir/vars" --name x --output "$dir/recipes"
+	[[ $output == *'vars:3: error: not-understood: more than 64 KiB of variables: "B"'* ]]
+	grep -x 'echo kept' "$dir/recipes/x.d/"*
+	# a body without an end
+	for what in 'RUN <<EOF' 'RUN cat >/x <<EOF' 'COPY <<EOF /x' 'FROM a\nRUN <<EOF'; do
+		printf 'FROM scratch\n%b\ntext\nUSER 7\n' "$what" >"$dir/open"
+		balanced dockerfile "$dir/open"
+		import dockerfile "$dir/open" --dry-run
+		[[ $output == *'error: heredoc-open: "EOF" is never closed'* ]]
+		printf 'EOF\n' >>"$dir/open"
+		import dockerfile "$dir/open" --dry-run
+		[[ $output != *heredoc-open* ]]
+	done
+	# more files than are taken
+	mkdir "$dir/c"
+	(cd "$dir/c" && seq -f 'f%.0f' 10001 | xargs touch)
+	printf 'FROM scratch\nCOPY f* /x/\n' >"$dir/c/Dockerfile"
+	import dockerfile "$dir/c/Dockerfile" --dry-run
+	[[ $output == *'Dockerfile:2: error: missing-source: "f*" is more than 10000 files'* ]]
+	rm "$dir/c/f1"
+	import dockerfile "$dir/c/Dockerfile" --dry-run
+	[[ $output != *missing-source* ]]
 }
 
 @test "what a script removes was never there, wherever the sections stand" {
