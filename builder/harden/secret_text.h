@@ -13,14 +13,6 @@ struct secret_look {
 	uint64_t size; /* of the whole file */
 };
 
-/* What secret of these kinds (bits of enum secret_kind) the bytes hold, in words, and its kind;
- * NULL for none. Private keys: PEM (RFC 7468), OpenSSH, OpenPGP, PuTTY, SSH.COM, age, minisign,
- * signify, WireGuard, JWK, and in DER PKCS#1, PKCS#8, SEC 1 and PKCS#12; Java key stores.
- * Credentials: keytabs, keys and tokens of services by
- * their marks, pre-shared keys of wireless networks. Hashes: crypt(5) and htpasswd
- * outside of /usr. */
-const char *secret_in(const struct secret_look *l, unsigned kinds, enum secret_kind *ret);
-
 /* A secret that was seen, and where. */
 struct secret_seen {
 	enum secret_kind kind;
@@ -28,8 +20,16 @@ struct secret_seen {
 	size_t at;
 };
 
+/* Hands out the first secret of each of these kinds (bits of enum secret_kind) in the bytes.
+ * Private keys: PEM (RFC 7468), OpenSSH, OpenPGP, PuTTY, SSH.COM, age, minisign, signify,
+ * WireGuard, JWK, and in DER PKCS#1, PKCS#8, SEC 1 and PKCS#12; Java key stores.
+ * Credentials: keytabs, keys and tokens of services by their marks, pre-shared keys of wireless
+ * networks. Hashes: crypt(5) and htpasswd outside of /usr. */
+void secret_kinds(const struct secret_look *l, unsigned kinds,
+		  void (*fn)(void *ctx, const struct secret_seen *s), void *ctx);
+
 /* Hands out what the name of a file and its beginning show: as secrets_find, one file at a time,
- * and each row of a file of accounts. */
+ * the first of each kind, and each row of a file of accounts. */
 void secret_each(const struct secret_look *l, void (*fn)(void *ctx, const struct secret_seen *s),
 		 void *ctx);
 

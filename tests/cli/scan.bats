@@ -123,6 +123,17 @@ allow() {
 	[ "$status" -eq 4 ]
 }
 
+@test "an exception for one secret of a file is none for another" {
+	printf 't=AK%s\n' IAQWERTYUIOPASDFGH >"$dir/a"
+	openssl genpkey -algorithm ed25519 >>"$dir/a" 2>/dev/null
+	scan "$dir/a"
+	[[ $stderr == *'found 1 private-key, 1 credential'* ]]
+	allow "$(sha256sum <"$dir/a" | cut -c 1-64)" credential
+	scan --allow "$dir/allow.yaml" "$dir/a"
+	[ "$status" -eq 4 ]
+	[[ $stderr == *'found 1 private-key'* ]]
+}
+
 @test "a file of exceptions that is wrong is refused with line and column" {
 	local sum
 	sum=$(printf '%064d' 0)
