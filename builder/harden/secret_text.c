@@ -429,7 +429,7 @@ static bool has_account_line(const struct secret_look *l)
 
 static bool is_text(const struct secret_look *l)
 {
-	return memchr(l->p, '\0', l->n < 512 ? l->n : 512) == NULL;
+	return memchr(l->p, '\0', l->n < SECRET_TEXT ? l->n : SECRET_TEXT) == NULL;
 }
 
 /* The first needle, else what the whole is, and where it stands. */

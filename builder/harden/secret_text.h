@@ -5,12 +5,15 @@
 #include "harden/secrets.h"
 #include <stddef.h>
 
-/* The beginning of a file. */
+/* A file without a zero in so many bytes is a text. */
+enum { SECRET_TEXT = 512 };
+
+/* The beginning of a file, or a stretch of it. */
 struct secret_look {
 	const char *path; /* without leading slash */
 	const char *p;
 	size_t n;
-	uint64_t size; /* of the whole file */
+	uint64_t size; /* of the whole file; 0 = this is no beginning */
 };
 
 /* A secret that was seen, and where. */

@@ -94,6 +94,21 @@ a_card() {
 	[ "$status" -eq 2 ]
 }
 
+@test "what was not looked at whole does not pass" {
+	echo nothing | gzip | head -c 20 >"$dir/a"
+	scan "$dir/a"
+	[ "$status" -eq 4 ]
+	[[ $output == *'not all of it was looked at'*'1 not looked at whole'* ]]
+	[[ $stderr == *'1 files were not looked at whole'*hint:* ]]
+	scan --json --fail-on never "$dir/a"
+	[ "$status" -eq 0 ]
+	[ "$(jq '."files-incomplete"' <<<"$output")" -eq 1 ]
+	printf 'PK\003\004 card %s\n' "$(a_card)" >"$dir/a"
+	scan "$dir/a"
+	[ "$status" -eq 4 ]
+	[[ $stderr == *'found 1 pan'* ]]
+}
+
 allow() {
 	printf 'allow:\n' >"$dir/allow.yaml"
 	printf '  - {sha256: %s, class: %s, reason: of a course%s}\n' "$1" "$2" "${3-}" \

@@ -136,6 +136,52 @@ static void damage_is_noted_and_the_rest_found(void **state)
 	found_release(&f);
 }
 
+/* What only begins as something packed is looked at as it is; that it is damaged is said. */
+static void what_is_no_archive_is_plain(void **state)
+{
+	static const struct bytes magic[] = {
+	    {"PK\003\004", 4}, {"070701", 6}, {"\x1f\x8b\x08", 3}, {"\x28\xb5\x2f\xfd", 4}};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(magic) / sizeof(magic[0]); i++) {
+		struct buf b SCOPED(buf_release) = BUF_INIT(1 << 20);
+		struct found f;
+
+		buf_add(&b, magic[i].p, magic[i].n);
+		buf_addf(&b, " card %s\n", card(1));
+		for (int k = 0; k < 40000; k++)
+			buf_addf(&b, "%s", "tulip, ");
+		buf_addf(&b, "card %s\n", card(2));
+		f = look("a", b.data, b.len);
+		if (f.count[SCAN_PAN] != 2)
+			fail_msg("%zu: %zu", i, (size_t)f.count[SCAN_PAN]);
+		found_release(&f);
+	}
+}
+
+/* A secret far behind in a text, also where two windows meet; one of each kind is named. */
+static void secrets_stand_anywhere(void **state)
+{
+	static const char key[] =
+	    "-----BEGIN PRIVATE KEY-----\n"
+	    "MIIEvQIBADANBgkqhkiG9w0BAQEFAASCBKcwggSjAgEAAoIBAQC7VJTUt9Us8cKj\n";
+
+	(void)state;
+	for (size_t at = 60 << 10; at < 400 << 10; at += 4093) {
+		struct buf b SCOPED(buf_release) = BUF_INIT(1 << 20);
+		struct found f;
+
+		while (b.len < at)
+			buf_addf(&b, "%s", "tulips\n");
+		buf_addf(&b, "%s%s", key, key);
+		f = look("srv/a", b.data, b.len);
+		if (f.count[SCAN_PRIVATE_KEY] != 1 ||
+		    memcmp(b.data + f.v[0].m.at, "-----BEGIN", 10) != 0)
+			fail_msg("%zu: %zu", at, (size_t)f.count[SCAN_PRIVATE_KEY]);
+		found_release(&f);
+	}
+}
+
 static void names_are_masked(void **state)
 {
 	struct found f = {0};
@@ -253,6 +299,8 @@ int main(void)
 	    cmocka_unit_test(packed_again_and_again),
 	    cmocka_unit_test(bombs_end),
 	    cmocka_unit_test(damage_is_noted_and_the_rest_found),
+	    cmocka_unit_test(what_is_no_archive_is_plain),
+	    cmocka_unit_test(secrets_stand_anywhere),
 	    cmocka_unit_test(names_are_masked),
 	    cmocka_unit_test(pages_do_not_trap),
 	    cmocka_unit_test(hashes_have_a_strength),
