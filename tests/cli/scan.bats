@@ -59,6 +59,24 @@ a_card() {
 	grep -q 'its name' "$dir/said"
 }
 
+@test "a number is not shown in a name either, whatever stands around it" {
+	local n
+	n=$(a_card)
+	mkdir -p "$dir/tree/d"
+	openssl genpkey -algorithm ed25519 -out "$dir/tree/d/$n" 2>/dev/null
+	cp "$dir/tree/d/$n" "$dir/tree/$n.1"
+	cp "$dir/tree/d/$n" "$dir/tree/d/${n:0:4}-${n:4:4}-${n:8:4}-${n:12}"
+	for o in --json -v; do
+		scan $o "dir:$dir/tree"
+		[ "$status" -eq 4 ]
+		[[ $output$stderr == *'******'* ]]
+		[[ $output$stderr != *"${n:4:8}"* && $output$stderr != *"${n:4:4}-${n:8:4}"* ]]
+	done
+	scan "$dir/tree/$n.1"
+	[ "$status" -eq 4 ]
+	[[ $output$stderr != *"${n:4:8}"* ]]
+}
+
 @test "the report is the same whatever the number of processors" {
 	scan --json "dir:$corpus"
 	local all=$output

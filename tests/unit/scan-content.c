@@ -203,6 +203,44 @@ static void names_are_masked(void **state)
 	found_release(&f);
 }
 
+/* Where no number would be sought in a text, none is shown in a name. */
+static void odd_names_are_masked(void **state)
+{
+	static const char *const names[] = {
+	    "a/4539578763621486",
+	    "4539578763621486.1",
+	    "d/4539-5787-6362-1486",
+	    "x4539578763621486y",
+	    "1.4539 5787 6362 1486-20260101",
+	    "4539.5787.6362.1486",
+	    "v2-4539578763621486-3",
+	    "0004539578763621486",
+	};
+	struct buf many SCOPED(buf_release) = BUF_INIT(4096);
+	char *masked;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		masked = found_name(names[i], NULL);
+		if (strlen(masked) != strlen(names[i]) || strstr(masked, "**") == NULL ||
+		    strstr(masked, "578763") != NULL || strstr(masked, "6362") != NULL)
+			fail_msg("%s: %s", names[i], masked);
+		free(masked);
+	}
+	for (int i = 0; i < 500; i++)
+		buf_addf(&many, "%s", "0");
+	for (size_t at = 200; at < 300; at++) {
+		memset(many.data, '0', many.len);
+		memcpy(many.data + at, "4539578763621486", 16);
+		masked = found_name(many.data, NULL);
+		assert_null(strstr(masked, "4539578763621486"));
+		free(masked);
+	}
+	masked = found_name("lib/x-1.2.3-20260101.so.0", NULL);
+	assert_string_equal(masked, "lib/x-1.2.3-20260101.so.0");
+	free(masked);
+}
+
 static void count(void *ctx, const struct match *m)
 {
 	(void)m;
@@ -302,6 +340,7 @@ int main(void)
 	    cmocka_unit_test(what_is_no_archive_is_plain),
 	    cmocka_unit_test(secrets_stand_anywhere),
 	    cmocka_unit_test(names_are_masked),
+	    cmocka_unit_test(odd_names_are_masked),
 	    cmocka_unit_test(pages_do_not_trap),
 	    cmocka_unit_test(hashes_have_a_strength),
 	    cmocka_unit_test(secrets_by_name_and_mark),
