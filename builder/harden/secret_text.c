@@ -429,10 +429,10 @@ static bool has_account_line(const struct secret_look *l)
 
 static bool is_text(const struct secret_look *l)
 {
-	return memchr(l->p, '\0', l->n < 512 ? l->n : 512) == NULL;
+	return memchr(l->p, '\0', l->n < SECRET_TEXT ? l->n : SECRET_TEXT) == NULL;
 }
 
-/* As secret_in, and where it stands. */
+/* The first needle, else what the whole is, and where it stands. */
 static const char *find(const struct secret_look *l, unsigned kinds, enum secret_kind *ret,
 			size_t *ret_at)
 {
@@ -453,11 +453,16 @@ static const char *find(const struct secret_look *l, unsigned kinds, enum secret
 	return binary(l, kinds, ret);
 }
 
-const char *secret_in(const struct secret_look *l, unsigned kinds, enum secret_kind *ret)
+void secret_kinds(const struct secret_look *l, unsigned kinds,
+		  void (*fn)(void *ctx, const struct secret_seen *s), void *ctx)
 {
-	size_t at;
+	struct secret_seen s = {0};
 
-	return find(l, kinds, ret, &at);
+	/* one look is enough for a file that has nothing */
+	while (kinds != 0 && (s.what = find(l, kinds, &s.kind, &s.at)) != NULL) {
+		fn(ctx, &s);
+		kinds &= ~(unsigned)s.kind;
+	}
 }
 
 /* Whether field two is what nobody's password gives: nothing, or a mark of no login. */
@@ -521,23 +526,24 @@ static void each_row(const struct secret_look *l,
 void secret_each(const struct secret_look *l, void (*fn)(void *ctx, const struct secret_seen *s),
 		 void *ctx)
 {
-	struct secret_seen named = {0}, seen = {0};
+	struct secret_seen named = {0};
+	unsigned kinds = SECRET_ALL;
 
 	named.what = secret_named(l->path, &named.kind);
-	if (named.what != NULL)
+	if (named.what != NULL) {
 		fn(ctx, &named);
+		kinds &= ~(unsigned)named.kind;
+	}
 	if (secret_is_accounts(l->path)) {
 		each_row(l, fn, ctx);
-		return;
+		kinds &= ~(unsigned)SECRET_HASH;
 	}
 	if (secret_is_list(l->path)) {
 		char *text SCOPED(mem_freep) = mem_strndup(l->p, l->n);
 
 		if (secret_in_lines(text))
 			fn(ctx, &(struct secret_seen){SECRET_CREDENTIAL, "credentials", 0});
-		return;
+		kinds &= ~(unsigned)SECRET_CREDENTIAL;
 	}
-	seen.what = find(l, SECRET_ALL, &seen.kind, &seen.at);
-	if (seen.what != NULL && (named.what == NULL || seen.kind != named.kind))
-		fn(ctx, &seen);
+	secret_kinds(l, kinds, fn, ctx);
 }

@@ -5,21 +5,16 @@
 #include "harden/secrets.h"
 #include <stddef.h>
 
-/* The beginning of a file. */
+/* A file without a zero in so many bytes is a text. */
+enum { SECRET_TEXT = 512 };
+
+/* The beginning of a file, or a stretch of it. */
 struct secret_look {
 	const char *path; /* without leading slash */
 	const char *p;
 	size_t n;
-	uint64_t size; /* of the whole file */
+	uint64_t size; /* of the whole file; 0 = this is no beginning */
 };
-
-/* What secret of these kinds (bits of enum secret_kind) the bytes hold, in words, and its kind;
- * NULL for none. Private keys: PEM (RFC 7468), OpenSSH, OpenPGP, PuTTY, SSH.COM, age, minisign,
- * signify, WireGuard, JWK, and in DER PKCS#1, PKCS#8, SEC 1 and PKCS#12; Java key stores.
- * Credentials: keytabs, keys and tokens of services by
- * their marks, pre-shared keys of wireless networks. Hashes: crypt(5) and htpasswd
- * outside of /usr. */
-const char *secret_in(const struct secret_look *l, unsigned kinds, enum secret_kind *ret);
 
 /* A secret that was seen, and where. */
 struct secret_seen {
@@ -28,8 +23,16 @@ struct secret_seen {
 	size_t at;
 };
 
+/* Hands out the first secret of each of these kinds (bits of enum secret_kind) in the bytes.
+ * Private keys: PEM (RFC 7468), OpenSSH, OpenPGP, PuTTY, SSH.COM, age, minisign, signify,
+ * WireGuard, JWK, and in DER PKCS#1, PKCS#8, SEC 1 and PKCS#12; Java key stores.
+ * Credentials: keytabs, keys and tokens of services by their marks, pre-shared keys of wireless
+ * networks. Hashes: crypt(5) and htpasswd outside of /usr. */
+void secret_kinds(const struct secret_look *l, unsigned kinds,
+		  void (*fn)(void *ctx, const struct secret_seen *s), void *ctx);
+
 /* Hands out what the name of a file and its beginning show: as secrets_find, one file at a time,
- * and each row of a file of accounts. */
+ * the first of each kind, and each row of a file of accounts. */
 void secret_each(const struct secret_look *l, void (*fn)(void *ctx, const struct secret_seen *s),
 		 void *ctx);
 

@@ -152,15 +152,46 @@ const char *secret_named(const char *path, enum secret_kind *ret)
 	return n->what;
 }
 
-/* What the content of a file says: *ret, NULL = nothing. text: TEXT bytes of scratch. */
-static int look_into(int rootfd, const struct facts_file *f, char *text, struct secret *ret,
+/* Where what the content of a file says goes. */
+struct sink {
+	struct secrets *s;
+	const char *path;
+};
+
+static void on_seen(void *ctx, const struct secret_seen *s)
+{
+	const struct sink *k = ctx;
+
+	add(k->s, k->path, s->kind, s->what);
+}
+
+/* The kinds that the content of a file is asked for: not what its name says already, nor what
+ * find_hashes looks for. */
+static unsigned kinds_of(const char *path)
+{
+	const struct named *n = find_name(path, SECRET_ALL);
+	unsigned kinds = SECRET_ALL;
+
+	if (secret_is_accounts(path))
+		kinds &= ~(unsigned)SECRET_HASH;
+	if (n != NULL)
+		kinds &= ~(unsigned)n->kind;
+	/* such a file is a key */
+	if (n != NULL && (n->kind & (SECRET_HOST_KEY | SECRET_IDENTITY)) != 0)
+		kinds &= ~(unsigned)SECRET_PRIVATE_KEY;
+	return kinds;
+}
+
+/* Adds what the content of a file says, one of each kind. text: TEXT bytes of scratch. */
+static int look_into(int rootfd, const struct facts_file *f, char *text, struct secrets *ret,
 		     struct err *e)
 {
 	struct secret_look l = {.path = f->path, .p = text, .size = (uint64_t)f->st.st_size};
+	struct sink k = {ret, f->path};
 	int fd SCOPED(fd_closep) = -1;
 	int rc;
 
-	if (!S_ISREG(f->st.st_mode) || f->st.st_size < KEY_MIN || secret_is_accounts(f->path))
+	if (f->clean || !S_ISREG(f->st.st_mode) || f->st.st_size < KEY_MIN)
 		return 0;
 	fd = root_open(rootfd, f->path, O_RDONLY | O_NOFOLLOW);
 	if (fd < 0)
@@ -170,7 +201,7 @@ static int look_into(int rootfd, const struct facts_file *f, char *text, struct 
 		rc = read_some(fd, text, TEXT, &l.n);
 	if (rc != 0)
 		return err_sys(e, "look into /%s", f->path);
-	ret->what = secret_in(&l, SECRET_ALL, &ret->kind);
+	secret_kinds(&l, kinds_of(f->path), on_seen, &k);
 	return 0;
 }
 
@@ -221,10 +252,10 @@ static int find_credentials(int rootfd, struct secrets *ret, struct err *e)
 	return 0;
 }
 
-static bool has(const struct secrets *s, const char *path)
+static bool has(const struct secrets *s, const char *path, enum secret_kind kind)
 {
 	for (size_t i = 0; i < s->n; i++)
-		if (strcmp(s->v[i].path, path) == 0)
+		if (s->v[i].kind == kind && strcmp(s->v[i].path, path) == 0)
 			return true;
 	return false;
 }
@@ -235,21 +266,7 @@ static void forget(void *p)
 	free(p);
 }
 
-static int look_at(int rootfd, const struct facts_file *file, char *text, struct secrets *ret,
-		   struct err *e)
-{
-	struct secret one = {.kind = SECRET_ALL};
-
-	if (file->clean)
-		return 0;
-	if (look_into(rootfd, file, text, &one, e) != 0)
-		return -1;
-	if (one.what != NULL && find_name(file->path, SECRET_ALL) == NULL)
-		add(ret, file->path, one.kind, one.what);
-	return 0;
-}
-
-/* What contents say, of all files that no name gives away; read once, whatever is asked. */
+/* What contents say, of all files, beyond what names give away; read once, whatever is asked. */
 static int contents(int rootfd, struct facts *f, const struct facts_files *files,
 		    const struct secrets **ret, struct err *e)
 {
@@ -261,7 +278,7 @@ static int contents(int rootfd, struct facts *f, const struct facts_files *files
 		return 0;
 	s = mem_zalloc(sizeof(*s));
 	for (size_t i = 0; i < files->n; i++)
-		if (look_at(rootfd, &files->v[i], text, s, e) != 0) {
+		if (look_into(rootfd, &files->v[i], text, s, e) != 0) {
 			forget(s);
 			return -1;
 		}
@@ -286,7 +303,7 @@ static void by_name(const struct facts_files *files, unsigned kinds, struct secr
 static void by_content(const struct secrets *all, unsigned kinds, struct secrets *ret)
 {
 	for (size_t i = 0; i < all->n; i++)
-		if ((all->v[i].kind & kinds) != 0 && !has(ret, all->v[i].path))
+		if ((all->v[i].kind & kinds) != 0 && !has(ret, all->v[i].path, all->v[i].kind))
 			add(ret, all->v[i].path, all->v[i].kind, all->v[i].what);
 }
 

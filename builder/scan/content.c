@@ -9,15 +9,19 @@
 /* What a file may unpack to, as a multiple of its size and beyond; members of an archive. */
 #define GROWTH UINT64_C(64)
 #define SPARE  (UINT64_C(512) << 20)
-enum { MEMBERS_MAX = 1 << 20, TAR_MAGIC = 257, SECRET_HEAD = 64 << 10 };
+enum { MEMBERS_MAX = 1 << 20, TAR_MAGIC = 257, KEPT_MAX = 8 << 20 };
 
 enum kind { PLAIN, PACKED, ARCHIVE, SQLITE };
 
-/* The beginning that a feed has taken already, and the rest. */
+/* The beginning that a feed has taken already, and the rest. What was read is kept until it has
+ * shown that it is what it looks like: else it is looked at as plain bytes. */
 struct replay {
-	struct content *c;
 	struct feed *head;
 	const struct input *rest;
+	struct buf kept;
+	size_t given;  /* of what is kept, when it is read again */
+	bool known;    /* nothing more is kept */
+	unsigned left; /* kinds of secrets that the beginning has not shown */
 };
 
 static int scan_input(struct content *c, const struct input *in, uint64_t size, struct err *e);
@@ -57,11 +61,19 @@ static int replay_read(void *ctx, void *p, size_t room, size_t *ret_n, struct er
 	struct replay *r = ctx;
 	size_t n = feed_take(r->head, p, room);
 
-	if (n > 0 || r->head->end) {
-		*ret_n = n;
-		return 0;
-	}
-	return r->rest->read(r->rest->ctx, p, room, ret_n, e);
+	*ret_n = n;
+	if (n == 0 && !r->head->end && r->rest->read(r->rest->ctx, p, room, ret_n, e) != 0)
+		return -1;
+	if (!r->known)
+		buf_add(&r->kept, p, *ret_n);
+	return 0;
+}
+
+/* It is what it looks like: it need not be read again. */
+static void is_known(struct replay *r)
+{
+	r->known = true;
+	buf_release(&r->kept);
 }
 
 /* Bytes that came out of something packed are paid for. */
@@ -80,6 +92,7 @@ static int pay(struct content *c, size_t n, struct err *e)
 struct unpacked {
 	struct content *c;
 	struct source *s;
+	struct replay *r;
 	const uint8_t *p;
 	size_t left;
 };
@@ -94,6 +107,8 @@ static int unpacked_read(void *ctx, void *p, size_t room, size_t *ret_n, struct 
 		if (source_read(u->s, &more, &u->left, e) != 0 || pay(u->c, u->left, e) != 0)
 			return -1;
 		u->p = more;
+		if (u->left > 0)
+			is_known(u->r);
 	}
 	n = u->left < room ? u->left : room;
 	if (n > 0)
@@ -107,7 +122,7 @@ static int unpacked_read(void *ctx, void *p, size_t room, size_t *ret_n, struct 
 static int packed(struct content *c, struct replay *r, struct err *e)
 {
 	struct source *s SCOPED(source_freep) = NULL;
-	struct unpacked u = {.c = c};
+	struct unpacked u = {.c = c, .r = r};
 	const struct input in = {unpacked_read, &u};
 
 	if (source_open_input(replay_read, r, &s, e) != 0)
@@ -195,6 +210,7 @@ static int archive(struct content *c, struct replay *r, struct err *e)
 			return -1;
 		if (en == NULL)
 			return 0;
+		is_known(r);
 		if (i == MEMBERS_MAX)
 			return err_set(e, ERR_RECIPE, "has more than %d members", MEMBERS_MAX);
 		if (archive_entry_filetype(en) == AE_IFREG && member(c, rd, en, e) != 0)
@@ -218,6 +234,13 @@ static int database(struct content *c, struct replay *r, struct err *e)
 	return 0;
 }
 
+/* What secrets are sought, and at which offset the look begins. */
+struct seek {
+	struct content *c;
+	unsigned left;
+	uint64_t at;
+};
+
 static void on_secret(void *ctx, const struct secret_seen *s)
 {
 	static const struct {
@@ -232,20 +255,37 @@ static void on_secret(void *ctx, const struct secret_seen *s)
 	    {SECRET_IDENTITY, SCAN_IDENTITY},
 	};
 
+	struct seek *k = ctx;
+
+	k->left &= ~(unsigned)s->kind;
 	for (size_t i = 0; i < sizeof(classes) / sizeof(classes[0]); i++)
 		if (classes[i].kind == s->kind)
-			on_match(ctx, &(struct match){
-					  .cls = classes[i].cls, .what = s->what, .at = s->at});
+			on_match(k->c, &(struct match){.cls = classes[i].cls,
+						       .what = s->what,
+						       .at = k->at + s->at});
 }
 
-static void secrets(struct content *c, const struct feed *f, uint64_t size)
+/* The kinds of secrets that the beginning of a text does not have; a program is not looked at
+ * beyond its beginning. */
+static unsigned secrets(struct content *c, const struct feed *f, uint64_t size)
 {
-	const struct secret_look l = {.path = c->path,
-				      .p = (const char *)f->buf,
-				      .n = f->len < SECRET_HEAD ? f->len : SECRET_HEAD,
-				      .size = size};
+	const struct secret_look l = {
+	    .path = c->path, .p = (const char *)f->buf, .n = f->len, .size = size};
+	struct seek k = {c, SECRET_ALL, 0};
 
-	secret_each(&l, on_secret, c);
+	secret_each(&l, on_secret, &k);
+	return memchr(l.p, '\0', l.n < SECRET_TEXT ? l.n : SECRET_TEXT) == NULL ? k.left : 0;
+}
+
+/* What follows the beginning; the feed has a little of what came before. */
+static void more_secrets(struct content *c, const struct feed *f, unsigned *left)
+{
+	const struct secret_look l = {
+	    .path = c->path, .p = (const char *)f->buf, .n = f->len, .size = 0};
+	struct seek k = {c, *left, f->at};
+
+	secret_kinds(&l, *left, on_secret, &k);
+	*left = k.left;
 }
 
 /* Looks at what the feed has when nothing follows. */
@@ -258,30 +298,72 @@ static void finish(struct content *c, struct feed *f)
 }
 
 /* What came before damage is looked at. */
-static int plain(struct content *c, struct feed *f, const struct input *in, struct err *e)
+static int plain(struct content *c, struct feed *f, const struct input *in, unsigned left,
+		 struct err *e)
 {
 	int rc = 0;
 
 	while (rc == 0 && !f->end) {
 		feed_match(f, &c->m);
 		rc = intr_pending() ? intr_err(e) : feed_fill(f, in, e);
+		if (left != 0)
+			more_secrets(c, f, &left);
 	}
 	finish(c, f);
 	return rc;
 }
 
-static int by_kind(struct content *c, struct feed *f, const struct input *in, struct err *e)
+static int again_read(void *ctx, void *p, size_t room, size_t *ret_n, struct err *e)
+{
+	struct replay *r = ctx;
+	size_t n = r->kept.len - r->given;
+
+	*ret_n = n < room ? n : room;
+	if (n > 0)
+		memcpy(p, r->kept.data + r->given, *ret_n);
+	r->given += *ret_n;
+	return n > 0 || r->head->end ? 0 : r->rest->read(r->rest->ctx, p, room, ret_n, e);
+}
+
+/* What only begins as something packed does, as plain bytes. */
+static int not_packed(struct content *c, struct replay *r, struct err *e)
+{
+	const struct input again = {again_read, r};
+	struct feed f = {0};
+	int rc;
+
+	buf_add(&r->kept, r->head->buf, r->head->len);
+	if (buf_over(&r->kept))
+		return err_set(e, ERR_RECIPE, "has no beginning that can be read");
+	feed_reset(&f);
+	rc = plain(c, &f, &again, r->left, e);
+	feed_release(&f);
+	return rc;
+}
+
+static int by_kind(struct content *c, struct feed *f, const struct input *in, unsigned left,
+		   struct err *e)
 {
 	enum kind kind = kind_of(f);
-	struct replay r = {c, f, in};
+	struct replay r = {.head = f, .rest = in, .kept = BUF_INIT(KEPT_MAX), .left = left};
+	struct err ignored = ERR_INIT;
+	int rc;
 
-	if (kind == PACKED || kind == ARCHIVE) {
-		if (c->depth > CONTENT_DEPTH)
-			return err_set(e, ERR_RECIPE, "is packed more than %d times",
-				       CONTENT_DEPTH);
-		return kind == PACKED ? packed(c, &r, e) : archive(c, &r, e);
+	if (kind == PLAIN)
+		return plain(c, f, in, left, e);
+	if (kind == SQLITE) {
+		r.known = true;
+		return database(c, &r, e);
 	}
-	return kind == SQLITE ? database(c, &r, e) : plain(c, f, in, e);
+	if (c->depth > CONTENT_DEPTH)
+		return err_set(e, ERR_RECIPE, "is packed more than %d times", CONTENT_DEPTH);
+	rc = kind == PACKED ? packed(c, &r, e) : archive(c, &r, e);
+	if (!r.known && !intr_pending() && not_packed(c, &r, &ignored) != 0 && rc == 0) {
+		*e = ignored;
+		rc = -1;
+	}
+	buf_release(&r.kept);
+	return rc;
 }
 
 /* What is wrong with a file is noted there. */
@@ -289,17 +371,18 @@ static int scan_input(struct content *c, const struct input *in, uint64_t size, 
 {
 	struct feed *f = &c->feeds[c->depth];
 	struct err why = ERR_INIT;
+	unsigned left = 0;
 	int rc;
 
 	feed_reset(f);
 	rc = feed_fill(f, in, &why);
 	if (f->len > 0)
-		secrets(c, f, size);
+		left = secrets(c, f, size);
 	c->depth++;
 	if (rc != 0)
 		finish(c, f);
 	else if (f->len > 0)
-		rc = by_kind(c, f, in, &why);
+		rc = by_kind(c, f, in, left, &why);
 	c->depth--;
 	if (rc == 0)
 		return 0;

@@ -60,6 +60,13 @@ void found_release(struct found *f)
 	*f = (struct found){0};
 }
 
+enum { NAME_DIGITS = 256 };
+
+static bool is_digit(char c)
+{
+	return c >= '0' && c <= '9';
+}
+
 struct masking {
 	char *name;
 	struct found *f;
@@ -72,7 +79,7 @@ static void mask_at(void *ctx, const struct match *m)
 	struct match named = *m;
 
 	for (char *p = k->name + m->at; *p != '\0' && i < n; p++) {
-		if (*p < '0' || *p > '9')
+		if (!is_digit(*p))
 			continue;
 		*p = m->seen[i++];
 	}
@@ -80,6 +87,64 @@ static void mask_at(void *ctx, const struct match *m)
 		return;
 	named.at = 0;
 	found_add(k->f, &named, "its name");
+}
+
+/* Digits of a name, and where they stand; one blank, dash or dot may stand between two. */
+struct digits {
+	char d[NAME_DIGITS];
+	size_t at[NAME_DIGITS];
+	size_t n;
+};
+
+/* Takes the run that begins at p; returns where it ends. */
+static char *take_digits(char *name, char *p, struct digits *ret)
+{
+	ret->n = 0;
+	for (; ret->n < NAME_DIGITS; p++) {
+		if (*p != '\0' && strchr(" -.", *p) != NULL && is_digit(p[1]))
+			p++;
+		if (!is_digit(*p))
+			break;
+		ret->at[ret->n] = (size_t)(p - name);
+		ret->d[ret->n++] = *p;
+	}
+	return p;
+}
+
+/* How many digits from i on may be a card number: an issuer's wherever they stand in a run,
+ * anything with a check digit that fits when it is the whole run. 0 for none. */
+static size_t card_at(const struct digits *r, size_t i)
+{
+	for (size_t n = CARD_MAX; n >= CARD_MIN; n--)
+		if (i + n <= r->n && issuer_luhn(r->d + i, n) &&
+		    (n == r->n || issuer_of(r->d + i, n) != NULL))
+			return n;
+	return 0;
+}
+
+/* What the matcher leaves alone for what stands around it must not be shown either. */
+static void mask_rest(char *name)
+{
+	enum { HEAD = 6, TAIL = 4 };
+	struct digits r;
+
+	for (char *p = name; *p != '\0';) {
+		char *end;
+
+		if (!is_digit(*p)) {
+			p++;
+			continue;
+		}
+		end = take_digits(name, p, &r);
+		for (size_t i = 0; i < r.n; i++) {
+			size_t n = card_at(&r, i);
+
+			for (size_t k = i + HEAD; k + TAIL < i + n; k++)
+				name[r.at[k]] = '*';
+		}
+		/* a longer run goes on where a number may begin that it cuts */
+		p = r.n == NAME_DIGITS ? name + r.at[NAME_DIGITS - CARD_MAX] : end;
+	}
 }
 
 char *found_name(const char *name, struct found *f)
@@ -90,6 +155,7 @@ char *found_name(const char *name, struct found *f)
 	match_whole(&m, name, strlen(name), 0);
 	k.f = NULL;
 	match_end(&m);
+	mask_rest(k.name);
 	return k.name;
 }
 

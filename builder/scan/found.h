@@ -41,7 +41,8 @@ struct found_of {
 };
 struct jval *found_json(const struct found *f, const struct found_of *of);
 
-/* A copy of the name with card numbers masked; they count in *f, which may be NULL. */
+/* A copy of the name with card numbers masked; they count in *f, which may be NULL. Masked, not
+ * counted: what may be one though what stands around it speaks against that. */
 char *found_name(const char *name, struct found *f);
 
 /* The word for a class, and the class of a word or -1. */

@@ -87,6 +87,7 @@ void gather_add(struct gather *g, struct found *f, const struct found_of *of)
 
 	for (int i = 0; i < SCAN_CLASSES; i++)
 		g->counts[i] += f->count[i];
+	g->incomplete += f->incomplete != NULL ? 1 : 0;
 	if (found_any(f) && jval_len(g->files) >= GATHER_FILES)
 		g->more++;
 	else if (found_any(f)) {
@@ -109,6 +110,8 @@ static int report(const struct gather *g, int fd, struct err *e)
 	jval_put(v, "counts", counts);
 	jval_put_int(v, "files-scanned", (int64_t)g->files_n);
 	jval_put_int(v, "bytes-scanned", (int64_t)g->bytes);
+	if (g->incomplete > 0)
+		jval_put_int(v, "files-incomplete", (int64_t)g->incomplete);
 	if (g->more > 0)
 		jval_put_int(v, "files-not-listed", (int64_t)g->more);
 	jval_write(v, &b);

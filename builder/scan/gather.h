@@ -12,6 +12,7 @@ struct gather {
 	size_t places;      /* listed */
 	uint64_t more;      /* files with findings that are not listed */
 	uint64_t files_n, bytes;
+	uint64_t incomplete; /* files not all of which was looked at */
 	uint64_t counts[SCAN_CLASSES];
 };
 

@@ -109,7 +109,11 @@ void scan_text(const struct jval *report, struct buf *out)
 		if (left < all)
 			buf_addf(out, " (%llu allowed)", (unsigned long long)(all - left));
 	}
-	buf_addf(out, "%s\n", n == 0 ? " nothing found" : "");
+	buf_addf(out, "%s", n == 0 ? " nothing found" : "");
+	if (number(report, "files-incomplete") > 0)
+		buf_addf(out, ", %lld not looked at whole",
+			 (long long)number(report, "files-incomplete"));
+	buf_addf(out, "\n");
 }
 
 static int level_of(const char *word, int *ret, struct err *e)
@@ -128,6 +132,7 @@ static int level_of(const char *word, int *ret, struct err *e)
 int scan_gate(const struct jval *report, const char *fail_on, struct err *e)
 {
 	struct buf b SCOPED(buf_release) = BUF_INIT(512);
+	const int64_t incomplete = number(report, "files-incomplete");
 	int level;
 
 	if (level_of(fail_on, &level, e) != 0)
@@ -139,9 +144,15 @@ int scan_gate(const struct jval *report, const char *fail_on, struct err *e)
 			buf_addf(&b, "%s%llu %s", b.len > 0 ? ", " : "", (unsigned long long)n,
 				 found_word((enum scan_class)i));
 	}
-	if (b.len == 0)
+	if (b.len > 0) {
+		(void)err_set(e, ERR_VERIFY, "found %s", b.data);
+		return err_hint(e, "Take it out of what it came from, or allow it by the digest of "
+				   "its file, with a reason (--allow).");
+	}
+	if (level < 0 || incomplete <= 0)
 		return 0;
-	(void)err_set(e, ERR_VERIFY, "found %s", b.data);
-	return err_hint(e, "Take it out of what it came from, or allow it by the digest of its "
-			   "file, with a reason (--allow).");
+	(void)err_set(e, ERR_VERIFY, "%lld files were not looked at whole", (long long)incomplete);
+	return err_hint(e,
+			"The report says why. Take them out or mend them; what is in them is not "
+			"known.");
 }

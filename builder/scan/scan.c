@@ -13,13 +13,15 @@ static int run(struct gather_job *j, const char *object, const struct scan_opts 
 {
 	struct yaml *allow SCOPED(yaml_freep) = NULL;
 	struct jval *v SCOPED(jval_freep) = NULL;
+	char *masked SCOPED(mem_freep) = NULL;
 
 	j->threads = o->threads;
 	if (o->allow != NULL && allow_load(o->allow, &allow, e) != 0)
 		return -1;
 	if (gather_run(j, &v, e) != 0)
 		return err_in(e, "%s", object);
-	jval_put_text(v, "object", object);
+	masked = found_name(object, NULL);
+	jval_put_text(v, "object", masked);
 	allow_apply(allow, v, o->today);
 	*ret = STEAL(v);
 	return 0;

@@ -15,7 +15,7 @@ struct scan_opts {
 /* Looks into every file below a directory, or into one file; `object` is what the report calls it.
  * Links are not followed and lead nowhere. The caller owns *ret: "object", "files" (each with
  * "file", "layer", "sha256", "counts", "places", "incomplete", "allowed"), "counts",
- * "files-scanned", "bytes-scanned". */
+ * "files-scanned", "bytes-scanned", "files-incomplete" when there are any. */
 int scan_path(const char *path, const char *object, const struct scan_opts *o, struct jval **ret,
 	      struct err *e) MUST_CHECK;
 
@@ -28,7 +28,8 @@ void scan_text(const struct jval *report, struct buf *out);
 
 /* ERR_VERIFY when something that counts was found: of "high" severity (card data; private keys,
  * credentials, password hashes), "medium" also trust and identities, "low" also test numbers,
- * "never". Allowed findings do not count. */
+ * "never". Allowed findings do not count. Also when a file was not looked at whole, but for
+ * "never". */
 int scan_gate(const struct jval *report, const char *fail_on, struct err *e) MUST_CHECK;
 
 #endif

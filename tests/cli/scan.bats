@@ -59,6 +59,24 @@ a_card() {
 	grep -q 'its name' "$dir/said"
 }
 
+@test "a number is not shown in a name either, whatever stands around it" {
+	local n
+	n=$(a_card)
+	mkdir -p "$dir/tree/d"
+	openssl genpkey -algorithm ed25519 -out "$dir/tree/d/$n" 2>/dev/null
+	cp "$dir/tree/d/$n" "$dir/tree/$n.1"
+	cp "$dir/tree/d/$n" "$dir/tree/d/${n:0:4}-${n:4:4}-${n:8:4}-${n:12}"
+	for o in --json -v; do
+		scan $o "dir:$dir/tree"
+		[ "$status" -eq 4 ]
+		[[ $output$stderr == *'******'* ]]
+		[[ $output$stderr != *"${n:4:8}"* && $output$stderr != *"${n:4:4}-${n:8:4}"* ]]
+	done
+	scan "$dir/tree/$n.1"
+	[ "$status" -eq 4 ]
+	[[ $output$stderr != *"${n:4:8}"* ]]
+}
+
 @test "the report is the same whatever the number of processors" {
 	scan --json "dir:$corpus"
 	local all=$output
@@ -94,6 +112,21 @@ a_card() {
 	[ "$status" -eq 2 ]
 }
 
+@test "what was not looked at whole does not pass" {
+	echo nothing | gzip | head -c 20 >"$dir/a"
+	scan "$dir/a"
+	[ "$status" -eq 4 ]
+	[[ $output == *'not all of it was looked at'*'1 not looked at whole'* ]]
+	[[ $stderr == *'1 files were not looked at whole'*hint:* ]]
+	scan --json --fail-on never "$dir/a"
+	[ "$status" -eq 0 ]
+	[ "$(jq '."files-incomplete"' <<<"$output")" -eq 1 ]
+	printf 'PK\003\004 card %s\n' "$(a_card)" >"$dir/a"
+	scan "$dir/a"
+	[ "$status" -eq 4 ]
+	[[ $stderr == *'found 1 pan'* ]]
+}
+
 allow() {
 	printf 'allow:\n' >"$dir/allow.yaml"
 	printf '  - {sha256: %s, class: %s, reason: of a course%s}\n' "$1" "$2" "${3-}" \
@@ -121,6 +154,17 @@ allow() {
 	allow "$sum" pan
 	scan --allow "$dir/allow.yaml" "$dir/a"
 	[ "$status" -eq 4 ]
+}
+
+@test "an exception for one secret of a file is none for another" {
+	printf 't=AK%s\n' IAQWERTYUIOPASDFGH >"$dir/a"
+	openssl genpkey -algorithm ed25519 >>"$dir/a" 2>/dev/null
+	scan "$dir/a"
+	[[ $stderr == *'found 1 private-key, 1 credential'* ]]
+	allow "$(sha256sum <"$dir/a" | cut -c 1-64)" credential
+	scan --allow "$dir/allow.yaml" "$dir/a"
+	[ "$status" -eq 4 ]
+	[[ $stderr == *'found 1 private-key'* ]]
 }
 
 @test "a file of exceptions that is wrong is refused with line and column" {

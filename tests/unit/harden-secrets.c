@@ -144,6 +144,44 @@ static void looks_at_text_only(void **state)
 	rootfs_drop(&t);
 }
 
+static bool said(const struct strv *found, const char *line)
+{
+	for (size_t i = 0; i < found->n; i++)
+		if (strcmp(found->v[i], line) == 0)
+			return true;
+	return false;
+}
+
+/* A secret does not stand before one of another kind, nor does a name. */
+static void each_kind_of_a_file(void **state)
+{
+	char *both SCOPED(mem_freep) =
+	    mem_format("t=AK%s\n-----BEGIN PRIVATE KEY-----\n" KEY, "IAQWERTYUIOPASDFGH");
+	struct rootfs t = rootfs_make();
+	struct harden_profile *p = load_want(&t, "      - secrets: {kinds: [private-keys]}\n");
+	struct strv found = {0};
+	struct err e = ERR_INIT;
+	char *text;
+
+	(void)state;
+	put(&t, "srv/both", both, 0600);
+	text = finding(p, &t);
+	assert_string_equal(text, "/srv/both: private key");
+	free(text);
+	put(&t, ".netrc", both, 0600);
+	put(&t, "etc/ssh/ssh_host_rsa_key", "-----BEGIN PRIVATE KEY-----\n" KEY, 0600);
+	assert_int_equal(secrets_in(t.path, &found, &e), 0);
+	assert_true(said(&found, "/srv/both: private key"));
+	assert_true(said(&found, "/srv/both: access key of a cloud"));
+	assert_true(said(&found, "/.netrc: private key"));
+	assert_true(said(&found, "/.netrc: credentials"));
+	assert_true(said(&found, "/etc/ssh/ssh_host_rsa_key: ssh host key"));
+	assert_int_equal(found.n, 5);
+	strv_release(&found);
+	harden_profile_free(p);
+	rootfs_drop(&t);
+}
+
 static void allows_by_digest_and_by_path(void **state)
 {
 	static const char key[] = "-----BEGIN PRIVATE KEY-----\n" KEY;
@@ -172,11 +210,12 @@ static void allows_by_digest_and_by_path(void **state)
 
 int main(void)
 {
-	enum { ROWS = sizeof(rows) / sizeof(rows[0]), MORE = 2 };
+	enum { ROWS = sizeof(rows) / sizeof(rows[0]), MORE = 3 };
 	static struct CMUnitTest tests[ROWS + MORE];
 
 	tests[0] = (struct CMUnitTest)cmocka_unit_test(looks_at_text_only);
 	tests[1] = (struct CMUnitTest)cmocka_unit_test(allows_by_digest_and_by_path);
+	tests[2] = (struct CMUnitTest)cmocka_unit_test(each_kind_of_a_file);
 	for (size_t i = 0; i < ROWS; i++)
 		tests[MORE + i] = (struct CMUnitTest){
 		    .name = rows[i].path,

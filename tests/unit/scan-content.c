@@ -136,6 +136,52 @@ static void damage_is_noted_and_the_rest_found(void **state)
 	found_release(&f);
 }
 
+/* What only begins as something packed is looked at as it is; that it is damaged is said. */
+static void what_is_no_archive_is_plain(void **state)
+{
+	static const struct bytes magic[] = {
+	    {"PK\003\004", 4}, {"070701", 6}, {"\x1f\x8b\x08", 3}, {"\x28\xb5\x2f\xfd", 4}};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(magic) / sizeof(magic[0]); i++) {
+		struct buf b SCOPED(buf_release) = BUF_INIT(1 << 20);
+		struct found f;
+
+		buf_add(&b, magic[i].p, magic[i].n);
+		buf_addf(&b, " card %s\n", card(1));
+		for (int k = 0; k < 40000; k++)
+			buf_addf(&b, "%s", "tulip, ");
+		buf_addf(&b, "card %s\n", card(2));
+		f = look("a", b.data, b.len);
+		if (f.count[SCAN_PAN] != 2)
+			fail_msg("%zu: %zu", i, (size_t)f.count[SCAN_PAN]);
+		found_release(&f);
+	}
+}
+
+/* A secret far behind in a text, also where two windows meet; one of each kind is named. */
+static void secrets_stand_anywhere(void **state)
+{
+	static const char key[] =
+	    "-----BEGIN PRIVATE KEY-----\n"
+	    "MIIEvQIBADANBgkqhkiG9w0BAQEFAASCBKcwggSjAgEAAoIBAQC7VJTUt9Us8cKj\n";
+
+	(void)state;
+	for (size_t at = 60 << 10; at < 400 << 10; at += 4093) {
+		struct buf b SCOPED(buf_release) = BUF_INIT(1 << 20);
+		struct found f;
+
+		while (b.len < at)
+			buf_addf(&b, "%s", "tulips\n");
+		buf_addf(&b, "%s%s", key, key);
+		f = look("srv/a", b.data, b.len);
+		if (f.count[SCAN_PRIVATE_KEY] != 1 ||
+		    memcmp(b.data + f.v[0].m.at, "-----BEGIN", 10) != 0)
+			fail_msg("%zu: %zu", at, (size_t)f.count[SCAN_PRIVATE_KEY]);
+		found_release(&f);
+	}
+}
+
 static void names_are_masked(void **state)
 {
 	struct found f = {0};
@@ -155,6 +201,44 @@ static void names_are_masked(void **state)
 	assert_null(strstr(b.data, card(2)));
 	assert_non_null(strstr(b.data, "its name"));
 	found_release(&f);
+}
+
+/* Where no number would be sought in a text, none is shown in a name. */
+static void odd_names_are_masked(void **state)
+{
+	static const char *const names[] = {
+	    "a/4539578763621486",
+	    "4539578763621486.1",
+	    "d/4539-5787-6362-1486",
+	    "x4539578763621486y",
+	    "1.4539 5787 6362 1486-20260101",
+	    "4539.5787.6362.1486",
+	    "v2-4539578763621486-3",
+	    "0004539578763621486",
+	};
+	struct buf many SCOPED(buf_release) = BUF_INIT(4096);
+	char *masked;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		masked = found_name(names[i], NULL);
+		if (strlen(masked) != strlen(names[i]) || strstr(masked, "**") == NULL ||
+		    strstr(masked, "578763") != NULL || strstr(masked, "6362") != NULL)
+			fail_msg("%s: %s", names[i], masked);
+		free(masked);
+	}
+	for (int i = 0; i < 500; i++)
+		buf_addf(&many, "%s", "0");
+	for (size_t at = 200; at < 300; at++) {
+		memset(many.data, '0', many.len);
+		memcpy(many.data + at, "4539578763621486", 16);
+		masked = found_name(many.data, NULL);
+		assert_null(strstr(masked, "4539578763621486"));
+		free(masked);
+	}
+	masked = found_name("lib/x-1.2.3-20260101.so.0", NULL);
+	assert_string_equal(masked, "lib/x-1.2.3-20260101.so.0");
+	free(masked);
 }
 
 static void count(void *ctx, const struct match *m)
@@ -253,7 +337,10 @@ int main(void)
 	    cmocka_unit_test(packed_again_and_again),
 	    cmocka_unit_test(bombs_end),
 	    cmocka_unit_test(damage_is_noted_and_the_rest_found),
+	    cmocka_unit_test(what_is_no_archive_is_plain),
+	    cmocka_unit_test(secrets_stand_anywhere),
 	    cmocka_unit_test(names_are_masked),
+	    cmocka_unit_test(odd_names_are_masked),
 	    cmocka_unit_test(pages_do_not_trap),
 	    cmocka_unit_test(hashes_have_a_strength),
 	    cmocka_unit_test(secrets_by_name_and_mark),
