@@ -54,7 +54,7 @@ slow_step() {
 	recipe <<-'YAML'
 		steps:
 		  - name: wait
-		    run: [sh, -c, "i=0; while [ $i -lt 300000 ]; do i=$((i+1)); done"]
+		    run: [sh, -c, "i=0; while [ $i -lt 1500000 ]; do i=$((i+1)); done"]
 	YAML
 }
 
@@ -138,7 +138,8 @@ finish() {
 	begin 'step wait'
 	rm -rf "$dir"/store/tmp/build.*/* || true
 	finish
-	[ "$status" -ne 0 ] && [ -n "$stderr" ]
+	[ "$status" -ne 0 ]
+	[ -n "$stderr" ]
 	[ ! -e "$dir/out/till/index.json" ]
 	no_traces
 	build
