@@ -73,8 +73,7 @@ struct evidence *evidence_new(const struct evidence_subject *s, const struct har
 void evidence_free(struct evidence *v);
 void evidence_freep(struct evidence **v);
 
-/* The name of a format ("oscal") and of its file ("oscal-ar.json"). */
-const char *evidence_format_name(enum evidence_format f);
+/* The name of a format's file: "oscal-ar.json". */
 const char *evidence_file_name(enum evidence_format f);
 
 /* "json,oscal": a set of bits 1 << format. Unknown, repeated and empty names are ERR_USAGE. */

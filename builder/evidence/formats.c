@@ -18,11 +18,6 @@ static const struct {
     [EVIDENCE_INTOTO] = {"intoto", "statement.json", NULL},
 };
 
-const char *evidence_format_name(enum evidence_format f)
-{
-	return formats[f].name;
-}
-
 const char *evidence_file_name(enum evidence_format f)
 {
 	return formats[f].file;

@@ -153,3 +153,17 @@ void oci_manifest_write(const struct oci_manifest *m, struct buf *out)
 		jval_put(v, "annotations", jval_ref(m->annotations));
 	jval_write(v, out);
 }
+
+void oci_list_payloads(const struct oci_manifest *m, struct jval *config)
+{
+	struct jval *rootfs = jval_object(), *ids = jval_array();
+
+	for (size_t i = 0; i < m->layers_n; i++)
+		jval_push(ids, jval_text(digest_text(&m->layers[i].digest).s));
+	jval_put_text(rootfs, "type", "layers");
+	jval_put(rootfs, "diff_ids", ids);
+	jval_put_text(config, "architecture", "");
+	jval_put_text(config, "os", "");
+	jval_put(config, "config", jval_object());
+	jval_put(config, "rootfs", rootfs);
+}

@@ -49,6 +49,10 @@ int oci_manifest_parse(const char *p, size_t n, struct oci_manifest *ret, struct
 void oci_manifest_write(const struct oci_manifest *m, struct buf *out);
 void oci_manifest_release(struct oci_manifest *m);
 
+/* Makes the object the image config that cosign wants for a manifest of signatures: its diff_ids
+ * are the digests of the manifest's layers. */
+void oci_list_payloads(const struct oci_manifest *m, struct jval *config);
+
 /* An image index (image-index.md): several images for one to choose from. */
 struct oci_index {
 	struct oci_desc *v;

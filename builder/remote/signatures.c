@@ -63,17 +63,9 @@ static size_t move_layers(struct oci_manifest *m, struct oci_manifest *from)
 static int renew_config(struct oci_layout *l, struct oci_manifest *m, struct err *e)
 {
 	struct jval *v SCOPED(jval_freep) = jval_object();
-	struct jval *rootfs = jval_object(), *ids = jval_array();
 	struct buf b SCOPED(buf_release) = BUF_INIT(CONFIG_MAX);
 
-	for (size_t i = 0; i < m->layers_n; i++)
-		jval_push(ids, jval_text(digest_text(&m->layers[i].digest).s));
-	jval_put_text(rootfs, "type", "layers");
-	jval_put(rootfs, "diff_ids", ids);
-	jval_put_text(v, "architecture", "");
-	jval_put_text(v, "os", "");
-	jval_put(v, "config", jval_object());
-	jval_put(v, "rootfs", rootfs);
+	oci_list_payloads(m, v);
 	if (strcmp(m->config.media_type, OCI_CONFIG) != 0)
 		return 0;
 	jval_write(v, &b);

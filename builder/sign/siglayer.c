@@ -70,22 +70,9 @@ int sig_manifest(const struct sig_set *s, struct oci_manifest *ret, struct err *
 static void write_config(const struct oci_manifest *m, enum sign_form form, struct buf *out)
 {
 	struct jval *v SCOPED(jval_freep) = jval_object();
-	struct jval *ids, *rootfs;
 
-	if (form == SIGN_OPENPGP) {
-		jval_write(v, out);
-		return;
-	}
-	ids = jval_array();
-	rootfs = jval_object();
-	for (size_t i = 0; i < m->layers_n; i++)
-		jval_push(ids, jval_text(digest_text(&m->layers[i].digest).s));
-	jval_put_text(rootfs, "type", "layers");
-	jval_put(rootfs, "diff_ids", ids);
-	jval_put_text(v, "architecture", "");
-	jval_put_text(v, "os", "");
-	jval_put(v, "config", jval_object());
-	jval_put(v, "rootfs", rootfs);
+	if (form != SIGN_OPENPGP)
+		oci_list_payloads(m, v);
 	jval_write(v, out);
 }
 
