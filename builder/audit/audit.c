@@ -9,7 +9,8 @@
 
 static int check(const char *root, const struct audit_opts *o, struct audit *ret, struct err *e)
 {
-	const struct harden_context c = {.recipe = o->recipe, .today = o->today};
+	const struct harden_context c = {
+	    .recipe = o->recipe, .target = o->target, .today = o->today};
 
 	if (harden_profile_load(o->profile, &ret->profile, e) != 0)
 		return -1;

@@ -11,6 +11,8 @@
 struct audit_opts {
 	const char *profile;         /* path of the profile */
 	const struct recipe *recipe; /* what was meant to be in it: ports, waivers; or NULL */
+	const char *target;          /* "container" or "machine"; NULL = as the recipe says, or by
+					what is in it */
 	int64_t today;               /* seconds; waivers past their date do not hold */
 	struct store *store;         /* images only: layers are unpacked in a scratch of it */
 };

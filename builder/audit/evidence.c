@@ -73,8 +73,9 @@ static int refuse(const struct audit *a, const char *path, const struct buf *hav
 		return err_hint(e, "Find the image that it names, or audit this one.");
 	}
 	(void)err_set(e, ERR_VERIFY, "%s: is not what this audit says of %s", path, a->object);
-	return err_hint(e, "Give the --profile, --recipe, --format, --key and --date it was made "
-			   "with; a file changed by hand and a waiver that ended differ too.");
+	return err_hint(
+	    e, "Give the --profile, --recipe, --target, --format, --key and --date "
+	       "it was made with; a file changed by hand and a waiver that ended differ too.");
 }
 
 static int check_file(const struct audit *a, int dirfd, const char *path, const struct buf *want,

@@ -17,11 +17,13 @@ void audit_text(const struct audit *a, bool all, struct buf *out)
 {
 	const struct harden_report *r = &a->report;
 	struct digest d = harden_profile_digest(a->profile);
+	char *system SCOPED(mem_freep) = harden_system_text(&r->system);
 
 	buf_addf(out, "object   %s\n", a->object);
 	if (a->is_image)
 		buf_addf(out, "image    %s\nconfig   %s\n", digest_text(&a->image).s,
 			 digest_text(&a->config).s);
+	buf_addf(out, "system   %s\n", system);
 	buf_addf(out, "profile  %s %s %s\n         %s\n\n", harden_profile_id(a->profile),
 		 harden_profile_version(a->profile), digest_text(&d).s,
 		 harden_profile_title(a->profile));

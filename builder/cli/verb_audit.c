@@ -11,6 +11,7 @@
 static const struct opt opts[] = {
     {0, "profile", "FILE", "Check this profile (default: recipes/profiles/pa-dss-3.2.yaml)."},
     {0, "recipe", "FILE", "The recipe it was made from: its ports, users and waivers count."},
+    {0, "target", "KIND", "It is for a container or a machine (default: what the recipe says)."},
     {0, "fail-on", "SEVERITY", "Refuse at low, medium, high (the default) or never."},
     {0, "all", NULL, "Also list what passes or does not apply."},
     {0, "evidence", "DIR", "Write the files of evidence into DIR."},
@@ -112,7 +113,12 @@ static int read_request(const struct args *a, struct request *q, struct err *e)
 	bool put = args_has(a, "evidence"), check = args_has(a, "verify-evidence");
 
 	q->opts.profile = profile != NULL ? profile : "recipes/profiles/pa-dss-3.2.yaml";
+	q->opts.target = args_get(a, "target");
 	q->opts.today = clock_epoch_s();
+	if (q->opts.target != NULL && strcmp(q->opts.target, "container") != 0 &&
+	    strcmp(q->opts.target, "machine") != 0)
+		return err_set(e, ERR_USAGE, "--target: container or machine, not %s",
+			       q->opts.target);
 	q->evidence.formats = (1u << EVIDENCE_FORMATS) - 1;
 	if (put && check)
 		return err_set(e, ERR_USAGE, "--evidence and --verify-evidence exclude each other");

@@ -137,6 +137,7 @@ struct evidence *evidence_new(const struct evidence_subject *s, const struct har
 	v->signatures_checked = s->signatures_checked;
 	for (size_t i = 0; i < s->signatures.n; i++)
 		strv_take(&v->signatures, text_clean(s->signatures.v[i], WANT_BYTES));
+	v->system = harden_system_text(&r->system);
 	v->profile_id = text_clean(harden_profile_id(p), TITLE_BYTES);
 	v->profile_version = text_clean(harden_profile_version(p), TITLE_BYTES);
 	v->profile_title = text_clean(harden_profile_title(p), TITLE_BYTES);
@@ -178,6 +179,7 @@ void evidence_free(struct evidence *v)
 	free(v->version);
 	free(v->object);
 	strv_release(&v->signatures);
+	free(v->system);
 	free(v->profile_id);
 	free(v->profile_version);
 	free(v->profile_title);

@@ -57,6 +57,7 @@ struct evidence {
 	int64_t time;
 	bool signatures_checked;
 	struct strv signatures;
+	char *system; /* what it was judged as: "container, debian 12" */
 	char *profile_id, *profile_version, *profile_title;
 	struct digest profile;
 	struct evidence_result *results; /* by id */

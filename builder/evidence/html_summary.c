@@ -73,6 +73,7 @@ static void facts(const struct evidence *v, struct buf *out)
 			      "page is bound to no digest</dd>\n");
 		fact("Audited", time, out);
 	}
+	fact("Judged as", v->system, out);
 	fact("Profile", profile, out);
 	fact("", digest_text(&v->profile).s, out);
 	fact("Checked by", "posmedia " POSMEDIA_VERSION, out);

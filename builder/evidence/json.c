@@ -87,6 +87,7 @@ void format_json(const struct evidence *v, struct buf *out)
 	for (int i = 0; i < 4; i++)
 		jval_put_int(summary, harden_status_name((enum harden_status)i),
 			     (int64_t)v->count[i]);
+	jval_put_text(j, "system", v->system);
 	jval_put_text(j, "time", time);
 	jval_put_text(j, "checker", "posmedia " POSMEDIA_VERSION);
 	if (v->until != NULL)

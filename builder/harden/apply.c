@@ -1,5 +1,5 @@
 /* apply.c - runs a profile's controls on a tree: fixes first, then one check of all. */
-#include "harden/profile.h"
+#include "harden/system.h"
 
 #include "base/log.h"
 #include "sys/clock.h"
@@ -16,11 +16,13 @@ struct pass {
 	const struct harden_context *c;
 	int rootfd;
 	struct facts *facts;
+	struct harden_system system;
 };
 
 static void pass_release(struct pass *s)
 {
 	facts_free(s->facts);
+	system_release(&s->system);
 	fd_closep(&s->rootfd);
 }
 
@@ -69,13 +71,10 @@ static int check_waivers(const struct pass *s, struct err *e)
 /* Why the control does not apply to this tree; NULL when it does. The caller owns it. */
 static int not_applicable(const struct pass *s, const struct control *c, char **ret, struct err *e)
 {
-	const struct strv *packages;
+	const struct strv *packages = NULL;
 
-	if (c->reason != NULL) {
-		*ret = mem_strdup(c->reason);
-		return 0;
-	}
-	if (c->packages.n > 0 && facts_packages(s->facts, &packages, e) != 0)
+	*ret = system_excludes(&s->system, c);
+	if (*ret == NULL && c->packages.n > 0 && facts_packages(s->facts, &packages, e) != 0)
 		return -1;
 	for (size_t i = 0; i < c->packages.n && *ret == NULL; i++)
 		if (!strv_has(packages, c->packages.v[i]))
@@ -227,7 +226,15 @@ static void judge(const struct pass *s, const struct control *c, struct harden_r
 	}
 }
 
-static int check_all(const struct pass *s, char **fixed, struct harden_report *ret, struct err *e)
+/* Who has to see to a control of a system of this kind. */
+static const char *place_of(const struct pass *s, const struct control *c)
+{
+	if (c->target == NULL)
+		return c->place;
+	return (strcmp(c->target, "machine") == 0) == s->system.machine ? c->place : c->held_by;
+}
+
+static int check_all(struct pass *s, char **fixed, struct harden_report *ret, struct err *e)
 {
 	struct harden_report rep SCOPED(harden_report_release) = {0};
 
@@ -241,7 +248,7 @@ static int check_all(const struct pass *s, char **fixed, struct harden_report *r
 		*res = (struct harden_result){
 		    .id = c->id,
 		    .title = c->title,
-		    .place = c->place,
+		    .place = place_of(s, c),
 		    .wants = c->wants,
 		    .sources = c->sources,
 		    .severity = c->severity,
@@ -255,6 +262,8 @@ static int check_all(const struct pass *s, char **fixed, struct harden_report *r
 		rep.count[res->status]++;
 	}
 	*ret = rep;
+	ret->system = s->system;
+	s->system = (struct harden_system){0};
 	rep = (struct harden_report){0};
 	return 0;
 }
@@ -266,6 +275,8 @@ static int run(struct pass *s, const char *root, bool fix, struct harden_report 
 	int rc;
 
 	if (fs_open_dir(AT_FDCWD, root, &s->rootfd, e) != 0 || check_waivers(s, e) != 0)
+		return -1;
+	if (system_read(s->rootfd, s->c, &s->system, e) != 0)
 		return -1;
 	s->facts = facts_new(s->rootfd);
 	facts_use_source(s->facts, s->c->files);

@@ -1,5 +1,5 @@
 /* control.c - one control of a profile, from YAML. */
-#include "harden/profile.h"
+#include "harden/system.h"
 
 #include <ctype.h>
 #include <stdlib.h>
@@ -10,8 +10,8 @@ enum { OPS_MAX = 64, WANTS_MAX = 1 << 20 };
 /* How a control is written, before its words are understood. */
 struct control_text {
 	char *id, *title, *reason;
-	struct yaml *severity, *sources, *applies, *when, *want;
-	struct yaml *fix;
+	struct yaml *severity, *sources, *applies, *target, *held_by, *when, *want;
+	struct yaml *distribution, *fix;
 };
 
 static const struct field text_fields[] = {
@@ -20,6 +20,9 @@ static const struct field text_fields[] = {
     {"severity", FIELD_NODE, offsetof(struct control_text, severity), true},
     {"sources", FIELD_NODE, offsetof(struct control_text, sources), true},
     {"applies", FIELD_NODE, offsetof(struct control_text, applies), false},
+    {"target", FIELD_NODE, offsetof(struct control_text, target), false},
+    {"held-by", FIELD_NODE, offsetof(struct control_text, held_by), false},
+    {"distribution", FIELD_NODE, offsetof(struct control_text, distribution), false},
     {"reason", FIELD_TEXT, offsetof(struct control_text, reason), false},
     {"when", FIELD_NODE, offsetof(struct control_text, when), false},
     {"want", FIELD_NODE, offsetof(struct control_text, want), false},
@@ -35,7 +38,8 @@ static const struct field when_fields[] = {
 
 static const char *const severities[] = {"low", "medium", "high", NULL};
 static const char *const standards[] = {"pa-dss", "pci-dss", "cis", "legacy", "posmedia", NULL};
-static const char *const places[] = {"image", "instance", "host", NULL};
+static const char *const places[] = {"image", "instance", "host", "engine", "site", NULL};
+static const char *const targets[] = {"container", "machine", NULL};
 static const char *const fix_words[] = {"true", "false", NULL};
 
 static void text_release(struct control_text *t)
@@ -152,20 +156,65 @@ static char *wants_text(const struct yaml *want)
 	return buf_take(&b);
 }
 
+/* One that is for one kind of system only says who holds it for the other, and why. */
+static int read_target(const struct yaml *y, const struct control_text *t, struct control *ret,
+		       struct err *e)
+{
+	int target, holder;
+
+	if ((t->target == NULL) != (t->held_by == NULL))
+		return yaml_err(y, e, "control %s: target and held-by go together", t->id);
+	if (t->target == NULL)
+		return 0;
+	target = spec_word(t->target, targets, e);
+	holder = target < 0 ? -1 : spec_word(t->held_by, places, e);
+	if (holder < 0)
+		return -1;
+	if (ret->place != places[0])
+		return yaml_err(t->target, e, "control %s does not apply to an image of any kind",
+				t->id);
+	if (t->reason == NULL)
+		return yaml_err(y, e, "control %s is for a %s only: say the reason", t->id,
+				targets[target]);
+	ret->target = targets[target];
+	ret->held_by = places[holder];
+	return 0;
+}
+
 /* A control is either wanted of the image, or says why it is not. */
-static int read_applies(const struct yaml *y, const struct control_text *t, struct err *e)
+static int read_applies(const struct yaml *y, const struct control_text *t, struct control *ret,
+			struct err *e)
 {
 	int place = t->applies == NULL ? 0 : spec_word(t->applies, places, e);
 
 	if (place < 0)
 		return -1;
+	ret->place = places[place];
+	if (read_target(y, t, ret, e) != 0)
+		return -1;
 	if (place == 0 && t->want == NULL)
 		return yaml_err(y, e, "control %s wants nothing: add \"want\"", t->id);
-	if (place == 0 && t->reason != NULL)
+	if (place == 0 && ret->target == NULL && t->reason != NULL)
 		return yaml_err(y, e, "control %s applies to the image: no reason wanted", t->id);
 	if (place != 0 && t->reason == NULL)
 		return yaml_err(y, e, "control %s does not apply to the image: say the reason",
 				t->id);
+	return 0;
+}
+
+static int read_distributions(const struct yaml *y, struct strv *ret, struct err *e)
+{
+	if (y == NULL)
+		return 0;
+	if (spec_texts(y, ret, e) != 0)
+		return -1;
+	for (size_t i = 0; i < ret->n; i++) {
+		if (system_word_check(ret->v[i]) == 0)
+			continue;
+		(void)yaml_err(y, e, "\"%s\" is no distribution", ret->v[i]);
+		return err_hint(e, "Write its ID of os-release, \"debian\", or with a release, "
+				   "\"debian 12\" or \"el 9+\".");
+	}
 	return 0;
 }
 
@@ -175,7 +224,8 @@ int control_read(const struct yaml *y, struct control *ret, struct err *e)
 	int severity, fix;
 
 	if (spec_read(y, text_fields, &t, e) != 0 || check_id(y, t.id, e) != 0 ||
-	    check_sources(t.sources, e) != 0 || read_applies(y, &t, e) != 0)
+	    check_sources(t.sources, e) != 0 || read_applies(y, &t, ret, e) != 0 ||
+	    read_distributions(t.distribution, &ret->distributions, e) != 0)
 		return -1;
 	severity = spec_word(t.severity, severities, e);
 	fix = t.fix == NULL ? 0 : spec_word(t.fix, fix_words, e);
@@ -190,10 +240,8 @@ int control_read(const struct yaml *y, struct control *ret, struct err *e)
 	ret->id = STEAL(t.id);
 	ret->title = STEAL(t.title);
 	ret->sources = STEAL(t.sources);
-	ret->place = places[t.applies == NULL ? 0 : spec_word(t.applies, places, e)];
 	ret->wants = wants_text(t.want);
-	if (t.reason != NULL)
-		ret->reason = mem_format("%s: %s", t.applies->text, t.reason);
+	ret->reason = STEAL(t.reason);
 	return 0;
 }
 
@@ -215,6 +263,7 @@ void control_release(struct control *c)
 	free(c->reason);
 	free(c->wants);
 	yaml_node_free(c->sources);
+	strv_release(&c->distributions);
 	strv_release(&c->packages);
 	strv_release(&c->paths);
 }

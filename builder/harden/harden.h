@@ -31,7 +31,8 @@ void harden_waiver_free(struct harden_waiver *w); /* NULL is fine */
 
 struct harden_result {
 	const char *id, *title; /* borrowed from the profile */
-	const char *place;      /* who has to see to it: "image", "instance", "host" */
+	const char *place;      /* who has to see to it: "image", "instance", "host", "engine",
+				   "site" */
 	const char *wants;      /* what was looked at and is wanted, "" when nothing; borrowed */
 	const struct yaml *sources; /* standard -> requirement numbers; borrowed */
 	enum harden_severity severity;
@@ -43,10 +44,18 @@ struct harden_result {
 	struct harden_waiver *waiver; /* of a control that fails; or NULL */
 };
 
+/* What a tree is. */
+struct harden_system {
+	bool machine;   /* it boots a kernel of its own; else a container is made of it */
+	char *id;       /* of os-release, "el" for all of that family, "" when it does not say */
+	uint64_t major; /* release; 0 = not said */
+};
+
 struct harden_report {
 	struct harden_result *v;
 	size_t n;
 	size_t count[4]; /* by enum harden_status */
+	struct harden_system system;
 };
 
 struct harden_profile;
@@ -68,6 +77,8 @@ const char *harden_requirement_title(const struct harden_profile *p, const char 
 /* What of the recipe a profile may refer to; NULL members = unknown (auditing a foreign image). */
 struct harden_context {
 	const struct recipe *recipe; /* waivers, ports, users, services; or NULL */
+	const char *target;          /* "container" or "machine", whatever the recipe says; or
+					NULL */
 	int64_t today;               /* seconds; waivers past `until` do not hold */
 	int64_t epoch;               /* seconds: the day that is written into files, so that the
 					clock decides no bytes; 0 = today */
@@ -90,7 +101,10 @@ int harden_gate(const struct harden_report *r, const char *fail_on, struct err *
 const char *harden_severity_name(enum harden_severity s);
 const char *harden_status_name(enum harden_status s);
 
-/* {"profile":…,"results":[…],"summary":{…}}: sorted, without times or host names. */
+/* "container, debian 12"; the caller owns it. */
+char *harden_system_text(const struct harden_system *s) MUST_CHECK;
+
+/* {"profile":…,"results":[…],"summary":{…},"system":…}: sorted, without times or host names. */
 struct jval *harden_report_json(const struct harden_report *r, const struct harden_profile *p);
 void harden_report_release(struct harden_report *r);
 

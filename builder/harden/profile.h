@@ -12,13 +12,16 @@ struct op {
 struct control {
 	char *id, *title;
 	enum harden_severity severity;
-	const char *place;    /* "image", "instance" or "host" */
-	char *reason;         /* why it does not apply to an image; NULL = it does */
-	char *wants;          /* the operations as text; "" when there are none */
-	struct yaml *sources; /* standard -> requirement numbers */
-	struct strv packages; /* applies when each of these is installed */
-	struct strv paths;    /* and each of these is there */
-	bool check_only;      /* never fix */
+	const char *place;         /* "image", "instance", "host", "engine" or "site" */
+	const char *target;        /* the only kind of system that it is for; or NULL */
+	const char *held_by;       /* who holds it for the other kind; NULL without target */
+	char *reason;              /* why it does not apply to an image, or to that kind; or NULL */
+	char *wants;               /* the operations as text; "" when there are none */
+	struct yaml *sources;      /* standard -> requirement numbers */
+	struct strv distributions; /* applies to one of these only, when there are any */
+	struct strv packages;      /* when each of these is installed */
+	struct strv paths;         /* and each of these is there */
+	bool check_only;           /* never fix */
 	struct op *ops;
 	size_t ops_n;
 };

@@ -1,5 +1,5 @@
 /* report.c - what a run of a profile found: the gate and the JSON form. */
-#include "harden/profile.h"
+#include "harden/system.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -72,6 +72,7 @@ struct jval *harden_report_json(const struct harden_report *r, const struct hard
 	const struct harden_result **v SCOPED(mem_freep) = mem_zalloc((r->n + 1) * sizeof(*v));
 	struct jval *j = jval_object(), *profile = jval_object();
 	struct jval *results = jval_array(), *summary = jval_object();
+	char *system SCOPED(mem_freep) = harden_system_text(&r->system);
 
 	jval_put_text(profile, "id", p->id);
 	jval_put_text(profile, "version", p->version);
@@ -87,6 +88,7 @@ struct jval *harden_report_json(const struct harden_report *r, const struct hard
 	jval_put(j, "profile", profile);
 	jval_put(j, "results", results);
 	jval_put(j, "summary", summary);
+	jval_put_text(j, "system", system);
 	return j;
 }
 
@@ -98,6 +100,16 @@ const char *harden_severity_name(enum harden_severity s)
 const char *harden_status_name(enum harden_status s)
 {
 	return status_names[s];
+}
+
+char *harden_system_text(const struct harden_system *s)
+{
+	const char *kind = s->machine ? "machine" : "container";
+
+	if (s->id == NULL || *s->id == '\0')
+		return mem_strdup(kind);
+	return s->major == 0 ? mem_format("%s, %s", kind, s->id)
+			     : mem_format("%s, %s %u", kind, s->id, (unsigned)s->major);
 }
 
 void harden_waiver_free(struct harden_waiver *w)
@@ -120,5 +132,6 @@ void harden_report_release(struct harden_report *r)
 		harden_waiver_free(r->v[i].waiver);
 	}
 	free(r->v);
+	system_release(&r->system);
 	*r = (struct harden_report){0};
 }

@@ -102,6 +102,7 @@ int recipe_load_in(const char *path, const char *root, struct recipe **ret, stru
 		return -1;
 	recipe_base_medium(r);
 	set_default(&r->fail_on, "high");
+	set_default(&r->target, "container");
 	set_default(&r->compression, "gzip");
 	set_default(&r->layer_plan, "history");
 	if (r->layer_budget == 0)
@@ -187,6 +188,9 @@ static void free_policy(struct recipe *r)
 	free(r->pins);
 	free(r->ports);
 	free(r->fail_on);
+	free(r->target);
+	strv_release(&r->units);
+	strv_release(&r->data);
 	free(r->compression);
 	free(r->layer_plan);
 }

@@ -204,6 +204,9 @@ struct recipe {
 	struct strv enable, disable, mask, start_order;
 	struct strv profiles; /* absolute paths of recipes/profiles/NAME.yaml */
 	char *fail_on;        /* "low", "medium", "high", "never" */
+	char *target;         /* "container" or "machine": what the image is for */
+	struct strv units;    /* that may be enabled beside services.enable */
+	struct strv data;     /* absolute directories of cardholder data */
 	struct recipe_waiver *waivers;
 	struct recipe_pin *pins;
 	size_t waivers_n, pins_n;

@@ -271,6 +271,11 @@ static struct jval *hardening_json(const struct recipe *r)
 		jval_put_text(one, "until", w->until);
 		jval_push(waivers, one);
 	}
+	/* what is not said is left out, or locks of before were stale */
+	if (strcmp(r->target, "container") != 0)
+		jval_put_text(o, "target", r->target);
+	put_list(o, "units", &r->units);
+	put_list(o, "data", &r->data);
 	jval_put(o, "profiles", profiles_json(r));
 	jval_put_text(o, "fail-on", r->fail_on);
 	jval_put(o, "waivers", waivers);

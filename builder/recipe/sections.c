@@ -130,9 +130,13 @@ static int read_profiles(const char *root, const struct yaml *y, const struct fi
 }
 
 static const char *const fail_on[] = {"low", "medium", "high", "never", NULL};
+static const char *const targets[] = {"container", "machine", NULL};
 static const struct field hardening_fields[] = {
+    {"target", read_choice, AT(target), targets, false},
     {"profiles", read_profiles, 0, NULL, false},
     {"fail-on", read_choice, AT(fail_on), fail_on, false},
+    {"units", read_set, AT(units), &grammar_unit, false},
+    {"data", read_set, AT(data), &grammar_image_path, false},
     {"waivers", read_array, AT(waivers), &array_waivers, false},
     {0},
 };

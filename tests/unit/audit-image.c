@@ -80,7 +80,7 @@ static void says_what_a_tree_lacks(void **state)
 	done(audit_tree(base.path, "dir:/srv/tree", &o, &a, &e), &e);
 	assert_false(a.is_image);
 	d = harden_profile_digest(a.profile);
-	want = mem_format("object   dir:/srv/tree\n"
+	want = mem_format("object   dir:/srv/tree\nsystem   container\n"
 			  "profile  test 1.2.3 %s\n         a test\n\n"
 			  "fail           high   A        first\n"
 			  "    /etc/shadow: mode 0640, wants at most 0600\n"

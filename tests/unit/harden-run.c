@@ -153,7 +153,7 @@ static void json_is_sorted_and_complete(void **state)
 	    "{\"cis\":[\"1\"]},\"status\":\"pass\",\"title\":\"t\"},{\"detail\":\"/f: is there\","
 	    "\"id\":\"B\",\"severity\":\"low\",\"sources\":{\"cis\":[\"1\"]},\"status\":\"fail\","
 	    "\"title\":\"t\"}],\"summary\":{\"fail\":1,\"not-applicable\":0,\"pass\":1,"
-	    "\"waived\":0}}",
+	    "\"waived\":0},\"system\":\"container\"}",
 	    digest_text(&d).s);
 	assert_string_equal(b.data, want);
 	free(want);

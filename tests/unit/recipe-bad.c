@@ -236,6 +236,8 @@ static const struct bad bads[] = {
     /* hardening and layers */
     {"hardening: {profiles: [strict, gone]}\n", "5:32: no profile \"gone\""},
     {"hardening: {profiles: [../strict]}\n", "5:24: \"profiles\" wants an id, not \"../strict\""},
+    {"hardening: {target: vm}\n", "5:21: \"target\" cannot be \"vm\""},
+    {"hardening: {data: [var]}\n", "5:20: \"data\" wants an absolute path, not \"var\""},
     {"hardening: {fail-on: hihg}\n", "5:22: \"fail-on\" cannot be \"hihg\""},
     {"hardening: {waivers: [{control: a, reason: b, by: c, until: 2027-02-29}]}\n",
      "5:61: \"until\" wants a date, not \"2027-02-29\""},
@@ -314,6 +316,9 @@ static const char *const kinds[] = {
     "hardening: %s",
     "hardening: {profiles: %s}",
     "hardening: {fail-on: %s}",
+    "hardening: {target: %s}",
+    "hardening: {units: %s}",
+    "hardening: {data: %s}",
     "hardening: {waivers: %s}",
     "hardening: {waivers: [{control: a, reason: b, by: c, until: %s}]}",
     "layers: %s",
