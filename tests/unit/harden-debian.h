@@ -160,4 +160,9 @@ static inline void debian_recipe_init(struct debian_recipe *d)
 	strv_add(&d->r.install, "samba");
 }
 
+static inline void debian_recipe_release(struct debian_recipe *d)
+{
+	strv_release(&d->r.install);
+}
+
 #endif

@@ -1,33 +1,5 @@
-/* harden: every control of pa-dss-3.2 notices what it is there for. For each row a hardened tree is
- * broken in one way: exactly the row's control fails, a fix mends it, and nothing else changes its
- * mind. */
-#include "harden-debian.h"
-
-#include <sys/xattr.h>
-
-#define PROFILE "recipes/profiles/pa-dss-3.2.yaml"
-
-enum how {
-	WRITE,   /* path with text, mode 0644 */
-	APPEND,  /* text to path */
-	EDIT,    /* the first `text` of path becomes `to` */
-	CHMOD,   /* path to the octal mode in text */
-	CHOWN,   /* path to the user in text */
-	REMOVE,  /* path */
-	LINK,    /* path to text */
-	MAKEDIR, /* path, with the octal mode in text */
-	CAP,     /* path gets a file capability */
-};
-
-/* What a fix must not do by itself. */
-enum { FIXED, NOT_FIXED };
-
-struct row {
-	const char *id;
-	enum how how;
-	const char *path, *text, *to;
-	int outcome;
-};
+/* harden: every control of pa-dss-3.2 that holds in a container notices what it is there for. */
+#include "harden-rows.h"
 
 static const struct row rows[] = {
     {"ACC-01", EDIT, "etc/passwd", "games:x:5:60", "games:x:0:60", NOT_FIXED},
@@ -194,140 +166,6 @@ static const struct row rows[] = {
     {"SEC-06", WRITE, "var/tmp/build.log", "x", NULL, FIXED},
 };
 
-static struct harden_profile *profile;
-static struct debian_recipe made;
-
-static int set_up(void **state)
-{
-	(void)state;
-	profile = load(PROFILE);
-	debian_recipe_init(&made);
-	return 0;
-}
-
-static int tear_down(void **state)
-{
-	(void)state;
-	harden_profile_free(profile);
-	strv_release(&made.r.install);
-	return 0;
-}
-
-static void expect_failed(const struct rootfs *t, const char *ids)
-{
-	struct harden_report r = check(profile, t, &made.r);
-	char *got = failed(&r);
-
-	if (strcmp(got, ids) != 0)
-		for (size_t i = 0; i < r.n; i++)
-			if (r.v[i].status == HARDEN_FAIL)
-				print_error("%s: %s\n", r.v[i].id, r.v[i].detail);
-	assert_string_equal(got, ids);
-	free(got);
-	harden_report_release(&r);
-}
-
-static void harden(const struct rootfs *t)
-{
-	struct harden_report r = apply(profile, t, &made.r);
-
-	harden_report_release(&r);
-}
-
-static void mutate(const struct rootfs *t, const struct row *row)
-{
-	/* CAP_NET_RAW, effective and permitted, revision 2 (capabilities(7)) */
-	static const unsigned char cap[20] = {1, 0, 0, 2, 0, 0x20};
-	char *full SCOPED(mem_freep) = fs_join(t->path, row->path);
-	char *dir SCOPED(mem_freep) = fs_dirname(row->path);
-	struct err e = ERR_INIT;
-	int rc = fs_mkdirs(t->fd, dir, 0755, &e);
-
-	if (row->how == WRITE) {
-		bool is_sudoers = strncmp(row->path, "etc/sudoers.d/", 14) == 0;
-
-		put(t, row->path, row->text, is_sudoers ? 0440 : 0600);
-	}
-	if (row->how == APPEND)
-		append(t, row->path, row->text);
-	if (row->how == EDIT)
-		edit(t, row->path, row->text, row->to);
-	if (row->how == CHMOD)
-		rc = fchmodat(t->fd, row->path, (mode_t)strtoul(row->text, NULL, 8), 0);
-	if (row->how == CHOWN)
-		rc = fchownat(t->fd, row->path, (uid_t)strtoul(row->text, NULL, 10), (gid_t)-1, 0);
-	if (row->how == REMOVE)
-		rc = fs_rmtree(t->fd, row->path, &e);
-	if (row->how == LINK)
-		rc = symlinkat(row->text, t->fd, row->path);
-	if (row->how == MAKEDIR)
-		rc = fs_mkdirs(t->fd, row->path, 0755, &e) ||
-		     fchmodat(t->fd, row->path, (mode_t)strtoul(row->text, NULL, 8), 0);
-	if (row->how == CAP)
-		rc = setxattr(full, "security.capability", cap, sizeof(cap), 0);
-	assert_int_equal(rc, 0);
-}
-
-static void breaks_one_and_mends_it(void **state)
-{
-	const struct row *row = *state;
-	struct rootfs t = rootfs_make();
-
-	debian_make(&t);
-	harden(&t);
-	mutate(&t, row);
-	/* what the mutation of SSH-06 includes */
-	if (strcmp(row->id, "SSH-06") == 0)
-		put(&t, "etc/ssh/x/a.conf", "AllowTcpForwarding yes\n", 0600);
-	expect_failed(&t, row->id);
-	harden(&t);
-	expect_failed(&t, row->outcome == FIXED ? "" : row->id);
-	rootfs_drop(&t);
-}
-
-static void hardens_a_fresh_tree(void **state)
-{
-	struct rootfs t = rootfs_make();
-	struct harden_report r;
-
-	(void)state;
-	debian_make(&t);
-	r = check(profile, &t, &made.r);
-	assert_true(r.count[HARDEN_FAIL] > 40);
-	harden_report_release(&r);
-	harden(&t);
-	expect_failed(&t, "");
-	rootfs_drop(&t);
-}
-
-static void changes_nothing_the_second_time(void **state)
-{
-	struct rootfs t = rootfs_make();
-	struct harden_report r;
-	struct digest once, twice;
-
-	(void)state;
-	debian_make(&t);
-	harden(&t);
-	once = rootfs_digest(&t);
-	r = apply(profile, &t, &made.r);
-	twice = rootfs_digest(&t);
-	for (size_t i = 0; i < r.n; i++)
-		if (r.v[i].fixed != NULL)
-			fail_msg("%s: %s", r.v[i].id, r.v[i].fixed);
-	assert_true(digest_equal(&once, &twice));
-	harden_report_release(&r);
-	rootfs_drop(&t);
-}
-
-/* A row's id is the control it is about, and after a blank those that fail along with it. */
-static bool is_about(const struct row *row, const char *id)
-{
-	size_t n = strlen(id);
-
-	return strncmp(row->id, id, n) == 0 && (row->id[n] == '\0' || row->id[n] == ' ');
-}
-
 /* Every control that applies to an image has a row above. */
 static void every_control_is_mutated(void **state)
 {
@@ -336,39 +174,24 @@ static void every_control_is_mutated(void **state)
 
 	(void)state;
 	debian_make(&t);
-	r = check(profile, &t, &made.r);
-	for (size_t i = 0; i < r.n; i++) {
-		bool seen = r.v[i].status == HARDEN_NOT_APPLICABLE;
-
-		for (size_t k = 0; k < sizeof(rows) / sizeof(rows[0]) && !seen; k++)
-			seen = is_about(&rows[k], r.v[i].id);
-		if (!seen)
+	r = check(bench->profile, &t, &bench->made.r);
+	for (size_t i = 0; i < r.n; i++)
+		if (r.v[i].status != HARDEN_NOT_APPLICABLE && !has_row(r.v[i].id))
 			fail_msg("no row breaks %s", r.v[i].id);
-	}
 	harden_report_release(&r);
 	rootfs_drop(&t);
 }
 
 int main(void)
 {
-	enum { ROWS = sizeof(rows) / sizeof(rows[0]), MORE = 3 };
-	static struct CMUnitTest tests[ROWS + MORE];
-	static char *names[ROWS];
-	int rc;
+	static const struct CMUnitTest more[] = {cmocka_unit_test(every_control_is_mutated)};
+	static struct bench b = {
+	    .name = "harden-padss",
+	    .rows = rows,
+	    .n = sizeof(rows) / sizeof(rows[0]),
+	    .make = debian_make,
+	    .target = "container",
+	};
 
-	tests[0] = (struct CMUnitTest)cmocka_unit_test(hardens_a_fresh_tree);
-	tests[1] = (struct CMUnitTest)cmocka_unit_test(changes_nothing_the_second_time);
-	tests[2] = (struct CMUnitTest)cmocka_unit_test(every_control_is_mutated);
-	for (size_t i = 0; i < ROWS; i++) {
-		names[i] = mem_format("%s: %s", rows[i].id, rows[i].path);
-		tests[MORE + i] = (struct CMUnitTest){
-		    .name = names[i],
-		    .test_func = breaks_one_and_mends_it,
-		    .initial_state = (void *)(uintptr_t)&rows[i],
-		};
-	}
-	rc = _cmocka_run_group_tests("harden-padss", tests, ROWS + MORE, set_up, tear_down);
-	for (size_t i = 0; i < ROWS; i++)
-		free(names[i]);
-	return rc;
+	return bench_run(&b, more, 1);
 }
