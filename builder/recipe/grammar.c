@@ -36,9 +36,20 @@ static bool project_path(const char *s)
 	return one_line(s) && (s[0] == '/' ? grammar_path_ok(s) : fs_relative_ok(s));
 }
 
+/* Of an image in a registry: its manifest, of which a blob is a part. */
+static bool registry_url(const char *s)
+{
+	struct ref r SCOPED(ref_release) = {0};
+	struct err quiet = ERR_INIT;
+
+	return ref_parse(s, &r, &quiet) == 0 && r.kind == REF_DOCKER && r.has_digest;
+}
+
 static bool media_url(const char *s)
 {
-	return strstr(s, "://") == NULL ? project_path(s) : grammar_ok(&grammar_url, s);
+	if (strstr(s, "://") == NULL)
+		return project_path(s);
+	return grammar_ok(&grammar_url, s) || registry_url(s);
 }
 
 /* A path in an archive. */

@@ -112,8 +112,11 @@ struct recipe_plain {
 	struct recipe_media tar;    /* until the recipe is whole: then it is among its media, */
 	struct recipe_media *blobs; /* and so are these: the image's manifest, config and layers */
 	size_t blobs_n;
-	char *layout;        /* of base.oci, absolute; NULL for the others */
-	struct digest image; /* its manifest */
+	char *layout;        /* of base.oci, absolute; NULL for the others, and for an image */
+	char *registry;      /* docker://...; its blobs are known to the lock only */
+	char *policy;        /* which it must satisfy when it is locked, absolute; or NULL */
+	struct digest image; /* the manifest of base.oci; of a tag, from the lock */
+	bool has_digest;     /* the recipe says it */
 	char *arch;          /* "amd64" */
 };
 
