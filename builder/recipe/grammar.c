@@ -291,18 +291,25 @@ const struct grammar grammar_repo_url = {
     ALNUM "./:_~%+-[]",
     1024,
     repo_url};
+/* A group has a name. */
+static bool not_at_alone(const char *s)
+{
+	return strcmp(s, "@") != 0;
+}
+
 const struct grammar grammar_rpm_name = {"a package name",
 					 "Letters, digits, '+', '-', '.' and '_'.",
 					 ALNUM "_",
 					 ALNUM "+-._",
 					 200,
 					 NULL};
-const struct grammar grammar_rpm_glob = {"a package name or pattern",
-					 "A package name, where '*' and '?' stand for others.",
-					 ALNUM "_*?",
-					 ALNUM "+-._*?",
-					 200,
-					 NULL};
+const struct grammar grammar_rpm_glob = {
+    "a package name or pattern, or a @group",
+    "A package name, where '*' and '?' stand for others, or @group.",
+    ALNUM "_*?@",
+    ALNUM "+-._*?",
+    200,
+    not_at_alone};
 const struct grammar grammar_rpm_spec = {
     "a package, @group or @^environment",
     "A name, name.arch or name-version, a pattern, a path or (in parentheses) what it provides, or "

@@ -101,6 +101,31 @@ make_all() {
 	run ! grep -q till-extra "$dir/recipes/weak.lock"
 }
 
+@test "an excluded group does not come with its environment" {
+	recipe shop 'packages: {install: ["@^shop"]}'
+	posmedia lock recipes/shop.yaml
+	succeeded
+	locked shop >"$dir/names"
+	grep -qx till-app "$dir/names" && grep -qx till-shell "$dir/names"
+	recipe less 'packages: {install: ["@^shop", bulk-3], exclude: ["@till", "bulk-4*"]}'
+	posmedia lock recipes/less.yaml
+	succeeded
+	locked less >"$dir/names"
+	grep -qx till-shell "$dir/names" && grep -qx bulk-3 "$dir/names"
+	run ! grep -qE '^till-(app|watch)$' "$dir/names"
+	# one of its packages by name, or for another, is no part of the group
+	recipe named 'packages: {install: ["@^shop", till-watch], exclude: ["@till"]}'
+	posmedia lock recipes/named.yaml
+	succeeded
+	locked named | grep -qx till-watch
+	recipe none 'packages: {install: ["@^shop"], exclude: ["@nowhere"]}'
+	posmedia lock recipes/none.yaml
+	refused 3 none.yaml "no group nowhere to be excluded"
+	recipe word 'packages: {install: ["@^shop"], exclude: ["@"]}'
+	posmedia lock recipes/word.yaml
+	refused 3 word.yaml "wants a package name or pattern, or a @group"
+}
+
 @test "a stream of a module, and not the newer one" {
 	recipe bell 'packages: {install: ["@bell:1/default"]}'
 	posmedia lock recipes/bell.yaml
