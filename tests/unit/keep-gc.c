@@ -158,10 +158,10 @@ static bool has_record(const struct fixture *f, const char *name)
 }
 
 /* The lock of tests/fixtures, naming our medium and our package. */
-static void write_lock_of(const char *path, const char *name)
+static void write_lock(struct fixture *f)
 {
 	struct buf b SCOPED(buf_release) = BUF_INIT(1 << 20);
-	struct digest medium = of("medium"), package = of(name);
+	struct digest medium = of("medium"), package = of("package");
 	struct err e = ERR_INIT;
 	char *at;
 
@@ -171,39 +171,7 @@ static void write_lock_of(const char *path, const char *name)
 	memcpy(at, digest_hex(&medium).s, DIGEST_HEX);
 	while ((at = strstr(b.data, HEX1)) != NULL)
 		memcpy(at, digest_hex(&package).s, DIGEST_HEX);
-	assert_int_equal(fs_put_path(path, b.data, b.len, 0644, &e), 0);
-}
-
-static void write_lock(struct fixture *f)
-{
-	write_lock_of(f->lock, "package");
-}
-
-/* Where the store remembers a lock; under: the keys of its repositories. */
-static char *remembered_path(const char *name, const char *under)
-{
-	struct digest d = of(name), k = of(under);
-
-	return mem_format(ARCHIVE_LOCKS "/%s-%s.lock", digest_hex(&d).s, digest_hex(&k).s);
-}
-
-static void add_remembered(struct fixture *f, const char *name, const char *under, long s)
-{
-	char *path SCOPED(mem_freep) = remembered_path(name, under);
-	char *full SCOPED(mem_freep) = fs_join(f->dir, path);
-	struct err e = ERR_INIT;
-
-	assert_int_equal(fs_mkdirs(store_fd(f->s), ARCHIVE_LOCKS, 0755, &e), 0);
-	(void)put(f, name);
-	write_lock_of(full, name);
-	set_time(f, path, s);
-}
-
-static bool is_remembered(const struct fixture *f, const char *name, const char *under)
-{
-	char *path SCOPED(mem_freep) = remembered_path(name, under);
-
-	return there(f, path);
+	assert_int_equal(fs_put_path(f->lock, b.data, b.len, 0644, &e), 0);
 }
 
 static void add_partial(struct fixture *f, const char *text)
@@ -339,34 +307,6 @@ static void so_many_builds(void **state)
 	assert_int_equal(gc(f, &e), 0);
 	assert_false(has(f, "new") || has(f, "layer") || has_stage(f, "new stage"));
 	assert_true(has(f, "package") && has(f, "medium"));
-}
-
-static void the_last_locks_of_a_recipe_keep_their_packages(void **state)
-{
-	struct fixture *f = *state;
-	char *broken SCOPED(mem_freep) = remembered_path("broken", "keys");
-	char *layout SCOPED(mem_freep) = mem_format(ARCHIVE_LOCKS "/%s", HEX1);
-	struct err e = ERR_INIT;
-
-	add_remembered(f, "first", "keys", 1);
-	add_remembered(f, "second", "keys", 3);
-	add_remembered(f, "third", "keys", 2);
-	add_remembered(f, "others", "other keys", 1);
-	write_file(f, "no lock", broken);
-	write_file(f, "", layout);
-	f->o.remembered = 2;
-	assert_int_equal(gc(f, &e), 0);
-	assert_false(has(f, "first") || is_remembered(f, "first", "keys"));
-	assert_true(has(f, "second") && is_remembered(f, "second", "keys"));
-	assert_true(has(f, "third") && is_remembered(f, "third", "keys"));
-	assert_true(has(f, "others") && is_remembered(f, "others", "other keys"));
-	assert_false(there(f, broken));
-	f->o.remembered = 0;
-	assert_int_equal(gc(f, &e), 0);
-	assert_false(has(f, "second") || has(f, "third") || has(f, "others"));
-	assert_int_equal(names_in(f, ARCHIVE_LOCKS), 1);
-	assert_true(there(f, layout));
-	check_needed(f);
 }
 
 static void a_look_changes_nothing(void **state)
@@ -622,8 +562,6 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test_setup_teardown(the_needed_stay_and_the_rest_goes, setup, teardown),
 	    cmocka_unit_test_setup_teardown(so_many_builds, setup, teardown),
-	    cmocka_unit_test_setup_teardown(the_last_locks_of_a_recipe_keep_their_packages, setup,
-					    teardown),
 	    cmocka_unit_test_setup_teardown(a_look_changes_nothing, setup, teardown),
 	    cmocka_unit_test_setup_teardown(captures_of_kept_images_stay, setup, teardown),
 	    cmocka_unit_test_setup_teardown(a_capture_is_whole_or_none, setup, teardown),
