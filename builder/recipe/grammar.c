@@ -179,11 +179,15 @@ static bool repo_url(const char *s)
 /* "system", or such a URL with a place for the time. */
 static bool snapshot(const char *s)
 {
-	const char *at = strstr(s, "{time}");
+	static const char *const places[] = {"{time}", "{date}", "{day}"};
+	const char *at = strchr(s, '{');
 
-	return mirror(s) &&
-	       (strcmp(s, "system") == 0 || (at != NULL && strchr(at + 1, '{') == NULL &&
-					     memchr(s, '{', (size_t)(at - s)) == NULL));
+	if (!mirror(s) || at == NULL || strpbrk(at + 1, "{") != NULL)
+		return mirror(s) && strcmp(s, "system") == 0;
+	for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++)
+		if (strncmp(at, places[i], strlen(places[i])) == 0)
+			return strchr(at + strlen(places[i]), '}') == NULL;
+	return false;
 }
 
 /* What a lock has been told of: a mirror, or snapshots. */
@@ -382,7 +386,7 @@ const struct grammar grammar_mirror = {
     ALNUM "./:_~%+-[]",
     1024,
     mirror};
-const struct grammar grammar_snapshot = {"\"system\" or a URL with {time} in it",
+const struct grammar grammar_snapshot = {"\"system\" or a URL with {time}, {date} or {day} in it",
 					 "Such as http://archive.example/debian/{time}/.",
 					 LOWER,
 					 ALNUM "./:_~%+-[]{}",
