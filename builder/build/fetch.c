@@ -100,6 +100,12 @@ static char *file_url(const char *path)
 	return buf_take(&b);
 }
 
+/* Whether it comes from the registry of the base. */
+static bool is_pulled(const struct job *j, const struct recipe_media *m)
+{
+	return m->is_base && j->r->plain != NULL && j->r->plain->registry != NULL;
+}
+
 static int want_medium(struct job *j, const struct recipe_media *m, struct wants *w, struct err *e)
 {
 	char *what SCOPED(mem_freep) = mem_format("medium %s", m->name);
@@ -109,7 +115,7 @@ static int want_medium(struct job *j, const struct recipe_media *m, struct wants
 
 	if (read && recheck(j, &m->digest, what, e) != 0)
 		return -1;
-	if (store_has(j->s, &m->digest, NULL))
+	if (store_has(j->s, &m->digest, NULL) || is_pulled(j, m))
 		return 0;
 	strv_take(&w->urls[w->n], m->is_file ? file_url(m->url) : mem_strdup(m->url));
 	strv_add(&w->names, what);
@@ -223,5 +229,7 @@ int job_fetch(struct job *j, struct err *e)
 		log_info("fetching %zu files", w.n);
 	if (w.n > 0 && fetch_all(j->s, w.jobs, w.n, &o, e) != 0)
 		return all_gone(&w, e);
+	if (j->r->plain != NULL && j->r->plain->registry != NULL && job_pull(j, e) != 0)
+		return -1;
 	return archive_keep(j->s, j->r, j->l, e);
 }

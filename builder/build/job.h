@@ -90,6 +90,9 @@ int job_said(struct job *j, struct err *e);
  * hashed first; a damaged one is put aside with a warning, and fetched anew. */
 int job_fetch(struct job *j, struct err *e) MUST_CHECK;
 
+/* The same for the blobs of an image in a registry, as base. */
+int job_pull(struct job *j, struct err *e) MUST_CHECK;
+
 /* Packages with their members decompressed (archive/plain.h), from the cache or made beside what
  * follows. unpacked_path: where dpkg finds a package, decompressed if that is there; for others
  * than essential ones it waits for what is being made. The caller owns the text. NULL may be

@@ -7,8 +7,11 @@
 #include "archive/unpack.h"
 #include "base/log.h"
 #include "plan/parts.h"
+#include "sys/intr.h"
+#include "sys/lock.h"
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,7 +19,7 @@
 #include <unistd.h>
 
 /* Media unpack to about their own size; a few bytes that claim to be many are a trap. */
-enum { MEDIUM_GROWTH = 20, MEDIUM_SPARE = 64 << 20, RECORD_MAX = 4096 };
+enum { MEDIUM_GROWTH = 20, MEDIUM_SPARE = 64 << 20, RECORD_MAX = 4096, LOCK_TRIES = 3000 };
 
 /* Raised when the same medium is unpacked to something else. */
 enum { SCHEMA = 2 };
@@ -190,21 +193,63 @@ static int make(struct job *j, const struct recipe_media *m, const char *cached,
 	return -1;
 }
 
+/* Waits for its turn: whoever has the lock renames one directory. */
+static int lock_media(struct job *j, int *ret, struct err *e)
+{
+	if (fs_mkdirs(store_fd(j->s), "locks", 0755, e) != 0 ||
+	    fs_mkdirs(store_fd(j->s), "damaged", 0755, e) != 0)
+		return -1;
+	for (int i = 0;; i++) {
+		if (lock_take(store_fd(j->s), "locks/media", ret, e) == 0)
+			return 0;
+		if (e->kind != ERR_BUSY || i == LOCK_TRIES || intr_pending())
+			return -1;
+		*e = (struct err)ERR_INIT;
+		(void)poll(NULL, 0, 10);
+	}
+}
+
+/* Takes the damaged tree out of the way, unless another build has done so and put a new one there.
+ * It goes to damaged/, whole: a step of yet another build may be reading it. */
+static int put_aside(struct job *j, const char *cached, ino_t judged, struct err *e)
+{
+	char *name SCOPED(mem_freep) = fs_basename(cached);
+	char *to SCOPED(mem_freep) =
+	    mem_format("damaged/medium-%s.%llu", name, (unsigned long long)judged);
+	int lock SCOPED(fd_closep) = -1;
+	struct stat st;
+
+	if (lock_media(j, &lock, e) != 0)
+		return -1;
+	if (fstatat(store_fd(j->s), cached, &st, AT_SYMLINK_NOFOLLOW) != 0 || st.st_ino != judged)
+		return 0;
+	if (fs_rmtree(store_fd(j->s), to, e) != 0)
+		return -1;
+	return renameat(store_fd(j->s), cached, store_fd(j->s), to) == 0
+		   ? 0
+		   : err_sys(e, "put %s aside", cached);
+}
+
 static int find(struct job *j, const struct recipe_media *m, const char *cached, char **ret,
 		struct err *e)
 {
-	if (!job_medium_cached(j, m))
-		return make(j, m, cached, ret, e);
-	if (whole(j, cached)) {
-		char *record SCOPED(mem_freep) = fs_join(cached, "record");
+	struct stat st;
 
-		(void)utimensat(store_fd(j->s), record, NULL, 0); /* for job_prune */
-		*ret = mem_format("%s/%s/tree", store_path(j->s), cached);
-		return 0;
+	for (int i = 0; i < 2 && job_medium_cached(j, m); i++) {
+		if (fstatat(store_fd(j->s), cached, &st, AT_SYMLINK_NOFOLLOW) != 0)
+			break;
+		if (whole(j, cached)) {
+			char *record SCOPED(mem_freep) = fs_join(cached, "record");
+
+			(void)utimensat(store_fd(j->s), record, NULL, 0); /* for job_prune */
+			*ret = mem_format("%s/%s/tree", store_path(j->s), cached);
+			return 0;
+		}
+		log_warn("medium %s: what was unpacked of it is damaged; it is unpacked again",
+			 m->name);
+		if (put_aside(j, cached, st.st_ino, e) != 0)
+			return -1;
 	}
-	log_warn("medium %s: what was unpacked of it is damaged; it is unpacked again", m->name);
-	if (store_drop(j->s, cached, e) != 0)
-		return -1;
 	return make(j, m, cached, ret, e);
 }
 

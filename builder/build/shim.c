@@ -153,7 +153,8 @@ static int tools(struct shim *s, const char *root, struct err *e)
 	    (cover_tool(s, root, "systemctl", e) != 0 || cover_tool(s, root, "service", e) != 0))
 		return -1;
 	if (s->st->expects.loop &&
-	    (cover_tool(s, root, "mount", e) != 0 || cover_tool(s, root, "umount", e) != 0))
+	    (cover_tool(s, root, "mount", e) != 0 || cover_tool(s, root, "umount", e) != 0 ||
+	     cover_tool(s, root, "losetup", e) != 0))
 		return -1;
 	return 0;
 }
@@ -209,19 +210,27 @@ static const struct recipe_media *medium_of(const struct shim *s, const char *pa
 	return NULL;
 }
 
+static int want_medium(const struct shim *s, const char *path, const struct recipe_media **ret,
+		       const char **ret_rest, struct err *e)
+{
+	*ret = medium_of(s, path, ret_rest);
+	if (*ret != NULL)
+		return 0;
+	(void)err_set(e, ERR_STEP, "%.200s is not on a medium of the step", path);
+	return err_hint(e, "declare it under media: and mount it");
+}
+
 /* The image as a medium of its own: inside the one that it lies on, or that one itself. */
 static int image_tree(const struct shim *s, const char *path, const char **ret, struct err *e)
 {
 	const char *rest = NULL;
-	const struct recipe_media *on = medium_of(s, path, &rest);
+	const struct recipe_media *on = NULL;
 	struct recipe_media image;
 	struct strv inside SCOPED(strv_release) = {0};
 	int rc;
 
-	if (on == NULL) {
-		(void)err_set(e, ERR_STEP, "%.200s is not on a medium of the step", path);
-		return err_hint(e, "declare it under media: and mount it");
-	}
+	if (want_medium(s, path, &on, &rest, e) != 0)
+		return -1;
 	image = *on;
 	strv_extend(&inside, &on->inside);
 	if (!on->as_file)
@@ -264,10 +273,12 @@ static int unmount_image(struct shim *s, pid_t init, const char *dir, struct err
 	return 0;
 }
 
-/* MOUNT, IMAGE and DIRECTORY, or UMOUNT and DIRECTORY, a line each. The step can
- * also write its own without our shim. */
+/* MOUNT, IMAGE and DIRECTORY, or UMOUNT and DIRECTORY, or LOSETUP and IMAGE, a line each. The step
+ * can also write its own without our shim. */
 static int grant(struct shim *s, pid_t init, char *text, struct err *e)
 {
+	const struct recipe_media *on = NULL;
+	const char *rest = NULL;
 	const char *what = strsep(&text, "\n"), *first = strsep(&text, "\n");
 	const char *dir = text != NULL ? strsep(&text, "\n") : NULL;
 
@@ -277,6 +288,8 @@ static int grant(struct shim *s, pid_t init, char *text, struct err *e)
 		return mount_image(s, init, first, dir, e);
 	if (strcmp(what, "umount") == 0)
 		return unmount_image(s, init, first, e);
+	if (strcmp(what, "losetup") == 0)
+		return want_medium(s, first, &on, &rest, e);
 	return err_set(e, ERR_STEP, "not understood");
 }
 

@@ -35,7 +35,8 @@ int input_locked(const struct args *a, struct recipe **ret_recipe, struct lock *
 		(void)err_set(e, ERR_RECIPE, "%s: the recipe has no lock yet", path);
 		return err_hint(e, "run posmedia lock %s", a->rest.v[0]);
 	}
-	if (lock_load(path, &l, e) != 0 || lock_check(l, r, path, e) != 0)
+	if (lock_load(path, &l, e) != 0 || lock_check(l, r, path, e) != 0 ||
+	    lock_lend_base(l, r, path, e) != 0)
 		return -1;
 	*ret_recipe = STEAL(r);
 	*ret_lock = STEAL(l);

@@ -12,13 +12,14 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { BUILDS = 3, BUILDS_MAX = 1000 };
+enum { BUILDS = 3, REMEMBERED = 5, MOST = 1000 };
 
 static const struct opt opts[] = {
     {0, "repair", NULL, "verify: move wrong blobs to damaged/; a build then gets new ones."},
     {0, "lock", "FILE", "gc, list: keep what it names (default: recipes/*.lock; repeatable)."},
     {0, "layout", "DIR", "gc, list: also keep what this layout's tags name (repeatable)."},
     {0, "keep", "N", "gc, list: keep images and stages of the last N builds (default: 3)."},
+    {0, "remember", "N", "gc, list: keep packages of the last N locks of a recipe (default: 5)."},
     {0, "dry-run", NULL, "gc: say what would be removed, and remove nothing."},
     {0, "json", NULL, "Print the outcome as JSON."},
     {0, NULL, NULL, NULL},
@@ -105,10 +106,11 @@ static int scan(const struct args *a, struct store *s, struct keep_list *ret, st
 {
 	struct strv locks SCOPED(strv_release) = {0}, layouts SCOPED(strv_release) = {0};
 	struct keep_opts o = {.locks = &locks, .layouts = &layouts};
-	uint64_t builds = BUILDS;
+	uint64_t builds = BUILDS, remembered = REMEMBERED;
 	const char *dir;
 
-	if (args_num(a, "keep", BUILDS_MAX, &builds, e) != 0 || find_locks(a, &locks, e) != 0)
+	if (args_num(a, "keep", MOST, &builds, e) != 0 ||
+	    args_num(a, "remember", MOST, &remembered, e) != 0 || find_locks(a, &locks, e) != 0)
 		return -1;
 	if (locks.n == 0 && strcmp(a->rest.v[0], "gc") == 0) {
 		(void)err_set(e, ERR_USAGE, "store gc: no lock here says which packages to keep");
@@ -117,6 +119,7 @@ static int scan(const struct args *a, struct store *s, struct keep_list *ret, st
 	for (size_t i = 0; (dir = args_nth(a, "layout", i)) != NULL; i++)
 		strv_add(&layouts, dir);
 	o.builds = (size_t)builds;
+	o.remembered = (size_t)remembered;
 	return keep_scan(s, &o, ret, e);
 }
 
@@ -206,8 +209,8 @@ static const struct action {
 	const char *options; /* of its own, each between blanks */
 	int (*run)(const struct args *a, struct store *s, struct err *e);
 } actions[] = {
-    {"gc", " lock layout keep dry-run json ", gc},
-    {"list", " lock layout keep json ", list},
+    {"gc", " lock layout keep remember dry-run json ", gc},
+    {"list", " lock layout keep remember json ", list},
     {"verify", " repair json ", verify},
 };
 

@@ -1,4 +1,5 @@
 #include "import/df.h"
+#include "form/ref.h"
 #include "sys/fs.h"
 #include <stdlib.h>
 #include <string.h>
@@ -22,9 +23,29 @@ static char *pulled(const char *image)
 	return mem_format("oci:out/bases/%s@sha256:%s", shown, hex);
 }
 
+/* The reference of an image that says its registry and which of its images, or NULL: a name alone
+ * is of whatever registry an engine was set up with. Beside a digest a tag says nothing. The caller
+ * owns it. */
+static char *reference(const char *image)
+{
+	const char *at = strchr(image, '@'), *slash = strrchr(image, '/');
+	size_t n = at != NULL && slash != NULL ? strcspn(slash, ":@") : 0;
+	char *text SCOPED(mem_freep) =
+	    n > 0 ? mem_format("%.*s%s", (int)(slash - image + (ptrdiff_t)n), image, at)
+		  : mem_strdup(image);
+	struct ref r SCOPED(ref_release) = {0};
+	struct err quiet = ERR_INIT;
+
+	if (ref_parse_docker(text, &r, &quiet) != 0 || (r.tag[0] == '\0' && !r.has_digest) ||
+	    (strpbrk(r.host, ".:") == NULL && strcmp(r.host, "localhost") != 0))
+		return NULL;
+	return ref_text(&r);
+}
+
 static void base_of(struct df *d, const char *image)
 {
-	char *layout SCOPED(mem_freep) = pulled(image);
+	char *at SCOPED(mem_freep) = reference(image);
+	char *layout SCOPED(mem_freep) = at != NULL ? mem_strdup(at) : pulled(image);
 	char *shown SCOPED(mem_freep) = NULL;
 	char *scalar SCOPED(mem_freep) = yaml_scalar(layout);
 	bool pinned = strstr(image, "@sha256:") != NULL;
@@ -40,7 +61,11 @@ static void base_of(struct df *d, const char *image)
 	}
 	if (d->scratch)
 		return;
-	found(&d->at, RULE_PULL_BASE, "\"%s\" lies in a registry", image);
+	if (at != NULL) {
+		strv_addf(&d->im->d.base, "oci: {image: %s}", scalar);
+		return;
+	}
+	found(&d->at, RULE_PULL_BASE, "\"%s\" does not say its registry or its tag", image);
 	shown = harmless(image, strlen(image));
 	strv_addf(&d->im->d.base, "# docker://%s\noci: {image: %s}", shown, scalar);
 }

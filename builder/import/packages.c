@@ -107,7 +107,7 @@ static bool known_otherwise(const struct spot *at, bool exclude, const char *nam
 static bool acceptable(const struct import *im, bool exclude, const char *name)
 {
 	if (!im->debian)
-		return el_name(name) && !(exclude && name[0] == '@');
+		return el_name(name) && (!exclude || grammar_ok(&grammar_rpm_glob, name));
 	return grammar_ok(exclude ? &grammar_package_glob : &grammar_package, name);
 }
 

@@ -105,8 +105,8 @@ static const struct rule_text texts[RULES_N] = {
     [RULE_PROFILE] = {"profile", IMPORT_INFO,
 		      "Read what the profile controls, and add waivers where it asks too much."},
     [RULE_PULL_BASE] = {"pull-base", IMPORT_WARNING,
-			"Pull it by its digest into the layout that the recipe names: posmedia "
-			"pull docker://IMAGE oci:DIR:TAG."},
+			"Write docker://HOST/REPOSITORY:TAG, or pull it into the layout that the "
+			"recipe names: posmedia pull docker://IMAGE oci:DIR:TAG."},
     [RULE_QUOTED_LIST] = {"quoted-list", IMPORT_ERROR,
 			  "Take the quotes away: the loop runs once, with all words as one."},
     [RULE_REMOVE_EXCLUDED] = {"remove-excluded", IMPORT_WARNING,
@@ -144,8 +144,9 @@ static const struct rule_text texts[RULES_N] = {
     [RULE_UNCLOSED_QUOTE] = {"unclosed-quote", IMPORT_ERROR, "Close the quote."},
     [RULE_UNKNOWN_COMMAND] = {"unknown-command", IMPORT_ERROR,
 			      "Correct the word, or write into the recipe what it did."},
-    [RULE_UNPINNED_BASE] = {"unpinned-base", IMPORT_ERROR,
-			    "Write the digest of the image: a tag may be another one tomorrow."},
+    [RULE_UNPINNED_BASE] = {"unpinned-base", IMPORT_WARNING,
+			    "A tag may be another image tomorrow: the lock has the digest of "
+			    "today's, and lock --update takes a newer one."},
     [RULE_UNPINNED_UPDATE] = {"unpinned-update", IMPORT_ERROR,
 			      "Remove it: the lock has the versions, and lock --update takes newer "
 			      "ones."},

@@ -3,6 +3,7 @@
 #include "base/fault.h"
 #include "base/log.h"
 #include "keep/wanted.h"
+#include "package/archive.h"
 #include "sys/fs.h"
 #include "sys/intr.h"
 #include <errno.h>
@@ -17,12 +18,12 @@ enum { RECORD_MAX = 4096, PARTS_MAX = 16 << 20 };
 const char *keep_kind_name(enum keep_kind k)
 {
 	static const char *const names[] = {
-	    [KEEP_IMAGE] = "images",       [KEEP_STAGE] = "stages",
-	    [KEEP_PACKAGE] = "packages",   [KEEP_CAPTURE] = "captures",
-	    [KEEP_UNPACKED] = "unpacked",  [KEEP_MEDIUM] = "media",
-	    [KEEP_RECORDED] = "recorded",  [KEEP_OTHER] = "other-blobs",
-	    [KEEP_PARTIAL] = "downloads",  [KEEP_DAMAGED] = "damaged",
-	    [KEEP_LEFTOVER] = "leftovers",
+	    [KEEP_IMAGE] = "images",      [KEEP_STAGE] = "stages",
+	    [KEEP_PACKAGE] = "packages",  [KEEP_CAPTURE] = "captures",
+	    [KEEP_LOCK] = "locks",        [KEEP_UNPACKED] = "unpacked",
+	    [KEEP_MEDIUM] = "media",      [KEEP_RECORDED] = "recorded",
+	    [KEEP_OTHER] = "other-blobs", [KEEP_PARTIAL] = "downloads",
+	    [KEEP_DAMAGED] = "damaged",   [KEEP_LEFTOVER] = "leftovers",
 	};
 
 	return names[k];
@@ -233,6 +234,13 @@ static enum keep_kind look_blob(const struct scan *sc, const char *name, bool *r
 	return k;
 }
 
+/* Locks of recipes; others in that directory are what builds take of layouts. */
+static enum keep_kind look_lock(const struct scan *sc, const char *name, bool *ret_needed)
+{
+	*ret_needed = map_has(&sc->w.locks, name);
+	return archive_is_lock(name) ? KEEP_LOCK : KEEP_KINDS;
+}
+
 /* The lock of a download nobody is at goes with it. */
 static enum keep_kind look_partial(const struct scan *sc, const char *name, bool *ret_needed)
 {
@@ -257,8 +265,9 @@ static const struct shelf shelves[] = {
     {"cache/outputs", look_output},    {"cache/looked", look_looked},
     {"cache/exported", look_exported}, {"cache/parts", look_parts},
     {PLAN_CAPTURES, look_capture},     {"cache/debs", look_unpacked},
-    {"cache/media", look_medium},      {"partial", look_partial},
-    {"damaged", look_damaged},         {"blobs/sha256", look_blob},
+    {ARCHIVE_LOCKS, look_lock},        {"cache/media", look_medium},
+    {"partial", look_partial},         {"damaged", look_damaged},
+    {"blobs/sha256", look_blob},
 };
 
 static int add(struct scan *sc, struct keep_item it, struct err *e)
@@ -277,9 +286,12 @@ static int scan_shelf(struct scan *sc, const struct shelf *sh, struct err *e)
 	if (fs_list(store_fd(sc->s), sh->dir, &names, e) != 0)
 		return -1;
 	for (size_t i = 0; i < names.n; i++) {
-		struct keep_item it = {.path = fs_join(sh->dir, names.v[i])};
+		struct keep_item it = {0};
 
 		it.kind = sh->look(sc, names.v[i], &it.needed);
+		if (it.kind == KEEP_KINDS) /* not ours to list */
+			continue;
+		it.path = fs_join(sh->dir, names.v[i]);
 		if (add(sc, it, e) != 0)
 			return -1;
 		if (intr_pending())

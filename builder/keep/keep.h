@@ -1,6 +1,7 @@
 /* keep.h - what lies in a store, what of it is still needed, and the end of the rest.
  *
- * Needed are: the packages, media and recorded bodies of locks; the images, with their stages, what
+ * Needed are: the packages, media and recorded bodies of locks, and the packages of the last locks
+ * of each recipe that the store itself remembers, with these; the images, with their stages, what
  * was captured of those and the records of their steps, that the last builds made or found up to
  * date; what tags of layouts name; stages, captures and records made since the last build that went
  * through; decompressed packages of locks, and downloads to be resumed for one. A layout holds
@@ -18,6 +19,7 @@ enum keep_kind {
 	KEEP_CAPTURE,  /* output of steps, with its records */
 	KEEP_UNPACKED, /* packages, decompressed */
 	KEEP_PACKAGE,
+	KEEP_LOCK, /* that were built or made here */
 	KEEP_MEDIUM,
 	KEEP_RECORDED, /* bodies that steps fetched, and the records that name them */
 	KEEP_OTHER,    /* blobs that no lock and no image names */
@@ -31,6 +33,7 @@ struct keep_opts {
 	const struct strv *locks;   /* paths; a lock that cannot be read is an error */
 	const struct strv *layouts; /* directories */
 	size_t builds;              /* how many of the last builds count */
+	size_t remembered;          /* and of the locks of each recipe, beside those given */
 };
 
 struct keep_item {

@@ -2,11 +2,13 @@
 
 #include "base/log.h"
 #include "oci/oci.h"
+#include "package/archive.h"
 #include "proxy/record.h"
 #include "recipe/lock.h"
 #include "sys/fs.h"
 #include <errno.h>
 #include <fcntl.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -41,6 +43,83 @@ static int want_lock(struct wanted *w, const char *path, struct err *e)
 		want(w, &l->media[i].digest, KEEP_MEDIUM, true);
 	for (size_t i = 0; i < l->recorded_n; i++)
 		want(w, &l->recorded[i].digest, KEEP_RECORDED, true);
+	return 0;
+}
+
+/* A lock that the store remembers: of which recipe, under which keys, and its last use. */
+struct remembered {
+	char *name, *recipe;
+	int64_t used_ns;
+};
+
+static int by_recipe(const void *a, const void *b)
+{
+	const struct remembered *x = a, *y = b;
+	int c = strcmp(x->recipe, y->recipe);
+
+	if (c == 0 && x->used_ns != y->used_ns)
+		return x->used_ns > y->used_ns ? -1 : 1;
+	return c != 0 ? c : strcmp(x->name, y->name);
+}
+
+/* Its packages are known as such, and needed when the lock is. One that cannot be read is of no
+ * use to anybody. */
+static int want_packages(struct wanted *w, struct store *s, const char *name, bool needed,
+			 char **ret_recipe)
+{
+	char *path SCOPED(mem_freep) = mem_format("%s/" ARCHIVE_LOCKS "/%s", store_path(s), name);
+	struct lock *l SCOPED(lock_freep) = NULL;
+	struct err why = ERR_INIT;
+
+	if (lock_load(path, &l, &why) != 0) {
+		log_warn("%s", why.msg);
+		return -1;
+	}
+	for (size_t i = 0; i < l->packages_n; i++)
+		want(w, &l->packages[i].digest, KEEP_PACKAGE, needed);
+	if (ret_recipe != NULL)
+		*ret_recipe = mem_format("%s %s", l->recipe_name, name + DIGEST_HEX);
+	return 0;
+}
+
+static void remember(struct wanted *w, struct store *s, const char *name, struct remembered *v,
+		     size_t *n)
+{
+	char *path SCOPED(mem_freep) = fs_join(ARCHIVE_LOCKS, name);
+	struct stat st;
+
+	if (!archive_is_lock(name) || fstatat(store_fd(s), path, &st, AT_SYMLINK_NOFOLLOW) != 0 ||
+	    want_packages(w, s, name, false, &v[*n].recipe) != 0)
+		return;
+	v[*n].name = mem_strdup(name);
+	v[(*n)++].used_ns = st.st_mtim.tv_sec * 1000000000LL + st.st_mtim.tv_nsec;
+}
+
+/* What a server may still have, `lock --match` finds in the store only: so the packages of each
+ * recipe's last locks stay. */
+static int want_remembered(struct wanted *w, struct store *s, size_t most, struct err *e)
+{
+	struct strv names SCOPED(strv_release) = {0};
+	struct remembered *v SCOPED(mem_freep) = NULL;
+	size_t n = 0, of = 0;
+
+	if (faccessat(store_fd(s), ARCHIVE_LOCKS, F_OK, 0) != 0 && errno == ENOENT)
+		return 0;
+	if (fs_list(store_fd(s), ARCHIVE_LOCKS, &names, e) != 0)
+		return -1;
+	v = mem_zalloc((names.n + 1) * sizeof(*v));
+	for (size_t i = 0; i < names.n; i++)
+		remember(w, s, names.v[i], v, &n);
+	qsort(v, n, sizeof(*v), by_recipe);
+	for (size_t i = 0; i < n; i++) {
+		of = i > 0 && strcmp(v[i].recipe, v[i - 1].recipe) == 0 ? of + 1 : 0;
+		if (of < most && want_packages(w, s, v[i].name, true, NULL) == 0)
+			(void)map_put(&w->locks, v[i].name, NULL);
+	}
+	for (size_t i = 0; i < n; i++) {
+		free(v[i].name);
+		free(v[i].recipe);
+	}
 	return 0;
 }
 
@@ -199,7 +278,8 @@ int wanted_collect(struct store *s, const struct keep_opts *o, struct wanted *re
 	for (size_t i = 0; i < o->locks->n; i++)
 		if (want_lock(&w, o->locks->v[i], e) != 0)
 			return -1;
-	if (want_images(&w, s, o->builds, e) != 0 || want_captures(&w, s, e) != 0 ||
+	if (want_remembered(&w, s, o->remembered, e) != 0 ||
+	    want_images(&w, s, o->builds, e) != 0 || want_captures(&w, s, e) != 0 ||
 	    want_records(&w, s, e) != 0)
 		return -1;
 	for (size_t i = 0; i < o->layouts->n; i++)
@@ -219,4 +299,5 @@ void wanted_release(struct wanted *w)
 	map_release(&w->images, NULL);
 	map_release(&w->records, NULL);
 	map_release(&w->captures, NULL);
+	map_release(&w->locks, NULL);
 }

@@ -13,6 +13,7 @@ struct wanted {
 	struct map stages, images;    /* keys of stages and of image records needed */
 	struct map records;           /* and of the records of steps */
 	struct map captures;          /* keys of captures needed */
+	struct map locks;             /* names of remembered locks needed */
 	int64_t last_ns;              /* when the last build that went through did so; 0 = never */
 };
 

@@ -9,9 +9,9 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
-#define LOCKS       "locks"
 #define STORED      "stored-"
 #define CONTROL_MAX (1 << 20)
 #define INDEX_MAX   (256 << 20)
@@ -46,12 +46,20 @@ int archive_keep(struct store *s, const struct recipe *r, const struct lock *l, 
 
 	if (ending(r, &end, e) != 0)
 		return -1;
-	path = mem_format("%s/%s/%s%s", store_path(s), LOCKS, digest_hex(&d).s, end);
-	if (access(path, F_OK) == 0)
+	path = mem_format("%s/%s/%s%s", store_path(s), ARCHIVE_LOCKS, digest_hex(&d).s, end);
+	if (utimensat(AT_FDCWD, path, NULL, 0) == 0) /* the last use is what its age counts from */
 		return 0;
-	if (fs_mkdirs(store_fd(s), LOCKS, 0755, e) != 0)
+	if (fs_mkdirs(store_fd(s), ARCHIVE_LOCKS, 0755, e) != 0)
 		return -1;
 	return lock_save(l, path, e);
+}
+
+bool archive_is_lock(const char *name)
+{
+	size_t n = strlen(name);
+
+	return n == 2 * (size_t)DIGEST_HEX + 6 && name[DIGEST_HEX] == '-' &&
+	       strcmp(name + n - 5, ".lock") == 0;
 }
 
 void archive_release(struct archive *a)
@@ -118,7 +126,8 @@ static void take_packages(struct archive *a, const struct lock *l, const struct 
 
 static void take_lock(struct archive *a, const char *name, const struct match *m)
 {
-	char *path SCOPED(mem_freep) = mem_format("%s/%s/%s", store_path(a->store), LOCKS, name);
+	char *path SCOPED(mem_freep) =
+	    mem_format("%s/%s/%s", store_path(a->store), ARCHIVE_LOCKS, name);
 	struct lock *l = NULL;
 	struct err e = ERR_INIT;
 
@@ -140,11 +149,11 @@ int archive_load(struct store *s, const struct recipe *r, const struct match *m,
 
 	if (ending(r, &end, e) != 0)
 		return -1;
-	if (faccessat(store_fd(s), LOCKS, F_OK, 0) != 0 && errno == ENOENT) {
+	if (faccessat(store_fd(s), ARCHIVE_LOCKS, F_OK, 0) != 0 && errno == ENOENT) {
 		*ret = a;
 		return 0;
 	}
-	if (fs_list(store_fd(s), LOCKS, &names, e) != 0)
+	if (fs_list(store_fd(s), ARCHIVE_LOCKS, &names, e) != 0)
 		return -1;
 	for (size_t i = 0; i < names.n; i++)
 		if (strlen(names.v[i]) == DIGEST_HEX + strlen(end) &&

@@ -8,7 +8,11 @@
 #include "recipe/lock.h"
 #include "store/store.h"
 
-/* Remembers a lock of the recipe in the store. */
+/* Where the store remembers locks, HEX-KEYS.lock, among locks of other kinds. */
+#define ARCHIVE_LOCKS "locks"
+bool archive_is_lock(const char *name) MUST_CHECK;
+
+/* Remembers a lock of the recipe in the store, or that it is still in use. */
 int archive_keep(struct store *s, const struct recipe *r, const struct lock *l,
 		 struct err *e) MUST_CHECK;
 

@@ -12,8 +12,8 @@
 
 /* package_resolve_ask: dnf's own solver, in private directories below scratch, on the recipe's
  * repositories alone, and for a match on what the store has of other locks. The index of each is
- * signed by the recipe's key, unless the recipe says that only its packages are. There are no
- * snapshots: times are ERR_RECIPE. */
+ * signed by the recipe's key, unless the recipe says that only its packages are, and is the one
+ * that the recipe pins. Of times there can be one, at which all repositories are looked at. */
 int dnf_resolve(const struct recipe *r, const struct package_ask *ask, const char *scratch,
 		struct lock *l, struct err *e) MUST_CHECK;
 
@@ -22,10 +22,11 @@ int dnf_urls(const struct recipe *r, const struct lock_package *p, struct strv *
 	     struct err *e) MUST_CHECK;
 
 /* Appends the base URLs of a repository, best first, each ending in "/": its own, or for a path
- * below the mirrors those that the recipe lists, where "system" stands for $POSMEDIA_DNF_MIRROR.
- * None at all is ERR_RECIPE with a hint that names the variable. */
-int dnf_bases(const struct recipe_dnf *d, const struct recipe_repo *repo, struct strv *ret,
-	      struct err *e) MUST_CHECK;
+ * below the mirrors those that the recipe lists, where "system" stands for $POSMEDIA_DNF_MIRROR;
+ * with a time its snapshots, where it stands for $POSMEDIA_DNF_SNAPSHOT. None at all is ERR_RECIPE
+ * with a hint that names the variable. */
+int dnf_bases(const struct recipe_dnf *d, const struct recipe_repo *repo, const char *time,
+	      struct strv *ret, struct err *e) MUST_CHECK;
 
 /* package_install: one transaction of the machine's rpm in the sandbox, whose root is the tree. Of
  * every package rpm first checks the signature, by the recipe's keys alone, and all digests: one

@@ -4,6 +4,7 @@
 #include "base/num.h"
 #include "form/json.h"
 #include "package/archive.h"
+#include "package/snapshot.h"
 #include "recipe/grammar.h"
 #include "sys/fs.h"
 #include "sys/proc.h"
@@ -28,11 +29,21 @@ static struct jval *list_of(const struct strv *l)
 	return a;
 }
 
+/* What is asked, and of when. */
+struct question {
+	const struct recipe *r;
+	const char *time; /* NULL = as it is today */
+	const char *dir;
+};
+
 /* The key is copied, so that its path is of our making. */
-static int add_repo(const struct recipe *r, size_t i, const char *dir, struct jval *to,
-		    struct err *e)
+static int add_repo(const struct question *q, size_t i, struct jval *to, struct err *e)
 {
+	const struct recipe *r = q->r;
+	const char *dir = q->dir;
 	const struct recipe_repo *repo = &r->dnf->repos[i];
+	char *id SCOPED(mem_freep) =
+	    q->time != NULL ? snapshot_id(repo->name, q->time) : mem_strdup(repo->name);
 	struct strv urls SCOPED(strv_release) = {0};
 	struct buf key SCOPED(buf_release) = BUF_INIT(DNF_KEYS_MAX);
 	char *path SCOPED(mem_freep) = mem_format("%s/keys/%zu.key", dir, i);
@@ -40,7 +51,7 @@ static int add_repo(const struct recipe *r, size_t i, const char *dir, struct jv
 	char *url SCOPED(mem_freep) = mem_format("file://%s", encoded);
 	struct jval *o;
 
-	if (dnf_bases(r->dnf, repo, &urls, e) != 0)
+	if (dnf_bases(r->dnf, repo, q->time, &urls, e) != 0)
 		return -1;
 	if (fs_get(AT_FDCWD, repo->key, &key, e) != 0 ||
 	    fs_put_path(path, key.data, key.len, 0644, e) != 0)
@@ -50,7 +61,7 @@ static int add_repo(const struct recipe *r, size_t i, const char *dir, struct jv
 		return err_hint(e, "gpg --armor --export KEY writes one; others may follow it");
 	}
 	o = jval_object();
-	jval_put_text(o, "name", repo->name);
+	jval_put_text(o, "name", id);
 	jval_put(o, "urls", list_of(&urls));
 	jval_put_text(o, "key", url);
 	jval_put(o, "signed", jval_bool(!repo->unsigned_index));
@@ -59,8 +70,10 @@ static int add_repo(const struct recipe *r, size_t i, const char *dir, struct jv
 }
 
 /* more: what the question has besides; it is taken over. */
-static int put_question(const struct recipe *r, const char *dir, struct jval *more, struct err *e)
+static int put_question(const struct question *q, struct jval *more, struct err *e)
 {
+	const struct recipe *r = q->r;
+	const char *dir = q->dir;
 	struct jval *o SCOPED(jval_freep) = more, *repos = jval_array();
 	struct buf b SCOPED(buf_release) = BUF_INIT(ANSWER_MAX);
 	char *file SCOPED(mem_freep) = fs_join(dir, "ask.json");
@@ -74,7 +87,7 @@ static int put_question(const struct recipe *r, const char *dir, struct jval *mo
 		if (fs_mkdirs(fd, dirs[i], 0755, e) != 0)
 			return -1;
 	for (size_t i = 0; i < r->dnf->repos_n; i++)
-		if (add_repo(r, i, dir, repos, e) != 0)
+		if (add_repo(q, i, repos, e) != 0)
 			return -1;
 	jval_put_text(o, "arch", r->dnf->arch);
 	jval_put_text(o, "release", r->dnf->release);
@@ -145,9 +158,9 @@ static void set_env(const char *dir, struct strv *env)
 			strv_addf(env, "%s=%s", passed_on[i], getenv(passed_on[i]));
 }
 
-static int ask(const struct recipe *r, const char *dir, struct jval *more, struct jval **ret,
-	       struct err *e)
+static int ask(const struct question *q, struct jval *more, struct jval **ret, struct err *e)
 {
+	const char *dir = q->dir;
 	/* dnf is a library of the system's Python, whatever else is in PATH */
 	static const char *const argv[] = {"/usr/bin/python3", "-I",       "-B",
 					   "ask.py",           "ask.json", NULL};
@@ -159,7 +172,7 @@ static int ask(const struct recipe *r, const char *dir, struct jval *more, struc
 	struct proc_result res = {0};
 	struct jval *v SCOPED(jval_freep) = NULL;
 
-	if (put_question(r, dir, more, e) != 0)
+	if (put_question(q, more, e) != 0)
 		return -1;
 	set_env(dir, &env);
 	spec.env = (const char *const *)(uintptr_t)env.v;
@@ -178,7 +191,7 @@ static int ask(const struct recipe *r, const char *dir, struct jval *more, struc
 	if (buf_over(&out))
 		return err_set(e, ERR_FAIL, "dnf: more output than expected");
 	if (jval_parse(out.data, out.len, "dnf's answer", &v, e) != 0 ||
-	    refusal(r, v, err.data, e) != 0)
+	    refusal(q->r, v, err.data, e) != 0)
 		return -1;
 	*ret = STEAL(v);
 	return 0;
@@ -296,15 +309,37 @@ static int date_of(const struct jval *o, int64_t *ret, struct err *e)
 	return 0;
 }
 
+/* What the lock calls the place of a repository: as the recipe writes it. */
+static const char *label(const struct recipe_dnf *d, const struct recipe_repo *repo, bool then)
+{
+	if (!repo->below)
+		return repo->url;
+	if (then)
+		return d->snapshots.n > 0 ? d->snapshots.v[0] : "system";
+	return d->mirrors.v[0];
+}
+
+static int not_pinned(const struct recipe_repo *repo, const struct digest *is, struct err *e)
+{
+	(void)recipe_err(&repo->pos, e,
+			 "the repository %s is in another state: its repomd.xml has "
+			 "the SHA-256 %s",
+			 repo->name, digest_hex(is).s);
+	e->kind = ERR_VERIFY;
+	return err_hint(e, "lock --snapshot TIME finds an older state; or write the new digest");
+}
+
 static int take_repository(const struct recipe *r, const struct jval *o, struct lock_repository *to,
 			   struct err *e)
 {
 	struct buf b SCOPED(buf_release) = BUF_INIT(16 << 20);
 	const char *file = jval_get_str(o, "repomd");
+	char *name SCOPED(mem_freep) = NULL;
 	struct digest d;
 
 	if (get(o, "id", &grammar_name, &to->id, e) != 0)
 		return -1;
+	name = archive_suite(to->id);
 	if (file == NULL || fs_get(AT_FDCWD, file, &b, e) != 0 || date_of(o, &to->date, e) != 0)
 		return err_in(e, "repository %s", to->id);
 	d = digest_of(b.data, b.len);
@@ -312,8 +347,11 @@ static int take_repository(const struct recipe *r, const struct jval *o, struct 
 	for (size_t i = 0; i < r->dnf->repos_n; i++) {
 		const struct recipe_repo *repo = &r->dnf->repos[i];
 
-		if (strcmp(repo->name, to->id) == 0)
-			to->mirror = mem_strdup(repo->below ? r->dnf->mirrors.v[0] : repo->url);
+		if (strcmp(repo->name, name) != 0)
+			continue;
+		if (repo->pinned && !digest_equal(&repo->repomd, &d))
+			return not_pinned(repo, &d, e);
+		to->mirror = mem_strdup(label(r->dnf, repo, strcmp(name, to->id) != 0));
 	}
 	return to->mirror != NULL ? 0 : err_set(e, ERR_FAIL, "dnf has a repository %s", to->id);
 }
@@ -387,7 +425,7 @@ static int take_answer(const struct recipe *r, const struct archive *a, const st
 }
 
 /* What the repositories have of the server's packages. */
-static int offers(const struct recipe *r, struct match *m, const char *scratch, struct err *e)
+static int offers(const struct question *q, struct match *m, struct err *e)
 {
 	struct jval *answer SCOPED(jval_freep) = NULL;
 	struct jval *more = jval_object(), *names = jval_array();
@@ -397,7 +435,7 @@ static int offers(const struct recipe *r, struct match *m, const char *scratch, 
 		if (!m->v[i].left_out)
 			jval_push(names, jval_text(m->v[i].package->name));
 	jval_put(more, "offers", names);
-	if (ask(r, scratch, more, &answer, e) != 0)
+	if (ask(q, more, &answer, e) != 0)
 		return -1;
 	list = jval_get(answer, "offers");
 	for (size_t i = 0; i < jval_len(list); i++) {
@@ -462,14 +500,15 @@ static int link_files(const struct archive *a, const struct match *m, const char
 }
 
 /* Finds each of the server's packages; *more is what dnf is asked for then. */
-static int match(const struct recipe *r, const struct package_ask *a, const char *scratch,
-		 struct archive *archive, struct jval *more, struct err *e)
+static int match(const struct question *q, const struct package_ask *a, struct archive *archive,
+		 struct jval *more, struct err *e)
 {
+	const struct recipe *r = q->r;
 	struct jval *files = jval_array();
 
 	jval_put(more, "files", files);
 	match_leave_out(a->match, &r->exclude);
-	if (offers(r, a->match, scratch, e) != 0)
+	if (offers(q, a->match, e) != 0)
 		return -1;
 	if (a->store != NULL && archive_load(a->store, r, a->match, archive, e) != 0)
 		return -1;
@@ -477,7 +516,7 @@ static int match(const struct recipe *r, const struct package_ask *a, const char
 	jval_put(more, "exact", exact_json(r, a->match));
 	if (match_refuse(a->match, e) != 0)
 		return -1;
-	return link_files(archive, a->match, scratch, files, e);
+	return link_files(archive, a->match, q->dir, files, e);
 }
 
 int dnf_resolve(const struct recipe *r, const struct package_ask *a, const char *scratch,
@@ -486,14 +525,14 @@ int dnf_resolve(const struct recipe *r, const struct package_ask *a, const char 
 	struct jval *answer SCOPED(jval_freep) = NULL, *more SCOPED(jval_freep) = jval_object();
 	struct archive archive SCOPED(archive_release) = {0};
 
-	if (a->times.n > 0) {
-		(void)recipe_err(&r->dnf->pos, e, "base.dnf has no snapshots");
-		return err_hint(e, "name a repository that keeps its old packages");
-	}
+	const struct question q = {r, a->times.n > 0 ? a->times.v[0] : NULL, scratch};
+
+	if (a->times.n > 1)
+		return err_set(e, ERR_USAGE, "base.dnf takes one --snapshot");
 	log_info("package indexes of release %s", r->dnf->release);
-	if (a->match != NULL && match(r, a, scratch, &archive, more, e) != 0)
+	if (a->match != NULL && match(&q, a, &archive, more, e) != 0)
 		return -1;
-	if (ask(r, scratch, STEAL(more), &answer, e) != 0)
+	if (ask(&q, STEAL(more), &answer, e) != 0)
 		return -1;
 	return take_answer(r, &archive, answer, l, e);
 }

@@ -4,8 +4,6 @@
 #include <string.h>
 #include <time.h>
 
-#define PLACE "{time}"
-
 static bool ends(const char *s, const char *with)
 {
 	size_t n = strlen(s), w = strlen(with);
@@ -57,20 +55,32 @@ char *snapshot_id(const char *suite, const char *time)
 	return mem_format("%s_%s", suite, time);
 }
 
-/* The template with the time in its place; NULL when it has no place for one. */
-static char *expand(const char *template, const char *time)
+char *snapshot_url(const char *template, const char *time)
 {
-	const char *at = strstr(template, PLACE);
+	static const char *const places[] = {"{time}", "{date}", "{day}"};
+	int64_t seconds = snapshot_seconds(time);
+	char full[SNAPSHOT_TIME];
 
-	if (at == NULL)
-		return NULL;
-	return mem_format("%.*s%s%s%s", (int)(at - template), template, time, at + strlen(PLACE),
-			  ends(template, "/") ? "" : "/");
+	snapshot_format(seconds, full);
+	for (size_t i = 0; i < 3 && seconds >= 0; i++) {
+		const char *at = strstr(template, places[i]);
+		char *text SCOPED(mem_freep) = NULL;
+
+		if (at == NULL)
+			continue;
+		if (i == 1)
+			text = mem_format("%.4s-%.2s-%.2s", full, full + 4, full + 6);
+		else
+			text = i == 0 ? mem_strdup(full) : mem_strndup(full, 8);
+		return mem_format("%.*s%s%s%s", (int)(at - template), template, text,
+				  at + strlen(places[i]), ends(template, "/") ? "" : "/");
+	}
+	return NULL;
 }
 
 static void add(const char *template, const char *time, struct strv *ret)
 {
-	char *uri = template != NULL ? expand(template, time) : NULL;
+	char *uri = template != NULL ? snapshot_url(template, time) : NULL;
 
 	if (uri != NULL && uri[strcspn(uri, " \t\r\n\"'[];\\")] == '\0')
 		strv_take(ret, uri);
@@ -94,7 +104,7 @@ void snapshot_find(const struct recipe_apt *a, const char *suite, const char *ti
 const char *snapshot_label(const struct recipe_apt *a, const char *time, const char *uri)
 {
 	for (size_t i = 0; i < a->snapshots.n; i++) {
-		char *own SCOPED(mem_freep) = expand(a->snapshots.v[i], time);
+		char *own SCOPED(mem_freep) = snapshot_url(a->snapshots.v[i], time);
 
 		if (own != NULL && strcmp(own, uri) == 0)
 			return a->snapshots.v[i];

@@ -14,6 +14,10 @@ int snapshot_time(const char *text, char ret[SNAPSHOT_TIME], struct err *e) MUST
 int64_t snapshot_seconds(const char *time);
 void snapshot_format(int64_t seconds, char ret[SNAPSHOT_TIME]);
 
+/* The template with the time in the place of {time}, the day of {date} as YYYY-MM-DD or of {day} as
+ * YYYYMMDD, ending in "/"; NULL when it has no place for one. The caller owns it. */
+char *snapshot_url(const char *template, const char *time) MUST_CHECK;
+
 /* What the lock calls a suite at a time, "SUITE_TIME"; the caller owns it. */
 char *snapshot_id(const char *suite, const char *time) MUST_CHECK;
 

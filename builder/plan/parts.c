@@ -97,7 +97,7 @@ int parts_base(const struct recipe *r, const struct lock *l, struct jval **ret, 
 	}
 	for (size_t i = 0; i < l->batches_n; i++)
 		jval_push(order, names_of(&l->batches[i].names));
-	if (r->plain != NULL && r->plain->layout != NULL)
+	if (r->base == RECIPE_OCI)
 		jval_put_text(v, "image", digest_text(&r->plain->image).s);
 	if (recipe_base_tar(r) != NULL)
 		jval_put_text(v, "tar", digest_text(&recipe_base_tar(r)->digest).s);

@@ -2,6 +2,7 @@
 
 #include "base/log.h"
 #include "package/package.h"
+#include "plan/base_image.h"
 #include "plan/layering.h"
 #include "proxy/record.h"
 #include <errno.h>
@@ -87,14 +88,17 @@ static int packages(const struct recipe *r, const struct relock_opts *o, const c
 {
 	struct lock *l SCOPED(lock_freep) = mem_zalloc(sizeof(*l));
 	char *base SCOPED(mem_freep) = mem_format("%s/base", scratch);
+	bool same;
 
 	l->recipe_name = mem_strdup(r->name);
 	l->recipe = r->digest;
 	l->solved = lock_question(r);
-	if (lock_media_of(r, l, e) != 0)
+	same = o->before != NULL && !o->update && o->ask.match == NULL && o->ask.times.n == 0 &&
+	       digest_equal(&o->before->solved, &l->solved);
+	if (lock_media_of(r, l, e) != 0 ||
+	    base_image_lock(r, same ? o->before : NULL, scratch, l, e) != 0)
 		return -1;
-	if (o->before != NULL && !o->update && o->ask.match == NULL && o->ask.times.n == 0 &&
-	    digest_equal(&o->before->solved, &l->solved))
+	if (same)
 		return again(o->before, l, scratch, &ret->lock, e);
 	if (mkdir(base, 0755) != 0)
 		return err_sys(e, "make directory %s", base);

@@ -129,12 +129,14 @@ static int lay_image(struct files *f, const char *image)
 
 	if (image == NULL || ref_parse(image, &ref, f->e) != 0)
 		return err_set(f->e, ERR_RECIPE, "the image's recipe: its base");
+	if (ref.kind == REF_DOCKER) /* the lock has its blobs: copy_store */
+		return 0;
 	for (size_t i = 0; i < l->media_n; i++) {
 		char *url SCOPED(mem_freep) =
 		    mem_format("%s/blobs/sha256/%s", ref.path, digest_hex(&l->media[i].digest).s);
 		struct jval *m SCOPED(jval_freep) = NULL;
 
-		if (strncmp(l->media[i].name, "base.oci.", 9) != 0)
+		if (!lock_is_base(&l->media[i]))
 			continue;
 		m = jval_object();
 		jval_put_text(m, "url", url);

@@ -107,6 +107,8 @@ void recipe_base_files(const struct recipe *r, struct strv *ret)
 		strv_add(ret, r->apt->keyring);
 	if (r->dnf != NULL)
 		recipe_dnf_files(r->dnf, ret);
+	if (r->plain != NULL && r->plain->policy != NULL)
+		strv_add(ret, r->plain->policy);
 }
 
 static struct jval *apt_json(const struct recipe *r)
@@ -149,7 +151,7 @@ struct jval *recipe_base_json(const struct recipe *r)
 		jval_put(base, kinds[RECIPE_DNF], recipe_dnf_json(r));
 	if (r->plain != NULL)
 		jval_put(base, kinds[r->base],
-			 r->plain->layout != NULL ? recipe_oci_json(r) : plain_json(r));
+			 r->base == RECIPE_OCI ? recipe_oci_json(r) : plain_json(r));
 	return base;
 }
 
@@ -180,6 +182,8 @@ void recipe_base_release(struct recipe *r)
 		}
 		free(r->plain->blobs);
 		free(r->plain->layout);
+		free(r->plain->registry);
+		free(r->plain->policy);
 		free(r->plain->arch);
 	}
 	free(r->plain);

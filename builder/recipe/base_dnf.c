@@ -29,11 +29,23 @@ static int read_signed(const char *root, const struct yaml *y, const struct fiel
 	return 0;
 }
 
+static int read_repomd(const char *root, const struct yaml *y, const struct field *f, void *to,
+		       struct err *e)
+{
+	const struct field into = {f->key, read_digest, offsetof(struct recipe_repo, repomd), NULL,
+				   false};
+	struct recipe_repo *repo = to;
+
+	repo->pinned = true;
+	return read_digest(root, y, &into, to, e);
+}
+
 static const struct field repo_fields[] = {
     {"name", read_word, offsetof(struct recipe_repo, name), &grammar_name, true},
     {"url", read_repo_url, offsetof(struct recipe_repo, url), &grammar_repo_url, true},
     {"gpgkey", read_file, offsetof(struct recipe_repo, key), NULL, true},
     {"signed", read_signed, 0, NULL, false},
+    {"repomd", read_repomd, 0, NULL, false},
     {0},
 };
 
@@ -62,6 +74,7 @@ static const struct field dnf_fields[] = {
     {"release", read_word, offsetof(struct recipe_dnf, release), &grammar_release, true},
     {"arch", read_choice, offsetof(struct recipe_dnf, arch), archs, false},
     {"mirrors", read_mirrors, offsetof(struct recipe_dnf, mirrors), &grammar_mirror, false},
+    {"snapshots", read_set, offsetof(struct recipe_dnf, snapshots), &grammar_snapshot, false},
     {"repos", read_repos, 0, NULL, true},
     {0},
 };
@@ -96,8 +109,12 @@ struct jval *recipe_dnf_json(const struct recipe *r)
 		jval_put_text(o, "url", repo->url);
 		jval_put(o, "gpgkey", recipe_path_json(r, repo->key));
 		jval_put_text(o, "signed", repo->unsigned_index ? "packages" : "repomd");
+		if (repo->pinned)
+			jval_put_text(o, "repomd", digest_hex(&repo->repomd).s);
 		jval_push(repos, o);
 	}
+	if (r->dnf->snapshots.n > 0)
+		jval_put(dnf, "snapshots", recipe_list_json(&r->dnf->snapshots));
 	jval_put_text(dnf, "release", r->dnf->release);
 	jval_put_text(dnf, "arch", r->dnf->arch);
 	jval_put(dnf, "mirrors", recipe_list_json(&r->dnf->mirrors));
@@ -130,5 +147,6 @@ void recipe_dnf_free(struct recipe_dnf *dnf)
 	free(dnf->release);
 	free(dnf->arch);
 	strv_release(&dnf->mirrors);
+	strv_release(&dnf->snapshots);
 	free(dnf);
 }

@@ -1,5 +1,7 @@
 /* base.oci: another image, by its digest. Its blobs are inputs like any medium: each is locked,
- * kept and laid out for a rebuild by its own digest. */
+ * kept and laid out for a rebuild by its own digest. What an image in a registry consists of is
+ * seen when it is locked. */
+#include "recipe/lock.h"
 #include "recipe/sections.h"
 
 #include "form/ref.h"
@@ -11,7 +13,7 @@
 
 enum { MANIFEST_MAX = 4 << 20, LAYERS_MAX = 120 };
 
-/* The grammar of an image as base: a layout, and a digest that cannot move. */
+/* The grammar of an image as base: in a registry, or in a layout by a digest that cannot move. */
 static int parse_image(const struct yaml *y, struct ref *ret, struct err *e)
 {
 	struct err why = ERR_INIT;
@@ -20,6 +22,11 @@ static int parse_image(const struct yaml *y, struct ref *ret, struct err *e)
 		return -1;
 	if (ref_parse(y->text, ret, &why) != 0)
 		return schema_refuse(y, e, "Write oci:DIR@sha256:HEX.", "\"image\": %s", why.msg);
+	if (ret->kind == REF_DOCKER && !ret->has_digest && ret->tag[0] == '\0')
+		return schema_refuse(y, e, "Add :TAG or @sha256:HEX; \"latest\" is not assumed.",
+				     "\"image\" names neither tag nor digest");
+	if (ret->kind == REF_DOCKER)
+		return 0;
 	if (ret->kind != REF_OCI)
 		return schema_refuse(y, e, "Pull it into a layout: posmedia pull SRC oci:DIR:TAG.",
 				     "\"image\" wants an image in a layout, not \"%s\"",
@@ -41,14 +48,17 @@ static int read_image(const char *root, const struct yaml *y, const struct field
 	(void)f;
 	if (parse_image(y, &ref, e) != 0)
 		return -1;
-	p->layout = fs_join(root, ref.path);
+	p->layout = ref.kind == REF_OCI ? fs_join(root, ref.path) : NULL;
+	p->registry = ref.kind == REF_DOCKER ? ref_text(&ref) : NULL;
 	p->image = ref.digest;
+	p->has_digest = ref.has_digest;
 	return 0;
 }
 
 static const struct field oci_fields[] = {
     {"image", read_image, 0, NULL, true},
     {"arch", read_word, offsetof(struct recipe_plain, arch), &grammar_arch, false},
+    {"policy", read_file, offsetof(struct recipe_plain, policy), NULL, false},
     {0},
 };
 
@@ -142,17 +152,61 @@ int read_base_oci(const char *root, const struct yaml *y, const struct field *f,
 		return -1;
 	if (r->plain->arch == NULL)
 		r->plain->arch = mem_strdup("amd64");
+	if (r->plain->policy != NULL && (r->plain->registry == NULL || r->plain->has_digest))
+		return schema_refuse(yaml_get(y, "policy"), e,
+				     "Verify another one before: posmedia verify --policy FILE.",
+				     "\"policy\" goes with a tag in a registry");
+	if (r->plain->registry != NULL)
+		return 0;
 	return read_blobs(r->plain, yaml_get(y, "image"), e);
+}
+
+bool lock_is_base(const struct lock_media *m)
+{
+	return strncmp(m->name, "base.oci.", 9) == 0;
+}
+
+static void lend(struct recipe_plain *p, const struct lock_media *m)
+{
+	add(p, mem_strdup(m->name), &m->digest, m->size);
+	free(p->blobs[p->blobs_n - 1].url);
+	p->blobs[p->blobs_n - 1].url = mem_strdup(m->url);
+	p->blobs[p->blobs_n - 1].is_file = false;
+}
+
+int lock_lend_base(const struct lock *l, struct recipe *r, const char *path, struct err *e)
+{
+	struct recipe_plain *p = r->plain;
+	const struct recipe_media *m;
+
+	if (p == NULL || p->registry == NULL)
+		return 0;
+	for (size_t i = 0; i < l->media_n; i++)
+		if (lock_is_base(&l->media[i]))
+			lend(p, &l->media[i]);
+	recipe_base_medium(r);
+	m = recipe_media_find(r, "base.oci.manifest");
+	if (m == NULL || (p->has_digest && !digest_equal(&p->image, &m->digest))) {
+		(void)err_set(e, ERR_RECIPE, "%s: not the image %s of the recipe", path,
+			      p->registry);
+		return err_hint(e, "Run \"posmedia lock %.160s\" again.", r->file);
+	}
+	p->image = m->digest;
+	return 0;
 }
 
 struct jval *recipe_oci_json(const struct recipe *r)
 {
-	char *dir SCOPED(mem_freep) = recipe_path(r, r->plain->layout);
-	char *image SCOPED(mem_freep) =
-	    mem_format("oci:%s@%s", dir, digest_text(&r->plain->image).s);
+	const struct recipe_plain *p = r->plain;
+	char *dir SCOPED(mem_freep) = p->layout != NULL ? recipe_path(r, p->layout) : NULL;
+	char *image SCOPED(mem_freep) = dir != NULL
+					    ? mem_format("oci:%s@%s", dir, digest_text(&p->image).s)
+					    : mem_strdup(p->registry);
 	struct jval *o = jval_object();
 
-	jval_put_text(o, "arch", r->plain->arch);
+	jval_put_text(o, "arch", p->arch);
 	jval_put_text(o, "image", image);
+	if (p->policy != NULL)
+		jval_put(o, "policy", recipe_path_json(r, p->policy));
 	return o;
 }

@@ -36,9 +36,20 @@ static bool project_path(const char *s)
 	return one_line(s) && (s[0] == '/' ? grammar_path_ok(s) : fs_relative_ok(s));
 }
 
+/* Of an image in a registry: its manifest, of which a blob is a part. */
+static bool registry_url(const char *s)
+{
+	struct ref r SCOPED(ref_release) = {0};
+	struct err quiet = ERR_INIT;
+
+	return ref_parse(s, &r, &quiet) == 0 && r.kind == REF_DOCKER && r.has_digest;
+}
+
 static bool media_url(const char *s)
 {
-	return strstr(s, "://") == NULL ? project_path(s) : grammar_ok(&grammar_url, s);
+	if (strstr(s, "://") == NULL)
+		return project_path(s);
+	return grammar_ok(&grammar_url, s) || registry_url(s);
 }
 
 /* A path in an archive. */
@@ -168,11 +179,15 @@ static bool repo_url(const char *s)
 /* "system", or such a URL with a place for the time. */
 static bool snapshot(const char *s)
 {
-	const char *at = strstr(s, "{time}");
+	static const char *const places[] = {"{time}", "{date}", "{day}"};
+	const char *at = strchr(s, '{');
 
-	return mirror(s) &&
-	       (strcmp(s, "system") == 0 || (at != NULL && strchr(at + 1, '{') == NULL &&
-					     memchr(s, '{', (size_t)(at - s)) == NULL));
+	if (!mirror(s) || at == NULL || strpbrk(at + 1, "{") != NULL)
+		return mirror(s) && strcmp(s, "system") == 0;
+	for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++)
+		if (strncmp(at, places[i], strlen(places[i])) == 0)
+			return strchr(at + strlen(places[i]), '}') == NULL;
+	return false;
 }
 
 /* What a lock has been told of: a mirror, or snapshots. */
@@ -280,18 +295,25 @@ const struct grammar grammar_repo_url = {
     ALNUM "./:_~%+-[]",
     1024,
     repo_url};
+/* A group has a name. */
+static bool not_at_alone(const char *s)
+{
+	return strcmp(s, "@") != 0;
+}
+
 const struct grammar grammar_rpm_name = {"a package name",
 					 "Letters, digits, '+', '-', '.' and '_'.",
 					 ALNUM "_",
 					 ALNUM "+-._",
 					 200,
 					 NULL};
-const struct grammar grammar_rpm_glob = {"a package name or pattern",
-					 "A package name, where '*' and '?' stand for others.",
-					 ALNUM "_*?",
-					 ALNUM "+-._*?",
-					 200,
-					 NULL};
+const struct grammar grammar_rpm_glob = {
+    "a package name or pattern, or a @group",
+    "A package name, where '*' and '?' stand for others, or @group.",
+    ALNUM "_*?@",
+    ALNUM "+-._*?",
+    200,
+    not_at_alone};
 const struct grammar grammar_rpm_spec = {
     "a package, @group or @^environment",
     "A name, name.arch or name-version, a pattern, a path or (in parentheses) what it provides, or "
@@ -364,7 +386,7 @@ const struct grammar grammar_mirror = {
     ALNUM "./:_~%+-[]",
     1024,
     mirror};
-const struct grammar grammar_snapshot = {"\"system\" or a URL with {time} in it",
+const struct grammar grammar_snapshot = {"\"system\" or a URL with {time}, {date} or {day} in it",
 					 "Such as http://archive.example/debian/{time}/.",
 					 LOWER,
 					 ALNUM "./:_~%+-[]{}",

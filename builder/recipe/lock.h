@@ -92,6 +92,14 @@ struct digest lock_steps(const struct recipe *r);
 int lock_check(const struct lock *l, const struct recipe *r, const char *path,
 	       struct err *e) MUST_CHECK;
 
+/* Whether it is a part of the image of base.oci. */
+bool lock_is_base(const struct lock_media *m) MUST_CHECK;
+
+/* What an image in a registry, as base, consists of goes from its lock, that was checked, to the
+ * media of the recipe. */
+int lock_lend_base(const struct lock *l, struct recipe *r, const char *path,
+		   struct err *e) MUST_CHECK;
+
 /* What changed from a to b, one line each: "openssl 3.0.15-1 -> 3.0.16-1", "+ zlib1g 1:1.2",
  * "- foo 1". a may be NULL (everything is new: no lines). */
 void lock_diff(const struct lock *a, const struct lock *b, struct strv *ret);

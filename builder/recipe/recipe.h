@@ -50,17 +50,20 @@ struct recipe_apt {
 
 struct recipe_repo {
 	char *name;
-	char *url;           /* http(s) or file, or a path below the mirrors */
-	bool below;          /* it is a path */
-	char *key;           /* absolute path of the public keys that sign */
-	bool unsigned_index; /* there is no repomd.xml.asc: only the packages are signed */
+	char *url;            /* http(s) or file, or a path below the mirrors */
+	bool below;           /* it is a path */
+	char *key;            /* absolute path of the public keys that sign */
+	bool unsigned_index;  /* there is no repomd.xml.asc: only the packages are signed */
+	bool pinned;          /* it is good in one state only, */
+	struct digest repomd; /* which has this repomd.xml */
 	struct recipe_pos pos;
 };
 
 struct recipe_dnf {
-	char *release;       /* "9" */
-	char *arch;          /* "x86_64" */
-	struct strv mirrors; /* as of apt; "system" is $POSMEDIA_DNF_MIRROR */
+	char *release;         /* "9" */
+	char *arch;            /* "x86_64" */
+	struct strv mirrors;   /* as of apt; "system" is $POSMEDIA_DNF_MIRROR */
+	struct strv snapshots; /* the same; "system" is $POSMEDIA_DNF_SNAPSHOT */
 	struct recipe_repo *repos;
 	size_t repos_n;
 	struct recipe_pos pos;
@@ -112,8 +115,11 @@ struct recipe_plain {
 	struct recipe_media tar;    /* until the recipe is whole: then it is among its media, */
 	struct recipe_media *blobs; /* and so are these: the image's manifest, config and layers */
 	size_t blobs_n;
-	char *layout;        /* of base.oci, absolute; NULL for the others */
-	struct digest image; /* its manifest */
+	char *layout;        /* of base.oci, absolute; NULL for the others, and for an image */
+	char *registry;      /* docker://...; its blobs are known to the lock only */
+	char *policy;        /* which it must satisfy when it is locked, absolute; or NULL */
+	struct digest image; /* the manifest of base.oci; of a tag, from the lock */
+	bool has_digest;     /* the recipe says it */
 	char *arch;          /* "amd64" */
 };
 

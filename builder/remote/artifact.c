@@ -187,7 +187,7 @@ static int pull_rest(const struct carry *c, const struct buf *b, uint64_t max_by
 	if (list.bytes > max_bytes)
 		return err_set(e, ERR_REMOTE, "has blobs of %llu bytes; the limit is %llu",
 			       (unsigned long long)list.bytes, (unsigned long long)max_bytes);
-	if (blobs_pull(c, &list, e) != 0)
+	if (!c->only_manifest && blobs_pull(c, &list, e) != 0)
 		return -1;
 	return oci_layout_add(c->l, b->data, b->len, &d, e);
 }
@@ -229,6 +229,29 @@ static bool one_platform(const struct oci_index *x)
 	return x->n > 0;
 }
 
+static bool is_for(const struct oci_desc *d, const char *arch)
+{
+	const char *os = jval_get_str(d->platform, "os");
+	const char *is = jval_get_str(d->platform, "architecture");
+
+	return os != NULL && is != NULL && strcmp(os, "linux") == 0 && strcmp(is, arch) == 0;
+}
+
+/* Leaves the one image that is wanted in the list. */
+static int choose(struct oci_index *x, const char *arch, struct err *e)
+{
+	size_t at = 0;
+
+	while (at < x->n && !is_for(&x->v[at], arch))
+		at++;
+	if (at == x->n)
+		return err_set(e, ERR_REMOTE, "has no image for linux on %s", arch);
+	SWAP(x->v[0], x->v[at]);
+	while (x->n > 1)
+		oci_desc_release(&x->v[--x->n]);
+	return 0;
+}
+
 static int pull_members(const struct carry *c, const struct buf *b, struct oci_index *ret,
 			struct err *e)
 {
@@ -239,6 +262,8 @@ static int pull_members(const struct carry *c, const struct buf *b, struct oci_i
 		e->kind = ERR_REMOTE;
 		return -1;
 	}
+	if (c->arch != NULL && choose(&x, c->arch, e) != 0)
+		return -1;
 	if (!one_platform(&x))
 		return is_several(e);
 	for (size_t i = 0; i < x.n; i++) {

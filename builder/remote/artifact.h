@@ -29,7 +29,8 @@ int artifact_pull(const struct carry *c, const char *name, uint64_t max_bytes, s
 		  struct err *e) MUST_CHECK;
 
 /* Same for an image, which may be an index of images for one platform: they come with it and are
- * handed out in *ret_members, which the caller releases. */
+ * handed out in *ret_members, which the caller releases. With c->arch of an index for several the
+ * first for that comes; with c->only_manifest no blobs do. */
 int artifact_pull_image(const struct carry *c, const char *name, struct oci_desc *ret,
 			struct oci_index *ret_members, struct err *e) MUST_CHECK;
 

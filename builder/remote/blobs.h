@@ -23,6 +23,8 @@ struct carry {
 	struct registry *r;
 	struct oci_layout *l;
 	struct remote_stats *stats;
+	const char *arch;   /* as in remote_opts, */
+	bool only_manifest; /* so is this */
 };
 
 /* Downloads what the layout lacks (or has damaged), verified; a broken connection is gone on with

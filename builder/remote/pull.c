@@ -44,13 +44,15 @@ static int pull_signatures(const struct carry *c, const struct lookaside *a, str
 
 /* The image, and the signatures of what an index holds: an engine asks for those. */
 static int pull_image(const struct carry *c, const struct ref *from, const struct lookaside *a,
-		      struct oci_desc *ret, struct err *e)
+		      struct remote_pulled *ret, struct err *e)
 {
 	struct digest_text digest = digest_text(&from->digest);
 	struct oci_index members SCOPED(oci_index_release) = {0};
-	int rc = artifact_pull_image(c, from->has_digest ? digest.s : from->tag, ret, &members, e);
+	const char *name = from->has_digest ? digest.s : from->tag;
+	int rc = artifact_pull_image(c, name, &ret->manifest, &members, e);
 
-	for (size_t i = 0; i < members.n && rc == 0; i++) {
+	ret->image = members.n > 0 ? members.v[0].digest : ret->manifest.digest;
+	for (size_t i = 0; i < members.n && rc == 0 && a != NULL; i++) {
 		const struct lookaside one = {a->at, a->repo, &members.v[i].digest};
 
 		rc = pull_signatures(c, &one, e);
@@ -79,13 +81,17 @@ int remote_pull(const struct ref *from, struct oci_layout *l, const char *tag,
 {
 	struct registry r SCOPED(registry_close) = {0};
 	struct remote_pulled got = {0};
-	const struct carry c = {&r, l, &got.stats};
-	const struct lookaside a = {o->lookaside, from->path, &got.manifest.digest};
+	const struct carry c = {&r, l, &got.stats, o->arch, o->only_manifest};
+	const struct lookaside at = {o->lookaside, from->path, &got.manifest.digest};
+	const struct lookaside *a = o->only_image ? NULL : &at;
 	char *text SCOPED(mem_freep) = ref_text(from);
 
-	if (check_source(from, e) != 0 || registry_open(from, o, false, &r, e) != 0)
+	if (check_source(from, e) != 0)
 		return -1;
-	if (pull_image(&c, from, &a, &got.manifest, e) != 0 || pull_signatures(&c, &a, e) != 0 ||
+	if (registry_open(from, o, false, &r, e) != 0)
+		return err_in(e, "pull %s", text);
+	if (pull_image(&c, from, a, &got, e) != 0 ||
+	    (a != NULL && pull_signatures(&c, a, e) != 0) ||
 	    oci_layout_tag(l, tag, &got.manifest, e) != 0) {
 		oci_desc_release(&got.manifest);
 		return err_in(e, "pull %s", text);

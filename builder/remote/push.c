@@ -100,7 +100,7 @@ int remote_push(struct oci_layout *l, const struct oci_desc *manifest, const str
 	const struct lookaside a = {o->lookaside, to->path, &manifest->digest};
 	struct registry r SCOPED(registry_close) = {0};
 	struct remote_stats stats = {0};
-	const struct carry c = {&r, l, &stats};
+	const struct carry c = {.r = &r, .l = l, .stats = &stats};
 	char *text SCOPED(mem_freep) = ref_text(to);
 
 	if (check_target(to, manifest, e) != 0 || registry_open(to, o, true, &r, e) != 0)

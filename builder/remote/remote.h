@@ -11,6 +11,10 @@ struct remote_opts {
 				  or an http(s) URL (pull only); NULL = none */
 	unsigned parallel;     /* blobs at once; 0 = 4 */
 	unsigned tries;        /* 0 = 4 */
+	const char *arch;      /* pull: of an index only the image for linux on this; NULL = an
+				  index for several platforms is refused */
+	bool only_manifest;    /* pull: not the image's blobs */
+	bool only_image;       /* pull: not its signatures */
 };
 
 struct remote_stats {
@@ -27,7 +31,8 @@ int remote_push(struct oci_layout *l, const struct oci_desc *manifest, const str
 		const struct remote_opts *o, struct remote_stats *ret, struct err *e) MUST_CHECK;
 
 struct remote_pulled {
-	struct oci_desc manifest; /* the image's descriptor; the caller releases it */
+	struct oci_desc manifest; /* of what was named; the caller releases it */
+	struct digest image;      /* itself, or the first that was taken of an index */
 	struct remote_stats stats;
 };
 

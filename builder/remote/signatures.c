@@ -116,8 +116,9 @@ int signatures_add(struct oci_layout *l, const char *tag, const struct oci_desc 
 
 int signatures_pull(const struct carry *c, const char *tag, struct err *e)
 {
+	const struct carry whole = {.r = c->r, .l = c->l, .stats = c->stats};
 	struct oci_desc d SCOPED(oci_desc_release) = {0};
-	int rc = artifact_pull(c, tag, SIGNATURES_BYTES_MAX, &d, e);
+	int rc = artifact_pull(&whole, tag, SIGNATURES_BYTES_MAX, &d, e);
 
 	return rc == 0 ? signatures_add(c->l, tag, &d, e) : rc;
 }
@@ -125,7 +126,7 @@ int signatures_pull(const struct carry *c, const char *tag, struct err *e)
 int signatures_push(const struct carry *c, const char *tag, struct err *e)
 {
 	struct remote_stats aside = {0};
-	const struct carry theirs = {c->r, c->l, &aside};
+	const struct carry theirs = {.r = c->r, .l = c->l, .stats = &aside};
 
 	if (signatures_tagged(c->l, tag) == NULL)
 		return 0;

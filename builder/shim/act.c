@@ -37,7 +37,7 @@ static int start(const char *name)
 				"%s: the step does not expect this service; add it to expects: "
 				"services: of the step",
 				name);
-	return keeper_start(u, &e) == 0 ? 0 : shim_say(1, "%s", e.msg);
+	return shim_start(u, &e) == 0 ? 0 : shim_say(1, "%s", e.msg);
 }
 
 static int stop(const char *name)
@@ -162,7 +162,7 @@ static int start_all(void)
 
 		if (unit_load("/", names.v[i], &u, &e) != 0)
 			return shim_say(1, "%s", e.msg);
-		if (u != NULL && keeper_start(u, &e) != 0)
+		if (u != NULL && shim_start(u, &e) != 0)
 			return shim_say(1, "%s", e.msg);
 	}
 	return 0;

@@ -39,7 +39,8 @@ int main(int argc, char **argv)
 	} names[] = {{"systemctl", shim_systemctl},
 		     {"service", shim_service},
 		     {"mount", shim_mount},
-		     {"umount", shim_umount}};
+		     {"umount", shim_umount},
+		     {"losetup", shim_losetup}};
 	const char *slash = argc > 0 ? strrchr(argv[0], '/') : NULL;
 	const char *name = slash != NULL ? slash + 1 : argc > 0 ? argv[0] : "";
 

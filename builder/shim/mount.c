@@ -16,6 +16,15 @@
 
 enum { ANSWER_MAX = 4096, PATIENCE_MS = 600000, MOUNT_FAILED = 32 };
 
+/* A part of an image would be another one than the whole that is mounted. */
+static bool wants_part(char *const *args)
+{
+	for (; *args != NULL; args++)
+		if (strstr(*args, "offset=") != NULL || strstr(*args, "sizelimit=") != NULL)
+			return true;
+	return false;
+}
+
 static int refused(void)
 {
 	return shim_say(MOUNT_FAILED,
@@ -23,8 +32,7 @@ static int refused(void)
 			"a step: mount -o loop IMAGE DIRECTORY");
 }
 
-/* Asks, and waits for what is said: nothing when it is done. */
-static int ask(const char *what, const char *first, const char *second)
+int shim_ask(const char *what, const char *first, const char *second)
 {
 	char *name SCOPED(mem_freep) = mem_format(SHIM_ASK "/%ld", (long)getpid());
 	char *asked SCOPED(mem_freep) = mem_format("%s.ask", name);
@@ -80,7 +88,7 @@ int shim_mount(char *const *args)
 
 	if (n == 0)
 		return shim_real("mount", args);
-	if (n != 2)
+	if (n != 2 || wants_part(args))
 		return refused();
 	image = realpath(v[0], NULL);
 	dir = realpath(v[1], NULL);
@@ -89,7 +97,7 @@ int shim_mount(char *const *args)
 	if (image == NULL || stat(image, &st) != 0 || !S_ISREG(st.st_mode) ||
 	    strchr(image, '\n') != NULL || strchr(dir, '\n') != NULL)
 		return refused();
-	return ask("mount", image, dir);
+	return shim_ask("mount", image, dir);
 }
 
 int shim_umount(char *const *args)
@@ -102,5 +110,5 @@ int shim_umount(char *const *args)
 	dir = realpath(v[0], NULL);
 	if (dir == NULL || strchr(dir, '\n') != NULL)
 		return shim_say(MOUNT_FAILED, "umount: %s: no mount point", v[0]);
-	return ask("umount", dir, "");
+	return shim_ask("umount", dir, "");
 }

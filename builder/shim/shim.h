@@ -1,6 +1,6 @@
 /* shim.h - the programs that a step finds in place of systemctl, service, the scripts in
- * /etc/init.d, mount and umount: one static program that goes by its name. It is shown to the step
- * by a mount and is no part of the image. */
+ * /etc/init.d, mount, umount and losetup: one static program that goes by its name. It is shown to
+ * the step by a mount and is no part of the image. */
 #ifndef SHIM_SHIM_H
 #define SHIM_SHIM_H
 
@@ -12,6 +12,14 @@ int shim_service(char *const *args);
 int shim_script(const char *name, char *const *args);
 int shim_mount(char *const *args);
 int shim_umount(char *const *args);
+int shim_losetup(char *const *args);
+
+/* Asks who is outside for something about an image, and waits: 0, or 32 when it is refused, which
+ * is said. */
+int shim_ask(const char *what, const char *first, const char *second);
+
+/* Starts a service that does not run, and the services of the tree that it needs and wants. */
+int shim_start(const struct unit *u, struct err *e) MUST_CHECK;
 
 /* run PROGRAM ARGUMENT...: the step itself, with the services that are there already running. */
 int shim_run(char *const *args);

@@ -44,6 +44,9 @@ void unit_free(struct unit *u)
 	strv_release(&u->state_dirs);
 	strv_release(&u->cache_dirs);
 	strv_release(&u->logs_dirs);
+	strv_release(&u->needs);
+	strv_release(&u->wants);
+	strv_release(&u->after);
 	free(u->name);
 	free(u->description);
 	free(u->user);
@@ -192,6 +195,18 @@ static char *strip(char *s)
 	return s;
 }
 
+static void set_unit(struct unit *u, const char *key, const char *value)
+{
+	if (strcmp(key, "Description") == 0)
+		set_text(u, &u->description, value);
+	else if (strcmp(key, "Requires") == 0 || strcmp(key, "BindsTo") == 0)
+		add_words(u, &u->needs, value);
+	else if (strcmp(key, "Wants") == 0)
+		add_words(u, &u->wants, value);
+	else if (strcmp(key, "After") == 0)
+		add_words(u, &u->after, value);
+}
+
 static void set_line(struct unit *u, const char *section, char *line)
 {
 	char *equals = strchr(line, '=');
@@ -204,8 +219,8 @@ static void set_line(struct unit *u, const char *section, char *line)
 	value = strip(equals + 1);
 	if (strcmp(section, "[Service]") == 0)
 		set_service(u, key, value);
-	else if (strcmp(section, "[Unit]") == 0 && strcmp(key, "Description") == 0)
-		set_text(u, &u->description, value);
+	else if (strcmp(section, "[Unit]") == 0)
+		set_unit(u, key, value);
 }
 
 /* The next line, those that end with a backslash joined by a blank; comments within are dropped. */

@@ -29,6 +29,7 @@ struct unit {
 	struct strv env_files;                   /* paths, a '-' in front where one may be absent */
 	char *user, *group, *workdir, *pid_file; /* or NULL */
 	struct strv runtime_dirs, state_dirs, cache_dirs, logs_dirs; /* below /run, /var/lib, ... */
+	struct strv needs, wants, after; /* other units, as they are written */
 	unsigned runtime_mode;
 	bool remains; /* RemainAfterExit */
 	uint64_t start_ms;

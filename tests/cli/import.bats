@@ -458,11 +458,31 @@ rules() {
 	[ "$status" -eq 0 ]
 }
 
+@test "FROM: an image that says its registry is the base, one that does not is to be pulled" {
+	local from want hex
+	hex=$(printf %064d 7)
+	while read -r from want; do
+		echo "FROM $from" >"$dir/from"
+		import dockerfile "$dir/from" --name from --force --output "$dir/recipes"
+		[ "$status" -eq 0 ]
+		grep -qF "oci: {image: \"$want" "$dir/recipes/from.yaml" ||
+			{ echo "$from"; cat "$dir/recipes/from.yaml"; false; }
+		[[ $want == oci:* ]] && [[ $output == *pull-base* ]] || [[ $output != *pull-base* ]]
+	done <<-EOT
+		registry.example/el:9 docker://registry.example/el:9"
+		localhost:5000/a/b:c docker://localhost:5000/a/b:c"
+		registry.example/el:9@sha256:$hex docker://registry.example/el@sha256:$hex"
+		registry.example/el oci:out/bases/el@sha256:WANTED"
+		debian:12 oci:out/bases/debian@sha256:WANTED"
+		library/debian@sha256:$hex oci:out/bases/debian@sha256:$hex"
+	EOT
+}
+
 @test "every rule stands in the manual, and some file here breaks it" {
 	mandoc -T utf8 builder/man/posmedia-import.7 | col -b >"$dir/manual"
 	grep -ohE '^[^ ]+:[0-9]+: (info|warning|error): [a-z-]+' "$fixtures"/golden/*.txt |
 		awk '{ print $3 }' | tr -d : | sort -u >"$dir/seen"
-	printf '%s\n' line-ends no-such-package base-replaced from-scratch >>"$dir/seen"
+	printf '%s\n' line-ends no-such-package base-replaced from-scratch pull-base >>"$dir/seen"
 	grep -oE '\{"[a-z-]+", IMPORT_' builder/import/rules.c | cut -d '"' -f 2 >"$dir/rules"
 	[ "$(wc -l <"$dir/rules")" -gt 70 ]
 	while read -r rule; do

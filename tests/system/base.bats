@@ -209,7 +209,7 @@ unpack_as_umoci() {
 	ok
 	[ "${output##*@}" = "$digest" ]
 	local bad
-	for bad in "oci:out/tree:1" "docker://127.0.0.1:5000/x@$base" "oci:out/none@$base" \
+	for bad in "oci:out/tree:1" "dir:out/tree" "oci:out/none@$base" \
 		"oci:out/tree@sha256:$(printf %064d 1)" nonsense; do
 		on_image "$bad" </dev/null
 		run --separate-stderr env -C "$dir" "$posmedia" lock -q "recipes/$name.yaml"

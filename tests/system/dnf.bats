@@ -101,6 +101,31 @@ make_all() {
 	run ! grep -q till-extra "$dir/recipes/weak.lock"
 }
 
+@test "an excluded group does not come with its environment" {
+	recipe g-shop 'packages: {install: ["@^shop"]}'
+	posmedia lock recipes/g-shop.yaml
+	succeeded
+	locked g-shop >"$dir/names"
+	grep -qx till-app "$dir/names" && grep -qx till-shell "$dir/names"
+	recipe g-less 'packages: {install: ["@^shop", bulk-3], exclude: ["@till", "bulk-4*"]}'
+	posmedia lock recipes/g-less.yaml
+	succeeded
+	locked g-less >"$dir/names"
+	grep -qx till-shell "$dir/names" && grep -qx bulk-3 "$dir/names"
+	run ! grep -qE '^till-(app|watch)$' "$dir/names"
+	# one of its packages by name, or for another, is no part of the group
+	recipe g-named 'packages: {install: ["@^shop", till-watch], exclude: ["@till"]}'
+	posmedia lock recipes/g-named.yaml
+	succeeded
+	locked g-named | grep -qx till-watch
+	recipe g-none 'packages: {install: ["@^shop"], exclude: ["@nowhere"]}'
+	posmedia lock recipes/g-none.yaml
+	refused 3 "no group nowhere to be excluded"
+	recipe g-word 'packages: {install: ["@^shop"], exclude: ["@"]}'
+	posmedia lock recipes/g-word.yaml
+	refused 3 "wants a package name or pattern, or a @group"
+}
+
 @test "a stream of a module, and not the newer one" {
 	recipe bell 'packages: {install: ["@bell:1/default"]}'
 	posmedia lock recipes/bell.yaml
@@ -390,6 +415,54 @@ steps: [{name: note, run: [sh, -c, "echo 1 >/etc/note"], writes: [/etc]}]' 'base
 	posmedia build recipes/shop.yaml -o oci:out/shop2:1
 	succeeded
 	[[ $stderr == *"layer os-1: unchanged"* ]]
+}
+
+@test "--snapshot: the repositories as they were, where the mirror keeps dated trees" {
+	mkdir -p "$dir/rpm/dated/2024-01-15" "$dir/rpm/dated/20240301T000000Z"
+	cp -al "$dir/rpm/mirror/base" "$dir/rpm/dated/2024-01-15/base"
+	cp -al "$dir/rpm/mirror/base" "$dir/rpm/dated/20240301T000000Z/base"
+	cp -al "$dir/rpm/mirror/updates" "$dir/rpm/dated/20240301T000000Z/updates"
+	recipe then 'packages: {install: [till-app]}' 'base updates'
+	POSMEDIA_DNF_SNAPSHOT=file://$dir/rpm/dated/{time} \
+		posmedia lock recipes/then.yaml --snapshot 2024-03-01
+	succeeded
+	[ "$(jq -c '[.repositories[] | .id, .mirror]' "$dir/recipes/then.lock")" = \
+		'["base_20240301T000000Z","system","updates_20240301T000000Z","system"]' ]
+	run ! grep -q file: "$dir/recipes/then.lock"
+	# by the recipe's own words, by another form of the day; and the build finds it there again
+	recipe then 'packages: {install: [till-app]}'
+	sed -i "s|release: .*|&\n    snapshots: [\"file://$dir/rpm/dated/{date}\"]|" \
+		"$dir/recipes/then.yaml"
+	posmedia lock recipes/then.yaml --snapshot 2024-01-15
+	succeeded
+	[ "$(jq -r '.packages[] | select(.name == "till-app") | .version, .repository' \
+		"$dir/recipes/then.lock" | xargs)" = "1-1 base_20240115T000000Z" ]
+	mv "$dir/rpm/mirror" "$dir/rpm/away"
+	POSMEDIA_STORE=$dir/store2 posmedia build recipes/then.yaml -o oci:out/then:1
+	mv "$dir/rpm/away" "$dir/rpm/mirror"
+	succeeded
+	posmedia lock recipes/then.yaml --snapshot 2024-01-16
+	refused 5 "the package indexes cannot be had"
+	printf '      - {name: own, url: "file://%s/rpm/mirror/updates", gpgkey: rpm/key.asc}\n' \
+		"$dir" >"$dir/own"
+	sed -i "/name: base, url/r $dir/own" "$dir/recipes/then.yaml"
+	posmedia lock recipes/then.yaml --snapshot 2024-01-15
+	refused 3 "then.yaml:10:9: the repository own has no snapshots"
+	sed -i 's/{date}/{year}/' "$dir/recipes/then.yaml"
+	posmedia lock recipes/then.yaml
+	refused 3 '"snapshots" wants "system" or a URL with {time}, {date} or {day}'
+}
+
+@test "a repository that is pinned by its repomd.xml" {
+	local sum s
+	sum=$(sha256sum <"$dir/rpm/mirror/base/repodata/repomd.xml" | cut -d' ' -f1)
+	s=" SHA-256 $sum"
+	recipe pin 'packages: {install: [till-shell]}' base key.asc ", repomd: $sum"
+	posmedia lock recipes/pin.yaml
+	succeeded
+	recipe pin 'packages: {install: [till-shell]}' base key.asc ", repomd: $(printf %064d 1)"
+	posmedia lock recipes/pin.yaml
+	refused 4 "pin.yaml:8:9: the repository base is in another state: its repomd.xml has the$s"
 }
 
 @test "recipes/base/el-9.yaml wants a key and a mirror, and then gives a base" {

@@ -187,6 +187,73 @@ posmedia: ../x is not the name of a service
 	refused 6 'posmedia: run no-such-program: No such file or directory'
 }
 
+# A unit $1 that writes its name into a file when it starts, with more of [Unit].
+unit() {
+	{
+		printf '[Unit]\n'
+		cat
+		printf '[Service]\nExecStart=/bin/sh -c "echo %s >>/run/order; ' "$1"
+		printf 'exec sleep 54321"\n'
+	} >"$dir/needs/usr/lib/systemd/system/$1.service"
+}
+
+@test "a service brings those that it needs and wants, in their order" {
+	mkdir -p "$dir/needs/usr/lib/systemd/system"
+	unit db <<<''
+	unit web <<-'UNIT'
+		Requires=db.service nowhere.service x.socket
+		After=db.service
+		Wants=broken.service log.service
+	UNIT
+	unit log <<<$'BindsTo=web.service\nAfter=web.service'
+	unit front <<<$'Requires=web.service\nAfter=web.service'
+	unit strict <<<'Requires=broken.service'
+	unit one <<<$'Requires=two.service\nAfter=two.service'
+	unit two <<<$'Wants=three.service\nAfter=three.service'
+	unit three <<<$'Requires=one.service\nAfter=one.service'
+	unit pair <<<$'Wants=mate.service\nAfter=mate.service'
+	unit mate <<<'After=pair.service'
+	unit bus <<<'Requires=dbus.service systemd-x.service'
+	for n in dbus broken systemd-x; do
+		printf '[Service]\nExecStart=/bin/sh -c "exit 3"\n' \
+			>"$dir/needs/usr/lib/systemd/system/$n.service"
+	done
+	tar -C "$dir/needs" --owner=0 --group=0 -cf "$dir/media/needs.tar" .
+	step needs.tar '' 'mkdir -p /opt /usr/lib; cp -a /media/it/usr/. /usr/
+		systemctl start front; echo $?; cat /run/order
+		systemctl stop front web log db; : >/run/order
+		systemctl start log; cat /run/order
+		for s in strict one pair bus; do systemctl start $s; echo $?; done
+		systemctl is-active one two three pair' \
+		'expects: {services: [front, log, strict, one, pair, bus]}'
+	sed -i 's/writes: .*/writes: [\/]/' "$dir/recipes/$name.yaml"
+	lock
+	build
+	log_of
+	saw "posmedia: web wants broken: broken: it ended: exit status 3
+0
+db
+web
+log
+front
+posmedia: web wants broken: broken: it ended: exit status 3
+db
+web
+log
+posmedia: strict needs broken: broken: it ended: exit status 3
+1
+posmedia: two wants three: three and one are each to be started after the other
+0
+posmedia: pair and mate are each to be started after the other
+1
+0
+active
+active
+inactive
+inactive"
+	nothing_left
+}
+
 @test "images on the step's media can be mounted, others cannot" {
 	iso inner.iso -R -uid 0 -gid 0
 	mkdir -p "$dir/outer"
@@ -226,6 +293,56 @@ posmedia: umount: /opt: no image is mounted there"
 	build
 	ok
 	[[ $(log_of) != *root:* ]]
+	nothing_left
+}
+
+@test "loop devices: what losetup attaches is read and mounted as the image" {
+	iso inner.iso -R -uid 0 -gid 0
+	mkdir -p "$dir/three"
+	cp "$dir/media/inner.iso" "$dir/three/"
+	(cd "$dir/three" && tar --owner=0 --group=0 -cf "$dir/media/three.tar" inner.iso)
+	step three.tar '' 'mkdir /opt /opt/at; i=/media/it/inner.iso; losetup -f; losetup -a
+		d=$(losetup -f --show "$i") || exit; echo "$d"
+		[ "$(sha256sum <"$d")" = "$(sha256sum <"$i")" ] && echo same
+		mount -t iso9660 -o ro "$d" /opt/at && cat /opt/at/README.TXT
+		umount /opt/at; losetup -rfP "$i"; losetup /dev/loop7 "$i"; losetup -a
+		losetup loop1
+		losetup -j "$i" | grep -c loop; losetup; losetup -d /dev/loop0 loop7; losetup --all
+		mount /dev/loop0 /opt/at; losetup -d /dev/loop0; losetup -f --show -o 512 "$i"
+		losetup --offset 512 -f "$i"; mount -o loop,offset=512 "$i" /opt/at
+		cp "$i" /tmp; losetup -f --show /tmp/inner.iso; losetup -f /none; losetup loop7
+		losetup -D; losetup -l; ls /dev/loop* 2>/dev/null; losetup x y; losetup a b c' \
+		'expects: {loop: true}'
+	build
+	[ "$status" -eq 6 ]
+	local all="a step has only whole images as loop devices"
+	local not="is not on a medium of the step; declare it under media: and mount it"
+	local own="posmedia: mount: only images on the step's own media can be mounted in a step:"
+	own+=' mount -o loop IMAGE DIRECTORY'
+	saw "/dev/loop0
+/dev/loop0
+same
+read me
+/dev/loop0: []: (/media/it/inner.iso)
+/dev/loop1: []: (/media/it/inner.iso)
+/dev/loop7: []: (/media/it/inner.iso)
+/dev/loop1: []: (/media/it/inner.iso)
+3
+NAME       SIZELIMIT OFFSET AUTOCLEAR RO BACK-FILE
+/dev/loop0         0      0         0  1 /media/it/inner.iso
+/dev/loop1         0      0         0  1 /media/it/inner.iso
+/dev/loop7         0      0         0  1 /media/it/inner.iso
+/dev/loop1: []: (/media/it/inner.iso)
+$own
+posmedia: losetup: /dev/loop0: detach failed: No such device or address
+posmedia: losetup: -o: $all
+posmedia: losetup: offset: $all
+$own
+posmedia: losetup: /tmp/inner.iso $not
+posmedia: losetup: /none: No such file or directory
+posmedia: losetup: loop7: No such device or address
+posmedia: losetup: x: not a loop device
+posmedia: losetup: unexpected number of arguments"
 	nothing_left
 }
 

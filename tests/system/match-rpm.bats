@@ -96,10 +96,10 @@ locked() {
 	recipe base updates
 }
 
-@test "lists of dpkg, and times, are refused" {
+@test "lists of dpkg, and times of which nothing is known, are refused" {
 	manifest 'till-app	1-1	amd64'
 	posmedia lock recipes/till.yaml --match manifest
 	refused 3 'is a list of dpkg, and the base of recipes/till.yaml is dnf'
 	posmedia lock recipes/till.yaml --snapshot 2024-01-01
-	refused 3 'base.dnf has no snapshots'
+	refused 3 'no snapshots are known of these repositories'
 }

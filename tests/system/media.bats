@@ -197,6 +197,32 @@ post-1.sh'
 	[ ! -e "$tree" ]
 }
 
+@test "two builds that find the same medium damaged: one puts it aside, both go on" {
+	iso both.iso -R
+	step both.iso '' 'cat /media/it/README.TXT; sleep 1; cat /media/it/Images/*.dat >/dev/null'
+	build
+	ok
+	local tree i first second
+	tree=$(dirname "$(find "$POSMEDIA_STORE/cache/media" -newer "$dir/recipes/$name.yaml" \
+		-name record)")
+	flip "$tree/tree/Images/big.dat"
+	for i in 1 2; do
+		sed "s/^name: .*/name: $name-$i/; s/sleep 1/sleep 1; echo $i/" \
+			"$dir/recipes/$name.yaml" >"$dir/recipes/$name-$i.yaml"
+		env -C "$dir" "$posmedia" lock -q "recipes/$name-$i.yaml"
+	done
+	rm -rf "$POSMEDIA_STORE/damaged"
+	env -C "$dir" "$posmedia" build "recipes/$name-1.yaml" 2>"$dir/said-1" &
+	first=$!
+	env -C "$dir" "$posmedia" build "recipes/$name-2.yaml" 2>"$dir/said-2" &
+	second=$!
+	wait "$first" || { cat "$dir/said-1"; false; }
+	wait "$second" || { cat "$dir/said-2"; false; }
+	[ "$(find "$POSMEDIA_STORE/damaged" -mindepth 1 -maxdepth 1 | wc -l)" = 1 ]
+	cmp "$tree/tree/Images/big.dat" "$dir/disc/Images/big.dat"
+	nothing_left
+}
+
 @test "the same as an ordinary user" {
 	[ "$(id -u)" = 0 ] || skip "needs root to become another"
 	iso user.iso -R -uid 1500 -gid 1501

@@ -220,7 +220,7 @@ static int setup(void **state)
 		return -1;
 	(void)snprintf(f->lock, sizeof(f->lock), "%s/small.lock", f->dir);
 	strv_add(&f->locks, f->lock);
-	f->o = (struct keep_opts){&f->locks, &f->layouts, 1};
+	f->o = (struct keep_opts){&f->locks, &f->layouts, 1, 1};
 	furnish(f);
 	*state = f;
 	return 0;

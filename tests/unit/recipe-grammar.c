@@ -14,6 +14,8 @@ struct words {
 	const char *good[9], *bad[14]; /* NULL-terminated */
 };
 
+#define HEX "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+
 static const struct words table[] = {
     {&grammar_image_name, {"rti", "a", "pos-16.1_x"}, {"", "Rti", "a/b", "-a", "a-", "a..b"}},
     {&grammar_tag, {"16.1.5", "_x", "V1-a"}, {"", ".1", "-1", "a/b", "a:b", "a b"}},
@@ -32,7 +34,9 @@ static const struct words table[] = {
      {"http://h/x", "file:///x", "BaseOS/x86_64/os", "9.4/x"},
      {"", "system:x", "../x", "/x", "a/../b", "ftp://h/x", "http://u:p@h/", "a:b"}},
     {&grammar_rpm_name, {"cups", "perl-DBI"}, {"", "-a", "a*", "@a", "a b"}},
-    {&grammar_rpm_glob, {"kernel*", "*-firmware", "a?", "_x"}, {"", "-a", "a[b]", "a b", "a/b"}},
+    {&grammar_rpm_glob,
+     {"kernel*", "*-firmware", "a?", "_x", "@print-server"},
+     {"", "-a", "a[b]", "a b", "a/b", "@", "@^x", "a@b"}},
     {&grammar_rpm_spec,
      {"cups", "glibc.i686", "bash-5.1-2.el9", "@core", "@^minimal", "@ruby:3.1", "/bin/sh",
       "perl(Foo::Bar)"},
@@ -73,6 +77,9 @@ static const struct words table[] = {
      {"a", "media/x.iso", "/srv/x.iso"},
      {"", ".", "..", "../a", "a/../b", "a//b", "a/", "/a/..", "a\nb", "//a"}},
     {&grammar_media_url, {"media/x.iso", "http://h/x"}, {"", "../x", "s3://b/x", "://"}},
+    {&grammar_media_url,
+     {"docker://h:1/a/b@sha256:" HEX},
+     {"docker://h/a:b", "docker://@sha256:" HEX}},
     {&grammar_source,
      {"openssl 3.0.15-1"},
      {"", "openssl", "openssl ", " 3", "openssl 3 4", "openssl -3", "a*b 3"}},
