@@ -48,8 +48,7 @@ static int by_keys(const struct args *a, const struct image *i, const char *iden
 		   struct sign_report *ret, struct err *e)
 {
 	struct keys keys SCOPED(keys_release) = {0};
-	struct sign_wanted want = {
-	    .identity = identity, .keys = keys.v, .forms = 1u << SIGN_OPENPGP | 1u << SIGN_COSIGN};
+	struct sign_wanted want = {.identity = identity, .keys = keys.v, .forms = SIGN_ALL_FORMS};
 
 	if (input_keys(a, &keys, e) != 0)
 		return -1;
@@ -73,7 +72,6 @@ static int by_policy(const struct args *a, const struct image *i, const char *id
 static void report(const struct args *a, const struct image *i, const struct seen *s,
 		   const struct sign_report *r)
 {
-	static const char *const forms[] = {"openpgp", "cosign"};
 	struct jval *v SCOPED(jval_freep) = jval_object();
 	struct jval *list = jval_array();
 	char *size SCOPED(mem_freep) = num_human(s->bytes);
@@ -83,12 +81,12 @@ static void report(const struct args *a, const struct image *i, const struct see
 	for (size_t n = 0; n < r->n; n++) {
 		struct jval *o = jval_object();
 
-		jval_put_text(o, "form", forms[r->v[n].form]);
+		jval_put_text(o, "form", sign_form_word(r->v[n].form));
 		jval_put_text(o, "identity", r->v[n].identity);
 		jval_put_text(o, "key", digest_text(&r->v[n].key).s);
 		jval_push(list, o);
 		if (!args_has(a, "json"))
-			printf("%s signature of %s by key %s: good\n", forms[r->v[n].form],
+			printf("%s signature of %s by key %s: good\n", sign_form_word(r->v[n].form),
 			       r->v[n].identity, digest_text(&r->v[n].key).s);
 	}
 	jval_put_text(v, "digest", digest_text(&i->manifest.digest).s);

@@ -16,9 +16,12 @@ struct sign_public {
 };
 
 struct sign_key {
-	EVP_PKEY *pkey;
+	EVP_PKEY *pkey; /* NULL: another program signs */
 	struct sign_public *pub;
-	int64_t created; /* seconds; part of the OpenPGP fingerprint */
+	int64_t created;                    /* seconds; part of the OpenPGP fingerprint */
+	const struct sign_stamper *stamper; /* borrowed; or NULL */
+	const struct sign_chain *chain;     /* borrowed; or NULL */
+	struct signer *signer;
 };
 
 /* Makes a public key of a DER SPKI; `what` names it in errors, which are ERR_VERIFY. */

@@ -12,7 +12,6 @@
 #include <string.h>
 
 enum { POLICY_MAX = 1 << 20, KEYS_MAX = 64 };
-enum { BOTH_FORMS = 1 << SIGN_OPENPGP | 1 << SIGN_COSIGN };
 
 struct rule {
 	char *match;
@@ -127,7 +126,7 @@ static int parse_forms(const struct yaml *map, struct rule *r, struct err *e)
 {
 	const struct yaml *y = yaml_get(map, "forms");
 
-	r->forms = y == NULL ? BOTH_FORMS : 0;
+	r->forms = y == NULL ? SIGN_ALL_FORMS : 0;
 	if (y == NULL)
 		return 0;
 	if (y->kind != YAML_LIST || y->n == 0)
