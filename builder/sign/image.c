@@ -4,6 +4,8 @@
 #include "form/hex.h"
 #include "form/ref.h"
 #include "sign/bundles.h"
+#include "sign/notation.h"
+#include "sign/pkey.h"
 #include "sign/siglayer.h"
 #include <stdlib.h>
 #include <string.h>
@@ -183,6 +185,8 @@ static int sign_forms(const struct job *j, struct err *e)
 	if (sign_form(j, SIGN_OPENPGP, e) != 0 || sign_form(j, SIGN_COSIGN, e) != 0 ||
 	    sign_bundle(j, e) != 0)
 		rc = -1;
+	if (rc == 0 && j->key->chain != NULL)
+		rc = notation_sign(j->layout, j->manifest, j->key, j->time, e);
 	oci_layout_unlock(j->layout);
 	return rc;
 }

@@ -77,6 +77,12 @@ void sign_stamper_freep(struct sign_stamper **s);
 void sign_authority_free(struct sign_authority *a);
 void sign_authority_freep(struct sign_authority **a);
 
+/* Reads certificates (PEM), the key's own first. ERR_VERIFY when the first is another's. */
+int sign_chain_load(const char *path, const struct sign_public *k, struct sign_chain **ret,
+		    struct err *e) MUST_CHECK;
+void sign_chain_free(struct sign_chain *c);
+void sign_chain_freep(struct sign_chain **c);
+
 /* What is signed with the key from now on is stamped; is given the certificates. Both borrowed. */
 void sign_key_stamps(struct sign_key *k, const struct sign_stamper *s);
 void sign_key_certified(struct sign_key *k, const struct sign_chain *c);
