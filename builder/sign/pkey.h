@@ -32,6 +32,10 @@ int public_parse(const uint8_t *der, size_t n, const char *what, struct sign_pub
 int key_wrap(EVP_PKEY *pkey, int64_t created, const char *what, struct sign_key **ret,
 	     struct err *e) MUST_CHECK;
 
+/* Opens a key file of cosign's; the caller frees the key. ERR_VERIFY for a wrong passphrase too. */
+int key_from_cosign(const void *p, size_t n, const char *pass, EVP_PKEY **ret,
+		    struct err *e) MUST_CHECK;
+
 /* Cleanup handler. */
 void pkey_freep(EVP_PKEY **p);
 

@@ -26,6 +26,21 @@ struct sign_chain;     /* certificates, the key's own first */
 int sign_key_new(const char *path, const char *uid, const char *passphrase,
 		 struct err *e) MUST_CHECK;
 
+/* The same of a key in a file of cosign's, which the passphrase opens and the new one gets too. */
+int sign_key_import(const char *path, const char *from, const char *uid, const char *passphrase,
+		    struct err *e) MUST_CHECK;
+
+/* A key as others want it: PKCS#8 (passphrase NULL: in the clear), a file of cosign's, an OpenPGP
+ * public keyring, a certificate request (PEM) for a subject "C=DE,O=Example,CN=release". */
+int sign_key_to_pkcs8(const struct sign_key *k, const char *passphrase, struct buf *ret,
+		      struct err *e) MUST_CHECK;
+int sign_key_to_cosign(const struct sign_key *k, const char *passphrase, struct buf *ret,
+		       struct err *e) MUST_CHECK;
+int sign_key_keyring(const struct sign_key *k, const char *uid, struct buf *ret,
+		     struct err *e) MUST_CHECK;
+int sign_key_request(const struct sign_key *k, const char *subject, struct buf *ret,
+		     struct err *e) MUST_CHECK;
+
 /* Reads a private key. One that group or others may read is refused (ERR_VERIFY, hint chmod). A
  * wrong or missing passphrase is ERR_VERIFY. */
 int sign_key_load(const char *path, const char *passphrase, struct sign_key **ret,
