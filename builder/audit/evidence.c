@@ -24,7 +24,7 @@ static struct evidence_subject subject_of(const struct audit *a, const struct au
 
 static void make(const struct audit *a, const struct audit_evidence *o, struct evidence_files *ret)
 {
-	static const char *const forms[] = {[SIGN_OPENPGP] = "OpenPGP", [SIGN_COSIGN] = "cosign"};
+	static const char *const forms[] = {"OpenPGP", "cosign", "bundle"};
 	struct evidence_subject s = subject_of(a, o);
 	struct evidence *v SCOPED(evidence_freep) = NULL;
 

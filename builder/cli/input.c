@@ -115,7 +115,12 @@ void passphrase_freep(char **p)
 
 int input_passphrase(const struct args *a, char **ret, struct err *e)
 {
-	const char *path = args_get(a, "passphrase-file");
+	return input_passphrase_of(a, "passphrase-file", ret, e);
+}
+
+int input_passphrase_of(const struct args *a, const char *option, char **ret, struct err *e)
+{
+	const char *path = args_get(a, option);
 	struct buf b SCOPED(buf_release) = BUF_INIT(4096);
 
 	if (path == NULL)

@@ -50,9 +50,11 @@ void keys_release(struct keys *k);
 int input_statement(const struct args *a, const char *option, struct buf *ret,
 		    struct err *e) MUST_CHECK;
 
-/* The contents of --passphrase-file without the trailing newline, NULL when not given; the caller
- * wipes and frees it. */
+/* The contents of --passphrase-file, or of another option's, without the trailing newline, NULL
+ * when not given; the caller wipes and frees it. */
 int input_passphrase(const struct args *a, char **ret, struct err *e) MUST_CHECK;
+int input_passphrase_of(const struct args *a, const char *option, char **ret,
+			struct err *e) MUST_CHECK;
 void passphrase_freep(char **p);
 
 #endif

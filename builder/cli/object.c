@@ -3,6 +3,7 @@
 #include "base/log.h"
 #include "sys/fs.h"
 #include <stdlib.h>
+#include <string.h>
 
 void visit_end(struct visit *v)
 {
@@ -60,4 +61,14 @@ int object_image(const struct args *a, const char *text, struct visit *v, struct
 	*ret = i;
 	i = (struct image){0};
 	return 0;
+}
+
+bool object_is_image(const char *text)
+{
+	static const char *const kinds[] = {"oci:", "docker:", "s3:", "dir:"};
+
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
+		if (strncmp(text, kinds[i], strlen(kinds[i])) == 0)
+			return true;
+	return strchr(text, '/') == NULL && strchr(text, ':') != NULL;
 }

@@ -21,6 +21,9 @@ void visit_end(struct visit *v);
 int object_image(const struct args *a, const char *text, struct visit *v, struct image *ret,
 		 struct err *e) MUST_CHECK;
 
+/* Whether a name is one of an image, and not of a file. */
+bool object_is_image(const char *text);
+
 /* How OBJECT_OPTS speak to a registry; strings are borrowed from the arguments. */
 struct remote_opts object_remote(const struct args *a);
 

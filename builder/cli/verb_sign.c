@@ -1,16 +1,17 @@
 #include "cli/object.h"
 #include "cli/screen.h"
+#include "cli/signing.h"
 #include "cli/verb.h"
 
 #include "base/log.h"
 #include "sign/attest.h"
-#include "sign/image.h"
+#include "sign/file.h"
 #include "sys/clock.h"
+#include "sys/fs.h"
 #include <stdio.h>
 
 static const struct opt opts[] = {
-    {'k', "key", "FILE", "The private key (required)."},
-    {0, "passphrase-file", "FILE", "The first line of FILE opens the key."},
+    SIGNING_OPTS,
     {0, "identity", "HOST/REPO:TAG", "What the signature calls the image (may be repeated)."},
     {0, "attest", "FILE", "Also sign this statement about the image and attach it."},
     {0, "lookaside", "DIR", "Registries: also keep OpenPGP signatures in this directory."},
@@ -101,22 +102,38 @@ static int sign_all(const struct args *a, struct image *i, const struct wanted *
 	return remote_push(i->layout, &i->manifest, &to, &o, &st, e);
 }
 
-static int run(const struct args *a, struct err *e)
+/* A file that is no image: a medium, an archive. */
+static int sign_one_file(const struct args *a, const struct sign_key *k, struct err *e)
+{
+	struct jval *v SCOPED(jval_freep) = jval_object();
+	struct digest d, id = sign_public_id(sign_key_public(k));
+
+	if (args_has(a, "attest") || args_has(a, "identity"))
+		return err_set(e, ERR_USAGE, "--attest and --identity are for images");
+	if (args_has(a, "dry-run"))
+		return 0;
+	if (sign_file(a->rest.v[0], k, clock_epoch_s(), &d, e) != 0)
+		return -1;
+	jval_put_text(v, "digest", digest_text(&d).s);
+	jval_put_text(v, "file", a->rest.v[0]);
+	jval_put_text(v, "key", digest_text(&id).s);
+	if (args_has(a, "json"))
+		screen_json(v);
+	else
+		printf("signed %s %s\n", digest_text(&d).s, a->rest.v[0]);
+	return 0;
+}
+
+static int sign_one_image(const struct args *a, const struct sign_key *k, struct err *e)
 {
 	struct visit v SCOPED(visit_end) = {0};
 	struct image i SCOPED(image_release) = {0};
-	struct sign_key *k SCOPED(sign_key_freep) = NULL;
 	struct wanted w SCOPED(wanted_release) = {.statement = BUF_INIT(ATTEST_MAX)};
-	char *secret SCOPED(passphrase_freep) = NULL;
+	int turn SCOPED(fd_closep) = -1;
 	struct digest id;
 
-	if (args_get(a, "key") == NULL) {
-		(void)err_set(e, ERR_USAGE, "sign wants --key FILE");
-		return err_hint(e, "posmedia key new FILE makes one");
-	}
-	if (input_passphrase(a, &secret, e) != 0 ||
-	    sign_key_load(args_get(a, "key"), secret, &k, e) != 0 ||
-	    object_image(a, a->rest.v[0], &v, &i, e) != 0 || read_wanted(a, &i, &w, e) != 0 ||
+	if (signing_turn(a, &turn, e) != 0 || object_image(a, a->rest.v[0], &v, &i, e) != 0 ||
+	    read_wanted(a, &i, &w, e) != 0 ||
 	    oci_layout_verify(i.layout, &i.manifest, NULL, NULL, e) != 0)
 		return -1;
 	if (!args_has(a, "dry-run") && sign_all(a, &i, &w, k, e) != 0)
@@ -126,10 +143,19 @@ static int run(const struct args *a, struct err *e)
 	return 0;
 }
 
+static int run(const struct args *a, struct err *e)
+{
+	struct signing s SCOPED(signing_release) = {0};
+
+	if (signing_open(a, &s, e) != 0)
+		return -1;
+	return (object_is_image(a->rest.v[0]) ? sign_one_image : sign_one_file)(a, s.key, e);
+}
+
 const struct verb verb_sign = {
     .name = "sign",
-    .args = "oci:DIR[:TAG] | docker://HOST/REPO:TAG",
-    .help = "Sign an image, for OpenPGP and cosign verifiers at once.",
+    .args = "oci:DIR[:TAG] | docker://HOST/REPO:TAG | FILE",
+    .help = "Sign an image or a file, in every form at once.",
     .min = 1,
     .max = 1,
     .opts = opts,

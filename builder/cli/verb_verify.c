@@ -4,6 +4,7 @@
 
 #include "base/num.h"
 #include "sign/attest.h"
+#include "sign/file.h"
 #include "sign/policy.h"
 #include <stdio.h>
 
@@ -48,8 +49,7 @@ static int by_keys(const struct args *a, const struct image *i, const char *iden
 		   struct sign_report *ret, struct err *e)
 {
 	struct keys keys SCOPED(keys_release) = {0};
-	struct sign_wanted want = {
-	    .identity = identity, .keys = keys.v, .forms = 1u << SIGN_OPENPGP | 1u << SIGN_COSIGN};
+	struct sign_wanted want = {.identity = identity, .keys = keys.v, .forms = SIGN_ALL_FORMS};
 
 	if (input_keys(a, &keys, e) != 0)
 		return -1;
@@ -70,31 +70,42 @@ static int by_policy(const struct args *a, const struct image *i, const char *id
 	return sign_policy_verify(p, i->layout, &i->manifest, identity, ret, e);
 }
 
+/* What was good, as text where that is wanted. */
+static struct jval *signatures(const struct args *a, const struct sign_report *r)
+{
+	struct jval *list = jval_array();
+
+	for (size_t n = 0; n < r->n; n++) {
+		const struct sign_found *f = &r->v[n];
+		struct jval *o = jval_object();
+
+		jval_put_text(o, "form", sign_form_word(f->form));
+		jval_put_text(o, "identity", f->identity);
+		jval_put_text(o, "key", digest_text(&f->key).s);
+		if (f->time != 0)
+			jval_put_int(o, "time", f->time);
+		if (f->stamped != 0)
+			jval_put_int(o, "stamped", f->stamped);
+		jval_push(list, o);
+		if (!args_has(a, "json"))
+			printf("%s signature of %s by key %s: good\n", sign_form_word(f->form),
+			       f->identity, digest_text(&f->key).s);
+	}
+	return list;
+}
+
 static void report(const struct args *a, const struct image *i, const struct seen *s,
 		   const struct sign_report *r)
 {
-	static const char *const forms[] = {"openpgp", "cosign"};
 	struct jval *v SCOPED(jval_freep) = jval_object();
-	struct jval *list = jval_array();
 	char *size SCOPED(mem_freep) = num_human(s->bytes);
 
 	if (!args_has(a, "json"))
 		printf("hashed %zu blobs, %s, from index.json down: all right\n", s->blobs, size);
-	for (size_t n = 0; n < r->n; n++) {
-		struct jval *o = jval_object();
-
-		jval_put_text(o, "form", forms[r->v[n].form]);
-		jval_put_text(o, "identity", r->v[n].identity);
-		jval_put_text(o, "key", digest_text(&r->v[n].key).s);
-		jval_push(list, o);
-		if (!args_has(a, "json"))
-			printf("%s signature of %s by key %s: good\n", forms[r->v[n].form],
-			       r->v[n].identity, digest_text(&r->v[n].key).s);
-	}
+	jval_put(v, "signatures", signatures(a, r));
 	jval_put_text(v, "digest", digest_text(&i->manifest.digest).s);
 	jval_put_int(v, "blobs", (int64_t)s->blobs);
 	jval_put_int(v, "bytes", (int64_t)s->bytes);
-	jval_put(v, "signatures", list);
 	jval_put_int(v, "ignored", (int64_t)r->ignored);
 	if (args_has(a, "json"))
 		screen_json(v);
@@ -105,7 +116,33 @@ static void report(const struct args *a, const struct image *i, const struct see
 		printf("verified %s\n", digest_text(&i->manifest.digest).s);
 }
 
-static int run(const struct args *a, struct err *e)
+static int verify_one_file(const struct args *a, struct err *e)
+{
+	struct keys keys SCOPED(keys_release) = {0};
+	struct sign_wanted want = {.keys = keys.v, .forms = SIGN_ALL_FORMS};
+	struct sign_report r SCOPED(sign_report_release) = {0};
+	struct jval *v SCOPED(jval_freep) = jval_object();
+	struct digest d;
+
+	if (!args_has(a, "key") || args_has(a, "attested")) {
+		(void)err_set(e, ERR_USAGE, "a file is verified by --key, and by nothing else");
+		return err_hint(e, "images are named oci:DIR:TAG or docker://HOST/REPO:TAG");
+	}
+	if (input_keys(a, &keys, e) != 0)
+		return -1;
+	want.keys_n = keys.n;
+	if (sign_file_verify(a->rest.v[0], &want, &d, &r, e) != 0)
+		return -1;
+	jval_put_text(v, "digest", digest_text(&d).s);
+	jval_put(v, "signatures", signatures(a, &r));
+	if (args_has(a, "json"))
+		screen_json(v);
+	else
+		printf("verified %s %s\n", digest_text(&d).s, a->rest.v[0]);
+	return 0;
+}
+
+static int verify_one_image(const struct args *a, struct err *e)
 {
 	struct visit v SCOPED(visit_end) = {0};
 	struct image i SCOPED(image_release) = {0};
@@ -125,10 +162,15 @@ static int run(const struct args *a, struct err *e)
 	return 0;
 }
 
+static int run(const struct args *a, struct err *e)
+{
+	return (object_is_image(a->rest.v[0]) ? verify_one_image : verify_one_file)(a, e);
+}
+
 const struct verb verb_verify = {
     .name = "verify",
-    .args = "oci:DIR[:TAG] | docker://HOST/REPO:TAG",
-    .help = "Hash every blob of an image and check its signatures under the policy.",
+    .args = "oci:DIR[:TAG] | docker://HOST/REPO:TAG | FILE",
+    .help = "Hash every blob of an image, or a file, and check the signatures.",
     .min = 1,
     .max = 1,
     .opts = opts,

@@ -18,6 +18,7 @@ struct oci_layout {
 	int fd;
 	struct oci_desc *entries;
 	size_t n;
+	unsigned held; /* how often it is locked */
 };
 
 static const char marker[] = "{\"imageLayoutVersion\":\"1.0.0\"}";
@@ -68,14 +69,18 @@ static int save_index(const struct oci_layout *l, struct err *e)
 }
 
 /* Others may be adding to the index at the same time: whoever changes it waits for his turn. */
-static int lock_index(const struct oci_layout *l, struct err *e)
+static int lock_index(struct oci_layout *l, struct err *e)
 {
-	return flock(l->fd, LOCK_EX) == 0 ? 0 : err_sys(e, "lock %s", l->path);
+	if (l->held == 0 && flock(l->fd, LOCK_EX) != 0)
+		return err_sys(e, "lock %s", l->path);
+	l->held++;
+	return 0;
 }
 
-static void unlock_index(const struct oci_layout *l)
+static void unlock_index(struct oci_layout *l)
 {
-	(void)flock(l->fd, LOCK_UN);
+	if (--l->held == 0)
+		(void)flock(l->fd, LOCK_UN);
 }
 
 static int fill(const struct oci_layout *l, struct err *e)
@@ -391,4 +396,22 @@ int oci_layout_tag(struct oci_layout *l, const char *tag, const struct oci_desc 
 	rc = put_entry(l, tag, &d, e);
 	unlock_index(l);
 	return rc == 0 ? 0 : err_in(e, "%s", l->path);
+}
+
+int oci_layout_lock(struct oci_layout *l, struct err *e)
+{
+	if (lock_index(l, e) != 0)
+		return -1;
+	if (l->held > 1)
+		return 0;
+	drop_all(l);
+	if (read_index(l, e) == 0)
+		return 0;
+	unlock_index(l);
+	return -1;
+}
+
+void oci_layout_unlock(struct oci_layout *l)
+{
+	unlock_index(l);
 }

@@ -8,6 +8,7 @@ void oci_desc_release(struct oci_desc *d)
 	free(d->media_type);
 	jval_free(d->annotations);
 	jval_free(d->platform);
+	free(d->artifact_type);
 	*d = (struct oci_desc){0};
 }
 
@@ -17,6 +18,7 @@ void oci_desc_copy(const struct oci_desc *d, struct oci_desc *ret)
 	ret->media_type = mem_strdup(d->media_type);
 	ret->annotations = jval_ref(d->annotations);
 	ret->platform = jval_ref(d->platform);
+	ret->artifact_type = d->artifact_type == NULL ? NULL : mem_strdup(d->artifact_type);
 }
 
 struct jval *oci_desc_json(const struct oci_desc *d)
@@ -26,6 +28,8 @@ struct jval *oci_desc_json(const struct oci_desc *d)
 	jval_put_text(v, "mediaType", d->media_type);
 	jval_put_text(v, "digest", digest_text(&d->digest).s);
 	jval_put_int(v, "size", (int64_t)d->size);
+	if (d->artifact_type != NULL)
+		jval_put_text(v, "artifactType", d->artifact_type);
 	if (d->annotations != NULL)
 		jval_put(v, "annotations", jval_ref(d->annotations));
 	if (d->platform != NULL)
@@ -37,6 +41,7 @@ int oci_desc_parse(const struct jval *v, const char *what, struct oci_desc *ret,
 {
 	const char *type = jval_get_str(v, "mediaType");
 	const char *digest = jval_get_str(v, "digest");
+	const char *artifact = jval_get_str(v, "artifactType");
 	struct jval *notes = jval_get(v, "annotations"), *platform = jval_get(v, "platform");
 	struct oci_desc d = {0};
 	int64_t size;
@@ -55,6 +60,7 @@ int oci_desc_parse(const struct jval *v, const char *what, struct oci_desc *ret,
 	d.size = (uint64_t)size;
 	d.annotations = jval_ref(notes);
 	d.platform = jval_ref(platform);
+	d.artifact_type = artifact == NULL ? NULL : mem_strdup(artifact);
 	*ret = d;
 	return 0;
 }

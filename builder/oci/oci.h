@@ -16,7 +16,7 @@
 #define OCI_ZSTD_VARIANT "io.github.containers.compression.zstd" /* containers/image's own */
 #define OCI_EMPTY        "application/vnd.oci.empty.v1+json"
 
-enum { OCI_MANIFEST_MAX = 4 << 20, OCI_LAYERS_MAX = 127, OCI_INDEX_MAX = 64 };
+enum { OCI_MANIFEST_MAX = 4 << 20, OCI_LAYERS_MAX = 127, OCI_INDEX_MAX = 256 };
 
 struct oci_desc {
 	char *media_type;
@@ -24,6 +24,7 @@ struct oci_desc {
 	uint64_t size;
 	struct jval *annotations; /* object or NULL */
 	struct jval *platform;    /* object or NULL */
+	char *artifact_type;      /* of a manifest that is no image; or NULL */
 };
 
 /* The descriptor as a new JSON object; the caller frees it. */
@@ -110,6 +111,11 @@ int oci_layout_add(struct oci_layout *l, const void *p, size_t n, struct digest 
  * index.json. Entries without a tag (tag "") are kept once by digest. */
 int oci_layout_tag(struct oci_layout *l, const char *tag, const struct oci_desc *manifest,
 		   struct err *e) MUST_CHECK;
+
+/* Keeps others from changing index.json until it is unlocked, and reads it anew: for changes that
+ * depend on what is there. Nests. */
+int oci_layout_lock(struct oci_layout *l, struct err *e) MUST_CHECK;
+void oci_layout_unlock(struct oci_layout *l);
 
 /* Hashes every blob from `from` down, or from index.json when it is NULL: manifests, configs,
  * layers, and diff_id counts. Calls seen (may be NULL) for each. The first wrong one is ERR_VERIFY

@@ -23,8 +23,8 @@ static int check_said(const struct http_reply *r, const struct digest *want, str
 		       digest_text(want).s);
 }
 
-static int put_manifest(struct registry *r, const char *name, const char *type, const struct buf *b,
-			struct err *e)
+int artifact_put(struct registry *r, const char *name, const char *type, const struct buf *b,
+		 struct err *e)
 {
 	char *url SCOPED(mem_freep) = registry_url(r, "manifests", name);
 	struct http_request q = {.method = "PUT",
@@ -63,7 +63,7 @@ int artifact_set_tag(struct registry *r, const struct oci_layout *l, const struc
 {
 	struct buf b SCOPED(buf_release) = BUF_INIT(OCI_MANIFEST_MAX);
 
-	if (read_manifest(l, d, &b, e) != 0 || put_manifest(r, tag, d->media_type, &b, e) != 0)
+	if (read_manifest(l, d, &b, e) != 0 || artifact_put(r, tag, d->media_type, &b, e) != 0)
 		return err_in(e, "tag %s", tag);
 	return 0;
 }
@@ -79,9 +79,9 @@ int artifact_push(struct registry *r, const struct oci_layout *l, const struct o
 		return -1;
 	blob_list_of(&m, &list);
 	if (blobs_push(r, l, &list, stats, e) != 0 ||
-	    put_manifest(r, digest_text(&d->digest).s, OCI_MANIFEST, &b, e) != 0)
+	    artifact_put(r, digest_text(&d->digest).s, OCI_MANIFEST, &b, e) != 0)
 		return -1;
-	return tag[0] == '\0' ? 0 : put_manifest(r, tag, OCI_MANIFEST, &b, e);
+	return tag[0] == '\0' ? 0 : artifact_put(r, tag, OCI_MANIFEST, &b, e);
 }
 
 int artifact_push_index(struct registry *r, const struct oci_layout *l, const struct oci_desc *d,
@@ -91,7 +91,7 @@ int artifact_push_index(struct registry *r, const struct oci_layout *l, const st
 
 	if (read_manifest(l, d, &b, e) != 0)
 		return -1;
-	return put_manifest(r, digest_text(&d->digest).s, OCI_INDEX, &b, e);
+	return artifact_put(r, digest_text(&d->digest).s, OCI_INDEX, &b, e);
 }
 
 /* The media type from the header, without parameters, else from the JSON. */
@@ -142,10 +142,8 @@ static int check_manifest(const struct http_reply *r, const char *name, struct d
 	return 0;
 }
 
-/* The manifest's bytes, checked, and what they are; the caller releases *ret. Returns 1 when there
- * is none. */
-static int get_manifest(struct registry *r, const char *name, struct buf *b, struct oci_desc *ret,
-			struct err *e)
+int artifact_get(struct registry *r, const char *name, struct buf *b, struct oci_desc *ret,
+		 struct err *e)
 {
 	char *url SCOPED(mem_freep) = registry_url(r, "manifests", name);
 	struct http_request q = {.method = "GET", .url = url, .body_fd = -1, .tries = r->tries};
@@ -208,7 +206,7 @@ int artifact_pull(const struct carry *c, const char *name, uint64_t max_bytes, s
 {
 	struct buf b SCOPED(buf_release) = BUF_INIT(OCI_MANIFEST_MAX);
 	struct oci_desc got SCOPED(oci_desc_release) = {0};
-	int rc = get_manifest(c->r, name, &b, &got, e);
+	int rc = artifact_get(c->r, name, &b, &got, e);
 
 	if (rc != 0)
 		return rc;
@@ -288,7 +286,7 @@ int artifact_pull_image(const struct carry *c, const char *name, struct oci_desc
 {
 	struct buf b SCOPED(buf_release) = BUF_INIT(OCI_MANIFEST_MAX);
 	struct oci_desc got SCOPED(oci_desc_release) = {0};
-	int rc = get_manifest(c->r, name, &b, &got, e);
+	int rc = artifact_get(c->r, name, &b, &got, e);
 
 	if (rc != 0)
 		return rc;

@@ -34,4 +34,13 @@ int artifact_pull(const struct carry *c, const char *name, uint64_t max_bytes, s
 int artifact_pull_image(const struct carry *c, const char *name, struct oci_desc *ret,
 			struct oci_index *ret_members, struct err *e) MUST_CHECK;
 
+/* The bytes of a manifest or index, checked, and what they are; the caller releases *ret. Returns 1
+ * when there is none. */
+int artifact_get(struct registry *r, const char *name, struct buf *b, struct oci_desc *ret,
+		 struct err *e) MUST_CHECK;
+
+/* Uploads bytes as a manifest of a media type. */
+int artifact_put(struct registry *r, const char *name, const char *type, const struct buf *b,
+		 struct err *e) MUST_CHECK;
+
 #endif

@@ -1,4 +1,5 @@
 #include "remote/lookaside.h"
+#include "remote/referrers.h"
 #include "remote/signatures.h"
 
 #include "base/log.h"
@@ -36,6 +37,8 @@ static int pull_signatures(const struct carry *c, const struct lookaside *a, str
 		return err_in(e, "signatures %s", sig);
 	if (signatures_pull(c, att, e) < 0)
 		return err_in(e, "attestations %s", att);
+	if (referrers_pull(c, a->image, e) != 0)
+		return -1;
 	rc = signatures_pull(c, pgp, e);
 	if (rc == 1 && a->at != NULL)
 		rc = from_lookaside(c, a, pgp, e);

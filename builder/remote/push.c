@@ -1,4 +1,5 @@
 #include "remote/lookaside.h"
+#include "remote/referrers.h"
 #include "remote/signatures.h"
 
 #include "base/log.h"
@@ -14,7 +15,7 @@ static int push_signatures(const struct carry *c, const struct digest *image, st
 		if (signatures_push(c, tag, e) != 0)
 			return err_in(e, "signatures %s", tag);
 	}
-	return 0;
+	return referrers_push(c, image, e);
 }
 
 static int fill_lookaside(const struct oci_layout *l, const struct lookaside *a, struct err *e)

@@ -1,12 +1,10 @@
 #include "sign/attest.h"
 
-#include "form/hex.h"
+#include "sign/bundles.h"
 #include "sign/image.h"
 #include "sign/siglayer.h"
+#include <stdlib.h>
 #include <string.h>
-
-#define STATEMENT_TYPE "https://in-toto.io/Statement/v1"
-#define PAYLOAD_TYPE   "application/vnd.in-toto+json"
 
 enum { DER_MAX = 72, ENVELOPE_MAX = 2 * ATTEST_MAX };
 
@@ -35,7 +33,7 @@ int attest_check(const struct buf *statement, const char *what, const struct dig
 		return -1;
 	type = jval_get_str(j, "_type");
 	result = jval_get_str(jval_get(j, "predicate"), "result");
-	if (type == NULL || strcmp(type, STATEMENT_TYPE) != 0 ||
+	if (type == NULL || strcmp(type, ATTEST_STATEMENT) != 0 ||
 	    jval_get_str(j, "predicateType") == NULL)
 		return err_set(e, ERR_VERIFY, "%s: is no in-toto statement v1", what);
 	if (!names(j, manifest)) {
@@ -48,33 +46,14 @@ int attest_check(const struct buf *statement, const char *what, const struct dig
 	return err_hint(e, "Mend what fails; a release key does not sign bad news.");
 }
 
-/* What is signed of a payload (DSSE, protocol.md). */
-static void encode(const struct buf *payload, struct buf *out)
-{
-	buf_addf(out, "DSSEv1 %zu %s %zu ", strlen(PAYLOAD_TYPE), PAYLOAD_TYPE, payload->len);
-	buf_add(out, payload->data, payload->len);
-}
-
-/* One signature and no key id: more, or one, and cosign 3.1 finds none. */
 static int seal(const struct buf *statement, const struct sign_key *k, struct buf *ret,
 		struct err *e)
 {
-	struct buf text SCOPED(buf_release) = BUF_INIT(ENVELOPE_MAX);
 	struct buf der SCOPED(buf_release) = BUF_INIT(DER_MAX);
-	struct jval *j SCOPED(jval_freep) = jval_object();
-	struct jval *list = jval_array(), *one = jval_object();
-	char *payload SCOPED(mem_freep) = base64_encode(statement->data, statement->len);
-	char *sig SCOPED(mem_freep) = NULL;
+	struct jval *j SCOPED(jval_freep) = NULL;
 
-	jval_push(list, one);
-	jval_put(j, "signatures", list);
-	encode(statement, &text);
-	if (sign_bytes(k, text.data, text.len, &der, e) != 0)
+	if (dsse_seal(statement, k, &j, &der, e) != 0)
 		return -1;
-	sig = base64_encode(der.data, der.len);
-	jval_put_text(one, "sig", sig);
-	jval_put_text(j, "payload", payload);
-	jval_put_text(j, "payloadType", PAYLOAD_TYPE);
 	jval_write(j, ret);
 	return 0;
 }
@@ -82,22 +61,11 @@ static int seal(const struct buf *statement, const struct sign_key *k, struct bu
 int attest_open(const struct buf *envelope, const struct sign_public *key, struct buf *ret,
 		struct err *e)
 {
-	struct buf text SCOPED(buf_release) = BUF_INIT(ENVELOPE_MAX);
-	struct buf der SCOPED(buf_release) = BUF_INIT(DER_MAX);
 	struct jval *j SCOPED(jval_freep) = NULL;
-	const char *type, *payload, *sig;
 
 	if (jval_parse(envelope->data, envelope->len, "attestation", &j, e) != 0)
 		return -1;
-	type = jval_get_str(j, "payloadType");
-	payload = jval_get_str(j, "payload");
-	sig = jval_get_str(jval_at(jval_get(j, "signatures"), 0), "sig");
-	if (type == NULL || strcmp(type, PAYLOAD_TYPE) != 0 || payload == NULL || sig == NULL ||
-	    jval_len(jval_get(j, "signatures")) != 1 || base64_decode(payload, ret) != 0 ||
-	    base64_decode(sig, &der) != 0)
-		return err_set(e, ERR_VERIFY, "attestation: not an envelope of one signature");
-	encode(ret, &text);
-	return sign_verify(key, text.data, text.len, der.data, der.len, e);
+	return dsse_open(j, key, ret, NULL, e);
 }
 
 static char *tag_of(const struct digest *manifest)
@@ -122,7 +90,7 @@ static bool same_bytes(const struct buf *a, const struct buf *b)
 	return a->len == b->len && memcmp(a->data, b->data, a->len) == 0;
 }
 
-static char *predicate_type(const struct buf *statement)
+char *attest_predicate(const struct buf *statement)
 {
 	struct jval *j SCOPED(jval_freep) = NULL;
 	struct err quiet = ERR_INIT;
@@ -137,7 +105,7 @@ static char *predicate_type(const struct buf *statement)
 static bool drop_earlier(const struct oci_layout *l, struct oci_manifest *m,
 			 const struct buf *statement, const struct sign_public *key)
 {
-	char *type SCOPED(mem_freep) = predicate_type(statement);
+	char *type SCOPED(mem_freep) = attest_predicate(statement);
 
 	for (size_t i = m->layers_n; i-- > 0;) {
 		struct buf old SCOPED(buf_release) = BUF_INIT(ATTEST_MAX);
@@ -147,7 +115,7 @@ static bool drop_earlier(const struct oci_layout *l, struct oci_manifest *m,
 			continue;
 		if (same_bytes(&old, statement))
 			return true;
-		its = predicate_type(&old);
+		its = attest_predicate(&old);
 		if (strcmp(its, type) == 0)
 			sig_drop_layer(m, i);
 	}
@@ -158,7 +126,7 @@ static int add_layer(struct oci_layout *l, struct oci_manifest *m, const struct 
 		     const struct sign_key *k, struct err *e)
 {
 	struct buf envelope SCOPED(buf_release) = BUF_INIT(ENVELOPE_MAX);
-	char *type SCOPED(mem_freep) = predicate_type(statement);
+	char *type SCOPED(mem_freep) = attest_predicate(statement);
 	struct oci_desc *d;
 
 	if (m->layers_n >= OCI_LAYERS_MAX)
@@ -180,14 +148,13 @@ static int add_layer(struct oci_layout *l, struct oci_manifest *m, const struct 
 	return 0;
 }
 
-int attest_image(struct oci_layout *l, const struct oci_desc *manifest, const struct buf *statement,
-		 const struct sign_key *k, struct err *e)
+static int to_layer(struct oci_layout *l, const struct oci_desc *manifest,
+		    const struct buf *statement, const struct sign_key *k, struct err *e)
 {
 	struct oci_manifest m SCOPED(oci_manifest_release) = {0};
 	char *tag SCOPED(mem_freep) = tag_of(&manifest->digest);
 
-	if (attest_check(statement, "statement", &manifest->digest, e) != 0 ||
-	    sig_manifest_at(l, tag, &m, e) != 0)
+	if (sig_manifest_at(l, tag, &m, e) != 0)
 		return -1;
 	if (drop_earlier(l, &m, statement, sign_key_public(k)))
 		return 0;
@@ -196,27 +163,159 @@ int attest_image(struct oci_layout *l, const struct oci_desc *manifest, const st
 	return sig_save(l, tag, SIGN_COSIGN, &m, e);
 }
 
+/* drop_earlier among the bundles. */
+static bool drop_bundle(const struct oci_layout *l, const struct digest *manifest,
+			struct oci_index *list, const struct buf *statement,
+			const struct sign_public *key)
+{
+	char *type SCOPED(mem_freep) = attest_predicate(statement);
+
+	for (size_t i = list->n; i-- > 0;) {
+		struct bundle_said old SCOPED(bundle_said_release);
+		char *its SCOPED(mem_freep) = NULL;
+
+		bundle_said_init(&old);
+		if (!bundle_by(l, manifest, &list->v[i], key, &old))
+			continue;
+		if (same_bytes(&old.statement, statement))
+			return true;
+		its = attest_predicate(&old.statement);
+		if (strcmp(its, type) == 0)
+			oci_referrer_drop(list, i);
+	}
+	return false;
+}
+
+static int to_bundle(struct oci_layout *l, const struct oci_desc *manifest,
+		     const struct buf *statement, const struct sign_key *k, struct err *e)
+{
+	struct oci_index list SCOPED(oci_index_release) = {0};
+
+	if (oci_referrers(l, &manifest->digest, &list, e) != 0)
+		return -1;
+	if (drop_bundle(l, &manifest->digest, &list, statement, sign_key_public(k)))
+		return 0;
+	if (bundle_add(l, manifest, statement, k, &list, e) != 0)
+		return -1;
+	return oci_referrers_save(l, &manifest->digest, &list, e);
+}
+
+int attest_image(struct oci_layout *l, const struct oci_desc *manifest, const struct buf *statement,
+		 const struct sign_key *k, struct err *e)
+{
+	char *type SCOPED(mem_freep) = attest_predicate(statement);
+	int rc;
+
+	if (attest_check(statement, "statement", &manifest->digest, e) != 0)
+		return -1;
+	/* whoever may have statements signed does not thereby have images signed */
+	if (strcmp(type, BUNDLE_SIGNATURE) == 0)
+		return err_set(e, ERR_VERIFY, "statement: passes for a signature of the image");
+	if (oci_layout_lock(l, e) != 0)
+		return -1;
+	rc = to_layer(l, manifest, statement, k, e);
+	if (rc == 0)
+		rc = to_bundle(l, manifest, statement, k, e);
+	oci_layout_unlock(l);
+	return rc;
+}
+
+void attest_list_release(struct attest_list *l)
+{
+	for (size_t i = 0; i < l->n; i++) {
+		buf_release(&l->v[i].statement);
+		jval_free(l->v[i].json);
+	}
+	free(l->v);
+	*l = (struct attest_list){0};
+}
+
+/* Takes the statement, unless it is known already. */
+static void found(struct attest_list *r, struct buf *statement, const struct sign_public *key)
+{
+	struct digest id = sign_public_id(key);
+	struct jval *j = NULL;
+	struct err quiet = ERR_INIT;
+
+	for (size_t i = 0; i < r->n; i++)
+		if (digest_equal(&r->v[i].key, &id) && same_bytes(&r->v[i].statement, statement))
+			return;
+	if (jval_parse(statement->data, statement->len, "statement", &j, &quiet) != 0)
+		return;
+	r->v = mem_resize(r->v, r->n + 1, sizeof(*r->v));
+	r->v[r->n++] = (struct attest_one){*statement, id, j};
+	*statement = (struct buf)BUF_INIT(ATTEST_MAX);
+}
+
+static void collect_layer(const struct oci_layout *l, const struct oci_desc *layer,
+			  const struct attest_keys *keys, struct attest_list *r)
+{
+	for (size_t k = 0; k < keys->n; k++) {
+		struct buf got SCOPED(buf_release) = BUF_INIT(ATTEST_MAX);
+
+		if (!is_by(l, layer, keys->v[k], &got))
+			continue;
+		found(r, &got, keys->v[k]);
+		return;
+	}
+	r->others++;
+}
+
+/* A signature of the image is no statement about it. */
+static void collect_bundle(const struct oci_layout *l, const struct digest *manifest,
+			   const struct oci_desc *d, const struct attest_keys *keys,
+			   struct attest_list *r)
+{
+	for (size_t k = 0; k < keys->n; k++) {
+		struct bundle_said got SCOPED(bundle_said_release);
+		char *type SCOPED(mem_freep) = NULL;
+
+		bundle_said_init(&got);
+		if (!bundle_by(l, manifest, d, keys->v[k], &got))
+			continue;
+		type = attest_predicate(&got.statement);
+		if (strcmp(type, BUNDLE_SIGNATURE) != 0)
+			found(r, &got.statement, keys->v[k]);
+		return;
+	}
+	r->others++;
+}
+
+int attest_collect(const struct oci_layout *l, const struct digest *manifest,
+		   const struct attest_keys *keys, struct attest_list *ret, struct err *e)
+{
+	struct oci_manifest m SCOPED(oci_manifest_release) = {0};
+	struct oci_index list SCOPED(oci_index_release) = {0};
+	char *tag SCOPED(mem_freep) = tag_of(manifest);
+	size_t in_layers;
+
+	if (sig_manifest_at(l, tag, &m, e) != 0 || oci_referrers(l, manifest, &list, e) != 0)
+		return -1;
+	*ret = (struct attest_list){0};
+	for (size_t i = 0; i < m.layers_n; i++)
+		collect_layer(l, &m.layers[i], keys, ret);
+	in_layers = ret->others;
+	ret->others = 0;
+	for (size_t i = 0; i < list.n; i++)
+		if (bundle_is(&list.v[i]))
+			collect_bundle(l, manifest, &list.v[i], keys, ret);
+	/* most are in both */
+	ret->others = in_layers > ret->others ? in_layers : ret->others;
+	return 0;
+}
+
 int attest_verify(const struct oci_layout *l, const struct digest *manifest,
 		  const struct buf *statement, const struct attest_keys *keys, struct err *e)
 {
-	struct oci_manifest m SCOPED(oci_manifest_release) = {0};
-	char *tag SCOPED(mem_freep) = tag_of(manifest);
-	size_t others = 0;
+	struct attest_list all SCOPED(attest_list_release) = {0};
 
-	if (sig_manifest_at(l, tag, &m, e) != 0)
+	if (attest_collect(l, manifest, keys, &all, e) != 0)
 		return -1;
-	for (size_t i = 0; i < m.layers_n; i++)
-		for (size_t k = 0; k < keys->n; k++) {
-			struct buf got SCOPED(buf_release) = BUF_INIT(ATTEST_MAX);
-
-			if (!is_by(l, &m.layers[i], keys->v[k], &got))
-				continue;
-			if (same_bytes(&got, statement))
-				return 0;
-			others++;
-		}
+	for (size_t i = 0; i < all.n; i++)
+		if (same_bytes(&all.v[i].statement, statement))
+			return attest_check(statement, "statement", manifest, e);
 	return err_set(e, ERR_VERIFY,
 		       "%s: no attestation of this content by the given keys; they have %zu "
 		       "others, and there are %zu in all",
-		       digest_text(manifest).s, others, m.layers_n);
+		       digest_text(manifest).s, all.n, all.n + all.others);
 }

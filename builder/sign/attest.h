@@ -1,12 +1,14 @@
-/* attest.h - signed statements about images: an in-toto Statement v1 in a DSSE envelope, a layer of
- * the manifest under the tag "sha256-<hex>.att" beside the image, as cosign keeps them. */
+/* attest.h - signed statements about images: an in-toto Statement v1 in a DSSE envelope, kept
+ * twice: as a layer of the manifest under the tag "sha256-<hex>.att" beside the image, as cosign 2
+ * does, and in a sigstore bundle that is a referrer of the image. */
 #ifndef SIGN_ATTEST_H
 #define SIGN_ATTEST_H
 
 #include "oci/oci.h"
 #include "sign/sign.h"
 
-#define SIGN_DSSE_TYPE "application/vnd.dsse.envelope.v1+json"
+#define SIGN_DSSE_TYPE   "application/vnd.dsse.envelope.v1+json"
+#define ATTEST_STATEMENT "https://in-toto.io/Statement/v1"
 
 enum { ATTEST_MAX = 1 << 20 };
 
@@ -15,6 +17,9 @@ enum { ATTEST_MAX = 1 << 20 };
  * ERR_VERIFY otherwise. `what` names it in errors. */
 int attest_check(const struct buf *statement, const char *what, const struct digest *manifest,
 		 struct err *e) MUST_CHECK;
+
+/* The predicate type of a statement, "" when it has none; the caller owns it. */
+char *attest_predicate(const struct buf *statement) MUST_CHECK;
 
 /* Appends the statement of an envelope (DSSE, with one signature) that the key has signed. */
 int attest_open(const struct buf *envelope, const struct sign_public *key, struct buf *ret,
@@ -34,5 +39,22 @@ struct attest_keys {
 int attest_verify(const struct oci_layout *l, const struct digest *manifest,
 		  const struct buf *statement, const struct attest_keys *keys,
 		  struct err *e) MUST_CHECK;
+
+/* All statements about an image by one of the keys, from both stores, each once. The caller
+ * releases *ret. */
+struct attest_one {
+	struct buf statement;
+	struct digest key;
+	struct jval *json;
+};
+struct attest_list {
+	struct attest_one *v;
+	size_t n;
+	size_t others; /* by other keys, or broken */
+};
+int attest_collect(const struct oci_layout *l, const struct digest *manifest,
+		   const struct attest_keys *keys, struct attest_list *ret,
+		   struct err *e) MUST_CHECK;
+void attest_list_release(struct attest_list *l);
 
 #endif

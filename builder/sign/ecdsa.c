@@ -1,4 +1,5 @@
 #include "sign/pkey.h"
+#include "sign/signer.h"
 
 #include <openssl/bn.h>
 #include <openssl/ec.h>
@@ -28,9 +29,9 @@ int ssl_err(struct err *e, enum err_kind k, const char *fmt, ...)
 	return err_set(e, k, "%s: %s", text, reason);
 }
 
-static void ctx_freep(EVP_MD_CTX **c)
+static void ctx_freep(EVP_PKEY_CTX **c)
 {
-	EVP_MD_CTX_free(*c);
+	EVP_PKEY_CTX_free(*c);
 }
 
 static void ecdsa_freep(ECDSA_SIG **s)
@@ -38,15 +39,19 @@ static void ecdsa_freep(ECDSA_SIG **s)
 	ECDSA_SIG_free(*s);
 }
 
-int sign_bytes(const struct sign_key *k, const void *p, size_t n, struct buf *ret_der,
-	       struct err *e)
+int sign_digest(const struct sign_key *k, const struct digest *d, struct buf *ret_der,
+		struct err *e)
 {
-	EVP_MD_CTX *c SCOPED(ctx_freep) = EVP_MD_CTX_new();
+	EVP_PKEY_CTX *c SCOPED(ctx_freep) = NULL;
 	uint8_t der[ECDSA_DER_MAX];
 	size_t len = sizeof(der);
 
-	if (c == NULL || EVP_DigestSignInit(c, NULL, EVP_sha256(), NULL, k->pkey) != 1 ||
-	    EVP_DigestSign(c, der, &len, p, n) != 1)
+	if (k->signer != NULL)
+		return signer_sign(k->signer, k->pub, d, ret_der, e);
+	c = EVP_PKEY_CTX_new(k->pkey, NULL);
+	if (c == NULL || EVP_PKEY_sign_init(c) != 1 ||
+	    EVP_PKEY_CTX_set_signature_md(c, EVP_sha256()) != 1 ||
+	    EVP_PKEY_sign(c, der, &len, d->b, sizeof(d->b)) != 1)
 		return ssl_err(e, ERR_FAIL, "sign");
 	buf_add(ret_der, der, len);
 	if (buf_over(ret_der))
@@ -54,22 +59,39 @@ int sign_bytes(const struct sign_key *k, const void *p, size_t n, struct buf *re
 	return 0;
 }
 
-int sign_verify(const struct sign_public *k, const void *p, size_t n, const void *der,
-		size_t der_len, struct err *e)
+int sign_bytes(const struct sign_key *k, const void *p, size_t n, struct buf *ret_der,
+	       struct err *e)
 {
-	EVP_MD_CTX *c SCOPED(ctx_freep) = NULL;
+	struct digest d = digest_of(p, n);
+
+	return sign_digest(k, &d, ret_der, e);
+}
+
+int sign_verify_digest(const struct sign_public *k, const struct digest *d, const void *der,
+		       size_t der_len, struct err *e)
+{
+	EVP_PKEY_CTX *c SCOPED(ctx_freep) = NULL;
 	uint8_t r[SCALAR_BYTES], s[SCALAR_BYTES];
 
 	if (ecdsa_split(der, der_len, r, s, e) != 0)
 		return -1;
-	c = EVP_MD_CTX_new();
-	if (c == NULL || EVP_DigestVerifyInit(c, NULL, EVP_sha256(), NULL, k->pkey) != 1)
+	c = EVP_PKEY_CTX_new(k->pkey, NULL);
+	if (c == NULL || EVP_PKEY_verify_init(c) != 1 ||
+	    EVP_PKEY_CTX_set_signature_md(c, EVP_sha256()) != 1)
 		return ssl_err(e, ERR_FAIL, "verify");
-	if (EVP_DigestVerify(c, der, der_len, p, n) != 1) {
+	if (EVP_PKEY_verify(c, der, der_len, d->b, sizeof(d->b)) != 1) {
 		ERR_clear_error();
 		return err_set(e, ERR_VERIFY, "the signature does not fit the key and the bytes");
 	}
 	return 0;
+}
+
+int sign_verify(const struct sign_public *k, const void *p, size_t n, const void *der,
+		size_t der_len, struct err *e)
+{
+	struct digest d = digest_of(p, n);
+
+	return sign_verify_digest(k, &d, der, der_len, e);
 }
 
 static int in_range(const uint8_t v[SCALAR_BYTES])

@@ -3,6 +3,9 @@
 #include "base/log.h"
 #include "form/hex.h"
 #include "form/ref.h"
+#include "sign/bundles.h"
+#include "sign/notation.h"
+#include "sign/pkey.h"
 #include "sign/siglayer.h"
 #include <stdlib.h>
 #include <string.h>
@@ -54,7 +57,7 @@ static bool have(const struct job *j, const struct sig_set *s, struct oci_manife
 
 	for (size_t i = m->layers_n; i-- > 0;) {
 		struct sig sig SCOPED(sig_release);
-		char *identity SCOPED(mem_freep) = NULL;
+		struct payload_said said SCOPED(payload_said_release) = {0};
 		struct err why = ERR_INIT;
 
 		sig_init(&sig);
@@ -63,8 +66,8 @@ static bool have(const struct job *j, const struct sig_set *s, struct oci_manife
 				 why.msg);
 			sig_drop_layer(m, i);
 			*ret_dropped = true;
-		} else if (sig_check(s, &sig, sign_key_public(j->key), &identity, &why) == 0) {
-			hit = hit || strcmp(identity, j->identity) == 0;
+		} else if (sig_check(s, &sig, sign_key_public(j->key), &said, &why) == 0) {
+			hit = hit || strcmp(said.identity, j->identity) == 0;
 		}
 	}
 	return hit;
@@ -128,6 +131,66 @@ static int sign_form(const struct job *j, enum sign_form form, struct err *e)
 	return sig_save(j->layout, tag, form, &m, e);
 }
 
+/* Whether a bundle of ours for the identity is there. Those that cannot be read go, as in have. */
+static bool have_bundle(const struct job *j, struct oci_index *list, bool *ret_dropped)
+{
+	bool hit = false;
+
+	for (size_t i = list->n; i-- > 0;) {
+		struct buf b SCOPED(buf_release) = BUF_INIT(BLOB_MAX);
+		struct bundle_said said SCOPED(bundle_said_release);
+		struct payload_said what SCOPED(payload_said_release) = {0};
+		struct err why = ERR_INIT;
+
+		bundle_said_init(&said);
+		if (!bundle_is(&list->v[i]))
+			continue;
+		if (bundle_load(j->layout, &j->manifest->digest, &list->v[i], &b, &why) != 0) {
+			log_warn("dropping an unreadable bundle: %s", why.msg);
+			oci_referrer_drop(list, i);
+			*ret_dropped = true;
+		} else if (bundle_open(&b, sign_key_public(j->key), NULL, &said, &why) == 0 &&
+			   bundle_payload_open(&said.statement, &j->manifest->digest, &what,
+					       &why) == 0) {
+			hit = hit || strcmp(what.identity, j->identity) == 0;
+		}
+	}
+	return hit;
+}
+
+static int sign_bundle(const struct job *j, struct err *e)
+{
+	struct oci_index list SCOPED(oci_index_release) = {0};
+	struct buf statement SCOPED(buf_release) = BUF_INIT(BLOB_MAX);
+	bool dropped = false, hit;
+
+	if (oci_referrers(j->layout, &j->manifest->digest, &list, e) != 0)
+		return -1;
+	hit = have_bundle(j, &list, &dropped);
+	if (hit && !dropped)
+		return 0;
+	bundle_payload(j->identity, &j->manifest->digest, j->time, &statement);
+	if (!hit && bundle_add(j->layout, j->manifest, &statement, j->key, &list, e) != 0)
+		return -1;
+	return oci_referrers_save(j->layout, &j->manifest->digest, &list, e);
+}
+
+/* Others may be signing the same image: each adds to what the one before him left. */
+static int sign_forms(const struct job *j, struct err *e)
+{
+	int rc = oci_layout_lock(j->layout, e);
+
+	if (rc != 0)
+		return -1;
+	if (sign_form(j, SIGN_OPENPGP, e) != 0 || sign_form(j, SIGN_COSIGN, e) != 0 ||
+	    sign_bundle(j, e) != 0)
+		rc = -1;
+	if (rc == 0 && j->key->chain != NULL)
+		rc = notation_sign(j->layout, j->manifest, j->key, j->time, e);
+	oci_layout_unlock(j->layout);
+	return rc;
+}
+
 /* Of an index, engines check the signature of the image that they choose from it. */
 static int sign_members(const struct job *j, struct err *e)
 {
@@ -152,7 +215,7 @@ int sign_image(struct oci_layout *l, const struct oci_desc *manifest, const char
 		return -1;
 	if (strcmp(manifest->media_type, OCI_INDEX) == 0 && sign_members(&j, e) != 0)
 		return -1;
-	if (sign_form(&j, SIGN_OPENPGP, e) != 0 || sign_form(&j, SIGN_COSIGN, e) != 0)
+	if (sign_forms(&j, e) != 0)
 		return err_in(e, "sign %s", identity);
 	return 0;
 }

@@ -1,4 +1,5 @@
 #include "sign/pkey.h"
+#include "sign/signer.h"
 
 #include "base/log.h"
 #include "form/json.h"
@@ -141,6 +142,7 @@ void sign_key_free(struct sign_key *k)
 		return;
 	EVP_PKEY_free(k->pkey); /* wipes the private number */
 	sign_public_free(k->pub);
+	signer_free(k->signer);
 	free(k);
 }
 
@@ -153,6 +155,16 @@ void sign_key_freep(struct sign_key **k)
 const struct sign_public *sign_key_public(const struct sign_key *k)
 {
 	return k->pub;
+}
+
+void sign_key_stamps(struct sign_key *k, const struct sign_stamper *s)
+{
+	k->stamper = s;
+}
+
+void sign_key_certified(struct sign_key *k, const struct sign_chain *c)
+{
+	k->chain = c;
 }
 
 static int halves_fit(EVP_PKEY *pkey)

@@ -18,7 +18,7 @@
 /* scrypt at 16 MiB and five rounds: what OWASP gives as equal to its first choice, and below the
  * 32 MiB at which OpenSSL stops reading. */
 enum { SCRYPT_N = 1 << 14, SCRYPT_R = 8, SCRYPT_P = 5, SALT_BYTES = 16 };
-enum { UID_MAX = 255, PASS_MAX = 1024, KEYRING_MAX = 4096 };
+enum { UID_MAX = 255, PASS_MAX = 1024, KEYRING_MAX = 4096, KEY_FILE_MAX = 64 << 10 };
 
 /* The private key is last: a key that is there can be used. */
 static const char *const suffix[] = {".json", ".pub", ".gpg", ""};
@@ -211,24 +211,68 @@ static int put_all(const struct place *p, const struct sign_key *k, const char *
 	return err_in(e, "key %s", p->path);
 }
 
+/* Writes all files of a key, which is taken over. */
+static int put_key(const struct place *place, EVP_PKEY *pkey, const char *uid, const char *pass,
+		   struct err *e)
+{
+	struct sign_key *k SCOPED(sign_key_freep) = NULL;
+	BIO *private SCOPED(bio_freep) = BIO_new(BIO_s_mem());
+
+	if (key_wrap(pkey, clock_epoch_s(), place->path, &k, e) != 0) {
+		EVP_PKEY_free(pkey);
+		return -1;
+	}
+	if (k->created < 0 || k->created > UINT32_MAX)
+		return err_set(e, ERR_FAIL, "the clock is outside of what OpenPGP can write");
+	if (private_pem(private, k, pass, e) != 0)
+		return -1;
+	return put_all(place, k, uid, private, e);
+}
+
 int sign_key_new(const char *path, const char *uid, const char *passphrase, struct err *e)
 {
 	struct place place SCOPED(place_release) = {.dir = -1};
-	EVP_PKEY *pkey SCOPED(pkey_freep) = NULL;
-	struct sign_key *k SCOPED(sign_key_freep) = NULL;
-	BIO *private SCOPED(bio_freep) = BIO_new(BIO_s_mem());
+	EVP_PKEY *pkey;
 
 	if (check_words(uid, passphrase, e) != 0 || open_place(path, &place, e) != 0)
 		return -1;
 	pkey = EVP_EC_gen("P-256");
 	if (pkey == NULL)
 		return ssl_err(e, ERR_FAIL, "make a key");
-	if (key_wrap(pkey, clock_epoch_s(), path, &k, e) != 0)
+	return put_key(&place, pkey, uid, passphrase, e);
+}
+
+int sign_key_import(const char *path, const char *from, const char *uid, const char *passphrase,
+		    struct err *e)
+{
+	struct place place SCOPED(place_release) = {.dir = -1};
+	struct buf b SCOPED(buf_release) = BUF_INIT(KEY_FILE_MAX);
+	EVP_PKEY *pkey = NULL;
+
+	if (passphrase == NULL) {
+		(void)err_set(e, ERR_USAGE, "a key of cosign's wants its passphrase");
+		return err_hint(e, "name the file that holds it: --passphrase-file");
+	}
+	if (check_words(uid, passphrase, e) != 0 || open_place(path, &place, e) != 0 ||
+	    fs_get_file(AT_FDCWD, from, &b, e) != 0)
 		return -1;
-	pkey = NULL;
-	if (k->created < 0 || k->created > UINT32_MAX)
-		return err_set(e, ERR_FAIL, "the clock is outside of what OpenPGP can write");
-	if (private_pem(private, k, passphrase, e) != 0)
+	if (key_from_cosign(b.data, b.len, passphrase, &pkey, e) != 0)
+		return err_in(e, "key %s", from);
+	return put_key(&place, pkey, uid, passphrase, e);
+}
+
+int sign_key_to_pkcs8(const struct sign_key *k, const char *passphrase, struct buf *ret,
+		      struct err *e)
+{
+	BIO *out SCOPED(bio_freep) = BIO_new(BIO_s_mem());
+	char *data;
+	long n;
+
+	if (k->pkey == NULL)
+		return err_set(e, ERR_USAGE, "the key cannot be taken out");
+	if (private_pem(out, k, passphrase, e) != 0)
 		return -1;
-	return put_all(&place, k, uid, private, e);
+	n = BIO_get_mem_data(out, &data);
+	buf_add(ret, data, (size_t)n);
+	return 0;
 }

@@ -132,23 +132,22 @@ void pgp_trailer(const void *head, size_t n, struct buf *out)
 	add_u32(out, n);
 }
 
-/* Appends a signature packet over the bytes in `hashed`, to which the trailer is added. */
-static int signature(const struct sign_key *k, int type, int64_t time, struct buf *hashed,
-		     struct buf *out, struct err *e)
+/* Appends a signature packet over the bytes that h has been given. */
+static int signature_of(const struct sign_key *k, int type, int64_t time, struct hash *h,
+			struct buf *out, struct err *e)
 {
 	struct pgp_fpr fpr = pgp_fingerprint(k->pub, k->created);
 	struct buf body SCOPED(buf_release) = BUF_INIT(256);
+	struct buf trailer SCOPED(buf_release) = BUF_INIT(256);
 	struct buf der SCOPED(buf_release) = BUF_INIT(ECDSA_DER_MAX);
 	uint8_t r[SCALAR_BYTES], s[SCALAR_BYTES];
 	struct digest hash;
 
 	pgp_head(type, &fpr, time, &body);
-	pgp_trailer(body.data, body.len, hashed);
-	if (buf_over(hashed))
-		return err_set(e, ERR_FAIL, "too large to sign");
-	hash = digest_of(hashed->data, hashed->len);
-	if (sign_bytes(k, hashed->data, hashed->len, &der, e) != 0 ||
-	    ecdsa_split(der.data, der.len, r, s, e) != 0)
+	pgp_trailer(body.data, body.len, &trailer);
+	hash_add(h, trailer.data, trailer.len);
+	hash = hash_final(h);
+	if (sign_digest(k, &hash, &der, e) != 0 || ecdsa_split(der.data, der.len, r, s, e) != 0)
 		return -1;
 	pgp_tail(&fpr, &hash, &body);
 	pgp_mpi(r, sizeof(r), &body);
@@ -156,6 +155,18 @@ static int signature(const struct sign_key *k, int type, int64_t time, struct bu
 	pgp_packet(PGP_SIGNATURE, body.len, out);
 	buf_add(out, body.data, body.len);
 	return 0;
+}
+
+/* The same over bytes in memory. */
+static int signature(const struct sign_key *k, int type, int64_t time, const struct buf *hashed,
+		     struct buf *out, struct err *e)
+{
+	struct hash *h SCOPED(hash_freep) = hash_new();
+
+	if (buf_over(hashed))
+		return err_set(e, ERR_FAIL, "too large to sign");
+	hash_add(h, hashed->data, hashed->len);
+	return signature_of(k, type, time, h, out, e);
 }
 
 int openpgp_keyring(const struct sign_key *k, const char *uid, struct buf *ret, struct err *e)
@@ -222,4 +233,12 @@ int sign_openpgp(const struct sign_key *k, const void *payload, size_t n, int64_
 	if (buf_over(&out) || buf_over(ret))
 		return err_set(e, ERR_FAIL, "too large to sign");
 	return 0;
+}
+
+int openpgp_detached(const struct sign_key *k, int64_t timestamp, struct hash *h, struct buf *ret,
+		     struct err *e)
+{
+	if (check_time(k, timestamp, e) != 0)
+		return -1;
+	return signature_of(k, PGP_BINARY, timestamp, h, ret, e);
 }

@@ -45,4 +45,11 @@ void pgp_mpi(const uint8_t *p, size_t n, struct buf *out);
 int openpgp_keyring(const struct sign_key *k, const char *uid, struct buf *ret,
 		    struct err *e) MUST_CHECK;
 
+/* A signature packet alone ("detached") over the bytes that h has been given, which it ends; and
+ * its check. */
+int openpgp_detached(const struct sign_key *k, int64_t timestamp, struct hash *h, struct buf *ret,
+		     struct err *e) MUST_CHECK;
+int openpgp_detached_check(const struct sign_public *k, const struct buf *msg, struct hash *h,
+			   struct err *e) MUST_CHECK;
+
 #endif

@@ -149,26 +149,36 @@ static int read_signature(struct span *msg, struct parts *ret, struct err *e)
 	return p.n == 0 ? 0 : bad(e, "bytes after the numbers");
 }
 
-static int check_parts(const struct sign_public *k, const struct span *payload,
-		       const struct parts *sig, struct err *e)
+/* Checks a signature of the bytes that h has been given. */
+static int check_parts(const struct sign_public *k, struct hash *h, const struct parts *sig,
+		       struct err *e)
 {
-	struct buf hashed SCOPED(buf_release) = BUF_INIT(PGP_MESSAGE_MAX);
+	struct buf trailer SCOPED(buf_release) = BUF_INIT(256);
 	struct buf tail SCOPED(buf_release) = BUF_INIT(PGP_TAIL_BYTES);
 	struct buf der SCOPED(buf_release) = BUF_INIT(ECDSA_DER_MAX);
 	struct digest hash;
 
-	buf_add(&hashed, payload->p, payload->n);
-	pgp_trailer(sig->head, PGP_HEAD_BYTES, &hashed);
-	if (buf_over(&hashed))
-		return bad(e, "too large");
-	hash = digest_of(hashed.data, hashed.len);
+	pgp_trailer(sig->head, PGP_HEAD_BYTES, &trailer);
+	hash_add(h, trailer.data, trailer.len);
+	hash = hash_final(h);
 	pgp_tail(&sig->fpr, &hash, &tail);
 	if (memcmp(sig->tail, tail.data, PGP_TAIL_BYTES) != 0)
 		return bad(e, "the hash or the key id does not fit");
 	if (ecdsa_join(sig->r, sig->s, &der, e) != 0 ||
-	    sign_verify(k, hashed.data, hashed.len, der.data, der.len, e) != 0)
+	    sign_verify_digest(k, &hash, der.data, der.len, e) != 0)
 		return err_in(e, "OpenPGP message");
 	return 0;
+}
+
+int openpgp_detached_check(const struct sign_public *k, const struct buf *msg, struct hash *h,
+			   struct err *e)
+{
+	struct span all = {(const uint8_t *)msg->data, msg->len};
+	struct parts sig;
+
+	if (read_signature(&all, &sig, e) != 0)
+		return -1;
+	return check_parts(k, h, &sig, e);
 }
 
 int sign_openpgp_open(const struct sign_public *k, const void *msg, size_t n,
@@ -176,6 +186,7 @@ int sign_openpgp_open(const struct sign_public *k, const void *msg, size_t n,
 {
 	struct span all = {msg, n}, payload = {0};
 	struct parts sig;
+	struct hash *h SCOPED(hash_freep) = hash_new();
 	const uint8_t *id = NULL;
 
 	if (n > PGP_MESSAGE_MAX)
@@ -185,7 +196,8 @@ int sign_openpgp_open(const struct sign_public *k, const void *msg, size_t n,
 		return -1;
 	if (memcmp(id, sig.fpr.b + PGP_FPR_BYTES - PGP_KEY_ID_BYTES, PGP_KEY_ID_BYTES) != 0)
 		return bad(e, "two different key ids");
-	if (check_parts(k, &payload, &sig, e) != 0)
+	hash_add(h, payload.p, payload.n);
+	if (check_parts(k, h, &sig, e) != 0)
 		return -1;
 	buf_add(ret_payload, payload.p, payload.n);
 	return buf_over(ret_payload) ? bad(e, "too large") : 0;

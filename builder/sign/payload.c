@@ -1,9 +1,16 @@
 #include "sign/payload.h"
 
 #include "form/json.h"
+#include <stdlib.h>
 #include <string.h>
 
 enum { PAYLOAD_MAX = 4 << 20 };
+
+void payload_said_release(struct payload_said *s)
+{
+	free(s->identity);
+	*s = (struct payload_said){0};
+}
 
 static const char *type_of(enum sign_form form)
 {
@@ -97,10 +104,11 @@ static int check_digest(const struct jval *critical, const struct digest *manife
 }
 
 int payload_open(enum sign_form form, const struct payload *payload, const struct digest *manifest,
-		 char **ret_identity, struct err *e)
+		 struct payload_said *ret, struct err *e)
 {
 	struct jval *v SCOPED(jval_freep) = NULL;
 	const struct jval *critical;
+	int64_t time = 0;
 
 	if (payload->n > PAYLOAD_MAX)
 		return bad(e, "larger than 4 MiB");
@@ -114,7 +122,10 @@ int payload_open(enum sign_form form, const struct payload *payload, const struc
 	if (check_critical(form, critical, e) != 0 || check_optional(form, v, e) != 0 ||
 	    check_digest(critical, manifest, e) != 0)
 		return -1;
-	*ret_identity = mem_strdup(lone_text(critical, "identity", "docker-reference"));
+	if (jval_get_int(jval_get(v, "optional"), "timestamp", &time) != 0)
+		time = 0;
+	*ret = (struct payload_said){
+	    mem_strdup(lone_text(critical, "identity", "docker-reference")), time, 0};
 	return 0;
 }
 
@@ -122,12 +133,12 @@ int sign_payload_check(enum sign_form form, const char *p, size_t n, const char 
 		       const struct digest *manifest, struct err *e)
 {
 	const struct payload payload = {p, n};
-	char *got SCOPED(mem_freep) = NULL;
+	struct payload_said got SCOPED(payload_said_release) = {0};
 
 	if (payload_open(form, &payload, manifest, &got, e) != 0)
 		return -1;
-	if (identity != NULL && strcmp(got, identity) != 0)
-		return err_set(e, ERR_VERIFY, "signed payload: is for %s, wanted %s", got,
+	if (identity != NULL && strcmp(got.identity, identity) != 0)
+		return err_set(e, ERR_VERIFY, "signed payload: is for %s, wanted %s", got.identity,
 			       identity);
 	return 0;
 }

@@ -9,8 +9,16 @@ struct payload {
 	size_t n;
 };
 
-/* Checks all of a payload but whom it is for, and gives that; the caller owns *ret_identity. */
+/* Whom it is for, which the caller releases, and when it was made: as the signer says (0: he does
+ * not), and as an authority says that stamped it. */
+struct payload_said {
+	char *identity;
+	int64_t time, stamped;
+};
+void payload_said_release(struct payload_said *s);
+
+/* Checks all of a payload but what it gives. */
 int payload_open(enum sign_form form, const struct payload *payload, const struct digest *manifest,
-		 char **ret_identity, struct err *e) MUST_CHECK;
+		 struct payload_said *ret, struct err *e) MUST_CHECK;
 
 #endif

@@ -16,9 +16,12 @@ struct sign_public {
 };
 
 struct sign_key {
-	EVP_PKEY *pkey;
+	EVP_PKEY *pkey; /* NULL: another program signs */
 	struct sign_public *pub;
-	int64_t created; /* seconds; part of the OpenPGP fingerprint */
+	int64_t created;                    /* seconds; part of the OpenPGP fingerprint */
+	const struct sign_stamper *stamper; /* borrowed; or NULL */
+	const struct sign_chain *chain;     /* borrowed; or NULL */
+	struct signer *signer;
 };
 
 /* Makes a public key of a DER SPKI; `what` names it in errors, which are ERR_VERIFY. */
@@ -28,6 +31,10 @@ int public_parse(const uint8_t *der, size_t n, const char *what, struct sign_pub
 /* Makes a key around pkey, which is taken over on success. Checks that its halves fit. */
 int key_wrap(EVP_PKEY *pkey, int64_t created, const char *what, struct sign_key **ret,
 	     struct err *e) MUST_CHECK;
+
+/* Opens a key file of cosign's; the caller frees the key. ERR_VERIFY for a wrong passphrase too. */
+int key_from_cosign(const void *p, size_t n, const char *pass, EVP_PKEY **ret,
+		    struct err *e) MUST_CHECK;
 
 /* Cleanup handler. */
 void pkey_freep(EVP_PKEY **p);

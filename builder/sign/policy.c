@@ -12,7 +12,6 @@
 #include <string.h>
 
 enum { POLICY_MAX = 1 << 20, KEYS_MAX = 64 };
-enum { BOTH_FORMS = 1 << SIGN_OPENPGP | 1 << SIGN_COSIGN };
 
 struct rule {
 	char *match;
@@ -127,21 +126,22 @@ static int parse_forms(const struct yaml *map, struct rule *r, struct err *e)
 {
 	const struct yaml *y = yaml_get(map, "forms");
 
-	r->forms = y == NULL ? BOTH_FORMS : 0;
+	r->forms = y == NULL ? SIGN_ALL_FORMS : 0;
 	if (y == NULL)
 		return 0;
 	if (y->kind != YAML_LIST || y->n == 0)
-		return bad_kind(y, "a list of openpgp and cosign", e);
+		return bad_kind(y, "a list of openpgp, cosign and bundle", e);
 	for (size_t i = 0; i < y->n; i++) {
 		const struct yaml *item = y->items[i];
-		const char *text = item->kind == YAML_SCALAR ? item->text : "";
+		int form = 0;
 
-		if (strcmp(text, "openpgp") == 0)
-			r->forms |= 1U << SIGN_OPENPGP;
-		else if (strcmp(text, "cosign") == 0)
-			r->forms |= 1U << SIGN_COSIGN;
-		else
-			return bad_kind(item, "openpgp or cosign", e);
+		while (form < SIGN_FORMS &&
+		       (item->kind != YAML_SCALAR ||
+			strcmp(item->text, sign_form_word((enum sign_form)form)) != 0))
+			form++;
+		if (form == SIGN_FORMS)
+			return bad_kind(item, "openpgp, cosign or bundle", e);
+		r->forms |= 1U << form;
 	}
 	return 0;
 }
@@ -267,7 +267,7 @@ static size_t count_keys(const struct sign_report *r, enum sign_form form)
 
 static int apply(const struct rule *rule, const struct sign_report *r, struct err *e)
 {
-	for (int form = SIGN_OPENPGP; form <= SIGN_COSIGN; form++) {
+	for (int form = 0; form < SIGN_FORMS; form++) {
 		size_t n = count_keys(r, (enum sign_form)form);
 
 		if ((rule->forms & 1U << form) != 0 && n < rule->require)

@@ -1,6 +1,7 @@
 #include "sign/siglayer.h"
 
 #include "form/hex.h"
+#include "sign/dsse.h"
 #include "sign/image.h"
 #include "sign/payload.h"
 #include <stdlib.h>
@@ -13,6 +14,7 @@ static const struct {
 } forms[] = {
     [SIGN_OPENPGP] = {"OpenPGP", SIGN_PGP_TYPE, "pgp"},
     [SIGN_COSIGN] = {"cosign", SIGN_COSIGN_TYPE, "sig"},
+    [SIGN_BUNDLE] = {"bundle", BUNDLE_TYPE, NULL},
 };
 
 const char *sig_form_name(enum sign_form form)
@@ -150,7 +152,7 @@ int sig_load(const struct sig_set *s, const struct oci_desc *layer, struct sig *
 }
 
 int sig_check(const struct sig_set *s, const struct sig *sig, const struct sign_public *key,
-	      char **ret_identity, struct err *e)
+	      struct payload_said *ret, struct err *e)
 {
 	struct buf opened SCOPED(buf_release) = BUF_INIT(BLOB_MAX);
 	const struct buf *said = s->form == SIGN_OPENPGP ? &opened : &sig->blob;
@@ -165,5 +167,5 @@ int sig_check(const struct sig_set *s, const struct sig *sig, const struct sign_
 	if (rc != 0)
 		return -1;
 	payload = (struct payload){said->data, said->len};
-	return payload_open(s->form, &payload, s->manifest, ret_identity, e);
+	return payload_open(s->form, &payload, s->manifest, ret, e);
 }

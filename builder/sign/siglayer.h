@@ -3,7 +3,7 @@
 #define SIGN_SIGLAYER_H
 
 #include "oci/oci.h"
-#include "sign/sign.h"
+#include "sign/payload.h"
 
 /* The signatures of one form on one manifest. */
 struct sig_set {
@@ -12,7 +12,7 @@ struct sig_set {
 	enum sign_form form;
 };
 
-/* "OpenPGP" or "cosign", for messages; the media type of the layers. */
+/* "OpenPGP", "cosign" or "bundle", for messages; the media type of the layers. */
 const char *sig_form_name(enum sign_form form);
 const char *sig_media_type(enum sign_form form);
 
@@ -47,9 +47,8 @@ void sig_release(struct sig *sig);
 int sig_load(const struct sig_set *s, const struct oci_desc *layer, struct sig *ret,
 	     struct err *e) MUST_CHECK;
 
-/* Whether the key made it, over this manifest. Gives the identity that was signed; the caller owns
- * it. */
+/* Whether the key made it, over this manifest. Gives what was signed; the caller releases it. */
 int sig_check(const struct sig_set *s, const struct sig *sig, const struct sign_public *key,
-	      char **ret_identity, struct err *e) MUST_CHECK;
+	      struct payload_said *ret, struct err *e) MUST_CHECK;
 
 #endif

@@ -36,8 +36,8 @@ posmedia() {
 	done
 }
 
-@test "every verb and every option stands in the manual" {
-	mandoc -T utf8 builder/man/posmedia.1 | col -b >"$BATS_TEST_TMPDIR/manual"
+@test "every verb and every option stands in the manuals" {
+	mandoc -T utf8 builder/man/posmedia*.1 | col -b >"$BATS_TEST_TMPDIR/manual"
 	for v in $(verbs); do
 		grep -qw -e "$v" "$BATS_TEST_TMPDIR/manual" || { echo "no verb $v"; false; }
 		for o in $("$posmedia" "$v" --help | grep -oE -e ' --[a-z][a-z-]*'); do

@@ -4,6 +4,7 @@
 #include "sign/attest.h"
 
 #include "form/hex.h"
+#include "oci/referrers.h"
 
 /* A statement about a digest with this result. */
 static void say(const struct digest *d, const char *result, struct buf *ret)
@@ -121,7 +122,9 @@ static void forge(const char *envelope)
 	struct oci_manifest m SCOPED(oci_manifest_release) = {0};
 	struct oci_desc d SCOPED(oci_desc_release) = {.media_type = mem_strdup(OCI_MANIFEST)};
 	struct buf b SCOPED(buf_release) = BUF_INIT(OCI_MANIFEST_MAX);
+	const struct oci_index none = {0};
 
+	assert_done(oci_referrers_save(layout, &image.digest, &none, &e)); /* the other store */
 	signatures("att", &m);
 	m.layers[0].size = strlen(envelope);
 	assert_done(oci_layout_add(layout, envelope, strlen(envelope), &m.layers[0].digest, &e));

@@ -2,7 +2,7 @@
 
 #include "form/hex.h"
 
-enum { BOTH = 1 << SIGN_OPENPGP | 1 << SIGN_COSIGN };
+enum { ALL = SIGN_ALL_FORMS };
 
 static int verify(const char *identity, const struct sign_key *k, unsigned forms,
 		  struct sign_report *ret)
@@ -21,7 +21,7 @@ static void assert_good(const char *identity, const struct sign_key *k, size_t n
 {
 	struct sign_report r = {0};
 
-	assert_done(verify(identity, k, BOTH, &r));
+	assert_done(verify(identity, k, ALL, &r));
 	assert_int_equal(r.n, n);
 	assert_int_equal(r.ignored, ignored);
 	sign_report_release(&r);
@@ -34,23 +34,26 @@ static void assert_good(const char *identity, const struct sign_key *k, size_t n
 		assert_null(none_.v);                                                              \
 	} while (0)
 
-static void test_both_forms(void **state)
+static void test_all_forms(void **state)
 {
 	struct sign_report r = {0};
 	struct digest want = sign_public_id(sign_key_public(key));
 
 	(void)state;
 	sign_as(id, key);
-	assert_done(verify(id, key, BOTH, &r));
-	assert_int_equal(r.n, 2);
+	assert_done(verify(id, key, ALL, &r));
+	assert_int_equal(r.n, 3);
 	assert_int_equal(r.v[0].form, SIGN_OPENPGP);
 	assert_int_equal(r.v[1].form, SIGN_COSIGN);
-	for (size_t i = 0; i < 2; i++) {
+	assert_int_equal(r.v[2].form, SIGN_BUNDLE);
+	for (size_t i = 0; i < 3; i++) {
+		assert_int_equal(r.v[i].time, NOW);
+		assert_int_equal(r.v[i].stamped, 0);
 		assert_string_equal(r.v[i].identity, id);
 		assert_true(digest_equal(&r.v[i].key, &want));
 	}
 	sign_report_release(&r);
-	assert_good(NULL, key, 2, 0);
+	assert_good(NULL, key, 3, 0);
 	assert_done(oci_layout_verify(layout, NULL, NULL, NULL, &e));
 }
 
@@ -144,11 +147,11 @@ static void test_they_accumulate(void **state)
 	sign_as(qa, key);
 	sign_as(id, other);
 	sign_as(qa, key);
-	assert_good(id, key, 2, 4);
-	assert_good(qa, key, 2, 4);
-	assert_good(id, other, 2, 4);
-	assert_good(NULL, key, 4, 2);
-	assert_bad(qa, other, BOTH, "it is for localhost:5000/pos/rti:16.1.5");
+	assert_good(id, key, 3, 6);
+	assert_good(qa, key, 3, 6);
+	assert_good(id, other, 3, 6);
+	assert_good(NULL, key, 6, 3);
+	assert_bad(qa, other, ALL, "it is for localhost:5000/pos/rti:16.1.5");
 	assert_done(oci_layout_verify(layout, NULL, NULL, NULL, &e));
 }
 
@@ -178,14 +181,14 @@ static void test_bad_identities(void **state)
 static void test_refusals(void **state)
 {
 	(void)state;
-	assert_bad(id, key, BOTH, "no OpenPGP signature");
+	assert_bad(id, key, ALL, "no OpenPGP signature");
 	sign_as(id, key);
-	assert_bad(id, other, BOTH, "does not fit");
-	assert_bad("localhost:5000/pos/rti:16.1.6", key, BOTH, "it is for");
-	assert_bad("localhost:5000/pos/rti", key, BOTH, "it is for");
+	assert_bad(id, other, ALL, "does not fit");
+	assert_bad("localhost:5000/pos/rti:16.1.6", key, ALL, "it is for");
+	assert_bad("localhost:5000/pos/rti", key, ALL, "it is for");
 	assert_bad(id, other, 1 << SIGN_COSIGN, "none of its 1 cosign signatures");
 	assert_refused(sign_image(layout, &image, id, other, NOW - 1, &e), ERR_FAIL, "before");
-	assert_good(id, key, 2, 0); /* nothing was half added */
+	assert_good(id, key, 3, 0); /* nothing was half added */
 }
 
 static void flip(const struct digest *d)
@@ -207,15 +210,15 @@ static void test_flipped_blobs(void **state)
 	signatures("sig", &sig);
 	signatures("pgp", &pgp);
 	flip(&sig.layers[0].digest);
-	assert_bad(id, key, BOTH, "has the digest");
+	assert_bad(id, key, ALL, "has the digest");
 	assert_bad(id, key, 1 << SIGN_COSIGN, "none of its 1 cosign");
 	flip(&sig.layers[0].digest);
 	flip(&pgp.layers[0].digest);
 	assert_bad(id, key, 1 << SIGN_OPENPGP, "none of its 1 OpenPGP");
 	flip(&pgp.layers[0].digest);
-	assert_good(id, key, 2, 0);
+	assert_good(id, key, 3, 0);
 	flip(&image.digest);
-	assert_bad(id, key, BOTH, "has the digest");
+	assert_bad(id, key, ALL, "has the digest");
 	assert_refused(sign_image(layout, &image, id, key, NOW, &e), ERR_VERIFY, "has the digest");
 	oci_manifest_release(&sig);
 	oci_manifest_release(&pgp);
@@ -250,7 +253,7 @@ static void test_moved_signatures(void **state)
 	save_signatures("pgp", &evil.digest, &pgp);
 	oci_desc_release(&image);
 	image = evil;
-	assert_bad(id, key, BOTH, "is for the manifest");
+	assert_bad(id, key, ALL, "is for the manifest");
 	assert_bad(id, key, 1 << SIGN_COSIGN, "is for the manifest");
 	oci_manifest_release(&sig);
 	oci_manifest_release(&pgp);
@@ -308,7 +311,7 @@ static void test_wrong_sizes(void **state)
 	assert_bad(id, key, 1 << SIGN_COSIGN, "is not of");
 	oci_manifest_release(&sig);
 	image.size++;
-	assert_bad(id, key, BOTH, "size");
+	assert_bad(id, key, ALL, "size");
 	assert_refused(sign_image(layout, &image, id, key, NOW, &e), ERR_VERIFY, "bytes, not");
 }
 
@@ -325,11 +328,11 @@ static void test_broken_beside_good(void **state)
 	oci_manifest_release(&sig);
 	sign_as("localhost/else/where:1", key);
 	assert_int_equal(unlink(path), 0);
-	assert_good(NULL, key, 2, 2);
+	assert_good(NULL, key, 3, 3);
 	sign_as("localhost/else/where:1", key); /* is there already: the broken one still goes */
-	assert_good(NULL, key, 2, 1);
+	assert_good(NULL, key, 3, 2);
 	sign_as(id, key);
-	assert_good(NULL, key, 4, 1);
+	assert_good(NULL, key, 6, 2);
 	assert_done(oci_layout_verify(layout, NULL, NULL, NULL, &e));
 }
 
@@ -356,7 +359,7 @@ static void test_damaged_signature_manifest(void **state)
 	assert_done(oci_layout_find(layout, tag, NULL, &d, &e));
 	flip(&d.digest);
 	oci_desc_release(&d);
-	assert_bad(id, key, BOTH, ".sig");
+	assert_bad(id, key, ALL, ".sig");
 	assert_refused(sign_image(layout, &image, id, key, NOW, &e), ERR_VERIFY, ".sig");
 }
 
@@ -365,7 +368,7 @@ static void test_damaged_signature_manifest(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    t(test_both_forms),        t(test_cosign_bytes),    t(test_openpgp_bytes),
+	    t(test_all_forms),         t(test_cosign_bytes),    t(test_openpgp_bytes),
 	    t(test_again_is_the_same), t(test_they_accumulate), t(test_bad_identities),
 	    t(test_refusals),          t(test_flipped_blobs),   t(test_moved_signatures),
 	    t(test_swapped_forms),     t(test_bad_annotations), t(test_broken_beside_good),

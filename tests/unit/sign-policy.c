@@ -47,7 +47,7 @@ static void test_one_key(void **state)
 	sign_as(id, other);
 	assert_refused(judge(one, id), ERR_VERIFY, "none of its 1 OpenPGP signatures");
 	sign_as(id, key);
-	assert_int_equal(judge(one, id), 2);
+	assert_int_equal(judge(one, id), 3);
 	assert_refused(judge(one, "localhost:5000/pos/rti:16.1.6"), ERR_VERIFY, "it is for");
 	assert_refused(judge(one, "localhost:5000/pos/rti"), ERR_VERIFY, "it is for");
 }
@@ -78,7 +78,7 @@ static void test_two_of_two(void **state)
 	sign_as("localhost:5000/pos/rti:other", other);
 	assert_refused(judge(two, id), ERR_VERIFY, "by 2 of its 2 keys, found 1");
 	sign_as(id, other);
-	assert_int_equal(judge(two, id), 4);
+	assert_int_equal(judge(two, id), 6);
 }
 
 /* The same key twice, in the policy or in the image, is one key. */
@@ -113,7 +113,7 @@ static void test_one_key_counts_once(void **state)
 	assert_done(oci_layout_tag(layout, tag, &d, &e));
 	assert_refused(judge(two, id), ERR_VERIFY,
 		       "wants OpenPGP signatures by 2 of its 2 keys, found 1");
-	assert_int_equal(judge(one, id), 3);
+	assert_int_equal(judge(one, id), 4);
 	m.layers = mem_zalloc(sizeof(*m.layers));
 	m.layers[0] = again[0];
 	m.layers_n = 1;
@@ -131,7 +131,7 @@ static void test_forms(void **state)
 	assert_done(oci_layout_tag(layout, tag, &image, &e));
 	assert_refused(judge(one, id), ERR_VERIFY, "no OpenPGP signature");
 	assert_int_equal(
-	    judge(HEAD RULE("localhost:5000/pos/rti", "key.pub") "    forms: [cosign]\n", id), 1);
+	    judge(HEAD RULE("localhost:5000/pos/rti", "key.pub") "    forms: [cosign]\n", id), 2);
 }
 
 static void test_first_match_and_globs(void **state)
@@ -146,7 +146,7 @@ static void test_first_match_and_globs(void **state)
 		char *text SCOPED(mem_freep) =
 		    mem_format("%s  - match: \"%s\"\n    keys: [key.pub]\n", HEAD, hits[i]);
 
-		assert_int_equal(judge(text, id), 2);
+		assert_int_equal(judge(text, id), 3);
 	}
 	for (size_t i = 0; i < sizeof(misses) / sizeof(misses[0]); i++) {
 		char *text SCOPED(mem_freep) =

@@ -1,0 +1,18 @@
+/* file.h - signatures of files, such as media and archives, beside them: FILE.pgp (a detached
+ * OpenPGP signature, for gpg), FILE.sigstore.json (a bundle) and FILE.sig (base64 of the DER
+ * alone), both for cosign verify-blob. */
+#ifndef SIGN_FILE_H
+#define SIGN_FILE_H
+
+#include "sign/image.h"
+
+/* Writes all three, each whole or not at all. The file is read once, whatever its size. */
+int sign_file(const char *path, const struct sign_key *k, int64_t timestamp, struct digest *ret,
+	      struct err *e) MUST_CHECK;
+
+/* Checks those that are there: all must be good, by one of the keys, and of each form in
+ * want->forms there must be one (FILE.sig counts as SIGN_COSIGN). ERR_VERIFY otherwise. */
+int sign_file_verify(const char *path, const struct sign_wanted *want, struct digest *ret_digest,
+		     struct sign_report *ret, struct err *e) MUST_CHECK;
+
+#endif

@@ -1,0 +1,95 @@
+#!/usr/bin/env bats
+# Keys as others have and want them, and one that takes another's place.
+
+bats_require_minimum_version 1.5.0
+load lib
+load tiny
+load sign
+
+setup_file() {
+	load lib
+	load tiny
+	load sign
+	sign_project "$(mktemp -d)"
+	echo 'correct horse' >"$dir/words"
+	export dir POSMEDIA_STORE
+}
+
+teardown_file() {
+	rm -rf "$dir"
+}
+
+@test "a key of cosign's comes in, and one of ours goes out to cosign" {
+	need_cosign
+	export HOME=$dir
+	(cd "$dir" && COSIGN_PASSWORD='correct horse' "$cosign" generate-key-pair)
+	posmedia key import cosign.key mine --passphrase-file words
+	succeeded
+	cmp "$dir/cosign.pub" "$dir/mine.pub"
+	echo wrong >"$dir/wrong"
+	posmedia key import cosign.key nobodys --passphrase-file wrong
+	refused 4 'wrong passphrase, or a damaged file'
+	[ ! -e "$dir/nobodys" ]
+
+	posmedia key export k --as cosign --output k.cosign --export-passphrase-file words
+	succeeded
+	[ "$(stat -c %a "$dir/k.cosign")" = 600 ]
+	COSIGN_PASSWORD='correct horse' "$cosign" public-key --key "$dir/k.cosign" >"$dir/said.pub"
+	diff "$dir/k.pub" "$dir/said.pub"
+	run env COSIGN_PASSWORD=wrong "$cosign" public-key --key "$dir/k.cosign"
+	[ "$status" -ne 0 ]
+	posmedia key export k --as cosign --output k.cosign --export-passphrase-file words
+	refused 7 'is there already'
+}
+
+@test "openssl reads the request and the PKCS#8, gpg the keyring" {
+	posmedia key export k --as request --output k.csr --subject C=DE,O=Example,CN=release
+	succeeded
+	openssl req -in "$dir/k.csr" -verify -noout -subject >"$dir/subject" 2>&1
+	grep -q 'O = Example, CN = release' "$dir/subject"
+	posmedia key export k --as request --output bad.csr --subject C=Deutschland
+	refused 2 'subject: C=Deutschland'
+	posmedia key export k --as pkcs8 --output k.closed --export-passphrase-file words
+	succeeded
+	openssl asn1parse -in "$dir/k.closed" | grep -q scrypt
+	openssl pkey -in "$dir/k.closed" -passin "file:$dir/words" -pubout >"$dir/said.pub"
+	diff "$dir/k.pub" "$dir/said.pub"
+	posmedia key export k --as openpgp --output ring.gpg
+	succeeded
+	mkdir -m 700 "$dir/gnupg"
+	gpg --homedir "$dir/gnupg" --no-autostart --import <"$dir/ring.gpg"
+	gpg --homedir "$dir/gnupg" --no-autostart --list-keys >"$dir/listed"
+	grep -q 'Release <release@example.org>' "$dir/listed"
+	posmedia key show k.pub --json
+	[ "$(jq -r .openpgp <<<"$output")" = "$(gpg --homedir "$dir/gnupg" --no-autostart \
+		--with-colons --list-keys | sed -n 's/^fpr:*\([0-9A-F]*\):/\1/p')" ]
+}
+
+@test "a new key signs what the old one has signed, as all that it was called" {
+	posmedia sign oci:out/till:1 --key k
+	posmedia sign oci:out/till:1 --key k --identity registry.example.org/pos/till:1
+	posmedia key rotate next --key k oci:out/till:1
+	succeeded
+	[[ $output == *'{file: k.pub, until: '* ]]
+	for id in localhost/till:1 registry.example.org/pos/till:1; do
+		for key in k next; do
+			posmedia verify oci:out/till:1 --key "$key.pub" --identity "$id"
+			succeeded
+		done
+	done
+	posmedia key rotate third --key other oci:out/till:1
+	refused 4 'the old key has not signed it'
+}
+
+@test "the age of keys" {
+	posmedia key age k.pub other.pub
+	succeeded
+	[ "${lines[0]}" = 'k: 0 days' ]
+	jq '.created -= 400 * 86400' "$dir/k.json" >"$dir/aged.json"
+	cp "$dir/k.pub" "$dir/aged.pub"
+	posmedia key age other.pub aged.pub
+	refused 4 'older than 365 days'
+	posmedia key age aged.pub --max-age 500 --json
+	succeeded
+	[ "$(jq '.[0].days' <<<"$output")" = 400 ]
+}
