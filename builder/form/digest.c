@@ -129,3 +129,40 @@ int digest_fd(int fd, struct digest *ret, uint64_t *ret_size, struct err *e)
 		*ret_size = size;
 	return 0;
 }
+
+static int md5_add_all(EVP_MD_CTX *ctx, int fd, struct err *e)
+{
+	unsigned char chunk[1 << 16];
+	ssize_t n;
+
+	while ((n = read(fd, chunk, sizeof(chunk))) != 0) {
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return err_sys(e, "read");
+		if (EVP_DigestUpdate(ctx, chunk, (size_t)n) != 1)
+			mem_exhausted();
+	}
+	return 0;
+}
+
+int digest_md5_fd(int fd, char ret[MD5_HEX + 1], struct err *e)
+{
+	EVP_MD_CTX *ctx = EVP_MD_CTX_new();
+	unsigned char sum[MD5_HEX / 2];
+	int rc;
+
+	if (ctx == NULL)
+		mem_exhausted();
+	rc = EVP_DigestInit_ex(ctx, EVP_md5(), NULL) == 1
+		 ? 0
+		 : err_set(e, ERR_FAIL, "this OpenSSL has no MD5");
+	if (rc == 0)
+		rc = md5_add_all(ctx, fd, e);
+	if (rc == 0 && EVP_DigestFinal_ex(ctx, sum, NULL) != 1)
+		mem_exhausted();
+	EVP_MD_CTX_free(ctx);
+	if (rc == 0)
+		hex_encode(sum, sizeof(sum), ret);
+	return rc;
+}

@@ -2,6 +2,7 @@
 
 #include "base/log.h"
 #include "base/map.h"
+#include "form/digest.h"
 #include "package/rpmdb.h"
 #include "sys/fs.h"
 #include <errno.h>
@@ -21,6 +22,7 @@ struct owned {
 	struct strv diverted;                             /* from, to, package: dpkg's triples */
 	struct map from;                                  /* canonical path -> &diverted.v[i] */
 	struct map *ret;
+	struct map *sums; /* or NULL */
 };
 
 static void owned_release(struct owned *o)
@@ -89,15 +91,22 @@ static int read_diversions(struct owned *o, struct err *e)
 	return 0;
 }
 
-/* The first package by name keeps what several have: directories. */
-static void add_path(struct owned *o, const char *line, size_t n, char *package)
+/* Where a package's file is; the caller owns it. */
+static char *real_path(const struct owned *o, const char *line, size_t n, const char *package)
 {
 	char *path SCOPED(mem_freep) = canonical(o, line, n);
 	char **diversion = map_get(&o->from, path);
-	const char *real = path;
 
 	if (diversion != NULL && strcmp(diversion[2], package) != 0)
-		real = diversion[1];
+		return mem_strdup(diversion[1]);
+	return STEAL(path);
+}
+
+/* The first package by name keeps what several have: directories. */
+static void add_path(struct owned *o, const char *line, size_t n, char *package)
+{
+	char *real SCOPED(mem_freep) = real_path(o, line, n, package);
+
 	if (*real != '\0' && strcmp(real, ".") != 0 && !map_has(o->ret, real))
 		(void)map_put(o->ret, real, package);
 }
@@ -129,6 +138,47 @@ static char *package_of(const char *file)
 	return mem_strndup(file, n);
 }
 
+/* "HEX  path" lines of the .md5sums beside a .list; not every package has one. */
+static int read_sums(struct owned *o, const char *list, const char *package, struct err *e)
+{
+	struct buf b SCOPED(buf_release) = BUF_INIT(LIST_MAX);
+	char *path SCOPED(mem_freep) =
+	    mem_format("var/lib/dpkg/info/%.*s.md5sums", (int)strlen(list) - 5, list);
+	struct err why = ERR_INIT;
+
+	if (read_inside(o->root, path, &b, &why) != 0) {
+		if (why.sys == ENOENT)
+			return 0;
+		*e = why;
+		return -1;
+	}
+	for (const char *p = b.data; *p != '\0'; p += strspn(p, "\n")) {
+		size_t n = strcspn(p, "\n");
+
+		if (n > MD5_HEX + 2 && p[MD5_HEX] == ' ') {
+			char *real SCOPED(mem_freep) =
+			    real_path(o, p + MD5_HEX + 2, n - MD5_HEX - 2, package);
+
+			free(map_put(o->sums, real, mem_strndup(p, MD5_HEX)));
+		}
+		p += n;
+	}
+	return 0;
+}
+
+static void add_rpm_file(struct owned *o, const struct rpmdb_package *p, size_t k, char *package)
+{
+	const char *path = p->files.v[k], *digest = p->digests.v[k];
+	char *real SCOPED(mem_freep) = NULL;
+
+	add_path(o, path, strlen(path), package);
+	if (o->sums == NULL || *digest == '\0')
+		return;
+	real = canonical(o, path, strlen(path));
+	if (!map_has(o->sums, real))
+		(void)map_put(o->sums, real, mem_strdup(digest));
+}
+
 /* rpm's own, after dpkg's: what both have stays dpkg's. */
 static int read_rpm(struct owned *o, struct strv *names, struct err *e)
 {
@@ -142,7 +192,7 @@ static int read_rpm(struct owned *o, struct strv *names, struct err *e)
 		char *package = db.v[i].name;
 
 		for (size_t k = 0; k < db.v[i].files.n; k++)
-			add_path(o, db.v[i].files.v[k], strlen(db.v[i].files.v[k]), package);
+			add_rpm_file(o, &db.v[i], k, package);
 		strv_take(names, STEAL(db.v[i].name));
 	}
 	return 0;
@@ -169,10 +219,24 @@ static int read_dpkg(struct owned *o, struct strv *names, struct err *e)
 		if (package == NULL)
 			continue;
 		strv_take(names, package);
-		if (read_list(o, files.v[i], package, e) != 0)
+		if (read_list(o, files.v[i], package, e) != 0 ||
+		    (o->sums != NULL && read_sums(o, files.v[i], package, e) != 0))
 			return -1;
 	}
 	return 0;
+}
+
+static int read_all(struct owned *o, struct strv *names, struct err *e)
+{
+	for (size_t i = 0; i < sizeof(merged) / sizeof(merged[0]); i++) {
+		struct stat st;
+
+		o->is_link[i] = fstatat(o->root, merged[i], &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+				S_ISLNK(st.st_mode);
+	}
+	if (read_dpkg(o, names, e) != 0)
+		return err_in(e, "dpkg's lists");
+	return read_rpm(o, names, e);
 }
 
 int package_owned(const char *root, struct map *ret, struct strv *names, struct err *e)
@@ -183,13 +247,12 @@ int package_owned(const char *root, struct map *ret, struct strv *names, struct 
 	if (fs_open_dir(AT_FDCWD, root, &fd, e) != 0)
 		return -1;
 	o.root = fd;
-	for (size_t i = 0; i < sizeof(merged) / sizeof(merged[0]); i++) {
-		struct stat st;
+	return read_all(&o, names, e);
+}
 
-		o.is_link[i] =
-		    fstatat(fd, merged[i], &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISLNK(st.st_mode);
-	}
-	if (read_dpkg(&o, names, e) != 0)
-		return err_in(e, "dpkg's lists");
-	return read_rpm(&o, names, e);
+int package_sums(int rootfd, struct map *owned, struct map *sums, struct strv *names, struct err *e)
+{
+	struct owned o SCOPED(owned_release) = {.root = rootfd, .ret = owned, .sums = sums};
+
+	return read_all(&o, names, e);
 }

@@ -66,4 +66,9 @@ int package_clean(const char *root, struct strv *removed, struct err *e) MUST_CH
 struct map;
 int package_owned(const char *root, struct map *ret, struct strv *names, struct err *e) MUST_CHECK;
 
+/* The same of an open tree, and into *sums path to digest in hex, owned: of regular files that are
+ * no configuration, MD5 as dpkg has it, what rpm has (SHA-256 today). The caller releases both. */
+int package_sums(int rootfd, struct map *owned, struct map *sums, struct strv *names,
+		 struct err *e) MUST_CHECK;
+
 #endif

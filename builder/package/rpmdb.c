@@ -17,7 +17,7 @@
 #define TEXT_MAX   (512U << 20)
 #define TIMEOUT_MS (5ULL * 60 * 1000)
 
-enum { GHOST = 1 << 6, WRITE_VERSION = 18, READ_VERSION = 19, HEAD = 100 };
+enum { CONFIG = 1 << 0, GHOST = 1 << 6, WRITE_VERSION = 18, READ_VERSION = 19, HEAD = 100 };
 
 static const char *const places[] = {"var/lib/rpm", "usr/lib/sysimage/rpm"};
 static const char magic[16] = "SQLite format 3";
@@ -28,7 +28,8 @@ struct reading {
 	enum rpmdb_what what;
 };
 
-/* One line for the package, "P" and its fields by tabs, and one for each file, "F" and its path.
+/* One line for the package, "P" and its fields by tabs, and one for each file, "F" and its path,
+ * which "D" and its digest may follow.
  * Names with control characters are nobody's: they would be lines of their own. */
 static bool plain(const char *s)
 {
@@ -46,6 +47,8 @@ static void say_files(const struct rpm_header *h, struct buf *out)
 	uint32_t dirs_n = rpm_header_texts(h, RPM_TAG_DIR_NAMES);
 	const char **names SCOPED(mem_freep) = rpm_header_list(h, RPM_TAG_BASE_NAMES);
 	const char **dirs SCOPED(mem_freep) = rpm_header_list(h, RPM_TAG_DIR_NAMES);
+	const char **digests SCOPED(mem_freep) = rpm_header_list(h, RPM_TAG_FILE_DIGESTS);
+	uint32_t digests_n = rpm_header_texts(h, RPM_TAG_FILE_DIGESTS);
 
 	if (rpm_header_numbers(h, RPM_TAG_DIR_INDEXES) < n ||
 	    rpm_header_numbers(h, RPM_TAG_FILE_FLAGS) < n)
@@ -57,6 +60,9 @@ static void say_files(const struct rpm_header *h, struct buf *out)
 		    !plain(dirs[dir]) || (names[i][0] != '\0' && !plain(names[i])))
 			continue;
 		buf_addf(out, "F%s%s\n", dirs[dir], names[i]);
+		if (i < digests_n && plain(digests[i]) &&
+		    (rpm_header_number(h, RPM_TAG_FILE_FLAGS, i) & CONFIG) == 0)
+			buf_addf(out, "D%s\n", digests[i]);
 	}
 }
 
@@ -146,6 +152,7 @@ void rpmdb_release(struct rpmdb *db)
 		free(db->v[i].version);
 		free(db->v[i].arch);
 		strv_release(&db->v[i].files);
+		strv_release(&db->v[i].digests);
 	}
 	free(db->v);
 	*db = (struct rpmdb){0};
@@ -167,8 +174,23 @@ static int take_package(char *line, struct rpmdb *db, struct err *e)
 	if ((db->n & (db->n - 1)) == 0) /* full at powers of two */
 		db->v = mem_resize(db->v, db->n == 0 ? 1 : db->n * 2, sizeof(*db->v));
 	p = &db->v[db->n++];
-	*p = (struct rpmdb_package){mem_strdup(line), mem_strdup(version), mem_strdup(arch), {0}};
+	*p = (struct rpmdb_package){
+	    .name = mem_strdup(line), .version = mem_strdup(version), .arch = mem_strdup(arch)};
 	return 0;
+}
+
+static void take_path(struct rpmdb_package *p, const char *path)
+{
+	strv_add(&p->files, path);
+	strv_add(&p->digests, "");
+}
+
+static void take_digest(struct rpmdb_package *p, const char *hex)
+{
+	if (p->digests.n == 0)
+		return;
+	free(p->digests.v[p->digests.n - 1]);
+	p->digests.v[p->digests.n - 1] = mem_strdup(hex);
 }
 
 static int take_lines(char *text, struct rpmdb *db, struct err *e)
@@ -180,7 +202,9 @@ static int take_lines(char *text, struct rpmdb *db, struct err *e)
 		if (line[0] == 'P' && take_package(line + 1, db, e) != 0)
 			return -1;
 		if (line[0] == 'F' && db->n > 0)
-			strv_add(&db->v[db->n - 1].files, line + 1);
+			take_path(&db->v[db->n - 1], line + 1);
+		if (line[0] == 'D' && db->n > 0)
+			take_digest(&db->v[db->n - 1], line + 1);
 	}
 	return 0;
 }

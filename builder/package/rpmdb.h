@@ -11,6 +11,8 @@
 struct rpmdb_package {
 	char *name, *version, *arch; /* version: [EPOCH:]VERSION-RELEASE */
 	struct strv files;           /* absolute paths as rpm has them; no ghosts */
+	struct strv digests;         /* of each of them, hex; "" for what is no regular file or is
+					configuration */
 };
 
 struct rpmdb {
@@ -21,7 +23,7 @@ struct rpmdb {
 
 enum rpmdb_what {
 	RPMDB_NAMES, /* files stay empty */
-	RPMDB_FILES,
+	RPMDB_FILES, /* with their digests */
 };
 
 /* Reads the database of the tree at rootfd; a tree without one has no packages. The file is
