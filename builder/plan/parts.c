@@ -271,6 +271,9 @@ static struct jval *expired_waivers(const struct recipe *r)
 	for (size_t i = 0; i < r->waivers_n; i++)
 		if (strncmp(r->waivers[i].until, now, 10) < 0)
 			jval_push(v, jval_text(r->waivers[i].control));
+	for (size_t i = 0; i < r->allow_n; i++)
+		if (r->allow[i].until != NULL && strncmp(r->allow[i].until, now, 10) < 0)
+			jval_push(v, jval_text(digest_hex(&r->allow[i].sha256).s));
 	return v;
 }
 

@@ -185,6 +185,12 @@ static void free_policy(struct recipe *r)
 		strv_release(&r->pins[i].match);
 	}
 	free(r->waivers);
+	for (size_t i = 0; i < r->allow_n; i++) {
+		free(r->allow[i].cls);
+		free(r->allow[i].reason);
+		free(r->allow[i].until);
+	}
+	free(r->allow);
 	free(r->pins);
 	free(r->ports);
 	free(r->fail_on);

@@ -176,6 +176,14 @@ struct recipe_waiver {
 	struct recipe_pos pos;
 };
 
+/* A finding of a scan that somebody answers for. */
+struct recipe_allow {
+	struct digest sha256; /* of the file */
+	char *cls;            /* "pan" (posmedia-scan.7) */
+	char *reason, *until; /* until: YYYY-MM-DD, or NULL */
+	struct recipe_pos pos;
+};
+
 struct recipe_pin {
 	char *name;
 	struct strv match; /* globs on absolute paths, "**" crosses directories */
@@ -214,8 +222,9 @@ struct recipe {
 	struct strv units;    /* that may be enabled beside services.enable */
 	struct strv data;     /* absolute directories of cardholder data */
 	struct recipe_waiver *waivers;
+	struct recipe_allow *allow;
 	struct recipe_pin *pins;
-	size_t waivers_n, pins_n;
+	size_t waivers_n, allow_n, pins_n;
 	char *layer_plan;                          /* "history", "single" or "manual" */
 	uint32_t layer_budget;                     /* so many layers of packages at most */
 	char *compression;                         /* "gzip", "zstd" or "both" */

@@ -257,6 +257,23 @@ static struct jval *profiles_json(const struct recipe *r)
 	return a;
 }
 
+static struct jval *allow_json(const struct recipe *r)
+{
+	struct jval *list = jval_array();
+
+	for (size_t i = 0; i < r->allow_n; i++) {
+		struct jval *one = jval_object();
+
+		jval_put_text(one, "sha256", digest_hex(&r->allow[i].sha256).s);
+		jval_put_text(one, "class", r->allow[i].cls);
+		jval_put_text(one, "reason", r->allow[i].reason);
+		if (r->allow[i].until != NULL)
+			jval_put_text(one, "until", r->allow[i].until);
+		jval_push(list, one);
+	}
+	return list;
+}
+
 static struct jval *hardening_json(const struct recipe *r)
 {
 	struct jval *o = jval_object(), *waivers = jval_array();
@@ -279,6 +296,8 @@ static struct jval *hardening_json(const struct recipe *r)
 	jval_put(o, "profiles", profiles_json(r));
 	jval_put_text(o, "fail-on", r->fail_on);
 	jval_put(o, "waivers", waivers);
+	if (r->allow_n > 0)
+		jval_put(o, "allow", allow_json(r));
 	return o;
 }
 

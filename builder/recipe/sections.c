@@ -105,6 +105,26 @@ static const struct array array_waivers = {waiver_fields,
 					   offsetof(struct recipe_waiver, pos),
 					   NULL};
 
+/* The classes of builder/scan that a file can be answered for. */
+static const char *const scan_classes[] = {"pan",           "track1",   "track2",      "cvv",
+					   "pin-block",     "test-pan", "private-key", "credential",
+					   "password-hash", "trust",    "identity",    NULL};
+
+static const struct field allow_fields[] = {
+    {"sha256", read_digest, offsetof(struct recipe_allow, sha256), NULL, true},
+    {"class", read_choice, offsetof(struct recipe_allow, cls), scan_classes, true},
+    {"reason", read_word, offsetof(struct recipe_allow, reason), &grammar_line, true},
+    {"until", read_word, offsetof(struct recipe_allow, until), &grammar_date, false},
+    {0},
+};
+
+static const struct array array_allow = {allow_fields,
+					 unique_nothing,
+					 sizeof(struct recipe_allow),
+					 AT(allow_n),
+					 offsetof(struct recipe_allow, pos),
+					 NULL};
+
 static int read_profiles(const char *root, const struct yaml *y, const struct field *f, void *to,
 			 struct err *e)
 {
@@ -138,6 +158,7 @@ static const struct field hardening_fields[] = {
     {"units", read_set, AT(units), &grammar_unit, false},
     {"data", read_set, AT(data), &grammar_image_path, false},
     {"waivers", read_array, AT(waivers), &array_waivers, false},
+    {"allow", read_array, AT(allow), &array_allow, false},
     {0},
 };
 

@@ -95,33 +95,44 @@ int allow_load(const char *path, struct yaml **ret, struct err *e)
 	return 0;
 }
 
-static void apply_to(const struct yaml *entry, struct jval *file, const char *today)
+static void apply_to(const struct scan_allow *a, struct jval *file, const char *today)
 {
-	const char *sha = jval_get_str(file, "sha256"), *until = text_of(entry, "until"),
-		   *word = text_of(entry, "class");
+	const char *sha = jval_get_str(file, "sha256"), *key = "allowed", *text = a->reason;
 	int64_t n;
 
-	if (sha == NULL || strcmp(sha, text_of(entry, "sha256")) != 0 ||
-	    jval_get_int(jval_get(file, "counts"), word, &n) != 0)
+	if (sha == NULL || strcmp(sha, digest_hex(&a->sha256).s) != 0 ||
+	    jval_get_int(jval_get(file, "counts"), a->cls, &n) != 0)
 		return;
-	if (until != NULL && strncmp(today, until, DATE_LENGTH) > 0) {
-		if (jval_get(file, "expired") == NULL)
-			jval_put(file, "expired", jval_object());
-		jval_put_text(jval_get(file, "expired"), word, until);
-		return;
+	if (a->until != NULL && strncmp(today, a->until, DATE_LENGTH) > 0) {
+		key = "expired";
+		text = a->until;
 	}
-	if (jval_get(file, "allowed") == NULL)
-		jval_put(file, "allowed", jval_object());
-	jval_put_text(jval_get(file, "allowed"), word, text_of(entry, "reason"));
+	if (jval_get(file, key) == NULL)
+		jval_put(file, key, jval_object());
+	jval_put_text(jval_get(file, key), a->cls, text);
+}
+
+void allow_apply_one(const struct scan_allow *a, struct jval *report, int64_t today)
+{
+	struct jval *files = jval_get(report, "files");
+	char *date SCOPED(mem_freep) = clock_rfc3339(today);
+
+	for (size_t k = 0; k < jval_len(files); k++)
+		apply_to(a, jval_at(files, k), date);
 }
 
 void allow_apply(const struct yaml *allow, struct jval *report, int64_t today)
 {
 	const struct yaml *list = yaml_get(allow, "allow");
-	struct jval *files = jval_get(report, "files");
-	char *date SCOPED(mem_freep) = clock_rfc3339(today);
 
-	for (size_t i = 0; list != NULL && i < list->n; i++)
-		for (size_t k = 0; k < jval_len(files); k++)
-			apply_to(list->items[i], jval_at(files, k), date);
+	for (size_t i = 0; list != NULL && i < list->n; i++) {
+		const struct yaml *entry = list->items[i];
+		struct scan_allow a = {.cls = text_of(entry, "class"),
+				       .reason = text_of(entry, "reason"),
+				       .until = text_of(entry, "until")};
+
+		/* allow_load has checked it */
+		if (digest_parse_hex(text_of(entry, "sha256"), &a.sha256) == 0)
+			allow_apply_one(&a, report, today);
+	}
 }

@@ -25,8 +25,10 @@ struct gather_layer {
 };
 /* What to look into, all of it: a tree, a file, layers. */
 struct gather_job {
-	int dirfd;        /* of a tree, or -1 */
-	int fd;           /* of a file, or -1 */
+	int dirfd;                /* of a tree, or -1 */
+	int fd;                   /* of a file, or -1 */
+	const char *const *paths; /* of the tree, these only; NULL = all */
+	size_t paths_n;
 	const char *name; /* of the file */
 	struct gather_layer *layers;
 	size_t layers_n;

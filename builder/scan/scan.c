@@ -23,6 +23,8 @@ static int run(struct gather_job *j, const char *object, const struct scan_opts 
 	masked = found_name(object, NULL);
 	jval_put_text(v, "object", masked);
 	allow_apply(allow, v, o->today);
+	for (size_t i = 0; i < o->allowed_n; i++)
+		allow_apply_one(&o->allowed[i], v, o->today);
 	*ret = STEAL(v);
 	return 0;
 }
@@ -44,6 +46,14 @@ int scan_path(const char *path, const char *object, const struct scan_opts *o, s
 	else
 		j.fd = fd;
 	return run(&j, object, o, ret, e);
+}
+
+int scan_files(int dirfd, const char *const *paths, size_t n, const struct scan_opts *o,
+	       struct jval **ret, struct err *e)
+{
+	struct gather_job j = {.dirfd = dirfd, .fd = -1, .paths = paths, .paths_n = n};
+
+	return run(&j, "tree", o, ret, e);
 }
 
 static void close_all(struct gather_layer *v, size_t n)

@@ -94,21 +94,34 @@ static int flush(struct walk *w, struct err *e)
 	return rc;
 }
 
+static int add_path(struct walk *w, const char *path, struct err *e)
+{
+	w->v[w->n++] = (struct item){.path = mem_strdup(path), .err = ERR_INIT};
+	return w->n == BATCH ? flush(w, e) : 0;
+}
+
 static int on_entry(void *ctx, const struct fs_entry *en, struct err *e)
 {
 	struct walk *w = ctx;
 
 	if (!S_ISREG(en->st.st_mode) || en->st.st_size == 0)
 		return 0;
-	w->v[w->n++] = (struct item){.path = mem_strdup(en->path), .err = ERR_INIT};
-	return w->n == BATCH ? flush(w, e) : 0;
+	return add_path(w, en->path, e);
+}
+
+static int add_paths(struct walk *w, struct err *e)
+{
+	for (size_t i = 0; i < w->j->paths_n; i++)
+		if (add_path(w, w->j->paths[i], e) != 0)
+			return -1;
+	return 0;
 }
 
 int gather_tree(struct gather *g, const struct gather_job *j, struct err *e)
 {
 	struct item *v SCOPED(mem_freep) = mem_zalloc(BATCH * sizeof(*v));
 	struct walk w = {.g = g, .j = j, .bench = bench_new(), .v = v};
-	int rc = fs_walk(j->dirfd, on_entry, &w, e);
+	int rc = j->paths != NULL ? add_paths(&w, e) : fs_walk(j->dirfd, on_entry, &w, e);
 
 	if (rc == 0)
 		rc = flush(&w, e);
