@@ -84,10 +84,12 @@ int extract_clear(struct extract *x, const char *path, bool for_dir, struct err 
 		return -1;
 	if (fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) != 0)
 		return errno == ENOENT ? 0 : err_sys(e, "stat");
+	if (S_ISDIR(st.st_mode) && for_dir)
+		return 0;
+	if (x->o->hidden != NULL)
+		++*x->o->hidden;
 	if (!S_ISDIR(st.st_mode))
 		return unlinkat(dir, name, 0) == 0 ? 0 : err_sys(e, "replace");
-	if (for_dir)
-		return 0;
 	if (!x->o->layer)
 		return err_set(e, ERR_RECIPE, "it would replace a directory");
 	if (fs_rmtree(dir, name, e) != 0)

@@ -13,6 +13,8 @@ struct unpack_opts {
 	const char *what;   /* names the archive in errors */
 	bool layer;         /* an OCI layer: apply whiteouts (.wh.NAME, .wh..wh..opq) */
 	bool keep_owner;    /* chown to the archive's numeric owners; else everything is ours */
+	uint64_t *hidden;   /* of a layer, in memory that is shared: counts what was there before
+			       and it takes away or replaces; or NULL */
 	bool read_only;     /* a medium: drop all write permission bits, keep owners that an
 			       image can have, refuse names with control characters */
 	bool bare_disc;     /* a disc's own names are shown in lower case, as Linux does when it has

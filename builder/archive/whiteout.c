@@ -105,5 +105,7 @@ int extract_whiteout(struct extract *x, const char *path, bool *ret_was, struct 
 	beneath_forget(&x->dirs);
 	beneath_forget(&x->links);
 	*ret_was = rc == 0;
+	if (rc == 0 && x->o->hidden != NULL)
+		++*x->o->hidden;
 	return rc;
 }

@@ -1,19 +1,21 @@
 #include "oci/unpack.h"
 
 #include "archive/unpack.h"
+#include <sys/mman.h>
 
 /* System trees pack to a third or so; a layer that claims far more is a trap for the disk. */
 #define LAYER_GROWTH UINT64_C(64)
 #define LAYER_SPARE  (UINT64_C(1) << 30)
 
 static int unpack_layers(const struct oci_layout *l, const struct oci_manifest *m, const char *dest,
-			 struct err *e)
+			 uint64_t *hidden, struct err *e)
 {
 	for (size_t i = 0; i < m->layers_n; i++) {
 		const struct digest_text name = digest_text(&m->layers[i].digest);
 		const struct unpack_opts o = {.what = name.s,
 					      .layer = true,
 					      .keep_owner = true,
+					      .hidden = hidden,
 					      .bytes_max =
 						  m->layers[i].size * LAYER_GROWTH + LAYER_SPARE};
 		int fd SCOPED(fd_closep) = -1;
@@ -25,8 +27,8 @@ static int unpack_layers(const struct oci_layout *l, const struct oci_manifest *
 	return 0;
 }
 
-int oci_unpack(const struct oci_layout *l, const struct oci_desc *manifest, const char *dest,
-	       struct oci_manifest *ret, struct err *e)
+static int unpack_all(const struct oci_layout *l, const struct oci_desc *manifest, const char *dest,
+		      struct oci_manifest *ret, uint64_t *hidden, struct err *e)
 {
 	struct oci_manifest m SCOPED(oci_manifest_release) = {0};
 	struct oci_desc image SCOPED(oci_desc_release) = {0};
@@ -36,9 +38,31 @@ int oci_unpack(const struct oci_layout *l, const struct oci_desc *manifest, cons
 	    oci_layout_image(l, manifest, &image, e) != 0 ||
 	    oci_layout_read(l, &image.digest, &text, e) != 0 ||
 	    oci_manifest_parse(text.data, text.len, &m, e) != 0 ||
-	    unpack_layers(l, &m, dest, e) != 0)
+	    unpack_layers(l, &m, dest, hidden, e) != 0)
 		return -1;
 	*ret = m;
 	m = (struct oci_manifest){0};
 	return 0;
+}
+
+int oci_unpack(const struct oci_layout *l, const struct oci_desc *manifest, const char *dest,
+	       struct oci_manifest *ret, struct err *e)
+{
+	return unpack_all(l, manifest, dest, ret, NULL, e);
+}
+
+int oci_unpack_hiding(const struct oci_layout *l, const struct oci_desc *manifest, const char *dest,
+		      struct oci_manifest *ret, bool *ret_hidden, struct err *e)
+{
+	/* counted in the workers that unpack */
+	uint64_t *hidden =
+	    mmap(NULL, sizeof(*hidden), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	int rc;
+
+	if (hidden == MAP_FAILED)
+		return err_sys(e, "map memory");
+	rc = unpack_all(l, manifest, dest, ret, hidden, e);
+	*ret_hidden = *hidden > 0;
+	(void)munmap(hidden, sizeof(*hidden));
+	return rc;
 }

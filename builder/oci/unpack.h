@@ -10,4 +10,9 @@
 int oci_unpack(const struct oci_layout *l, const struct oci_desc *manifest, const char *dest,
 	       struct oci_manifest *ret, struct err *e) MUST_CHECK;
 
+/* The same, and *ret_hidden says whether a layer takes away or replaces what one below it has: then
+ * there is more in the image than its tree shows. */
+int oci_unpack_hiding(const struct oci_layout *l, const struct oci_desc *manifest, const char *dest,
+		      struct oci_manifest *ret, bool *ret_hidden, struct err *e) MUST_CHECK;
+
 #endif
