@@ -17,6 +17,7 @@ struct pass {
 	int rootfd;
 	struct facts *facts;
 	struct harden_system system;
+	bool image_only; /* leaves out the controls on the tree alone */
 };
 
 static void pass_release(struct pass *s)
@@ -68,10 +69,23 @@ static int check_waivers(const struct pass *s, struct err *e)
 	return 0;
 }
 
+/* What is not known of the object, of which one of the operations is; NULL when nothing. */
+static const char *lacks(const struct pass *s, const struct control *c)
+{
+	const struct op_run r = {.rootfd = s->rootfd, .c = s->c, .facts = s->facts};
+	const char *what = NULL;
+
+	for (size_t i = 0; i < c->ops_n && what == NULL; i++)
+		if (c->ops[i].kind->lacks != NULL)
+			what = c->ops[i].kind->lacks(&r, c->ops[i].want);
+	return what;
+}
+
 /* Why the control does not apply to this tree; NULL when it does. The caller owns it. */
 static int not_applicable(const struct pass *s, const struct control *c, char **ret, struct err *e)
 {
 	const struct strv *packages = NULL;
+	const char *what;
 
 	*ret = system_excludes(&s->system, c);
 	if (*ret == NULL && c->packages.n > 0 && facts_packages(s->facts, &packages, e) != 0)
@@ -82,6 +96,9 @@ static int not_applicable(const struct pass *s, const struct control *c, char **
 	for (size_t i = 0; i < c->paths.n && *ret == NULL; i++)
 		if (!root_has(s->rootfd, c->paths.v[i]))
 			*ret = mem_format("/%s is not there", c->paths.v[i]);
+	what = *ret == NULL ? lacks(s, c) : NULL;
+	if (what != NULL)
+		*ret = mem_strdup(what);
 	return 0;
 }
 
@@ -122,6 +139,14 @@ static void fix_control(const struct pass *s, const struct control *c, char **re
 		buf_addf(&text, "; and %zu more", done.n - DETAIL_LINES);
 	if (done.n > 0)
 		*ret_fixed = buf_take(&text);
+}
+
+static bool is_of_image(const struct control *c)
+{
+	for (size_t i = 0; i < c->ops_n; i++)
+		if (c->ops[i].kind->of_image)
+			return true;
+	return false;
 }
 
 static bool looks_at_all(const struct control *c)
@@ -241,10 +266,13 @@ static int check_all(struct pass *s, char **fixed, struct harden_report *ret, st
 	rep.v = mem_zalloc((s->p->n + 1) * sizeof(*rep.v));
 	for (size_t i = 0; i < s->p->n; i++) {
 		const struct control *c = &s->p->controls[i];
-		struct harden_result *res = &rep.v[rep.n++];
+		struct harden_result *res = &rep.v[rep.n];
 
 		if (intr_pending())
 			return intr_err(e);
+		if (s->image_only && !is_of_image(c))
+			continue;
+		rep.n++;
 		*res = (struct harden_result){
 		    .id = c->id,
 		    .title = c->title,
@@ -302,6 +330,14 @@ int harden_check(const struct harden_profile *p, const char *root, const struct 
 		 struct harden_report *ret, struct err *e)
 {
 	struct pass s SCOPED(pass_release) = {.p = p, .c = c, .rootfd = -1};
+
+	return run(&s, root, false, ret, e);
+}
+
+int harden_check_image(const struct harden_profile *p, const char *root,
+		       const struct harden_context *c, struct harden_report *ret, struct err *e)
+{
+	struct pass s SCOPED(pass_release) = {.p = p, .c = c, .rootfd = -1, .image_only = true};
 
 	return run(&s, root, false, ret, e);
 }

@@ -54,6 +54,17 @@ void facts_use_source(struct facts *f, const struct facts_source *s)
 	f->source = s;
 }
 
+void facts_known(struct facts *f, size_t i)
+{
+	f->files.v[i].known = true;
+}
+
+void facts_found(struct facts *f, const char *path)
+{
+	if (f->source != NULL && f->source->found != NULL)
+		f->source->found(f->source->ctx, path);
+}
+
 void facts_keep(struct facts *f, void *p, void (*free_p)(void *))
 {
 	f->kept = p;

@@ -32,8 +32,9 @@ struct accounts {
 struct facts_file {
 	char *path;
 	struct stat st; /* type, mode, owner, group and size at least */
-	bool clean;     /* looked into before: nothing that secrets_find looks for is in it */
+	bool clean;     /* looked into before, by those that look into files: nothing was found */
 	bool bare;      /* known to have no capabilities */
+	bool known;     /* found to be what its package's list says (op_package_files.c) */
 };
 
 struct facts_files {
@@ -46,6 +47,8 @@ struct facts_files {
 struct facts_source {
 	int (*list)(void *ctx, struct facts_files *ret, struct err *e);
 	void *ctx;
+	/* Something was found in this file: it is not clean the next time; may be NULL. */
+	void (*found)(void *ctx, const char *path);
 };
 
 struct facts;
@@ -57,6 +60,12 @@ void facts_freep(struct facts **f);
 
 /* Lists files with the source, which is borrowed, from now on; NULL = by a walk. */
 void facts_use_source(struct facts *f, const struct facts_source *s);
+
+/* Notes that file i of the list is as its package has it. */
+void facts_known(struct facts *f, size_t i);
+
+/* Tells the source that something was found in the file at path. */
+void facts_found(struct facts *f, const char *path);
 
 /* Adds a copy of the path; the entry is lent until the next one is added. More than 8 Mi: an
  * error. */

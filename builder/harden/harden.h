@@ -74,6 +74,25 @@ struct digest harden_profile_digest(const struct harden_profile *p); /* of its r
 const char *harden_requirement_title(const struct harden_profile *p, const char *standard,
 				     const char *number);
 
+/* What is known of an image beyond its tree. A control that needs what is not known does not apply,
+ * and says so. */
+struct lock;
+struct harden_image {
+	const struct jval *config; /* as OCI image-spec, config.md, has it */
+	const struct lock *lock;   /* what it was made from; NULL = the one that it carries */
+	int signatures;            /* good ones, by the keys that were given; -1 = none were */
+};
+
+/* Who looks into files for card data (scan/scan.h, which stands on this). */
+struct facts_files;
+struct harden_content {
+	/* Hands out a report of scan, borrowed: its "files" with what was found in the tree at
+	 * rootfd, of which `files` are the entries, and beyond it (layers). */
+	int (*look)(void *ctx, int rootfd, const struct facts_files *files, const struct jval **ret,
+		    struct err *e);
+	void *ctx;
+};
+
 /* What of the recipe a profile may refer to; NULL members = unknown (auditing a foreign image). */
 struct harden_context {
 	const struct recipe *recipe; /* waivers, ports, users, services; or NULL */
@@ -83,6 +102,8 @@ struct harden_context {
 	int64_t epoch;               /* seconds: the day that is written into files, so that the
 					clock decides no bytes; 0 = today */
 	const struct facts_source *files; /* who lists the tree's files (harden/facts.h); or NULL */
+	const struct harden_image *image; /* or NULL: controls on it are left to whoever has it */
+	const struct harden_content *content; /* or NULL: nobody looks */
 };
 
 /* Applies the fixes of every applicable control to the tree at rootfd, then checks them all. */
@@ -92,6 +113,11 @@ int harden_apply(const struct harden_profile *p, const char *root, const struct 
 /* Checks only. */
 int harden_check(const struct harden_profile *p, const char *root, const struct harden_context *c,
 		 struct harden_report *ret, struct err *e) MUST_CHECK;
+
+/* Checks only the controls on what is beyond the tree: c->image is given. */
+int harden_check_image(const struct harden_profile *p, const char *root,
+		       const struct harden_context *c, struct harden_report *ret,
+		       struct err *e) MUST_CHECK;
 
 /* The worst severity that failed without a waiver reaches `fail_on` ("low", "medium", "high",
  * "never"): ERR_VERIFY, with the failed ids. */

@@ -29,6 +29,11 @@ struct op_kind {
 	/* Completes and checks what the fields gave; may be NULL. */
 	int (*finish)(void *want, const struct yaml *at, struct err *e);
 
+	bool of_image; /* looks at what is beyond the tree (r->c->image) */
+
+	/* Why it cannot be judged: what is not known of this object. NULL = it can; may be NULL. */
+	const char *(*lacks)(const struct op_run *r, const void *want);
+
 	/* Appends to r->found whatever differs. -1 with *e: it could not be judged, which counts
 	 * as a failed control. */
 	int (*check)(const struct op_run *r, const void *want, struct err *e);
@@ -45,5 +50,9 @@ extern const struct op_kind *const op_kinds[];
 extern const struct op_kind op_absent, op_accounts, op_ageing, op_banner, op_capabilities, op_file,
     op_firewall, op_keyvalue, op_line, op_logrotate, op_mode, op_owned, op_packages, op_pam,
     op_pam_modules, op_secrets, op_sticky, op_suid, op_units, op_writable;
+
+/* What is in the files, and the image itself. */
+extern const struct op_kind op_certificates, op_link, op_links, op_lock, op_oci, op_package_files,
+    op_release, op_scan, op_special_files, op_tls, op_waivers;
 
 #endif

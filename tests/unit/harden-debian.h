@@ -4,6 +4,9 @@
 
 #include "harden-lib.h"
 
+#include "form/digest.h"
+#include "recipe/lock.h"
+
 struct debian_file {
 	const char *path;
 	mode_t mode;
@@ -13,15 +16,15 @@ struct debian_file {
 static const struct debian_file debian_files[] = {
     {"etc/os-release", 0644, "NAME=\"Debian GNU/Linux\"\nID=debian\nVERSION_ID=\"12\"\n"},
     {"var/lib/dpkg/status", 0644,
-     "Package: openssh-server\nStatus: install ok installed\n\n"
-     "Package: sudo\nStatus: install ok installed\n\n"
-     "Package: cron\nStatus: install ok installed\n\n"
-     "Package: rsyslog\nStatus: install ok installed\n\n"
-     "Package: logrotate\nStatus: install ok installed\n\n"
-     "Package: samba\nStatus: install ok installed\n\n"
+     "Package: openssh-server\nVersion: 1.0\nStatus: install ok installed\n\n"
+     "Package: sudo\nVersion: 1.0\nStatus: install ok installed\n\n"
+     "Package: cron\nVersion: 1.0\nStatus: install ok installed\n\n"
+     "Package: rsyslog\nVersion: 1.0\nStatus: install ok installed\n\n"
+     "Package: logrotate\nVersion: 1.0\nStatus: install ok installed\n\n"
+     "Package: samba\nVersion: 1.0\nStatus: install ok installed\n\n"
      "Package: telnet\nStatus: deinstall ok config-files\n\n"
-     "Package: libpam-pwquality\nStatus: install ok installed\n\n"
-     "Package: cracklib-runtime\nStatus: install ok installed\n"},
+     "Package: libpam-pwquality\nVersion: 1.0\nStatus: install ok installed\n\n"
+     "Package: cracklib-runtime\nVersion: 1.0\nStatus: install ok installed\n"},
     {"etc/passwd", 0644,
      "root:x:0:0:root:/root:/bin/bash\n"
      "daemon:x:1:1:daemon:/usr/sbin:/usr/sbin/nologin\n"
@@ -30,20 +33,40 @@ static const struct debian_file debian_files[] = {
      "nobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin\n"
      "sshd:x:100:65534::/run/sshd:/usr/sbin/nologin\n"
      "rti:x:1500:1500:POS operator:/home/rti:/bin/bash\n"
-     "support:x:1501:1500::/home/rti:/usr/sbin/nologin\n"},
+     "support:x:1501:1500::/home/rti:/usr/sbin/nologin\n"
+     "tester:x:1502:1500::/home/tester:/usr/sbin/nologin\n"},
     {"etc/group", 0644,
      "root:x:0:\ndaemon:x:1:\nadm:x:4:\nshadow:x:42:\ngames:x:60:\nnogroup:x:65534:\n"
      "rti:x:1500:\n"},
     {"etc/shadow", 0640,
      "root:*:20000:0:99999:7:::\ndaemon:*:20000:0:99999:7:::\nsync:*:20000:0:99999:7:::\n"
      "games:*:20000:0:99999:7:::\nnobody:*:20000:0:99999:7:::\nsshd:!:20000::::::\n"
-     "rti:!:20000:0:99999:7:::\nsupport:!:20000:0:99999:7:::\n"},
+     "rti:!:20000:0:99999:7:::\nsupport:!:20000:0:99999:7:::\ntester:!:20000:0:99999:7:::\n"},
     {"etc/gshadow", 0640, "root:*::\nrti:!::\n"},
     {"etc/login.defs", 0644,
      "# comment\nUMASK\t\t022\nPASS_MAX_DAYS\t99999\nPASS_MIN_DAYS\t0\nPASS_WARN_AGE\t7\n"
      "ENCRYPT_METHOD YESCRYPT\n"
      "ENV_SUPATH\tPATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin\n"},
     {"etc/default/useradd", 0644, "SHELL=/bin/sh\n"},
+    {"etc/crypto-policies/config", 0644, "# of the system\nLEGACY\n"},
+    {"etc/postfix/main.cf", 0644,
+     "inet_interfaces = all\nsmtpd_tls_protocols = >=TLSv1.2\nsmtp_tls_mandatory_protocols = "
+     "!SSLv2, !SSLv3, !TLSv1, !TLSv1.1\n"},
+    {"etc/exim4/update-exim4.conf.conf", 0644, "dc_local_interfaces=''\n"},
+    {"etc/apache2/mods-enabled/ssl.conf", 0644,
+     "SSLProtocol all -SSLv3 -TLSv1 -TLSv1.1\nSSLCipherSuite HIGH:!aNULL:!3DES\n"},
+    {"etc/java-17-openjdk/security/java.security", 0644,
+     "#jdk.tls.disabledAlgorithms=none\njdk.tls.disabledAlgorithms=SSLv3, TLSv1, \\\n"
+     "    TLSv1.1, RC4, DES, \\\n    3DES_EDE_CBC\nnext=x\n"},
+    {"etc/cups/cupsd.conf", 0644, "Listen localhost:631\n"},
+    {"usr/share/zoneinfo/Etc/UTC", 0644, "TZif2"},
+    {"usr/share/ca-certificates/mozilla/A.crt", 0644,
+     "-----BEGIN CERTIFICATE-----\nMIIA\nAAAA\n-----END CERTIFICATE-----\n"},
+    {"usr/share/ca-certificates/mozilla/B.crt", 0644,
+     "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n"},
+    {"etc/ssl/certs/ca-certificates.crt", 0644,
+     "-----BEGIN CERTIFICATE-----\nMIIAAAAA\n-----END CERTIFICATE-----\n"
+     "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n"},
     {"etc/shells", 0644, "/bin/sh\n/bin/bash\n"},
     {"etc/profile", 0644, "PATH=\"/usr/local/bin:/usr/bin:/bin\"\nexport PATH\n"},
     {"etc/bash.bashrc", 0644, "# interactive shells\n"},
@@ -115,6 +138,8 @@ static const struct debian_file debian_files[] = {
     {"usr/lib/systemd/system/logrotate.timer", 0644, "[Unit]\n"},
     {"usr/lib/systemd/system/rpcbind.service", 0644, "[Unit]\n"},
     {"usr/bin/passwd", 04755, "\177ELF"},
+    {"usr/bin/chsh", 04755, "\177ELF"},
+    {"usr/lib/systemd/system/getty@.service", 0644, "[Service]\nExecStart=-/sbin/agetty %I\n"},
     {"usr/bin/mount", 04755, "\177ELF"},
     {"usr/bin/sudo", 04755, "\177ELF"},
     {"usr/sbin/sshd", 0755, "\177ELF"},
@@ -129,16 +154,64 @@ static const struct debian_file debian_files[] = {
     {"tmp/x", 0644, ""},
 };
 
+/* dpkg's lists of the files below usr, all of one package. */
+static inline void debian_lists(const struct rootfs *t)
+{
+	struct buf list SCOPED(buf_release) = BUF_INIT(1 << 16);
+	struct buf sums SCOPED(buf_release) = BUF_INIT(1 << 16);
+
+	for (size_t i = 0; i < sizeof(debian_files) / sizeof(debian_files[0]); i++) {
+		const char *path = debian_files[i].path;
+		char md5[MD5_HEX + 1];
+		struct err e = ERR_INIT;
+		int fd;
+
+		if (strncmp(path, "usr/", 4) != 0 || strncmp(path, "usr/local/", 10) == 0)
+			continue;
+		fd = openat(t->fd, path, O_RDONLY | O_CLOEXEC);
+		assert_int_equal(digest_md5_fd(fd, md5, &e), 0);
+		(void)close(fd);
+		buf_addf(&list, "/%s\n", path);
+		buf_addf(&sums, "%s  %s\n", md5, path);
+	}
+	/* what an image may lack */
+	buf_addf(&sums, "00000000000000000000000000000000  usr/share/doc/base-files/README\n");
+	put(t, "var/lib/dpkg/info/base-files.list", list.data, 0644);
+	put(t, "var/lib/dpkg/info/base-files.md5sums", sums.data, 0644);
+}
+
+/* The installed packages, for l->packages, which has room for them. */
+enum { DEBIAN_PACKAGES_N = 8 };
+static inline void debian_lock(struct lock *l)
+{
+	static const char *const names[DEBIAN_PACKAGES_N] = {"cracklib-runtime",
+							     "libpam-pwquality",
+							     "logrotate",
+							     "openssh-server",
+							     "rsyslog",
+							     "samba",
+							     "sudo",
+							     "cron"};
+
+	for (size_t i = 0; i < DEBIAN_PACKAGES_N; i++)
+		l->packages[l->packages_n++] = (struct lock_package){
+		    .name = (char *)(uintptr_t)names[i], .version = (char *)(uintptr_t) "1.0"};
+}
+
 static inline void debian_make(const struct rootfs *t)
 {
-	static const char *const dirs[] = {"root", "home/rti"};
+	static const char *const dirs[] = {"root", "home/rti", "home/tester"};
 	struct err e = ERR_INIT;
 
 	for (size_t i = 0; i < sizeof(debian_files) / sizeof(debian_files[0]); i++)
 		put(t, debian_files[i].path, debian_files[i].text, debian_files[i].mode);
+	assert_int_equal(fs_mkdirs(t->fd, "home/tester", 0755, &e), 0);
+	assert_int_equal(fchownat(t->fd, "home/tester", 1502, 1500, 0), 0);
 	for (size_t i = 0; i < sizeof(dirs) / sizeof(dirs[0]); i++)
 		assert_int_equal(fchmodat(t->fd, dirs[i], 0700, 0), 0);
 	assert_int_equal(fs_mkdirs(t->fd, "usr/local/lib", 0755, &e), 0);
+	assert_int_equal(symlinkat("../usr/share/zoneinfo/Etc/UTC", t->fd, "etc/localtime"), 0);
+	debian_lists(t);
 	assert_int_equal(fchmodat(t->fd, "tmp", 01777, 0), 0);
 	assert_int_equal(fchownat(t->fd, "home/rti", 1500, 1500, 0), 0);
 	assert_int_equal(fchownat(t->fd, "etc/shadow", 0, 42, 0), 0);
@@ -158,6 +231,7 @@ static inline void debian_recipe_init(struct debian_recipe *d)
 	d->r.ports = d->ports;
 	d->r.ports_n = 2;
 	strv_add(&d->r.install, "samba");
+	strv_add(&d->r.install, "openssh-server");
 }
 
 static inline void debian_recipe_release(struct debian_recipe *d)

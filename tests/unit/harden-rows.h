@@ -20,6 +20,8 @@ enum how {
 	LINK,    /* path to text */
 	MAKEDIR, /* path, with the octal mode in text */
 	CAP,     /* path gets a file capability */
+	RELINK,  /* path, which is there, to text */
+	FIFO,    /* path is a pipe */
 };
 
 /* What a fix must not do by itself. */
@@ -112,6 +114,10 @@ static inline void mutate(const struct rootfs *t, const struct row *row)
 	if (row->how == MAKEDIR)
 		rc = fs_mkdirs(t->fd, row->path, 0755, &e) ||
 		     fchmodat(t->fd, row->path, (mode_t)strtoul(row->text, NULL, 8), 0);
+	if (row->how == RELINK)
+		rc = unlinkat(t->fd, row->path, 0) || symlinkat(row->text, t->fd, row->path);
+	if (row->how == FIFO)
+		rc = mkfifoat(t->fd, row->path, 0600);
 	if (row->how == CAP)
 		rc = setxattr(full, "security.capability", cap, sizeof(cap), 0);
 	assert_int_equal(rc, 0);
