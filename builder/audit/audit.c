@@ -1,18 +1,73 @@
 #include "audit/audit.h"
 
 #include "base/log.h"
+#include "harden/facts.h"
 #include "oci/unpack.h"
 #include "sandbox/sandbox.h"
+#include "scan/scan.h"
 #include "sys/clock.h"
 #include <stdlib.h>
 #include <unistd.h>
 
-static int check(const char *root, const struct audit_opts *o, struct audit *ret, struct err *e)
-{
-	const struct harden_context c = {
-	    .recipe = o->recipe, .target = o->target, .today = o->today};
+/* Who looks into files when the profile asks. */
+struct looking {
+	const struct audit_opts *o;
+	const struct oci_layout *layout; /* of an image some of which its tree does not show, */
+	const struct oci_desc *manifest; /* else NULL */
+	struct jval *report;
+};
 
-	if (harden_profile_load(o->profile, &ret->profile, e) != 0)
+static void looking_release(struct looking *k)
+{
+	jval_free(k->report);
+}
+
+/* What the recipe answers for; the caller frees the array. */
+static struct scan_opts scan_opts_of(const struct audit_opts *o, struct scan_allow **ret)
+{
+	size_t n = o->recipe != NULL ? o->recipe->allow_n : 0;
+	struct scan_allow *v = mem_zalloc((n + 1) * sizeof(*v));
+
+	for (size_t i = 0; i < n; i++)
+		v[i] = (struct scan_allow){.sha256 = o->recipe->allow[i].sha256,
+					   .cls = o->recipe->allow[i].cls,
+					   .reason = o->recipe->allow[i].reason,
+					   .until = o->recipe->allow[i].until};
+	*ret = v;
+	return (struct scan_opts){.allowed = v, .allowed_n = n, .today = o->today};
+}
+
+/* What packages brought, as their lists say, needs no look: posmedia scan looks into that, too. */
+static int look(void *ctx, int rootfd, const struct facts_files *files, const struct jval **ret,
+		struct err *e)
+{
+	struct looking *k = ctx;
+	const char **paths SCOPED(mem_freep) = mem_zalloc((files->n + 1) * sizeof(*paths));
+	struct scan_allow *allow SCOPED(mem_freep) = NULL;
+	const struct scan_opts o = scan_opts_of(k->o, &allow);
+	size_t n = 0;
+	int rc = 0;
+
+	for (size_t i = 0; i < files->n; i++)
+		if (S_ISREG(files->v[i].st.st_mode) && files->v[i].st.st_size > 0 &&
+		    !files->v[i].known)
+			paths[n++] = files->v[i].path;
+	if (k->report == NULL && k->layout != NULL)
+		rc = scan_image(k->layout, k->manifest, "image", &o, &k->report, e);
+	else if (k->report == NULL)
+		rc = scan_files(rootfd, paths, n, &o, &k->report, e);
+	*ret = k->report;
+	return rc;
+}
+
+static int check(const char *root, const struct harden_image *image, struct looking *k,
+		 struct audit *ret, struct err *e)
+{
+	const struct harden_content content = {look, k};
+	const struct harden_context c = {
+	    .recipe = k->o->recipe, .today = k->o->today, .image = image, .content = &content};
+
+	if (harden_profile_load(k->o->profile, &ret->profile, e) != 0)
 		return -1;
 	return harden_check(ret->profile, root, &c, &ret->report, e);
 }
@@ -21,16 +76,18 @@ int audit_tree(const char *root, const char *object, const struct audit_opts *o,
 	       struct err *e)
 {
 	struct audit a SCOPED(audit_release) = {.object = mem_strdup(object)};
+	struct looking k SCOPED(looking_release) = {.o = o};
 
-	if (check(root, o, &a, e) != 0)
+	if (check(root, NULL, &k, &a, e) != 0)
 		return err_in(e, "audit of %s", object);
 	*ret = a;
 	a = (struct audit){0};
 	return 0;
 }
 
-/* What the image says of itself. */
-static int read_config(const struct oci_layout *l, struct audit *ret, struct err *e)
+/* What the image says of itself; the caller owns *ret_config. */
+static int read_config(const struct oci_layout *l, struct audit *ret, struct jval **ret_config,
+		       struct err *e)
 {
 	struct buf b SCOPED(buf_release) = BUF_INIT(OCI_MANIFEST_MAX);
 	struct jval *j SCOPED(jval_freep) = NULL;
@@ -48,30 +105,50 @@ static int read_config(const struct oci_layout *l, struct audit *ret, struct err
 	ret->version = mem_strdup(version == NULL ? "" : version);
 	if (created != NULL && clock_parse(created, &ret->created) != 0)
 		log_warn("the image says it was made at \"%s\", which is no time", created);
+	*ret_config = STEAL(j);
 	return 0;
+}
+
+static int check_unpacked(const struct oci_layout *l, const struct oci_desc *manifest,
+			  const struct audit_opts *o, const char *dir, struct audit *ret,
+			  struct err *e)
+{
+	struct oci_manifest m SCOPED(oci_manifest_release) = {0};
+	struct jval *config SCOPED(jval_freep) = NULL;
+	struct looking k SCOPED(looking_release) = {.o = o};
+	struct harden_image image = {.signatures = o->keys ? o->signatures : -1};
+	bool hidden;
+
+	if (oci_unpack_hiding(l, manifest, dir, &m, &hidden, e) != 0)
+		return -1;
+	ret->image = manifest->digest;
+	ret->config = m.config.digest;
+	if (read_config(l, ret, &config, e) != 0)
+		return -1;
+	image.config = config;
+	if (hidden) {
+		k.layout = l;
+		k.manifest = manifest;
+	}
+	return check(dir, &image, &k, ret, e);
 }
 
 /* Unpacks into a scratch directory, checks, and drops it again in any case. */
 static int check_layers(const struct oci_layout *l, const struct oci_desc *manifest,
 			const struct audit_opts *o, struct audit *ret, struct err *e)
 {
-	struct oci_manifest m SCOPED(oci_manifest_release) = {0};
 	char *dir SCOPED(mem_freep) = NULL;
 	struct err drop = ERR_INIT;
 	int rc;
 
 	if (store_scratch(o->store, "audit", &dir, e) != 0)
 		return -1;
-	rc = oci_unpack(l, manifest, dir, &m, e);
-	if (rc == 0)
-		rc = check(dir, o, ret, e);
+	rc = check_unpacked(l, manifest, o, dir, ret, e);
 	if (store_scratch_drop(o->store, dir, &drop) != 0 && rc == 0) {
 		*e = drop;
 		rc = -1;
 	}
-	ret->image = manifest->digest;
-	ret->config = m.config.digest;
-	return rc == 0 ? read_config(l, ret, e) : rc;
+	return rc;
 }
 
 int audit_image(const struct oci_layout *l, const struct oci_desc *manifest, const char *object,

@@ -15,6 +15,8 @@ struct audit_opts {
 					what is in it */
 	int64_t today;               /* seconds; waivers past their date do not hold */
 	struct store *store;         /* images only: layers are unpacked in a scratch of it */
+	int signatures;              /* good ones by the keys that were given, */
+	bool keys;                   /* when some were */
 };
 
 struct audit {

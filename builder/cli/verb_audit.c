@@ -16,7 +16,7 @@ static const struct opt opts[] = {
     {0, "all", NULL, "Also list what passes or does not apply."},
     {0, "evidence", "DIR", "Write the files of evidence into DIR."},
     {0, "format", "LIST", "Only json, oscal, xccdf, sarif, junit, intoto or html of them."},
-    {'k', "key", "FILE.pub", "Tell in them the signatures by this key (may be repeated)."},
+    {'k', "key", "FILE.pub", "Check and tell the signatures by this key (may be repeated)."},
     {0, "date", "DAY", "Judge waivers as on this day, YYYY-MM-DD."},
     {0, "verify-evidence", "DIR", "Audit again, and refuse files in DIR that say otherwise."},
     OBJECT_PLAIN,
@@ -62,6 +62,8 @@ static int of_image(const struct args *a, struct request *q, struct audit *ret, 
 	    sandbox_enter(e) != 0 || input_store(a, &s, e) != 0)
 		return -1;
 	q->opts.store = s;
+	q->opts.keys = q->evidence.signatures != NULL;
+	q->opts.signatures = (int)q->signatures.n;
 	return audit_image(i.layout, &i.manifest, a->rest.v[0], &q->opts, ret, e);
 }
 
@@ -108,7 +110,7 @@ static int read_date(const struct args *a, int64_t *ret, struct err *e)
 /* What the options ask for together. */
 static int read_request(const struct args *a, struct request *q, struct err *e)
 {
-	static const char *const only[] = {"format", "key"};
+	static const char *const only[] = {"format"};
 	const char *profile = args_get(a, "profile"), *formats = args_get(a, "format");
 	bool put = args_has(a, "evidence"), check = args_has(a, "verify-evidence");
 
