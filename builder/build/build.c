@@ -1,4 +1,4 @@
-#include "build/job.h"
+#include "build/verdict.h"
 
 #include "base/log.h"
 #include "sys/fs.h"
@@ -159,6 +159,7 @@ static int make(struct job *j, struct build_result *ret, struct err *e)
 	j->contents = mem_zalloc(j->plan->n * sizeof(*j->contents));
 	rc = run(j, ret, e);
 	forget_contents(j);
+	verdict_release(j);
 	return rc == 0 ? job_export(j, ret, e) : -1;
 }
 

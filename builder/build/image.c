@@ -1,5 +1,7 @@
 #include "build/image.h"
 
+#include "build/verdict.h"
+
 #include "base/log.h"
 #include "sys/aside.h"
 #include "sys/clock.h"
@@ -192,14 +194,14 @@ static void describe_layer(const struct packing *p, const struct job_layer *from
 
 static int put_manifest(struct packing *p, struct oci_desc *ret, struct err *e)
 {
-	struct jval *config SCOPED(jval_freep) =
-	    job_image_config(p->j, p->delta.config, p->layers, p->layers_n);
+	struct jval *config SCOPED(jval_freep) = NULL;
 	struct oci_manifest m SCOPED(oci_manifest_release) = {0};
 	struct buf b SCOPED(buf_release) = BUF_INIT(OCI_MANIFEST_MAX);
 
 	m.config.media_type = mem_strdup(OCI_CONFIG);
 	m.annotations = annotations(p);
-	if (put_json(p->j, config, &m.config, e) != 0)
+	if (job_image_config(p->j, p->delta.config, p->layers, p->layers_n, &config, e) != 0 ||
+	    put_json(p->j, config, &m.config, e) != 0)
 		return -1;
 	m.layers = mem_zalloc((p->delta.below.layers_n + p->layers_n + 1) * sizeof(*m.layers));
 	for (; m.layers_n < p->delta.below.layers_n; m.layers_n++)
@@ -272,6 +274,16 @@ static int index_tree(struct packing *p, const char *root, struct err *e)
 	return delta_make(p, e);
 }
 
+/* Before the layers are packed: the configuration says everything about the image but these. */
+static int judge(struct packing *p, const char *root, struct err *e)
+{
+	struct jval *config SCOPED(jval_freep) = NULL;
+
+	if (job_image_config(p->j, p->delta.config, NULL, 0, &config, e) != 0)
+		return -1;
+	return verdict_image(p->j, root, config, e);
+}
+
 int job_image(struct job *j, const char *root, struct build_result *ret, struct err *e)
 {
 	struct packing p SCOPED(packing_release) = {.j = j, .rootfd = -1};
@@ -285,8 +297,8 @@ int job_image(struct job *j, const char *root, struct build_result *ret, struct 
 	/* they only read: the layers are made meanwhile */
 	if (j->r->tests_n > 0 && aside_start(run_tests, &all, &tests, e) != 0)
 		return -1;
-	if (index_tree(&p, root, e) != 0 || put_image(&p, &image, e) != 0 ||
-	    aside_join(&tests, e) != 0)
+	if (index_tree(&p, root, e) != 0 || judge(&p, root, e) != 0 ||
+	    put_image(&p, &image, e) != 0 || aside_join(&tests, e) != 0)
 		return -1;
 	ret->manifest = image.digest;
 	ret->manifest_size = image.size;

@@ -1,4 +1,4 @@
-#include "build/job.h"
+#include "build/verdict.h"
 
 #include "sys/clock.h"
 
@@ -34,7 +34,7 @@ static struct jval *ports(const struct recipe *r)
 	return v;
 }
 
-static struct jval *labels(const struct job *j)
+static int put_labels(struct job *j, struct jval *part, struct err *e)
 {
 	struct digest lock = lock_digest(j->l);
 	struct jval *v = jval_object();
@@ -43,7 +43,8 @@ static struct jval *labels(const struct job *j)
 	jval_put_text(v, "org.opencontainers.image.version", j->r->version);
 	jval_put_text(v, "org.posmedia.lock", digest_text(&lock).s);
 	jval_put_text(v, "org.posmedia.recipe", digest_text(&j->r->digest).s);
-	return v;
+	jval_put(part, "Labels", v);
+	return verdict_labels(j, v, e);
 }
 
 static struct jval *run_part(const struct job *j)
@@ -61,7 +62,6 @@ static struct jval *run_part(const struct job *j)
 		jval_put(volumes, r->volumes.v[i], jval_object());
 	jval_put(v, "Volumes", volumes);
 	jval_put(v, "ExposedPorts", ports(r));
-	jval_put(v, "Labels", labels(j));
 	return v;
 }
 
@@ -74,10 +74,10 @@ static struct jval *copy_list(const struct jval *from)
 	return v;
 }
 
-struct jval *job_image_config(const struct job *j, const struct jval *below,
-			      const struct job_layer *layers, size_t n)
+int job_image_config(struct job *j, const struct jval *below, const struct job_layer *layers,
+		     size_t n, struct jval **ret, struct err *e)
 {
-	struct jval *v = jval_object(), *rootfs = jval_object();
+	struct jval *v SCOPED(jval_freep) = jval_object(), *rootfs = jval_object();
 	struct jval *ids = copy_list(jval_get(jval_get(below, "rootfs"), "diff_ids"));
 	struct jval *history = copy_list(jval_get(below, "history"));
 	char *created SCOPED(mem_freep) = clock_rfc3339(j->l->epoch);
@@ -99,5 +99,8 @@ struct jval *job_image_config(const struct job *j, const struct jval *below,
 	jval_put(v, "config", run_part(j));
 	jval_put(v, "rootfs", rootfs);
 	jval_put(v, "history", history);
-	return v;
+	if (put_labels(j, jval_get(v, "config"), e) != 0)
+		return -1;
+	*ret = STEAL(v);
+	return 0;
 }

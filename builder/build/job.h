@@ -32,6 +32,8 @@ struct job_log {
 /* 1980-01-01: of every directory; the oldest that zip and FAT can hold. */
 #define JOB_DIRECTORY_TIME INT64_C(315532800)
 
+struct harden_profile;
+
 struct job {
 	const struct recipe *r;
 	const struct lock *l;      /* what is built: the caller's lock, or one of the two below */
@@ -53,9 +55,13 @@ struct job {
 	bool damaged;              /* a cached tree is not what it was */
 	size_t *origins; /* for each entry of the index: which of the trees it comes from */
 	struct layering layering;
-	struct looked *looked; /* while the config stage runs */
-	struct sink output;    /* what programs in the sandbox say */
-	struct buf said;       /* the last of it, for errors */
+	struct looked *looked;                    /* while the config stage runs */
+	struct verdict {                          /* verdict.h */
+		struct harden_profile **profiles; /* of the recipe; NULL until they are loaded */
+		struct jval *found; /* what the look into files found; NULL = none yet */
+	} verdict;
+	struct sink output; /* what programs in the sandbox say */
+	struct buf said;    /* the last of it, for errors */
 	struct job_log log;
 	struct vault secrets;
 	struct map media; /* what job_medium has checked: place in the store -> tree, owned */
@@ -246,8 +252,8 @@ char *job_layer_why(const struct job *j, size_t layer) MUST_CHECK;
 
 /* The image config (OCI image-spec, config.md) for these layers, on top of those of the config
  * `below` (may be NULL); the caller owns it. */
-struct jval *job_image_config(const struct job *j, const struct jval *below,
-			      const struct job_layer *layers, size_t n);
+int job_image_config(struct job *j, const struct jval *below, const struct job_layer *layers,
+		     size_t n, struct jval **ret, struct err *e) MUST_CHECK;
 
 /* What plan_remember_image wants; the caller owns it. */
 struct jval *job_image_blobs(struct job *j, const struct build_result *r);

@@ -1,6 +1,7 @@
 #include "build/looked.h"
 
 #include "build/leak.h"
+#include "build/verdict.h"
 #include "sys/fs.h"
 #include <fcntl.h>
 #include <stdlib.h>
@@ -27,8 +28,8 @@ struct looked {
 	struct facts_source source;
 };
 
-/* Who looked, and for what: this program, and the names of this machine. */
-static int identity(const struct job *j, struct digest_text *ret, struct err *e)
+/* Who looked, and for what: this program, the profiles, and the names of this machine. */
+static int identity(struct job *j, struct digest_text *ret, struct err *e)
 {
 	int fd SCOPED(fd_closep) = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
 	struct hash *h SCOPED(hash_freep) = hash_new();
@@ -38,6 +39,9 @@ static int identity(const struct job *j, struct digest_text *ret, struct err *e)
 	if (fd < 0)
 		return err_sys(e, "open /proc/self/exe");
 	if (digest_fd(fd, &d, NULL, e) != 0)
+		return -1;
+	hash_add(h, d.b, DIGEST_BYTES);
+	if (verdict_digest(j, &d, e) != 0)
 		return -1;
 	hash_add(h, d.b, DIGEST_BYTES);
 	leak_collect(j, &w);
@@ -132,12 +136,17 @@ static int list(void *ctx, struct facts_files *ret, struct err *e)
 	return 0;
 }
 
+static void found(void *ctx, const char *path)
+{
+	looked_found(ctx, path);
+}
+
 int looked_open(struct job *j, const char *upper, struct looked **ret, struct err *e)
 {
 	struct looked *l = mem_zalloc(sizeof(*l));
 
 	*l = (struct looked){.j = j, .upper = upper, .n = j->trees.n, .was = BUF_INIT(RECORD_MAX)};
-	l->source = (struct facts_source){.list = list, .ctx = l};
+	l->source = (struct facts_source){.list = list, .ctx = l, .found = found};
 	l->path = mem_format("%s/cache/looked/%s", store_path(j->s), j->r->name);
 	l->stages = mem_zalloc((l->n + 1) * sizeof(*l->stages));
 	for (size_t i = 0; i < l->n; i++)

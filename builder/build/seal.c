@@ -3,6 +3,7 @@
 #include "build/blame.h"
 #include "build/leak.h"
 #include "build/looked.h"
+#include "build/verdict.h"
 
 #include "base/log.h"
 #include "base/num.h"
@@ -157,7 +158,8 @@ int job_seal(struct job *j, const char *root, struct err *e)
 		log_debug("removed %s", removed.v[i]);
 	f = facts_new(fd);
 	facts_use_source(f, looked_source(j->looked));
-	if (find_secrets(&b, fd, f, e) != 0 || find_leaks(&b, fd, f, e) != 0)
+	if (find_secrets(&b, fd, f, e) != 0 || find_leaks(&b, fd, f, e) != 0 ||
+	    verdict_content(j, fd, f, e) != 0)
 		return err_in(e, "seal");
 	return 0;
 }
