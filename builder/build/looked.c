@@ -24,7 +24,8 @@ struct looked {
 	struct stage *stages; /* one a finished stage */
 	size_t n;
 	struct map found;
-	struct buf was; /* the record as it was read */
+	struct map touched; /* paths that the changes hold with the bytes that were clean below */
+	struct buf was;     /* the record as it was read */
 	struct facts_source source;
 };
 
@@ -86,6 +87,25 @@ static void read_record(struct looked *l)
 	}
 }
 
+/* What the hardening gave other modes or owners, and nothing else. */
+static void note_touched(struct looked *l, const struct contents *changes)
+{
+	map_release(&l->touched, NULL);
+	for (size_t k = 0; k < changes->tree.n; k++) {
+		const char *path = changes->tree.v[k].path;
+		const struct digest *was = NULL;
+		size_t i = l->n;
+
+		if (!S_ISREG(changes->tree.v[k].mode))
+			continue;
+		while (was == NULL && i > 0)
+			was = contents_find(&l->j->contents[--i], path);
+		if (was != NULL && digest_equal(was, &changes->digests[k]) && l->stages[i].known &&
+		    !map_has(&l->stages[i].open, path))
+			(void)map_put(&l->touched, path, NULL);
+	}
+}
+
 /* What the stages below and the changes so far show together, and which of the trees each entry
  * comes from: the changes are the last. */
 static int look(struct looked *l, struct tree *ret, size_t **ret_from, struct err *e)
@@ -97,13 +117,16 @@ static int look(struct looked *l, struct tree *ret, size_t **ret_from, struct er
 		return -1;
 	memcpy(v, l->j->contents, l->n * sizeof(*v));
 	contents_merge(v, l->n + 1, ret, ret_from);
+	note_touched(l, &v[l->n]);
 	contents_release(&v[l->n]);
 	return 0;
 }
 
 static bool is_clean(const struct looked *l, const char *path, size_t from)
 {
-	return from < l->n && l->stages[from].known && !map_has(&l->stages[from].open, path);
+	if (from == l->n)
+		return map_has(&l->touched, path);
+	return l->stages[from].known && !map_has(&l->stages[from].open, path);
 }
 
 static int add_entry(const struct looked *l, const struct tree_entry *en, size_t from,
@@ -173,6 +196,7 @@ void looked_free(struct looked *l)
 	free(l->stages);
 	free(l->path);
 	map_release(&l->found, NULL);
+	map_release(&l->touched, NULL);
 	buf_release(&l->was);
 	free(l);
 }

@@ -4,9 +4,10 @@
 
 #include "base/map.h"
 #include "form/digest.h"
+#include <limits.h>
 #include <stddef.h>
-#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 struct certificates {
 	struct strv bundles; /* what programs read */
@@ -30,7 +31,7 @@ static const char trusted[] = "-----BEGIN TRUSTED CERTIFICATE-----";
 static bool next_certificate(const char **p, struct digest *ret)
 {
 	const char *from = strstr(*p, begin), *to;
-	struct hash *h SCOPED(hash_freep) = NULL;
+	struct buf b SCOPED(buf_release) = BUF_INIT(ROOT_FILE_MAX);
 
 	if (from == NULL)
 		return false;
@@ -38,11 +39,14 @@ static bool next_certificate(const char **p, struct digest *ret)
 	to = strstr(from, end);
 	if (to == NULL)
 		return false;
-	h = hash_new();
-	for (const char *q = from; q < to; q++)
-		if (strchr("\r\n \t", *q) == NULL)
-			hash_add(h, q, 1);
-	*ret = hash_final(h);
+	while (from < to) {
+		size_t n = strcspn(from, "\r\n \t");
+
+		n = n < (size_t)(to - from) ? n : (size_t)(to - from);
+		buf_add(&b, from, n);
+		from += n + strspn(from + n, "\r\n \t");
+	}
+	*ret = digest_of(b.data, b.len);
 	*p = to;
 	return true;
 }
@@ -84,6 +88,23 @@ static int check_local(const struct op_run *r, const struct certificates *w, str
 			return -1;
 	}
 	return 0;
+}
+
+/* A link to where packages have them: what it leads to is known. */
+static bool leads_to_source(const struct op_run *r, const struct certificates *w, const char *path)
+{
+	char target[PATH_MAX];
+	const char *name;
+	int fd SCOPED(fd_closep) = root_parent(r->rootfd, path, &name);
+	ssize_t n = fd < 0 ? -1 : readlinkat(fd, name, target, sizeof(target) - 1);
+
+	if (n <= 0 || target[0] != '/')
+		return false;
+	target[n] = '\0';
+	for (size_t i = 0; i < w->sources.n; i++)
+		if (root_match(w->sources.v[i], target + 1))
+			return true;
+	return false;
 }
 
 static int check_bundle(const struct op_run *r, const char *path, const struct map *known,
@@ -128,7 +149,8 @@ static int certificates_check(const struct op_run *r, const void *want, struct e
 	if (rc == 0)
 		rc = check_local(r, w, &known, e);
 	for (size_t i = 0; i < bundles.n && rc == 0; i++)
-		rc = check_bundle(r, bundles.v[i], &known, e);
+		if (!leads_to_source(r, w, bundles.v[i]))
+			rc = check_bundle(r, bundles.v[i], &known, e);
 	map_release(&known, NULL);
 	return rc;
 }

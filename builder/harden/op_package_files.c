@@ -46,6 +46,7 @@ struct look {
 	struct map owned, sums;
 	struct strv names;
 	struct brought brought;
+	struct map seen; /* paths of sums that the tree has */
 	struct item *items;
 	size_t items_n;
 };
@@ -54,6 +55,7 @@ static void look_release(struct look *k)
 {
 	map_release(&k->owned, NULL);
 	map_release(&k->sums, free);
+	map_release(&k->seen, NULL);
 	strv_release(&k->names);
 	brought_release(&k->brought);
 	free(k->items);
@@ -166,6 +168,8 @@ static void find_changed(struct look *k)
 		const struct facts_file *f = &k->files->v[i];
 		const char *sum = S_ISREG(f->st.st_mode) ? map_get(&k->sums, f->path) : NULL;
 
+		if (sum != NULL)
+			(void)map_put(&k->seen, f->path, NULL);
 		if (sum != NULL && !f->clean)
 			k->items[k->items_n++] = (struct item){i, f->path, sum, UNREAD};
 	}
@@ -194,7 +198,7 @@ static void find_missing(struct look *k)
 		char *list SCOPED(mem_freep) = NULL;
 		struct stat st;
 
-		if (matches(&k->w->left_out, paths[i]) ||
+		if (map_has(&k->seen, paths[i]) || matches(&k->w->left_out, paths[i]) ||
 		    root_stat(k->r->rootfd, paths[i], false, &st) == 1 ||
 		    brought_has(k->r, &k->brought, paths[i]))
 			continue;
