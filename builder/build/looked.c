@@ -24,7 +24,7 @@ struct looked {
 	struct stage *stages; /* one a finished stage */
 	size_t n;
 	struct map found;
-	struct map touched; /* paths that the changes hold with the bytes that were clean below */
+	struct map touched; /* paths that the changes hold with the bytes of a stage: that */
 	struct buf was;     /* the record as it was read */
 	struct facts_source source;
 };
@@ -100,9 +100,8 @@ static void note_touched(struct looked *l, const struct contents *changes)
 			continue;
 		while (was == NULL && i > 0)
 			was = contents_find(&l->j->contents[--i], path);
-		if (was != NULL && digest_equal(was, &changes->digests[k]) && l->stages[i].known &&
-		    !map_has(&l->stages[i].open, path))
-			(void)map_put(&l->touched, path, NULL);
+		if (was != NULL && digest_equal(was, &changes->digests[k]))
+			(void)map_put(&l->touched, path, &l->stages[i]);
 	}
 }
 
@@ -124,9 +123,9 @@ static int look(struct looked *l, struct tree *ret, size_t **ret_from, struct er
 
 static bool is_clean(const struct looked *l, const char *path, size_t from)
 {
-	if (from == l->n)
-		return map_has(&l->touched, path);
-	return l->stages[from].known && !map_has(&l->stages[from].open, path);
+	const struct stage *s = from < l->n ? &l->stages[from] : map_get(&l->touched, path);
+
+	return s != NULL && s->known && !map_has(&s->open, path);
 }
 
 static int add_entry(const struct looked *l, const struct tree_entry *en, size_t from,
@@ -226,7 +225,8 @@ static struct jval *open_paths(const struct looked *l, size_t i, const struct tr
 		struct jval *text;
 
 		if (S_ISDIR(own->v[k].mode) ||
-		    (seen != NULL && from[seen - t->v] == i && !map_has(&l->found, path)))
+		    (seen != NULL && !map_has(&l->found, path) &&
+		     (from[seen - t->v] == i || map_get(&l->touched, path) == &l->stages[i])))
 			continue;
 		text = jval_text(path);
 		jval_push(v, text);
