@@ -190,6 +190,73 @@ static void refuses_a_flipped_byte(void **state)
 	oci_desc_release(&d);
 }
 
+static const char card_profile[] =
+    "posmedia-profile: 1\nid: test\nversion: 1.2.3\ntitle: a test\ncontrols:\n"
+    "  - {id: A, title: first, severity: high, sources: {cis: [\"1\"]},\n"
+    "     want: [{scan: {classes: [pan]}}]}\n"
+    "  - {id: B, title: second, severity: high, sources: {cis: [\"1\"]},\n"
+    "     want: [{oci: {rule: start}}]}\n";
+
+/* A number of a card, which must not stand in this file. */
+static void put_card(const struct rootfs *t, const char *path)
+{
+	char *text SCOPED(mem_freep) = mem_format("name,card\nada,%s%s\n", "45392", "77914860339");
+
+	put(t, path, text, 0644);
+}
+
+/* A card in a file that a later layer takes away is in the image all the same. */
+static void finds_cards_that_a_layer_hides(void **state)
+{
+	const struct audit_opts o = {.profile = profile, .today = TODAY, .store = store};
+	struct audit a = {0};
+	struct err e = ERR_INIT;
+	struct oci_desc d;
+
+	(void)state;
+	put(&dir, "p.yaml", card_profile, 0644);
+	put_card(&base, "srv/sales.csv");
+	put(&top, "srv/.wh.sales.csv", "", 0644);
+	d = add_image(true);
+	done(audit_image(layout, &d, "x", &o, &a, &e), &e);
+	assert_int_equal(a.report.v[0].status, HARDEN_FAIL);
+	assert_non_null(strstr(a.report.v[0].detail, "/srv/sales.csv in layer sha256:"));
+	assert_non_null(strstr(a.report.v[0].detail, "453927******0339"));
+	/* the image of the test starts nothing */
+	assert_int_equal(a.report.v[1].status, HARDEN_FAIL);
+	audit_release(&a);
+	oci_desc_release(&d);
+}
+
+/* A tree has no image configuration: that is said, and it does not pass. */
+static void finds_cards_in_a_tree(void **state)
+{
+	struct recipe_allow allow = {.cls = (char *)(uintptr_t) "pan",
+				     .reason = (char *)(uintptr_t) "void"};
+	const struct recipe rec = {.allow = &allow, .allow_n = 1};
+	struct audit_opts o = {.profile = profile, .today = TODAY};
+	struct audit a = {0};
+	struct err e = ERR_INIT;
+	char *text;
+
+	(void)state;
+	put(&dir, "p.yaml", card_profile, 0644);
+	put_card(&base, "srv/sales.csv");
+	done(audit_tree(base.path, "x", &o, &a, &e), &e);
+	assert_int_equal(a.report.v[0].status, HARDEN_FAIL);
+	assert_int_equal(a.report.v[1].status, HARDEN_NOT_APPLICABLE);
+	assert_string_equal(a.report.v[1].detail, "a tree alone has no image configuration");
+	audit_release(&a);
+	text = get(&base, "srv/sales.csv");
+	allow.sha256 = digest_of(text, strlen(text));
+	free(text);
+	o.recipe = &rec;
+	done(audit_tree(base.path, "x", &o, &a, &e), &e);
+	assert_int_equal(a.report.v[0].status, HARDEN_PASS);
+	assert_non_null(strstr(a.report.v[0].held.v[0], "allowed: void"));
+	audit_release(&a);
+}
+
 static void drops_the_scratch_after_an_error(void **state)
 {
 	const struct audit_opts o = {
@@ -213,6 +280,8 @@ int main(void)
 	    cmocka_unit_test_setup_teardown(judges_what_all_layers_make, set_up, tear_down),
 	    cmocka_unit_test_setup_teardown(keeps_owners_of_layers, set_up, tear_down),
 	    cmocka_unit_test_setup_teardown(refuses_a_flipped_byte, set_up, tear_down),
+	    cmocka_unit_test_setup_teardown(finds_cards_that_a_layer_hides, set_up, tear_down),
+	    cmocka_unit_test_setup_teardown(finds_cards_in_a_tree, set_up, tear_down),
 	    cmocka_unit_test_setup_teardown(drops_the_scratch_after_an_error, set_up, tear_down),
 	};
 

@@ -167,49 +167,79 @@ static void hardened(const struct rootfs *t)
 	assert_int_equal(fs_walk(t->fd, is_epoch, NULL, &e), 0);
 }
 
+/* What is known of the image, for a row. */
+struct known {
+	struct jval *config, *found;
+	struct lock_package packages[DEBIAN_PACKAGES_N + 1];
+	struct lock lock;
+	struct recipe recipe;
+	struct recipe_waiver waiver;
+	struct harden_image image;
+	struct harden_content content;
+};
+
+static char *word(const char *s)
+{
+	return (char *)(uintptr_t)s;
+}
+
+/* One more package than is installed, or the last one in another version. */
+static void change_lock(struct lock *l, const struct row *row)
+{
+	bool there = strcmp(row->at, l->packages[l->packages_n - 1].name) == 0;
+
+	l->packages_n += there ? 0 : 1;
+	l->packages[l->packages_n - 1] =
+	    (struct lock_package){.name = word(row->at), .version = word(row->text)};
+}
+
+static void known_make(struct known *k, const struct row *row)
+{
+	const enum how how = row != NULL ? row->how : WRITE;
+
+	*k = (struct known){.recipe = made.r};
+	k->config = how == CONFIG ? config_with(row->at, row->text) : config_with(NULL, NULL);
+	k->found = report_with(how == FOUND ? row->at : NULL);
+	k->content = (struct harden_content){look, k->found};
+	k->lock.packages = k->packages;
+	debian_lock(&k->lock);
+	if (how == PACKAGE)
+		change_lock(&k->lock, row);
+	if (how == WAIVER) {
+		k->waiver = (struct recipe_waiver){.control = word("SSH-01"),
+						   .reason = word("x"),
+						   .by = word("y"),
+						   .until = word(row->at)};
+		k->recipe.waivers = &k->waiver;
+		k->recipe.waivers_n = 1;
+	}
+	k->image = (struct harden_image){
+	    .config = k->config, .lock = &k->lock, .signatures = how == KEYS ? 0 : 1};
+}
+
 /* The ids that fail with what is known of the image; the caller frees them. */
 static char *fails(const struct rootfs *t, const struct row *row)
 {
-	const bool is = row != NULL;
-	struct jval *config SCOPED(jval_freep) =
-	    is && row->how == CONFIG ? config_with(row->at, row->text) : config_with(NULL, NULL);
-	struct jval *found SCOPED(jval_freep) =
-	    report_with(is && row->how == FOUND ? row->at : NULL);
-	const struct harden_content content = {look, found};
-	struct recipe_waiver w = {.control = (char *)(uintptr_t) "SSH-01",
-				  .reason = (char *)(uintptr_t) "x",
-				  .by = (char *)(uintptr_t) "y",
-				  .until = (char *)(uintptr_t)(is ? row->at : "")};
-	struct recipe rec = made.r;
-	struct lock_package *v SCOPED(mem_freep) = mem_zalloc((DEBIAN_PACKAGES_N + 1) * sizeof(*v));
-	struct lock l = {.packages = v};
-	struct harden_image image = {.config = config, .lock = &l, .signatures = 1};
-	const struct harden_context c = {
-	    .recipe = &rec, .today = TODAY, .image = &image, .content = &content};
+	struct known k;
+	struct harden_context c = {.today = TODAY};
 	struct harden_report r = {0};
 	struct err e = ERR_INIT;
 	char *ids;
 
-	debian_lock(&l);
-	if (is && row->how == PACKAGE) {
-		v[l.packages_n - (strcmp(row->at, "cron") == 0 ? 1 : 0)] = (struct lock_package){
-		    .name = (char *)(uintptr_t)row->at, .version = (char *)(uintptr_t)row->text};
-		l.packages_n += strcmp(row->at, "cron") == 0 ? 0 : 1;
-	}
-	if (is && row->how == WAIVER) {
-		rec.waivers = &w;
-		rec.waivers_n = 1;
-	}
-	if (is && row->how == KEYS)
-		image.signatures = 0;
+	known_make(&k, row);
+	c.recipe = &k.recipe;
+	c.image = &k.image;
+	c.content = &k.content;
 	if (harden_check(profile, t->path, &c, &r, &e) != 0)
 		fail_msg("%s", e.msg);
 	ids = failed(&r);
-	if (strcmp(ids, is ? row->id : "") != 0)
+	if (strcmp(ids, row != NULL ? row->id : "") != 0)
 		for (size_t i = 0; i < r.n; i++)
 			if (r.v[i].status == HARDEN_FAIL)
 				print_error("%s: %s\n", r.v[i].id, r.v[i].detail);
 	harden_report_release(&r);
+	jval_free(k.config);
+	jval_free(k.found);
 	return ids;
 }
 
