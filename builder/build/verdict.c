@@ -127,25 +127,17 @@ static const char *card_data(const struct jval *file)
 	return NULL;
 }
 
-int verdict_content(struct job *j, int rootfd, struct facts *f, struct err *e)
+/* Says what card data a report has, and refuses it. */
+static int refuse_cards(const struct job *j, const struct jval *found, struct err *e)
 {
-	const struct facts_files *files;
-	const struct jval *found, *list;
+	const struct jval *list = jval_get(found, "files");
 	const char *first = NULL, *what = NULL;
 
-	if (j->verdict.found != NULL)
-		return 0;
-	if (facts_files(f, &files, e) != 0 || look(j, rootfd, files, &found, e) != 0)
-		return -1;
-	list = jval_get(found, "files");
 	for (size_t i = 0; i < jval_len(list); i++) {
 		const char *path = jval_get_str(jval_at(list, i), "file");
 		const char *cls = card_data(jval_at(list, i));
 
-		if (path == NULL)
-			continue;
-		looked_found(j->looked, path);
-		if (cls == NULL)
+		if (path == NULL || cls == NULL)
 			continue;
 		log_warn("card data: /%s: %s", path, cls);
 		first = first != NULL ? first : path;
@@ -155,6 +147,33 @@ int verdict_content(struct job *j, int rootfd, struct facts *f, struct err *e)
 		return 0;
 	(void)err_set(e, ERR_VERIFY, "card data in the image: /%s: %s", first, what);
 	return err_hint(e, "Take it out, or answer for it in hardening: allow: of the recipe.");
+}
+
+int verdict_content(struct job *j, int rootfd, struct facts *f, struct err *e)
+{
+	const struct facts_files *files;
+	const struct jval *found, *list;
+
+	if (j->verdict.found != NULL)
+		return 0;
+	if (facts_files(f, &files, e) != 0 || look(j, rootfd, files, &found, e) != 0)
+		return -1;
+	list = jval_get(found, "files");
+	for (size_t i = 0; i < jval_len(list); i++)
+		if (jval_get_str(jval_at(list, i), "file") != NULL)
+			looked_found(j->looked, jval_get_str(jval_at(list, i), "file"));
+	return refuse_cards(j, found, e);
+}
+
+int verdict_below(struct job *j, struct err *e)
+{
+	struct scan_allow *allow SCOPED(mem_freep) = NULL;
+	const struct scan_opts o = scan_opts_of(j, &allow);
+	struct jval *found SCOPED(jval_freep) = NULL;
+
+	if (scan_image(j->below, &j->below_image, "base.oci", &o, &found, e) != 0)
+		return -1;
+	return refuse_cards(j, found, e);
 }
 
 /* Packing sees to the times, and looks at every file for them. */

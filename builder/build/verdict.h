@@ -13,6 +13,9 @@ int verdict_tree(struct job *j, const char *root, struct err *e) MUST_CHECK;
 /* When no profile has looked for card data: looks, and refuses what is of the recipe's fail-on. */
 int verdict_content(struct job *j, int rootfd, struct facts *f, struct err *e) MUST_CHECK;
 
+/* Refuses card data in any layer of the image below, of which some hides what another has. */
+int verdict_below(struct job *j, struct err *e) MUST_CHECK;
+
 /* Judges what is beyond the tree at root: the image's configuration and its packages. */
 int verdict_image(struct job *j, const char *root, const struct jval *config,
 		  struct err *e) MUST_CHECK;
