@@ -58,7 +58,7 @@ not_shown() {
 	cat >>"$dir/recipes/till.yaml" <<-YAML
 		hardening:
 		  allow:
-		    - {sha256: $(sha256sum "$dir/overlay/etc/sales.csv" | cut -d' ' -f1), class: pan,
+		    - {sha256: $(sha256sum <"$dir/overlay/etc/sales.csv" | head -c 64), class: pan,
 		       reason: void numbers of the manual, until: 2099-01-01}
 	YAML
 	relock
