@@ -97,6 +97,18 @@ static int add_hidden(void *ctx, const struct fs_entry *en, struct err *e)
 	return 0;
 }
 
+int contents_look(const char *tree, struct contents *ret, struct err *e)
+{
+	struct scan s SCOPED(scan_release) = {.fd = -1, .output = hash_new()};
+
+	if (fs_open_dir(AT_FDCWD, tree, &s.fd, e) != 0 ||
+	    tree_scan(s.fd, &s.c.tree, NULL, e) != 0 || fs_walk(s.fd, add_hidden, &s, e) != 0)
+		return -1;
+	*ret = s.c;
+	s.c = (struct contents){0};
+	return 0;
+}
+
 int contents_scan(const char *tree, const struct contents_times *t, struct contents *ret,
 		  struct err *e)
 {

@@ -260,7 +260,7 @@ static void packing_release(struct packing *p)
 
 static int index_tree(struct packing *p, const char *root, struct err *e)
 {
-	contents_merge(p->j->contents, p->j->trees.n, &p->tree, NULL);
+	contents_merge(p->j->contents, p->j->trees.n, &p->tree);
 	if (fs_open_dir(AT_FDCWD, root, &p->rootfd, e) != 0 ||
 	    job_layers(p->j, root, &p->tree, &p->possible, e) != 0)
 		return err_in(e, "index the tree");
