@@ -134,9 +134,24 @@ const struct digest *contents_find(const struct contents *c, const char *path)
 	return en != NULL && S_ISREG(en->mode) ? &c->digests[en - c->tree.v] : NULL;
 }
 
+/* What lies in the text is not the entries' own. */
+static void lend_back(struct tree *t)
+{
+	for (size_t i = 0; i < t->n; i++) {
+		struct tree_entry *en = &t->v[i];
+
+		en->path = en->link = NULL;
+		for (size_t k = 0; k < en->xattrs_n; k++)
+			en->xattrs[k].name = NULL;
+	}
+}
+
 void contents_release(struct contents *c)
 {
+	if (c->text != NULL)
+		lend_back(&c->tree);
 	tree_release(&c->tree);
+	free(c->text);
 	free(c->digests);
 	map_release(&c->hidden, NULL);
 	*c = (struct contents){0};

@@ -16,6 +16,7 @@ struct contents {
 	struct map hidden;      /* paths: with a value only what is below them is hidden */
 	struct digest output;
 	bool loaded;
+	char *text; /* of one that was read from a file: paths, links and names lie in it */
 };
 
 /* Which times of files belong to the output. */
