@@ -17,20 +17,22 @@ struct test_run {
 	struct aside aside;
 };
 
+static const struct sandbox_spec for_tests = {.read_only = true};
+
 static int run_test(void *arg, struct err *e)
 {
 	const struct test_run *run = arg;
 	struct job *j = run->j;
 	const struct recipe_test *t = &j->r->tests[run->i];
-	struct sandbox_spec spec = {.root = run->root,
-				    .argv = (const char *const *)t->run.v,
-				    .read_only = true,
-				    .timeout_ms = t->timeout_ms};
+	struct sandbox_spec spec = for_tests;
 	char *what SCOPED(mem_freep) = mem_format("test %s", t->name);
 	char *name SCOPED(mem_freep) = mem_format("test-%s", t->name);
 	char *file SCOPED(mem_freep) = mem_format("%s/test.%zu.log", j->scratch, run->i);
 	int rc;
 
+	spec.root = run->root;
+	spec.argv = (const char *const *)t->run.v;
+	spec.timeout_ms = t->timeout_ms;
 	if (job_log_begin(j, name, file, e) != 0)
 		return -1;
 	rc = job_sandbox(j, what, &spec, e);
@@ -63,7 +65,7 @@ static int run_tests(void *arg, struct err *e)
 	const struct tests *all = arg;
 	struct test_run runs[SIDE_BY_SIDE] = {{0}};
 	size_t n = all->j->r->tests_n;
-	int rc = 0;
+	int rc = sandbox_prepare(&for_tests, e);
 
 	for (size_t i = 0; rc == 0 && i < n + SIDE_BY_SIDE; i++) {
 		struct test_run *run = &runs[i % SIDE_BY_SIDE];
