@@ -462,32 +462,45 @@ int fs_copy_fd(int from, int to, uint64_t *ret_bytes, struct err *e)
 struct walk {
 	int (*fn)(void *, const struct fs_entry *, struct err *);
 	void *ctx;
+	bool types_only;
 };
+
+static int stat_entry(const struct walk *w, struct fs_entry *en, unsigned char type, struct err *e)
+{
+	if (w->types_only && type != DT_UNKNOWN) {
+		en->st.st_mode = DTTOIF(type);
+		return 0;
+	}
+	return fstatat(en->parent_fd, en->name, &en->st, AT_SYMLINK_NOFOLLOW) == 0
+		   ? 0
+		   : err_sys(e, "stat %s", en->path);
+}
 
 static int walk_dir(const struct walk *w, int fd, const char *prefix, struct err *e)
 {
-	struct strv names SCOPED(strv_release) = {0};
+	struct fs_names names SCOPED(fs_names_release) = {0};
 
-	if (list_open(fd, ".", &names, e) != 0)
-		return -1;
+	if (fs_list_types(fd, &names, e) != 0)
+		return err_in(e, "%s", prefix[0] ? prefix : ".");
 	for (size_t i = 0; i < names.n; i++) {
+		const char *name = names.v[i].name;
 		char *path SCOPED(mem_freep) =
-		    mem_format("%s%s%s", prefix, prefix[0] ? "/" : "", names.v[i]);
-		struct fs_entry en = {.path = path, .parent_fd = fd, .name = names.v[i]};
+		    mem_format("%s%s%s", prefix, prefix[0] ? "/" : "", name);
+		struct fs_entry en = {.path = path, .parent_fd = fd, .name = name};
 		int sub SCOPED(fd_closep) = -1;
 		int rc;
 
 		if (strlen(path) >= PATH_MAX)
 			return err_set(e, ERR_FAIL, "%.64s...: deeper than a path can be long",
 				       path);
-		if (fstatat(fd, names.v[i], &en.st, AT_SYMLINK_NOFOLLOW) != 0)
-			return err_sys(e, "stat %s", path);
+		if (stat_entry(w, &en, names.v[i].type, e) != 0)
+			return -1;
 		rc = w->fn(w->ctx, &en, e);
 		if (rc < 0)
 			return -1;
 		if (rc > 0 || !S_ISDIR(en.st.st_mode))
 			continue;
-		sub = openat(fd, names.v[i], O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+		sub = openat(fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 		if (sub < 0)
 			return err_sys(e, "open %s", path);
 		if (walk_dir(w, sub, path, e) != 0)
@@ -496,12 +509,22 @@ static int walk_dir(const struct walk *w, int fd, const char *prefix, struct err
 	return 0;
 }
 
-int fs_walk(int dirfd, int (*fn)(void *, const struct fs_entry *, struct err *), void *ctx,
-	    struct err *e)
+static int walk_from(int dirfd, const struct walk *w, struct err *e)
 {
-	const struct walk w = {fn, ctx};
 	int fd SCOPED(fd_closep) = -1;
 
 	/* where the caller's has been read to is the caller's */
-	return fs_open_dir(dirfd, ".", &fd, e) == 0 ? walk_dir(&w, fd, "", e) : -1;
+	return fs_open_dir(dirfd, ".", &fd, e) == 0 ? walk_dir(w, fd, "", e) : -1;
+}
+
+int fs_walk(int dirfd, int (*fn)(void *, const struct fs_entry *, struct err *), void *ctx,
+	    struct err *e)
+{
+	return walk_from(dirfd, &(struct walk){fn, ctx, false}, e);
+}
+
+int fs_walk_types(int dirfd, int (*fn)(void *, const struct fs_entry *, struct err *), void *ctx,
+		  struct err *e)
+{
+	return walk_from(dirfd, &(struct walk){fn, ctx, true}, e);
 }

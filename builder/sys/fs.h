@@ -103,6 +103,10 @@ struct fs_entry {
 int fs_walk(int dirfd, int (*fn)(void *ctx, const struct fs_entry *en, struct err *e), void *ctx,
 	    struct err *e) MUST_CHECK;
 
+/* The same for who wants only the type of each entry: of st there may be nothing else. */
+int fs_walk_types(int dirfd, int (*fn)(void *ctx, const struct fs_entry *en, struct err *e),
+		  void *ctx, struct err *e) MUST_CHECK;
+
 /* The directory part of path ("." when there is none) and the last component; the caller owns
  * them. */
 char *fs_dirname(const char *path) MUST_CHECK;

@@ -327,6 +327,34 @@ static void walks_begin_at_the_start(void **state)
 	assert_string_equal(b.data, "a b/ ");
 }
 
+static int note_type(void *ctx, const struct fs_entry *en, struct err *e)
+{
+	(void)e;
+	buf_addf(ctx, "%s%c ", en->path,
+		 S_ISDIR(en->st.st_mode)   ? '/'
+		 : S_ISLNK(en->st.st_mode) ? '@'
+		 : S_ISREG(en->st.st_mode) ? '-'
+					   : '?');
+	return 0;
+}
+
+static void walks_by_type_alone(void **state)
+{
+	struct buf b SCOPED(buf_release) = BUF_INIT(4096);
+	struct err e = ERR_INIT;
+	int fd SCOPED(fd_closep) = -1;
+
+	(void)state;
+	ok(fs_mkdirs(top, "kinds/b/c", 0755, &e), &e);
+	make("kinds/b/c/d", "");
+	make("kinds/b-a", "");
+	assert_int_equal(symlinkat("b", top, "kinds/a"), 0);
+	assert_int_equal(mkfifoat(top, "kinds/p", 0600), 0);
+	ok(fs_open_dir(top, "kinds", &fd, &e), &e);
+	ok(fs_walk_types(fd, note_type, &b, &e), &e);
+	assert_string_equal(b.data, "a@ b/ b/c/ b/c/d- b-a- p? ");
+}
+
 static void walks_have_an_end(void **state)
 {
 	enum { DEEP = 3000 };
@@ -420,6 +448,7 @@ int main(void)
 	    cmocka_unit_test(walks_are_in_byte_order),
 	    cmocka_unit_test(types_of_names),
 	    cmocka_unit_test(walks_begin_at_the_start),
+	    cmocka_unit_test(walks_by_type_alone),
 	    cmocka_unit_test(walks_have_an_end),
 	    cmocka_unit_test(copies_what_pretends_to_be_empty),
 	    cmocka_unit_test(paths),
