@@ -49,7 +49,8 @@ FUZZ_MAIN := $(if $(filter fuzz,$(VARIANT)),-fsanitize=fuzzer,tests/fuzz/replay.
 VERSION := 0.1.0
 ALL_CFLAGS = -std=gnu17 -D_GNU_SOURCE -DPOSMEDIA_VERSION='"$(VERSION)"' -Ibuilder -MMD -MP $(W) \
              $(OPT) $(HARD) -ffile-prefix-map=$(CURDIR)=. $(CFLAGS)
-ALL_LDFLAGS = $(HARD) $(if $(VARIANT),,-pie) -Wl,-z,relro,-z,now -pthread $(LDFLAGS)
+# the program knows itself by its build-id: build/looked.c
+ALL_LDFLAGS = $(HARD) $(if $(VARIANT),,-pie) -Wl,-z,relro,-z,now,--build-id=sha1 -pthread $(LDFLAGS)
 
 all: $(OUT)/posmedia
 

@@ -2,7 +2,9 @@
 
 #include "build/leak.h"
 #include "sys/fs.h"
+#include <elf.h>
 #include <fcntl.h>
+#include <link.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -18,7 +20,8 @@ struct stage {
 struct looked {
 	struct job *j;
 	const char *upper;
-	char *path; /* of the record */
+	struct contents_view below; /* what the finished stages show */
+	char *path;                 /* of the record */
 	struct digest_text by;
 	struct stage *stages; /* one a finished stage */
 	size_t n;
@@ -27,19 +30,76 @@ struct looked {
 	struct facts_source source;
 };
 
-/* Who looked, and for what: this program, and the names of this machine. */
-static int identity(const struct job *j, struct digest_text *ret, struct err *e)
+/* The linker's digest of a program among its notes, at p: *ret, borrowed, and its length, or 0. */
+static size_t build_id_in(const char *p, size_t n, const char **ret)
 {
-	int fd SCOPED(fd_closep) = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
-	struct hash *h SCOPED(hash_freep) = hash_new();
-	struct leak_words w;
+	while (n >= sizeof(ElfW(Nhdr))) {
+		ElfW(Nhdr) note;
+		size_t name, desc, whole;
+
+		memcpy(&note, p, sizeof(note));
+		name = ((size_t)note.n_namesz + 3) & ~(size_t)3;
+		desc = ((size_t)note.n_descsz + 3) & ~(size_t)3;
+		whole = sizeof(note) + name + desc;
+		if (whole > n)
+			return 0;
+		if (note.n_type == NT_GNU_BUILD_ID && note.n_namesz == sizeof(ELF_NOTE_GNU) &&
+		    memcmp(p + sizeof(note), ELF_NOTE_GNU, sizeof(ELF_NOTE_GNU)) == 0) {
+			*ret = p + sizeof(note) + name;
+			return note.n_descsz;
+		}
+		p += whole;
+		n -= whole;
+	}
+	return 0;
+}
+
+/* The first object is the program itself. */
+static int take_build_id(struct dl_phdr_info *info, size_t size, void *ctx)
+{
+	(void)size;
+	for (size_t i = 0; i < info->dlpi_phnum; i++) {
+		const ElfW(Phdr) *ph = &info->dlpi_phdr[i];
+		const char *id;
+		size_t n = 0;
+
+		if (ph->p_type == PT_NOTE)
+			n = build_id_in((const char *)(info->dlpi_addr + ph->p_vaddr), ph->p_memsz,
+					&id);
+		if (n > 0) {
+			hash_add(ctx, id, n);
+			return 1;
+		}
+	}
+	return -1;
+}
+
+/* This program: by what its linker wrote into it, or else all of its bytes. */
+static int add_program(struct hash *h, struct err *e)
+{
+	int fd SCOPED(fd_closep) = -1;
 	struct digest d;
 
+	if (dl_iterate_phdr(take_build_id, h) > 0)
+		return 0;
+	fd = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
 		return err_sys(e, "open /proc/self/exe");
 	if (digest_fd(fd, &d, NULL, e) != 0)
 		return -1;
 	hash_add(h, d.b, DIGEST_BYTES);
+	return 0;
+}
+
+/* Who looked, and for what: this program, and the names of this machine. */
+static int identity(const struct job *j, struct digest_text *ret, struct err *e)
+{
+	struct hash *h SCOPED(hash_freep) = hash_new();
+	struct leak_words w;
+	struct digest d;
+
+	if (add_program(h, e) != 0)
+		return -1;
 	leak_collect(j, &w);
 	d = leak_words_digest(&w);
 	leak_release(&w);
@@ -82,18 +142,23 @@ static void read_record(struct looked *l)
 	}
 }
 
-/* What the stages below and the changes so far show together, and which of the trees each entry
- * comes from: the changes are the last. */
-static int look(struct looked *l, struct tree *ret, size_t **ret_from, struct err *e)
-{
-	struct contents *v SCOPED(mem_freep) = mem_zalloc((l->n + 1) * sizeof(*v));
-	const struct contents_times times = {0};
+/* The changes so far, and what they show together with the stages below: they are the last. */
+struct sight {
+	struct contents changes;
+	struct contents_view view;
+};
 
-	if (contents_scan(l->upper, &times, &v[l->n], e) != 0)
+static void sight_release(struct sight *s)
+{
+	contents_view_release(&s->view);
+	contents_release(&s->changes);
+}
+
+static int look(const struct looked *l, struct sight *ret, struct err *e)
+{
+	if (contents_look(l->upper, &ret->changes, e) != 0)
 		return -1;
-	memcpy(v, l->j->contents, l->n * sizeof(*v));
-	contents_merge(v, l->n + 1, ret, ret_from);
-	contents_release(&v[l->n]);
+	contents_lay(&l->below, &ret->changes, l->n, &ret->view);
 	return 0;
 }
 
@@ -121,15 +186,23 @@ static int add_entry(const struct looked *l, const struct tree_entry *en, size_t
 static int list(void *ctx, struct facts_files *ret, struct err *e)
 {
 	const struct looked *l = ctx;
-	struct tree t SCOPED(tree_release) = {0};
-	size_t *from SCOPED(mem_freep) = NULL;
+	struct sight s SCOPED(sight_release) = {0};
 
-	if (look(ctx, &t, &from, e) != 0)
+	if (look(l, &s, e) != 0)
 		return -1;
-	for (size_t i = 0; i < t.n; i++)
-		if (add_entry(l, &t.v[i], from[i], ret, e) != 0)
+	for (size_t i = 0; i < s.view.n; i++)
+		if (add_entry(l, s.view.v[i].en, s.view.v[i].tree, ret, e) != 0)
 			return -1;
 	return 0;
+}
+
+static void find_below(struct looked *l)
+{
+	for (size_t i = 0; i < l->n; i++) {
+		struct contents_view below SCOPED(contents_view_release) = l->below;
+
+		contents_lay(&below, &l->j->contents[i], i, &l->below);
+	}
 }
 
 int looked_open(struct job *j, const char *upper, struct looked **ret, struct err *e)
@@ -151,6 +224,7 @@ int looked_open(struct job *j, const char *upper, struct looked **ret, struct er
 	}
 	if (!j->o->no_cache)
 		read_record(l);
+	find_below(l);
 	*ret = l;
 	return 0;
 }
@@ -162,6 +236,7 @@ void looked_free(struct looked *l)
 	for (size_t i = 0; i < l->n; i++)
 		map_release(&l->stages[i].open, NULL);
 	free(l->stages);
+	contents_view_release(&l->below);
 	free(l->path);
 	map_release(&l->found, NULL);
 	buf_release(&l->was);
@@ -179,21 +254,34 @@ void looked_found(struct looked *l, const char *path)
 		(void)map_put(&l->found, path, NULL);
 }
 
+/* Of each stage which of its entries are seen. The caller frees them and the array. */
+static bool **seen_of(const struct looked *l, const struct contents_view *view)
+{
+	bool **seen = mem_zalloc((l->n + 1) * sizeof(*seen));
+
+	for (size_t i = 0; i < l->n; i++)
+		seen[i] = mem_zalloc(l->j->contents[i].tree.n + 1);
+	for (size_t k = 0; k < view->n; k++)
+		if (view->v[k].tree < l->n) {
+			const struct tree *own = &l->j->contents[view->v[k].tree].tree;
+
+			seen[view->v[k].tree][view->v[k].en - own->v] = true;
+		}
+	return seen;
+}
+
 /* What of stage i was not looked into, because something hides it, or is to be found again; null
  * when a name among them is no text that comes back as it was. */
-static struct jval *open_paths(const struct looked *l, size_t i, const struct tree *t,
-			       const size_t *from)
+static struct jval *open_paths(const struct looked *l, size_t i, const bool *seen)
 {
 	const struct tree *own = &l->j->contents[i].tree;
 	struct jval *v = jval_array();
 
 	for (size_t k = 0; k < own->n; k++) {
 		const char *path = own->v[k].path;
-		const struct tree_entry *seen = tree_find(t, path);
 		struct jval *text;
 
-		if (S_ISDIR(own->v[k].mode) ||
-		    (seen != NULL && from[seen - t->v] == i && !map_has(&l->found, path)))
+		if (S_ISDIR(own->v[k].mode) || (seen[k] && !map_has(&l->found, path)))
 			continue;
 		text = jval_text(path);
 		jval_push(v, text);
@@ -209,16 +297,20 @@ int looked_keep(struct looked *l, struct err *e)
 {
 	struct jval *v SCOPED(jval_freep) = jval_object(), *stages = jval_object();
 	struct buf b SCOPED(buf_release) = BUF_INIT(RECORD_MAX);
-	struct tree t SCOPED(tree_release) = {0};
-	size_t *from SCOPED(mem_freep) = NULL;
+	struct sight s SCOPED(sight_release) = {0};
+	bool **seen;
 
 	jval_put(v, "stages", stages);
 	jval_put_text(v, "by", l->by.s);
-	if (look(l, &t, &from, e) != 0)
+	if (look(l, &s, e) != 0)
 		return -1;
-	for (size_t i = 0; i < l->n; i++)
+	seen = seen_of(l, &s.view);
+	for (size_t i = 0; i < l->n; i++) {
 		jval_put(stages, digest_text(&l->j->contents[i].output).s,
-			 open_paths(l, i, &t, from));
+			 open_paths(l, i, seen[i]));
+		free(seen[i]);
+	}
+	free(seen);
 	jval_write(v, &b);
 	if (b.len == l->was.len && memcmp(b.data, l->was.data, b.len) == 0)
 		return 0;

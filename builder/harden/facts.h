@@ -29,11 +29,19 @@ struct accounts {
 	size_t groups_n;
 };
 
+/* What is wanted of a struct stat, so that many files take little room. */
+struct facts_stat {
+	mode_t st_mode; /* with the type */
+	uid_t st_uid;
+	gid_t st_gid;
+	off_t st_size;
+};
+
 struct facts_file {
 	char *path;
-	struct stat st; /* type, mode, owner, group and size at least */
-	bool clean;     /* looked into before: nothing that secrets_find looks for is in it */
-	bool bare;      /* known to have no capabilities */
+	struct facts_stat st;
+	bool clean; /* looked into before: nothing that secrets_find looks for is in it */
+	bool bare;  /* known to have no capabilities */
 };
 
 struct facts_files {

@@ -44,6 +44,28 @@ int root_stat(int rootfd, const char *path, bool follow, struct stat *ret)
 	return fd >= 0 && fstat(fd, ret) == 0 ? 1 : 0;
 }
 
+void root_near_release(struct root_near *near)
+{
+	fd_closep(&near->fd);
+	mem_freep(&near->dir);
+}
+
+int root_stat_near(int rootfd, struct root_near *near, const char *path, struct stat *ret)
+{
+	const char *slash = strrchr(path, '/'), *name = slash == NULL ? path : slash + 1;
+	size_t n = (size_t)(name - path);
+
+	/* only the kernel knows where these lead without leaving the root */
+	if (*name == '\0' || strcmp(name, ".") == 0 || strcmp(name, "..") == 0)
+		return root_stat(rootfd, path, false, ret);
+	if (near->dir == NULL || strlen(near->dir) != n || memcmp(near->dir, path, n) != 0) {
+		root_near_release(near);
+		near->dir = mem_strndup(path, n);
+		near->fd = root_open(rootfd, near->dir, O_PATH | O_DIRECTORY);
+	}
+	return near->fd >= 0 && fstatat(near->fd, name, ret, AT_SYMLINK_NOFOLLOW) == 0 ? 1 : 0;
+}
+
 bool root_has(int rootfd, const char *path)
 {
 	struct stat st;
