@@ -1,0 +1,170 @@
+/* harden: every control of pa-dss-3.2 that holds in a machine only notices what it is there for. */
+#include "harden-rows.h"
+
+static const struct debian_file machine_files[] = {
+    {"boot/vmlinuz-6.1.0-40-cloud-amd64", 0644, ""},
+    {"boot/grub/grub.cfg", 0600,
+     "menuentry 'Debian' {\n\tlinux\t/boot/vmlinuz-6.1.0 root=LABEL=root ro quiet\n}\n"},
+    {"etc/default/grub", 0644,
+     "GRUB_DEFAULT=0\nGRUB_CMDLINE_LINUX_DEFAULT=\"quiet\"\nGRUB_CMDLINE_LINUX=\"net.ifnames="
+     "0\"\n"},
+    {"etc/audit/auditd.conf", 0640,
+     "local_events = yes\nwrite_logs = yes\nmax_log_file = 8\nspace_left = 75\n"
+     "space_left_action = SYSLOG\nname_format = NONE\n"},
+    {"etc/audit/rules.d/audit.rules", 0640,
+     "## First rule - delete all\n-D\n-b 8192\n--backlog_wait_time 60000\n-f 1\n"},
+    {"etc/audit/plugins.d/syslog.conf", 0640,
+     "active = no\ndirection = out\npath = /sbin/audisp-syslog\ntype = always\n"},
+    {"etc/libaudit.conf", 0640, ""},
+    {"etc/modprobe.d/local.conf", 0644, "options loop max_loop=8\n"},
+    {"etc/fstab", 0644,
+     "LABEL=root / ext4 defaults 0 1\nLABEL=home /home ext4 defaults 0 2\n"
+     "LABEL=var /var ext4 nodev,nosuid 0 2\nLABEL=log /var/log ext4 nodev 0 2\n"
+     "LABEL=audit /var/log/audit ext4 nodev 0 2\ntmpfs /var/tmp tmpfs nosuid 0 0\n"
+     "tmpfs /dev/shm tmpfs nodev 0 0\n/dev/sda9 none swap sw 0 0\n"
+     "/dev/mapper/swap none swap sw 0 0\n"},
+    {"etc/crypttab", 0600, "swap /dev/sda8 /dev/urandom swap\n"},
+    {"etc/systemd/system/tmp.mount", 0644,
+     "[Mount]\nWhat=tmpfs\nWhere=/tmp\nType=tmpfs\nOptions=nodev,nosuid,noexec,mode=1777\n"},
+    {"usr/lib/systemd/system/auditd.service", 0644, "[Unit]\n"},
+    {"usr/lib/systemd/system/nftables.service", 0644, "[Unit]\n"},
+    {"usr/lib/systemd/system/ufw.service", 0644, "[Unit]\n"},
+    {"usr/lib/systemd/system/hibernate.target", 0644, "[Unit]\n"},
+    {"usr/sbin/nft", 0755, "\177ELF"},
+    {"usr/sbin/auditctl", 0755, "\177ELF"},
+    {"usr/sbin/auditd", 0755, "\177ELF"},
+    {"usr/sbin/augenrules", 0755, "#!/bin/sh\n"},
+    {"var/log/audit/audit.log", 0600, ""},
+    {"srv/cards/x", 0600, ""},
+};
+
+static void machine_make(const struct rootfs *t)
+{
+	debian_make(t);
+	for (size_t i = 0; i < sizeof(machine_files) / sizeof(machine_files[0]); i++)
+		put(t, machine_files[i].path, machine_files[i].text, machine_files[i].mode);
+	append(t, "var/lib/dpkg/status",
+	       "\nPackage: auditd\nStatus: install ok installed\n"
+	       "\nPackage: audispd-plugins\nStatus: install ok installed\n");
+	assert_int_equal(fchmodat(t->fd, "var/log/audit", 0750, 0), 0);
+	assert_int_equal(fchmodat(t->fd, "etc/audit", 0750, 0), 0);
+	assert_int_equal(symlinkat("/run", t->fd, "var/run"), 0);
+}
+
+#define OURS "etc/audit/rules.d/50-posmedia.rules"
+
+static const struct row rows[] = {
+    {"AUD-01", REMOVE, "etc/systemd/system/multi-user.target.wants/auditd.service", NULL, NULL,
+     FIXED},
+    {"AUD-01", LINK, "etc/systemd/system/auditd.service", "/dev/null", NULL, FIXED},
+    {"AUD-01", EDIT, "var/lib/dpkg/status", "Package: auditd", "Package: gone", NOT_FIXED},
+    {"AUD-02", WRITE, "etc/default/grub.d/70.cfg", "GRUB_CMDLINE_LINUX=\"quiet\"\n", NULL,
+     NOT_FIXED},
+    {"AUD-02", APPEND, "etc/default/grub.d/60-posmedia.cfg",
+     "GRUB_CMDLINE_LINUX=\"${GRUB_CMDLINE_LINUX} audit=0\"\n", NULL, FIXED},
+    {"AUD-02", APPEND, "boot/grub/grub.cfg", "\tlinux /boot/other root=LABEL=root ro\n", NULL,
+     FIXED},
+    {"AUD-03", APPEND, "etc/audit/auditd.conf", "max_log_file_action = ROTATE\n", NULL, FIXED},
+    {"AUD-03", APPEND, "etc/audit/auditd.conf", "Write_Logs = no\n", NULL, FIXED},
+    {"AUD-04", APPEND, "etc/audit/auditd.conf", "name_format = none\n", NULL, FIXED},
+    {"AUD-05", EDIT, OURS, "-F arch=b32 -S adjtimex", "-F arch=b64 -S adjtimex", FIXED},
+    {"AUD-05", EDIT, OURS, "adjtimex,settimeofday -k", "adjtimex -k", FIXED},
+    {"AUD-05", EDIT, OURS, "settimeofday -k", "settimeofday -F auid=0 -k", FIXED},
+    {"AUD-06", EDIT, OURS, "-w /etc/shadow -p wa", "-w /etc/shadow -p r", FIXED},
+    {"AUD-06", EDIT, OURS, "-w /etc/pam.d -p", "-w /etc/pam.d/sshd -p", FIXED},
+    {"AUD-07", EDIT, OURS, "-w /etc/sudoers.d", "# -w /etc/sudoers.d", FIXED},
+    {"AUD-08", EDIT, OURS, "path=/usr/bin/sudo", "path=/usr/bin/su", FIXED},
+    {"AUD-08", EDIT, OURS, "-C uid!=euid", "-C uid!=suid", FIXED},
+    {"AUD-09", EDIT, OURS, "-w /var/log/lastlog", "-w /var/log/lastlog2", FIXED},
+    {"AUD-10", EDIT, OURS, "chmod,fchmod,fchmodat -F auid>=1000",
+     "chmod,fchmod,fchmodat -F auid>=5000", FIXED},
+    {"AUD-11", EDIT, OURS, "-F exit=-EPERM", "-F exit=-ENOENT", FIXED},
+    {"AUD-12", EDIT, OURS, "-S mount -F", "-S umount2 -F", FIXED},
+    {"AUD-13", EDIT, OURS, "init_module,finit_module", "finit_module", FIXED},
+    {"AUD-14", EDIT, OURS, "-w /srv/cards", "-w /srv/card", FIXED},
+    {"AUD-15", EDIT, OURS, "-w /etc/audit -p wa", "-w /etc/audit -p x", FIXED},
+    {"AUD-16", WRITE, "etc/audit/rules.d/99-zz.rules", "-e 1\n", NULL, FIXED},
+    {"AUD-16", WRITE, "etc/audit/rules.d/10.rules", "-a never,task\n", NULL, FIXED},
+    {"AUD-16", WRITE, "etc/audit/rules.d/10.rules", "-A exit,never -F uid=0\n", NULL, FIXED},
+    {"AUD-16", WRITE, "etc/audit/rules.d/z.rules", "-a always,exclude -F msgtype=CWD\n", NULL,
+     FIXED},
+    {"AUD-16", WRITE, "etc/audit/rules.d/z.rules", "-W /etc/shadow -p wa\n", NULL, FIXED},
+    {"AUD-17", CHMOD, "etc/audit/auditd.conf", "0644", NULL, FIXED},
+    {"AUD-17", CHMOD, "var/log/audit", "0755", NULL, FIXED},
+    {"AUD-17", CHMOD, "var/log/audit/audit.log", "0644", NULL, FIXED},
+    {"AUD-18", APPEND, "etc/audit/plugins.d/syslog.conf", "active = no\n", NULL, FIXED},
+
+    {"NET-03", REMOVE, "etc/systemd/system/multi-user.target.wants/nftables.service", NULL, NULL,
+     FIXED},
+    {"NET-03", LINK, "etc/systemd/system/multi-user.target.wants/ufw.service",
+     "/usr/lib/systemd/system/ufw.service", NULL, FIXED},
+    {"NET-04", WRITE, "etc/sysctl.d/70.conf", "net.ipv4.conf.all.accept_redirects = 1\n", NULL,
+     FIXED},
+    {"NET-05", WRITE, "usr/lib/sysctl.d/70.conf", "-net.ipv6.conf.default.accept_source_route=1\n",
+     NULL, FIXED},
+    {"NET-06", APPEND, "etc/sysctl.conf", "net.ipv4.conf.all.rp_filter=0\n", NULL, FIXED},
+    {"NET-07", APPEND, "etc/sysctl.conf", "net.ipv4.tcp_syncookies=0\n", NULL, FIXED},
+    {"NET-08", WRITE, "etc/sysctl.d/99-k8s.conf", "net.ipv4.ip_forward = 1\n", NULL, FIXED},
+    {"NET-09", APPEND, "etc/sysctl.conf", "net.ipv6.conf.all.accept_ra=1\n", NULL, FIXED},
+
+    {"KRN-01", WRITE, "etc/sysctl.d/70.conf", "kernel.yama.ptrace_scope = 0\n", NULL, FIXED},
+    {"KRN-02b", WRITE, "etc/sysctl.d/70.conf", "kernel.core_pattern = core\n", NULL, FIXED},
+    {"KRN-02b", APPEND, "etc/sysctl.conf", "fs.suid_dumpable = 2\n", NULL, FIXED},
+    {"KRN-03", EDIT, "etc/modprobe.d/00-posmedia.conf", "install udf /bin/false",
+     "install udf /sbin/modprobe --ignore-install udf", FIXED},
+    {"KRN-03", EDIT, "etc/modprobe.d/00-posmedia.conf", "blacklist hfs\n", "", FIXED},
+    {"KRN-04", WRITE, "etc/modprobe.d/00-a.conf", "install sct* \\\n /sbin/insmod sctp.ko\n", NULL,
+     FIXED},
+    {"KRN-05", WRITE, "usr/lib/modprobe.d/00-a.conf", "install usb_storage /sbin/modprobe -i x\n",
+     NULL, FIXED},
+    {"KRN-06", WRITE, "etc/modprobe.d/cis.conf", "install overlay /bin/false\n", NULL, FIXED},
+    {"KRN-06", WRITE, "etc/modprobe.d/cis.conf", "blacklist overlay\n", NULL, FIXED},
+    {"KRN-07", WRITE, "etc/sysctl.d/70.conf", "kernel.sysrq = 1\n", NULL, FIXED},
+
+    {"MNT-01 MNT-02", EDIT, "etc/fstab", "LABEL=home", "#LABEL=home", NOT_FIXED},
+    {"MNT-01", EDIT, "etc/systemd/system/tmp.mount", "nodev", "noauto,nodev", NOT_FIXED},
+    {"MNT-01 MNT-02", LINK, "etc/systemd/system/home.mount", "/dev/null", NULL, NOT_FIXED},
+    {"MNT-02", EDIT, "etc/fstab", "LABEL=log\t/var/log\text4\tnodev,nosuid,noexec",
+     "LABEL=log\t/var/log\text4\tnodev,nosuid,noexec,defaults", FIXED},
+    {"MNT-02", WRITE, "etc/systemd/system/tmp.mount.d/a.conf", "[Mount]\nOptions=nodev,nosuid\n",
+     NULL, NOT_FIXED},
+    {"CHD-03", APPEND, "etc/fstab", "/swapfile none swap sw 0 0\n", NULL, FIXED},
+    {"CHD-03", REMOVE, "etc/systemd/system/hibernate.target", NULL, NULL, FIXED},
+};
+
+/* Every control that is for a machine and not for a container has a row above. */
+static void every_control_of_a_machine_is_mutated(void **state)
+{
+	struct rootfs t = rootfs_make();
+	struct harden_report r, c;
+
+	(void)state;
+	machine_make(&t);
+	r = check(bench->profile, &t, &bench->made.r);
+	bench->made.r.target = (char *)(uintptr_t) "container";
+	c = check(bench->profile, &t, &bench->made.r);
+	bench->made.r.target = (char *)(uintptr_t) "machine";
+	for (size_t i = 0; i < r.n; i++)
+		if (r.v[i].status != HARDEN_NOT_APPLICABLE &&
+		    c.v[i].status == HARDEN_NOT_APPLICABLE && !has_row(r.v[i].id))
+			fail_msg("no row breaks %s", r.v[i].id);
+	harden_report_release(&r);
+	harden_report_release(&c);
+	rootfs_drop(&t);
+}
+
+int main(void)
+{
+	static const struct CMUnitTest more[] = {
+	    cmocka_unit_test(every_control_of_a_machine_is_mutated),
+	};
+	static struct bench b = {
+	    .name = "harden-machine",
+	    .rows = rows,
+	    .n = sizeof(rows) / sizeof(rows[0]),
+	    .make = machine_make,
+	    .target = "machine",
+	};
+
+	return bench_run(&b, more, 1);
+}
