@@ -36,6 +36,37 @@ static const struct debian_file machine_files[] = {
     {"usr/sbin/augenrules", 0755, "#!/bin/sh\n"},
     {"var/log/audit/audit.log", 0600, ""},
     {"srv/cards/x", 0600, ""},
+    {"etc/chrony/chrony.conf", 0644,
+     "confdir /etc/chrony/conf.d\npool 2.vendor.pool.example iburst\n"
+     "sourcedir /run/chrony-dhcp\nsourcedir /etc/chrony/sources.d\n"},
+    {"etc/chrony/sources.d/site.sources", 0644,
+     "server time1.site.example iburst\nserver time2.site.example iburst\n"},
+    {"etc/default/chrony", 0644, "# -u root\nDAEMON_OPTS=\"-F 1\"\n"},
+    {"etc/aide/aide.conf", 0600,
+     "database_in = file:/var/lib/aide/aide.db\nall = L+sha512-md5\n@@include /etc/aide/x\n"
+     "/boot all\n/etc f all\n/usr all\n"},
+    {"usr/bin/aide", 0755, "\177ELF"},
+    {"etc/apparmor.d/usr.sbin.chronyd", 0644,
+     "include <tunables/global>\nprofile chronyd /usr/sbin/chronyd flags=(attach_disconnected) {\n"
+     "}\n"},
+    {"etc/apparmor.d/local/README", 0644, "flags=(complain)\n"},
+    {"etc/swanctl/conf.d/shop.conf", 0600,
+     "connections {\n  shop {\n    version = 2\n    proposals = aes256-sha256-modp3072 # x\n"
+     "    children {\n      net { esp_proposals = \"aes256gcm16-ecp384, aes128gcm16\" }\n    }\n"
+     "  }\n}\n"},
+    {"usr/lib/systemd/systemd-sulogin-shell", 0755, "\177ELF"},
+    {"usr/lib/systemd/system/rescue.service", 0644,
+     "[Service]\nExecStart=-/usr/lib/systemd/systemd-sulogin-shell rescue\n"},
+    {"usr/lib/systemd/system/emergency.service", 0644,
+     "[Service]\nExecStart=-/usr/lib/systemd/systemd-sulogin-shell emergency\n"},
+    {"usr/lib/systemd/system/chrony.service", 0644, "[Unit]\n"},
+    {"usr/lib/systemd/system/apparmor.service", 0644, "[Unit]\n"},
+    {"usr/lib/systemd/system/foo.service", 0644, "[Unit]\n"},
+    {"usr/lib/x86_64-linux-gnu/security/pam_securetty.so", 0644, ""},
+    {"usr/lib/x86_64-linux-gnu/security/pam_lastlog.so", 0644, ""},
+    {"etc/postfix/main.cf", 0644, "inet_interfaces = all\n"},
+    {"etc/exim4/update-exim4.conf.conf", 0644, "dc_local_interfaces='127.0.0.1 ; ::1'\n"},
+    {"etc/rc2.d/S01auditd", 0755, "#!/bin/sh\n"},
 };
 
 static void machine_make(const struct rootfs *t)
@@ -45,7 +76,10 @@ static void machine_make(const struct rootfs *t)
 		put(t, machine_files[i].path, machine_files[i].text, machine_files[i].mode);
 	append(t, "var/lib/dpkg/status",
 	       "\nPackage: auditd\nStatus: install ok installed\n"
-	       "\nPackage: audispd-plugins\nStatus: install ok installed\n");
+	       "\nPackage: audispd-plugins\nStatus: install ok installed\n"
+	       "\nPackage: chrony\nStatus: install ok installed\n"
+	       "\nPackage: aide\nStatus: install ok installed\n"
+	       "\nPackage: apparmor\nStatus: install ok installed\n");
 	assert_int_equal(fchmodat(t->fd, "var/log/audit", 0750, 0), 0);
 	assert_int_equal(fchmodat(t->fd, "etc/audit", 0750, 0), 0);
 	assert_int_equal(symlinkat("/run", t->fd, "var/run"), 0);
@@ -54,16 +88,19 @@ static void machine_make(const struct rootfs *t)
 #define OURS "etc/audit/rules.d/50-posmedia.rules"
 
 static const struct row rows[] = {
+    {"ACC-17", APPEND, "etc/securetty", "tty1\n", NULL, FIXED},
+    {"ACC-17", EDIT, "etc/pam.d/login", "pam_securetty.so", "pam_nologin.so", FIXED},
+    {"PAM-14", EDIT, "etc/pam.d/login", " showfailed", "", FIXED},
     {"AUD-01", REMOVE, "etc/systemd/system/multi-user.target.wants/auditd.service", NULL, NULL,
      FIXED},
     {"AUD-01", LINK, "etc/systemd/system/auditd.service", "/dev/null", NULL, FIXED},
     {"AUD-01", EDIT, "var/lib/dpkg/status", "Package: auditd", "Package: gone", NOT_FIXED},
-    {"AUD-02", WRITE, "etc/default/grub.d/70.cfg", "GRUB_CMDLINE_LINUX=\"quiet\"\n", NULL,
+    {"AUD-02 INT-04", WRITE, "etc/default/grub.d/70.cfg", "GRUB_CMDLINE_LINUX=\"quiet\"\n", NULL,
      NOT_FIXED},
     {"AUD-02", APPEND, "etc/default/grub.d/60-posmedia.cfg",
      "GRUB_CMDLINE_LINUX=\"${GRUB_CMDLINE_LINUX} audit=0\"\n", NULL, FIXED},
-    {"AUD-02", APPEND, "boot/grub/grub.cfg", "\tlinux /boot/other root=LABEL=root ro\n", NULL,
-     FIXED},
+    {"AUD-02 INT-04", APPEND, "boot/grub/grub.cfg", "\tlinux /boot/other root=LABEL=root ro\n",
+     NULL, FIXED},
     {"AUD-03", APPEND, "etc/audit/auditd.conf", "max_log_file_action = ROTATE\n", NULL, FIXED},
     {"AUD-03", APPEND, "etc/audit/auditd.conf", "Write_Logs = no\n", NULL, FIXED},
     {"AUD-04", APPEND, "etc/audit/auditd.conf", "name_format = none\n", NULL, FIXED},
@@ -94,9 +131,59 @@ static const struct row rows[] = {
     {"AUD-17", CHMOD, "var/log/audit/audit.log", "0644", NULL, FIXED},
     {"AUD-18", APPEND, "etc/audit/plugins.d/syslog.conf", "active = no\n", NULL, FIXED},
 
+    {"TIM-01", APPEND, "var/lib/dpkg/status", "\nPackage: ntpsec\nStatus: install ok installed\n",
+     NULL, NOT_FIXED},
+    {"TIM-01", REMOVE, "etc/systemd/system/multi-user.target.wants/chrony.service", NULL, NULL,
+     FIXED},
+    {"TIM-02", WRITE, "etc/chrony/conf.d/a.conf", "POOL 0.pool.example\n", NULL, FIXED},
+    {"TIM-02", EDIT, "etc/chrony/sources.d/site.sources", "server time2", "! server time2",
+     NOT_FIXED},
+    {"TIM-02 TIM-03", WRITE, "etc/chrony/conf.d/a.conf", "include /etc/chrony/conf.d/a.conf\n",
+     NULL, NOT_FIXED},
+    {"TIM-03", WRITE, "etc/chrony/conf.d/a.conf", "user root\n", NULL, FIXED},
+    {"TIM-03", APPEND, "etc/default/chrony", "DAEMON_OPTS=\"-F 1 -u root\"\n", NULL, NOT_FIXED},
+
+    {"FIL-09", CHMOD, "boot/grub/grub.cfg", "0644", NULL, FIXED},
+    {"SVC-01", LINK, "etc/systemd/system/multi-user.target.wants/foo.service",
+     "/usr/lib/systemd/system/foo.service", NULL, FIXED},
+    {"SVC-01", LINK, "etc/rc3.d/S20inetd", "../init.d/inetd", NULL, FIXED},
+    {"SVC-01", WRITE, "etc/machine-id", "uninitialized\n", NULL, NOT_FIXED},
+    {"SVC-02b", REMOVE, "etc/systemd/system/default.target", NULL, NULL, FIXED},
+    {"SVC-03", WRITE, "etc/systemd/system/rescue.service.d/a.conf",
+     "[Service]\nExecStart=\nExecStart=-/bin/sh\n", NULL, NOT_FIXED},
+    {"SVC-03", REMOVE, "usr/lib/systemd/systemd-sulogin-shell", NULL, NULL, NOT_FIXED},
+    {"SVC-05", APPEND, "etc/postfix/main.cf", "inet_interfaces = all\n", NULL, FIXED},
+    {"SVC-05b", EDIT, "etc/exim4/update-exim4.conf.conf", "127.0.0.1 ; ::1", "", FIXED},
+
+    {"INT-01", APPEND, "etc/aide/aide.conf", "!/usr/sbin\n", NULL, NOT_FIXED},
+    {"INT-01", EDIT, "etc/aide/aide.conf", "/etc f all", "=/etc all", FIXED},
+    {"INT-01", WRITE, "etc/aide/x", "all = L+sha256\n", NULL, NOT_FIXED},
+    {"INT-02", REMOVE, "etc/systemd/system/aide-database.service", NULL, NULL, FIXED},
+    {"INT-02", REMOVE, "etc/systemd/system/multi-user.target.wants/aide-database.service", NULL,
+     NULL, FIXED},
+    {"INT-03", WRITE, "etc/systemd/system/aide-check.service.d/a.conf",
+     "[Service]\nExecStart=\nExecStart=/usr/sbin/aide --check\n", NULL, NOT_FIXED},
+    {"INT-03", EDIT, "etc/systemd/system/aide-check.timer", "daily", "yearly", FIXED},
+    {"INT-04", LINK, "etc/apparmor.d/disable/usr.sbin.chronyd", "../usr.sbin.chronyd", NULL, FIXED},
+    {"INT-04", EDIT, "etc/apparmor.d/usr.sbin.chronyd", "flags=(attach", "flags=(complain, attach",
+     FIXED},
+    {"INT-04", EDIT, "etc/apparmor.d/usr.sbin.chronyd", "flags=(attach_disconnected)",
+     "flags=(unconfined)", FIXED},
+    {"INT-04", APPEND, "boot/grub/grub.cfg",
+     "\tlinux /boot/other ro audit=1 audit_backlog_limit=8192 apparmor=0 security=apparmor\n", NULL,
+     FIXED},
+
+    {"RMT-01", EDIT, "etc/swanctl/conf.d/shop.conf", "version = 2", "version = 1", NOT_FIXED},
+    {"RMT-01", EDIT, "etc/swanctl/conf.d/shop.conf", "modp3072", "modp1024", NOT_FIXED},
+    {"RMT-01", EDIT, "etc/swanctl/conf.d/shop.conf", "esp_proposals", "mode", NOT_FIXED},
+    {"RMT-01", APPEND, "etc/swanctl/conf.d/shop.conf",
+     "secrets { ike-1 { secret = 0sFpZAZqEN6Ti9sqt4ZP5EWcqx } }\n", NULL, NOT_FIXED},
+    {"SVC-01 RMT-02", LINK, "etc/systemd/system/multi-user.target.requires/vendor-access.service",
+     "/usr/lib/systemd/system/vendor-access.service", NULL, FIXED},
+
     {"NET-03", REMOVE, "etc/systemd/system/multi-user.target.wants/nftables.service", NULL, NULL,
      FIXED},
-    {"NET-03", LINK, "etc/systemd/system/multi-user.target.wants/ufw.service",
+    {"SVC-01 NET-03", LINK, "etc/systemd/system/multi-user.target.wants/ufw.service",
      "/usr/lib/systemd/system/ufw.service", NULL, FIXED},
     {"NET-04", WRITE, "etc/sysctl.d/70.conf", "net.ipv4.conf.all.accept_redirects = 1\n", NULL,
      FIXED},
