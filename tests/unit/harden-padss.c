@@ -154,6 +154,8 @@ static const struct row rows[] = {
      FIXED},
     {"SUD-02", WRITE, "etc/sudoers.d/zz", "Defaults timestamp_timeout=-1\n", NULL, FIXED},
     {"SUD-03", WRITE, "etc/sudoers.d/zz", "ALL ALL=(ALL) ALL\n", NULL, FIXED},
+    {"RMT-02", LINK, "etc/systemd/system/multi-user.target.requires/vendor-access.service",
+     "/usr/lib/systemd/system/vendor-access.service", NULL, FIXED},
     {"SEC-01", WRITE, "etc/ssh/ssh_host_rsa_key", "x", NULL, FIXED},
     {"SEC-02", WRITE, "etc/machine-id", "0123456789abcdef0123456789abcdef\n", NULL, FIXED},
     {"SEC-02", WRITE, "var/lib/systemd/random-seed", "x", NULL, FIXED},
