@@ -468,7 +468,7 @@ struct walk {
 static int stat_entry(const struct walk *w, struct fs_entry *en, unsigned char type, struct err *e)
 {
 	if (w->types_only && type != DT_UNKNOWN) {
-		en->st.st_mode = DTTOIF(type);
+		en->st.st_mode = (mode_t)DTTOIF(type);
 		return 0;
 	}
 	return fstatat(en->parent_fd, en->name, &en->st, AT_SYMLINK_NOFOLLOW) == 0
