@@ -1,6 +1,7 @@
 #include "harden/aide_config.h"
 
 #include "harden/lines.h"
+#include <ctype.h>
 #include <regex.h>
 #include <stdlib.h>
 #include <string.h>
@@ -59,7 +60,8 @@ static int take(struct aide_config *c, const char *line, const char *file, size_
 		return take_rule(c, s, file, number, e);
 	if (strncmp(s, "@@if", 4) == 0)
 		return err_set(e, ERR_FAIL, "/%s:%zu: conditions cannot be judged", file, number);
-	if (*s != '#' && *s != '@' && strchr(s, '=') != NULL)
+	/* what begins with a small letter is an option of aide itself */
+	if (isupper((unsigned char)*s) && strchr(s, '=') != NULL)
 		take_definition(c, s);
 	return 0;
 }

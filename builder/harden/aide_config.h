@@ -15,7 +15,7 @@ struct aide_rule {
 struct aide_config {
 	struct aide_rule *rules;
 	size_t n;
-	struct strv names, values; /* definitions: groups, and options too */
+	struct strv names, values; /* definitions of groups */
 };
 
 /* Reads a file with what it includes; a file that would be run to be included is left out, and

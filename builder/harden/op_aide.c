@@ -6,7 +6,7 @@
 #include <stddef.h>
 #include <string.h>
 
-#define GROUP "posmedia"
+#define GROUP "Posmedia"
 
 struct aide {
 	char *config;

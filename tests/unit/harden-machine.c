@@ -43,8 +43,8 @@ static const struct debian_file machine_files[] = {
      "server time1.site.example iburst\nserver time2.site.example iburst\n"},
     {"etc/default/chrony", 0644, "# -u root\nDAEMON_OPTS=\"-F 1\"\n"},
     {"etc/aide/aide.conf", 0600,
-     "database_in = file:/var/lib/aide/aide.db\nall = L+sha512-md5\n@@include /etc/aide/x\n"
-     "/boot all\n/etc f all\n/usr all\n"},
+     "database_in = file:/var/lib/aide/aide.db\nAll = L+sha512-md5\n@@include /etc/aide/x\n"
+     "/boot All\n/etc f All\n/usr All\n"},
     {"usr/bin/aide", 0755, "\177ELF"},
     {"etc/apparmor.d/usr.sbin.chronyd", 0644,
      "include <tunables/global>\nprofile chronyd /usr/sbin/chronyd flags=(attach_disconnected) {\n"
@@ -156,8 +156,8 @@ static const struct row rows[] = {
     {"SVC-05b", EDIT, "etc/exim4/update-exim4.conf.conf", "127.0.0.1 ; ::1", "", FIXED},
 
     {"INT-01", APPEND, "etc/aide/aide.conf", "!/usr/sbin\n", NULL, NOT_FIXED},
-    {"INT-01", EDIT, "etc/aide/aide.conf", "/etc f all", "=/etc all", FIXED},
-    {"INT-01", WRITE, "etc/aide/x", "all = L+sha256\n", NULL, NOT_FIXED},
+    {"INT-01", EDIT, "etc/aide/aide.conf", "/etc f All", "=/etc All", FIXED},
+    {"INT-01", WRITE, "etc/aide/x", "All = L+sha256\n", NULL, NOT_FIXED},
     {"INT-02", REMOVE, "etc/systemd/system/aide-database.service", NULL, NULL, FIXED},
     {"INT-02", REMOVE, "etc/systemd/system/multi-user.target.wants/aide-database.service", NULL,
      NULL, FIXED},
