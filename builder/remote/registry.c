@@ -2,6 +2,8 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
+#include <unistd.h>
 
 enum { PARALLEL = 4, TRIES = 4 };
 
@@ -10,6 +12,8 @@ static bool is_loopback(const char *host)
 {
 	size_t n = strcspn(host, ":");
 
+	if (strncmp(host, "[::1]", 5) == 0)
+		return host[5] == '\0' || host[5] == ':';
 	return (n == 9 && strncmp(host, "localhost", n) == 0) ||
 	       (strncmp(host, "127.", 4) == 0 && strspn(host, "0123456789.") == n);
 }
@@ -105,7 +109,31 @@ int registry_refused(const struct http_request *q, const struct http_reply *r, s
 				   "podman login");
 	if (r->status == 404)
 		return err_hint(e, "check the repository's name and the tag");
+	if (r->status == 405)
+		return err_hint(e, "the registry does not do this: it may be a mirror, or for "
+				   "reading only");
 	return -1;
+}
+
+char *registry_next_page(const struct http_reply *r)
+{
+	const char *link = http_header(r, "link");
+	const char *end = link != NULL ? strchr(link, '>') : NULL;
+	char *target SCOPED(mem_freep) = NULL, *to = NULL;
+	struct err quiet = ERR_INIT;
+
+	if (end == NULL || link[0] != '<' || strstr(end, "next") == NULL)
+		return NULL;
+	target = mem_strndup(link + 1, (size_t)(end - link - 1));
+	return http_resolve(r->url, target, &to, &quiet) == 0 ? to : NULL;
+}
+
+void registry_back_off(unsigned round)
+{
+	uint32_t random = 0;
+
+	(void)!getrandom(&random, sizeof(random), 0);
+	(void)usleep((random % 100 + 50 * round) * 1000);
 }
 
 static int ping(struct registry *r, struct err *e)
@@ -125,15 +153,21 @@ static int ping(struct registry *r, struct err *e)
 	return rc;
 }
 
-int registry_open(const struct ref *at, const struct remote_opts *o, bool write,
+static char *scope_of(const char *repo, const struct registry_want *w)
+{
+	if (w->mount == NULL)
+		return mem_format("repository:%s:%s", repo, w->actions);
+	return mem_format("repository:%s:%s repository:%s:pull", repo, w->actions, w->mount);
+}
+
+int registry_open(const struct ref *at, const struct remote_opts *o, const struct registry_want *w,
 		  struct registry *ret, struct err *e)
 {
 	bool plain = o->plain_http || is_loopback(at->host);
 	struct registry r = {.http = http_new(),
 			     .base = mem_format("%s://%s", plain ? "http" : "https", at->host),
 			     .repo = mem_strdup(at->path),
-			     .scope =
-				 mem_format("repository:%s:pull%s", at->path, write ? ",push" : ""),
+			     .scope = scope_of(at->path, w),
 			     .tries = o->tries != 0 ? o->tries : TRIES,
 			     .parallel = o->parallel != 0 ? o->parallel : PARALLEL};
 
