@@ -13,7 +13,14 @@
 	    {0, "dry-run", NULL, "Check the names, and move nothing."},                            \
 	    {0, "json", NULL, "Print the outcome as JSON."}, {0, NULL, NULL, NULL},
 
+#define LOCK_OPT                                                                                   \
+	{0, "lock", "DAYS", "In a bucket: keep it from change and removal for so long."},          \
+	{                                                                                          \
+		0, "part-size", "SIZE", "In a bucket: send large blobs in parts of this size."     \
+	}
+
 static const struct opt push_opts[] = {
+    LOCK_OPT,
     {0, "lookaside", "DIR", "Also write OpenPGP signatures to DIR/REPO@sha256=HEX/signature-N."},
     CARRY_OPTS};
 
@@ -23,6 +30,7 @@ static const struct opt pull_opts[] = {
     CARRY_OPTS};
 
 static const struct opt copy_opts[] = {
+    LOCK_OPT,
     {0, "lookaside-from", "DIR", "Also read OpenPGP signatures from this directory or URL."},
     {0, "lookaside", "DIR", "Also write OpenPGP signatures to DIR/REPO@sha256=HEX/signature-N."},
     {0, "platform", "OS/ARCH", "Into a layout: as for pull."},
@@ -30,14 +38,20 @@ static const struct opt copy_opts[] = {
 
 static int options(const struct args *a, struct remote_opts *ret, struct err *e)
 {
-	uint64_t parallel = 0;
+	uint64_t parallel = 0, lock_days = 0, part_size = 0;
 
-	if (args_num(a, "parallel", 64, &parallel, e) != 0)
+	if (args_num(a, "parallel", 64, &parallel, e) != 0 ||
+	    args_num(a, "lock", 36500, &lock_days, e) != 0)
 		return -1;
+	if (args_has(a, "part-size") &&
+	    (num_bytes(args_get(a, "part-size"), &part_size) != 0 || part_size < 5 << 20))
+		return err_set(e, ERR_USAGE, "--part-size wants a size of at least 5M");
 	*ret = (struct remote_opts){.plain_http = args_has(a, "plain-http"),
 				    .lookaside = args_get(a, "lookaside"),
 				    .lookaside_from = args_get(a, "lookaside-from"),
 				    .platform = args_get(a, "platform"),
+				    .lock_s = lock_days * 24 * 3600,
+				    .part_size = part_size,
 				    .parallel = (unsigned)parallel};
 	return 0;
 }

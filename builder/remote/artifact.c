@@ -1,4 +1,5 @@
 #include "remote/artifact.h"
+#include "remote/s3.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -37,6 +38,8 @@ int artifact_put(struct registry *r, const char *name, const char *type, const s
 	struct http_reply reply = {0};
 	int rc;
 
+	if (r->s3 != NULL)
+		return s3_manifest_put(r, name, type, b, e);
 	strv_addf(&q.headers, "Content-Type: %s", type);
 	rc = registry_send(r, &q, &reply, e);
 	strv_release(&q.headers);

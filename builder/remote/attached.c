@@ -1,5 +1,6 @@
 #include "remote/attached.h"
 #include "remote/referrers.h"
+#include "remote/s3.h"
 #include "remote/signatures.h"
 
 #include "base/log.h"
@@ -58,25 +59,27 @@ static int push_signatures(const struct carry *c, const struct digest *image, st
 	return 0;
 }
 
-static int fill_lookaside(const struct oci_layout *l, const struct lookaside *a, struct err *e)
+/* Each OpenPGP signature of the layout goes to the lookaside, and of a bucket to the one in it. */
+static int fill_lookaside(const struct carry *c, const struct lookaside *a, struct err *e)
 {
 	char *tag SCOPED(mem_freep) = artifact_tag(a->image, "pgp");
-	const struct oci_desc *d = signatures_tagged(l, tag);
+	const struct oci_desc *d = signatures_tagged(c->l, tag);
 	struct buf b SCOPED(buf_release) = BUF_INIT(OCI_MANIFEST_MAX);
 	struct oci_manifest m SCOPED(oci_manifest_release) = {0};
 
-	if (d == NULL) {
+	if (d == NULL && a->at != NULL)
 		log_warn("no OpenPGP signature to put into the lookaside %s", a->at);
+	if (d == NULL)
 		return 0;
-	}
-	if (oci_layout_read(l, &d->digest, &b, e) != 0 ||
+	if (oci_layout_read(c->l, &d->digest, &b, e) != 0 ||
 	    oci_manifest_parse(b.data, b.len, &m, e) != 0)
 		return -1;
 	for (size_t i = 0; i < m.layers_n; i++) {
 		struct buf sig SCOPED(buf_release) = BUF_INIT(LOOKASIDE_BYTES_MAX);
 
-		if (oci_layout_read(l, &m.layers[i].digest, &sig, e) != 0 ||
-		    lookaside_put(a, &sig, e) != 0)
+		if (oci_layout_read(c->l, &m.layers[i].digest, &sig, e) != 0 ||
+		    (a->at != NULL && lookaside_put(a, &sig, e) != 0) ||
+		    (c->r->s3 != NULL && s3_lookaside_put(c->r, a->image, &sig, e) != 0))
 			return -1;
 	}
 	return 0;
@@ -88,7 +91,7 @@ int attached_push(const struct carry *c, const struct lookaside *a, struct err *
 		return -1;
 	if (referrers_push(c, a->image, e) != 0)
 		return err_in(e, "referrers");
-	return a->at != NULL ? fill_lookaside(c->l, a, e) : 0;
+	return a->at != NULL || c->r->s3 != NULL ? fill_lookaside(c, a, e) : 0;
 }
 
 void attached_tags(const struct digest *image, struct strv *ret)

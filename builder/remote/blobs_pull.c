@@ -1,5 +1,6 @@
 #include "remote/blobs.h"
 #include "remote/incoming.h"
+#include "remote/s3.h"
 
 #include "base/log.h"
 #include <stdlib.h>
@@ -34,6 +35,7 @@ static void pull_release(struct pull *p)
 {
 	for (size_t i = 0; i < p->n; i++) {
 		incoming_close(&p->blobs[i].in);
+		strv_release(&p->blobs[i].call.q.headers);
 		free(p->blobs[i].url);
 	}
 	free(p->blobs);
@@ -83,20 +85,23 @@ static int open_incoming(struct blob *b, struct err *e)
 
 static struct http_call *call_for(struct blob *b)
 {
-	const struct registry *r = b->p->c->r;
+	struct registry *r = b->p->c->r;
 
+	strv_release(&b->call.q.headers);
 	b->begun = false;
 	b->round = r->round;
 	b->sink = (struct sink){take, b};
 	b->call = (struct http_call){.q = {.method = "GET",
 					   .url = b->url,
-					   .authorization = registry_authorization(r, b->url),
 					   .body_fd = -1,
 					   .to = &b->sink,
 					   .offset = b->in.have,
 					   .tries = r->tries},
 				     .wait_ms = b->resumes > 0 ? RESUME_WAIT_MS : 0};
-	return &b->call;
+	if (registry_prepare(r, &b->call.q, NULL, &b->p->failed) == 0)
+		return &b->call;
+	b->p->has_failed = true;
+	return NULL;
 }
 
 static struct http_call *next(void *ctx)
@@ -169,6 +174,11 @@ static int judge(struct blob *b, struct err *e)
 		return incoming_restart(&b->in, e) != 0 ? -1 : again(b->p, b);
 	if (r->status == 401 && b->logins++ < LOGINS_MAX)
 		return registry_login(b->p->c->r, r, b->round, e) != 0 ? -1 : again(b->p, b);
+	if (b->p->c->r->s3 != NULL && b->logins++ < LOGINS_MAX) {
+		int rc = s3_mend(b->p->c->r->s3, r, e);
+
+		return rc > 0 ? again(b->p, b) : rc < 0 ? -1 : s3_refused(&b->call.q, r, e);
+	}
 	return registry_refused(&b->call.q, r, e);
 }
 

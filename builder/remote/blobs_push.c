@@ -1,4 +1,4 @@
-#include "remote/blobs.h"
+#include "remote/s3.h"
 
 #include "base/log.h"
 #include <stdlib.h>
@@ -402,6 +402,10 @@ int blobs_push(const struct carry *c, const struct blob_list *list, struct err *
 	struct push p SCOPED(push_release) = {
 	    .c = c, .r = c->r, .l = c->l, .total = list->bytes, .n = list->n};
 
+	if (c->r->s3 != NULL) {
+		p.n = 0;
+		return s3_blobs_push(c, list, e);
+	}
 	p.blobs = mem_zalloc((p.n + 1) * sizeof(*p.blobs));
 	p.ready = mem_zalloc((p.n + 1) * sizeof(struct blob *));
 	for (size_t i = p.n; i-- > 0;) {

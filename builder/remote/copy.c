@@ -31,7 +31,8 @@ static struct carry to(struct copy *c)
 			      .l = c->scratch,
 			      .stats = &c->stats,
 			      .source = &c->src,
-			      .mount = strcmp(c->src.base, c->dst.base) == 0};
+			      .mount = c->src.s3 == NULL && c->dst.s3 == NULL &&
+				       strcmp(c->src.base, c->dst.base) == 0};
 }
 
 /* Brings a manifest alone into the scratch. */

@@ -1,5 +1,6 @@
 #include "remote/referrers.h"
 #include "remote/layout_copy.h"
+#include "remote/s3.h"
 #include "remote/signatures.h"
 
 #include "base/log.h"
@@ -107,11 +108,19 @@ static int by_tag(struct registry *r, const struct digest *image, struct jval *l
 	return 0;
 }
 
+/* What is written when there is more: in a bucket the keys are the API. */
+static int current(struct registry *r, const struct digest *image, struct jval *list, struct err *e)
+{
+	if (r->s3 == NULL)
+		return by_tag(r, image, list, e);
+	return by_api(r, image, list, e) < 0 ? -1 : 0;
+}
+
 static int find(struct registry *r, const struct digest *image, struct jval *list, struct err *e)
 {
 	int rc = by_api(r, image, list, e);
 
-	return rc == 1 ? by_tag(r, image, list, e) : rc;
+	return rc == 1 ? current(r, image, list, e) : rc;
 }
 
 int referrers_list(struct registry *r, const struct digest *image, struct strv *ret, struct err *e)
@@ -265,6 +274,18 @@ int referrers_pull(const struct carry *c, const struct digest *image, struct err
 	return jval_len(list) > before ? save(c->l, image, list, e) : 0;
 }
 
+static int put_list(struct registry *r, const struct digest *image, const struct buf *b,
+		    struct err *e)
+{
+	char *tag SCOPED(mem_freep) = fallback_tag(image);
+	char *url SCOPED(mem_freep) = registry_url(r, "referrers", digest_text(image).s);
+	const struct s3_put p = {
+	    .url = url, .type = OCI_INDEX, .p = b->data, .n = b->len, .checked = true};
+
+	return r->s3 != NULL ? s3_put(r->s3, r->http, &p, e)
+			     : artifact_put(r, tag, OCI_INDEX, b, e);
+}
+
 static int add_by_tag(struct registry *r, const struct digest *image, const struct jval *list,
 		      struct err *e)
 {
@@ -276,14 +297,14 @@ static int add_by_tag(struct registry *r, const struct digest *image, const stru
 
 		if (round > 1)
 			registry_back_off(round);
-		if (by_tag(r, image, theirs, e) != 0)
+		if (current(r, image, theirs, e) != 0)
 			return -1;
 		if (complete(theirs, list))
 			return 0;
 		write_index(theirs, &b);
 		if (buf_over(&b))
 			return err_set(e, ERR_FAIL, "%s: too large", tag);
-		if (artifact_put(r, tag, OCI_INDEX, &b, e) != 0)
+		if (put_list(r, image, &b, e) != 0 && e->kind != ERR_BUSY)
 			return -1;
 	}
 	(void)err_set(e, ERR_BUSY, "%s: others write it all the time", tag);

@@ -1,4 +1,5 @@
 #include "remote/registry.h"
+#include "remote/s3.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -21,6 +22,7 @@ static bool is_loopback(const char *host)
 void registry_close(struct registry *r)
 {
 	http_free(r->http);
+	s3_free(r->s3);
 	free(r->base);
 	free(r->repo);
 	free(r->scope);
@@ -59,8 +61,34 @@ int registry_login(struct registry *r, const struct http_reply *refusal, unsigne
 	return 0;
 }
 
+int registry_prepare(struct registry *r, struct http_request *q, const struct digest *body,
+		     struct err *e)
+{
+	if (r->s3 != NULL)
+		return s3_sign(r->s3, q, body, e);
+	q->authorization = registry_authorization(r, q->url);
+	return 0;
+}
+
+/* What is read of a bucket may be written later, if nobody else has. */
+static int send_to_bucket(struct registry *r, struct http_request *q, struct http_reply *ret,
+			  struct err *e)
+{
+	const char *etag;
+
+	q->via = r->http;
+	if (s3_send(r->s3, q, NULL, ret, e) != 0)
+		return -1;
+	etag = ret->status == 404 ? "" : http_header(ret, "etag");
+	if (strcmp(q->method, "GET") == 0 && etag != NULL)
+		s3_seen(r->s3, q->url, etag);
+	return 0;
+}
+
 int registry_send(struct registry *r, struct http_request *q, struct http_reply *ret, struct err *e)
 {
+	if (r->s3 != NULL)
+		return send_to_bucket(r, q, ret, e);
 	for (int turn = 0;; turn++) {
 		q->via = r->http;
 		q->authorization = registry_authorization(r, q->url);
@@ -171,6 +199,20 @@ int registry_open(const struct ref *at, const struct remote_opts *o, const struc
 			     .tries = o->tries != 0 ? o->tries : TRIES,
 			     .parallel = o->parallel != 0 ? o->parallel : PARALLEL};
 
+	if (at->kind == REF_S3) {
+		free(r.base);
+		r.base = NULL;
+		if (s3_open(at->host, r.http, strstr(w->actions, "push") != NULL, &r.s3, e) != 0) {
+			registry_close(&r);
+			return -1;
+		}
+		r.base = mem_strdup(r.s3->base);
+		r.s3->lock_s = o->lock_s;
+		if (o->part_size >= S3_PART_MIN)
+			r.s3->part_size = o->part_size;
+		*ret = r;
+		return 0;
+	}
 	if (ping(&r, e) != 0) {
 		registry_close(&r);
 		return err_in(e, "registry %s", at->host);

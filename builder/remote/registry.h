@@ -15,6 +15,7 @@ struct registry {
 	char *authorization; /* header value, or NULL */
 	unsigned round;      /* how often it was made anew */
 	unsigned tries, parallel;
+	struct s3 *s3; /* it is a bucket; NULL = it is a registry */
 };
 
 /* What tokens have to allow. */
@@ -38,6 +39,11 @@ const char *registry_authorization(const struct registry *r, const char *url);
  * was made: when it is older, another request has done so already. */
 int registry_login(struct registry *r, const struct http_reply *refusal, unsigned round,
 		   struct err *e) MUST_CHECK;
+
+/* What a request needs to be let in: the Authorization, or of a bucket the headers that sign it,
+ * which are added to its own; body as for s3_sign. To be called once for each sending. */
+int registry_prepare(struct registry *r, struct http_request *q, const struct digest *body,
+		     struct err *e) MUST_CHECK;
 
 /* Sends one request, logging in anew when it must. */
 int registry_send(struct registry *r, struct http_request *q, struct http_reply *ret,

@@ -12,6 +12,8 @@ struct remote_opts {
 	const char *lookaside; /* directory for OpenPGP signatures (push fills it, pull reads it),
 				  or an http(s) URL (pull only); NULL = none */
 	const char *platform;  /* pull of an index: "OS/ARCH[/VARIANT]", "all", or NULL */
+	uint64_t part_size;    /* bucket: bytes of the parts of large blobs; 0 = 64 MiB */
+	uint64_t lock_s;       /* bucket: what is written must stay for so long; 0 = not */
 	unsigned parallel;     /* blobs at once; 0 = 4 */
 	unsigned tries;        /* 0 = 4 */
 	const char *arch;      /* pull: of an index only the image for linux on this; NULL = an

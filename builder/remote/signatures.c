@@ -157,7 +157,7 @@ int signatures_push(const struct carry *c, const char *tag, struct err *e)
 			return -1;
 		if (same)
 			return 0;
-		if (artifact_push(c, d, tag, e) != 0)
+		if (artifact_push(c, d, tag, e) != 0 && e->kind != ERR_BUSY)
 			return -1;
 	}
 	(void)err_set(e, ERR_BUSY, "others write it all the time");

@@ -1,4 +1,5 @@
 #include "remote/tags.h"
+#include "remote/s3.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -46,6 +47,8 @@ int tags_list(struct registry *r, struct strv *ret, struct err *e)
 {
 	char *url SCOPED(mem_freep) = registry_url(r, "tags", "list?n=1000");
 
+	if (r->s3 != NULL)
+		return s3_tags(r, ret, e);
 	for (unsigned page = 0; url != NULL; page++) {
 		if (page == PAGES_MAX)
 			return err_set(e, ERR_REMOTE, "tags without an end");
@@ -67,8 +70,11 @@ int tags_remove(struct registry *r, const char *name, struct err *e)
 	char *url SCOPED(mem_freep) = registry_url(r, "manifests", name);
 	struct http_request q = {.method = "DELETE", .url = url, .body_fd = -1, .tries = r->tries};
 	struct http_reply reply = {0};
-	int rc = registry_send(r, &q, &reply, e);
+	int rc;
 
+	if (r->s3 != NULL)
+		return s3_remove(r, name, e);
+	rc = registry_send(r, &q, &reply, e);
 	if (rc != 0)
 		return -1;
 	if (reply.status / 100 == 2)
