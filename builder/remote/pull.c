@@ -58,8 +58,7 @@ int remote_pull(const struct ref *from, struct oci_layout *l, const char *tag,
 		return -1;
 	if (registry_open(from, o, &want, &r, e) != 0)
 		return err_in(e, "pull %s", text);
-	if (pull_image(&c, from, a, &got, e) != 0 ||
-	    (a != NULL && attached_pull(&c, a, e) != 0) ||
+	if (pull_image(&c, from, a, &got, e) != 0 || (a != NULL && attached_pull(&c, a, e) != 0) ||
 	    oci_layout_tag(l, tag, &got.manifest, e) != 0) {
 		oci_desc_release(&got.manifest);
 		return err_in(e, "pull %s", text);

@@ -44,7 +44,8 @@ tagged() {
 referrers() {
 	local list
 	list=$(tagged "$1" "sha256-${2#sha256:}")
-	[ -z "$list" ] || jq -r '.manifests[].annotations.who' "$1/blobs/sha256/${list#sha256:}"
+	[ -z "$list" ] || jq -r '.manifests[].annotations.who | strings' \
+		"$1/blobs/sha256/${list#sha256:}"
 }
 
 # Makes an index of tags in the layout $1 and gives it the tag $2; prints its digest.

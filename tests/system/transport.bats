@@ -99,7 +99,7 @@ verified() {
 	"$posmedia" push "oci:$work/i:3" "docker://$one/gone:3"
 	[ "$("$posmedia" tags "docker://$one/gone" | tr '\n' ' ')" = '1 2 3 ' ]
 	json tags "docker://$one/gone" --signatures
-	[ "$(jq '.tags | length' <<<"$output")" = 5 ]
+	[ "$(jq '.tags | length' <<<"$output")" = 6 ]
 	run "$posmedia" delete "docker://$one/gone:1"
 	[ "$status" -eq 5 ]
 	[[ $output == *'also 2'*digest* ]]
