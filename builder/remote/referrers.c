@@ -192,13 +192,14 @@ static struct jval *describe(const struct oci_desc *d, const struct oci_manifest
 	return v;
 }
 
-/* Returns 1 for what is no referrer of this image. */
+/* Returns 1 for what is no referrer of this image, or too large for one. */
 static int pull_one(const struct carry *c, const struct digest *image, const char *name,
 		    struct jval *list, struct err *e)
 {
 	struct buf b SCOPED(buf_release) = BUF_INIT(OCI_MANIFEST_MAX);
 	struct oci_desc d SCOPED(oci_desc_release) = {0};
 	struct oci_manifest m SCOPED(oci_manifest_release) = {0};
+	struct blob_list blobs SCOPED(blob_list_release) = {0};
 	struct err quiet = ERR_INIT;
 	struct digest is;
 	int rc;
@@ -211,6 +212,9 @@ static int pull_one(const struct carry *c, const struct digest *image, const cha
 	if (strcmp(d.media_type, OCI_MANIFEST) != 0 ||
 	    oci_manifest_parse(b.data, b.len, &m, &quiet) != 0 || m.subject == NULL ||
 	    !digest_equal(&m.subject->digest, image))
+		return 1;
+	blob_list_of(&m, &blobs);
+	if (blobs.bytes > REFERRER_BYTES_MAX)
 		return 1;
 	if (artifact_take(c, &d, &b, REFERRER_BYTES_MAX, e) != 0)
 		return err_in(e, "%s", name);
@@ -269,7 +273,9 @@ int referrers_pull(const struct carry *c, const struct digest *image, struct err
 		if (rc < 0)
 			return -1;
 		if (rc > 0)
-			log_warn("%.80s is listed as a referrer of the image and is none", name);
+			log_warn("referrer %.80s is left out: it is none of this image, or too "
+				 "large",
+				 name);
 	}
 	return jval_len(list) > before ? save(c->l, image, list, e) : 0;
 }

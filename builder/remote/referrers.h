@@ -8,8 +8,8 @@
 
 enum { REFERRERS_MAX = 256 };
 
-/* Adds those of an image that are there to the layout. One that is no manifest about this image is
- * left out with a warning: whoever may push can leave such a thing. */
+/* Adds those of an image that are there to the layout. One that is no manifest about this image, or
+ * has more than 64 MiB, is left out with a warning: whoever may push can leave such a thing. */
 int referrers_pull(const struct carry *c, const struct digest *image, struct err *e) MUST_CHECK;
 
 /* Uploads the layout's. Where the registry has no API, the index under the tag is added to, and
