@@ -49,7 +49,8 @@ FUZZ_MAIN := $(if $(filter fuzz,$(VARIANT)),-fsanitize=fuzzer,tests/fuzz/replay.
 VERSION := 0.1.0
 ALL_CFLAGS = -std=gnu17 -D_GNU_SOURCE -DPOSMEDIA_VERSION='"$(VERSION)"' -Ibuilder -MMD -MP $(W) \
              $(OPT) $(HARD) -ffile-prefix-map=$(CURDIR)=. $(CFLAGS)
-ALL_LDFLAGS = $(HARD) $(if $(VARIANT),,-pie) -Wl,-z,relro,-z,now -pthread $(LDFLAGS)
+# the program knows itself by its build-id: build/looked.c
+ALL_LDFLAGS = $(HARD) $(if $(VARIANT),,-pie) -Wl,-z,relro,-z,now,--build-id=sha1 -pthread $(LDFLAGS)
 
 all: $(OUT)/posmedia
 
@@ -149,6 +150,17 @@ bench-scan: deps-check
 	$(Q)$(MAKE) -j$(JOBS) all
 	$(Q)OUT=$(OUT) tests/bench/scan
 
+bench-carry: deps-check
+	$(Q)tests/lib/need tests/bench/DEPENDS
+	$(Q)$(MAKE) -j$(JOBS) all
+	$(Q)OUT=$(OUT) tests/bench/carry
+
+# FAULT_RUNS runs of push, pull and copy through a proxy that does what servers must not.
+FAULT_RUNS ?= 1000
+check-faults: deps-check
+	$(Q)$(MAKE) -j$(JOBS) all
+	$(Q)tests/lib/fault-runs $(OUT)/posmedia $(FAULT_RUNS) 2026 16
+
 # Each target for FUZZ_SECONDS, on what make check replays and what earlier runs found.
 fuzz: deps-check
 	$(Q)$(MAKE) -j$(JOBS) OUT=$(OUT)/fuzzing VARIANT=fuzz CC=clang fuzz-programs
@@ -160,4 +172,4 @@ clean:
 
 -include $(shell find $(OUT)/obj $(OUT)/test -name '*.d' 2>/dev/null)
 .PHONY: all unit-programs fuzz-programs fuzz deps deps-check demo check check-interop lint readme \
-	bench bench-refetch bench-scan clean
+	bench bench-refetch bench-scan bench-carry check-faults clean

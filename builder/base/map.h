@@ -7,18 +7,25 @@
 #include <stdbool.h>
 
 struct map_slot {
-	char *key; /* owned; NULL = free slot */
-	void *val; /* not owned */
+	const char *key; /* in one of the blocks; NULL = free slot */
+	void *val;       /* not owned */
+	size_t hash;     /* of the key */
 };
+
+struct map_block; /* keys one after the other: they only go with the whole map */
 
 struct map {
 	struct map_slot *slots;
-	size_t n;   /* keys */
-	size_t cap; /* slots, a power of two, or 0 */
+	size_t n;                 /* keys */
+	size_t cap;               /* slots, a power of two, or 0 */
+	struct map_block *blocks; /* the last first */
 };
 
 /* Sets key to val; a copy of key is kept. Returns the value that was there before, or NULL. */
 void *map_put(struct map *m, const char *key, void *val);
+
+/* The same of a key that is absent; else nothing changes. Returns whether it was absent. */
+bool map_add(struct map *m, const char *key, void *val);
 
 /* Returns the value, or NULL when the key is absent. */
 void *map_get(const struct map *m, const char *key) MUST_CHECK;

@@ -1,29 +1,18 @@
 #include "build/blame.h"
 
-#include "package/package.h"
 #include "sys/fs.h"
 #include <string.h>
 #include <sys/stat.h>
 
-int blame_init(struct blame *b, const struct job *j, const char *root, struct err *e)
+int blame_init(struct blame *b, struct job *j, const char *root, struct err *e)
 {
 	*b = (struct blame){.j = j};
-	if (package_owned(root, &b->owned, &b->names, e) == 0)
-		return 0;
-	blame_release(b);
-	return -1;
-}
-
-void blame_release(struct blame *b)
-{
-	map_release(&b->owned, NULL);
-	strv_release(&b->names);
-	*b = (struct blame){0};
+	return job_owned(j, root, &b->owned, e);
 }
 
 const char *blame_package(const struct blame *b, const char *path)
 {
-	return map_get(&b->owned, path);
+	return map_get(b->owned, path);
 }
 
 static bool is_there(const char *dir, const char *path)

@@ -7,13 +7,11 @@
 
 struct blame {
 	const struct job *j;
-	struct map owned; /* path -> package */
-	struct strv names;
+	const struct map *owned; /* path -> package: job_owned's */
 };
 
-/* Reads dpkg's lists of the tree at root. The caller releases *ret. */
-int blame_init(struct blame *b, const struct job *j, const char *root, struct err *e) MUST_CHECK;
-void blame_release(struct blame *b);
+/* Reads the packages' lists of the tree at root. */
+int blame_init(struct blame *b, struct job *j, const char *root, struct err *e) MUST_CHECK;
 
 /* The package that owns a path (no leading slash), or NULL. */
 const char *blame_package(const struct blame *b, const char *path);

@@ -148,6 +148,7 @@ static void forget_contents(struct job *j)
 		contents_release(&j->contents[i]);
 	free(j->contents);
 	j->contents = NULL;
+	job_forget_owned(j);
 }
 
 static int make(struct job *j, struct build_result *ret, struct err *e)
@@ -249,10 +250,12 @@ int build(const struct recipe *r, const struct lock *l, struct store *s, const s
 {
 	struct plan plan SCOPED(plan_release) = {0};
 	struct build_opts opts = *o;
-	struct job j = {.r = r, .l = l, .locked = l, .s = s, .o = &opts, .plan = &plan};
+	struct lock known = *l;
+	struct job j = {.r = r, .l = &known, .locked = &known, .s = s, .o = &opts, .plan = &plan};
 	struct build_result res = {0};
 	int rc;
 
+	lock_know(&known);
 	opts.no_cache = o->no_cache || o->record != NULL;
 	if (o->record != NULL && job_forget(&j, o->record, e) != 0)
 		return -1;

@@ -97,6 +97,18 @@ static int add_hidden(void *ctx, const struct fs_entry *en, struct err *e)
 	return 0;
 }
 
+int contents_look(const char *tree, struct contents *ret, struct err *e)
+{
+	struct scan s SCOPED(scan_release) = {.fd = -1, .output = hash_new()};
+
+	if (fs_open_dir(AT_FDCWD, tree, &s.fd, e) != 0 ||
+	    tree_scan(s.fd, &s.c.tree, NULL, e) != 0 || fs_walk(s.fd, add_hidden, &s, e) != 0)
+		return -1;
+	*ret = s.c;
+	s.c = (struct contents){0};
+	return 0;
+}
+
 int contents_scan(const char *tree, const struct contents_times *t, struct contents *ret,
 		  struct err *e)
 {
@@ -122,9 +134,24 @@ const struct digest *contents_find(const struct contents *c, const char *path)
 	return en != NULL && S_ISREG(en->mode) ? &c->digests[en - c->tree.v] : NULL;
 }
 
+/* What lies in the text is not the entries' own. */
+static void lend_back(struct tree *t)
+{
+	for (size_t i = 0; i < t->n; i++) {
+		struct tree_entry *en = &t->v[i];
+
+		en->path = en->link = NULL;
+		for (size_t k = 0; k < en->xattrs_n; k++)
+			en->xattrs[k].name = NULL;
+	}
+}
+
 void contents_release(struct contents *c)
 {
+	if (c->text != NULL)
+		lend_back(&c->tree);
 	tree_release(&c->tree);
+	free(c->text);
 	free(c->digests);
 	map_release(&c->hidden, NULL);
 	*c = (struct contents){0};

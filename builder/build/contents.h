@@ -16,6 +16,7 @@ struct contents {
 	struct map hidden;      /* paths: with a value only what is below them is hidden */
 	struct digest output;
 	bool loaded;
+	char *text; /* of one that was read from a file: paths, links and names lie in it */
 };
 
 /* Which times of files belong to the output. */
@@ -29,6 +30,9 @@ struct contents_times {
 int contents_scan(const char *tree, const struct contents_times *t, struct contents *ret,
 		  struct err *e) MUST_CHECK;
 
+/* Its entries and what is hidden by it, and nothing of what is in its files: no digests. */
+int contents_look(const char *tree, struct contents *ret, struct err *e) MUST_CHECK;
+
 /* Keeps it in a file, which is not synced: it lies beside the tree. What is damaged is not read:
  * ERR_VERIFY. */
 int contents_save(const struct contents *c, const char *path, struct err *e) MUST_CHECK;
@@ -37,10 +41,25 @@ int contents_load(const char *path, struct contents *ret, struct err *e) MUST_CH
 /* The digest of a regular file's bytes, or NULL. */
 const struct digest *contents_find(const struct contents *c, const char *path);
 
-/* What an overlay shows of n trees, the lowest first: the index of it, as tree_scan would make it,
- * and, unless it is NULL, for each entry the number of the tree it comes from. The caller releases
- * the index and frees the numbers. */
-void contents_merge(const struct contents *v, size_t n, struct tree *ret, size_t **ret_from);
+/* What is visible of some trees that lie over each other. */
+struct contents_seen {
+	size_t tree; /* the number of the one it comes from */
+	const struct tree_entry *en;
+};
+struct contents_view {
+	struct contents_seen
+	    *v; /* by path, as in a tree; the entries are borrowed from the trees */
+	size_t n;
+};
+
+/* What is to be seen when the tree, of that number, lies over what was to be seen before. */
+void contents_lay(const struct contents_view *below, const struct contents *top, size_t number,
+		  struct contents_view *ret);
+void contents_view_release(struct contents_view *view);
+
+/* What an overlay shows of n trees, the lowest first: the index of it, as tree_scan would make it.
+ */
+void contents_merge(const struct contents *v, size_t n, struct tree *ret);
 
 void contents_release(struct contents *c);
 

@@ -67,33 +67,36 @@ int contents_save(const struct contents *c, const char *path, struct err *e)
 	return 0;
 }
 
+/* Goes through a text, which ends with a zero byte. */
 struct reader {
-	const char *at, *end;
+	char *at, *end;
 	bool bad;
 };
 
 /* The next field, or "" and `bad` when there is none. */
-static const char *next(struct reader *r)
+static char *next(struct reader *r)
 {
-	const char *field = r->at;
+	static char none[1];
+	char *field = r->at;
 
 	if (r->at >= r->end) {
 		r->bad = true;
-		return "";
+		return none;
 	}
 	r->at += strlen(field) + 1;
 	return field;
 }
 
-static void take_numbers(struct reader *r, const char *text, uint64_t v[NUMBERS])
+static void take_numbers(struct reader *r, char *text, uint64_t v[NUMBERS])
 {
 	for (int i = 0; i < NUMBERS; i++) {
-		size_t n = strcspn(text, " ");
-		char *word SCOPED(mem_freep) = mem_strndup(text, n);
+		char *end = text + strcspn(text, " ");
+		bool last = *end == '\0';
 
-		if (num_u64(word, UINT64_MAX, &v[i]) != 0)
+		*end = '\0';
+		if (num_u64(text, UINT64_MAX, &v[i]) != 0)
 			r->bad = true;
-		text += n + (text[n] == ' ');
+		text = last ? end : end + 1;
 	}
 	if (v[NUMBERS - 1] > XATTRS_MAX)
 		r->bad = true;
@@ -101,12 +104,13 @@ static void take_numbers(struct reader *r, const char *text, uint64_t v[NUMBERS]
 
 static void take_xattrs(struct reader *r, struct tree_entry *en, size_t n)
 {
-	en->xattrs = mem_zalloc((n + 1) * sizeof(*en->xattrs));
+	if (n > 0)
+		en->xattrs = mem_zalloc(n * sizeof(*en->xattrs));
 	while (!r->bad && en->xattrs_n < n) {
 		struct tree_xattr *x = &en->xattrs[en->xattrs_n++];
 		const char *hex;
 
-		x->name = mem_strdup(next(r));
+		x->name = next(r);
 		hex = next(r);
 		x->len = strlen(hex) / 2;
 		x->val = mem_zalloc(x->len + 1);
@@ -115,12 +119,12 @@ static void take_xattrs(struct reader *r, struct tree_entry *en, size_t n)
 	}
 }
 
-static void take_entry(struct reader *r, struct contents *c, const char *numbers)
+static void take_entry(struct reader *r, struct contents *c, char *numbers)
 {
 	struct tree *t = &c->tree;
 	struct tree_entry *en;
 	uint64_t v[NUMBERS] = {0};
-	const char *link;
+	char *link;
 
 	take_numbers(r, numbers, v);
 	if (t->n == t->cap) {
@@ -135,9 +139,9 @@ static void take_entry(struct reader *r, struct contents *c, const char *numbers
 				  .size = v[3],
 				  .mtime = (int64_t)v[4],
 				  .inode = v[5]};
-	en->path = mem_strdup(next(r));
+	en->path = next(r);
 	link = next(r);
-	en->link = S_ISLNK(en->mode) ? mem_strdup(link) : NULL;
+	en->link = S_ISLNK(en->mode) ? link : NULL;
 	if (digest_parse_hex(next(r), &c->digests[t->n]) != 0)
 		r->bad = true;
 	t->n++;
@@ -147,7 +151,7 @@ static void take_entry(struct reader *r, struct contents *c, const char *numbers
 
 static void parse(struct reader *r, struct contents *c)
 {
-	const char *field;
+	char *field;
 
 	if (digest_parse_hex(next(r), &c->output) != 0)
 		r->bad = true;
@@ -163,21 +167,42 @@ static void parse(struct reader *r, struct contents *c)
 			r->bad = true;
 }
 
+/* The whole file, with a zero byte behind it; the caller owns it. */
+static int read_text(const char *path, char **ret, size_t *ret_n, struct err *e)
+{
+	int fd SCOPED(fd_closep) = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	char *text SCOPED(mem_freep) = NULL;
+	struct stat st;
+
+	if (fd < 0 || fstat(fd, &st) != 0)
+		return err_sys(e, "open %s", path);
+	if (!S_ISREG(st.st_mode) || st.st_size > CONTENTS_MAX)
+		return err_set(e, ERR_VERIFY, "%s is damaged", path);
+	text = mem_zalloc((size_t)st.st_size + 1);
+	if (fs_read_all(fd, text, (size_t)st.st_size, e) != 0)
+		return err_in(e, "%s", path);
+	*ret_n = (size_t)st.st_size;
+	*ret = STEAL(text);
+	return 0;
+}
+
 int contents_load(const char *path, struct contents *ret, struct err *e)
 {
-	struct buf b SCOPED(buf_release) = BUF_INIT(CONTENTS_MAX);
 	struct contents c = {0};
 	struct digest sum, is;
 	struct reader r;
+	size_t n = 0;
 
-	if (fs_get_file(AT_FDCWD, path, &b, e) != 0)
+	if (read_text(path, &c.text, &n, e) != 0)
 		return -1;
-	r = (struct reader){b.data, b.data + b.len, b.len == 0 || b.data[b.len - 1] != '\0'};
-	if (r.bad || digest_parse_hex(next(&r), &sum) != 0)
-		return err_set(e, ERR_VERIFY, "%s is damaged", path);
-	is = digest_of(r.at, (size_t)(r.end - r.at));
-	r.bad = !digest_equal(&sum, &is);
-	parse(&r, &c);
+	r = (struct reader){c.text, c.text + n, n == 0 || c.text[n - 1] != '\0'};
+	if (!r.bad && digest_parse_hex(next(&r), &sum) == 0) {
+		is = digest_of(r.at, (size_t)(r.end - r.at));
+		r.bad = !digest_equal(&sum, &is);
+		parse(&r, &c);
+	} else {
+		r.bad = true;
+	}
 	if (r.bad) {
 		contents_release(&c);
 		return err_set(e, ERR_VERIFY, "%s is damaged", path);

@@ -188,7 +188,7 @@ static bool parent_stays(const struct tree *t, const char *path)
 /* The whiteouts stand between the entries that origins were found for, and have none. */
 static void spread_origins(struct job *j, const struct tree *t)
 {
-	size_t *origins = j->origins != NULL ? mem_zalloc(t->n * sizeof(*origins)) : NULL;
+	struct origin *origins = j->origins != NULL ? mem_zalloc(t->n * sizeof(*origins)) : NULL;
 
 	for (size_t i = 0, k = 0; origins != NULL && i < t->n; i++)
 		if (!t->v[i].whiteout)

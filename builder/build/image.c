@@ -12,17 +12,32 @@
 #include <string.h>
 #include <unistd.h>
 
-static int run_test(struct job *j, const struct recipe_test *t, struct sandbox_spec *spec,
-		    struct err *e)
+struct test_run {
+	struct job *j;
+	const char *root;
+	size_t i; /* of the recipe's tests */
+	struct aside aside;
+};
+
+static const struct sandbox_spec for_tests = {.read_only = true};
+
+static int run_test(void *arg, struct err *e)
 {
+	const struct test_run *run = arg;
+	struct job *j = run->j;
+	const struct recipe_test *t = &j->r->tests[run->i];
+	struct sandbox_spec spec = for_tests;
 	char *what SCOPED(mem_freep) = mem_format("test %s", t->name);
 	char *name SCOPED(mem_freep) = mem_format("test-%s", t->name);
-	char *file SCOPED(mem_freep) = fs_join(j->scratch, "test.log");
+	char *file SCOPED(mem_freep) = mem_format("%s/test.%zu.log", j->scratch, run->i);
 	int rc;
 
+	spec.root = run->root;
+	spec.argv = (const char *const *)t->run.v;
+	spec.timeout_ms = t->timeout_ms;
 	if (job_log_begin(j, name, file, e) != 0)
 		return -1;
-	rc = job_sandbox(j, what, spec, e);
+	rc = job_sandbox(j, what, &spec, e);
 	job_log_end(j);
 	return rc;
 }
@@ -32,26 +47,41 @@ struct tests {
 	const char *root;
 };
 
+static int end_test(struct test_run *run, struct err *e)
+{
+	const struct recipe_test *t = &run->j->r->tests[run->i];
+
+	if (aside_join(&run->aside, e) != 0) {
+		char *at SCOPED(mem_freep) = recipe_pos_text(&t->pos);
+
+		return err_in(e, "%s", at);
+	}
+	log_info("test %s: passed", t->name);
+	return 0;
+}
+
+/* Some at a time, ended in their order: the first that fails is the one that is told of. */
 static int run_tests(void *arg, struct err *e)
 {
+	enum { SIDE_BY_SIDE = 2 };
 	const struct tests *all = arg;
-	struct job *j = all->j;
+	struct test_run runs[SIDE_BY_SIDE] = {{0}};
+	size_t n = all->j->r->tests_n;
+	int rc = sandbox_prepare(&for_tests, e);
 
-	for (size_t i = 0; i < j->r->tests_n; i++) {
-		const struct recipe_test *t = &j->r->tests[i];
-		struct sandbox_spec spec = {.root = all->root,
-					    .argv = (const char *const *)t->run.v,
-					    .read_only = true,
-					    .timeout_ms = t->timeout_ms};
+	for (size_t i = 0; rc == 0 && i < n + SIDE_BY_SIDE; i++) {
+		struct test_run *run = &runs[i % SIDE_BY_SIDE];
 
-		if (run_test(j, t, &spec, e) != 0) {
-			char *at SCOPED(mem_freep) = recipe_pos_text(&t->pos);
-
-			return err_in(e, "%s", at);
-		}
-		log_info("test %s: passed", t->name);
+		if (i >= SIDE_BY_SIDE && i - SIDE_BY_SIDE < n)
+			rc = end_test(run, e);
+		if (rc != 0 || i >= n)
+			continue;
+		*run = (struct test_run){.j = all->j, .root = all->root, .i = i};
+		rc = aside_start(run_test, run, &run->aside, e);
 	}
-	return 0;
+	for (size_t i = 0; i < SIDE_BY_SIDE; i++)
+		aside_stop(&runs[i].aside);
+	return rc;
 }
 
 static int pack_new(struct job *j, int rootfd, const struct tree *t, const struct pack_opts *o,
@@ -78,7 +108,8 @@ static const struct digest *want_content(void *ctx, size_t i, const struct tree_
 {
 	const struct job *j = ctx;
 
-	return contents_find(&j->contents[j->origins[i]], en->path);
+	(void)en;
+	return j->origins[i].content;
 }
 
 static int pack_one(struct packing *p, int layer, struct job_layer *ret, struct err *e)
@@ -262,7 +293,7 @@ static void packing_release(struct packing *p)
 
 static int index_tree(struct packing *p, const char *root, struct err *e)
 {
-	contents_merge(p->j->contents, p->j->trees.n, &p->tree, NULL);
+	contents_merge(p->j->contents, p->j->trees.n, &p->tree);
 	if (fs_open_dir(AT_FDCWD, root, &p->rootfd, e) != 0 ||
 	    job_layers(p->j, root, &p->tree, &p->possible, e) != 0)
 		return err_in(e, "index the tree");

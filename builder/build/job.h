@@ -34,6 +34,12 @@ struct job_log {
 
 struct harden_profile;
 
+/* Where an entry of the image comes from. */
+struct origin {
+	size_t tree;                  /* of the finished stages' */
+	const struct digest *content; /* of a regular file, as its stage wrote it; or NULL */
+};
+
 struct job {
 	const struct recipe *r;
 	const struct lock *l;      /* what is built: the caller's lock, or one of the two below */
@@ -53,13 +59,16 @@ struct job {
 	struct strv trees;         /* absolute paths of finished stage trees, the base first */
 	struct contents *contents; /* of each; empty until job_contents fills it */
 	bool damaged;              /* a cached tree is not what it was */
-	size_t *origins; /* for each entry of the index: which of the trees it comes from */
+	struct origin *origins;    /* one for each entry of the index */
 	struct layering layering;
 	struct looked *looked;                    /* while the config stage runs */
 	struct verdict {                          /* verdict.h */
 		struct harden_profile **profiles; /* of the recipe; NULL until they are loaded */
 		struct jval *found; /* what the look into files found; NULL = none yet */
 	} verdict;
+	struct map owned; /* path -> package, of owners: job_owned */
+	struct strv owners;
+	bool knows_owners;
 	struct sink output; /* what programs in the sandbox say */
 	struct buf said;    /* the last of it, for errors */
 	struct job_log log;
@@ -207,6 +216,11 @@ int job_stage(struct job *j, size_t i, struct build_result *ret, struct err *e) 
 /* What the tree of stage i holds, read from the cache if need be. Damaged: ERR_VERIFY and
  * j->damaged. */
 int job_contents(struct job *j, size_t i, struct err *e) MUST_CHECK;
+
+/* Which package has which file, by what the package managers' own lists in the tree say after the
+ * last package was installed; read once. Borrowed until job_forget_owned. */
+int job_owned(struct job *j, const char *root, const struct map **ret, struct err *e) MUST_CHECK;
+void job_forget_owned(struct job *j);
 
 /* Makes the cached trees of this build's plan unusable. */
 int job_distrust(struct job *j, struct err *e) MUST_CHECK;

@@ -68,9 +68,9 @@ static void add_hard_link(struct hash *h, const struct tree_entry *en, struct ma
 	add_text(h, name != NULL ? name : en->path);
 }
 
-static void add_content(struct hash *h, const struct job *j, size_t i, const struct tree_entry *en)
+static void add_content(struct hash *h, const struct job *j, size_t i)
 {
-	const struct digest *d = contents_find(&j->contents[j->origins[i]], en->path);
+	const struct digest *d = j->origins[i].content;
 
 	if (d != NULL)
 		hash_add(h, d->b, DIGEST_BYTES);
@@ -98,7 +98,7 @@ struct digest job_layer_key(const struct job *j, const struct tree *t, int layer
 		last = dir;
 		add_metadata(h, en);
 		add_hard_link(h, en, &first);
-		add_content(h, j, i, en);
+		add_content(h, j, i);
 	}
 	key = hash_final(h);
 	map_release(&first, NULL);

@@ -78,11 +78,29 @@ char *job_layer_why(const struct job *j, size_t layer)
 						: "users, overlays, hardening");
 }
 
-/* Whether stage tree i has its own say about the entry, and does not only lead to what it says. */
-static bool speaks(const struct job *j, size_t i, const struct tree_entry *en)
-{
-	const struct tree_entry *own = tree_find(&j->contents[i].tree, en->path);
+/* Where each stage's tree is while the entries of the image are gone through in their order, which
+ * is that of the trees. */
+struct places {
+	const struct job *j;
+	size_t *at;
+};
 
+/* What stage tree i has at the path, or NULL. */
+static const struct tree_entry *own_entry(const struct places *p, size_t i, const char *path)
+{
+	const struct tree *t = &p->j->contents[i].tree;
+	size_t *at = &p->at[i];
+	int c = -1;
+
+	while (*at < t->n && (c = strcmp(t->v[*at].path, path)) < 0)
+		++*at;
+	return *at < t->n && c == 0 ? &t->v[*at] : NULL;
+}
+
+/* Whether a stage's own entry has its say about that of the image, and does not only lead to what
+ * it says. */
+static bool speaks(const struct tree_entry *own, const struct tree_entry *en)
+{
 	if (own == NULL || (own->mode & S_IFMT) != (en->mode & S_IFMT))
 		return false;
 	return !S_ISDIR(en->mode) ||
@@ -91,27 +109,38 @@ static bool speaks(const struct job *j, size_t i, const struct tree_entry *en)
 
 /* Of files the topmost tree that has it speaks; of directories the lowest that already has the
  * final owner and mode. */
-static size_t origin(const struct job *j, const struct tree_entry *en)
+static struct origin origin(const struct places *p, const struct tree_entry *en)
 {
-	if (S_ISDIR(en->mode)) {
-		for (size_t i = 0; i < j->trees.n; i++)
-			if (speaks(j, i, en))
-				return i;
-	} else {
-		for (size_t i = j->trees.n; i-- > 0;)
-			if (speaks(j, i, en))
-				return i;
+	size_t n = p->j->trees.n;
+
+	for (size_t k = 0; k < n; k++) {
+		size_t i = S_ISDIR(en->mode) ? k : n - 1 - k;
+		const struct contents *c = &p->j->contents[i];
+		const struct tree_entry *own = own_entry(p, i, en->path);
+
+		if (speaks(own, en))
+			return (struct origin){i, S_ISREG(en->mode) ? &c->digests[own - c->tree.v]
+								    : NULL};
 	}
-	return j->trees.n - 1;
+	return (struct origin){n - 1, NULL};
+}
+
+/* Whether an absolute path's pattern matches the path, which has no leading slash. */
+static bool matches(const char *pattern, const char *path)
+{
+	char *full SCOPED(mem_freep) = NULL;
+
+	if (pattern[0] == '/')
+		return glob_match(pattern + 1, path);
+	full = mem_format("/%s", path);
+	return glob_match(pattern, full);
 }
 
 static bool pinned(const struct job *j, const struct tree_entry *en, size_t *ret)
 {
-	char *path SCOPED(mem_freep) = mem_format("/%s", en->path);
-
 	for (size_t i = 0; i < j->r->pins_n; i++)
 		for (size_t k = 0; k < j->r->pins[i].match.n; k++)
-			if (glob_match(j->r->pins[i].match.v[k], path)) {
+			if (matches(j->r->pins[i].match.v[k], en->path)) {
 				*ret = layer_pin(j, i);
 				return true;
 			}
@@ -195,14 +224,17 @@ static void join_links(struct tree *t)
 /* What a step or an overlay wrote has a time that says nothing of the package. */
 static void find_origins(struct job *j, const struct tree *t, const struct owners *owners)
 {
+	size_t *at SCOPED(mem_freep) = mem_zalloc((j->trees.n + 1) * sizeof(*at));
+	const struct places places = {j, at};
+
 	free(j->origins);
 	j->origins = mem_zalloc(t->n * sizeof(*j->origins));
 	for (size_t i = 0; i < t->n; i++) {
 		const struct tree_entry *en = &t->v[i];
 
-		j->origins[i] = origin(j, en);
-		if (owners->v[i] != NULL && from_packages(j, j->origins[i]) && S_ISREG(en->mode) &&
-		    en->mtime <= j->l->epoch)
+		j->origins[i] = origin(&places, en);
+		if (owners->v[i] != NULL && from_packages(j, j->origins[i].tree) &&
+		    S_ISREG(en->mode) && en->mtime <= j->l->epoch)
 			owner_note(owners->v[i], en->mtime);
 	}
 }
@@ -210,17 +242,19 @@ static void find_origins(struct job *j, const struct tree *t, const struct owner
 int job_layers(struct job *j, const char *root, struct tree *t, size_t *ret_n, struct err *e)
 {
 	struct owners owners SCOPED(owners_release) = {0};
+	const struct map *files;
 
 	if (t->n == 0)
 		return err_set(e, ERR_STEP, "the image is empty");
-	if (owners_read(root, j->l, t, &owners, e) != 0)
+	if (job_owned(j, root, &files, e) != 0)
 		return -1;
+	owners_find(files, j->l, t, &owners);
 	layering_release(&j->layering);
 	layering_of(j->l, j->r->layer_budget, &j->layering);
 	find_origins(j, t, &owners);
 	for (size_t i = 0; i < t->n; i++) {
 		struct tree_entry *en = &t->v[i];
-		size_t from = j->origins[i];
+		size_t from = j->origins[i].tree;
 		const struct owner *o = owners.v[i];
 
 		en->mtime = time_of(j, en, from, o);

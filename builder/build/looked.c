@@ -3,7 +3,9 @@
 #include "build/leak.h"
 #include "build/verdict.h"
 #include "sys/fs.h"
+#include <elf.h>
 #include <fcntl.h>
+#include <link.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -19,7 +21,8 @@ struct stage {
 struct looked {
 	struct job *j;
 	const char *upper;
-	char *path; /* of the record */
+	struct contents_view below; /* what the finished stages show */
+	char *path;                 /* of the record */
 	struct digest_text by;
 	struct stage *stages; /* one a finished stage */
 	size_t n;
@@ -29,20 +32,75 @@ struct looked {
 	struct facts_source source;
 };
 
-/* Who looked, and for what: this program, the profiles, and the names of this machine. */
-static int identity(struct job *j, struct digest_text *ret, struct err *e)
+/* The linker's digest of a program among its notes, at p: *ret, borrowed, and its length, or 0. */
+static size_t build_id_in(const char *p, size_t n, const char **ret)
 {
-	int fd SCOPED(fd_closep) = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
-	struct hash *h SCOPED(hash_freep) = hash_new();
-	struct leak_words w;
+	while (n >= sizeof(ElfW(Nhdr))) {
+		ElfW(Nhdr) note;
+		size_t name, desc, whole;
+
+		memcpy(&note, p, sizeof(note));
+		name = ((size_t)note.n_namesz + 3) & ~(size_t)3;
+		desc = ((size_t)note.n_descsz + 3) & ~(size_t)3;
+		whole = sizeof(note) + name + desc;
+		if (whole > n)
+			return 0;
+		if (note.n_type == NT_GNU_BUILD_ID && note.n_namesz == sizeof(ELF_NOTE_GNU) &&
+		    memcmp(p + sizeof(note), ELF_NOTE_GNU, sizeof(ELF_NOTE_GNU)) == 0) {
+			*ret = p + sizeof(note) + name;
+			return note.n_descsz;
+		}
+		p += whole;
+		n -= whole;
+	}
+	return 0;
+}
+
+/* The first object is the program itself. */
+static int take_build_id(struct dl_phdr_info *info, size_t size, void *ctx)
+{
+	(void)size;
+	for (size_t i = 0; i < info->dlpi_phnum; i++) {
+		const ElfW(Phdr) *ph = &info->dlpi_phdr[i];
+		const char *id;
+		size_t n = 0;
+
+		if (ph->p_type == PT_NOTE)
+			n = build_id_in((const char *)(info->dlpi_addr + ph->p_vaddr), ph->p_memsz,
+					&id);
+		if (n > 0) {
+			hash_add(ctx, id, n);
+			return 1;
+		}
+	}
+	return -1;
+}
+
+/* This program: by what its linker wrote into it, or else all of its bytes. */
+static int add_program(struct hash *h, struct err *e)
+{
+	int fd SCOPED(fd_closep) = -1;
 	struct digest d;
 
+	if (dl_iterate_phdr(take_build_id, h) > 0)
+		return 0;
+	fd = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
 		return err_sys(e, "open /proc/self/exe");
 	if (digest_fd(fd, &d, NULL, e) != 0)
 		return -1;
 	hash_add(h, d.b, DIGEST_BYTES);
-	if (verdict_digest(j, &d, e) != 0)
+	return 0;
+}
+
+/* Who looked, and for what: this program, the profiles, and the names of this machine. */
+static int identity(struct job *j, struct digest_text *ret, struct err *e)
+{
+	struct hash *h SCOPED(hash_freep) = hash_new();
+	struct leak_words w;
+	struct digest d;
+
+	if (add_program(h, e) != 0 || verdict_digest(j, &d, e) != 0)
 		return -1;
 	hash_add(h, d.b, DIGEST_BYTES);
 	leak_collect(j, &w);
@@ -87,38 +145,60 @@ static void read_record(struct looked *l)
 	}
 }
 
-/* What the hardening gave other modes or owners, and nothing else. */
-static void note_touched(struct looked *l, const struct contents *changes)
-{
-	map_release(&l->touched, NULL);
-	for (size_t k = 0; k < changes->tree.n; k++) {
-		const char *path = changes->tree.v[k].path;
-		const struct digest *was = NULL;
-		size_t i = l->n;
+/* The changes so far, and what they show together with the stages below: they are the last. */
+struct sight {
+	struct contents changes;
+	struct contents_view view;
+};
 
-		if (!S_ISREG(changes->tree.v[k].mode))
-			continue;
-		while (was == NULL && i > 0)
-			was = contents_find(&l->j->contents[--i], path);
-		if (was != NULL && digest_equal(was, &changes->digests[k]))
-			(void)map_put(&l->touched, path, &l->stages[i]);
-	}
+/* The stage that has the same bytes below this name, or NULL. */
+static struct stage *same_below(const struct looked *l, int dirfd, const struct tree_entry *en)
+{
+	const struct tree_entry *below = NULL;
+	struct digest d;
+	struct err quiet = ERR_INIT;
+	int fd SCOPED(fd_closep) = -1;
+	size_t i = l->n;
+
+	while (below == NULL && i > 0)
+		below = tree_find(&l->j->contents[--i].tree, en->path);
+	if (below == NULL || !S_ISREG(below->mode) || below->size != en->size ||
+	    fs_open_in_root(dirfd, en->path, O_RDONLY | O_CLOEXEC, &fd, &quiet) != 0 ||
+	    digest_fd(fd, &d, NULL, &quiet) != 0)
+		return NULL;
+	return digest_equal(contents_find(&l->j->contents[i], en->path), &d) ? &l->stages[i] : NULL;
 }
 
-/* What the stages below and the changes so far show together, and which of the trees each entry
- * comes from: the changes are the last. */
-static int look(struct looked *l, struct tree *ret, size_t **ret_from, struct err *e)
+/* What the hardening gave other modes or owners, and nothing else. */
+static int note_touched(struct looked *l, const struct tree *changes, struct err *e)
 {
-	struct contents *v SCOPED(mem_freep) = mem_zalloc((l->n + 1) * sizeof(*v));
-	const struct contents_times times = {0};
+	int dirfd SCOPED(fd_closep) = -1;
 
-	if (contents_scan(l->upper, &times, &v[l->n], e) != 0)
+	map_release(&l->touched, NULL);
+	if (fs_open_dir(AT_FDCWD, l->upper, &dirfd, e) != 0)
 		return -1;
-	memcpy(v, l->j->contents, l->n * sizeof(*v));
-	contents_merge(v, l->n + 1, ret, ret_from);
-	note_touched(l, &v[l->n]);
-	contents_release(&v[l->n]);
+	for (size_t k = 0; k < changes->n; k++) {
+		struct stage *s =
+		    S_ISREG(changes->v[k].mode) ? same_below(l, dirfd, &changes->v[k]) : NULL;
+
+		if (s != NULL)
+			(void)map_put(&l->touched, changes->v[k].path, s);
+	}
 	return 0;
+}
+
+static void sight_release(struct sight *s)
+{
+	contents_view_release(&s->view);
+	contents_release(&s->changes);
+}
+
+static int look(struct looked *l, struct sight *ret, struct err *e)
+{
+	if (contents_look(l->upper, &ret->changes, e) != 0)
+		return -1;
+	contents_lay(&l->below, &ret->changes, l->n, &ret->view);
+	return note_touched(l, &ret->changes.tree, e);
 }
 
 static bool is_clean(const struct looked *l, const char *path, size_t from)
@@ -146,14 +226,13 @@ static int add_entry(const struct looked *l, const struct tree_entry *en, size_t
 
 static int list(void *ctx, struct facts_files *ret, struct err *e)
 {
-	const struct looked *l = ctx;
-	struct tree t SCOPED(tree_release) = {0};
-	size_t *from SCOPED(mem_freep) = NULL;
+	struct looked *l = ctx;
+	struct sight s SCOPED(sight_release) = {0};
 
-	if (look(ctx, &t, &from, e) != 0)
+	if (look(l, &s, e) != 0)
 		return -1;
-	for (size_t i = 0; i < t.n; i++)
-		if (add_entry(l, &t.v[i], from[i], ret, e) != 0)
+	for (size_t i = 0; i < s.view.n; i++)
+		if (add_entry(l, s.view.v[i].en, s.view.v[i].tree, ret, e) != 0)
 			return -1;
 	return 0;
 }
@@ -161,6 +240,15 @@ static int list(void *ctx, struct facts_files *ret, struct err *e)
 static void found(void *ctx, const char *path)
 {
 	looked_found(ctx, path);
+}
+
+static void find_below(struct looked *l)
+{
+	for (size_t i = 0; i < l->n; i++) {
+		struct contents_view below SCOPED(contents_view_release) = l->below;
+
+		contents_lay(&below, &l->j->contents[i], i, &l->below);
+	}
 }
 
 int looked_open(struct job *j, const char *upper, struct looked **ret, struct err *e)
@@ -182,6 +270,7 @@ int looked_open(struct job *j, const char *upper, struct looked **ret, struct er
 	}
 	if (!j->o->no_cache)
 		read_record(l);
+	find_below(l);
 	*ret = l;
 	return 0;
 }
@@ -193,6 +282,7 @@ void looked_free(struct looked *l)
 	for (size_t i = 0; i < l->n; i++)
 		map_release(&l->stages[i].open, NULL);
 	free(l->stages);
+	contents_view_release(&l->below);
 	free(l->path);
 	map_release(&l->found, NULL);
 	map_release(&l->touched, NULL);
@@ -211,22 +301,36 @@ void looked_found(struct looked *l, const char *path)
 		(void)map_put(&l->found, path, NULL);
 }
 
+/* Of each stage which of its entries are seen. The caller frees them and the array. */
+static bool **seen_of(const struct looked *l, const struct contents_view *view)
+{
+	bool **seen = mem_zalloc((l->n + 1) * sizeof(*seen));
+
+	for (size_t i = 0; i < l->n; i++)
+		seen[i] = mem_zalloc(l->j->contents[i].tree.n + 1);
+	for (size_t k = 0; k < view->n; k++)
+		if (view->v[k].tree < l->n) {
+			const struct tree *own = &l->j->contents[view->v[k].tree].tree;
+
+			seen[view->v[k].tree][view->v[k].en - own->v] = true;
+		}
+	return seen;
+}
+
 /* What of stage i was not looked into, because something hides it, or is to be found again; null
  * when a name among them is no text that comes back as it was. */
-static struct jval *open_paths(const struct looked *l, size_t i, const struct tree *t,
-			       const size_t *from)
+static struct jval *open_paths(const struct looked *l, size_t i, const bool *seen)
 {
 	const struct tree *own = &l->j->contents[i].tree;
 	struct jval *v = jval_array();
 
 	for (size_t k = 0; k < own->n; k++) {
 		const char *path = own->v[k].path;
-		const struct tree_entry *seen = tree_find(t, path);
 		struct jval *text;
 
 		if (S_ISDIR(own->v[k].mode) ||
-		    (seen != NULL && !map_has(&l->found, path) &&
-		     (from[seen - t->v] == i || map_get(&l->touched, path) == &l->stages[i])))
+		    (!map_has(&l->found, path) &&
+		     (seen[k] || map_get(&l->touched, path) == &l->stages[i])))
 			continue;
 		text = jval_text(path);
 		jval_push(v, text);
@@ -242,16 +346,20 @@ int looked_keep(struct looked *l, struct err *e)
 {
 	struct jval *v SCOPED(jval_freep) = jval_object(), *stages = jval_object();
 	struct buf b SCOPED(buf_release) = BUF_INIT(RECORD_MAX);
-	struct tree t SCOPED(tree_release) = {0};
-	size_t *from SCOPED(mem_freep) = NULL;
+	struct sight s SCOPED(sight_release) = {0};
+	bool **seen;
 
 	jval_put(v, "stages", stages);
 	jval_put_text(v, "by", l->by.s);
-	if (look(l, &t, &from, e) != 0)
+	if (look(l, &s, e) != 0)
 		return -1;
-	for (size_t i = 0; i < l->n; i++)
+	seen = seen_of(l, &s.view);
+	for (size_t i = 0; i < l->n; i++) {
 		jval_put(stages, digest_text(&l->j->contents[i].output).s,
-			 open_paths(l, i, &t, from));
+			 open_paths(l, i, seen[i]));
+		free(seen[i]);
+	}
+	free(seen);
 	jval_write(v, &b);
 	if (b.len == l->was.len && memcmp(b.data, l->was.data, b.len) == 0)
 		return 0;

@@ -1,5 +1,6 @@
 #include "build/owner.h"
 
+#include "build/job.h"
 #include "package/package.h"
 #include <stdlib.h>
 #include <string.h>
@@ -89,22 +90,29 @@ void owner_note(const struct owner *o, int64_t mtime)
 		o->package->newest = mtime;
 }
 
-int owners_read(const char *root, const struct lock *l, const struct tree *t, struct owners *ret,
-		struct err *e)
+void owners_find(const struct map *files, const struct lock *l, const struct tree *t,
+		 struct owners *ret)
 {
-	struct owners o SCOPED(owners_release) = {0};
-	struct map files = {0};
-	struct strv names SCOPED(strv_release) = {0};
-	int rc = package_owned(root, &files, &names, e);
+	*ret = (struct owners){.v = mem_zalloc((t->n + 1) * sizeof(*ret->v))};
+	add_packages(l, &ret->packages);
+	for (size_t i = 0; i < t->n; i++)
+		ret->v[i] = find(ret, files, t->v[i].path);
+}
 
-	if (rc == 0) {
-		add_packages(l, &o.packages);
-		o.v = mem_zalloc((t->n + 1) * sizeof(*o.v));
-		for (size_t i = 0; i < t->n; i++)
-			o.v[i] = find(&o, &files, t->v[i].path);
-		*ret = o;
-		o = (struct owners){0};
+int job_owned(struct job *j, const char *root, const struct map **ret, struct err *e)
+{
+	if (!j->knows_owners && package_owned(root, &j->owned, &j->owners, e) != 0) {
+		job_forget_owned(j);
+		return -1;
 	}
-	map_release(&files, NULL);
-	return rc;
+	j->knows_owners = true;
+	*ret = &j->owned;
+	return 0;
+}
+
+void job_forget_owned(struct job *j)
+{
+	map_release(&j->owned, NULL);
+	strv_release(&j->owners);
+	j->knows_owners = false;
 }

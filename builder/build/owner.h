@@ -23,9 +23,9 @@ struct owners {
 	struct map packages;    /* name -> struct owned_package */
 };
 
-/* Finds the owners of the entries of t, the index of `root`, by dpkg's lists there. */
-int owners_read(const char *root, const struct lock *l, const struct tree *t, struct owners *ret,
-		struct err *e) MUST_CHECK;
+/* Finds the owners of the entries of t; files: path -> package. */
+void owners_find(const struct map *files, const struct lock *l, const struct tree *t,
+		 struct owners *ret);
 
 /* Says that a file of a package has the time that it was unpacked with. */
 void owner_note(const struct owner *o, int64_t mtime);

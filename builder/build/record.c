@@ -248,6 +248,7 @@ static struct lock_recorded *without(const struct lock *l, const char *step, siz
 int job_forget(struct job *j, const char *step, struct err *e)
 {
 	const struct recipe_step *st = NULL;
+	size_t n;
 
 	for (size_t i = 0; i < j->r->steps_n; i++)
 		if (strcmp(j->r->steps[i].name, step) == 0)
@@ -256,9 +257,9 @@ int job_forget(struct job *j, const char *step, struct err *e)
 		(void)err_set(e, ERR_USAGE, "--record %s: no step of that name records", step);
 		return err_hint(e, "a step that records has network: {proxy: record}");
 	}
-	j->planned = *j->locked;
-	j->planned.recorded = without(j->locked, step, &j->planned.recorded_n);
-	j->forgot = j->planned.recorded;
+	j->forgot = without(j->locked, step, &n);
+	j->planned = lock_with(j->locked, j->forgot, n);
+	lock_know(&j->planned);
 	j->l = &j->planned;
 	return 0;
 }
@@ -272,9 +273,8 @@ void job_records(struct job *j)
 				  &j->merged, &j->merged_n);
 	else /* the image was there: it was found by what the store has */
 		record_merge(j->s, j->r, j->locked, &j->merged, &j->merged_n);
-	j->with_records = *j->locked;
-	j->with_records.recorded = j->merged;
-	j->with_records.recorded_n = j->merged_n;
+	j->with_records = lock_with(j->locked, j->merged, j->merged_n);
+	lock_know(&j->with_records);
 	j->l = &j->with_records;
 	plan_relock(j->plan, j->r, j->l, j->s);
 }

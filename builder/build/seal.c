@@ -147,7 +147,7 @@ static int fix_shadow(const struct job *j, int rootfd, struct err *e)
 int job_seal(struct job *j, const char *root, struct err *e)
 {
 	struct strv removed SCOPED(strv_release) = {0};
-	struct blame b SCOPED(blame_release) = {0};
+	struct blame b;
 	struct facts *f SCOPED(facts_freep) = NULL;
 	int fd SCOPED(fd_closep) = -1;
 

@@ -23,7 +23,7 @@ struct remote_opts object_remote(const struct args *a)
 }
 
 /* What a killed one of us left goes first: it may be large. */
-static int begin(const struct args *a, struct visit *v, struct err *e)
+int object_scratch(const struct args *a, struct visit *v, struct err *e)
 {
 	if (v->dir != NULL)
 		return 0;
@@ -56,7 +56,7 @@ int object_image(const struct args *a, const char *text, struct visit *v, struct
 		return -1;
 	if (i.ref.kind != REF_DOCKER)
 		return input_image(text, ret, e);
-	if (begin(a, v, e) != 0 || pull(a, v, &i, e) != 0)
+	if (object_scratch(a, v, e) != 0 || pull(a, v, &i, e) != 0)
 		return -1;
 	*ret = i;
 	i = (struct image){0};

@@ -15,6 +15,9 @@ struct visit {
 /* Drops the scratch; what cannot be dropped is told in a warning. Accepts a zeroed struct. */
 void visit_end(struct visit *v);
 
+/* Makes the scratch, v->dir, unless it is there. */
+int object_scratch(const struct args *a, struct visit *v, struct err *e) MUST_CHECK;
+
 /* oci:DIR[:TAG|@DIGEST] or docker://HOST/REPO[:TAG|@DIGEST]. The latter is pulled, every byte
  * verified, with the options of OBJECT_OPTS and the credentials of posmedia pull; this must come
  * before sandbox_enter, since the helpers of credentials know the user that called us. */

@@ -13,6 +13,8 @@ static struct {
 	bool terminal;
 	bool bar; /* a progress line stands on the terminal */
 	uint64_t drawn_ms;
+	char what[16]; /* what is under way, since when, and from how much on */
+	uint64_t begun_ms, begun_at;
 } screen;
 
 static void clear_bar(void)
@@ -72,6 +74,20 @@ static void message(void *ctx, enum log_level level, const char *text)
 	line_text(before[level], text);
 }
 
+/* How much a second since this began to move. */
+static uint64_t rate(const char *what, uint64_t done)
+{
+	uint64_t now = clock_mono_ms();
+
+	if (strncmp(screen.what, what, sizeof(screen.what) - 1) != 0 || done < screen.begun_at) {
+		(void)snprintf(screen.what, sizeof(screen.what), "%s", what);
+		screen.begun_ms = now;
+		screen.begun_at = done;
+	}
+	return now > screen.begun_ms ? (done - screen.begun_at) * 1000 / (now - screen.begun_ms)
+				     : 0;
+}
+
 static void draw(const char *what, uint64_t done, uint64_t total)
 {
 	enum { WIDTH = 30 };
@@ -83,9 +99,10 @@ static void draw(const char *what, uint64_t done, uint64_t total)
 	bar[WIDTH] = '\0';
 	if (total >= 1000000) {
 		char *x SCOPED(mem_freep) = num_human(done),
-			*y SCOPED(mem_freep) = num_human(total);
+			*y SCOPED(mem_freep) = num_human(total),
+			*z SCOPED(mem_freep) = num_human(rate(what, done));
 
-		(void)fprintf(stderr, "\r\033[K%-8s [%s] %s of %s", what, bar, x, y);
+		(void)fprintf(stderr, "\r\033[K%-8s [%s] %s of %s, %s/s", what, bar, x, y, z);
 	} else {
 		(void)fprintf(stderr, "\r\033[K%-8s [%s] %llu of %llu", what, bar,
 			      (unsigned long long)done, (unsigned long long)total);

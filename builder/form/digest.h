@@ -48,10 +48,4 @@ struct digest digest_of(const void *p, size_t n);
  * NULL). */
 int digest_fd(int fd, struct digest *ret, uint64_t *ret_size, struct err *e) MUST_CHECK;
 
-enum { MD5_HEX = 32 };
-
-/* MD5 of everything that fd still has to read, in lower-case hex: to compare with dpkg's lists
- * (deb-md5sums(5)), which have nothing better. */
-int digest_md5_fd(int fd, char ret[MD5_HEX + 1], struct err *e) MUST_CHECK;
-
 #endif

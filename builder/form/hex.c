@@ -17,26 +17,23 @@ void hex_encode(const uint8_t *p, size_t n, char *out)
 	*out = '\0';
 }
 
-static int nibble(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	if (c >= 'a' && c <= 'f')
-		return c - 'a' + 10;
-	return -1;
-}
+/* One more than what a digit stands for, 0 = none. */
+static const uint8_t nibbles[256] = {
+    ['0'] = 1, ['1'] = 2,  ['2'] = 3,  ['3'] = 4,  ['4'] = 5,  ['5'] = 6,  ['6'] = 7,  ['7'] = 8,
+    ['8'] = 9, ['9'] = 10, ['a'] = 11, ['b'] = 12, ['c'] = 13, ['d'] = 14, ['e'] = 15, ['f'] = 16,
+};
 
 int hex_decode(const char *s, size_t digits, uint8_t *out)
 {
 	if (digits % 2 != 0)
 		return -1;
 	for (size_t i = 0; i < digits; i += 2) {
-		int hi = nibble(s[i]);
-		int lo = hi < 0 ? -1 : nibble(s[i + 1]);
+		unsigned hi = nibbles[(unsigned char)s[i]];
+		unsigned lo = hi == 0 ? 0 : nibbles[(unsigned char)s[i + 1]];
 
-		if (lo < 0)
+		if (lo == 0)
 			return -1;
-		*out++ = (uint8_t)(hi << 4 | lo);
+		*out++ = (uint8_t)((hi - 1) << 4 | (lo - 1));
 	}
 	return 0;
 }

@@ -53,19 +53,41 @@ bool ref_repo_ok(const char *s)
 	return true;
 }
 
+static bool port_ok(const char *s, size_t n)
+{
+	if (n == 0)
+		return true;
+	if (s[0] != ':' || n < 2 || n > 6)
+		return false;
+	for (size_t i = 1; i < n; i++)
+		if (s[i] < '0' || s[i] > '9')
+			return false;
+	return true;
+}
+
+/* "[::1]": hex digits, colons, and dots for an IPv4 tail. Returns its length, 0 for none. */
+static size_t bracketed(const char *s, size_t n)
+{
+	size_t colons = 0;
+
+	for (size_t i = 1; i < n; i++) {
+		if (s[i] == ']')
+			return colons >= 2 && i <= 46 ? i + 1 : 0;
+		colons += s[i] == ':';
+		if (strchr("0123456789abcdefABCDEF:.", s[i]) == NULL)
+			return 0;
+	}
+	return 0;
+}
+
 static bool host_ok(const char *s, size_t n)
 {
-	size_t colon = n;
+	size_t name = s[0] == '[' ? bracketed(s, n) : 0;
 
-	for (size_t i = 0; i < n; i++) {
-		if (s[i] == ':' && colon == n && i > 0)
-			colon = i;
-		else if (colon < n ? s[i] < '0' || s[i] > '9'
-				   : !word(s[i]) && s[i] != '.' && s[i] != '-')
-			return false;
-	}
-	return n > 0 && s[0] != '.' && s[0] != '-' && (colon == n || n - colon <= 6) &&
-	       colon + 1 != n;
+	if (s[0] != '[')
+		while (name < n && (word(s[name]) || s[name] == '.' || s[name] == '-'))
+			name++;
+	return name > 0 && s[0] != '.' && s[0] != '-' && port_ok(s + name, n - name);
 }
 
 /* Cuts "@sha256:…" or ":TAG" off the end of text. A colon before the last slash is no tag. */

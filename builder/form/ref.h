@@ -17,7 +17,7 @@ enum ref_kind {
 
 struct ref {
 	enum ref_kind kind;
-	char *host; /* REF_DOCKER: host[:port]; REF_S3: bucket; else "" */
+	char *host; /* REF_DOCKER: host[:port], of IPv6 in brackets; REF_S3: bucket; else "" */
 	char *path; /* directory, repository or prefix; never "" */
 	char *tag;  /* "" when absent */
 	bool has_digest;

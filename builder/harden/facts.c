@@ -117,11 +117,12 @@ int facts_files_add(struct facts_files *files, const char *path, struct facts_fi
 
 static int take_file(void *ctx, const struct fs_entry *en, struct err *e)
 {
-	struct facts_file *f;
+	struct facts_file *f = NULL;
 
 	if (facts_files_add(ctx, en->path, &f, e) != 0)
 		return -1;
-	f->st = en->st;
+	f->st = (struct facts_stat){en->st.st_mode, en->st.st_uid, en->st.st_gid, en->st.st_size,
+				    en->st.st_mtim.tv_sec};
 	return 0;
 }
 

@@ -29,12 +29,21 @@ struct accounts {
 	size_t groups_n;
 };
 
+/* What is wanted of a struct stat, so that many files take little room. */
+struct facts_stat {
+	mode_t st_mode; /* with the type */
+	uid_t st_uid;
+	gid_t st_gid;
+	off_t st_size;
+	time_t changed; /* its mtime's seconds; 0 where a source lists the files */
+};
+
 struct facts_file {
 	char *path;
-	struct stat st; /* type, mode, owner, group and size at least */
-	bool clean;     /* looked into before, by those that look into files: nothing was found */
-	bool bare;      /* known to have no capabilities */
-	bool known;     /* found to be what its package's list says (op_package_files.c) */
+	struct facts_stat st;
+	bool clean; /* looked into before, by those that look into files: nothing was found */
+	bool bare;  /* known to have no capabilities */
+	bool known; /* found to be what its package's list says (op_package_files.c) */
 };
 
 struct facts_files {

@@ -3,6 +3,7 @@
 
 #include "base/glob.h"
 #include "sys/fs.h"
+#include <dirent.h>
 #include <fcntl.h>
 #include <fnmatch.h>
 #include <string.h>
@@ -42,24 +43,32 @@ static int step(struct glob *g, const char *path, bool listed, const char *rest,
 	return 0;
 }
 
-static int list(struct glob *g, const char *dir, struct strv *ret, struct err *e)
+static int list(struct glob *g, const char *dir, struct fs_names *ret, struct err *e)
 {
 	int fd SCOPED(fd_closep) = root_open(g->rootfd, dir, O_RDONLY | O_DIRECTORY);
 
-	return fd < 0 ? 0 : fs_list(fd, ".", ret, e);
+	return fd < 0 ? 0 : fs_list_types(fd, ret, e);
+}
+
+static bool is_dir(const struct glob *g, const char *path, unsigned char type)
+{
+	struct stat st;
+
+	if (type != DT_UNKNOWN)
+		return type == DT_DIR;
+	return root_stat(g->rootfd, path, false, &st) == 1 && S_ISDIR(st.st_mode);
 }
 
 static int expand_deep(struct glob *g, const char *dir, const char *rest, struct err *e)
 {
-	struct strv names SCOPED(strv_release) = {0};
+	struct fs_names names SCOPED(fs_names_release) = {0};
 
 	if (expand(g, dir, rest, e) != 0 || list(g, dir, &names, e) != 0)
 		return -1;
 	for (size_t i = 0; i < names.n; i++) {
-		char *path SCOPED(mem_freep) = below(dir, names.v[i]);
-		struct stat st;
+		char *path SCOPED(mem_freep) = below(dir, names.v[i].name);
 
-		if (root_stat(g->rootfd, path, false, &st) != 1 || !S_ISDIR(st.st_mode))
+		if (!is_dir(g, path, names.v[i].type))
 			continue;
 		if (++g->depth > GLOB_DEPTH_MAX)
 			return err_set(e, ERR_FAIL, "%s: nested too deep", path);
@@ -70,28 +79,45 @@ static int expand_deep(struct glob *g, const char *dir, const char *rest, struct
 	return 0;
 }
 
+/* Whether there can be something below, as its directory has it: a link may lead to one. */
+static bool may_lead_on(unsigned char type)
+{
+	return type == DT_DIR || type == DT_LNK || type == DT_UNKNOWN;
+}
+
+static int expand_meta(struct glob *g, const char *dir, const char *part, const char *rest,
+		       struct err *e)
+{
+	struct fs_names names SCOPED(fs_names_release) = {0};
+
+	if (list(g, dir, &names, e) != 0)
+		return -1;
+	for (size_t i = 0; i < names.n; i++) {
+		char *path SCOPED(mem_freep) = NULL;
+
+		if ((*rest != '\0' && !may_lead_on(names.v[i].type)) ||
+		    fnmatch(part, names.v[i].name, FNM_PERIOD) != 0)
+			continue;
+		path = below(dir, names.v[i].name);
+		if (step(g, path, true, rest, e) != 0)
+			return -1;
+	}
+	return 0;
+}
+
 static int expand(struct glob *g, const char *dir, const char *pattern, struct err *e)
 {
 	size_t n = strcspn(pattern, "/");
 	const char *rest = pattern + n + strspn(pattern + n, "/");
 	char *part SCOPED(mem_freep) = mem_strndup(pattern, n);
-	struct strv names SCOPED(strv_release) = {0};
+	char *path SCOPED(mem_freep) = NULL;
 
 	if (strcmp(part, "**") == 0)
 		return expand_deep(g, dir, *rest == '\0' ? "*" : rest, e);
-	if (has_meta(part) && list(g, dir, &names, e) != 0)
-		return -1;
-	if (!has_meta(part))
-		strv_add(&names, part);
-	for (size_t i = 0; i < names.n; i++) {
-		char *path SCOPED(mem_freep) = below(dir, names.v[i]);
-
-		if (has_meta(part) && fnmatch(part, names.v[i], FNM_PERIOD) != 0)
-			continue;
-		if (step(g, path, has_meta(part), rest, e) != 0)
-			return -1;
-	}
-	return 0;
+	if (has_meta(part))
+		return expand_meta(g, dir, part, rest, e);
+	path = below(dir, part);
+	return step(g, path, false, rest, e);
 }
 
 int root_glob(int rootfd, const char *pattern, struct strv *ret, struct err *e)

@@ -21,10 +21,16 @@ static const struct field mode_fields[] = {
     {0},
 };
 
-/* The numbers that the names mean in this tree; -1 = any. */
+/* What the names mean in this tree, -1 = any, and where the last path was. */
 struct ids {
 	int64_t uid, gid;
+	struct root_near near;
 };
+
+static void ids_release(struct ids *ids)
+{
+	root_near_release(&ids->near);
+}
 
 static int mode_finish(void *want, const struct yaml *at, struct err *e)
 {
@@ -41,7 +47,6 @@ static int find_ids(const struct op_run *r, const struct mode *w, struct ids *re
 	const struct account *u;
 	const struct account_group *g;
 
-	*ret = (struct ids){-1, -1};
 	if (facts_accounts(r->facts, &a, e) != 0)
 		return -1;
 	u = w->owner == NULL ? NULL : accounts_user(a, w->owner);
@@ -68,13 +73,12 @@ static bool owner_differs(const struct ids *ids, const struct stat *st)
 	       (ids->gid >= 0 && st->st_gid != (gid_t)ids->gid);
 }
 
-static void look(const struct op_run *r, const struct mode *w, const struct ids *ids,
-		 const char *path)
+static void look(const struct op_run *r, const struct mode *w, struct ids *ids, const char *path)
 {
 	mode_t is, wants;
 	struct stat st;
 
-	if (root_stat(r->rootfd, path, false, &st) != 1)
+	if (root_stat_near(r->rootfd, &ids->near, path, &st) != 1)
 		return;
 	if (S_ISLNK(st.st_mode)) {
 		/* what a pattern happens to meet is judged where it points to */
@@ -100,7 +104,7 @@ static int mode_check(const struct op_run *r, const void *want, struct err *e)
 {
 	const struct mode *w = want;
 	struct strv paths SCOPED(strv_release) = {0};
-	struct ids ids;
+	struct ids ids SCOPED(ids_release) = {-1, -1, ROOT_NEAR_INIT};
 
 	if (find_ids(r, w, &ids, e) != 0 || root_globs(r->rootfd, &w->paths, &paths, e) != 0)
 		return -1;
@@ -112,13 +116,13 @@ static int mode_check(const struct op_run *r, const void *want, struct err *e)
 	return 0;
 }
 
-static int mode_fix_one(const struct op_run *r, const struct mode *w, const struct ids *ids,
+static int mode_fix_one(const struct op_run *r, const struct mode *w, struct ids *ids,
 			const char *path, struct err *e)
 {
 	mode_t wants;
 	struct stat st;
 
-	if (root_stat(r->rootfd, path, false, &st) != 1 || S_ISLNK(st.st_mode))
+	if (root_stat_near(r->rootfd, &ids->near, path, &st) != 1 || S_ISLNK(st.st_mode))
 		return 0;
 	wants = wanted_mode(w, st.st_mode & 07777);
 	if (owner_differs(ids, &st)) {
@@ -141,7 +145,7 @@ static int mode_fix(const struct op_run *r, const void *want, struct err *e)
 {
 	const struct mode *w = want;
 	struct strv paths SCOPED(strv_release) = {0};
-	struct ids ids;
+	struct ids ids SCOPED(ids_release) = {-1, -1, ROOT_NEAR_INIT};
 
 	if (find_ids(r, w, &ids, e) != 0 || root_globs(r->rootfd, &w->paths, &paths, e) != 0)
 		return -1;

@@ -163,7 +163,7 @@ static int check_times(const struct op_run *r, const struct oci *w, struct err *
 	if (facts_files(r->facts, &files, e) != 0)
 		return -1;
 	for (size_t i = 0; i < files->n; i++)
-		if (!S_ISDIR(files->v[i].st.st_mode) && files->v[i].st.st_mtim.tv_sec > is)
+		if (!S_ISDIR(files->v[i].st.st_mode) && files->v[i].st.changed > is)
 			strv_addf(r->found, "/%s: is younger than the image", files->v[i].path);
 	return 0;
 }

@@ -4,6 +4,7 @@
 
 #include "base/map.h"
 #include "form/digest.h"
+#include "form/md5.h"
 #include "package/package.h"
 #include "sys/intr.h"
 #include "sys/par.h"
@@ -103,6 +104,7 @@ static void compare(void *ctx, size_t n)
 	struct err ignored = ERR_INIT;
 	char md5[MD5_HEX + 1];
 	struct digest d;
+	struct stat st;
 
 	it->is = UNREAD;
 	if (intr_pending())
@@ -110,7 +112,8 @@ static void compare(void *ctx, size_t n)
 	fd = root_open(k->r->rootfd, it->path, O_RDONLY | O_NOFOLLOW);
 	if (fd < 0)
 		return;
-	if (strlen(it->sum) == MD5_HEX && digest_md5_fd(fd, md5, &ignored) == 0)
+	if (strlen(it->sum) == MD5_HEX && fstat(fd, &st) == 0 &&
+	    md5_part(fd, 0, (uint64_t)st.st_size, md5, &ignored) == 0 && *md5 != '\0')
 		it->is = strcmp(md5, it->sum) == 0 ? SAME : OTHER;
 	else if (strlen(it->sum) == DIGEST_HEX && digest_fd(fd, &d, NULL, &ignored) == 0)
 		it->is = strcmp(digest_hex(&d).s, it->sum) == 0 ? SAME : OTHER;

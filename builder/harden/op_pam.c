@@ -4,6 +4,7 @@
 #include "harden/op.h"
 #include "harden/pam.h"
 
+#include "base/map.h"
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -285,36 +286,60 @@ static bool ends_stack(const struct pam_line *l)
 	return strcmp(l->control, "sufficient") == 0 || strstr(l->control, "success=done") != NULL;
 }
 
-static int look_module(const struct op_run *r, const struct modules_want *w, const char *service,
-		       const struct pam_line *l, struct err *e)
+/* Whether the module's file is there; most services name the same ones. */
+static int find_module(const struct op_run *r, const char *module, struct map *known, bool *ret,
+		       struct err *e)
 {
+	static const char there[] = "there";
 	struct strv found SCOPED(strv_release) = {0};
 	char *pattern SCOPED(mem_freep) = NULL;
+
+	if (map_has(known, module)) {
+		*ret = map_get(known, module) != NULL;
+		return 0;
+	}
+	if (module[0] == '/')
+		pattern = mem_strdup(module + 1);
+	else
+		pattern = mem_format("usr/lib/*/security/%s", module);
+	if (root_glob(r->rootfd, pattern, &found, e) != 0)
+		return -1;
+	*ret = found.n > 0 || root_has(r->rootfd, pattern);
+	(void)map_put(known, module, *ret ? (void *)there : NULL);
+	return 0;
+}
+
+static int look_module(const struct op_run *r, const struct modules_want *w, struct map *known,
+		       const struct pam_line *l, struct err *e)
+{
+	const char *service = strrchr(l->file, '/') + 1;
+	bool there = false;
 
 	for (size_t i = 0; i < w->shortcuts.n; i++)
 		if (is_module(l, "auth", w->shortcuts.v[i]) && ends_stack(l) &&
 		    !strv_has(&w->except, service))
 			strv_addf(r->found, "/%s:%zu: %s lets anyone in", l->file, l->line,
 				  l->module);
-	if (l->module[0] == '/')
-		pattern = mem_strdup(l->module + 1);
-	else
-		pattern = mem_format("usr/lib/*/security/%s", l->module);
-	if (root_glob(r->rootfd, pattern, &found, e) != 0)
+	if (find_module(r, l->module, known, &there, e) != 0)
 		return -1;
-	if (found.n == 0 && !root_has(r->rootfd, pattern))
+	if (!there)
 		strv_addf(r->found, "/%s:%zu: there is no module %s", l->file, l->line, l->module);
 	return 0;
+}
+
+static void known_release(struct map *known)
+{
+	map_release(known, NULL);
 }
 
 static int modules_check(const struct op_run *r, const void *want, struct err *e)
 {
 	struct strv files SCOPED(strv_release) = {0};
+	struct map known SCOPED(known_release) = {0};
 
 	if (root_glob(r->rootfd, "etc/pam.d/*", &files, e) != 0)
 		return -1;
 	for (size_t i = 0; i < files.n; i++) {
-		const char *name = strrchr(files.v[i], '/') + 1;
 		struct strv lines SCOPED(strv_release) = {0};
 
 		if (lines_read(r->rootfd, files.v[i], &lines, NULL, e) != 0)
@@ -328,7 +353,7 @@ static int modules_check(const struct op_run *r, const void *want, struct err *e
 				continue;
 			l.file = mem_strdup(files.v[i]);
 			l.line = k + 1;
-			if (look_module(r, want, name, &l, e) != 0)
+			if (look_module(r, want, &known, &l, e) != 0)
 				return -1;
 		}
 	}

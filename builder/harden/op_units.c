@@ -8,12 +8,14 @@
 
 struct units {
 	struct strv enabled, disabled, masked;
+	char *start; /* what default.target is */
 };
 
 static const struct field units_fields[] = {
     {"enabled", FIELD_LIST, offsetof(struct units, enabled), false},
     {"disabled", FIELD_LIST, offsetof(struct units, disabled), false},
     {"masked", FIELD_LIST, offsetof(struct units, masked), false},
+    {"default", FIELD_TEXT, offsetof(struct units, start), false},
     {0},
 };
 
@@ -65,6 +67,37 @@ static int start_links(const struct op_run *r, const char *unit, struct strv *re
 	return 0;
 }
 
+/* The target that default.target leads to; NULL when to none. The caller owns it. */
+static char *start_target(const struct op_run *r)
+{
+	static const char *const links[] = {"etc/systemd/system/default.target",
+					    "usr/lib/systemd/system/default.target"};
+
+	for (int i = 0; i < 2; i++) {
+		char target[256];
+		const char *name, *slash;
+		int fd SCOPED(fd_closep) = root_parent(r->rootfd, links[i], &name);
+		ssize_t n = fd < 0 ? -1 : readlinkat(fd, name, target, sizeof(target) - 1);
+
+		if (n <= 0)
+			continue;
+		target[n] = '\0';
+		slash = strrchr(target, '/');
+		return mem_strdup(slash == NULL ? target : slash + 1);
+	}
+	return NULL;
+}
+
+static void look_start(const struct op_run *r, const struct units *w)
+{
+	char *is SCOPED(mem_freep) = w->start == NULL ? NULL : start_target(r);
+
+	if (w->start == NULL || (is != NULL && strcmp(is, w->start) == 0))
+		return;
+	strv_addf(r->found, "default.target is %s, wants %s", is == NULL ? "nothing" : is,
+		  w->start);
+}
+
 static int units_check(const struct op_run *r, const void *want, struct err *e)
 {
 	const struct units *w = want;
@@ -91,6 +124,7 @@ static int units_check(const struct op_run *r, const void *want, struct err *e)
 		if (file != NULL && !is_masked(r, w->masked.v[i]))
 			strv_addf(r->found, "unit %s is not masked", w->masked.v[i]);
 	}
+	look_start(r, w);
 	return 0;
 }
 
@@ -152,6 +186,18 @@ static int enable(const struct op_run *r, const char *unit, struct err *e)
 	return put_link(r, "etc/systemd/system/multi-user.target.wants", unit, target, e);
 }
 
+static int set_start(const struct op_run *r, const struct units *w, struct err *e)
+{
+	char *is SCOPED(mem_freep) = w->start == NULL ? NULL : start_target(r);
+	char *target SCOPED(mem_freep) = NULL;
+
+	if (w->start == NULL || (is != NULL && strcmp(is, w->start) == 0))
+		return 0;
+	target = mem_format("/usr/lib/systemd/system/%s", w->start);
+	strv_addf(r->done, "default.target set to %s", w->start);
+	return put_link(r, "etc/systemd/system", "default.target", target, e);
+}
+
 static int units_fix(const struct op_run *r, const void *want, struct err *e)
 {
 	const struct units *w = want;
@@ -171,7 +217,7 @@ static int units_fix(const struct op_run *r, const void *want, struct err *e)
 			return -1;
 		strv_addf(r->done, "unit %s masked", w->masked.v[i]);
 	}
-	return 0;
+	return set_start(r, w, e);
 }
 
 const struct op_kind op_units = {

@@ -13,7 +13,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-enum { LINKS_MAX = 16 };
+enum { LINKS_MAX = 16, TRIES_MAX = 1000 };
 
 int root_open(int rootfd, const char *path, int flags)
 {
@@ -22,9 +22,18 @@ int root_open(int rootfd, const char *path, int flags)
 	    .resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS,
 	};
 
+	int fd = -1;
+
 	if ((flags & O_PATH) != 0)
 		how.flags &= ~(unsigned)(O_NOCTTY | O_NONBLOCK);
-	return (int)syscall(SYS_openat2, rootfd, *path == '\0' ? "." : path, &how, sizeof(how));
+	/* a rename anywhere on the machine while ".." was followed: to be tried again */
+	for (int i = 0; i < TRIES_MAX; i++) {
+		fd = (int)syscall(SYS_openat2, rootfd, *path == '\0' ? "." : path, &how,
+				  sizeof(how));
+		if (fd >= 0 || errno != EAGAIN)
+			break;
+	}
+	return fd;
 }
 
 int root_parent(int rootfd, const char *path, const char **ret_name)
@@ -42,6 +51,28 @@ int root_stat(int rootfd, const char *path, bool follow, struct stat *ret)
 	int fd SCOPED(fd_closep) = root_open(rootfd, path, O_PATH | (follow ? 0 : O_NOFOLLOW));
 
 	return fd >= 0 && fstat(fd, ret) == 0 ? 1 : 0;
+}
+
+void root_near_release(struct root_near *near)
+{
+	fd_closep(&near->fd);
+	mem_freep(&near->dir);
+}
+
+int root_stat_near(int rootfd, struct root_near *near, const char *path, struct stat *ret)
+{
+	const char *slash = strrchr(path, '/'), *name = slash == NULL ? path : slash + 1;
+	size_t n = (size_t)(name - path);
+
+	/* only the kernel knows where these lead without leaving the root */
+	if (*name == '\0' || strcmp(name, ".") == 0 || strcmp(name, "..") == 0)
+		return root_stat(rootfd, path, false, ret);
+	if (near->dir == NULL || strlen(near->dir) != n || memcmp(near->dir, path, n) != 0) {
+		root_near_release(near);
+		near->dir = mem_strndup(path, n);
+		near->fd = root_open(rootfd, near->dir, O_PATH | O_DIRECTORY);
+	}
+	return near->fd >= 0 && fstatat(near->fd, name, ret, AT_SYMLINK_NOFOLLOW) == 0 ? 1 : 0;
 }
 
 bool root_has(int rootfd, const char *path)

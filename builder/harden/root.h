@@ -20,6 +20,18 @@ int root_parent(int rootfd, const char *path, const char **ret_name);
 /* lstat (follow false) or stat inside the root. Returns 1, or 0 when there is nothing. */
 int root_stat(int rootfd, const char *path, bool follow, struct stat *ret);
 
+/* The directory that a path was looked up in last. */
+struct root_near {
+	int fd;
+	char *dir;
+};
+#define ROOT_NEAR_INIT ((struct root_near){.fd = -1})
+void root_near_release(struct root_near *near);
+
+/* root_stat that does not follow, quick for paths of one directory after each other. The
+ * directories must stay what they are meanwhile. */
+int root_stat_near(int rootfd, struct root_near *near, const char *path, struct stat *ret);
+
 /* Whether path leads to something. */
 bool root_has(int rootfd, const char *path);
 

@@ -202,9 +202,9 @@ static uint64_t letters_at(const char *p)
 
 /* The groups of three letters in the rare parts, as bits: of each needle's one begins at every
  * second place of a text, wherever it stands. */
-static const uint8_t *rare_grams(void)
+static const uint64_t *rare_grams(void)
 {
-	static _Thread_local uint8_t bits[GRAMS / 8];
+	static _Thread_local uint64_t bits[GRAMS / 64];
 	static _Thread_local bool made;
 
 	for (size_t i = 0; i < NEEDLES && !made; i++)
@@ -212,7 +212,7 @@ static const uint8_t *rare_grams(void)
 			const char *p = needles[i].text + needles[i].rare + k;
 			unsigned v = gram(three(p));
 
-			bits[v >> 3] |= (uint8_t)(1U << (v & 7));
+			bits[v >> 6] |= UINT64_C(1) << (v & 63);
 		}
 	made = true;
 	return bits;
@@ -240,34 +240,35 @@ static const struct needle *needle_at(const struct secret_look *l, unsigned kind
 	return NULL;
 }
 
-static unsigned bit(const uint8_t *bits, unsigned v)
+static bool bit(const uint64_t *bits, unsigned v)
 {
-	return (unsigned)bits[v >> 3] >> (v & 7) & 1U;
+	return (bits[v >> 6] >> (v & 63) & 1) != 0;
 }
 
 /* Looks at the n places from i on whose three letters are rare ones. */
 static const struct needle *needle_in(const struct secret_look *l, unsigned kinds, size_t i,
 				      size_t n, size_t *ret_at)
 {
-	const uint8_t *bits = rare_grams();
+	const uint64_t *bits = rare_grams();
 	const struct needle *found = NULL;
 
 	for (size_t end = i + n; i + GRAM <= l->n && i < end && found == NULL; i++)
-		if (bit(bits, gram(three(l->p + i))) != 0)
+		if (bit(bits, gram(three(l->p + i))))
 			found = needle_at(l, kinds, i, ret_at);
 	return found;
 }
 
 static const struct needle *find_needle(const struct secret_look *l, unsigned kinds, size_t *ret_at)
 {
-	const uint8_t *bits = rare_grams();
+	const uint64_t *bits = rare_grams();
 	size_t i = 0;
 
 	for (; i + sizeof(uint64_t) <= l->n; i += 3 * STRIDE) {
 		uint64_t v = letters_at(l->p + i);
 		const struct needle *n = NULL;
 
-		if ((bit(bits, gram(v)) | bit(bits, gram(v >> 16)) | bit(bits, gram(v >> 32))) != 0)
+		/* a test of one bit each: three in one would be shifts, which take longer */
+		if (bit(bits, gram(v)) || bit(bits, gram(v >> 16)) || bit(bits, gram(v >> 32)))
 			n = needle_in(l, kinds, i, 3 * STRIDE, ret_at);
 		if (n != NULL)
 			return n;

@@ -33,6 +33,7 @@ struct http_request {
 				      status and headers are set before the first byte comes */
 	uint64_t offset;           /* > 0: Range: bytes=offset- ; see reply->status 206 */
 	uint64_t stall_ms;         /* give up when hardly anything moves for so long; 0 = 60 s */
+	uint64_t connect_ms;       /* give up connecting after so long; 0 = 30 s */
 	unsigned tries;            /* 0 = 4; only what may be repeated is repeated */
 	bool as_is;                /* a redirect is an answer like others, not followed */
 	bool always_proxy;         /* no_proxy of the environment makes no exception */

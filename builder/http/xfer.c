@@ -281,7 +281,9 @@ int xfer_prepare(struct xfer *x)
 	(void)curl_easy_setopt(h, CURLOPT_PROTOCOLS_STR, x->is_file ? "file" : "http,https");
 	(void)curl_easy_setopt(h, CURLOPT_USERAGENT, "posmedia/" POSMEDIA_VERSION);
 	(void)curl_easy_setopt(h, CURLOPT_HEADEROPT, (long)CURLHEADER_SEPARATE);
-	(void)curl_easy_setopt(h, CURLOPT_CONNECTTIMEOUT_MS, (long)CONNECT_MS);
+	(void)curl_easy_setopt(h, CURLOPT_CONNECTTIMEOUT_MS,
+			       x->c->q.connect_ms != 0 ? (long)x->c->q.connect_ms
+						       : (long)CONNECT_MS);
 	(void)curl_easy_setopt(h, CURLOPT_SSL_VERIFYPEER, 1L);
 	(void)curl_easy_setopt(h, CURLOPT_SSL_VERIFYHOST, 2L);
 	(void)curl_easy_setopt(h, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);

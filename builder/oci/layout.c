@@ -330,6 +330,21 @@ int oci_layout_add_fd(struct oci_layout *l, int fd, const struct digest *want, u
 	return 0;
 }
 
+int oci_layout_adopt(struct oci_layout *l, const char *name, int fd, const struct digest *d,
+		     struct err *e)
+{
+	int dir SCOPED(fd_closep) = -1;
+
+	if (fs_open_dir(l->fd, "blobs/sha256", &dir, e) != 0)
+		return -1;
+	if (fchmod(fd, 0644) != 0 || fsync(fd) != 0)
+		return err_sys(e, "%s: sync %s", l->path, name);
+	fault_point("blob to adopt");
+	if (renameat(l->fd, name, dir, digest_hex(d).s) != 0 || fsync(dir) != 0)
+		return err_sys(e, "%s: blob %s", l->path, digest_text(d).s);
+	return 0;
+}
+
 static void set_tag(struct oci_desc *d, const char *tag)
 {
 	struct buf b SCOPED(buf_release) = BUF_INIT(1 << 20);

@@ -107,6 +107,11 @@ int oci_layout_add_fd(struct oci_layout *l, int fd, const struct digest *want, u
 int oci_layout_add(struct oci_layout *l, const void *p, size_t n, struct digest *ret,
 		   struct err *e) MUST_CHECK;
 
+/* Takes over a file in the layout's own directory as a blob, by renaming it: it is open as fd, and
+ * its bytes are known to be those of the digest. */
+int oci_layout_adopt(struct oci_layout *l, const char *name, int fd, const struct digest *d,
+		     struct err *e) MUST_CHECK;
+
 /* Points tag at a manifest that is in the layout, replacing the tag's entry: one atomic write of
  * index.json. Entries without a tag (tag "") are kept once by digest. */
 int oci_layout_tag(struct oci_layout *l, const char *tag, const struct oci_desc *manifest,

@@ -2,7 +2,7 @@
 
 #include "base/log.h"
 #include "base/map.h"
-#include "form/digest.h"
+#include "form/md5.h"
 #include "package/rpmdb.h"
 #include "sys/fs.h"
 #include <errno.h>
@@ -18,6 +18,8 @@ static const char *const merged[] = {"bin", "sbin", "lib", "lib32", "lib64", "li
 
 struct owned {
 	int root;
+	int info;                                         /* where dpkg's lists are */
+	struct buf path;                                  /* the last canonical one */
 	bool is_link[sizeof(merged) / sizeof(merged[0])]; /* merged[i] leads into usr/ */
 	struct strv diverted;                             /* from, to, package: dpkg's triples */
 	struct map from;                                  /* canonical path -> &diverted.v[i] */
@@ -29,35 +31,36 @@ static void owned_release(struct owned *o)
 {
 	strv_release(&o->diverted);
 	map_release(&o->from, NULL);
+	buf_release(&o->path);
 }
 
 /* The path as the tree has it: without leading slash, and below usr/ where the top directory is a
- * symlink into it. */
-static char *canonical(const struct owned *o, const char *path, size_t n)
+ * symlink into it. Lent until the next one is asked for. */
+static const char *canonical(struct owned *o, const char *path, size_t n)
 {
 	while (n > 0 && *path == '/') {
 		path++;
 		n--;
 	}
+	buf_cut(&o->path, 0);
 	for (size_t i = 0; i < sizeof(merged) / sizeof(merged[0]); i++) {
 		size_t m = strlen(merged[i]);
 
 		if (o->is_link[i] && n > m && memcmp(path, merged[i], m) == 0 && path[m] == '/')
-			return mem_format("usr/%.*s", (int)n, path);
+			buf_add(&o->path, "usr/", 4);
 	}
-	return mem_strndup(path, n);
+	buf_add(&o->path, path, n);
+	return o->path.data;
 }
 
-/* Appends a file of the tree: no link leads to one outside, nothing that blocks is opened. */
-static int read_inside(int root, const char *path, struct buf *ret, struct err *e)
+enum { OPEN = O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC };
+
+static int read_open(int fd, const char *path, struct buf *ret, struct err *e)
 {
 	char chunk[16384];
-	int fd SCOPED(fd_closep) = -1;
 	struct stat st;
 	ssize_t n;
 
-	if (fs_open_in_root(root, path, O_RDONLY | O_NONBLOCK | O_NOCTTY, &fd, e) != 0)
-		return -1;
 	if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode))
 		return err_set(e, ERR_FAIL, "%s: not a regular file", path);
 	while ((n = read(fd, chunk, sizeof(chunk))) != 0) {
@@ -70,6 +73,14 @@ static int read_inside(int root, const char *path, struct buf *ret, struct err *
 			return err_set(e, ERR_FAIL, "%s: larger than %d bytes", path, LIST_MAX);
 	}
 	return 0;
+}
+
+/* Appends a file of the tree: no link leads to one outside, nothing that blocks is opened. */
+static int read_inside(int root, const char *path, struct buf *ret, struct err *e)
+{
+	int fd SCOPED(fd_closep) = -1;
+
+	return fs_open_in_root(root, path, OPEN, &fd, e) == 0 ? read_open(fd, path, ret, e) : -1;
 }
 
 static int read_diversions(struct owned *o, struct err *e)
@@ -85,38 +96,40 @@ static int read_diversions(struct owned *o, struct err *e)
 	if (read_inside(o->root, path, &b, e) != 0)
 		return -1;
 	for (const char *p = b.data; (end = strchr(p, '\n')) != NULL; p = end + 1)
-		strv_take(&o->diverted, canonical(o, p, (size_t)(end - p)));
+		strv_add(&o->diverted, canonical(o, p, (size_t)(end - p)));
 	for (size_t i = 0; i + 2 < o->diverted.n; i += 3)
 		(void)map_put(&o->from, o->diverted.v[i], &o->diverted.v[i]);
 	return 0;
 }
 
-/* Where a package's file is; the caller owns it. */
-static char *real_path(const struct owned *o, const char *line, size_t n, const char *package)
+/* Where a package's file is: borrowed, until the next one. */
+static const char *real_path(struct owned *o, const char *line, size_t n, const char *package)
 {
-	char *path SCOPED(mem_freep) = canonical(o, line, n);
+	const char *path = canonical(o, line, n);
 	char **diversion = map_get(&o->from, path);
 
-	if (diversion != NULL && strcmp(diversion[2], package) != 0)
-		return mem_strdup(diversion[1]);
-	return STEAL(path);
+	return diversion != NULL && strcmp(diversion[2], package) != 0 ? diversion[1] : path;
 }
 
 /* The first package by name keeps what several have: directories. */
 static void add_path(struct owned *o, const char *line, size_t n, char *package)
 {
-	char *real SCOPED(mem_freep) = real_path(o, line, n, package);
+	const char *real = real_path(o, line, n, package);
 
-	if (*real != '\0' && strcmp(real, ".") != 0 && !map_has(o->ret, real))
-		(void)map_put(o->ret, real, package);
+	if (*real != '\0' && strcmp(real, ".") != 0)
+		(void)map_add(o->ret, real, package);
 }
 
 static int read_list(struct owned *o, const char *file, char *package, struct err *e)
 {
 	struct buf b SCOPED(buf_release) = BUF_INIT(LIST_MAX);
 	char *path SCOPED(mem_freep) = mem_format("var/lib/dpkg/info/%s", file);
+	int fd SCOPED(fd_closep) = openat(o->info, file, OPEN | O_NOFOLLOW);
 
-	if (read_inside(o->root, path, &b, e) != 0)
+	/* a link may lead anywhere inside the root */
+	if (fd < 0 && fs_open_in_root(o->root, path, OPEN, &fd, e) != 0)
+		return -1;
+	if (read_open(fd, path, &b, e) != 0)
 		return -1;
 	for (const char *p = b.data; *p != '\0'; p += strspn(p, "\n")) {
 		size_t n = strcspn(p, "\n");
@@ -156,8 +169,7 @@ static int read_sums(struct owned *o, const char *list, const char *package, str
 		size_t n = strcspn(p, "\n");
 
 		if (n > MD5_HEX + 2 && p[MD5_HEX] == ' ') {
-			char *real SCOPED(mem_freep) =
-			    real_path(o, p + MD5_HEX + 2, n - MD5_HEX - 2, package);
+			const char *real = real_path(o, p + MD5_HEX + 2, n - MD5_HEX - 2, package);
 
 			free(map_put(o->sums, real, mem_strndup(p, MD5_HEX)));
 		}
@@ -169,7 +181,7 @@ static int read_sums(struct owned *o, const char *list, const char *package, str
 static void add_rpm_file(struct owned *o, const struct rpmdb_package *p, size_t k, char *package)
 {
 	const char *path = p->files.v[k], *digest = p->digests.v[k];
-	char *real SCOPED(mem_freep) = NULL;
+	const char *real;
 
 	add_path(o, path, strlen(path), package);
 	if (o->sums == NULL || *digest == '\0')
@@ -213,6 +225,7 @@ static int read_dpkg(struct owned *o, struct strv *names, struct err *e)
 	}
 	if (read_diversions(o, e) != 0 || fs_list(info, ".", &files, e) != 0)
 		return -1;
+	o->info = info;
 	for (size_t i = 0; i < files.n; i++) {
 		char *package = package_of(files.v[i]);
 
@@ -241,7 +254,7 @@ static int read_all(struct owned *o, struct strv *names, struct err *e)
 
 int package_owned(const char *root, struct map *ret, struct strv *names, struct err *e)
 {
-	struct owned o SCOPED(owned_release) = {.ret = ret};
+	struct owned o SCOPED(owned_release) = {.ret = ret, .info = -1, .path = BUF_INIT(LIST_MAX)};
 	int fd SCOPED(fd_closep) = -1;
 
 	if (fs_open_dir(AT_FDCWD, root, &fd, e) != 0)

@@ -90,8 +90,10 @@ static int last_stages(const struct recipe *r, const struct lock *with, struct p
 static int stages(const struct recipe *r, const struct lock *l, struct store *s, struct plan *p,
 		  struct err *e)
 {
-	struct lock with = *l;
+	struct lock_recorded *recorded = NULL;
 	struct jval *base = NULL;
+	struct lock with;
+	size_t n = 0;
 	int rc;
 
 	if (parts_base(r, l, &base, e) != 0)
@@ -103,9 +105,11 @@ static int stages(const struct recipe *r, const struct lock *l, struct store *s,
 
 		add(p, PLAN_STEP, name, parts_step(r, l, &r->steps[i]))->step = i;
 	}
-	record_merge(s, r, l, &with.recorded, &with.recorded_n);
+	record_merge(s, r, l, &recorded, &n);
+	with = lock_with(l, recorded, n);
+	lock_know(&with);
 	rc = last_stages(r, &with, p, e);
-	lock_recorded_free(with.recorded, with.recorded_n);
+	lock_recorded_free(recorded, n);
 	return rc;
 }
 

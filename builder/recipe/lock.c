@@ -47,10 +47,28 @@ struct digest lock_digest(const struct lock *l)
 	struct buf text = BUF_INIT(LOCK_TEXT_MAX);
 	struct digest d;
 
+	if (l->is_known)
+		return l->known;
 	lock_write(l, &text);
 	d = digest_of(text.data, text.len);
 	buf_release(&text);
 	return d;
+}
+
+void lock_know(struct lock *l)
+{
+	l->known = lock_digest(l);
+	l->is_known = true;
+}
+
+struct lock lock_with(const struct lock *l, struct lock_recorded *recorded, size_t n)
+{
+	struct lock with = *l;
+
+	with.is_known = l->is_known && n == 0 && l->recorded_n == 0;
+	with.recorded = recorded;
+	with.recorded_n = n;
+	return with;
 }
 
 int lock_save(const struct lock *l, const char *path, struct err *e)

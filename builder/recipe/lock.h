@@ -62,6 +62,8 @@ struct lock {
 	struct lock_recorded *recorded; /* sorted by step, then url */
 	struct lock_layer *layers; /* the one least likely to change first; none = by the prior */
 	size_t repositories_n, packages_n, batches_n, media_n, recorded_n, layers_n;
+	struct digest known; /* lock_digest, once lock_know was asked */
+	bool is_known;
 };
 
 /* RECIPE.lock beside the recipe: "recipes/rti.yaml" -> "recipes/rti.lock"; the caller owns it. */
@@ -80,6 +82,13 @@ int lock_save(const struct lock *l, const char *path, struct err *e) MUST_CHECK;
 /* The canonical text that lock_save writes, and its digest. */
 void lock_write(const struct lock *l, struct buf *out);
 struct digest lock_digest(const struct lock *l);
+
+/* Finds the digest and keeps it for all later questions: it is a thousand lines to write each time.
+ * From now on neither the lock nor a copy of it may change, but by lock_with. */
+void lock_know(struct lock *l);
+
+/* The lock with these records, borrowed, in the place of its own; all else is borrowed from it. */
+struct lock lock_with(const struct lock *l, struct lock_recorded *recorded, size_t n);
 
 /* What the solver is asked: the digest of the recipe's base and of its package lists. As long as
  * it stays the same, the versions of a lock may stay as well. */

@@ -1,4 +1,5 @@
 #include "remote/artifact.h"
+#include "remote/s3.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -37,6 +38,8 @@ int artifact_put(struct registry *r, const char *name, const char *type, const s
 	struct http_reply reply = {0};
 	int rc;
 
+	if (r->s3 != NULL)
+		return s3_manifest_put(r, name, type, b, e);
 	strv_addf(&q.headers, "Content-Type: %s", type);
 	rc = registry_send(r, &q, &reply, e);
 	strv_release(&q.headers);
@@ -68,20 +71,19 @@ int artifact_set_tag(struct registry *r, const struct oci_layout *l, const struc
 	return 0;
 }
 
-int artifact_push(struct registry *r, const struct oci_layout *l, const struct oci_desc *d,
-		  const char *tag, struct remote_stats *stats, struct err *e)
+int artifact_push(const struct carry *c, const struct oci_desc *d, const char *tag, struct err *e)
 {
 	struct buf b SCOPED(buf_release) = BUF_INIT(OCI_MANIFEST_MAX);
 	struct oci_manifest m SCOPED(oci_manifest_release) = {0};
 	struct blob_list list SCOPED(blob_list_release) = {0};
 
-	if (read_manifest(l, d, &b, e) != 0 || oci_manifest_parse(b.data, b.len, &m, e) != 0)
+	if (read_manifest(c->l, d, &b, e) != 0 || oci_manifest_parse(b.data, b.len, &m, e) != 0)
 		return -1;
 	blob_list_of(&m, &list);
-	if (blobs_push(r, l, &list, stats, e) != 0 ||
-	    artifact_put(r, digest_text(&d->digest).s, OCI_MANIFEST, &b, e) != 0)
+	if (blobs_push(c, &list, e) != 0 ||
+	    artifact_put(c->r, digest_text(&d->digest).s, OCI_MANIFEST, &b, e) != 0)
 		return -1;
-	return tag[0] == '\0' ? 0 : artifact_put(r, tag, OCI_MANIFEST, &b, e);
+	return tag[0] == '\0' ? 0 : artifact_put(c->r, tag, OCI_MANIFEST, &b, e);
 }
 
 int artifact_push_index(struct registry *r, const struct oci_layout *l, const struct oci_desc *d,
@@ -112,14 +114,14 @@ static char *type_of(const struct http_reply *r)
 static int is_several(struct err *e)
 {
 	(void)err_set(e, ERR_FAIL, "is an index of images for several platforms");
-	return err_hint(e, "name one of its images by digest; `skopeo inspect --raw` lists them");
+	return err_hint(e, "say for which: --platform linux/amd64, or --platform all");
 }
 
-static int check_type(const char *type, struct err *e)
+int artifact_check_type(const char *type, struct err *e)
 {
-	if (strcmp(type, OCI_INDEX) == 0 || strcmp(type, DOCKER_LIST) == 0)
+	if (strcmp(type, OCI_INDEX) == 0)
 		return is_several(e);
-	if (strcmp(type, DOCKER_MANIFEST) == 0) {
+	if (strcmp(type, DOCKER_MANIFEST) == 0 || strcmp(type, DOCKER_LIST) == 0) {
 		(void)err_set(e, ERR_FAIL, "is an image in docker's own format");
 		return err_hint(e, "convert it: skopeo copy --format oci");
 	}
@@ -190,11 +192,10 @@ static int pull_rest(const struct carry *c, const struct buf *b, uint64_t max_by
 	return oci_layout_add(c->l, b->data, b->len, &d, e);
 }
 
-/* Takes over what was got as an image or signature's manifest. */
-static int take(const struct carry *c, struct oci_desc *got, const struct buf *b,
-		uint64_t max_bytes, struct err *e)
+int artifact_take(const struct carry *c, struct oci_desc *got, const struct buf *b,
+		  uint64_t max_bytes, struct err *e)
 {
-	if (check_type(got->media_type, e) != 0 || pull_rest(c, b, max_bytes, e) != 0)
+	if (artifact_check_type(got->media_type, e) != 0 || pull_rest(c, b, max_bytes, e) != 0)
 		return -1;
 	free(got->media_type);
 	got->media_type = mem_strdup(OCI_MANIFEST); /* whatever the registry called it */
@@ -210,7 +211,7 @@ int artifact_pull(const struct carry *c, const char *name, uint64_t max_bytes, s
 
 	if (rc != 0)
 		return rc;
-	if (take(c, &got, &b, max_bytes, e) != 0)
+	if (artifact_take(c, &got, &b, max_bytes, e) != 0)
 		return -1;
 	*ret = got;
 	got = (struct oci_desc){0};
@@ -227,20 +228,67 @@ static bool one_platform(const struct oci_index *x)
 	return x->n > 0;
 }
 
-static bool is_for(const struct oci_desc *d, const char *arch)
+static int pull_members(const struct carry *c, const struct buf *b, struct oci_index *x,
+			struct err *e)
+{
+	struct digest d;
+
+	for (size_t i = 0; i < x->n; i++) {
+		struct oci_desc one SCOPED(oci_desc_release) = {0};
+		struct digest_text name = digest_text(&x->v[i].digest);
+		int rc = artifact_pull(c, name.s, UINT64_MAX, &one, e);
+
+		if (rc > 0)
+			return err_set(e, ERR_REMOTE, "its image %s is not there", name.s);
+		if (rc != 0)
+			return err_in(e, "image %s", name.s);
+	}
+	return oci_layout_add(c->l, b->data, b->len, &d, e);
+}
+
+/* "OS/ARCHITECTURE[/VARIANT]", as the index writes it. */
+static bool is_for(const struct oci_desc *d, const char *platform)
 {
 	const char *os = jval_get_str(d->platform, "os");
-	const char *is = jval_get_str(d->platform, "architecture");
+	const char *arch = jval_get_str(d->platform, "architecture");
+	const char *variant = jval_get_str(d->platform, "variant");
+	char *bare SCOPED(mem_freep) = NULL, *full SCOPED(mem_freep) = NULL;
 
-	return os != NULL && is != NULL && strcmp(os, "linux") == 0 && strcmp(is, arch) == 0;
+	if (os == NULL || arch == NULL)
+		return false;
+	bare = mem_format("%s/%s", os, arch);
+	full = mem_format("%s/%s", bare, variant != NULL ? variant : "");
+	return strcmp(bare, platform) == 0 || strcmp(full, platform) == 0;
+}
+
+static int pull_one_of(const struct carry *c, const struct oci_index *x, struct oci_desc *got,
+		       struct err *e)
+{
+	for (size_t i = 0; i < x->n; i++) {
+		struct oci_desc one = {0};
+		int rc;
+
+		if (!is_for(&x->v[i], c->platform))
+			continue;
+		rc = artifact_pull(c, digest_text(&x->v[i].digest).s, UINT64_MAX, &one, e);
+		if (rc > 0)
+			return err_set(e, ERR_REMOTE, "its image is not there");
+		if (rc != 0)
+			return -1;
+		oci_desc_release(got);
+		*got = one;
+		return 0;
+	}
+	return err_set(e, ERR_FAIL, "no image for %s in the index", c->platform);
 }
 
 /* Leaves the one image that is wanted in the list. */
 static int choose(struct oci_index *x, const char *arch, struct err *e)
 {
+	char *platform SCOPED(mem_freep) = mem_format("linux/%s", arch);
 	size_t at = 0;
 
-	while (at < x->n && !is_for(&x->v[at], arch))
+	while (at < x->n && !is_for(&x->v[at], platform))
 		at++;
 	if (at == x->n)
 		return err_set(e, ERR_REMOTE, "has no image for linux on %s", arch);
@@ -250,31 +298,23 @@ static int choose(struct oci_index *x, const char *arch, struct err *e)
 	return 0;
 }
 
-static int pull_members(const struct carry *c, const struct buf *b, struct oci_index *ret,
-			struct err *e)
+static int pull_index(const struct carry *c, const struct buf *b, struct oci_desc *got,
+		      struct oci_index *ret, struct err *e)
 {
 	struct oci_index x SCOPED(oci_index_release) = {0};
-	struct digest d;
+	bool all = c->platform != NULL && strcmp(c->platform, "all") == 0;
 
 	if (oci_index_parse(b->data, b->len, &x, e) != 0) {
 		e->kind = ERR_REMOTE;
 		return -1;
 	}
+	if (c->platform != NULL && !all)
+		return pull_one_of(c, &x, got, e);
 	if (c->arch != NULL && choose(&x, c->arch, e) != 0)
 		return -1;
-	if (!one_platform(&x))
+	if (!all && !one_platform(&x))
 		return is_several(e);
-	for (size_t i = 0; i < x.n; i++) {
-		struct oci_desc one SCOPED(oci_desc_release) = {0};
-		struct digest_text name = digest_text(&x.v[i].digest);
-		int rc = artifact_pull(c, name.s, UINT64_MAX, &one, e);
-
-		if (rc > 0)
-			return err_set(e, ERR_REMOTE, "its image %s is not there", name.s);
-		if (rc != 0)
-			return err_in(e, "image %s", name.s);
-	}
-	if (oci_layout_add(c->l, b->data, b->len, &d, e) != 0)
+	if (pull_members(c, b, &x, e) != 0)
 		return -1;
 	*ret = x;
 	x = (struct oci_index){0};
@@ -291,9 +331,9 @@ int artifact_pull_image(const struct carry *c, const char *name, struct oci_desc
 	if (rc != 0)
 		return rc;
 	if (strcmp(got.media_type, OCI_INDEX) == 0)
-		rc = pull_members(c, &b, ret_members, e);
+		rc = pull_index(c, &b, &got, ret_members, e);
 	else
-		rc = take(c, &got, &b, UINT64_MAX, e);
+		rc = artifact_take(c, &got, &b, UINT64_MAX, e);
 	if (rc != 0)
 		return -1;
 	*ret = got;

@@ -23,7 +23,7 @@ void auth_login_release(struct auth_login *l);
 struct auth_ask {
 	const struct http_reply *refusal; /* the 401 with its WWW-Authenticate */
 	const char *base;                 /* "https://host" of the registry */
-	const char *scope;                /* "repository:NAME:pull,push" */
+	const char *scope;                /* "repository:NAME:pull,push", several by blanks */
 	const struct auth_login *login;
 };
 

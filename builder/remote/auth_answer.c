@@ -150,14 +150,30 @@ static int send_for_token(const struct auth_ask *a, struct http_request *q, char
 	return rc;
 }
 
+/* "&scope=..." for each scope of the list. */
+static char *scopes(const char *list)
+{
+	struct buf b = BUF_INIT(8192);
+
+	while (*list != '\0') {
+		size_t n = strcspn(list, " ");
+		char *one SCOPED(mem_freep) = mem_strndup(list, n);
+		char *escaped SCOPED(mem_freep) = http_escape(one);
+
+		buf_addf(&b, "&scope=%s", escaped);
+		list += n + (list[n] == ' ');
+	}
+	return buf_take(&b);
+}
+
 /* distribution, "Token Authentication Specification". */
 static int token_by_get(const struct auth_ask *a, const struct challenge *c, const char *realm,
 			char **ret, struct err *e)
 {
 	char *service SCOPED(mem_freep) = http_escape(c->service);
-	char *scope SCOPED(mem_freep) = http_escape(a->scope);
-	char *url SCOPED(mem_freep) = mem_format("%s%sservice=%s&scope=%s", realm,
-						 strchr(realm, '?') ? "&" : "?", service, scope);
+	char *scope SCOPED(mem_freep) = scopes(a->scope);
+	char *url SCOPED(mem_freep) =
+	    mem_format("%s%sservice=%s%s", realm, strchr(realm, '?') ? "&" : "?", service, scope);
 	char *login = a->login->secret != NULL ? basic(a->login) : NULL;
 	struct http_request q = {
 	    .method = "GET", .url = url, .authorization = login, .body_fd = -1};

@@ -184,6 +184,8 @@ static int look_in(const struct jval *v, const char *file, const struct where *w
 	if (helper != NULL)
 		return ask_helper(helper, w->host, ret, e);
 	entry = best_entry(jval_get(v, "auths"), w->host, w->repo);
+	if (entry == NULL && jval_get(v, "auths") == NULL)
+		entry = best_entry(v, w->host, w->repo); /* .dockercfg has them at the top */
 	if (entry != NULL && read_entry(entry, file, ret, e) != 0)
 		return -1;
 	if (ret->secret == NULL && store != NULL && store[0] != '\0')
@@ -227,6 +229,7 @@ static void usual_files(struct strv *l)
 		add_file(l, getenv("DOCKER_CONFIG"), "config.json");
 	else
 		add_file(l, home, ".docker/config.json");
+	add_file(l, home, ".dockercfg");
 }
 
 int auth_find(const char *host, const char *repo, struct auth_login *ret, struct err *e)

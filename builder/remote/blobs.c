@@ -8,7 +8,8 @@ static void add(struct blob_list *l, const struct oci_desc *d)
 		if (digest_equal(&l->v[i]->digest, &d->digest))
 			return;
 	l->v[l->n++] = d;
-	l->bytes += d->size;
+	/* sizes are as a stranger wrote them: the sum must not wrap to a small one */
+	l->bytes = d->size > UINT64_MAX - l->bytes ? UINT64_MAX : l->bytes + d->size;
 }
 
 void blob_list_of(const struct oci_manifest *m, struct blob_list *ret)

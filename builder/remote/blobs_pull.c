@@ -1,12 +1,10 @@
 #include "remote/blobs.h"
+#include "remote/incoming.h"
+#include "remote/s3.h"
 
 #include "base/log.h"
-#include "sys/fs.h"
-#include <fcntl.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 enum { RESUMES_MAX = 8, RESUME_WAIT_MS = 500, LOGINS_MAX = 3 };
 
@@ -16,10 +14,9 @@ struct blob {
 	struct http_call call;
 	struct sink sink;
 	char *url;
-	int fd;        /* a file without a name in the layout's file system */
-	uint64_t have; /* bytes in it */
-	bool begun;    /* the answer's first bytes have been seen */
-	bool renewed;  /* was begun anew after a resumed one was wrong */
+	struct incoming in;
+	bool begun;   /* the answer's first bytes have been seen */
+	bool renewed; /* was begun anew after a resumed one was wrong */
 	unsigned resumes, logins, round;
 	bool done;
 };
@@ -37,7 +34,8 @@ struct pull {
 static void pull_release(struct pull *p)
 {
 	for (size_t i = 0; i < p->n; i++) {
-		fd_closep(&p->blobs[i].fd);
+		incoming_close(&p->blobs[i].in);
+		strv_release(&p->blobs[i].call.q.headers);
 		free(p->blobs[i].url);
 	}
 	free(p->blobs);
@@ -50,22 +48,14 @@ static int again(struct pull *p, struct blob *b)
 	return 0;
 }
 
-static int empty(struct blob *b, struct err *e)
-{
-	if (ftruncate(b->fd, 0) != 0 || lseek(b->fd, 0, SEEK_SET) != 0)
-		return err_sys(e, "begin a download anew");
-	b->have = 0;
-	return 0;
-}
-
 static int begin_body(struct blob *b, struct err *e)
 {
 	b->begun = true;
-	if (b->have == 0 || http_goes_on(&b->call.r, b->have))
+	if (b->in.have == 0 || http_goes_on(&b->call.r, b->in.have))
 		return 0;
 	if (b->call.r.status == 206)
 		return err_set(e, ERR_VERIFY, "got another range than was asked for");
-	return empty(b, e);
+	return incoming_restart(&b->in, e);
 }
 
 static int take(void *ctx, const void *data, size_t n, struct err *e)
@@ -74,61 +64,72 @@ static int take(void *ctx, const void *data, size_t n, struct err *e)
 
 	if (!b->begun && begin_body(b, e) != 0)
 		return -1;
-	if (n > b->d->size - b->have)
-		return err_set(e, ERR_VERIFY, "has more than %llu bytes",
-			       (unsigned long long)b->d->size);
-	if (fs_write_all(b->fd, data, n, e) != 0)
+	return incoming_write(&b->in, data, n, e);
+}
+
+/* What an earlier run got may be all of it: then there is nothing to ask for. */
+static int open_incoming(struct blob *b, struct err *e)
+{
+	struct err quiet = ERR_INIT;
+
+	if (incoming_open(b->p->c->l, b->d, &b->in, e) != 0)
 		return -1;
-	b->have += n;
+	b->p->c->stats->resumed += b->in.have;
+	if (b->in.have < b->d->size)
+		return 0;
+	if (incoming_keep(&b->in, &quiet) != 0)
+		return incoming_restart(&b->in, e);
+	b->done = true;
 	return 0;
 }
 
-static int open_scratch(struct blob *b, struct err *e)
+static struct http_call *call_for(struct blob *b)
 {
-	char *name SCOPED(mem_freep) =
-	    mem_format(".pull.%ld.%s", (long)getpid(), digest_hex(&b->d->digest).s);
-	int dir = oci_layout_fd(b->p->c->l);
+	struct registry *r = b->p->c->r;
 
-	b->fd = openat(dir, name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-	if (b->fd < 0 || unlinkat(dir, name, 0) != 0)
-		return err_sys(e, "%s: make a file", oci_layout_path(b->p->c->l));
-	return 0;
-}
-
-static struct http_call *next(void *ctx)
-{
-	struct pull *p = ctx;
-	const struct registry *r = p->c->r;
-	struct blob *b;
-
-	if (p->has_failed || p->ready_n == 0)
-		return NULL;
-	b = p->ready[--p->ready_n];
-	if (b->fd < 0 && open_scratch(b, &p->failed) != 0) {
-		p->has_failed = true;
-		return NULL;
-	}
+	strv_release(&b->call.q.headers);
 	b->begun = false;
 	b->round = r->round;
 	b->sink = (struct sink){take, b};
 	b->call = (struct http_call){.q = {.method = "GET",
 					   .url = b->url,
-					   .authorization = registry_authorization(r, b->url),
 					   .body_fd = -1,
 					   .to = &b->sink,
-					   .offset = b->have,
+					   .offset = b->in.have,
 					   .tries = r->tries},
 				     .wait_ms = b->resumes > 0 ? RESUME_WAIT_MS : 0};
-	return &b->call;
+	if (registry_prepare(r, &b->call.q, NULL, &b->p->failed) == 0)
+		return &b->call;
+	b->p->has_failed = true;
+	return NULL;
+}
+
+static struct http_call *next(void *ctx)
+{
+	struct pull *p = ctx;
+	struct blob *b = NULL;
+
+	while (!p->has_failed && b == NULL && p->ready_n > 0) {
+		b = p->ready[--p->ready_n];
+		if (b->in.fd < 0)
+			p->has_failed = open_incoming(b, &p->failed) != 0;
+		if (b->done)
+			b = NULL;
+	}
+	return p->has_failed || b == NULL ? NULL : call_for(b);
 }
 
 /* Wrong bytes; when some of them came before a break, all get one more chance. */
 static int wrong(struct blob *b, const struct err *why, struct err *e)
 {
-	if (b->call.q.offset > 0 && !b->renewed) {
-		b->renewed = true;
-		return empty(b, e) != 0 ? -1 : again(b->p, b);
-	}
+	bool again_ok = b->call.q.offset > 0 && !b->renewed;
+
+	/* the next run must not go on from what is wrong */
+	if (incoming_restart(&b->in, e) != 0)
+		return -1;
+	b->renewed = true;
+	if (again_ok)
+		return again(b->p, b);
 	*e = *why;
 	return -1;
 }
@@ -139,15 +140,12 @@ static int keep(struct blob *b, struct err *e)
 
 	if (!b->begun && begin_body(b, e) != 0)
 		return -1;
-	if (lseek(b->fd, 0, SEEK_SET) != 0)
-		return err_sys(e, "read what came");
-	if (oci_layout_add_fd(b->p->c->l, b->fd, &b->d->digest, b->d->size, &why) != 0) {
+	if (incoming_keep(&b->in, &why) != 0) {
 		if (why.kind == ERR_VERIFY)
 			return wrong(b, &why, e);
 		*e = why;
 		return -1;
 	}
-	fd_closep(&b->fd);
 	b->done = true;
 	return 0;
 }
@@ -158,7 +156,7 @@ static int broke_off(struct blob *b, struct err *e)
 
 	if (why->kind == ERR_VERIFY)
 		return wrong(b, why, e);
-	if (why->kind == ERR_REMOTE && b->have > b->call.q.offset && b->resumes++ < RESUMES_MAX)
+	if (why->kind == ERR_REMOTE && b->in.have > b->call.q.offset && b->resumes++ < RESUMES_MAX)
 		return again(b->p, b);
 	*e = *why;
 	return -1;
@@ -172,10 +170,15 @@ static int judge(struct blob *b, struct err *e)
 		return broke_off(b, e);
 	if (r->status == 200 || r->status == 206)
 		return keep(b, e);
-	if (r->status == 416 && b->have > 0)
-		return empty(b, e) != 0 ? -1 : again(b->p, b);
+	if (r->status == 416 && b->in.have > 0)
+		return incoming_restart(&b->in, e) != 0 ? -1 : again(b->p, b);
 	if (r->status == 401 && b->logins++ < LOGINS_MAX)
 		return registry_login(b->p->c->r, r, b->round, e) != 0 ? -1 : again(b->p, b);
+	if (b->p->c->r->s3 != NULL && b->logins++ < LOGINS_MAX) {
+		int rc = s3_mend(b->p->c->r->s3, r, e);
+
+		return rc > 0 ? again(b->p, b) : rc < 0 ? -1 : s3_refused(&b->call.q, r, e);
+	}
 	return registry_refused(&b->call.q, r, e);
 }
 
@@ -200,7 +203,7 @@ static void tick(void *ctx)
 	uint64_t sum = 0;
 
 	for (size_t i = 0; i < p->n; i++)
-		sum += p->blobs[i].done ? p->blobs[i].d->size : p->blobs[i].have;
+		sum += p->blobs[i].done ? p->blobs[i].d->size : p->blobs[i].in.have;
 	if (sum < p->total)
 		log_progress("pull", sum, p->total);
 }
@@ -221,13 +224,14 @@ static void plan(struct pull *p, const struct blob_list *list)
 {
 	const struct carry *c = p->c;
 
-	p->blobs = mem_zalloc(list->n * sizeof(*p->blobs));
-	p->ready = mem_zalloc(list->n * sizeof(struct blob *));
+	p->blobs = mem_zalloc((list->n + 1) * sizeof(*p->blobs));
+	p->ready = mem_zalloc((list->n + 1) * sizeof(struct blob *));
 	for (size_t i = 0; i < list->n; i++) {
 		const struct oci_desc *d = list->v[i];
 
 		if (have(c->l, d)) {
 			c->stats->blobs_skipped++;
+			c->stats->bytes_skipped += d->size;
 			continue;
 		}
 		c->stats->blobs++;
@@ -236,7 +240,7 @@ static void plan(struct pull *p, const struct blob_list *list)
 		p->blobs[p->n++] =
 		    (struct blob){.d = d,
 				  .p = p,
-				  .fd = -1,
+				  .in = INCOMING_INIT,
 				  .url = registry_url(c->r, "blobs", digest_text(&d->digest).s)};
 	}
 	for (size_t i = p->n; i-- > 0;)

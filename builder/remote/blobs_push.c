@@ -1,4 +1,4 @@
-#include "remote/blobs.h"
+#include "remote/s3.h"
 
 #include "base/log.h"
 #include <stdlib.h>
@@ -9,6 +9,7 @@ enum { STALL_MS = 300000, WAIT_MS = 500, LOGINS_MAX = 3 };
 
 enum step {
 	STEP_HEAD,  /* is it there? */
+	STEP_MOUNT, /* is it in the source's repository? */
 	STEP_POST,  /* open a session */
 	STEP_PUT,   /* send it all */
 	STEP_CHECK, /* the PUT ended in doubt: is it there? */
@@ -23,11 +24,13 @@ struct blob {
 	unsigned round;  /* of the login, when the call began */
 	unsigned logins; /* how often it was refused */
 	unsigned tries;  /* sessions begun */
-	bool done, moved;
-	struct err why; /* what ended the last PUT */
+	bool done, moved, mounted;
+	enum step after; /* when the source has been asked for it: STEP_HEAD = it need not be */
+	struct err why;  /* what ended the last PUT */
 };
 
 struct push {
+	const struct carry *c;
 	struct registry *r;
 	const struct oci_layout *l;
 	struct blob *blobs;
@@ -80,6 +83,18 @@ static void head_call(struct push *p, struct blob *b)
 	b->call.q.tries = p->r->tries;
 }
 
+static void mount_call(struct push *p, struct blob *b)
+{
+	char *from SCOPED(mem_freep) = http_escape(p->c->source->repo);
+	char *what SCOPED(mem_freep) =
+	    mem_format("uploads/?mount=sha256%%3A%s&from=%s", digest_hex(&b->d->digest).s, from);
+
+	free(b->url);
+	b->url = registry_url(p->r, "blobs", what);
+	b->call.q.method = "POST";
+	b->call.q.tries = p->r->tries;
+}
+
 static int begin(struct push *p, struct blob *b, struct err *e)
 {
 	strv_release(&b->call.q.headers);
@@ -88,6 +103,9 @@ static int begin(struct push *p, struct blob *b, struct err *e)
 	case STEP_HEAD:
 	case STEP_CHECK:
 		head_call(p, b);
+		break;
+	case STEP_MOUNT:
+		mount_call(p, b);
 		break;
 	case STEP_POST:
 		free(b->url);
@@ -127,6 +145,15 @@ static struct http_call *next(void *ctx)
 		return &b->call;
 	p->has_failed = true;
 	return NULL;
+}
+
+/* It has to be sent; what is not here is waited for. */
+static int upload(struct push *p, struct blob *b, enum step step)
+{
+	if (p->c->source == NULL || b->after != STEP_HEAD)
+		return go(p, b, step);
+	b->after = step;
+	return 0;
 }
 
 static int settle(struct blob *b, bool moved)
@@ -178,7 +205,7 @@ static int after_head(struct push *p, struct blob *b, struct err *e)
 	char *size SCOPED(mem_freep) = mem_format("%llu", (unsigned long long)b->d->size);
 
 	if (r->status == 404)
-		return b->step == STEP_HEAD ? go(p, b, STEP_POST) : renew(p, b, e);
+		return b->step == STEP_HEAD ? upload(p, b, STEP_POST) : renew(p, b, e);
 	if (r->status != 200)
 		return registry_refused(&b->call.q, r, e);
 	if (length != NULL && strcmp(length, size) != 0)
@@ -187,18 +214,13 @@ static int after_head(struct push *p, struct blob *b, struct err *e)
 	return settle(b, b->step == STEP_CHECK);
 }
 
-static int after_post(struct push *p, struct blob *b, struct err *e)
+/* Where the POST says that the blob is to be sent. */
+static int take_location(struct blob *b, struct err *e)
 {
 	const struct http_reply *r = &b->call.r;
 	const char *location = http_header(r, "location");
 	char *to SCOPED(mem_freep) = NULL;
 
-	if (r->status != 202 && !passing(&b->call))
-		return registry_refused(&b->call.q, r, e);
-	if (r->status != 202) {
-		(void)registry_refused(&b->call.q, r, &b->why);
-		return renew(p, b, e);
-	}
 	if (location == NULL)
 		return err_set(e, ERR_REMOTE, "POST %s: no Location in the answer", b->url);
 	if (http_resolve(r->url, location, &to, e) != 0)
@@ -206,7 +228,31 @@ static int after_post(struct push *p, struct blob *b, struct err *e)
 	free(b->url);
 	b->url = mem_format("%s%sdigest=sha256%%3A%s", to, strchr(to, '?') != NULL ? "&" : "?",
 			    digest_hex(&b->d->digest).s);
-	return go(p, b, STEP_PUT);
+	return 0;
+}
+
+static int after_post(struct push *p, struct blob *b, struct err *e)
+{
+	const struct http_reply *r = &b->call.r;
+
+	if (r->status != 202 && !passing(&b->call))
+		return registry_refused(&b->call.q, r, e);
+	if (r->status != 202) {
+		(void)registry_refused(&b->call.q, r, &b->why);
+		return renew(p, b, e);
+	}
+	return take_location(b, e) != 0 ? -1 : go(p, b, STEP_PUT);
+}
+
+/* A registry that does not mount opens a session for the whole instead, or knows no such thing. */
+static int after_mount(struct push *p, struct blob *b, struct err *e)
+{
+	b->mounted = b->call.r.status == 201;
+	if (b->mounted)
+		return settle(b, false);
+	if (b->call.r.status != 202)
+		return go(p, b, STEP_HEAD);
+	return take_location(b, e) != 0 ? -1 : upload(p, b, STEP_PUT);
 }
 
 static int after_put(struct push *p, struct blob *b, struct err *e)
@@ -247,6 +293,8 @@ static int no_answer(struct push *p, struct blob *b, struct err *e)
 		*e = b->why;
 		return -1;
 	}
+	if (b->step == STEP_MOUNT)
+		return go(p, b, STEP_HEAD);
 	return b->step == STEP_PUT ? go(p, b, STEP_CHECK) : renew(p, b, e);
 }
 
@@ -257,6 +305,8 @@ static int judge(struct push *p, struct blob *b, struct err *e)
 	if (b->call.r.status == 401)
 		return refused(p, b, e);
 	switch (b->step) {
+	case STEP_MOUNT:
+		return after_mount(p, b, e);
 	case STEP_POST:
 		return after_post(p, b, e);
 	case STEP_PUT:
@@ -296,28 +346,74 @@ static void tick(void *ctx)
 		log_progress("push", sum, p->total);
 }
 
-int blobs_push(struct registry *r, const struct oci_layout *l, const struct blob_list *list,
-	       struct remote_stats *stats, struct err *e)
+static int run(struct push *p, struct err *e)
 {
-	struct push p SCOPED(push_release) = {.r = r, .l = l, .total = list->bytes, .n = list->n};
-	const struct http_work w = {next, ended, tick, &p, r->parallel};
+	const struct http_work w = {next, ended, tick, p, p->r->parallel};
 
-	p.blobs = mem_zalloc(p.n * sizeof(*p.blobs));
-	p.ready = mem_zalloc(p.n * sizeof(struct blob *));
+	if (http_run(p->r->http, &w, e) != 0)
+		return -1;
+	if (p->has_failed) {
+		*e = p->failed;
+		return -1;
+	}
+	return 0;
+}
+
+/* Brings into the layout what has to be sent from there, and lets it go on. */
+static int get_from_source(struct push *p, struct err *e)
+{
+	struct remote_stats aside = {0};
+	const struct carry from = {.r = p->c->source, .l = p->c->l, .stats = &aside};
+	struct blob_list want SCOPED(blob_list_release) = {
+	    .v = mem_zalloc((p->n + 1) * sizeof(*want.v))};
+
+	for (size_t i = p->n; i-- > 0;) {
+		struct blob *b = &p->blobs[i];
+
+		if (b->after == STEP_HEAD)
+			continue;
+		want.v[want.n++] = b->d;
+		(void)go(p, b, b->after);
+	}
+	if (want.n == 0)
+		return 0;
+	if (blobs_pull(&from, &want, e) != 0)
+		return -1;
+	p->c->stats->resumed += aside.resumed;
+	return run(p, e);
+}
+
+static void count(const struct push *p)
+{
+	struct remote_stats *s = p->c->stats;
+
+	for (size_t i = 0; i < p->n; i++) {
+		const struct blob *b = &p->blobs[i];
+
+		s->blobs += b->moved;
+		s->blobs_skipped += !b->moved;
+		s->mounted += b->mounted;
+		*(b->moved ? &s->bytes : &s->bytes_skipped) += b->d->size;
+	}
+}
+
+int blobs_push(const struct carry *c, const struct blob_list *list, struct err *e)
+{
+	struct push p SCOPED(push_release) = {
+	    .c = c, .r = c->r, .l = c->l, .total = list->bytes, .n = list->n};
+
+	if (c->r->s3 != NULL) {
+		p.n = 0;
+		return s3_blobs_push(c, list, e);
+	}
+	p.blobs = mem_zalloc((p.n + 1) * sizeof(*p.blobs));
+	p.ready = mem_zalloc((p.n + 1) * sizeof(struct blob *));
 	for (size_t i = p.n; i-- > 0;) {
 		p.blobs[i] = (struct blob){.d = list->v[i], .fd = -1, .why = ERR_INIT};
-		(void)go(&p, &p.blobs[i], STEP_HEAD);
+		(void)go(&p, &p.blobs[i], c->mount ? STEP_MOUNT : STEP_HEAD);
 	}
-	if (http_run(r->http, &w, e) != 0)
+	if (run(&p, e) != 0 || get_from_source(&p, e) != 0)
 		return -1;
-	if (p.has_failed) {
-		*e = p.failed;
-		return -1;
-	}
-	for (size_t i = 0; i < p.n; i++) {
-		stats->blobs += p.blobs[i].moved;
-		stats->blobs_skipped += !p.blobs[i].moved;
-		stats->bytes += p.blobs[i].moved ? p.blobs[i].d->size : 0;
-	}
+	count(&p);
 	return 0;
 }

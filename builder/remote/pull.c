@@ -1,49 +1,9 @@
-#include "remote/lookaside.h"
-#include "remote/referrers.h"
-#include "remote/signatures.h"
+#include "remote/artifact.h"
+#include "remote/attached.h"
+#include "remote/incoming.h"
 
 #include "base/log.h"
 #include <string.h>
-
-/* Builds from the lookaside what the registry does not have. */
-static int from_lookaside(const struct carry *c, const struct lookaside *a, const char *tag,
-			  struct err *e)
-{
-	struct oci_manifest m SCOPED(oci_manifest_release) = {0};
-	struct buf b SCOPED(buf_release) = BUF_INIT(OCI_MANIFEST_MAX);
-	struct oci_desc d SCOPED(oci_desc_release) = {.media_type = mem_strdup(OCI_MANIFEST)};
-
-	if (lookaside_get(a, c->l, &m, e) != 0)
-		return -1;
-	if (m.layers_n == 0)
-		return 0;
-	oci_manifest_write(&m, &b);
-	if (buf_over(&b))
-		return err_set(e, ERR_FAIL, "%s: too many signatures", tag);
-	d.size = b.len;
-	if (oci_layout_add(c->l, b.data, b.len, &d.digest, e) != 0)
-		return -1;
-	return signatures_add(c->l, tag, &d, e);
-}
-
-static int pull_signatures(const struct carry *c, const struct lookaside *a, struct err *e)
-{
-	char *sig SCOPED(mem_freep) = artifact_tag(a->image, "sig");
-	char *pgp SCOPED(mem_freep) = artifact_tag(a->image, "pgp");
-	char *att SCOPED(mem_freep) = artifact_tag(a->image, "att");
-	int rc;
-
-	if (signatures_pull(c, sig, e) < 0)
-		return err_in(e, "signatures %s", sig);
-	if (signatures_pull(c, att, e) < 0)
-		return err_in(e, "attestations %s", att);
-	if (referrers_pull(c, a->image, e) != 0)
-		return -1;
-	rc = signatures_pull(c, pgp, e);
-	if (rc == 1 && a->at != NULL)
-		rc = from_lookaside(c, a, pgp, e);
-	return rc < 0 ? err_in(e, "signatures %s", pgp) : 0;
-}
 
 /* The image, and the signatures of what an index holds: an engine asks for those. */
 static int pull_image(const struct carry *c, const struct ref *from, const struct lookaside *a,
@@ -58,20 +18,19 @@ static int pull_image(const struct carry *c, const struct ref *from, const struc
 	for (size_t i = 0; i < members.n && rc == 0 && a != NULL; i++) {
 		const struct lookaside one = {a->at, a->repo, &members.v[i].digest};
 
-		rc = pull_signatures(c, &one, e);
+		rc = attached_pull(c, &one, e);
 	}
 	if (rc != 1)
 		return rc;
 	(void)err_set(e, ERR_REMOTE, "no such image");
-	return err_hint(e, "check the name: skopeo list-tags docker://%s/%s", from->host,
-			from->path);
+	return err_hint(e, "check the name: posmedia tags docker://%s/%s", from->host, from->path);
 }
 
 static int check_source(const struct ref *from, struct err *e)
 {
 	char *text SCOPED(mem_freep) = ref_text(from);
 
-	if (from->kind != REF_DOCKER)
+	if (from->kind != REF_DOCKER && from->kind != REF_S3)
 		return err_set(e, ERR_USAGE, "%s: not a registry's", text);
 	if (from->tag[0] != '\0' || from->has_digest)
 		return 0;
@@ -84,21 +43,27 @@ int remote_pull(const struct ref *from, struct oci_layout *l, const char *tag,
 {
 	struct registry r SCOPED(registry_close) = {0};
 	struct remote_pulled got = {0};
-	const struct carry c = {&r, l, &got.stats, o->arch, o->only_manifest};
+	const struct registry_want want = {"pull", NULL};
+	const struct carry c = {.r = &r,
+				.l = l,
+				.stats = &got.stats,
+				.platform = o->platform,
+				.arch = o->arch,
+				.only_manifest = o->only_manifest};
 	const struct lookaside at = {o->lookaside, from->path, &got.manifest.digest};
 	const struct lookaside *a = o->only_image ? NULL : &at;
 	char *text SCOPED(mem_freep) = ref_text(from);
 
 	if (check_source(from, e) != 0)
 		return -1;
-	if (registry_open(from, o, false, &r, e) != 0)
+	if (registry_open(from, o, &want, &r, e) != 0)
 		return err_in(e, "pull %s", text);
-	if (pull_image(&c, from, a, &got, e) != 0 ||
-	    (a != NULL && pull_signatures(&c, a, e) != 0) ||
+	if (pull_image(&c, from, a, &got, e) != 0 || (a != NULL && attached_pull(&c, a, e) != 0) ||
 	    oci_layout_tag(l, tag, &got.manifest, e) != 0) {
 		oci_desc_release(&got.manifest);
 		return err_in(e, "pull %s", text);
 	}
+	incoming_sweep(l);
 	log_progress("pull", got.stats.bytes, got.stats.bytes);
 	*ret = got;
 	return 0;

@@ -1,29 +1,60 @@
 #include "remote/referrers.h"
+#include "remote/layout_copy.h"
+#include "remote/s3.h"
+#include "remote/signatures.h"
 
 #include "base/log.h"
-#include "oci/referrers.h"
 #include <stdlib.h>
 #include <string.h>
 
-enum { REFERRER_BYTES_MAX = 64 << 20 };
+enum { PAGES_MAX = 16, ROUNDS_MAX = 6, REFERRER_BYTES_MAX = 64 << 20 };
 
-/* What a registry says about an image's referrers. */
-struct listed {
-	bool by_api;
-	struct oci_index list;
-};
-
-static void listed_release(struct listed *l)
+static char *fallback_tag(const struct digest *image)
 {
-	oci_index_release(&l->list);
+	return mem_format("sha256-%s", digest_hex(image).s);
 }
 
-/* Asks the registry itself; a registry that does not know the question says 404. */
-static int ask(struct registry *r, const struct digest *image, struct listed *ret, struct err *e)
+static bool listed(const struct jval *list, const char *digest)
 {
-	char *url SCOPED(mem_freep) = registry_url(r, "referrers", digest_text(image).s);
-	struct http_request q = {.method = "GET", .url = url, .body_fd = -1, .tries = r->tries};
+	for (size_t i = 0; i < jval_len(list); i++) {
+		const char *d = jval_get_str(jval_at(list, i), "digest");
+
+		if (d != NULL && strcmp(d, digest) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* Appends the descriptors of an index that are not in the list yet. Returns how many; *ret_bad is
+ * set when it is no index at all. */
+static size_t add_all(struct jval *list, const struct buf *b, bool *ret_bad)
+{
+	struct jval *v SCOPED(jval_freep) = NULL;
+	struct err quiet = ERR_INIT;
+	const struct jval *more;
+	size_t added = 0;
+
+	*ret_bad = jval_parse(b->data, b->len, "index", &v, &quiet) != 0;
+	more = jval_get(v, "manifests");
+	*ret_bad = *ret_bad || !jval_is_array(more);
+	for (size_t i = 0; i < jval_len(more) && jval_len(list) < REFERRERS_MAX; i++) {
+		struct jval *one = jval_at(more, i);
+		const char *d = jval_get_str(one, "digest");
+
+		if (d == NULL || listed(list, d))
+			continue;
+		jval_push(list, jval_ref(one));
+		added++;
+	}
+	return added;
+}
+
+/* One page of the API. Returns 1 when the registry has no such thing. */
+static int get_page(struct registry *r, char **url, struct jval *list, struct err *e)
+{
+	struct http_request q = {.method = "GET", .url = *url, .body_fd = -1, .tries = r->tries};
 	struct http_reply reply = {0};
+	bool bad = false;
 	int rc;
 
 	strv_add(&q.headers, "Accept: " OCI_INDEX);
@@ -31,172 +62,287 @@ static int ask(struct registry *r, const struct digest *image, struct listed *re
 	strv_release(&q.headers);
 	if (rc != 0)
 		return -1;
-	/* some answer with a page of theirs */
 	if (reply.status == 200) {
-		struct err quiet = ERR_INIT;
-
-		ret->by_api =
-		    oci_referrers_parse(reply.body.data, reply.body.len, &ret->list, &quiet) == 0;
-	} else if (reply.status / 100 != 4) {
+		(void)add_all(list, &reply.body, &bad);
+		free(*url);
+		*url = bad ? NULL : registry_next_page(&reply);
+		rc = bad ? 1 : 0;
+	} else if (reply.status == 401 || reply.status == 403 || reply.status == 429 ||
+		   reply.status >= 502) {
 		rc = registry_refused(&q, &reply, e);
+	} else {
+		rc = 1;
 	}
 	http_reply_release(&reply);
 	return rc;
 }
 
-static int get_list(struct registry *r, const struct digest *image, struct listed *ret,
-		    struct err *e)
+/* Returns 1 when there is no API. */
+static int by_api(struct registry *r, const struct digest *image, struct jval *list, struct err *e)
 {
-	char *tag SCOPED(mem_freep) = oci_referrers_tag(image);
-	struct buf b SCOPED(buf_release) = BUF_INIT(OCI_MANIFEST_MAX);
-	struct oci_desc d SCOPED(oci_desc_release) = {0};
-	int rc = ask(r, image, ret, e);
+	char *url SCOPED(mem_freep) = registry_url(r, "referrers", digest_text(image).s);
 
-	if (rc != 0 || ret->by_api)
-		return rc;
-	rc = artifact_get(r, tag, &b, &d, e);
-	if (rc == 0)
-		rc = oci_referrers_parse(b.data, b.len, &ret->list, e);
-	return rc < 0 ? -1 : 0;
-}
+	for (unsigned page = 0; page < PAGES_MAX && url != NULL; page++) {
+		int rc = get_page(r, &url, list, e);
 
-static bool has(const struct oci_index *list, const struct digest *d)
-{
-	for (size_t i = 0; i < list->n; i++)
-		if (digest_equal(&list->v[i].digest, d))
-			return true;
-	return false;
-}
-
-/* Some writers list their artifacts by the type of the configuration. */
-static bool is_ours(const char *type)
-{
-	static const char *const kinds[] = {"application/vnd.dev.sigstore.bundle.v0.3+json",
-					    "application/vnd.cncf.notary.signature", OCI_EMPTY};
-
-	for (size_t i = 0; type != NULL && i < sizeof(kinds) / sizeof(kinds[0]); i++)
-		if (strcmp(type, kinds[i]) == 0)
-			return true;
-	return type == NULL;
-}
-
-/* Lists a manifest as itself says what it is. */
-static int describe(const struct oci_layout *l, struct oci_desc *d, struct err *e)
-{
-	struct buf b SCOPED(buf_release) = BUF_INIT(OCI_MANIFEST_MAX);
-	struct oci_manifest m SCOPED(oci_manifest_release) = {0};
-
-	if (oci_layout_read(l, &d->digest, &b, e) != 0 ||
-	    oci_manifest_parse(b.data, b.len, &m, e) != 0)
-		return -1;
-	free(d->artifact_type);
-	d->artifact_type = mem_strdup(m.artifact_type);
-	jval_free(d->annotations);
-	d->annotations = jval_ref(m.annotations);
+		if (rc != 0)
+			return rc;
+	}
 	return 0;
 }
 
-/* Brings one, or tells why not. */
-static void bring(const struct carry *c, const struct oci_desc *d, struct oci_index *ours)
+static int by_tag(struct registry *r, const struct digest *image, struct jval *list, struct err *e)
 {
-	struct digest_text name = digest_text(&d->digest);
-	struct oci_desc got SCOPED(oci_desc_release) = {0};
-	struct err why = ERR_INIT;
-	int rc = artifact_pull(c, name.s, REFERRER_BYTES_MAX, &got, &why);
+	char *tag SCOPED(mem_freep) = fallback_tag(image);
+	struct buf b SCOPED(buf_release) = BUF_INIT(OCI_MANIFEST_MAX);
+	struct oci_desc d SCOPED(oci_desc_release) = {0};
+	bool bad = false;
+	int rc = artifact_get(r, tag, &b, &d, e);
 
-	if (rc == 0 && describe(c->l, &got, &why) != 0)
-		rc = -1;
-	if (rc != 0) {
-		log_warn("referrer %s is passed over: %s", name.s,
-			 rc > 0 ? "it is listed, but not there" : why.msg);
-		return;
-	}
-	ours->v = mem_resize(ours->v, ours->n + 1, sizeof(*ours->v));
-	ours->v[ours->n++] = got;
-	got = (struct oci_desc){0};
+	if (rc < 0)
+		return -1;
+	if (rc == 0)
+		(void)add_all(list, &b, &bad);
+	if (bad)
+		log_warn("%s is not an index: it is written anew", tag);
+	return 0;
 }
 
-static int add_theirs(const struct carry *c, const struct digest *image,
-		      const struct oci_index *theirs, struct err *e)
+/* What is written when there is more: in a bucket the keys are the API. */
+static int current(struct registry *r, const struct digest *image, struct jval *list, struct err *e)
 {
-	struct oci_index ours SCOPED(oci_index_release) = {0};
-	size_t before;
+	if (r->s3 == NULL)
+		return by_tag(r, image, list, e);
+	return by_api(r, image, list, e) < 0 ? -1 : 0;
+}
 
-	if (oci_referrers(c->l, image, &ours, e) != 0)
+static int find(struct registry *r, const struct digest *image, struct jval *list, struct err *e)
+{
+	int rc = by_api(r, image, list, e);
+
+	return rc == 1 ? current(r, image, list, e) : rc;
+}
+
+int referrers_list(struct registry *r, const struct digest *image, struct strv *ret, struct err *e)
+{
+	struct jval *list SCOPED(jval_freep) = jval_array();
+
+	if (find(r, image, list, e) != 0)
 		return -1;
-	before = ours.n;
-	for (size_t i = 0; i < theirs->n && ours.n < OCI_INDEX_MAX; i++)
-		if (is_ours(theirs->v[i].artifact_type) && !has(&ours, &theirs->v[i].digest))
-			bring(c, &theirs->v[i], &ours);
-	return ours.n > before ? oci_referrers_save(c->l, image, &ours, e) : 0;
+	for (size_t i = 0; i < jval_len(list); i++)
+		strv_add(ret, jval_get_str(jval_at(list, i), "digest"));
+	return 0;
+}
+
+/* What the layout lists. */
+static int ours(const struct oci_layout *l, const struct digest *image, struct jval *list,
+		struct err *e)
+{
+	char *tag SCOPED(mem_freep) = fallback_tag(image);
+	const struct oci_desc *d = signatures_tagged(l, tag);
+	struct buf b SCOPED(buf_release) = BUF_INIT(OCI_MANIFEST_MAX);
+	bool bad = false;
+
+	if (d == NULL)
+		return 0;
+	if (oci_layout_read(l, &d->digest, &b, e) != 0)
+		return -1;
+	(void)add_all(list, &b, &bad);
+	return bad ? err_set(e, ERR_VERIFY, "%s: not an index", tag) : 0;
+}
+
+static void write_index(const struct jval *list, struct buf *b)
+{
+	struct jval *v SCOPED(jval_freep) = jval_object();
+
+	jval_put_int(v, "schemaVersion", 2);
+	jval_put_text(v, "mediaType", OCI_INDEX);
+	jval_put(v, "manifests", jval_ref((struct jval *)(uintptr_t)list));
+	jval_write(v, b);
+}
+
+static int save(struct oci_layout *l, const struct digest *image, const struct jval *list,
+		struct err *e)
+{
+	char *tag SCOPED(mem_freep) = fallback_tag(image);
+	struct buf b SCOPED(buf_release) = BUF_INIT(OCI_MANIFEST_MAX);
+	char type[] = OCI_INDEX;
+	struct oci_desc d = {.media_type = type};
+
+	write_index(list, &b);
+	if (buf_over(&b))
+		return err_set(e, ERR_FAIL, "%s: too large", tag);
+	d.size = b.len;
+	if (oci_layout_add(l, b.data, b.len, &d.digest, e) != 0)
+		return -1;
+	return oci_layout_tag(l, tag, &d, e);
+}
+
+/* The descriptor by the manifest itself: lists are written by whoever may push. */
+static struct jval *describe(const struct oci_desc *d, const struct oci_manifest *m)
+{
+	const struct oci_desc bare = {
+	    .media_type = d->media_type, .digest = d->digest, .size = d->size};
+	struct jval *v = oci_desc_json(&bare);
+
+	jval_put_text(v, "artifactType",
+		      m->artifact_type[0] != '\0' ? m->artifact_type : m->config.media_type);
+	if (m->annotations != NULL)
+		jval_put(v, "annotations", jval_ref(m->annotations));
+	return v;
+}
+
+/* Returns 1 for what is no referrer of this image, or too large for one. */
+static int pull_one(const struct carry *c, const struct digest *image, const char *name,
+		    struct jval *list, struct err *e)
+{
+	struct buf b SCOPED(buf_release) = BUF_INIT(OCI_MANIFEST_MAX);
+	struct oci_desc d SCOPED(oci_desc_release) = {0};
+	struct oci_manifest m SCOPED(oci_manifest_release) = {0};
+	struct blob_list blobs SCOPED(blob_list_release) = {0};
+	struct err quiet = ERR_INIT;
+	struct digest is;
+	int rc;
+
+	if (digest_parse(name, &is) != 0)
+		return 1;
+	rc = artifact_get(c->r, name, &b, &d, e);
+	if (rc != 0)
+		return rc;
+	if (strcmp(d.media_type, OCI_MANIFEST) != 0 ||
+	    oci_manifest_parse(b.data, b.len, &m, &quiet) != 0 || m.subject == NULL ||
+	    !digest_equal(&m.subject->digest, image))
+		return 1;
+	blob_list_of(&m, &blobs);
+	if (blobs.bytes > REFERRER_BYTES_MAX)
+		return 1;
+	if (artifact_take(c, &d, &b, REFERRER_BYTES_MAX, e) != 0)
+		return err_in(e, "%s", name);
+	jval_push(list, describe(&d, &m));
+	return 0;
+}
+
+/* Whether `theirs` has all of `list`; those that it lacks are appended. */
+static bool complete(struct jval *theirs, const struct jval *list)
+{
+	bool all = true;
+
+	for (size_t i = 0; i < jval_len(list); i++) {
+		struct jval *one = jval_at(list, i);
+		const char *d = jval_get_str(one, "digest");
+
+		if (d == NULL || listed(theirs, d))
+			continue;
+		jval_push(theirs, jval_ref(one));
+		all = false;
+	}
+	return all;
+}
+
+int referrers_copy(const struct oci_layout *from, struct oci_layout *to, const struct digest *image,
+		   struct err *e)
+{
+	struct jval *theirs SCOPED(jval_freep) = jval_array();
+	struct jval *list SCOPED(jval_freep) = jval_array();
+
+	if (ours(from, image, theirs, e) != 0 || ours(to, image, list, e) != 0)
+		return -1;
+	for (size_t i = 0; i < jval_len(theirs); i++) {
+		struct oci_desc d SCOPED(oci_desc_release) = {0};
+
+		if (oci_desc_parse(jval_at(theirs, i), "referrers", &d, e) != 0 ||
+		    layout_copy_manifest(from, to, &d, e) != 0)
+			return -1;
+	}
+	return complete(list, theirs) ? 0 : save(to, image, list, e);
 }
 
 int referrers_pull(const struct carry *c, const struct digest *image, struct err *e)
 {
-	struct listed there SCOPED(listed_release) = {0};
+	struct jval *theirs SCOPED(jval_freep) = jval_array();
+	struct jval *list SCOPED(jval_freep) = jval_array();
+	size_t before;
 
-	if (get_list(c->r, image, &there, e) != 0 || add_theirs(c, image, &there.list, e) != 0)
-		return err_in(e, "referrers of %s", digest_text(image).s);
-	return 0;
-}
+	if (find(c->r, image, theirs, e) != 0 || ours(c->l, image, list, e) != 0)
+		return -1;
+	before = jval_len(list);
+	for (size_t i = 0; i < jval_len(theirs); i++) {
+		const char *name = jval_get_str(jval_at(theirs, i), "digest");
+		int rc = listed(list, name) ? 0 : pull_one(c, image, name, list, e);
 
-static void append(struct oci_index *x, const struct oci_desc *d)
-{
-	x->v = mem_resize(x->v, x->n + 1, sizeof(*x->v));
-	oci_desc_copy(d, &x->v[x->n++]);
-}
-
-/* Theirs first, in their order, whatever they are; then what they lack of ours. */
-static int push_list(const struct carry *c, const struct digest *image, struct listed *there,
-		     const struct oci_index *ours, struct err *e)
-{
-	char *tag SCOPED(mem_freep) = oci_referrers_tag(image);
-	struct buf b SCOPED(buf_release) = BUF_INIT(OCI_MANIFEST_MAX);
-	size_t before = there->list.n;
-
-	for (size_t i = 0; i < ours->n; i++)
-		if (!has(&there->list, &ours->v[i].digest))
-			append(&there->list, &ours->v[i]);
-	if (there->list.n == before)
-		return 0;
-	oci_index_write(&there->list, &b);
-	if (buf_over(&b))
-		return err_set(e, ERR_FAIL, "the list is too large");
-	return artifact_put(c->r, tag, OCI_INDEX, &b, e);
-}
-
-/* Another writer may have put his list in the place of ours since we read it: looks again. */
-static int list_them(const struct carry *c, const struct digest *image,
-		     const struct oci_index *ours, struct err *e)
-{
-	enum { TRIES = 5 };
-
-	for (int i = 0; i < TRIES; i++) {
-		struct listed there SCOPED(listed_release) = {0};
-		size_t have = 0;
-
-		if (get_list(c->r, image, &there, e) != 0)
+		if (rc < 0)
 			return -1;
-		for (size_t k = 0; k < ours->n; k++)
-			have += has(&there.list, &ours->v[k].digest);
-		if (there.by_api || have == ours->n)
+		if (rc > 0)
+			log_warn("referrer %.80s is left out: it is none of this image, or too "
+				 "large",
+				 name);
+	}
+	return jval_len(list) > before ? save(c->l, image, list, e) : 0;
+}
+
+static int put_list(struct registry *r, const struct digest *image, const struct buf *b,
+		    struct err *e)
+{
+	char *tag SCOPED(mem_freep) = fallback_tag(image);
+	char *url SCOPED(mem_freep) = registry_url(r, "referrers", digest_text(image).s);
+	const struct s3_put p = {
+	    .url = url, .type = OCI_INDEX, .p = b->data, .n = b->len, .checked = true};
+
+	return r->s3 != NULL ? s3_put(r->s3, r->http, &p, e)
+			     : artifact_put(r, tag, OCI_INDEX, b, e);
+}
+
+static int add_by_tag(struct registry *r, const struct digest *image, const struct jval *list,
+		      struct err *e)
+{
+	char *tag SCOPED(mem_freep) = fallback_tag(image);
+
+	for (unsigned round = 0; round < ROUNDS_MAX; round++) {
+		struct jval *theirs SCOPED(jval_freep) = jval_array();
+		struct buf b SCOPED(buf_release) = BUF_INIT(OCI_MANIFEST_MAX);
+
+		if (round > 1)
+			registry_back_off(round);
+		if (current(r, image, theirs, e) != 0)
+			return -1;
+		if (complete(theirs, list))
 			return 0;
-		if (push_list(c, image, &there, ours, e) != 0)
+		write_index(theirs, &b);
+		if (buf_over(&b))
+			return err_set(e, ERR_FAIL, "%s: too large", tag);
+		if (put_list(r, image, &b, e) != 0 && e->kind != ERR_BUSY)
 			return -1;
 	}
-	return err_set(e, ERR_REMOTE, "others are changing the list all the time");
+	(void)err_set(e, ERR_BUSY, "%s: others write it all the time", tag);
+	return err_hint(e, "try again");
+}
+
+static int push_one(const struct carry *c, const struct jval *one, struct err *e)
+{
+	struct oci_desc d SCOPED(oci_desc_release) = {0};
+
+	if (oci_desc_parse(one, "referrers", &d, e) != 0 || artifact_push(c, &d, "", e) != 0)
+		return -1;
+	return 0;
 }
 
 int referrers_push(const struct carry *c, const struct digest *image, struct err *e)
 {
-	struct oci_index ours SCOPED(oci_index_release) = {0};
+	struct jval *list SCOPED(jval_freep) = jval_array();
+	struct jval *theirs SCOPED(jval_freep) = jval_array();
+	int rc;
 
-	if (oci_referrers(c->l, image, &ours, e) != 0)
+	if (ours(c->l, image, list, e) != 0)
 		return -1;
-	for (size_t i = 0; i < ours.n; i++)
-		if (artifact_push(c->r, c->l, &ours.v[i], "", c->stats, e) != 0)
-			return err_in(e, "referrer %s", digest_text(&ours.v[i].digest).s);
-	if (ours.n > 0 && list_them(c, image, &ours, e) != 0)
-		return err_in(e, "referrers of %s", digest_text(image).s);
-	return 0;
+	for (size_t i = 0; i < jval_len(list); i++)
+		if (push_one(c, jval_at(list, i), e) != 0)
+			return -1;
+	if (jval_len(list) == 0)
+		return 0;
+	/* a registry that has the API lists them by itself; that it says OCI-Subject proves nothing
+	 */
+	rc = by_api(c->r, image, theirs, e);
+	if (rc == 0 && complete(theirs, list))
+		return 0;
+	return rc < 0 ? -1 : add_by_tag(c->r, image, list, e);
 }

@@ -1,17 +1,27 @@
-/* referrers.h - sigstore bundles and notation signatures of an image, here and there: artifacts
- * that name it as their subject. A registry lists them itself (distribution-spec 1.1, referrers
- * API), or they are listed under the tag "sha256-<hex>". */
+/* referrers.h - manifests that name an image as their subject (OCI distribution-spec 1.1, "Listing
+ * Referrers"): by the API where there is one, else by an index under the tag "sha256-HEX", which is
+ * also how a layout lists them. */
 #ifndef REMOTE_REFERRERS_H
 #define REMOTE_REFERRERS_H
 
 #include "remote/artifact.h"
 
-/* Adds the registry's referrers of the image to the layout's. Others' kinds stay where they are,
- * and what is listed but damaged or gone is passed over with a warning. */
+enum { REFERRERS_MAX = 256 };
+
+/* Adds those of an image that are there to the layout. One that is no manifest about this image, or
+ * has more than 64 MiB, is left out with a warning: whoever may push can leave such a thing. */
 int referrers_pull(const struct carry *c, const struct digest *image, struct err *e) MUST_CHECK;
 
-/* Uploads the layout's after adding the registry's to their list; the list too, where the registry
- * keeps none. */
+/* Uploads the layout's. Where the registry has no API, the index under the tag is added to, and
+ * read again until it has all: two writers may do this at once. */
 int referrers_push(const struct carry *c, const struct digest *image, struct err *e) MUST_CHECK;
+
+/* Adds those of one layout to another, with their blobs. */
+int referrers_copy(const struct oci_layout *from, struct oci_layout *to, const struct digest *image,
+		   struct err *e) MUST_CHECK;
+
+/* The digests of those that are there; the caller releases *ret. */
+int referrers_list(struct registry *r, const struct digest *image, struct strv *ret,
+		   struct err *e) MUST_CHECK;
 
 #endif

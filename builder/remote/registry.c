@@ -1,7 +1,10 @@
 #include "remote/registry.h"
+#include "remote/s3.h"
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
+#include <unistd.h>
 
 enum { PARALLEL = 4, TRIES = 4 };
 
@@ -10,6 +13,8 @@ static bool is_loopback(const char *host)
 {
 	size_t n = strcspn(host, ":");
 
+	if (strncmp(host, "[::1]", 5) == 0)
+		return host[5] == '\0' || host[5] == ':';
 	return (n == 9 && strncmp(host, "localhost", n) == 0) ||
 	       (strncmp(host, "127.", 4) == 0 && strspn(host, "0123456789.") == n);
 }
@@ -17,6 +22,7 @@ static bool is_loopback(const char *host)
 void registry_close(struct registry *r)
 {
 	http_free(r->http);
+	s3_free(r->s3);
 	free(r->base);
 	free(r->repo);
 	free(r->scope);
@@ -55,8 +61,34 @@ int registry_login(struct registry *r, const struct http_reply *refusal, unsigne
 	return 0;
 }
 
+int registry_prepare(struct registry *r, struct http_request *q, const struct digest *body,
+		     struct err *e)
+{
+	if (r->s3 != NULL)
+		return s3_sign(r->s3, q, body, e);
+	q->authorization = registry_authorization(r, q->url);
+	return 0;
+}
+
+/* What is read of a bucket may be written later, if nobody else has. */
+static int send_to_bucket(struct registry *r, struct http_request *q, struct http_reply *ret,
+			  struct err *e)
+{
+	const char *etag;
+
+	q->via = r->http;
+	if (s3_send(r->s3, q, NULL, ret, e) != 0)
+		return -1;
+	etag = ret->status == 404 ? "" : http_header(ret, "etag");
+	if (strcmp(q->method, "GET") == 0 && etag != NULL)
+		s3_seen(r->s3, q->url, etag);
+	return 0;
+}
+
 int registry_send(struct registry *r, struct http_request *q, struct http_reply *ret, struct err *e)
 {
+	if (r->s3 != NULL)
+		return send_to_bucket(r, q, ret, e);
 	for (int turn = 0;; turn++) {
 		q->via = r->http;
 		q->authorization = registry_authorization(r, q->url);
@@ -105,7 +137,31 @@ int registry_refused(const struct http_request *q, const struct http_reply *r, s
 				   "podman login");
 	if (r->status == 404)
 		return err_hint(e, "check the repository's name and the tag");
+	if (r->status == 405)
+		return err_hint(e, "the registry does not do this: it may be a mirror, or for "
+				   "reading only");
 	return -1;
+}
+
+char *registry_next_page(const struct http_reply *r)
+{
+	const char *link = http_header(r, "link");
+	const char *end = link != NULL ? strchr(link, '>') : NULL;
+	char *target SCOPED(mem_freep) = NULL, *to = NULL;
+	struct err quiet = ERR_INIT;
+
+	if (end == NULL || link[0] != '<' || strstr(end, "next") == NULL)
+		return NULL;
+	target = mem_strndup(link + 1, (size_t)(end - link - 1));
+	return http_resolve(r->url, target, &to, &quiet) == 0 ? to : NULL;
+}
+
+void registry_back_off(unsigned round)
+{
+	uint32_t random = 0;
+
+	(void)!getrandom(&random, sizeof(random), 0);
+	(void)usleep((random % 100 + 50 * round) * 1000);
 }
 
 static int ping(struct registry *r, struct err *e)
@@ -125,18 +181,38 @@ static int ping(struct registry *r, struct err *e)
 	return rc;
 }
 
-int registry_open(const struct ref *at, const struct remote_opts *o, bool write,
+static char *scope_of(const char *repo, const struct registry_want *w)
+{
+	if (w->mount == NULL)
+		return mem_format("repository:%s:%s", repo, w->actions);
+	return mem_format("repository:%s:%s repository:%s:pull", repo, w->actions, w->mount);
+}
+
+int registry_open(const struct ref *at, const struct remote_opts *o, const struct registry_want *w,
 		  struct registry *ret, struct err *e)
 {
 	bool plain = o->plain_http || is_loopback(at->host);
 	struct registry r = {.http = http_new(),
 			     .base = mem_format("%s://%s", plain ? "http" : "https", at->host),
 			     .repo = mem_strdup(at->path),
-			     .scope =
-				 mem_format("repository:%s:pull%s", at->path, write ? ",push" : ""),
+			     .scope = scope_of(at->path, w),
 			     .tries = o->tries != 0 ? o->tries : TRIES,
 			     .parallel = o->parallel != 0 ? o->parallel : PARALLEL};
 
+	if (at->kind == REF_S3) {
+		free(r.base);
+		r.base = NULL;
+		if (s3_open(at->host, r.http, strstr(w->actions, "push") != NULL, &r.s3, e) != 0) {
+			registry_close(&r);
+			return -1;
+		}
+		r.base = mem_strdup(r.s3->base);
+		r.s3->lock_s = o->lock_s;
+		if (o->part_size >= S3_PART_MIN)
+			r.s3->part_size = o->part_size;
+		*ret = r;
+		return 0;
+	}
 	if (ping(&r, e) != 0) {
 		registry_close(&r);
 		return err_in(e, "registry %s", at->host);

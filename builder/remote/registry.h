@@ -9,16 +9,23 @@ struct registry {
 	struct http *http;
 	char *base; /* "https://HOST" */
 	char *repo;
-	char *scope; /* what tokens are asked for */
+	char *scope; /* what tokens are asked for: "repository:NAME:pull,push", maybe another */
 	struct auth_login login;
 	bool login_known;    /* `login` has been looked for */
 	char *authorization; /* header value, or NULL */
 	unsigned round;      /* how often it was made anew */
 	unsigned tries, parallel;
+	struct s3 *s3; /* it is a bucket; NULL = it is a registry */
 };
 
-/* Opens the repository of `at`: finds out how to log in (GET /v2/). write: for pushing. */
-int registry_open(const struct ref *at, const struct remote_opts *o, bool write,
+/* What tokens have to allow. */
+struct registry_want {
+	const char *actions; /* "pull", "pull,push", "pull,delete" */
+	const char *mount;   /* another repository there to read from as well; or NULL */
+};
+
+/* Opens the repository of `at`: finds out how to log in (GET /v2/). */
+int registry_open(const struct ref *at, const struct remote_opts *o, const struct registry_want *w,
 		  struct registry *ret, struct err *e) MUST_CHECK;
 void registry_close(struct registry *r);
 
@@ -33,9 +40,20 @@ const char *registry_authorization(const struct registry *r, const char *url);
 int registry_login(struct registry *r, const struct http_reply *refusal, unsigned round,
 		   struct err *e) MUST_CHECK;
 
+/* What a request needs to be let in: the Authorization, or of a bucket the headers that sign it,
+ * which are added to its own; body as for s3_sign. To be called once for each sending. */
+int registry_prepare(struct registry *r, struct http_request *q, const struct digest *body,
+		     struct err *e) MUST_CHECK;
+
 /* Sends one request, logging in anew when it must. */
 int registry_send(struct registry *r, struct http_request *q, struct http_reply *ret,
 		  struct err *e) MUST_CHECK;
+
+/* The next page's address from "Link: <URL>; rel=next" (RFC 8288), or NULL; the caller owns it. */
+char *registry_next_page(const struct http_reply *r) MUST_CHECK;
+
+/* Waits a little, differently in each of two that met. */
+void registry_back_off(unsigned round);
 
 /* http_refused with the registry's own words and a hint. Returns -1. */
 int registry_refused(const struct http_request *q, const struct http_reply *r, struct err *e);

@@ -205,13 +205,18 @@ static int check(const struct sandbox_spec *s, struct err *e)
 	return 0;
 }
 
+int sandbox_prepare(const struct sandbox_spec *spec, struct err *e)
+{
+	return filter_prepare(spec->no_sync, spec->bits_32, e);
+}
+
 int sandbox_run(const struct sandbox_spec *spec, struct sandbox_result *ret, struct err *e)
 {
 	struct run r SCOPED(run_release) = {
 	    .s = spec, .pidfd = -1, .up = -1, .down = -1, .out = -1};
 	int up[2], down[2], out[2];
 
-	if (check(spec, e) != 0 || filter_prepare(spec->no_sync, spec->bits_32, e) != 0)
+	if (check(spec, e) != 0 || sandbox_prepare(spec, e) != 0)
 		return -1;
 	if (pipe2(up, O_CLOEXEC) != 0)
 		return err_sys(e, "make a pipe");

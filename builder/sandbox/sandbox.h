@@ -96,6 +96,9 @@ struct sandbox_result {
 	bool timed_out;
 };
 
+/* Makes what runs of such a specification share, once for this process and all that it forks. */
+int sandbox_prepare(const struct sandbox_spec *spec, struct err *e) MUST_CHECK;
+
 /* Runs argv as uid 0 of its own user, mount, pid, ipc, uts, cgroup and network namespaces: init is
  * ours and reaps; all die with us, with the timeout and with an interrupt. Inside: a private
  * /proc, a /dev of null zero full random urandom tty ptmx pts shm, tmpfs on /tmp and /run (kept

@@ -62,23 +62,26 @@ uint64_t bench_freep(struct bench **b)
 	return bytes;
 }
 
-static int fd_read(void *ctx, void *p, size_t room, size_t *ret_n, struct err *e)
+static int file_read(void *ctx, void *p, size_t room, size_t *ret_n, struct err *e)
 {
-	const int *fd = ctx;
-	ssize_t n;
+	struct gather_file *f = ctx;
+	ssize_t n = 0;
 
 	do
-		n = read(*fd, p, room);
+		if (!f->end)
+			n = read(f->fd, p, room);
 	while (n < 0 && errno == EINTR);
 	if (n < 0)
 		return err_sys(e, "read");
+	f->had += (size_t)n;
+	f->end = n == 0 || (f->size > 0 && f->had >= f->size && (size_t)n < room);
 	*ret_n = (size_t)n;
 	return 0;
 }
 
-struct input gather_fd(int *fd)
+struct input gather_input(struct gather_file *f)
 {
-	return (struct input){fd_read, fd};
+	return (struct input){file_read, f};
 }
 
 void gather_add(struct gather *g, struct found *f, const struct found_of *of)

@@ -44,8 +44,15 @@ int gather_layers(struct gather *g, const struct gather_job *j, struct err *e) M
 /* Runs the job in a worker without a way to anything else and gives back its report. */
 int gather_run(struct gather_job *j, struct jval **ret, struct err *e) MUST_CHECK;
 
-/* A file as an input; fd is borrowed. */
-struct input gather_fd(int *fd);
+/* A file as an input; both are borrowed. */
+struct gather_file {
+	int fd;
+	uint64_t size; /* of a regular one: after so many bytes a read that gives fewer than it may
+			  is the last; 0 = not known */
+	uint64_t had;
+	bool end;
+};
+struct input gather_input(struct gather_file *f);
 
 /* Contents of files for threads that come and go. */
 struct bench;

@@ -18,7 +18,7 @@ struct item {
 	uint64_t size;
 	struct found found;
 	struct digest sha256;
-	bool hashed, failed;
+	bool hashed, failed, empty;
 	struct err err;
 };
 
@@ -36,9 +36,16 @@ static int open_file(const struct walk *w, struct item *it)
 	struct stat st;
 	int fd = root_open(w->j->dirfd, it->path,
 			   O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	int why = errno;
 
+	/* nothing can be in an empty one, whoever may read it */
+	if (fd < 0 && root_stat(w->j->dirfd, it->path, false, &st) == 1 && S_ISREG(st.st_mode) &&
+	    st.st_size == 0) {
+		it->empty = true;
+		return -1;
+	}
 	if (fd < 0) {
-		found_note(&it->found, NULL, strerror(errno));
+		found_note(&it->found, NULL, strerror(why));
 		return -1;
 	}
 	if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode)) {
@@ -46,6 +53,7 @@ static int open_file(const struct walk *w, struct item *it)
 		return -1;
 	}
 	it->size = (uint64_t)st.st_size;
+	it->empty = it->size == 0;
 	return fd;
 }
 
@@ -54,11 +62,12 @@ static void look_at(void *ctx, size_t i)
 	const struct walk *w = ctx;
 	struct item *it = &w->v[i];
 	int fd SCOPED(fd_closep) = open_file(w, it);
-	const struct input in = gather_fd(&fd);
+	struct gather_file file = {.fd = fd, .size = it->size};
+	const struct input in = gather_input(&file);
 	char *name SCOPED(mem_freep) = NULL;
 	struct content *c;
 
-	if (fd < 0 || intr_pending())
+	if (fd < 0 || it->empty || intr_pending())
 		return;
 	name = found_name(it->path, &it->found);
 	c = bench_take(w->bench);
@@ -85,9 +94,9 @@ static int flush(struct walk *w, struct err *e)
 			rc = -1;
 		}
 		gather_add(w->g, &it->found, &of);
+		w->g->files_n += it->empty ? 0 : 1;
 		free(it->path);
 	}
-	w->g->files_n += w->n;
 	w->n = 0;
 	if (rc == 0 && intr_pending())
 		rc = intr_err(e);
@@ -104,7 +113,7 @@ static int on_entry(void *ctx, const struct fs_entry *en, struct err *e)
 {
 	struct walk *w = ctx;
 
-	if (!S_ISREG(en->st.st_mode) || en->st.st_size == 0)
+	if (!S_ISREG(en->st.st_mode))
 		return 0;
 	return add_path(w, en->path, e);
 }
@@ -121,7 +130,7 @@ int gather_tree(struct gather *g, const struct gather_job *j, struct err *e)
 {
 	struct item *v SCOPED(mem_freep) = mem_zalloc(BATCH * sizeof(*v));
 	struct walk w = {.g = g, .j = j, .bench = bench_new(), .v = v};
-	int rc = j->paths != NULL ? add_paths(&w, e) : fs_walk(j->dirfd, on_entry, &w, e);
+	int rc = j->paths != NULL ? add_paths(&w, e) : fs_walk_types(j->dirfd, on_entry, &w, e);
 
 	if (rc == 0)
 		rc = flush(&w, e);
@@ -133,8 +142,9 @@ int gather_tree(struct gather *g, const struct gather_job *j, struct err *e)
 
 int gather_file(struct gather *g, const struct gather_job *j, struct err *e)
 {
+	struct gather_file file = {.fd = j->fd};
+	const struct input in = gather_input(&file);
 	int fd = j->fd;
-	const struct input in = gather_fd(&fd);
 	struct content *c = mem_zalloc(sizeof(*c));
 	struct found f = {0};
 	struct digest d;

@@ -26,6 +26,11 @@ int64_t clock_epoch_s(void)
 	return fixed(&v) ? (int64_t)v : (int64_t)time(NULL);
 }
 
+int64_t clock_wall_s(void)
+{
+	return (int64_t)time(NULL);
+}
+
 uint64_t clock_mono_ms(void)
 {
 	struct timespec ts = {0};

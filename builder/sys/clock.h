@@ -11,6 +11,10 @@ int64_t clock_epoch_s(void);
 /* Whether SOURCE_DATE_EPOCH rules. */
 int clock_epoch_is_fixed(void);
 
+/* Seconds since the epoch as this machine has it, whatever SOURCE_DATE_EPOCH says: only for what a
+ * server holds against its own clock, such as signed requests and logins that run out. */
+int64_t clock_wall_s(void);
+
 /* Milliseconds of a clock that only goes forward; for durations and timeouts. */
 uint64_t clock_mono_ms(void);
 

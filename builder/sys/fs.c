@@ -353,29 +353,82 @@ int fs_rmtree(int dirfd, const char *name, struct err *e)
 	return unlinkat(dirfd, name, AT_REMOVEDIR) == 0 ? 0 : err_sys(e, "remove %s", name);
 }
 
-int fs_list(int dirfd, const char *path, struct strv *ret, struct err *e)
+/* Calls fn for every name in the open directory from where it was read to, in the order of the
+ * disk.
+ */
+static int each_name(int fd, void (*fn)(void *ctx, const struct dirent64 *de), void *ctx)
 {
-	int fd = openat(dirfd, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	DIR *d = fd < 0 ? NULL : fdopendir(fd);
-	struct dirent *de;
+	union {
+		char bytes[16384];
+		struct dirent64 first; /* for its alignment */
+	} chunk;
+	ssize_t n;
 
-	if (d == NULL) {
-		(void)err_sys(e, "list %s", path);
-		fd_closep(&fd);
-		return -1;
-	}
-	errno = 0;
-	while ((de = readdir(d)) != NULL)
-		if (strcmp(de->d_name, ".") != 0 && strcmp(de->d_name, "..") != 0)
-			strv_add(ret, de->d_name);
-	if (errno != 0) {
-		(void)err_sys(e, "list %s", path);
-		(void)closedir(d);
-		return -1;
-	}
-	(void)closedir(d);
+	while ((n = getdents64(fd, &chunk, sizeof(chunk))) > 0)
+		for (ssize_t at = 0; at < n;) {
+			const struct dirent64 *de = (const void *)(chunk.bytes + at);
+
+			at += de->d_reclen;
+			if (strcmp(de->d_name, ".") != 0 && strcmp(de->d_name, "..") != 0)
+				fn(ctx, de);
+		}
+	return n == 0 ? 0 : -1;
+}
+
+static void take_name(void *ctx, const struct dirent64 *de)
+{
+	strv_add(ctx, de->d_name);
+}
+
+/* The names of an open directory that was not read yet. */
+static int list_open(int fd, const char *path, struct strv *ret, struct err *e)
+{
+	if (each_name(fd, take_name, ret) != 0)
+		return err_sys(e, "list %s", path);
 	strv_sort(ret);
 	return 0;
+}
+
+int fs_list(int dirfd, const char *path, struct strv *ret, struct err *e)
+{
+	int fd SCOPED(fd_closep) = openat(dirfd, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	return fd < 0 ? err_sys(e, "list %s", path) : list_open(fd, path, ret, e);
+}
+
+static void take_typed(void *ctx, const struct dirent64 *de)
+{
+	struct fs_names *names = ctx;
+
+	if (names->n == names->cap) {
+		names->cap = names->cap == 0 ? 32 : 2 * names->cap;
+		names->v = mem_resize(names->v, names->cap, sizeof(*names->v));
+	}
+	names->v[names->n++] = (struct fs_name){mem_strdup(de->d_name), de->d_type};
+}
+
+static int by_name(const void *a, const void *b)
+{
+	const struct fs_name *x = a, *y = b;
+
+	return strcmp(x->name, y->name);
+}
+
+int fs_list_types(int fd, struct fs_names *ret, struct err *e)
+{
+	if (each_name(fd, take_typed, ret) != 0)
+		return err_sys(e, "list a directory");
+	if (ret->n > 1)
+		qsort(ret->v, ret->n, sizeof(*ret->v), by_name);
+	return 0;
+}
+
+void fs_names_release(struct fs_names *names)
+{
+	for (size_t i = 0; i < names->n; i++)
+		free(names->v[i].name);
+	free(names->v);
+	*names = (struct fs_names){0};
 }
 
 int fs_copy_fd(int from, int to, uint64_t *ret_bytes, struct err *e)
@@ -409,32 +462,45 @@ int fs_copy_fd(int from, int to, uint64_t *ret_bytes, struct err *e)
 struct walk {
 	int (*fn)(void *, const struct fs_entry *, struct err *);
 	void *ctx;
+	bool types_only;
 };
+
+static int stat_entry(const struct walk *w, struct fs_entry *en, unsigned char type, struct err *e)
+{
+	if (w->types_only && type != DT_UNKNOWN) {
+		en->st.st_mode = (mode_t)DTTOIF(type);
+		return 0;
+	}
+	return fstatat(en->parent_fd, en->name, &en->st, AT_SYMLINK_NOFOLLOW) == 0
+		   ? 0
+		   : err_sys(e, "stat %s", en->path);
+}
 
 static int walk_dir(const struct walk *w, int fd, const char *prefix, struct err *e)
 {
-	struct strv names SCOPED(strv_release) = {0};
+	struct fs_names names SCOPED(fs_names_release) = {0};
 
-	if (fs_list(fd, ".", &names, e) != 0)
-		return -1;
+	if (fs_list_types(fd, &names, e) != 0)
+		return err_in(e, "%s", prefix[0] ? prefix : ".");
 	for (size_t i = 0; i < names.n; i++) {
+		const char *name = names.v[i].name;
 		char *path SCOPED(mem_freep) =
-		    mem_format("%s%s%s", prefix, prefix[0] ? "/" : "", names.v[i]);
-		struct fs_entry en = {.path = path, .parent_fd = fd, .name = names.v[i]};
+		    mem_format("%s%s%s", prefix, prefix[0] ? "/" : "", name);
+		struct fs_entry en = {.path = path, .parent_fd = fd, .name = name};
 		int sub SCOPED(fd_closep) = -1;
 		int rc;
 
 		if (strlen(path) >= PATH_MAX)
 			return err_set(e, ERR_FAIL, "%.64s...: deeper than a path can be long",
 				       path);
-		if (fstatat(fd, names.v[i], &en.st, AT_SYMLINK_NOFOLLOW) != 0)
-			return err_sys(e, "stat %s", path);
+		if (stat_entry(w, &en, names.v[i].type, e) != 0)
+			return -1;
 		rc = w->fn(w->ctx, &en, e);
 		if (rc < 0)
 			return -1;
 		if (rc > 0 || !S_ISDIR(en.st.st_mode))
 			continue;
-		sub = openat(fd, names.v[i], O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+		sub = openat(fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 		if (sub < 0)
 			return err_sys(e, "open %s", path);
 		if (walk_dir(w, sub, path, e) != 0)
@@ -443,10 +509,22 @@ static int walk_dir(const struct walk *w, int fd, const char *prefix, struct err
 	return 0;
 }
 
+static int walk_from(int dirfd, const struct walk *w, struct err *e)
+{
+	int fd SCOPED(fd_closep) = -1;
+
+	/* where the caller's has been read to is the caller's */
+	return fs_open_dir(dirfd, ".", &fd, e) == 0 ? walk_dir(w, fd, "", e) : -1;
+}
+
 int fs_walk(int dirfd, int (*fn)(void *, const struct fs_entry *, struct err *), void *ctx,
 	    struct err *e)
 {
-	const struct walk w = {fn, ctx};
+	return walk_from(dirfd, &(struct walk){fn, ctx, false}, e);
+}
 
-	return walk_dir(&w, dirfd, "", e);
+int fs_walk_types(int dirfd, int (*fn)(void *, const struct fs_entry *, struct err *), void *ctx,
+		  struct err *e)
+{
+	return walk_from(dirfd, &(struct walk){fn, ctx, true}, e);
 }

@@ -72,6 +72,19 @@ int fs_rmtree(int dirfd, const char *name, struct err *e) MUST_CHECK;
 /* Names in a directory in byte order, without "." and "..". */
 int fs_list(int dirfd, const char *path, struct strv *ret, struct err *e) MUST_CHECK;
 
+/* The same of an open directory that nobody has read from yet, with the type of each as readdir(3)
+ * has it: DT_UNKNOWN where the file system does not say. */
+struct fs_name {
+	char *name;
+	unsigned char type;
+};
+struct fs_names {
+	struct fs_name *v;
+	size_t n, cap;
+};
+int fs_list_types(int fd, struct fs_names *ret, struct err *e) MUST_CHECK;
+void fs_names_release(struct fs_names *names);
+
 /* Copies the bytes of one open file to another (reflink or copy_file_range where it can). */
 int fs_copy_fd(int from, int to, uint64_t *ret_bytes, struct err *e) MUST_CHECK;
 
@@ -89,6 +102,10 @@ struct fs_entry {
  * enter this directory, -1 with *e set to stop. */
 int fs_walk(int dirfd, int (*fn)(void *ctx, const struct fs_entry *en, struct err *e), void *ctx,
 	    struct err *e) MUST_CHECK;
+
+/* The same for who wants only the type of each entry: of st there may be nothing else. */
+int fs_walk_types(int dirfd, int (*fn)(void *ctx, const struct fs_entry *en, struct err *e),
+		  void *ctx, struct err *e) MUST_CHECK;
 
 /* The directory part of path ("." when there is none) and the last component; the caller owns
  * them. */

@@ -17,7 +17,8 @@ posmedia() {
 	[ "$status" -eq 0 ]
 	[ -z "$stderr" ]
 	local v
-	for v in audit build diff import key lock plan pull push scan sign store verify; do
+	for v in audit build copy delete diff import key lock plan pull push scan sign store tags \
+		verify; do
 		grep -q "^  $v  *[A-Z].*[.]$" <<<"$output" || { echo "no $v"; false; }
 	done
 	for v in $(verbs); do

@@ -364,6 +364,22 @@ answers() {
 	[ "$(cat "$dir/out/$name.logs/1/test-says.log")" = tested ]
 }
 
+@test "tests run side by side, and the first that fails is told of" {
+	recipe "$name" <<'YAML'
+tests:
+  - {name: good, run: [sh, -c, "echo good"]}
+  - {name: slow, run: [sh, -c, "sleep 1; echo slow; exit 1"]}
+  - {name: quick, run: [sh, -c, "echo quick; exit 1"]}
+  - {name: late, run: [sh, -c, "echo late"]}
+YAML
+	build "$name"
+	refused 6 "recipes/$name.yaml:6:5: test slow: exit status 1; it said:"$'\n  slow'
+	[[ $stderr != *quick:* ]]
+	[ "$(cat "$dir/out/$name.logs/1/test-good.log")" = good ]
+	[ "$(cat "$dir/out/$name.logs/1/test-slow.log")" = slow ]
+	[ ! -e "$dir/out/$name.logs/1/test-late.log" ]
+}
+
 # ---------------------------------------------------------------- what should not be done
 
 @test "a step that forks forever" {

@@ -81,6 +81,7 @@ static int teardown(void **state)
 	fd_closep(&f->fd);
 	assert_int_equal(fs_rmtree(AT_FDCWD, f->dir, &e), 0);
 	free(f->j.origins);
+	job_forget_owned(&f->j);
 	layering_release(&f->j.layering);
 	for (size_t i = 0; i < 4; i++)
 		contents_release(&f->contents[i]);

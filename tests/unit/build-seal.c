@@ -82,6 +82,7 @@ static int tear_down(void **state)
 	struct err e = ERR_INIT;
 	int rc = fs_rmtree(AT_FDCWD, w->dir, &e);
 
+	job_forget_owned(&w->j);
 	strv_release(&w->j.trees);
 	free(w->base);
 	free(w->step);

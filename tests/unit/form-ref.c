@@ -26,6 +26,8 @@ static void good_names_come_back(void **state)
 	    {"docker://localhost:5000/a/b:t", REF_DOCKER, "localhost:5000", "a/b", "t", false},
 	    {"docker://r.example/a:t@sha256:" HEX, REF_DOCKER, "r.example", "a", "t", true},
 	    {"docker://127.0.0.1/a__b/c-d.e", REF_DOCKER, "127.0.0.1", "a__b/c-d.e", "", false},
+	    {"docker://[::1]:5000/a:t", REF_DOCKER, "[::1]:5000", "a", "t", false},
+	    {"docker://[2001:db8::1.2.3.4]/a", REF_DOCKER, "[2001:db8::1.2.3.4]", "a", "", false},
 	    {"s3://bucket/pre/fix:t", REF_S3, "bucket", "pre/fix", "t", false},
 	    {"dir:/some where:x@y", REF_DIR, "", "/some where:x@y", "", false},
 	};
@@ -56,6 +58,11 @@ static void bad_names_are_refused(void **state)
 	static const char *const bad[] = {
 	    "",
 	    "demo",
+	    "docker://[::1/a",
+	    "docker://[::1]x/a",
+	    "docker://[1:2]/a",
+	    "docker://[::g]/a",
+	    "docker://[]/a",
 	    "oci:",
 	    "oci::tag",
 	    "oci:x:",

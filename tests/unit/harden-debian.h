@@ -232,11 +232,13 @@ static inline void debian_recipe_init(struct debian_recipe *d)
 	d->r.ports_n = 2;
 	strv_add(&d->r.install, "samba");
 	strv_add(&d->r.install, "openssh-server");
+	strv_add(&d->r.data, "/srv/cards");
 }
 
 static inline void debian_recipe_release(struct debian_recipe *d)
 {
 	strv_release(&d->r.install);
+	strv_release(&d->r.data);
 }
 
 #endif

@@ -167,6 +167,30 @@ static void globs(void **state)
 	}
 }
 
+static void near_ones_are_what_they_are(void **state)
+{
+	static const char *const paths[] = {
+	    "n/a",    "n/b",  "n/none", "n/d/a", "n/l",     "n/l/a", "n/out", "n/out/passwd",
+	    "none/a", "n/..", "n/.",    "..",    "n/d/a/x", "n",     "n/b",   "m/b"};
+	struct root_near near SCOPED(root_near_release) = ROOT_NEAR_INIT;
+
+	(void)state;
+	put(&t, "n/a", "", 0640);
+	put(&t, "n/b", "", 0600);
+	put(&t, "n/d/a", "", 0644);
+	put(&t, "m/a", "", 0644);
+	assert_int_equal(symlinkat("d", t.fd, "n/l"), 0);
+	assert_int_equal(symlinkat("/etc", t.fd, "n/out"), 0);
+	for (size_t i = 0; i < sizeof(paths) / sizeof(paths[0]); i++) {
+		struct stat want = {0}, is = {0};
+		int there = root_stat(t.fd, paths[i], false, &want);
+
+		assert_int_equal(root_stat_near(t.fd, &near, paths[i], &is), there);
+		assert_int_equal(is.st_ino, want.st_ino);
+		assert_int_equal(is.st_mode, want.st_mode);
+	}
+}
+
 static void matches(void **state)
 {
 	(void)state;
@@ -181,13 +205,10 @@ static void matches(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(links_stay_inside),
-	    cmocka_unit_test(writes_stay_inside),
-	    cmocka_unit_test(keeps_owner_and_mode),
-	    cmocka_unit_test(chown_keeps_the_mode),
-	    cmocka_unit_test(refuses_what_is_no_file),
-	    cmocka_unit_test(globs),
-	    cmocka_unit_test(matches),
+	    cmocka_unit_test(links_stay_inside),           cmocka_unit_test(writes_stay_inside),
+	    cmocka_unit_test(keeps_owner_and_mode),        cmocka_unit_test(chown_keeps_the_mode),
+	    cmocka_unit_test(refuses_what_is_no_file),     cmocka_unit_test(globs),
+	    cmocka_unit_test(near_ones_are_what_they_are), cmocka_unit_test(matches),
 	};
 
 	return cmocka_run_group_tests_name("harden-root", tests, set_up, tear_down);

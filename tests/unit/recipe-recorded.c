@@ -206,6 +206,33 @@ static void says_what_changed(void **state)
 	assert_string_equal(said.v[2], "+ recorded a http://h/c");
 }
 
+/* A digest that is known is that of a lock with other records no more. */
+static void other_records_are_another_lock(void **state)
+{
+	struct lock *a SCOPED(lock_freep) = NULL, *b SCOPED(lock_freep) = NULL;
+	struct digest of_a, of_b, d;
+	struct lock with;
+	struct err e;
+
+	(void)state;
+	assert_int_equal(load("[" PLAIN("http://h/a") "]", &a, &e), 0);
+	assert_int_equal(load("[" PLAIN("http://h/b") "]", &b, &e), 0);
+	of_a = lock_digest(a);
+	of_b = lock_digest(b);
+	lock_know(a);
+	d = lock_digest(a);
+	assert_true(digest_equal(&d, &of_a));
+	with = lock_with(a, b->recorded, b->recorded_n);
+	d = lock_digest(&with);
+	assert_true(digest_equal(&d, &of_b));
+	with = lock_with(a, NULL, 0);
+	d = lock_digest(&with);
+	assert_false(digest_equal(&d, &of_a));
+	with = lock_with(&with, a->recorded, a->recorded_n);
+	d = lock_digest(&with);
+	assert_true(digest_equal(&d, &of_a));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -213,6 +240,7 @@ int main(void)
 	    cmocka_unit_test(reads_and_writes_entries),
 	    cmocka_unit_test(refuses_what_it_would_not_write),
 	    cmocka_unit_test(says_what_changed),
+	    cmocka_unit_test(other_records_are_another_lock),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);

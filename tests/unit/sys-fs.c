@@ -1,5 +1,6 @@
 /* Files: whole or not at all, walks in order, no surprises by links. */
 #include "sys/fs.h"
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -288,6 +289,72 @@ static int count(void *ctx, const struct fs_entry *en, struct err *e)
 	return 0;
 }
 
+static void types_of_names(void **state)
+{
+	struct fs_names names SCOPED(fs_names_release) = {0};
+	struct err e = ERR_INIT;
+	int fd SCOPED(fd_closep) = -1;
+
+	(void)state;
+	ok(fs_mkdirs(top, "types/b", 0755, &e), &e);
+	make("types/c", "");
+	assert_int_equal(symlinkat("b", top, "types/a"), 0);
+	ok(fs_open_dir(top, "types", &fd, &e), &e);
+	ok(fs_list_types(fd, &names, &e), &e);
+	assert_int_equal(names.n, 3);
+	assert_string_equal(names.v[0].name, "a");
+	assert_int_equal(names.v[0].type, DT_LNK);
+	assert_string_equal(names.v[1].name, "b");
+	assert_int_equal(names.v[1].type, DT_DIR);
+	assert_string_equal(names.v[2].name, "c");
+	assert_int_equal(names.v[2].type, DT_REG);
+}
+
+/* Where the caller has read a directory to is his: a walk sees all of it. */
+static void walks_begin_at_the_start(void **state)
+{
+	struct fs_names names SCOPED(fs_names_release) = {0};
+	struct buf b SCOPED(buf_release) = BUF_INIT(4096);
+	struct err e = ERR_INIT;
+	int fd SCOPED(fd_closep) = -1;
+
+	(void)state;
+	ok(fs_mkdirs(top, "again/b", 0755, &e), &e);
+	make("again/a", "");
+	ok(fs_open_dir(top, "again", &fd, &e), &e);
+	ok(fs_list_types(fd, &names, &e), &e);
+	ok(fs_walk(fd, note, &b, &e), &e);
+	assert_string_equal(b.data, "a b/ ");
+}
+
+static int note_type(void *ctx, const struct fs_entry *en, struct err *e)
+{
+	(void)e;
+	buf_addf(ctx, "%s%c ", en->path,
+		 S_ISDIR(en->st.st_mode)   ? '/'
+		 : S_ISLNK(en->st.st_mode) ? '@'
+		 : S_ISREG(en->st.st_mode) ? '-'
+					   : '?');
+	return 0;
+}
+
+static void walks_by_type_alone(void **state)
+{
+	struct buf b SCOPED(buf_release) = BUF_INIT(4096);
+	struct err e = ERR_INIT;
+	int fd SCOPED(fd_closep) = -1;
+
+	(void)state;
+	ok(fs_mkdirs(top, "kinds/b/c", 0755, &e), &e);
+	make("kinds/b/c/d", "");
+	make("kinds/b-a", "");
+	assert_int_equal(symlinkat("b", top, "kinds/a"), 0);
+	assert_int_equal(mkfifoat(top, "kinds/p", 0600), 0);
+	ok(fs_open_dir(top, "kinds", &fd, &e), &e);
+	ok(fs_walk_types(fd, note_type, &b, &e), &e);
+	assert_string_equal(b.data, "a@ b/ b/c/ b/c/d- b-a- p? ");
+}
+
 static void walks_have_an_end(void **state)
 {
 	enum { DEEP = 3000 };
@@ -379,6 +446,9 @@ int main(void)
 	    cmocka_unit_test(rmtree_follows_no_links),
 	    cmocka_unit_test(rmtree_stays_on_its_file_system),
 	    cmocka_unit_test(walks_are_in_byte_order),
+	    cmocka_unit_test(types_of_names),
+	    cmocka_unit_test(walks_begin_at_the_start),
+	    cmocka_unit_test(walks_by_type_alone),
 	    cmocka_unit_test(walks_have_an_end),
 	    cmocka_unit_test(copies_what_pretends_to_be_empty),
 	    cmocka_unit_test(paths),

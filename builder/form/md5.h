@@ -1,0 +1,15 @@
+/* md5.h - MD5 where others have nothing better: S3 names parts by it (ETag), dpkg lists files with
+ * it (deb-md5sums(5)). It tells what is there and what differs by accident; it proves nothing. */
+#ifndef FORM_MD5_H
+#define FORM_MD5_H
+
+#include "base/err.h"
+#include <stdint.h>
+
+enum { MD5_HEX = 32 };
+
+/* The hex of n bytes of an open file from an offset on; the file's position stays. "" where there
+ * is no MD5 (a system in FIPS mode). */
+int md5_part(int fd, uint64_t from, uint64_t n, char ret[MD5_HEX + 1], struct err *e) MUST_CHECK;
+
+#endif

@@ -1,0 +1,178 @@
+/* op_kernel_args.c - what the boot loader gives the kernel. */
+#include "harden/grub.h"
+#include "harden/lines.h"
+#include "harden/op.h"
+#include "harden/want.h"
+
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define OURS "etc/default/grub.d/60-posmedia.cfg"
+
+struct kernel_args {
+	struct yaml *args;
+	struct want *wants;
+	size_t n;
+};
+
+static const struct field kernel_args_fields[] = {
+    {"args", FIELD_NODE, offsetof(struct kernel_args, args), true},
+    {0},
+};
+
+static int kernel_args_finish(void *want, const struct yaml *at, struct err *e)
+{
+	struct kernel_args *w = want;
+
+	if (w->args->kind != YAML_MAP || w->args->n == 0)
+		return yaml_err(at, e, "args wants a map");
+	w->wants = mem_zalloc(w->args->n * sizeof(*w->wants));
+	for (size_t i = 0; i < w->args->n; i++)
+		if (want_read(w->args->pairs[i].key, w->args->pairs[i].val, &w->wants[w->n++], e) !=
+		    0)
+			return -1;
+	return 0;
+}
+
+static void kernel_args_release(void *want)
+{
+	struct kernel_args *w = want;
+
+	for (size_t i = 0; i < w->n; i++)
+		want_release(&w->wants[i]);
+	free(w->wants);
+}
+
+/* Appends what of it is not as wanted in these arguments, by index. */
+static bool wrong(const struct want *one, const char *args, char **ret)
+{
+	*ret = grub_arg(args, one->key);
+	return *ret == NULL ? !one->absent && !one->unset_ok : !want_holds(one, *ret, false);
+}
+
+static void look(const struct op_run *r, const struct kernel_args *w, const char *args,
+		 const char *where)
+{
+	for (size_t i = 0; i < w->n; i++) {
+		char *val SCOPED(mem_freep) = NULL, *text SCOPED(mem_freep) = NULL;
+
+		text = want_text(&w->wants[i]);
+		if (wrong(&w->wants[i], args, &val))
+			strv_addf(r->found, "%s: kernel argument %s is %s%s%s, wants %s", where,
+				  w->wants[i].key, val == NULL ? "not set" : "\"",
+				  val == NULL ? "" : val, val == NULL ? "" : "\"", text);
+		else if (r->held != NULL)
+			strv_addf(r->held, "%s: %s is \"%s\"", where, w->wants[i].key,
+				  val == NULL ? "not set" : val);
+	}
+}
+
+static int kernel_args_check(const struct op_run *r, const void *want, struct err *e)
+{
+	const struct kernel_args *w = want;
+	struct strv cfgs SCOPED(strv_release) = {0};
+	char *cmdline SCOPED(mem_freep) = NULL;
+
+	if (grub_cmdline(r->rootfd, &cmdline, e) != 0 ||
+	    root_glob(r->rootfd, GRUB_CFG, &cfgs, e) != 0)
+		return -1;
+	look(r, w, cmdline, "/etc/default/grub");
+	for (size_t i = 0; i < cfgs.n; i++) {
+		struct strv lines SCOPED(strv_release) = {0};
+
+		if (lines_read(r->rootfd, cfgs.v[i], &lines, NULL, e) != 0)
+			return -1;
+		for (size_t k = 0; k < lines.n; k++) {
+			const char *args = grub_entry_args(lines.v[k]);
+			char *where SCOPED(mem_freep) = mem_format("/%s:%zu", cfgs.v[i], k + 1);
+
+			if (args != NULL)
+				look(r, w, args, where);
+		}
+	}
+	return 0;
+}
+
+/* The arguments that have to be added to `args`. */
+static void lacking(const struct kernel_args *w, const char *args, struct strv *ret)
+{
+	for (size_t i = 0; i < w->n; i++) {
+		char *val SCOPED(mem_freep) = NULL, *set SCOPED(mem_freep) = NULL;
+
+		if (!wrong(&w->wants[i], args, &val))
+			continue;
+		set = want_value(&w->wants[i]);
+		if (set != NULL)
+			strv_addf(ret, "%s=%s", w->wants[i].key, set);
+	}
+}
+
+static int mend_default(const struct op_run *r, const struct kernel_args *w, struct err *e)
+{
+	struct strv lines SCOPED(strv_release) = {0}, more SCOPED(strv_release) = {0};
+	char *cmdline SCOPED(mem_freep) = NULL;
+	bool there;
+
+	if (grub_cmdline(r->rootfd, &cmdline, e) != 0 ||
+	    lines_read(r->rootfd, OURS, &lines, &there, e) != 0)
+		return -1;
+	lacking(w, cmdline, &more);
+	if (more.n == 0)
+		return 0;
+	if (!there)
+		strv_add(&lines, "# Written by posmedia from a hardening profile.");
+	for (size_t i = 0; i < more.n; i++) {
+		strv_addf(&lines, "GRUB_CMDLINE_LINUX=\"$GRUB_CMDLINE_LINUX %s\"", more.v[i]);
+		strv_addf(r->done, "/%s: %s added", OURS, more.v[i]);
+	}
+	return lines_write(r->rootfd, OURS, &lines, 0644, e);
+}
+
+static int mend_cfg(const struct op_run *r, const struct kernel_args *w, const char *path,
+		    struct err *e)
+{
+	struct strv lines SCOPED(strv_release) = {0};
+	size_t n = 0;
+
+	if (lines_read(r->rootfd, path, &lines, NULL, e) != 0)
+		return -1;
+	for (size_t k = 0; k < lines.n; k++) {
+		const char *args = grub_entry_args(lines.v[k]);
+		struct strv more SCOPED(strv_release) = {0};
+
+		if (args != NULL)
+			lacking(w, args, &more);
+		for (size_t i = 0; i < more.n; i++, n++) {
+			char *text SCOPED(mem_freep) = mem_format("%s %s", lines.v[k], more.v[i]);
+
+			lines_replace(&lines, k, text);
+		}
+	}
+	if (n == 0)
+		return 0;
+	strv_addf(r->done, "/%s: %zu argument%s added", path, n, n == 1 ? "" : "s");
+	return lines_write(r->rootfd, path, &lines, 0600, e);
+}
+
+static int kernel_args_fix(const struct op_run *r, const void *want, struct err *e)
+{
+	struct strv cfgs SCOPED(strv_release) = {0};
+
+	if (mend_default(r, want, e) != 0 || root_glob(r->rootfd, GRUB_CFG, &cfgs, e) != 0)
+		return -1;
+	for (size_t i = 0; i < cfgs.n; i++)
+		if (mend_cfg(r, want, cfgs.v[i], e) != 0)
+			return -1;
+	return 0;
+}
+
+const struct op_kind op_kernel_args = {
+    .name = "kernel-args",
+    .size = sizeof(struct kernel_args),
+    .fields = kernel_args_fields,
+    .finish = kernel_args_finish,
+    .check = kernel_args_check,
+    .fix = kernel_args_fix,
+    .release = kernel_args_release,
+};
