@@ -422,34 +422,34 @@ steps: [{name: note, run: [sh, -c, "echo 1 >/etc/note"], writes: [/etc]}]' 'base
 	cp -al "$dir/rpm/mirror/base" "$dir/rpm/dated/2024-01-15/base"
 	cp -al "$dir/rpm/mirror/base" "$dir/rpm/dated/20240301T000000Z/base"
 	cp -al "$dir/rpm/mirror/updates" "$dir/rpm/dated/20240301T000000Z/updates"
-	recipe then 'packages: {install: [till-app]}' 'base updates'
-	POSMEDIA_DNF_SNAPSHOT=file://$dir/rpm/dated/{time} \
-		posmedia lock recipes/then.yaml --snapshot 2024-03-01
+	recipe dated 'packages: {install: [till-app]}' 'base updates'
+	POSMEDIA_DNF_SNAPSHOT="file://$dir/rpm/dated/{time}" \
+		posmedia lock recipes/dated.yaml --snapshot 2024-03-01
 	succeeded
-	[ "$(jq -c '[.repositories[] | .id, .mirror]' "$dir/recipes/then.lock")" = \
+	[ "$(jq -c '[.repositories[] | .id, .mirror]' "$dir/recipes/dated.lock")" = \
 		'["base_20240301T000000Z","system","updates_20240301T000000Z","system"]' ]
-	run ! grep -q file: "$dir/recipes/then.lock"
+	run ! grep -q file: "$dir/recipes/dated.lock"
 	# by the recipe's own words, by another form of the day; and the build finds it there again
-	recipe then 'packages: {install: [till-app]}'
+	recipe dated 'packages: {install: [till-app]}'
 	sed -i "s|release: .*|&\n    snapshots: [\"file://$dir/rpm/dated/{date}\"]|" \
-		"$dir/recipes/then.yaml"
-	posmedia lock recipes/then.yaml --snapshot 2024-01-15
+		"$dir/recipes/dated.yaml"
+	posmedia lock recipes/dated.yaml --snapshot 2024-01-15
 	succeeded
 	[ "$(jq -r '.packages[] | select(.name == "till-app") | .version, .repository' \
-		"$dir/recipes/then.lock" | xargs)" = "1-1 base_20240115T000000Z" ]
+		"$dir/recipes/dated.lock" | xargs)" = "1-1 base_20240115T000000Z" ]
 	mv "$dir/rpm/mirror" "$dir/rpm/away"
-	POSMEDIA_STORE=$dir/store2 posmedia build recipes/then.yaml -o oci:out/then:1
+	POSMEDIA_STORE=$dir/store2 posmedia build recipes/dated.yaml -o oci:out/dated:1
 	mv "$dir/rpm/away" "$dir/rpm/mirror"
 	succeeded
-	posmedia lock recipes/then.yaml --snapshot 2024-01-16
+	posmedia lock recipes/dated.yaml --snapshot 2024-01-16
 	refused 5 "the package indexes cannot be had"
 	printf '      - {name: own, url: "file://%s/rpm/mirror/updates", gpgkey: rpm/key.asc}\n' \
 		"$dir" >"$dir/own"
-	sed -i "/name: base, url/r $dir/own" "$dir/recipes/then.yaml"
-	posmedia lock recipes/then.yaml --snapshot 2024-01-15
-	refused 3 "then.yaml:10:9: the repository own has no snapshots"
-	sed -i 's/{date}/{year}/' "$dir/recipes/then.yaml"
-	posmedia lock recipes/then.yaml
+	sed -i "/name: base, url/r $dir/own" "$dir/recipes/dated.yaml"
+	posmedia lock recipes/dated.yaml --snapshot 2024-01-15
+	refused 3 "dated.yaml:10:9: the repository own has no snapshots"
+	sed -i 's/{date}/{year}/' "$dir/recipes/dated.yaml"
+	posmedia lock recipes/dated.yaml
 	refused 3 '"snapshots" wants "system" or a URL with {time}, {date} or {day}'
 }
 
