@@ -157,7 +157,9 @@ static int judge(const struct start *s, struct kind *k, struct err *e)
 	else if (is_tar(s))
 		k->of = KIND_TAR;
 	else if (is_udf(s))
-		return err_set(e, ERR_RECIPE, "it is a disc of UDF without ISO 9660");
+		return err_set(
+		    e, ERR_RECIPE,
+		    "it is a disc of UDF without ISO 9660, packed or in another archive");
 	else if (all_zeros(s))
 		return err_set(e, ERR_RECIPE, "there is nothing in it but zeros");
 	else

@@ -197,6 +197,91 @@ post-1.sh'
 	[ ! -e "$tree" ]
 }
 
+# A disc of UDF alone, $1, of the tree: what makes it ISO 9660 as well is taken out of the volume
+# recognition sequence, so that nothing but UDF is left to read it by.
+udf() {
+	genisoimage -quiet -udf -D -o "$dir/media/$1" "${2-$dir/disc}" 2>/dev/null
+	perl -e '
+		open my $f, "+<", $ARGV[0] or die; binmode $f; my @udf;
+		for my $i (16 .. 31) {
+			seek $f, $i * 2048, 0; read $f, my $s, 2048;
+			push @udf, $s if substr($s, 1, 5) =~ /^(BEA01|NSR0.|TEA01)/;
+		}
+		die if @udf != 3;
+		seek $f, 16 * 2048, 0;
+		print $f @udf, "\0" x (13 * 2048)' "$dir/media/$1"
+}
+
+@test "a disc of UDF alone: what is on it, and what is inside that" {
+	rm -rf "$dir/udf" && cp -r "$dir/disc" "$dir/udf" && rm "$dir/udf/link"
+	udf plain.udf "$dir/udf"
+	bsdtar -tf "$dir/media/plain.udf" >"$dir/list" 2>/dev/null || : >"$dir/list"
+	[ ! -s "$dir/list" ] # or it would be read as what it is not
+	step plain.udf '' 'mkdir /opt; cd /media/it && find . -type f && cat README.TXT
+		./setup.sh
+		stat -c "%a %u" Images README.TXT; echo x >new || echo "may not"
+		sha256sum Images/big.dat'
+	build
+	ok
+	log_of | grep -v 'cannot create\|Read-only' | sed '1,4{w /dev/stderr
+		d}' 2>"$dir/found" >"$dir/said"
+	sort "$dir/found" | cat - "$dir/said" >"$dir/all" && mv "$dir/all" "$dir/said"
+	diff - "$dir/said" <<-EOT
+		./Images/big.dat
+		./Images/deep/er/still/more/and/on/to/ten/File with blanks.dat
+		./README.TXT
+		./setup.sh
+		read me
+		555 0
+		555 0
+		may not
+		$(sha256sum <"$dir/disc/Images/big.dat" | sed 's/-/Images\/big.dat/')
+	EOT
+	unpacked
+	[ "$(cat "$dir/tree/opt/done")" = installed ]
+	nothing_left
+	# what is inside, and what is not
+	rm -rf "$dir/udf/Images"
+	tar -C "$dir/disc" -cf "$dir/udf/inner.tar" README.TXT
+	udf outer.udf "$dir/udf"
+	step outer.udf 'inside: [inner.tar]' 'find /media/it -type f'
+	build
+	ok
+	saw /media/it/README.TXT
+	step outer.udf 'inside: [none.tar]' true
+	build
+	refused 3 'medium it: it: a disc of UDF has no file none.tar'
+	# an empty one, as mkudffs makes it
+	rm -f "$dir/media/empty.udf" && truncate -s 4M "$dir/media/empty.udf"
+	mkudffs --blocksize=2048 --media-type=hd "$dir/media/empty.udf" >/dev/null
+	step empty.udf '' 'find /media/it -mindepth 1 | grep -v lost+found; true'
+	build
+	ok
+	saw ''
+}
+
+@test "a disc of UDF that is damaged, too much, or a file to the step" {
+	udf whole.udf
+	head -c 600000 "$dir/media/whole.udf" >"$dir/media/short.udf"
+	step short.udf '' true
+	build
+	refused 3 'medium it' 'the disc is damaged'
+	step whole.udf 'limits: {size: 100K}' true
+	build
+	refused 3 'medium it' 'more than 102400 bytes' 'limits: size'
+	step whole.udf 'limits: {files: 3}' true
+	build
+	refused 3 'medium it' 'more than 3 entries' 'limits: files'
+	step whole.udf 'as: file' 'ls /media/it'
+	build
+	ok
+	saw whole.udf
+	(cd "$dir/media" && tar -cf packed.tar whole.udf)
+	step packed.tar 'inside: [whole.udf]' true
+	build
+	refused 3 'it is a disc of UDF without ISO 9660, packed or in another archive'
+}
+
 @test "two builds that find the same medium damaged: one puts it aside, both go on" {
 	iso both.iso -R
 	step both.iso '' 'cat /media/it/README.TXT; sleep 1; cat /media/it/Images/*.dat >/dev/null'
@@ -227,6 +312,14 @@ post-1.sh'
 	[ "$(id -u)" = 0 ] || skip "needs root to become another"
 	iso user.iso -R -uid 1500 -gid 1501
 	step user.iso '' "$list"
+	build
+	ok
+	log_of >"$dir/as-root.log"
+	as_user lock
+	as_user build
+	diff "$dir/as-root.log" "$dir/user/out/$name.logs/1/step-work.log"
+	udf user.udf
+	step user.udf '' 'stat -c "%a %u" /media/it/*; cat /media/it/README.TXT'
 	build
 	ok
 	log_of >"$dir/as-root.log"
