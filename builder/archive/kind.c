@@ -165,6 +165,11 @@ static int judge(const struct start *s, struct kind *k, struct err *e)
 	else
 		k->of = KIND_PLAIN;
 	k->bare = k->of == KIND_ISO && !has_joliet(s);
+	/* rpm's own form of cpio, whose entries are numbers of files in the header */
+	if (k->at != 0 && begins(s, 0, "07070X", 6)) {
+		(void)err_set(e, ERR_RECIPE, "it is an rpm with files of 4 GiB and more");
+		return err_hint(e, "as: file shows it to the step, whose rpm can install it");
+	}
 	if (k->at != 0 && k->of != KIND_CPIO)
 		return err_set(e, ERR_RECIPE, "the rpm is damaged: its payload is no cpio archive");
 	return 0;
