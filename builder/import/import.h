@@ -49,9 +49,6 @@ bool import_account_ok(const struct import *im) MUST_CHECK;
 const char *import_severity_name(enum import_severity s);
 int import_severity_parse(const char *word, enum import_severity *ret) MUST_CHECK;
 
-/* The i-th rule's id, or NULL past the last: what the manual lists. */
-const char *import_rule_id(size_t i);
-
 /* Appends the recipe as YAML; the caller has a buffer of at least 8 MiB. */
 void import_recipe(const struct import *im, struct buf *out);
 

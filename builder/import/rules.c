@@ -171,8 +171,3 @@ const struct rule_text *rule_text(enum rule r)
 {
 	return &texts[r];
 }
-
-const char *import_rule_id(size_t i)
-{
-	return i < RULES_N ? texts[i].id : NULL;
-}

@@ -13,13 +13,6 @@ static int unknown(const struct recipe *r, struct err *e)
 			  recipe_base_name(r->base));
 }
 
-int package_resolve(const struct recipe *r, const char *scratch, struct lock *l, struct err *e)
-{
-	static const struct package_ask newest;
-
-	return package_resolve_ask(r, &newest, scratch, l, e);
-}
-
 /* Of a list that is of another kind than the base nothing could be had. */
 static int check_kind(const struct recipe *r, const struct match *m, struct err *e)
 {

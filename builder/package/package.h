@@ -9,13 +9,6 @@
 #include "sandbox/sandbox.h"
 #include "store/store.h"
 
-/* Fills the base's part of the lock (repositories, packages, batches, solver, epoch) with what the
- * recipe's packages are now. scratch: absolute, an empty directory. A repository that is not
- * signed as the recipe says, a package that does not exist, or a conflict is ERR_RECIPE at the
- * recipe's position; a mirror that does not answer is ERR_REMOTE. */
-int package_resolve(const struct recipe *r, const char *scratch, struct lock *l,
-		    struct err *e) MUST_CHECK;
-
 /* What else there is to say than the recipe. */
 struct package_ask {
 	struct strv times;   /* of snapshots, as snapshot_time gives them; none = as it is today */
@@ -23,9 +16,12 @@ struct package_ask {
 	struct store *store; /* for a match: whose archive counts too; NULL = none */
 };
 
-/* The same as they were at a time, or of a server. What the recipe excludes is not asked for. When
- * something cannot be had in its version, and the match does not take the nearest, ERR_FAIL: the
- * match says what. */
+/* Fills the base's part of the lock (repositories, packages, batches, solver, epoch) with what the
+ * recipe's packages are now, were at a time, or are on a server. scratch: absolute, an empty
+ * directory. A repository that is not signed as the recipe says, a package that does not exist, or
+ * a conflict is ERR_RECIPE at the recipe's position; a mirror that does not answer is ERR_REMOTE.
+ * What the recipe excludes is not asked for. When something cannot be had in its version, and the
+ * match does not take the nearest, ERR_FAIL: the match says what. */
 int package_resolve_ask(const struct recipe *r, const struct package_ask *ask, const char *scratch,
 			struct lock *l, struct err *e) MUST_CHECK;
 

@@ -35,8 +35,8 @@ static const char *const places[] = {
 };
 
 /* Units may be linked from anywhere. */
-static const char *const endings[] = {".service", ".socket", ".target", ".timer",
-				      ".path",    ".mount",  ".slice",  ".conf"};
+static const char *const endings[] = {".service", ".socket", ".target",    ".timer", ".path",
+				      ".mount",   ".slice",  ".automount", ".swap",  ".conf"};
 
 static bool is_in_place(const char *path)
 {

@@ -68,6 +68,7 @@ static int keep(void *ctx, const void *p, size_t n, struct err *e)
 /* Resolves the packages; they are not installed yet. */
 static void job_init(struct job *j, const char *install)
 {
+	static const struct package_ask newest;
 	char *solve SCOPED(mem_freep) = mem_format("%s/solve%u", dir, runs);
 
 	*j = (struct job){.e = ERR_INIT, .out = BUF_INIT(1 << 20), .fd = -1};
@@ -85,7 +86,7 @@ static void job_init(struct job *j, const char *install)
 	    fs_mkdirs(AT_FDCWD, j->root, 0700, &j->e) != 0 ||
 	    fs_mkdirs(AT_FDCWD, j->scratch, 0700, &j->e) != 0 ||
 	    fs_open_dir(AT_FDCWD, j->root, &j->fd, &j->e) != 0 ||
-	    package_resolve(&j->r, solve, &j->l, &j->e) != 0)
+	    package_resolve_ask(&j->r, &newest, solve, &j->l, &j->e) != 0)
 		fail_msg("%s", j->e.msg);
 }
 

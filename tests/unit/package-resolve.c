@@ -64,11 +64,12 @@ static void job_init(struct job *j, const char *install)
 
 static int run(struct job *j)
 {
+	static const struct package_ask newest;
 	char *scratch SCOPED(mem_freep) = mem_format("%s/run %u", dir, runs++);
 
 	if (fs_mkdirs(AT_FDCWD, scratch, 0700, &j->e) != 0)
 		fail_msg("%s", j->e.msg);
-	return package_resolve(&j->r, scratch, &j->l, &j->e);
+	return package_resolve_ask(&j->r, &newest, scratch, &j->l, &j->e);
 }
 
 static void job_release(struct job *j)

@@ -52,6 +52,7 @@ static void what_units_are_made_from(void **state)
 	    "usr/bin/perl",
 	    "opt/app/app.service",
 	    "srv/x.socket",
+	    "srv/x.automount",
 	};
 
 	(void)state;
