@@ -265,7 +265,8 @@ int package_owned(const char *root, struct map *ret, struct strv *names, struct 
 
 int package_sums(int rootfd, struct map *owned, struct map *sums, struct strv *names, struct err *e)
 {
-	struct owned o SCOPED(owned_release) = {.root = rootfd, .ret = owned, .sums = sums};
+	struct owned o SCOPED(owned_release) = {
+	    .root = rootfd, .ret = owned, .sums = sums, .info = -1, .path = BUF_INIT(LIST_MAX)};
 
 	return read_all(&o, names, e);
 }

@@ -4,7 +4,7 @@
 
 #include "harden-lib.h"
 
-#include "form/digest.h"
+#include "form/md5.h"
 #include "recipe/lock.h"
 
 struct debian_file {
@@ -169,7 +169,7 @@ static inline void debian_lists(const struct rootfs *t)
 		if (strncmp(path, "usr/", 4) != 0 || strncmp(path, "usr/local/", 10) == 0)
 			continue;
 		fd = openat(t->fd, path, O_RDONLY | O_CLOEXEC);
-		assert_int_equal(digest_md5_fd(fd, md5, &e), 0);
+		assert_int_equal(md5_part(fd, 0, strlen(debian_files[i].text), md5, &e), 0);
 		(void)close(fd);
 		buf_addf(&list, "/%s\n", path);
 		buf_addf(&sums, "%s  %s\n", md5, path);
