@@ -155,29 +155,31 @@ static const struct debian_file debian_files[] = {
 };
 
 /* dpkg's lists of the files below usr, all of one package. */
-static inline void debian_lists(const struct rootfs *t)
+static inline void debian_list(const struct rootfs *t, const char *package,
+			       const struct debian_file *v, size_t n)
 {
+	char *path SCOPED(mem_freep) = mem_format("var/lib/dpkg/info/%s.list", package);
+	char *path_sums SCOPED(mem_freep) = mem_format("var/lib/dpkg/info/%s.md5sums", package);
 	struct buf list SCOPED(buf_release) = BUF_INIT(1 << 16);
 	struct buf sums SCOPED(buf_release) = BUF_INIT(1 << 16);
 
-	for (size_t i = 0; i < sizeof(debian_files) / sizeof(debian_files[0]); i++) {
-		const char *path = debian_files[i].path;
+	for (size_t i = 0; i < n; i++) {
 		char md5[MD5_HEX + 1];
 		struct err e = ERR_INIT;
 		int fd;
 
-		if (strncmp(path, "usr/", 4) != 0 || strncmp(path, "usr/local/", 10) == 0)
+		if (strncmp(v[i].path, "usr/", 4) != 0 || strncmp(v[i].path, "usr/local/", 10) == 0)
 			continue;
-		fd = openat(t->fd, path, O_RDONLY | O_CLOEXEC);
-		assert_int_equal(md5_part(fd, 0, strlen(debian_files[i].text), md5, &e), 0);
+		fd = openat(t->fd, v[i].path, O_RDONLY | O_CLOEXEC);
+		assert_int_equal(md5_part(fd, 0, strlen(v[i].text), md5, &e), 0);
 		(void)close(fd);
-		buf_addf(&list, "/%s\n", path);
-		buf_addf(&sums, "%s  %s\n", md5, path);
+		buf_addf(&list, "/%s\n", v[i].path);
+		buf_addf(&sums, "%s  %s\n", md5, v[i].path);
 	}
 	/* what an image may lack */
 	buf_addf(&sums, "00000000000000000000000000000000  usr/share/doc/base-files/README\n");
-	put(t, "var/lib/dpkg/info/base-files.list", list.data, 0644);
-	put(t, "var/lib/dpkg/info/base-files.md5sums", sums.data, 0644);
+	put(t, path, list.data, 0644);
+	put(t, path_sums, sums.data, 0644);
 }
 
 /* The installed packages, for l->packages, which has room for them. */
@@ -211,7 +213,7 @@ static inline void debian_make(const struct rootfs *t)
 		assert_int_equal(fchmodat(t->fd, dirs[i], 0700, 0), 0);
 	assert_int_equal(fs_mkdirs(t->fd, "usr/local/lib", 0755, &e), 0);
 	assert_int_equal(symlinkat("../usr/share/zoneinfo/Etc/UTC", t->fd, "etc/localtime"), 0);
-	debian_lists(t);
+	debian_list(t, "base-files", debian_files, sizeof(debian_files) / sizeof(debian_files[0]));
 	assert_int_equal(fchmodat(t->fd, "tmp", 01777, 0), 0);
 	assert_int_equal(fchownat(t->fd, "home/rti", 1500, 1500, 0), 0);
 	assert_int_equal(fchownat(t->fd, "etc/shadow", 0, 42, 0), 0);

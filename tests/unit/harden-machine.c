@@ -64,8 +64,6 @@ static const struct debian_file machine_files[] = {
     {"usr/lib/systemd/system/foo.service", 0644, "[Unit]\n"},
     {"usr/lib/x86_64-linux-gnu/security/pam_securetty.so", 0644, ""},
     {"usr/lib/x86_64-linux-gnu/security/pam_lastlog.so", 0644, ""},
-    {"etc/postfix/main.cf", 0644, "inet_interfaces = all\n"},
-    {"etc/exim4/update-exim4.conf.conf", 0644, "dc_local_interfaces='127.0.0.1 ; ::1'\n"},
     {"etc/rc2.d/S01auditd", 0755, "#!/bin/sh\n"},
 };
 
@@ -74,6 +72,7 @@ static void machine_make(const struct rootfs *t)
 	debian_make(t);
 	for (size_t i = 0; i < sizeof(machine_files) / sizeof(machine_files[0]); i++)
 		put(t, machine_files[i].path, machine_files[i].text, machine_files[i].mode);
+	debian_list(t, "auditd", machine_files, sizeof(machine_files) / sizeof(machine_files[0]));
 	append(t, "var/lib/dpkg/status",
 	       "\nPackage: auditd\nStatus: install ok installed\n"
 	       "\nPackage: audispd-plugins\nStatus: install ok installed\n"
@@ -151,9 +150,7 @@ static const struct row rows[] = {
     {"SVC-02b", REMOVE, "etc/systemd/system/default.target", NULL, NULL, FIXED},
     {"SVC-03", WRITE, "etc/systemd/system/rescue.service.d/a.conf",
      "[Service]\nExecStart=\nExecStart=-/bin/sh\n", NULL, NOT_FIXED},
-    {"SVC-03", REMOVE, "usr/lib/systemd/systemd-sulogin-shell", NULL, NULL, NOT_FIXED},
-    {"SVC-05", APPEND, "etc/postfix/main.cf", "inet_interfaces = all\n", NULL, FIXED},
-    {"SVC-05b", EDIT, "etc/exim4/update-exim4.conf.conf", "127.0.0.1 ; ::1", "", FIXED},
+    {"FIL-13 SVC-03", REMOVE, "usr/lib/systemd/systemd-sulogin-shell", NULL, NULL, NOT_FIXED},
 
     {"INT-01", APPEND, "etc/aide/aide.conf", "!/usr/sbin\n", NULL, NOT_FIXED},
     {"INT-01", EDIT, "etc/aide/aide.conf", "/etc f All", "=/etc All", FIXED},
@@ -187,8 +184,8 @@ static const struct row rows[] = {
      "/usr/lib/systemd/system/ufw.service", NULL, FIXED},
     {"NET-04", WRITE, "etc/sysctl.d/70.conf", "net.ipv4.conf.all.accept_redirects = 1\n", NULL,
      FIXED},
-    {"NET-05", WRITE, "usr/lib/sysctl.d/70.conf", "-net.ipv6.conf.default.accept_source_route=1\n",
-     NULL, FIXED},
+    {"NET-05", WRITE, "usr/local/lib/sysctl.d/70.conf",
+     "-net.ipv6.conf.default.accept_source_route=1\n", NULL, FIXED},
     {"NET-06", APPEND, "etc/sysctl.conf", "net.ipv4.conf.all.rp_filter=0\n", NULL, FIXED},
     {"NET-07", APPEND, "etc/sysctl.conf", "net.ipv4.tcp_syncookies=0\n", NULL, FIXED},
     {"NET-08", WRITE, "etc/sysctl.d/99-k8s.conf", "net.ipv4.ip_forward = 1\n", NULL, FIXED},

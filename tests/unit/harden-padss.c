@@ -189,6 +189,8 @@ static const struct row rows[] = {
      FIXED},
     {"SUD-02", WRITE, "etc/sudoers.d/zz", "Defaults timestamp_timeout=-1\n", NULL, FIXED},
     {"SUD-03", WRITE, "etc/sudoers.d/zz", "ALL ALL=(ALL) ALL\n", NULL, FIXED},
+    {"SVC-05", APPEND, "etc/postfix/main.cf", "inet_interfaces = all\n", NULL, FIXED},
+    {"SVC-05b", EDIT, "etc/exim4/update-exim4.conf.conf", "127.0.0.1 ; ::1", "", FIXED},
     {"RMT-02", LINK, "etc/systemd/system/multi-user.target.requires/vendor-access.service",
      "/usr/lib/systemd/system/vendor-access.service", NULL, FIXED},
     {"SEC-01", WRITE, "etc/ssh/ssh_host_rsa_key", "x", NULL, FIXED},
