@@ -199,7 +199,7 @@ static const struct row rows[] = {
     {"KRN-03", EDIT, "etc/modprobe.d/00-posmedia.conf", "blacklist hfs\n", "", FIXED},
     {"KRN-04", WRITE, "etc/modprobe.d/00-a.conf", "install sct* \\\n /sbin/insmod sctp.ko\n", NULL,
      FIXED},
-    {"KRN-05", WRITE, "usr/lib/modprobe.d/00-a.conf", "install usb_storage /sbin/modprobe -i x\n",
+    {"KRN-05", WRITE, "usr/local/lib/modprobe.d/00-a.conf", "install usb_storage /sbin/modprobe -i x\n",
      NULL, FIXED},
     {"KRN-06", WRITE, "etc/modprobe.d/cis.conf", "install overlay /bin/false\n", NULL, FIXED},
     {"KRN-06", WRITE, "etc/modprobe.d/cis.conf", "blacklist overlay\n", NULL, FIXED},
