@@ -79,7 +79,7 @@ static int hex_value(char c)
 {
 	if (c >= '0' && c <= '9')
 		return c - '0';
-	c |= 0x20;
+	c = (char)(c | 0x20);
 	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
@@ -91,8 +91,10 @@ static void recode(const char *p, size_t n, bool slash, struct buf *out)
 	for (size_t i = 0; i < n; i++) {
 		int hi = i + 2 < n && p[i] == '%' ? hex_value(p[i + 1]) : -1;
 		int lo = hi >= 0 ? hex_value(p[i + 2]) : -1;
-		char c = lo >= 0 ? (char)(hi << 4 | lo) : p[i];
+		char c = p[i];
 
+		if (lo >= 0)
+			c = (char)(unsigned char)((unsigned)hi << 4 | (unsigned)lo);
 		buf_add(&plain, &c, 1);
 		i += lo >= 0 ? 2 : 0;
 	}

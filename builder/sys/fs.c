@@ -286,17 +286,25 @@ static bool bring_up(struct removal *r, int fd, const char *name)
 
 static int remove_below(struct removal *r, int fd, int depth, struct err *e);
 
+/* Two may remove the same tree at once: what the other has removed is gone all the same. */
+static int not_removed(const char *name, struct err *e)
+{
+	return errno == ENOENT ? 0 : err_sys(e, "remove %s", name);
+}
+
 static int remove_one(struct removal *r, int fd, const char *name, int depth, struct err *e)
 {
 	int sub SCOPED(fd_closep) = -1;
 	struct stat st;
 
-	if (unlinkat(fd, name, 0) == 0)
+	if (unlinkat(fd, name, 0) == 0 || errno == ENOENT)
 		return 0;
 	if (errno != EISDIR && errno != EPERM)
 		return err_sys(e, "remove %s", name);
 	sub = openat(fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	if (sub < 0 || fstat(sub, &st) != 0)
+	if (sub < 0)
+		return not_removed(name, e);
+	if (fstat(sub, &st) != 0)
 		return err_sys(e, "remove %s", name);
 	if (st.st_dev != r->dev)
 		return err_set(e, ERR_FAIL, "remove %s: a file system is mounted there", name);
@@ -304,7 +312,7 @@ static int remove_one(struct removal *r, int fd, const char *name, int depth, st
 		return 0;
 	if (remove_below(r, sub, depth + 1, e) != 0)
 		return err_in(e, "%s", name);
-	return unlinkat(fd, name, AT_REMOVEDIR) == 0 ? 0 : err_sys(e, "remove %s", name);
+	return unlinkat(fd, name, AT_REMOVEDIR) == 0 ? 0 : not_removed(name, e);
 }
 
 static int remove_below(struct removal *r, int fd, int depth, struct err *e)
@@ -339,10 +347,10 @@ int fs_rmtree(int dirfd, const char *name, struct err *e)
 	if (fstatat(dirfd, name, &st, AT_SYMLINK_NOFOLLOW) != 0)
 		return errno == ENOENT ? 0 : err_sys(e, "remove %s", name);
 	if (!S_ISDIR(st.st_mode))
-		return unlinkat(dirfd, name, 0) == 0 ? 0 : err_sys(e, "remove %s", name);
+		return unlinkat(dirfd, name, 0) == 0 ? 0 : not_removed(name, e);
 	fd = openat(dirfd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (fd < 0)
-		return err_sys(e, "remove %s", name);
+		return not_removed(name, e);
 	r.top = fd;
 	r.dev = st.st_dev;
 	do {
@@ -350,7 +358,7 @@ int fs_rmtree(int dirfd, const char *name, struct err *e)
 		if (remove_below(&r, fd, 0, e) != 0)
 			return err_in(e, "%s", name);
 	} while (r.moved != moved_before);
-	return unlinkat(dirfd, name, AT_REMOVEDIR) == 0 ? 0 : err_sys(e, "remove %s", name);
+	return unlinkat(dirfd, name, AT_REMOVEDIR) == 0 ? 0 : not_removed(name, e);
 }
 
 /* Calls fn for every name in the open directory from where it was read to, in the order of the
