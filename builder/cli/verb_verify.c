@@ -39,7 +39,7 @@ static int attested(const struct args *a, const struct image *i, const struct ke
 	const struct attest_keys by = {keys->v, keys->n};
 	struct buf statement SCOPED(buf_release) = BUF_INIT(ATTEST_MAX);
 
-	if (input_statement(a, "attested", &statement, e) != 0 ||
+	if (input_statement(args_get(a, "attested"), &statement, e) != 0 ||
 	    attest_check(&statement, args_get(a, "attested"), &i->manifest.digest, e) != 0)
 		return -1;
 	return attest_verify(i->layout, &i->manifest.digest, &statement, &by, e);
