@@ -94,11 +94,11 @@ static int read_inputs(int root, struct sbom *b, struct err *e)
 	struct buf recipe SCOPED(buf_release) = BUF_INIT(LOCK_MAX);
 	bool there = false;
 
-	if (root_read(root, EMBED_LOCK + 1, &lock, &there, e) != 0)
+	if (root_read(root, &EMBED_LOCK[1], &lock, &there, e) != 0)
 		return -1;
 	if (!there)
 		return 0;
-	if (root_read(root, EMBED_RECIPE + 1, &recipe, NULL, e) != 0)
+	if (root_read(root, &EMBED_RECIPE[1], &recipe, NULL, e) != 0)
 		return -1;
 	b->recipe = digest_of(recipe.data, recipe.len);
 	return lock_parse(EMBED_LOCK, &lock, &b->lock, e);
