@@ -153,7 +153,7 @@ void keys_release(struct keys *k)
 	*k = (struct keys){0};
 }
 
-int input_statement(const struct args *a, const char *option, struct buf *ret, struct err *e)
+int input_statement(const char *path, struct buf *ret, struct err *e)
 {
-	return fs_get_file(AT_FDCWD, args_get(a, option), ret, e);
+	return fs_get_file(AT_FDCWD, path, ret, e);
 }

@@ -46,9 +46,8 @@ struct keys {
 int input_keys(const struct args *a, struct keys *ret, struct err *e) MUST_CHECK;
 void keys_release(struct keys *k);
 
-/* The statement in the file that an option names, into an initialised buffer. */
-int input_statement(const struct args *a, const char *option, struct buf *ret,
-		    struct err *e) MUST_CHECK;
+/* The statement in a file, into an initialised buffer. */
+int input_statement(const char *path, struct buf *ret, struct err *e) MUST_CHECK;
 
 /* The contents of --passphrase-file, or of another option's, without the trailing newline, NULL
  * when not given; the caller wipes and frees it. */

@@ -111,8 +111,7 @@ static int run(const struct args *a, struct err *e)
 
 const struct verb verb_key = {
     .name = "key",
-    .args = "new FILE | show FILE.pub | import COSIGN.key FILE | export FILE | "
-	    "rotate NEW [IMAGE…] | age FILE.pub…",
+    .args = "new|show|import|export|rotate|age FILE…",
     .help = "Make, show, carry and replace signing keys.",
     .min = 2,
     .max = 65,

@@ -9,11 +9,12 @@
 #include "sys/clock.h"
 #include "sys/fs.h"
 #include <stdio.h>
+#include <stdlib.h>
 
 static const struct opt opts[] = {
     SIGNING_OPTS,
     {0, "identity", "HOST/REPO:TAG", "What the signature calls the image (may be repeated)."},
-    {0, "attest", "FILE", "Also sign this statement about the image and attach it."},
+    {0, "attest", "FILE", "Also sign this statement about the image (may be repeated)."},
     {0, "lookaside", "DIR", "Registries: also keep OpenPGP signatures in this directory."},
     OBJECT_PLAIN,
     {0, "dry-run", NULL, "Check key and image, and sign nothing."},
@@ -37,13 +38,16 @@ static int identities(const struct args *a, const struct image *i, struct strv *
 /* What is to be signed beside the image itself. */
 struct wanted {
 	struct strv ids;
-	struct buf statement; /* empty: none */
+	struct buf *statements;
+	size_t n;
 };
 
 static void wanted_release(struct wanted *w)
 {
 	strv_release(&w->ids);
-	buf_release(&w->statement);
+	for (size_t i = 0; i < w->n; i++)
+		buf_release(&w->statements[i]);
+	free(w->statements);
 }
 
 /* Bad statements are refused before anything is signed. */
@@ -52,11 +56,17 @@ static int read_wanted(const struct args *a, const struct image *i, struct wante
 {
 	if (identities(a, i, &ret->ids, e) != 0)
 		return -1;
-	if (!args_has(a, "attest"))
-		return 0;
-	if (input_statement(a, "attest", &ret->statement, e) != 0)
-		return -1;
-	return attest_check(&ret->statement, args_get(a, "attest"), &i->manifest.digest, e);
+	for (const char *path; (path = args_nth(a, "attest", ret->n)) != NULL;) {
+		struct buf *b;
+
+		ret->statements = mem_resize(ret->statements, ret->n + 1, sizeof(*ret->statements));
+		b = &ret->statements[ret->n++];
+		*b = (struct buf)BUF_INIT(ATTEST_MAX);
+		if (input_statement(path, b, e) != 0 ||
+		    attest_check(b, path, &i->manifest.digest, e) != 0)
+			return -1;
+	}
+	return 0;
 }
 
 static void report(const struct args *a, const struct image *i, const struct strv *ids,
@@ -92,8 +102,9 @@ static int sign_all(const struct args *a, struct image *i, const struct wanted *
 	for (size_t n = 0; n < ids->n; n++)
 		if (sign_image(i->layout, &i->manifest, ids->v[n], k, clock_epoch_s(), e) != 0)
 			return -1;
-	if (w->statement.len > 0 && attest_image(i->layout, &i->manifest, &w->statement, k, e) != 0)
-		return -1;
+	for (size_t n = 0; n < w->n; n++)
+		if (attest_image(i->layout, &i->manifest, &w->statements[n], k, e) != 0)
+			return -1;
 	if (to.kind != REF_DOCKER)
 		return 0;
 	to.tag = none;
@@ -128,7 +139,7 @@ static int sign_one_image(const struct args *a, const struct sign_key *k, struct
 {
 	struct visit v SCOPED(visit_end) = {0};
 	struct image i SCOPED(image_release) = {0};
-	struct wanted w SCOPED(wanted_release) = {.statement = BUF_INIT(ATTEST_MAX)};
+	struct wanted w SCOPED(wanted_release) = {0};
 	int turn SCOPED(fd_closep) = -1;
 	struct digest id;
 

@@ -39,7 +39,7 @@ static int attested(const struct args *a, const struct image *i, const struct ke
 	const struct attest_keys by = {keys->v, keys->n};
 	struct buf statement SCOPED(buf_release) = BUF_INIT(ATTEST_MAX);
 
-	if (input_statement(a, "attested", &statement, e) != 0 ||
+	if (input_statement(args_get(a, "attested"), &statement, e) != 0 ||
 	    attest_check(&statement, args_get(a, "attested"), &i->manifest.digest, e) != 0)
 		return -1;
 	return attest_verify(i->layout, &i->manifest.digest, &statement, &by, e);
@@ -94,6 +94,21 @@ static struct jval *signatures(const struct args *a, const struct sign_report *r
 	return list;
 }
 
+/* What the policy's rule demanded and found. */
+static struct jval *checked(const struct args *a, const struct sign_report *r)
+{
+	struct jval *list = jval_array();
+
+	for (size_t n = 0; n < r->checked.n; n++) {
+		jval_push(list, jval_text(r->checked.v[n]));
+		if (!args_has(a, "json")) {
+			screen_plain(r->checked.v[n]);
+			puts(r->checked.v[n]);
+		}
+	}
+	return list;
+}
+
 static void report(const struct args *a, const struct image *i, const struct seen *s,
 		   const struct sign_report *r)
 {
@@ -103,6 +118,7 @@ static void report(const struct args *a, const struct image *i, const struct see
 	if (!args_has(a, "json"))
 		printf("hashed %zu blobs, %s, from index.json down: all right\n", s->blobs, size);
 	jval_put(v, "signatures", signatures(a, r));
+	jval_put(v, "checked", checked(a, r));
 	jval_put_text(v, "digest", digest_text(&i->manifest.digest).s);
 	jval_put_int(v, "blobs", (int64_t)s->blobs);
 	jval_put_int(v, "bytes", (int64_t)s->bytes);

@@ -10,7 +10,7 @@
 #define SIGN_DSSE_TYPE   "application/vnd.dsse.envelope.v1+json"
 #define ATTEST_STATEMENT "https://in-toto.io/Statement/v1"
 
-enum { ATTEST_MAX = 1 << 20 };
+enum { ATTEST_MAX = 8 << 20 };
 
 /* Whether a text is a statement about the manifest that a key which releases images may sign: one
  * that says that a test failed is not, since some verifiers take any statement for a signature.

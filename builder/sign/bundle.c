@@ -7,7 +7,7 @@
 #include "sign/stamp.h"
 #include <string.h>
 
-enum { DER_MAX = 72, BUNDLE_MAX = 4 << 20, STAMP_MAX = 64 << 10 };
+enum { DER_MAX = 72, STAMP_MAX = 64 << 10 };
 
 /* The time stamp of a signature, where the bundle has it. */
 static int put_stamp(struct jval *material, const struct sign_key *k, const struct buf *der,
@@ -69,7 +69,7 @@ static int parse(const struct buf *bundle, struct jval **ret, struct err *e)
 	const char *type;
 
 	if (bundle->len > BUNDLE_MAX)
-		return err_set(e, ERR_VERIFY, "bundle: larger than 4 MiB");
+		return err_set(e, ERR_VERIFY, "bundle: larger than 16 MiB");
 	if (jval_parse(bundle->data, bundle->len, "bundle", &v, e) != 0) {
 		e->kind = ERR_VERIFY;
 		return -1;

@@ -6,8 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { BUNDLE_MAX = 4 << 20, TIME_DIGITS = 20 };
-
 bool bundle_is(const struct oci_desc *d)
 {
 	return d->artifact_type != NULL && strcmp(d->artifact_type, BUNDLE_TYPE) == 0;

@@ -11,6 +11,8 @@
 /* what cosign calls an image signature that is a statement */
 #define BUNDLE_SIGNATURE "https://sigstore.dev/cosign/sign/v1"
 
+enum { BUNDLE_MAX = 16 << 20 };
+
 /* Signs a statement into a new envelope object, which the caller frees; ret_der gets the raw
  * signature. */
 int dsse_seal(const struct buf *statement, const struct sign_key *k, struct jval **ret,

@@ -137,7 +137,7 @@ static bool have_bundle(const struct job *j, struct oci_index *list, bool *ret_d
 	bool hit = false;
 
 	for (size_t i = list->n; i-- > 0;) {
-		struct buf b SCOPED(buf_release) = BUF_INIT(BLOB_MAX);
+		struct buf b SCOPED(buf_release) = BUF_INIT(BUNDLE_MAX);
 		struct bundle_said said SCOPED(bundle_said_release);
 		struct payload_said what SCOPED(payload_said_release) = {0};
 		struct err why = ERR_INIT;

@@ -29,7 +29,8 @@ struct sign_found {
 struct sign_report {
 	struct sign_found *v;
 	size_t n;
-	size_t ignored; /* signatures by keys that are not ours, or broken ones */
+	size_t ignored;      /* signatures by keys that are not ours, or broken ones */
+	struct strv checked; /* what a policy's rule demanded and found, a line each */
 };
 
 struct sign_wanted {

@@ -5,13 +5,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { BUNDLE_MAX = 4 << 20 };
-
 void sign_report_release(struct sign_report *r)
 {
 	for (size_t i = 0; i < r->n; i++)
 		free(r->v[i].identity);
 	free(r->v);
+	strv_release(&r->checked);
 	*r = (struct sign_report){0};
 }
 

@@ -53,7 +53,7 @@ setup() {
 
 # The program of package $2 of suite $1, unpacked in out/tests/$3.
 tool() {
-	[ -x "$OUT/tests/$3/usr/bin/$2" ] || flock "$OUT/tests.flock" tests/system/fetch-tool \
+	[ -d "$OUT/tests/$3/usr" ] || flock "$OUT/tests.flock" tests/system/fetch-tool \
 		"$1" "$2" "$OUT/tests/$3" >"$OUT/tests-$3.log" 2>&1 || true
 }
 
@@ -129,7 +129,7 @@ good() {
 	[ "$status" -ne 0 ]
 }
 
-@test "cosign 3: a bundle by another's key alone makes it refuse, ours beside it does not" {
+@test "cosign 3: a bundle by another's key beside ours changes nothing" {
 	need_tool "$cosign3"
 	posmedia push oci:out/till:1 "docker://$registry/two/till:1"
 	posmedia sign "docker://$registry/two/till:1" --key other
@@ -214,4 +214,62 @@ good() {
 	run skopeo --policy "$dir/policy.json" --registries.d "$dir/registries.d" copy -q \
 		--remove-signatures --src-tls-verify=false "docker://$at" "oci:$dir/got:2"
 	good
+}
+
+@test "SoftHSM2: a key that cannot be read signs; a wrong PIN and no token are errors" {
+	module=/usr/lib/softhsm/libsofthsm2.so
+	export SOFTHSM2_CONF=$dir/softhsm.conf
+	mkdir "$dir/tokens" "$dir/hsm"
+	echo "directories.tokendir = $dir/tokens" >"$SOFTHSM2_CONF"
+	softhsm2-util --init-token --free --label pos --pin 1234 --so-pin 5678
+	cp "$dir/k.json" "$dir/hsm/k.json"
+	pkcs11-tool --module "$module" --token-label pos --login --pin 1234 --keypairgen \
+		--key-type EC:prime256v1 --label release
+	pkcs11-tool --module "$module" --token-label pos --read-object --type pubkey \
+		--label release --output-file "$dir/hsm/k.der"
+	openssl pkey -pubin -inform DER -in "$dir/hsm/k.der" -out "$dir/hsm/k.pub"
+	cat >"$dir/signer" <<-SH
+		#!/bin/sh
+		SOFTHSM2_CONF=$SOFTHSM2_CONF exec $PWD/tests/interop/pkcs11-signer "\$@"
+	SH
+	chmod +x "$dir/signer"
+	ask=(--key hsm/k --signer "$dir/signer" --signer-arg "$module" --signer-arg pos
+		--signer-arg release --passphrase-file pin)
+	echo 1234 >"$dir/pin"
+	posmedia sign oci:out/till:1 --identity localhost/till:hsm "${ask[@]}"
+	succeeded
+	posmedia verify oci:out/till:1 --identity localhost/till:hsm --key hsm/k.pub
+	succeeded
+	echo 4321 >"$dir/pin"
+	posmedia sign oci:out/till:1 --identity localhost/till:pin "${ask[@]}"
+	refused 1 signer
+	rm -rf "$dir/tokens"
+	mkdir "$dir/tokens"
+	posmedia sign oci:out/till:1 --identity localhost/till:none "${ask[@]}"
+	refused 1 signer
+}
+
+@test "SPDX and CycloneDX: the validators say valid, and notice a fault" {
+	tool sid python3-spdx-tools spdx
+	tool sid python3-beartype beartype
+	[ -d "$OUT/tests/spdx/usr" ] || skip "the machine's mirror has no python3-spdx-tools"
+	[ -d "$OUT/tests/npm/node_modules/@cyclonedx" ] || (mkdir -p "$OUT/tests/npm" &&
+		cd "$OUT/tests/npm" && npm install --silent --no-fund @cyclonedx/cyclonedx-library \
+			ajv ajv-formats ajv-formats-draft2019) || skip 'no packages'
+	posmedia sbom oci:out/till:1 --output said
+	succeeded
+	packages=usr/lib/python3/dist-packages
+	export PYTHONPATH=$OUT/tests/spdx/$packages:$OUT/tests/beartype/$packages
+	spdx=(/usr/bin/python3 -m spdx_tools.spdx.clitools.pyspdxtools -i)
+	run "${spdx[@]}" "$dir/said/spdx.json"
+	good
+	jq 'del(.relationships[0])' "$dir/said/spdx.json" >"$dir/bad.spdx.json"
+	run "${spdx[@]}" "$dir/bad.spdx.json"
+	[ "$status" -ne 0 ]
+	cp tests/interop/cyclonedx.js "$OUT/tests/npm/"
+	run node "$OUT/tests/npm/cyclonedx.js" "$dir/said/cyclonedx.json"
+	good
+	jq '.components[0].type = "thing"' "$dir/said/cyclonedx.json" >"$dir/bad.json"
+	run node "$OUT/tests/npm/cyclonedx.js" "$dir/bad.json"
+	[ "$status" -ne 0 ]
 }

@@ -182,12 +182,21 @@ static void test_bad_files(void **state)
 	    {HEAD "  - match: a/b\n    keys: [[key.pub]]\n", ":4:12: wants the file"},
 	    {HEAD "  - match: a/b\n    keys: [key.gpg]\n", ":4:12: "},
 	    {HEAD "  - match: a/b\n    keys: [key]\n", ":4:12: "},
-	    {HEAD RULE("a/b", "key.pub") "    forms: [pgp]\n", ":5:13: wants openpgp or cosign"},
+	    {HEAD RULE("a/b", "key.pub") "    forms: [pgp]\n", ":5:13: wants openpgp, cosign"},
 	    {HEAD RULE("a/b", "key.pub") "    forms: []\n", ":5:12: wants a list"},
 	    {HEAD RULE("a/b", "key.pub") "    require: 0\n", ":5:14: wants a number"},
 	    {HEAD RULE("a/b", "key.pub") "    require: -1\n", ":5:14: wants a number"},
 	    {HEAD RULE("a/b", "key.pub") "    require: 2\n", ":5:14: requires 2 keys of 1"},
 	    {HEAD RULE("a/b", "key.pub") "    requires: 1\n", ":5:5: unknown key requires"},
+	    {HEAD RULE("a/b", "{from: 2026-01-01}"), ":4:12: wants the file"},
+	    {HEAD RULE("a/b", "{file: key.pub, til: 1}"), ":4:28: unknown key til"},
+	    {HEAD RULE("a/b", "{file: key.pub, until: 2026-13-01}"), ":4:35: wants a day"},
+	    {HEAD RULE("a/b", "{file: key.pub}, key.pub"), ":4:29: key.pub: the same key twice"},
+	    {HEAD RULE("a/b", "key.pub") "    stage: dev\n", ":5:12: wants qa or prod"},
+	    {HEAD RULE("a/b", "key.pub") "    tsa: key.pub\n", ":5:10: "},
+	    {HEAD RULE("a/b", "key.pub") "    attestations: [{}]\n", ":5:20: wants the type"},
+	    {HEAD RULE("a/b", "key.pub") "    attestations: [{type: t, where: [x]}]\n",
+	     ":5:37: wants a map"},
 	};
 	struct sign_policy *p = NULL;
 
