@@ -7,14 +7,42 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-static int check(const char *root, const struct audit_opts *o, struct audit *ret, struct err *e)
+static int check(const char *root, const struct audit_opts *o, const char *scratch,
+		 struct audit *ret, struct err *e)
 {
-	const struct harden_context c = {
-	    .recipe = o->recipe, .target = o->target, .today = o->today};
+	char *full SCOPED(mem_freep) = realpath(root, NULL);
+	const char *const lower[] = {full};
+	const struct harden_gates gates = {.lower = lower, .lower_n = 1, .scratch = scratch};
+	const struct harden_context c = {.recipe = o->recipe,
+					 .target = o->target,
+					 .today = o->today,
+					 .gates = scratch != NULL ? &gates : NULL};
 
+	if (full == NULL)
+		return err_sys(e, "find %s", root);
 	if (harden_profile_load(o->profile, &ret->profile, e) != 0)
 		return -1;
 	return harden_check(ret->profile, root, &c, &ret->report, e);
+}
+
+/* With a directory for copies of the tree, when programs are to be run. */
+static int check_tree(const char *root, const struct audit_opts *o, struct audit *ret,
+		      struct err *e)
+{
+	char *dir SCOPED(mem_freep) = NULL;
+	struct err drop = ERR_INIT;
+	int rc;
+
+	if (!o->gates)
+		return check(root, o, NULL, ret, e);
+	if (sandbox_enter(e) != 0 || store_scratch(o->store, "gates", &dir, e) != 0)
+		return -1;
+	rc = check(root, o, dir, ret, e);
+	if (store_scratch_drop(o->store, dir, &drop) != 0 && rc == 0) {
+		*e = drop;
+		rc = -1;
+	}
+	return rc;
 }
 
 int audit_tree(const char *root, const char *object, const struct audit_opts *o, struct audit *ret,
@@ -22,7 +50,7 @@ int audit_tree(const char *root, const char *object, const struct audit_opts *o,
 {
 	struct audit a SCOPED(audit_release) = {.object = mem_strdup(object)};
 
-	if (check(root, o, &a, e) != 0)
+	if (check_tree(root, o, &a, e) != 0)
 		return err_in(e, "audit of %s", object);
 	*ret = a;
 	a = (struct audit){0};
@@ -64,7 +92,7 @@ static int check_layers(const struct oci_layout *l, const struct oci_desc *manif
 		return -1;
 	rc = oci_unpack(l, manifest, dir, &m, e);
 	if (rc == 0)
-		rc = check(dir, o, ret, e);
+		rc = check_tree(dir, o, ret, e);
 	if (store_scratch_drop(o->store, dir, &drop) != 0 && rc == 0) {
 		*e = drop;
 		rc = -1;

@@ -14,7 +14,9 @@ struct audit_opts {
 	const char *target;          /* "container" or "machine"; NULL = as the recipe says, or by
 					what is in it */
 	int64_t today;               /* seconds; waivers past their date do not hold */
-	struct store *store;         /* images only: layers are unpacked in a scratch of it */
+	struct store *store;         /* of images, which are unpacked in a scratch of it, and for
+					gates */
+	bool gates;                  /* run programs of it in the sandbox, on copies */
 };
 
 struct audit {
@@ -27,7 +29,8 @@ struct audit {
 	struct harden_report report;
 };
 
-/* Checks the tree below the directory root. */
+/* Checks the tree below the directory root. With gates the process becomes private
+ * (sandbox_enter). */
 int audit_tree(const char *root, const char *object, const struct audit_opts *o, struct audit *ret,
 	       struct err *e) MUST_CHECK;
 

@@ -19,6 +19,7 @@ static const struct opt opts[] = {
     {'k', "key", "FILE.pub", "Tell in them the signatures by this key (may be repeated)."},
     {0, "date", "DAY", "Judge waivers as on this day, YYYY-MM-DD."},
     {0, "verify-evidence", "DIR", "Audit again, and refuse files in DIR that say otherwise."},
+    {0, "gates", NULL, "Also run its programs in the sandbox where a control wants that."},
     OBJECT_PLAIN,
     {0, "json", NULL, "Print the report as JSON."},
     {0, NULL, NULL, NULL},
@@ -65,15 +66,24 @@ static int of_image(const struct args *a, struct request *q, struct audit *ret, 
 	return audit_image(i.layout, &i.manifest, a->rest.v[0], &q->opts, ret, e);
 }
 
+static int of_tree(const struct args *a, const char *root, struct request *q, struct audit *ret,
+		   struct err *e)
+{
+	struct store *s SCOPED(store_freep) = NULL;
+
+	if (q->opts.gates && input_store(a, &s, e) != 0)
+		return -1;
+	q->opts.store = s;
+	return audit_tree(root, a->rest.v[0], &q->opts, ret, e);
+}
+
 static int of_object(const struct args *a, struct request *q, struct audit *ret, struct err *e)
 {
 	struct ref r SCOPED(ref_release) = {0};
 
 	if (ref_parse(a->rest.v[0], &r, e) != 0)
 		return -1;
-	if (r.kind == REF_DIR)
-		return audit_tree(r.path, a->rest.v[0], &q->opts, ret, e);
-	return of_image(a, q, ret, e);
+	return r.kind == REF_DIR ? of_tree(a, r.path, q, ret, e) : of_image(a, q, ret, e);
 }
 
 static void print(const struct args *a, const struct audit *found)
@@ -119,6 +129,7 @@ static int read_request(const struct args *a, struct request *q, struct err *e)
 	    strcmp(q->opts.target, "machine") != 0)
 		return err_set(e, ERR_USAGE, "--target: container or machine, not %s",
 			       q->opts.target);
+	q->opts.gates = args_has(a, "gates");
 	q->evidence.formats = (1u << EVIDENCE_FORMATS) - 1;
 	if (put && check)
 		return err_set(e, ERR_USAGE, "--evidence and --verify-evidence exclude each other");

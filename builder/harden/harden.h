@@ -20,7 +20,9 @@ enum harden_status {
 	HARDEN_FAIL,
 	HARDEN_NOT_APPLICABLE, /* belongs to the host or to a machine; the reason says so */
 	HARDEN_WAIVED,         /* fails, with a waiver that still holds */
+	HARDEN_NOT_RUN,        /* wants to run programs of the tree, which nobody asked for */
 };
+enum { HARDEN_STATUSES = HARDEN_NOT_RUN + 1 };
 
 /* Of the recipe; a copy. */
 struct harden_waiver {
@@ -54,12 +56,21 @@ struct harden_system {
 struct harden_report {
 	struct harden_result *v;
 	size_t n;
-	size_t count[4]; /* by enum harden_status */
+	size_t count[HARDEN_STATUSES]; /* by enum harden_status */
 	struct harden_system system;
 };
 
 struct harden_profile;
 struct facts_source;
+
+/* Where programs of the tree are run for the operation gate: in the sandbox, without a network, on
+ * copies that are thrown away. */
+struct harden_gates {
+	const char *const *lower; /* absolute directories that make the tree, the topmost first */
+	size_t lower_n;
+	const char *scratch; /* absolute directory, in which the copies are made and removed; of a
+				process that was killed "gate.PID/root" may stay mounted there */
+};
 
 /* Reads a profile (strict YAML, positions in errors), `extends` included. */
 int harden_profile_load(const char *path, struct harden_profile **ret, struct err *e) MUST_CHECK;
@@ -83,6 +94,8 @@ struct harden_context {
 	int64_t epoch;               /* seconds: the day that is written into files, so that the
 					clock decides no bytes; 0 = today */
 	const struct facts_source *files; /* who lists the tree's files (harden/facts.h); or NULL */
+	const struct harden_gates *gates; /* NULL = no program of the tree is run; otherwise after
+					     sandbox_enter, in a process without threads */
 };
 
 /* Applies the fixes of every applicable control to the tree at rootfd, then checks them all. */
@@ -93,11 +106,29 @@ int harden_apply(const struct harden_profile *p, const char *root, const struct 
 int harden_check(const struct harden_profile *p, const char *root, const struct harden_context *c,
 		 struct harden_report *ret, struct err *e) MUST_CHECK;
 
+/* Of the controls that apply and run programs of the tree, each alone: the digest of what decides
+ * their outcome beside the tree itself, and which of its directories and files do; all programs and
+ * libraries always do. */
+struct harden_gated {
+	const char *id;    /* borrowed from the profile */
+	struct digest key; /* of what is run, and how */
+	struct strv reads; /* relative paths; none = the whole tree */
+};
+int harden_gated(const struct harden_profile *p, const char *root, const struct harden_context *c,
+		 struct harden_gated **ret, size_t *ret_n, struct err *e) MUST_CHECK;
+void harden_gated_free(struct harden_gated *v, size_t n);
+
+/* Judges one control, by its gates alone; c->gates is set. *ret has this one result. */
+int harden_check_gates(const struct harden_profile *p, const char *id, const char *root,
+		       const struct harden_context *c, struct harden_report *ret,
+		       struct err *e) MUST_CHECK;
+
 /* The worst severity that failed without a waiver reaches `fail_on` ("low", "medium", "high",
  * "never"): ERR_VERIFY, with the failed ids. */
 int harden_gate(const struct harden_report *r, const char *fail_on, struct err *e) MUST_CHECK;
 
-/* "low", "medium", "high"; "pass", "fail", "not-applicable", "waived". */
+/* "low", "medium", "high"; "pass", "fail", "not-applicable", "waived",
+ * "not-run". */
 const char *harden_severity_name(enum harden_severity s);
 const char *harden_status_name(enum harden_status s);
 

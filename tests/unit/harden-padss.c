@@ -168,7 +168,8 @@ static const struct row rows[] = {
     {"SEC-06", WRITE, "var/tmp/build.log", "x", NULL, FIXED},
 };
 
-/* Every control that applies to an image has a row above. */
+/* Every control that applies to an image has a row above; programs are for a tree that has them
+ * (tests/system/hardened.bats). */
 static void every_control_is_mutated(void **state)
 {
 	struct rootfs t = rootfs_make();
@@ -178,7 +179,8 @@ static void every_control_is_mutated(void **state)
 	debian_make(&t);
 	r = check(bench->profile, &t, &bench->made.r);
 	for (size_t i = 0; i < r.n; i++)
-		if (r.v[i].status != HARDEN_NOT_APPLICABLE && !has_row(r.v[i].id))
+		if (r.v[i].status != HARDEN_NOT_APPLICABLE && r.v[i].status != HARDEN_NOT_RUN &&
+		    !has_row(r.v[i].id))
 			fail_msg("no row breaks %s", r.v[i].id);
 	harden_report_release(&r);
 	rootfs_drop(&t);
