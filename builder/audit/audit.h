@@ -34,6 +34,16 @@ struct audit {
 int audit_tree(const char *root, const char *object, const struct audit_opts *o, struct audit *ret,
 	       struct err *e) MUST_CHECK;
 
+/* Checks what runs: the tree that the process with this id has for a root, and what the kernel lets
+ * the processes of its namespace do. */
+int audit_instance(uint64_t pid, const char *object, const struct audit_opts *o, struct audit *ret,
+		   struct err *e) MUST_CHECK;
+
+/* Checks the root tree in an archive, compressed or not, which is unpacked in a scratch of the
+ * store. */
+int audit_tar(const char *path, const char *object, const struct audit_opts *o, struct audit *ret,
+	      struct err *e) MUST_CHECK;
+
 /* Checks an image of a layout: every blob is hashed, the layers are unpacked in order with their
  * owners, what they make is checked and dropped again. Of a tree that cannot be unpacked with its
  * owners (no subordinate ids) nothing is said: that is an error. */

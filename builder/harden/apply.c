@@ -69,12 +69,27 @@ static int check_waivers(const struct pass *s, struct err *e)
 	return 0;
 }
 
+/* What is wanted of an instance cannot be seen before there is one. */
+static bool is_of_instance(const struct control *c)
+{
+	return c->target == NULL && c->ops_n > 0 && strcmp(c->place, "instance") == 0;
+}
+
+static char *excluded(const struct pass *s, const struct control *c)
+{
+	if (s->c->instance == NULL)
+		return system_excludes(&s->system, c);
+	if (c->only_image != NULL)
+		return mem_format("image: %s", c->only_image);
+	return is_of_instance(c) ? NULL : system_excludes(&s->system, c);
+}
+
 /* Why the control does not apply to this tree; NULL when it does. The caller owns it. */
 static int not_applicable(const struct pass *s, const struct control *c, char **ret, struct err *e)
 {
 	const struct strv *packages = NULL;
 
-	*ret = system_excludes(&s->system, c);
+	*ret = excluded(s, c);
 	if (*ret == NULL && c->packages.n > 0 && facts_packages(s->facts, &packages, e) != 0)
 		return -1;
 	for (size_t i = 0; i < c->packages.n && *ret == NULL; i++)
@@ -324,6 +339,8 @@ static int open_tree_of(struct pass *s, const char *root, struct err *e)
 		return -1;
 	s->facts = facts_new(s->rootfd);
 	facts_use_source(s->facts, s->c->files);
+	if (s->c->instance != NULL)
+		facts_stay(s->facts);
 	return 0;
 }
 

@@ -66,6 +66,9 @@ void facts_freep(struct facts **f);
 /* Lists files with the source, which is borrowed, from now on; NULL = by a walk. */
 void facts_use_source(struct facts *f, const struct facts_source *s);
 
+/* From now on a walk does not enter what is mounted in the tree. */
+void facts_stay(struct facts *f);
+
 /* Adds a copy of the path; the entry is lent until the next one is added. More than 8 Mi: an
  * error. */
 int facts_files_add(struct facts_files *files, const char *path, struct facts_file **ret,

@@ -86,6 +86,12 @@ const char *harden_requirement_title(const struct harden_profile *p, const char 
 				     const char *number);
 
 /* What of the recipe a profile may refer to; NULL members = unknown (auditing a foreign image). */
+/* A running instance: controls of the instance are judged too, those that only an image can be as
+ * wanted by are not, and of its tree only the file system that its root is on is walked. */
+struct harden_instance {
+	int proc; /* /proc/PID of a process in it, open */
+};
+
 struct harden_context {
 	const struct recipe *recipe; /* waivers, ports, users, services; or NULL */
 	const char *target;          /* "container" or "machine", whatever the recipe says; or
@@ -94,6 +100,7 @@ struct harden_context {
 	int64_t epoch;               /* seconds: the day that is written into files, so that the
 					clock decides no bytes; 0 = today */
 	const struct facts_source *files; /* who lists the tree's files (harden/facts.h); or NULL */
+	const struct harden_instance *instance; /* NULL = the tree is at rest */
 	const struct harden_gates *gates; /* NULL = no program of the tree is run; otherwise after
 					     sandbox_enter, in a process without threads */
 };

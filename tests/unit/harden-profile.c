@@ -68,6 +68,8 @@ static const struct {
     {WANT("keyvalue: {format: sshd, keys: {a: {at-most: ten}}}"), ":11:54: ", "decimal"},
     {WANT("keyvalue: {format: sshd, keys: {a: {most: 1}}}"), ":11:45: ", "unknown key \"most\""},
     {WANT("line: {files: [/x], absent: \"(\"}"), ":11:15: ", "regular expression"},
+    {WANT("confined: {capabilities: [sys_admn]}"), ":11:19: ", "\"sys_admn\" is not known"},
+    {WANT("listening: {port: 1}"), ":11:21: ", "unknown key \"port\""},
     {WANT("gate: {arguments: [x]}"), ":11:15: ", "\"program\" is missing"},
     {WANT("gate: {program: x}"), ":11:25: ", "not an absolute path"},
     {WANT("gate: {program: /x, arguments: x}"), ":11:40: ", "list of at most 64 texts"},
