@@ -1,11 +1,15 @@
 #include "audit/audit.h"
 
+#include "archive/unpack.h"
 #include "base/log.h"
 #include "harden/facts.h"
 #include "oci/unpack.h"
 #include "sandbox/sandbox.h"
 #include "scan/scan.h"
 #include "sys/clock.h"
+#include "sys/fs.h"
+#include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -60,16 +64,51 @@ static int look(void *ctx, int rootfd, const struct facts_files *files, const st
 	return rc;
 }
 
-static int check(const char *root, const struct harden_image *image, struct looking *k,
-		 struct audit *ret, struct err *e)
+static int check_context(const char *root, const struct harden_context *c,
+			 const struct audit_opts *o, struct audit *ret, struct err *e)
 {
-	const struct harden_content content = {look, k};
-	const struct harden_context c = {
-	    .recipe = k->o->recipe, .today = k->o->today, .image = image, .content = &content};
-
-	if (harden_profile_load(k->o->profile, &ret->profile, e) != 0)
+	if (harden_profile_load(o->profile, &ret->profile, e) != 0)
 		return -1;
-	return harden_check(ret->profile, root, &c, &ret->report, e);
+	return harden_check(ret->profile, root, c, &ret->report, e);
+}
+
+static int check(const char *root, const struct harden_image *image, struct looking *k,
+		 const char *scratch, struct audit *ret, struct err *e)
+{
+	char *full SCOPED(mem_freep) = realpath(root, NULL);
+	const char *const lower[] = {full};
+	const struct harden_gates gates = {.lower = lower, .lower_n = 1, .scratch = scratch};
+	const struct harden_content content = {look, k};
+	const struct harden_context c = {.recipe = k->o->recipe,
+					 .target = k->o->target,
+					 .today = k->o->today,
+					 .image = image,
+					 .content = &content,
+					 .gates = scratch != NULL ? &gates : NULL};
+
+	if (full == NULL)
+		return err_sys(e, "find %s", root);
+	return check_context(root, &c, k->o, ret, e);
+}
+
+/* With a directory for copies of the tree, when programs are to be run. */
+static int check_tree(const char *root, const struct harden_image *image, struct looking *k,
+		      struct audit *ret, struct err *e)
+{
+	char *dir SCOPED(mem_freep) = NULL;
+	struct err drop = ERR_INIT;
+	int rc;
+
+	if (!k->o->gates)
+		return check(root, image, k, NULL, ret, e);
+	if (sandbox_enter(e) != 0 || store_scratch(k->o->store, "gates", &dir, e) != 0)
+		return -1;
+	rc = check(root, image, k, dir, ret, e);
+	if (store_scratch_drop(k->o->store, dir, &drop) != 0 && rc == 0) {
+		*e = drop;
+		rc = -1;
+	}
+	return rc;
 }
 
 int audit_tree(const char *root, const char *object, const struct audit_opts *o, struct audit *ret,
@@ -78,7 +117,83 @@ int audit_tree(const char *root, const char *object, const struct audit_opts *o,
 	struct audit a SCOPED(audit_release) = {.object = mem_strdup(object)};
 	struct looking k SCOPED(looking_release) = {.o = o};
 
-	if (check(root, NULL, &k, &a, e) != 0)
+	if (check_tree(root, NULL, &k, &a, e) != 0)
+		return err_in(e, "audit of %s", object);
+	*ret = a;
+	a = (struct audit){0};
+	return 0;
+}
+
+/* The process may end while it is looked at: what is open then answers with an error, and another
+ * of the same number is not taken for it. */
+static int check_running(uint64_t pid, const struct audit_opts *o, struct audit *ret, struct err *e)
+{
+	char *dir SCOPED(mem_freep) = mem_format("/proc/%llu", (unsigned long long)pid);
+	struct harden_instance in = {.proc = -1};
+	int proc SCOPED(fd_closep) = -1;
+	char *root SCOPED(mem_freep) = NULL;
+
+	if (fs_open_dir(AT_FDCWD, dir, &proc, e) != 0)
+		return e->sys == ENOENT ? err_set(e, ERR_USAGE, "no process has the id %llu",
+						  (unsigned long long)pid)
+					: -1;
+	in.proc = proc;
+	const struct harden_context c = {
+	    .recipe = o->recipe, .target = o->target, .today = o->today, .instance = &in};
+
+	root = mem_format("/proc/self/fd/%d/root", proc);
+	return check_context(root, &c, o, ret, e);
+}
+
+int audit_instance(uint64_t pid, const char *object, const struct audit_opts *o, struct audit *ret,
+		   struct err *e)
+{
+	struct audit a SCOPED(audit_release) = {.object = mem_strdup(object)};
+
+	if (check_running(pid, o, &a, e) != 0)
+		return err_in(e, "audit of %s", object);
+	*ret = a;
+	a = (struct audit){0};
+	return 0;
+}
+
+static int unpack_tar(const char *path, const char *dir, struct err *e)
+{
+	const struct unpack_opts o = {.what = path, .layer = true, .keep_owner = true};
+	int fd SCOPED(fd_closep) = open(path, O_RDONLY | O_CLOEXEC);
+
+	if (fd < 0)
+		return err_sys(e, "open %s", path);
+	return unpack(fd, dir, &o, e);
+}
+
+/* Unpacks into a scratch directory, checks, and drops it again in any case. */
+static int check_tar(const char *path, const struct audit_opts *o, struct audit *ret, struct err *e)
+{
+	struct looking k SCOPED(looking_release) = {.o = o};
+	char *dir SCOPED(mem_freep) = NULL;
+	struct err drop = ERR_INIT;
+	int rc;
+
+	/* before the scratch is made: in there it would be someone else's */
+	if (sandbox_enter(e) != 0 || store_scratch(o->store, "audit", &dir, e) != 0)
+		return -1;
+	rc = unpack_tar(path, dir, e);
+	if (rc == 0)
+		rc = check_tree(dir, NULL, &k, ret, e);
+	if (store_scratch_drop(o->store, dir, &drop) != 0 && rc == 0) {
+		*e = drop;
+		rc = -1;
+	}
+	return rc;
+}
+
+int audit_tar(const char *path, const char *object, const struct audit_opts *o, struct audit *ret,
+	      struct err *e)
+{
+	struct audit a SCOPED(audit_release) = {.object = mem_strdup(object)};
+
+	if (check_tar(path, o, &a, e) != 0)
 		return err_in(e, "audit of %s", object);
 	*ret = a;
 	a = (struct audit){0};
@@ -130,7 +245,7 @@ static int check_unpacked(const struct oci_layout *l, const struct oci_desc *man
 		k.layout = l;
 		k.manifest = manifest;
 	}
-	return check(dir, &image, &k, ret, e);
+	return check_tree(dir, &image, &k, ret, e);
 }
 
 /* Unpacks into a scratch directory, checks, and drops it again in any case. */

@@ -14,9 +14,11 @@ struct audit_opts {
 	const char *target;          /* "container" or "machine"; NULL = as the recipe says, or by
 					what is in it */
 	int64_t today;               /* seconds; waivers past their date do not hold */
-	struct store *store;         /* images only: layers are unpacked in a scratch of it */
+	struct store *store;         /* of images, which are unpacked in a scratch of it, and for
+					gates */
 	int signatures;              /* good ones by the keys that were given, */
 	bool keys;                   /* when some were */
+	bool gates;                  /* run programs of it in the sandbox, on copies */
 };
 
 struct audit {
@@ -29,9 +31,20 @@ struct audit {
 	struct harden_report report;
 };
 
-/* Checks the tree below the directory root. */
+/* Checks the tree below the directory root. With gates the process becomes private
+ * (sandbox_enter). */
 int audit_tree(const char *root, const char *object, const struct audit_opts *o, struct audit *ret,
 	       struct err *e) MUST_CHECK;
+
+/* Checks what runs: the tree that the process with this id has for a root, and what the kernel lets
+ * the processes of its namespace do. */
+int audit_instance(uint64_t pid, const char *object, const struct audit_opts *o, struct audit *ret,
+		   struct err *e) MUST_CHECK;
+
+/* Checks the root tree in an archive, compressed or not, which is unpacked in a scratch of the
+ * store. */
+int audit_tar(const char *path, const char *object, const struct audit_opts *o, struct audit *ret,
+	      struct err *e) MUST_CHECK;
 
 /* Checks an image of a layout: every blob is hashed, the layers are unpacked in order with their
  * owners, what they make is checked and dropped again. Of a tree that cannot be unpacked with its

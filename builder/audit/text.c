@@ -2,7 +2,7 @@
 #include "audit/audit.h"
 
 /* What needs attention comes first. */
-static const enum harden_status order[] = {HARDEN_FAIL, HARDEN_WAIVED, HARDEN_PASS,
+static const enum harden_status order[] = {HARDEN_FAIL, HARDEN_WAIVED, HARDEN_PASS, HARDEN_NOT_RUN,
 					   HARDEN_NOT_APPLICABLE};
 
 static void result_text(const struct harden_result *r, struct buf *out)
@@ -34,8 +34,11 @@ void audit_text(const struct audit *a, bool all, struct buf *out)
 			if (r->v[i].status == order[k])
 				result_text(&r->v[i], out);
 	}
-	buf_addf(out, "%zu pass, %zu fail, %zu waived, %zu not applicable\n", r->count[HARDEN_PASS],
+	buf_addf(out, "%zu pass, %zu fail, %zu waived, %zu not applicable", r->count[HARDEN_PASS],
 		 r->count[HARDEN_FAIL], r->count[HARDEN_WAIVED], r->count[HARDEN_NOT_APPLICABLE]);
+	if (r->count[HARDEN_NOT_RUN] > 0)
+		buf_addf(out, ", %zu not run (--gates)", r->count[HARDEN_NOT_RUN]);
+	buf_addf(out, "\n");
 }
 
 struct jval *audit_json(const struct audit *a)

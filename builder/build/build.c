@@ -108,9 +108,10 @@ static void drop_scratch(struct job *j)
 
 	if (fs_list(AT_FDCWD, j->scratch, &names, &quiet) == 0)
 		for (size_t i = 0; i < names.n; i++) {
+			bool inside = strncmp(names.v[i], "stage.", 6) == 0 ||
+				      strncmp(names.v[i], "gate.", 5) == 0;
 			char *root SCOPED(mem_freep) =
-			    mem_format("%s/%s%s", j->scratch, names.v[i],
-				       strncmp(names.v[i], "stage.", 6) == 0 ? "/root" : "");
+			    mem_format("%s/%s%s", j->scratch, names.v[i], inside ? "/root" : "");
 
 			if (sandbox_unmount(root, &quiet) != 0)
 				quiet = (struct err)ERR_INIT; /* most are no mounts */

@@ -3,6 +3,7 @@
 #include "build/verdict.h"
 
 #include "base/log.h"
+#include "build/gates.h"
 #include "sys/aside.h"
 #include "sys/clock.h"
 #include "sys/fs.h"
@@ -320,16 +321,21 @@ int job_image(struct job *j, const char *root, struct build_result *ret, struct 
 	struct packing p SCOPED(packing_release) = {.j = j, .rootfd = -1};
 	struct oci_desc image SCOPED(oci_desc_release) = {0};
 	struct tests all = {j, root};
-	struct aside tests SCOPED(aside_stop) = {0};
+	struct gates wanted = {j, &p.tree, root};
+	struct aside tests SCOPED(aside_stop) = {0}, gates SCOPED(aside_stop) = {0};
 
 	for (size_t i = 0; i < j->trees.n; i++)
 		if (job_contents(j, i, e) != 0)
 			return -1;
-	/* they only read: the layers are made meanwhile */
+	/* they only read, and gates have copies: the layers are made meanwhile */
 	if (j->r->tests_n > 0 && aside_start(run_tests, &all, &tests, e) != 0)
 		return -1;
-	if (index_tree(&p, root, e) != 0 || judge(&p, root, e) != 0 ||
-	    put_image(&p, &image, e) != 0 || aside_join(&tests, e) != 0)
+	if (index_tree(&p, root, e) != 0)
+		return -1;
+	if (j->r->profiles.n > 0 && aside_start(gates_run, &wanted, &gates, e) != 0)
+		return -1;
+	if (judge(&p, root, e) != 0 || put_image(&p, &image, e) != 0 ||
+	    aside_join(&tests, e) != 0 || aside_join(&gates, e) != 0)
 		return -1;
 	ret->manifest = image.digest;
 	ret->manifest_size = image.size;

@@ -3,6 +3,7 @@
 #include "cli/verb.h"
 
 #include "audit/audit.h"
+#include "base/num.h"
 #include "sandbox/sandbox.h"
 #include "sys/clock.h"
 #include <stdio.h>
@@ -19,6 +20,7 @@ static const struct opt opts[] = {
     {'k', "key", "FILE.pub", "Check and tell the signatures by this key (may be repeated)."},
     {0, "date", "DAY", "Judge waivers as on this day, YYYY-MM-DD."},
     {0, "verify-evidence", "DIR", "Audit again, and refuse files in DIR that say otherwise."},
+    {0, "gates", NULL, "Also run its programs in the sandbox where a control wants that."},
     OBJECT_PLAIN,
     {0, "json", NULL, "Print the report as JSON."},
     {0, NULL, NULL, NULL},
@@ -67,15 +69,48 @@ static int of_image(const struct args *a, struct request *q, struct audit *ret, 
 	return audit_image(i.layout, &i.manifest, a->rest.v[0], &q->opts, ret, e);
 }
 
+/* A directory, or the archive of one. */
+static int of_tree(const struct args *a, const char *path, bool tar, struct request *q,
+		   struct audit *ret, struct err *e)
+{
+	const char *object = a->rest.v[0];
+	struct store *s SCOPED(store_freep) = NULL;
+
+	if ((q->opts.gates || tar) && input_store(a, &s, e) != 0)
+		return -1;
+	q->opts.store = s;
+	return tar ? audit_tar(path, object, &q->opts, ret, e)
+		   : audit_tree(path, object, &q->opts, ret, e);
+}
+
+static int of_instance(const char *object, const char *text, const struct request *q,
+		       struct audit *ret, struct err *e)
+{
+	uint64_t pid;
+
+	if (num_u64(text, INT32_MAX, &pid) != 0 || pid == 0) {
+		(void)err_set(e, ERR_USAGE, "%s: wants the id of a process in it", object);
+		return err_hint(e, "podman inspect -f '{{.State.Pid}}' NAME tells that of a "
+				   "container.");
+	}
+	if (q->opts.gates)
+		return err_set(e, ERR_USAGE, "--gates is for what does not run yet");
+	return audit_instance(pid, object, &q->opts, ret, e);
+}
+
 static int of_object(const struct args *a, struct request *q, struct audit *ret, struct err *e)
 {
+	static const char running[] = "instance:", tar[] = "tar:";
+	const char *object = a->rest.v[0];
 	struct ref r SCOPED(ref_release) = {0};
 
-	if (ref_parse(a->rest.v[0], &r, e) != 0)
+	if (strncmp(object, running, strlen(running)) == 0)
+		return of_instance(object, object + strlen(running), q, ret, e);
+	if (strncmp(object, tar, strlen(tar)) == 0)
+		return of_tree(a, object + strlen(tar), true, q, ret, e);
+	if (ref_parse(object, &r, e) != 0)
 		return -1;
-	if (r.kind == REF_DIR)
-		return audit_tree(r.path, a->rest.v[0], &q->opts, ret, e);
-	return of_image(a, q, ret, e);
+	return r.kind == REF_DIR ? of_tree(a, r.path, false, q, ret, e) : of_image(a, q, ret, e);
 }
 
 static void print(const struct args *a, const struct audit *found)
@@ -121,6 +156,7 @@ static int read_request(const struct args *a, struct request *q, struct err *e)
 	    strcmp(q->opts.target, "machine") != 0)
 		return err_set(e, ERR_USAGE, "--target: container or machine, not %s",
 			       q->opts.target);
+	q->opts.gates = args_has(a, "gates");
 	q->evidence.formats = (1u << EVIDENCE_FORMATS) - 1;
 	if (put && check)
 		return err_set(e, ERR_USAGE, "--evidence and --verify-evidence exclude each other");
@@ -163,8 +199,8 @@ static int run(const struct args *a, struct err *e)
 
 const struct verb verb_audit = {
     .name = "audit",
-    .args = "oci:DIR[:TAG] | docker://HOST/REPO:TAG | dir:PATH",
-    .help = "Check every control of a profile on an image or a root tree.",
+    .args = "oci:DIR[:TAG] | docker://HOST/REPO:TAG | dir:PATH | tar:FILE | instance:PID",
+    .help = "Check every control of a profile on an image, a root tree or what runs.",
     .min = 1,
     .max = 1,
     .opts = opts,

@@ -91,7 +91,7 @@ static void take_result(const struct harden_result *r, struct purse *left,
 	take_seen(&r->held, 0, &left->held, &ret->held);
 	take_wants(r->wants, &ret->wants);
 	take_sources(r->sources, ret);
-	if (r->status == HARDEN_NOT_APPLICABLE) {
+	if (r->status == HARDEN_NOT_APPLICABLE || r->status == HARDEN_NOT_RUN) {
 		const char *why = r->detail == NULL ? "" : r->detail;
 		size_t n = strlen(r->place);
 

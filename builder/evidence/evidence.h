@@ -62,7 +62,7 @@ struct evidence {
 	struct digest profile;
 	struct evidence_result *results; /* by id */
 	size_t n;
-	size_t count[4];   /* by enum harden_status */
+	size_t count[HARDEN_STATUSES]; /* by enum harden_status */
 	const char *until; /* the last day on which all waivers hold; NULL = no waiver */
 	const struct harden_profile *from; /* for the titles of requirements; borrowed */
 };

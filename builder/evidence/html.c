@@ -52,22 +52,26 @@ void page_badge(enum harden_status s, struct buf *out)
 	    [HARDEN_PASS] = "<span class=\"badge pass\">&#10003; pass</span>",
 	    [HARDEN_FAIL] = "<span class=\"badge fail\">&#10007; fail</span>",
 	    [HARDEN_NOT_APPLICABLE] = "<span class=\"badge na\">&#8211; not applicable</span>",
-	    [HARDEN_WAIVED] = "<span class=\"badge waived\">! waived</span>"};
+	    [HARDEN_WAIVED] = "<span class=\"badge waived\">! waived</span>",
+	    [HARDEN_NOT_RUN] = "<span class=\"badge na\">? not run</span>"};
 
 	buf_addf(out, "%s", badges[s]);
 }
 
 void page_bar(const struct page_counts *c, const char *label, struct buf *out)
 {
-	static const int order[] = {HARDEN_PASS, HARDEN_WAIVED, HARDEN_FAIL, HARDEN_NOT_APPLICABLE};
-	size_t all = c->count[0] + c->count[1] + c->count[2] + c->count[3], at = 0;
+	static const int order[] = {HARDEN_PASS, HARDEN_WAIVED, HARDEN_FAIL, HARDEN_NOT_RUN,
+				    HARDEN_NOT_APPLICABLE};
+	size_t all = 0, at = 0;
 
 	buf_addf(out,
 		 "<svg class=\"%s\" viewBox=\"0 0 1000 10\" preserveAspectRatio=\"none\" "
 		 "role=\"img\" aria-label=\"%zu pass, %zu waived, %zu fail, %zu not applicable\">",
 		 label, c->count[HARDEN_PASS], c->count[HARDEN_WAIVED], c->count[HARDEN_FAIL],
 		 c->count[HARDEN_NOT_APPLICABLE]);
-	for (size_t i = 0; i < 4; i++) {
+	for (size_t i = 0; i < HARDEN_STATUSES; i++)
+		all += c->count[i];
+	for (size_t i = 0; i < HARDEN_STATUSES; i++) {
 		size_t n = c->count[order[i]], to;
 
 		if (n == 0)

@@ -5,7 +5,8 @@
 
 static void verdict(const struct evidence *v, struct buf *out)
 {
-	size_t applies = v->n - v->count[HARDEN_NOT_APPLICABLE];
+	size_t unrun = v->count[HARDEN_NOT_RUN];
+	size_t applies = v->n - v->count[HARDEN_NOT_APPLICABLE] - unrun;
 	size_t fail = v->count[HARDEN_FAIL], waived = v->count[HARDEN_WAIVED];
 
 	buf_addf(out, "<div class=\"verdict %s\"><strong>",
@@ -25,6 +26,10 @@ static void verdict(const struct evidence *v, struct buf *out)
 			 "%zu controls do not apply to %s; <a href=\"#not-applicable\">who holds "
 			 "them</a> is listed. ",
 			 v->count[HARDEN_NOT_APPLICABLE], v->is_image ? "an image" : "this tree");
+	if (unrun > 0)
+		buf_addf(out, "%zu control%s by running programs of %s, which was not asked for. ",
+			 unrun, unrun == 1 ? " is judged" : "s are judged",
+			 v->is_image ? "the image" : "this tree");
 	if (v->until != NULL) {
 		buf_addf(out, "This holds until <b>");
 		markup_text(v->until, out);
@@ -83,13 +88,16 @@ static void facts(const struct evidence *v, struct buf *out)
 static void counts(const struct evidence *v, struct buf *out)
 {
 	static const enum harden_status order[] = {HARDEN_PASS, HARDEN_WAIVED, HARDEN_FAIL,
-						   HARDEN_NOT_APPLICABLE};
+						   HARDEN_NOT_RUN, HARDEN_NOT_APPLICABLE};
 	struct page_counts c;
 
 	memcpy(c.count, v->count, sizeof(c.count));
 	page_bar(&c, "big", out);
 	buf_addf(out, "<ul class=\"legend\">");
-	for (size_t i = 0; i < 4; i++) {
+	for (size_t i = 0; i < HARDEN_STATUSES; i++) {
+		/* where programs are run there is nothing to say about those that are not */
+		if (order[i] == HARDEN_NOT_RUN && v->count[HARDEN_NOT_RUN] == 0)
+			continue;
 		buf_addf(out, "<li><b>%zu</b> ", v->count[order[i]]);
 		page_badge(order[i], out);
 		buf_addf(out, "</li>");

@@ -84,7 +84,7 @@ void format_json(const struct evidence *v, struct buf *out)
 	put_subject(v, j);
 	for (size_t i = 0; i < v->n; i++)
 		jval_push(results, result_json(&v->results[i]));
-	for (int i = 0; i < 4; i++)
+	for (int i = 0; i < HARDEN_STATUSES; i++)
 		jval_put_int(summary, harden_status_name((enum harden_status)i),
 			     (int64_t)v->count[i]);
 	jval_put_text(j, "system", v->system);

@@ -27,7 +27,7 @@ static void result(const struct evidence *v, const struct evidence_result *r, st
 		attribute("message", seen, out);
 		buf_addf(out, "/>");
 	}
-	if (r->status == HARDEN_NOT_APPLICABLE || r->status == HARDEN_WAIVED) {
+	if (r->status != HARDEN_PASS && r->status != HARDEN_FAIL) {
 		char *why SCOPED(mem_freep) =
 		    r->waiver == NULL
 			? mem_format("%s: %s", r->place, r->reason)
@@ -52,7 +52,8 @@ void format_junit(const struct evidence *v, struct buf *out)
 	attribute("name", title, out);
 	buf_addf(out, " tests=\"%zu\" failures=\"%zu\" errors=\"0\" skipped=\"%zu\" time=\"0\"",
 		 v->n, v->count[HARDEN_FAIL],
-		 v->count[HARDEN_NOT_APPLICABLE] + v->count[HARDEN_WAIVED]);
+		 v->count[HARDEN_NOT_APPLICABLE] + v->count[HARDEN_WAIVED] +
+		     v->count[HARDEN_NOT_RUN]);
 	attribute("timestamp", time, out);
 	buf_addf(out, ">\n  <properties>\n");
 	if (v->is_image)

@@ -159,7 +159,7 @@ static struct jval *assessment(const struct evidence *v, const char *time)
 		const struct evidence_result *r = &v->results[i];
 
 		jval_push(observations, observation(v, r, time));
-		if (r->status != HARDEN_NOT_APPLICABLE)
+		if (r->status != HARDEN_NOT_APPLICABLE && r->status != HARDEN_NOT_RUN)
 			jval_push(findings, finding(v, r));
 		if (r->waiver != NULL)
 			jval_push(risks, risk(v, r));

@@ -22,7 +22,7 @@ size_t page_chapter(const char *number);
 
 /* Results of a requirement, or of a chapter: by enum harden_status, each result once. */
 struct page_counts {
-	size_t count[4];
+	size_t count[HARDEN_STATUSES];
 };
 struct page_counts page_count(const struct evidence *v, const struct requirement *r, size_t n);
 

@@ -92,7 +92,8 @@ static void add_result(const struct evidence_result *r, size_t rule_at, const ch
 	static const char *const kinds[] = {[HARDEN_PASS] = "pass",
 					    [HARDEN_FAIL] = "fail",
 					    [HARDEN_WAIVED] = "fail",
-					    [HARDEN_NOT_APPLICABLE] = "notApplicable"};
+					    [HARDEN_NOT_APPLICABLE] = "notApplicable",
+					    [HARDEN_NOT_RUN] = "open"};
 	bool bad = r->status == HARDEN_FAIL || r->status == HARDEN_WAIVED;
 	struct jval *j = jval_object();
 

@@ -92,6 +92,7 @@ void format_intoto(const struct evidence *v, unsigned formats, const struct evid
 	jval_put(p, "failedTests", ids(v, HARDEN_FAIL));
 	/* members that the predicate's type does not know and its readers pass over */
 	jval_put(p, "notApplicableTests", ids(v, HARDEN_NOT_APPLICABLE));
+	jval_put(p, "notRunTests", ids(v, HARDEN_NOT_RUN));
 	jval_put(p, "evidence", other_files(formats, files));
 	jval_put_text(p, "time", time);
 	if (v->until != NULL)

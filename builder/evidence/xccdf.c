@@ -9,7 +9,8 @@
 static const char *const verdicts[] = {[HARDEN_PASS] = "pass",
 				       [HARDEN_FAIL] = "fail",
 				       [HARDEN_NOT_APPLICABLE] = "notapplicable",
-				       [HARDEN_WAIVED] = "informational"};
+				       [HARDEN_WAIVED] = "informational",
+				       [HARDEN_NOT_RUN] = "notchecked"};
 
 static void rule(const struct evidence_result *r, struct buf *out)
 {

@@ -1,4 +1,5 @@
 /* apply.c - runs a profile's controls on a tree: fixes first, then one check of all. */
+#include "harden/gate.h"
 #include "harden/system.h"
 
 #include "base/log.h"
@@ -81,13 +82,28 @@ static const char *lacks(const struct pass *s, const struct control *c)
 	return what;
 }
 
+/* What is wanted of an instance cannot be seen before there is one. */
+static bool is_of_instance(const struct control *c)
+{
+	return c->target == NULL && c->ops_n > 0 && strcmp(c->place, "instance") == 0;
+}
+
+static char *excluded(const struct pass *s, const struct control *c)
+{
+	if (s->c->instance == NULL)
+		return system_excludes(&s->system, c);
+	if (c->only_image != NULL)
+		return mem_format("image: %s", c->only_image);
+	return is_of_instance(c) ? NULL : system_excludes(&s->system, c);
+}
+
 /* Why the control does not apply to this tree; NULL when it does. The caller owns it. */
 static int not_applicable(const struct pass *s, const struct control *c, char **ret, struct err *e)
 {
 	const struct strv *packages = NULL;
 	const char *what;
 
-	*ret = system_excludes(&s->system, c);
+	*ret = excluded(s, c);
 	if (*ret == NULL && c->packages.n > 0 && facts_packages(s->facts, &packages, e) != 0)
 		return -1;
 	for (size_t i = 0; i < c->packages.n && *ret == NULL; i++)
@@ -218,26 +234,69 @@ static struct harden_waiver *copy_waiver(const struct recipe_waiver *w, int64_t 
 	return ret;
 }
 
-static void judge(const struct pass *s, const struct control *c, struct harden_result *ret)
+/* Runs the checks of a control, of its gates alone when only_gates. */
+static void look(const struct pass *s, const struct control *c, bool only_gates, struct op_run *r)
+{
+	struct gate_copy copy SCOPED(gate_copy_drop) = {.g = s->c->gates};
+
+	r->copy = s->c->gates != NULL ? &copy : NULL;
+	for (size_t i = 0; i < c->ops_n; i++) {
+		struct err e = ERR_INIT;
+
+		if (only_gates && c->ops[i].kind != &op_gate)
+			continue;
+		/* what cannot be judged is not well */
+		if (c->ops[i].kind->check(r, c->ops[i].want, &e) != 0)
+			strv_add(r->found, e.msg);
+	}
+	r->copy = NULL;
+}
+
+static bool is_gates_only(const struct control *c)
+{
+	for (size_t i = 0; i < c->ops_n; i++)
+		if (c->ops[i].kind != &op_gate)
+			return false;
+	return c->ops_n > 0;
+}
+
+/* What nobody let run is told, and where it is all there was to judge, nothing is judged. */
+static void tell_unrun(const struct control *c, const struct strv *unrun, struct harden_result *ret)
+{
+	struct buf text SCOPED(buf_release) = BUF_INIT(DETAIL_MAX);
+
+	if (unrun->n == 0 || ret->status != HARDEN_PASS)
+		return;
+	for (size_t i = 0; i < unrun->n; i++)
+		buf_addf(&text, "%s%s", i == 0 ? "not run: " : "; ", unrun->v[i]);
+	if (is_gates_only(c)) {
+		ret->status = HARDEN_NOT_RUN;
+		ret->detail = buf_take(&text);
+	} else {
+		strv_add(&ret->held, text.data);
+	}
+}
+
+static void judge(const struct pass *s, const struct control *c, bool only_gates,
+		  struct harden_result *ret)
 {
 	const struct recipe_waiver *w = find_waiver(s->c, c->id);
 	struct strv found SCOPED(strv_release) = {0}, held SCOPED(strv_release) = {0};
+	struct strv unrun SCOPED(strv_release) = {0};
 	struct op_run r = make_run(s, &found, NULL);
 	char *text SCOPED(mem_freep) = NULL;
 
 	r.held = &held;
-	for (size_t i = 0; i < c->ops_n; i++) {
-		struct err e = ERR_INIT;
-
-		/* what cannot be judged is not well */
-		if (c->ops[i].kind->check(&r, c->ops[i].want, &e) != 0)
-			strv_add(&found, e.msg);
-	}
+	r.unrun = &unrun;
+	look(s, c, only_gates, &r);
 	first_found(&found, &ret->found);
 	if (found.n == 0)
 		first_found(&held, &ret->held);
-	text = join_found(&ret->found);
 	ret->status = found.n == 0 ? HARDEN_PASS : HARDEN_FAIL;
+	tell_unrun(c, &unrun, ret);
+	if (ret->status == HARDEN_NOT_RUN)
+		return;
+	text = join_found(&ret->found);
 	if (found.n > 0 && w != NULL)
 		ret->waiver = copy_waiver(w, s->c->today);
 	if (ret->waiver != NULL && !ret->waiver->ended) {
@@ -259,6 +318,19 @@ static const char *place_of(const struct pass *s, const struct control *c)
 	return (strcmp(c->target, "machine") == 0) == s->system.machine ? c->place : c->held_by;
 }
 
+static struct harden_result make_result(const struct pass *s, const struct control *c)
+{
+	return (struct harden_result){
+	    .id = c->id,
+	    .title = c->title,
+	    .place = place_of(s, c),
+	    .wants = c->wants,
+	    .sources = c->sources,
+	    .severity = c->severity,
+	    .status = HARDEN_NOT_APPLICABLE,
+	};
+}
+
 static int check_all(struct pass *s, char **fixed, struct harden_report *ret, struct err *e)
 {
 	struct harden_report rep SCOPED(harden_report_release) = {0};
@@ -273,19 +345,11 @@ static int check_all(struct pass *s, char **fixed, struct harden_report *ret, st
 		if (s->image_only && !is_of_image(c))
 			continue;
 		rep.n++;
-		*res = (struct harden_result){
-		    .id = c->id,
-		    .title = c->title,
-		    .place = place_of(s, c),
-		    .wants = c->wants,
-		    .sources = c->sources,
-		    .severity = c->severity,
-		    .status = HARDEN_NOT_APPLICABLE,
-		};
+		*res = make_result(s, c);
 		if (not_applicable(s, c, &res->detail, e) != 0)
 			return err_in(e, "control %s", c->id);
 		if (res->detail == NULL)
-			judge(s, c, res);
+			judge(s, c, false, res);
 		res->fixed = STEAL(fixed[i]);
 		rep.count[res->status]++;
 	}
@@ -296,18 +360,26 @@ static int check_all(struct pass *s, char **fixed, struct harden_report *ret, st
 	return 0;
 }
 
+static int open_tree_of(struct pass *s, const char *root, struct err *e)
+{
+	if (fs_open_dir(AT_FDCWD, root, &s->rootfd, e) != 0 ||
+	    system_read(s->rootfd, s->c, &s->system, e) != 0)
+		return -1;
+	s->facts = facts_new(s->rootfd);
+	facts_use_source(s->facts, s->c->files);
+	if (s->c->instance != NULL)
+		facts_stay(s->facts);
+	return 0;
+}
+
 /* Opens the tree of *s and runs the controls on it. */
 static int run(struct pass *s, const char *root, bool fix, struct harden_report *ret, struct err *e)
 {
 	char **fixed = NULL;
 	int rc;
 
-	if (fs_open_dir(AT_FDCWD, root, &s->rootfd, e) != 0 || check_waivers(s, e) != 0)
+	if (check_waivers(s, e) != 0 || open_tree_of(s, root, e) != 0)
 		return -1;
-	if (system_read(s->rootfd, s->c, &s->system, e) != 0)
-		return -1;
-	s->facts = facts_new(s->rootfd);
-	facts_use_source(s->facts, s->c->files);
 	fixed = mem_zalloc((s->p->n + 1) * sizeof(*fixed));
 	rc = fix ? fix_all(s, fixed, e) : 0;
 	if (rc == 0)
@@ -340,4 +412,88 @@ int harden_check_image(const struct harden_profile *p, const char *root,
 	struct pass s SCOPED(pass_release) = {.p = p, .c = c, .rootfd = -1, .image_only = true};
 
 	return run(&s, root, false, ret, e);
+}
+
+static bool has_gates(const struct control *c)
+{
+	for (size_t i = 0; i < c->ops_n; i++)
+		if (c->ops[i].kind == &op_gate)
+			return true;
+	return false;
+}
+
+/* The text of the wants says all that is run; a gate without `reads` reads anything. */
+static void add_gated(const struct control *c, struct harden_gated *ret)
+{
+	struct hash *h SCOPED(hash_freep) = hash_new();
+	const char *policy = sandbox_policy_id();
+	bool all = false;
+
+	hash_add(h, policy, strlen(policy) + 1);
+	hash_add(h, c->id, strlen(c->id) + 1);
+	hash_add(h, c->wants, strlen(c->wants) + 1);
+	ret->id = c->id;
+	ret->key = hash_final(h);
+	for (size_t i = 0; i < c->ops_n; i++) {
+		const struct gate *g = c->ops[i].want;
+
+		if (c->ops[i].kind != &op_gate)
+			continue;
+		all = all || g->reads.n == 0;
+		strv_extend(&ret->reads, &g->reads);
+	}
+	if (all)
+		strv_release(&ret->reads);
+}
+
+int harden_gated(const struct harden_profile *p, const char *root, const struct harden_context *c,
+		 struct harden_gated **ret, size_t *ret_n, struct err *e)
+{
+	struct pass s SCOPED(pass_release) = {.p = p, .c = c, .rootfd = -1};
+	struct harden_gated *v = NULL;
+	size_t n = 0;
+
+	if (open_tree_of(&s, root, e) != 0)
+		return -1;
+	v = mem_zalloc((p->n + 1) * sizeof(*v));
+	for (size_t i = 0; i < p->n; i++) {
+		char *reason SCOPED(mem_freep) = NULL;
+
+		if (!has_gates(&p->controls[i]))
+			continue;
+		if (not_applicable(&s, &p->controls[i], &reason, e) != 0) {
+			harden_gated_free(v, n);
+			return err_in(e, "control %s", p->controls[i].id);
+		}
+		if (reason == NULL)
+			add_gated(&p->controls[i], &v[n++]);
+	}
+	*ret = v;
+	*ret_n = n;
+	return 0;
+}
+
+void harden_gated_free(struct harden_gated *v, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		strv_release(&v[i].reads);
+	free(v);
+}
+
+int harden_check_gates(const struct harden_profile *p, const char *id, const char *root,
+		       const struct harden_context *c, struct harden_report *ret, struct err *e)
+{
+	struct pass s SCOPED(pass_release) = {.p = p, .c = c, .rootfd = -1};
+	const struct control *control = profile_control(p, id);
+
+	if (control == NULL)
+		return err_set(e, ERR_FAIL, "profile %s has no control \"%s\"", p->id, id);
+	if (open_tree_of(&s, root, e) != 0)
+		return -1;
+	ret->v = mem_zalloc(sizeof(*ret->v));
+	ret->n = 1;
+	ret->v[0] = make_result(&s, control);
+	judge(&s, control, true, &ret->v[0]);
+	ret->count[ret->v[0].status]++;
+	return 0;
 }

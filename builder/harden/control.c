@@ -9,7 +9,7 @@ enum { OPS_MAX = 64, WANTS_MAX = 1 << 20 };
 
 /* How a control is written, before its words are understood. */
 struct control_text {
-	char *id, *title, *reason;
+	char *id, *title, *reason, *only_image;
 	struct yaml *severity, *sources, *applies, *target, *held_by, *when, *want;
 	struct yaml *distribution, *fix;
 };
@@ -24,6 +24,7 @@ static const struct field text_fields[] = {
     {"held-by", FIELD_NODE, offsetof(struct control_text, held_by), false},
     {"distribution", FIELD_NODE, offsetof(struct control_text, distribution), false},
     {"reason", FIELD_TEXT, offsetof(struct control_text, reason), false},
+    {"image-only", FIELD_TEXT, offsetof(struct control_text, only_image), false},
     {"when", FIELD_NODE, offsetof(struct control_text, when), false},
     {"want", FIELD_NODE, offsetof(struct control_text, want), false},
     {"fix", FIELD_NODE, offsetof(struct control_text, fix), false},
@@ -242,6 +243,7 @@ int control_read(const struct yaml *y, struct control *ret, struct err *e)
 	ret->sources = STEAL(t.sources);
 	ret->wants = wants_text(t.want);
 	ret->reason = STEAL(t.reason);
+	ret->only_image = STEAL(t.only_image);
 	return 0;
 }
 
@@ -261,6 +263,7 @@ void control_release(struct control *c)
 	free(c->id);
 	free(c->title);
 	free(c->reason);
+	free(c->only_image);
 	free(c->wants);
 	yaml_node_free(c->sources);
 	strv_release(&c->distributions);

@@ -5,6 +5,7 @@
 #include "harden/root.h"
 #include "package/rpmdb.h"
 #include "sys/fs.h"
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -18,6 +19,7 @@ struct facts {
 	struct strv packages;
 	void *kept;
 	void (*free_kept)(void *);
+	bool stay;                         /* a walk does not enter mounts */
 	const struct facts_source *source; /* borrowed */
 };
 
@@ -115,11 +117,29 @@ int facts_files_add(struct facts_files *files, const char *path, struct facts_fi
 	return 0;
 }
 
+void facts_stay(struct facts *f)
+{
+	f->stay = true;
+}
+
+/* On an overlay the device of a file says nothing. */
+static bool is_mounted(const struct fs_entry *en)
+{
+	struct statx sx;
+
+	return S_ISDIR(en->st.st_mode) &&
+	       statx(en->parent_fd, en->name, AT_SYMLINK_NOFOLLOW, STATX_TYPE, &sx) == 0 &&
+	       (sx.stx_attributes & STATX_ATTR_MOUNT_ROOT) != 0;
+}
+
 static int take_file(void *ctx, const struct fs_entry *en, struct err *e)
 {
+	struct facts *all = ctx;
 	struct facts_file *f = NULL;
 
-	if (facts_files_add(ctx, en->path, &f, e) != 0)
+	if (all->stay && is_mounted(en))
+		return 1;
+	if (facts_files_add(&all->files, en->path, &f, e) != 0)
 		return -1;
 	f->st = (struct facts_stat){en->st.st_mode, en->st.st_uid, en->st.st_gid, en->st.st_size,
 				    en->st.st_mtim.tv_sec};
@@ -130,7 +150,7 @@ static int list_files(struct facts *f, struct err *e)
 {
 	if (f->source != NULL)
 		return f->source->list(f->source->ctx, &f->files, e);
-	return fs_walk(f->rootfd, take_file, &f->files, e);
+	return fs_walk(f->rootfd, take_file, f, e);
 }
 
 int facts_files(struct facts *f, const struct facts_files **ret, struct err *e)

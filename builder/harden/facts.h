@@ -76,6 +76,9 @@ void facts_known(struct facts *f, size_t i);
 /* Tells the source that something was found in the file at path. */
 void facts_found(struct facts *f, const char *path);
 
+/* From now on a walk does not enter what is mounted in the tree. */
+void facts_stay(struct facts *f);
+
 /* Adds a copy of the path; the entry is lent until the next one is added. More than 8 Mi: an
  * error. */
 int facts_files_add(struct facts_files *files, const char *path, struct facts_file **ret,

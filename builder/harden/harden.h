@@ -20,7 +20,9 @@ enum harden_status {
 	HARDEN_FAIL,
 	HARDEN_NOT_APPLICABLE, /* belongs to the host or to a machine; the reason says so */
 	HARDEN_WAIVED,         /* fails, with a waiver that still holds */
+	HARDEN_NOT_RUN,        /* wants to run programs of the tree, which nobody asked for */
 };
+enum { HARDEN_STATUSES = HARDEN_NOT_RUN + 1 };
 
 /* Of the recipe; a copy. */
 struct harden_waiver {
@@ -54,12 +56,21 @@ struct harden_system {
 struct harden_report {
 	struct harden_result *v;
 	size_t n;
-	size_t count[4]; /* by enum harden_status */
+	size_t count[HARDEN_STATUSES]; /* by enum harden_status */
 	struct harden_system system;
 };
 
 struct harden_profile;
 struct facts_source;
+
+/* Where programs of the tree are run for the operation gate: in the sandbox, without a network, on
+ * copies that are thrown away. */
+struct harden_gates {
+	const char *const *lower; /* absolute directories that make the tree, the topmost first */
+	size_t lower_n;
+	const char *scratch; /* absolute directory, in which the copies are made and removed; of a
+				process that was killed "gate.PID/root" may stay mounted there */
+};
 
 /* Reads a profile (strict YAML, positions in errors), `extends` included. */
 int harden_profile_load(const char *path, struct harden_profile **ret, struct err *e) MUST_CHECK;
@@ -94,6 +105,12 @@ struct harden_content {
 };
 
 /* What of the recipe a profile may refer to; NULL members = unknown (auditing a foreign image). */
+/* A running instance: controls of the instance are judged too, those that only an image can be as
+ * wanted by are not, and of its tree only the file system that its root is on is walked. */
+struct harden_instance {
+	int proc; /* /proc/PID of a process in it, open */
+};
+
 struct harden_context {
 	const struct recipe *recipe; /* waivers, ports, users, services; or NULL */
 	const char *target;          /* "container" or "machine", whatever the recipe says; or
@@ -103,7 +120,10 @@ struct harden_context {
 					clock decides no bytes; 0 = today */
 	const struct facts_source *files; /* who lists the tree's files (harden/facts.h); or NULL */
 	const struct harden_image *image; /* or NULL: controls on it are left to whoever has it */
-	const struct harden_content *content; /* or NULL: nobody looks */
+	const struct harden_content *content;   /* or NULL: nobody looks */
+	const struct harden_instance *instance; /* NULL = the tree is at rest */
+	const struct harden_gates *gates; /* NULL = no program of the tree is run; otherwise after
+					     sandbox_enter, in a process without threads */
 };
 
 /* Applies the fixes of every applicable control to the tree at rootfd, then checks them all. */
@@ -119,11 +139,29 @@ int harden_check_image(const struct harden_profile *p, const char *root,
 		       const struct harden_context *c, struct harden_report *ret,
 		       struct err *e) MUST_CHECK;
 
+/* Of the controls that apply and run programs of the tree, each alone: the digest of what decides
+ * their outcome beside the tree itself, and which of its directories and files do; all programs and
+ * libraries always do. */
+struct harden_gated {
+	const char *id;    /* borrowed from the profile */
+	struct digest key; /* of what is run, and how */
+	struct strv reads; /* relative paths; none = the whole tree */
+};
+int harden_gated(const struct harden_profile *p, const char *root, const struct harden_context *c,
+		 struct harden_gated **ret, size_t *ret_n, struct err *e) MUST_CHECK;
+void harden_gated_free(struct harden_gated *v, size_t n);
+
+/* Judges one control, by its gates alone; c->gates is set. *ret has this one result. */
+int harden_check_gates(const struct harden_profile *p, const char *id, const char *root,
+		       const struct harden_context *c, struct harden_report *ret,
+		       struct err *e) MUST_CHECK;
+
 /* The worst severity that failed without a waiver reaches `fail_on` ("low", "medium", "high",
  * "never"): ERR_VERIFY, with the failed ids. */
 int harden_gate(const struct harden_report *r, const char *fail_on, struct err *e) MUST_CHECK;
 
-/* "low", "medium", "high"; "pass", "fail", "not-applicable", "waived". */
+/* "low", "medium", "high"; "pass", "fail", "not-applicable", "waived",
+ * "not-run". */
 const char *harden_severity_name(enum harden_severity s);
 const char *harden_status_name(enum harden_status s);
 

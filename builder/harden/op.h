@@ -18,6 +18,8 @@ struct op_run {
 	struct strv *held;              /* check: values that are, one line each, where the
 					   operation knows them; or NULL */
 	struct strv *done;              /* fix: what was changed */
+	struct gate_copy *copy; /* check: where programs of the tree run; NULL = they do not */
+	struct strv *unrun;     /* check: those that did not, one line each; or NULL */
 };
 
 struct op_kind {
@@ -51,7 +53,7 @@ extern const struct op_kind op_absent, op_accounts, op_ageing, op_aide, op_appar
     op_audit_privileged, op_audit_rules, op_banner, op_capabilities, op_enabled, op_file,
     op_firewall, op_ipsec, op_kernel_args, op_keyvalue, op_line, op_logrotate, op_mode, op_modules,
     op_mounts, op_owned, op_packages, op_pam, op_pam_modules, op_secrets, op_sticky, op_suid,
-    op_time, op_unit_runs, op_units, op_writable;
+    op_time, op_unit_runs, op_units, op_writable, op_gate, op_confined, op_listening;
 
 /* What is in the files, and the image itself. */
 extern const struct op_kind op_certificates, op_link, op_links, op_lock, op_oci, op_package_files,

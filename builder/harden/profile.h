@@ -16,6 +16,7 @@ struct control {
 	const char *target;        /* the only kind of system that it is for; or NULL */
 	const char *held_by;       /* who holds it for the other kind; NULL without target */
 	char *reason;              /* why it does not apply to an image, or to that kind; or NULL */
+	char *only_image;          /* why a running instance is not judged by it; or NULL */
 	char *wants;               /* the operations as text; "" when there are none */
 	struct yaml *sources;      /* standard -> requirement numbers */
 	struct strv distributions; /* applies to one of these only, when there are any */

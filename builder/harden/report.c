@@ -5,7 +5,7 @@
 #include <string.h>
 
 static const char *const severity_names[] = {"low", "medium", "high"};
-static const char *const status_names[] = {"pass", "fail", "not-applicable", "waived"};
+static const char *const status_names[] = {"pass", "fail", "not-applicable", "waived", "not-run"};
 
 enum { IDS_MAX = 700 };
 
@@ -83,7 +83,7 @@ struct jval *harden_report_json(const struct harden_report *r, const struct hard
 	qsort(v, r->n, sizeof(*v), by_id);
 	for (size_t i = 0; i < r->n; i++)
 		jval_push(results, result_json(v[i], p));
-	for (int i = 0; i < 4; i++)
+	for (int i = 0; i < HARDEN_STATUSES; i++)
 		jval_put_int(summary, status_names[i], (int64_t)r->count[i]);
 	jval_put(j, "profile", profile);
 	jval_put(j, "results", results);

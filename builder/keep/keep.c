@@ -184,6 +184,11 @@ static enum keep_kind look_looked(const struct scan *sc, const char *name, bool 
 	return look_recipe(sc, "cache/looked", name, ret_needed);
 }
 
+static enum keep_kind look_gated(const struct scan *sc, const char *name, bool *ret_needed)
+{
+	return look_recipe(sc, "cache/gated", name, ret_needed);
+}
+
 static enum keep_kind look_exported(const struct scan *sc, const char *name, bool *ret_needed)
 {
 	return look_recipe(sc, "cache/exported", name, ret_needed);
@@ -260,14 +265,14 @@ static enum keep_kind look_damaged(const struct scan *sc, const char *name, bool
 
 /* Records go before what they name. */
 static const struct shelf shelves[] = {
-    {"cache/images", look_record},     {"cache/layers", look_layer},
-    {"cache/stages", look_stage},      {"cache/records", look_downloads},
-    {"cache/outputs", look_output},    {"cache/looked", look_looked},
-    {"cache/exported", look_exported}, {"cache/parts", look_parts},
-    {PLAN_CAPTURES, look_capture},     {"cache/debs", look_unpacked},
-    {ARCHIVE_LOCKS, look_lock},        {"cache/media", look_medium},
-    {"partial", look_partial},         {"damaged", look_damaged},
-    {"blobs/sha256", look_blob},
+    {"cache/images", look_record},  {"cache/layers", look_layer},
+    {"cache/stages", look_stage},   {"cache/records", look_downloads},
+    {"cache/outputs", look_output}, {"cache/looked", look_looked},
+    {"cache/gated", look_gated},    {"cache/exported", look_exported},
+    {"cache/parts", look_parts},    {PLAN_CAPTURES, look_capture},
+    {"cache/debs", look_unpacked},  {ARCHIVE_LOCKS, look_lock},
+    {"cache/media", look_medium},   {"partial", look_partial},
+    {"damaged", look_damaged},      {"blobs/sha256", look_blob},
 };
 
 static int add(struct scan *sc, struct keep_item it, struct err *e)

@@ -1,5 +1,6 @@
 #include "sandbox/priv.h"
 #include "sys/clock.h"
+#include "sys/fs.h"
 #include "sys/proc.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -9,6 +10,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -100,6 +102,11 @@ static int listen_for(struct init *in, struct err *e)
 	return 0;
 }
 
+static uint64_t capabilities(const struct sandbox_spec *s)
+{
+	return s->net_admin ? CAPS_RUN | CAPS_BIT(CAP_NET_ADMIN) : CAPS_RUN;
+}
+
 static int set_up(struct init *in, struct err *e)
 {
 	proc_plain_signals();
@@ -117,9 +124,23 @@ static int set_up(struct init *in, struct err *e)
 	/* the program may look at process 1, but not into it: it holds the pipes */
 	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0)
 		return err_sys(e, "clear dumpable");
-	if (caps_limit(CAPS_RUN, e) != 0 || die_together(e) != 0)
+	if (caps_limit(capabilities(in->s), e) != 0 || die_together(e) != 0)
 		return -1;
 	return filter_run(in->s->no_sync, in->s->bits_32, e);
+}
+
+/* A file that is in no tree: a pipe would want somebody who fills it. */
+static int take_input(const struct sandbox_spec *s, struct err *e)
+{
+	int fd SCOPED(fd_closep) = -1;
+
+	if (s->input == NULL)
+		return 0;
+	fd = memfd_create("input", MFD_CLOEXEC);
+	if (fd < 0 || fs_write_all(fd, s->input, s->input_len, e) != 0 ||
+	    lseek(fd, 0, SEEK_SET) != 0 || dup2(fd, 0) < 0)
+		return err_sys(e, "set up the program's input");
+	return 0;
 }
 
 /* A session of its own, and its standard streams. */
@@ -131,7 +152,7 @@ static int take_streams(const struct init *in, struct err *e)
 		return terminal_take(&in->terminal, e);
 	if (dup2(in->out, 1) < 0 || dup2(in->out, 2) < 0)
 		return err_sys(e, "set up the program's output");
-	return 0;
+	return take_input(in->s, e);
 }
 
 static _Noreturn void program(const struct init *in)

@@ -202,6 +202,8 @@ static int check(const struct sandbox_spec *s, struct err *e)
 		return err_set(e, ERR_FAIL, "sandbox: the root is not an absolute path");
 	if (s->argv == NULL || s->argv[0] == NULL || s->env == NULL)
 		return err_set(e, ERR_FAIL, "sandbox: no program or no environment");
+	if (s->net_admin && s->net != SANDBOX_NET_NONE)
+		return err_set(e, ERR_FAIL, "sandbox: the machine's network is not configured");
 	return 0;
 }
 

@@ -79,11 +79,14 @@ struct sandbox_spec {
 				   crash throws away anyway */
 	bool bits_32;           /* programs of 32 bits may run as well (x86-64 only) */
 	uint64_t file_max;      /* bytes of one file; 0 = none */
-	uint64_t tmp_max; /* bytes in each of /tmp, /run and /dev/shm; 0 = the kernel's default */
-	bool alone;       /* what is still running two seconds after the program ended is an
-			     error (ERR_STEP); else it is ended */
-	bool terminal;    /* standard streams and controlling terminal are a pty of 24 lines and
-			     80 columns; else standard input is /dev/null */
+	uint64_t tmp_max;  /* bytes in each of /tmp, /run and /dev/shm; 0 = the kernel's default */
+	bool alone;        /* what is still running two seconds after the program ended is an
+			      error (ERR_STEP); else it is ended */
+	bool terminal;     /* standard streams and controlling terminal are a pty of 24 lines and
+			      80 columns; else standard input is what `input` has */
+	const void *input; /* bytes for standard input; NULL = /dev/null. Not with a terminal */
+	size_t input_len;
+	bool net_admin; /* with SANDBOX_NET_NONE: it may configure its own, empty network */
 	const struct sandbox_secret *secrets; /* files of root below /run/secrets, mode 0400 */
 	size_t secrets_n;
 	const struct sandbox_watch *watch; /* NULL = none */
@@ -102,10 +105,11 @@ int sandbox_prepare(const struct sandbox_spec *spec, struct err *e) MUST_CHECK;
 /* Runs argv as uid 0 of its own user, mount, pid, ipc, uts, cgroup and network namespaces: init is
  * ours and reaps; all die with us, with the timeout and with an interrupt. Inside: a private
  * /proc, a /dev of null zero full random urandom tty ptmx pts shm, tmpfs on /tmp and /run (kept
- * out of the tree), no /sys; the bounding set holds only what installing packages needs; no new
- * privileges; a seccomp filter that refuses mounts, modules, keyrings, bpf, perf, ptrace of
- * others, io_uring, namespaces, clocks, reboot and foreign architectures with EPERM or ENOSYS.
- * Returns -1 only when the sandbox itself failed (or an interrupt came); else see *ret. */
+ * out of the tree), no /sys; the bounding set holds only what installing packages needs, and
+ * CAP_NET_ADMIN with net_admin; no new privileges; a seccomp filter that refuses mounts, modules,
+ * keyrings, bpf, perf, ptrace of others, io_uring, namespaces, clocks, reboot and foreign
+ * architectures with EPERM or ENOSYS. Returns -1 only when the sandbox itself failed (or an
+ * interrupt came); else see *ret. */
 int sandbox_run(const struct sandbox_spec *spec, struct sandbox_result *ret,
 		struct err *e) MUST_CHECK;
 

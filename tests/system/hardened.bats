@@ -70,3 +70,98 @@ setup() {
 	rm "$root/etc/ssh/sshd_config.d/00-a.conf"
 	[[ $output == *'/etc/ssh/sshd_config.d/00-a.conf:1: PermitRootLogin is \"yes\"'* ]]
 }
+
+# Runs the audit with its gates on the tree; sets failed to the ids that fail, joined by blanks.
+gates() {
+	"$posmedia" audit "dir:$root" --recipe recipes/demo.yaml --gates --json --fail-on never \
+		>"$tree_dir/gates.json"
+	failed=$(jq -r '[.results[] | select(.status == "fail").id] | join(" ")' \
+		"$tree_dir/gates.json")
+	said=$(jq -r '.results[] | select(.status == "fail").detail' "$tree_dir/gates.json")
+}
+
+# With a file of that mode and text in the tree, exactly that control fails, and says that.
+breaks() {
+	local id=$1 file=$root/$2 mode=$3 text=$4 says=$5
+	printf '%s\n' "$text" >"$file"
+	chmod "$mode" "$file"
+	gates
+	rm "$file"
+	[ "$failed" = "$id" ] || { echo "$failed: $said"; return 1; }
+	[[ $said == *$says* ]] || { echo "$said"; return 1; }
+}
+
+# The same with a file gone.
+lacks() {
+	local id=$1 file=$root/$2 says=$3
+	mv "$file" "$tree_dir/gone"
+	gates
+	mv "$tree_dir/gone" "$file"
+	[ "$failed" = "$id" ] || { echo "$failed: $said"; return 1; }
+	[[ $said == *$says* ]] || { echo "$said"; return 1; }
+}
+
+@test "gates pass, leave the tree as it was, and are told where nobody asked for them" {
+	tree() {
+		(cd "$root" && find . -printf '%P %y %m %U:%G %s %T@ %l\n' | sort)
+	}
+	tree >"$tree_dir/before"
+	gates
+	[ "$failed" = '' ] || { echo "$said"; false; }
+	[ "$(jq '.summary."not-run"' "$tree_dir/gates.json")" = 0 ]
+	tree | diff "$tree_dir/before" -
+	"$posmedia" audit "dir:$root" --recipe recipes/demo.yaml --json >"$tree_dir/gates.json"
+	[ "$(jq -c '[.results[] | select(.status == "not-run").id]' "$tree_dir/gates.json")" = \
+		'["LOG-08","LOG-08b","NET-01b","PAM-04b","SSH-19","SUD-04","SVC-06"]' ]
+	[ ! -e "$POSMEDIA_STORE/tmp" ] || [ -z "$(find "$POSMEDIA_STORE/tmp" -name 'gate.*')" ]
+}
+
+@test "SSH-19 SUD-04 LOG-08 LOG-08b SVC-06: what only the program itself notices" {
+	breaks SSH-19 etc/ssh/sshd_config.d/50-a.conf 600 'HostKeyAlgorithms no-such' \
+		"sshd -t -h /etc/ssh/gate_key: exit status 255: /etc/ssh/sshd_config.d/50-a.conf"
+	breaks SUD-04 etc/sudoers.d/50-a 440 '%sudo ALL=(ALL ALL' \
+		'visudo -c: exit status 1'
+	breaks LOG-08 etc/rsyslog.d/50-a.conf 644 'module(load="imnosuch")' 'imnosuch'
+	breaks LOG-08b etc/logrotate.d/zz-a 644 \
+		$'/var/log/syslog {\n\tmonthly\n\trotate 12\n}' 'duplicate log entry'
+	breaks SVC-06 etc/systemd/system/a.service 644 \
+		$'[Service]\nExecStart=/usr/sbin/no-such' '/usr/sbin/no-such is not executable'
+}
+
+@test "PAM-04b NET-01b: a dictionary or a library that is not what it was" {
+	local lib=usr/lib/x86_64-linux-gnu
+	lacks PAM-04b var/cache/cracklib/cracklib_dict.pwi 'chpasswd: exit status 1'
+	lacks PAM-04b "$lib/$(readlink "$root/$lib/libpwquality.so.1")" 'chpasswd: exit status 1'
+	lacks NET-01b "$lib/$(readlink "$root/$lib/libnftables.so.1")" \
+		'nft -c -f /etc/nftables.conf: exit status 127'
+}
+
+@test "a waiver holds for a gate; a build fails with what the program says of its configuration" {
+	local conf=etc/ssh/sshd_config.d/50-a.conf says="Bad key types 'no-such'"
+	cp -r recipes overlays signing "$tree_dir/"
+	cp "$(cat "$OUT/demo.lock.used")" "$tree_dir/recipes/demo.lock"
+	cd "$tree_dir"
+	mkdir -p "overlays/demo/${conf%/*}"
+	echo 'HostKeyAlgorithms no-such' >"overlays/demo/$conf"
+	install -m 600 "overlays/demo/$conf" "$root/$conf"
+	cat >recipes/waived.yaml <<-YAML
+		posmedia: 1
+		name: waived
+		version: 1.0.0
+		extends: [demo.yaml]
+		hardening:
+		  waivers:
+		    - {control: SSH-19, reason: a test, by: a test, until: 2999-12-31}
+	YAML
+	"$posmedia" audit "dir:$root" --recipe recipes/waived.yaml --gates --json >gates.json
+	rm "$root/$conf"
+	jq -r '.results[] | select(.id == "SSH-19") | .status, .detail' gates.json >waived
+	head -n 1 waived | grep -qx waived
+	grep -qF "$says" waived
+
+	run -4 "$posmedia" build recipes/demo.yaml -o "oci:$tree_dir/out:1"
+	[[ $output == *'control SSH-19 (The SSH server accepts its configuration): sshd -t'* ]]
+	[[ $output == *"$says"* ]]
+	[ ! -e "$tree_dir/out/index.json" ]
+	[ -z "$(find "$POSMEDIA_STORE/tmp" -name 'gate.*')" ]
+}

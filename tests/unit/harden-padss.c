@@ -205,7 +205,8 @@ static const struct row rows[] = {
     {"SEC-06", WRITE, "var/tmp/build.log", "x", NULL, FIXED},
 };
 
-/* Every control that applies to an image has a row above. */
+/* Every control that applies to an image has a row above; programs are for a tree that has them
+ * (tests/system/hardened.bats). */
 static void every_control_is_mutated(void **state)
 {
 	struct rootfs t = rootfs_make();
@@ -216,8 +217,8 @@ static void every_control_is_mutated(void **state)
 	r = check(bench->profile, &t, &bench->made.r);
 	for (size_t i = 0; i < r.n; i++)
 		/* harden-image.c has the waivers */
-		if (r.v[i].status != HARDEN_NOT_APPLICABLE && !has_row(r.v[i].id) &&
-		    strcmp(r.v[i].id, "BLD-03") != 0)
+		if (r.v[i].status != HARDEN_NOT_APPLICABLE && r.v[i].status != HARDEN_NOT_RUN &&
+		    !has_row(r.v[i].id) && strcmp(r.v[i].id, "BLD-03") != 0)
 			fail_msg("no row breaks %s", r.v[i].id);
 	harden_report_release(&r);
 	rootfs_drop(&t);

@@ -152,7 +152,8 @@ static void json_is_sorted_and_complete(void **state)
 	    "\"version\":\"1.0.0\"},\"results\":[{\"id\":\"A\",\"severity\":\"high\",\"sources\":"
 	    "{\"cis\":[\"1\"]},\"status\":\"pass\",\"title\":\"t\"},{\"detail\":\"/f: is there\","
 	    "\"id\":\"B\",\"severity\":\"low\",\"sources\":{\"cis\":[\"1\"]},\"status\":\"fail\","
-	    "\"title\":\"t\"}],\"summary\":{\"fail\":1,\"not-applicable\":0,\"pass\":1,"
+	    "\"title\":\"t\"}],\"summary\":{\"fail\":1,\"not-applicable\":0,\"not-run\":0,\"pass\":"
+	    "1,"
 	    "\"waived\":0},\"system\":\"container\"}",
 	    digest_text(&d).s);
 	assert_string_equal(b.data, want);

@@ -449,7 +449,7 @@ static void add_small(const struct fixture *f, const char *path, const char *tex
 	set_time(f, path, s);
 }
 
-/* Of what a stage was made, what was looked into and what was exported, go with the images of their
+/* Of what a stage was made, what was looked into, run and exported, go with the images of their
  * recipe. */
 static void small_records_go_with_their_image(void **state)
 {
@@ -461,6 +461,9 @@ static void small_records_go_with_their_image(void **state)
 	assert_int_equal(fs_mkdirs(store_fd(f->s), "cache/exported", 0700, &e), 0);
 	add_small(f, "cache/parts/new config.json", "new stage", 1);
 	add_small(f, "cache/parts/new image.json", "new", 1);
+	assert_int_equal(fs_mkdirs(store_fd(f->s), "cache/gated", 0700, &e), 0);
+	add_small(f, "cache/gated/new", "x", 1);
+	add_small(f, "cache/gated/old", "x", 1);
 	add_small(f, "cache/looked/new", "x", 1);
 	add_small(f, "cache/exported/new", "x", 1);
 	add_small(f, "cache/parts/old config.json", "old stage", 1);
@@ -477,6 +480,8 @@ static void small_records_go_with_their_image(void **state)
 	assert_int_equal(names_in(f, "cache/looked"), 2);
 	assert_int_equal(names_in(f, "cache/exported"), 1);
 	assert_true(there(f, "cache/exported/new"));
+	assert_int_equal(names_in(f, "cache/gated"), 1);
+	assert_true(there(f, "cache/gated/new"));
 	assert_true(there(f, "cache/parts/new config.json"));
 	assert_true(there(f, "cache/parts/new image.json"));
 	assert_true(there(f, "cache/parts/under-way base.json"));

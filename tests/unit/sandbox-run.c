@@ -46,6 +46,44 @@ static void is_root_of_its_own_world(void **state)
 	buf_release(&o.out);
 }
 
+static void input_comes_as_it_is_given(void **state)
+{
+	static const char text[] = "one\0two\n";
+	struct sandbox_spec s = {.input = text, .input_len = sizeof(text) - 1};
+	struct outcome o;
+
+	(void)state;
+	run_shell("od -An -c | tr -d ' \\n'; cat", &s, &o);
+	assert_exit(&o, 0);
+	assert_string_equal(o.out.data, "one\\0two\\n");
+	buf_release(&o.out);
+	run_shell("cat; wc -c", &(struct sandbox_spec){.input = "", .input_len = 0}, &o);
+	assert_exit(&o, 0);
+	assert_string_equal(o.out.data, "0\n");
+	buf_release(&o.out);
+}
+
+/* CAP_NET_ADMIN is bit 12. */
+static void only_its_own_network_is_its_to_configure(void **state)
+{
+	static const char bits[] = "set -- $(grep CapBnd /proc/self/status); "
+				   "echo $((0x$2 >> 12 & 1)); grep -c : /proc/net/dev";
+	struct sandbox_spec s = {.net_admin = true};
+	struct outcome o;
+
+	(void)state;
+	assert_says(bits, "0\n1\n");
+	run_shell(bits, &s, &o);
+	assert_exit(&o, 0);
+	assert_string_equal(o.out.data, "1\n1\n");
+	buf_release(&o.out);
+	s.net = SANDBOX_NET_HOST;
+	run_shell("true", &s, &o);
+	assert_int_equal(o.rc, -1);
+	assert_non_null(strstr(o.e.msg, "machine's network"));
+	buf_release(&o.out);
+}
+
 static void has_its_own_proc_and_dev(void **state)
 {
 	(void)state;
@@ -438,6 +476,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(is_root_of_its_own_world),
+	    cmocka_unit_test(input_comes_as_it_is_given),
+	    cmocka_unit_test(only_its_own_network_is_its_to_configure),
 	    cmocka_unit_test(has_its_own_proc_and_dev),
 	    cmocka_unit_test(tmp_and_run_stay_out_of_the_tree),
 	    cmocka_unit_test(keeps_owners_modes_and_capabilities),
