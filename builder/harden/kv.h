@@ -81,4 +81,7 @@ int sshd_read(int rootfd, const struct kv_format *f, const char *path, struct kv
 int sudoers_read(int rootfd, const struct kv_format *f, const char *path, struct kv_set *ret,
 		 struct err *e) MUST_CHECK;
 
+/* Appends path and the files that sudo reads because of it, each once. */
+int sudoers_files(int rootfd, const char *path, struct strv *ret, struct err *e) MUST_CHECK;
+
 #endif
