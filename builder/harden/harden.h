@@ -74,6 +74,11 @@ struct digest harden_profile_digest(const struct harden_profile *p); /* of its r
 const char *harden_requirement_title(const struct harden_profile *p, const char *standard,
 				     const char *number);
 
+/* Controls of these profiles want two things that cannot both be, for trees of the same kind:
+ * ERR_RECIPE that names them. */
+int harden_contradictions(const struct harden_profile *const *v, size_t n,
+			  struct err *e) MUST_CHECK;
+
 /* What of the recipe a profile may refer to; NULL members = unknown (auditing a foreign image). */
 struct harden_context {
 	const struct recipe *recipe; /* waivers, ports, users, services; or NULL */

@@ -232,12 +232,35 @@ static int keyvalue_fix(const struct op_run *r, const void *want, struct err *e)
 	return 0;
 }
 
+static char *keyvalue_contradicts(const void *a, const void *b)
+{
+	const struct keyvalue *one = a, *other = b;
+
+	if (one->f != other->f || strcmp(main_file(one), main_file(other)) != 0)
+		return NULL;
+	for (size_t i = 0; i < one->n; i++)
+		for (size_t k = 0; k < other->n; k++) {
+			const struct want *x = &one->wants[i], *y = &other->wants[k];
+			char *x_text SCOPED(mem_freep) = NULL, *y_text SCOPED(mem_freep) = NULL;
+
+			if (!kv_same_key(one->f, x->key, y->key) ||
+			    want_agree(x, y, one->f->nocase))
+				continue;
+			x_text = want_text(x);
+			y_text = want_text(y);
+			return mem_format("%s of /%s cannot be %s and %s", x->key, main_file(one),
+					  x_text, y_text);
+		}
+	return NULL;
+}
+
 const struct op_kind op_keyvalue = {
     .name = "keyvalue",
     .size = sizeof(struct keyvalue),
     .fields = keyvalue_fields,
     .finish = keyvalue_finish,
     .check = keyvalue_check,
+    .contradicts = keyvalue_contradicts,
     .fix = keyvalue_fix,
     .release = keyvalue_release,
 };

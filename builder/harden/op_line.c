@@ -9,11 +9,11 @@
 #include <string.h>
 
 struct line {
-	struct strv files; /* patterns */
-	char *absent;      /* no line may match (extended regular expression) */
-	char *present;     /* some line must match */
-	char *add;         /* what a fix appends for `present`, to the first of files */
-	char *comment;     /* what a fix puts in front of an `absent` line; default "# " */
+	struct strv files;   /* patterns */
+	char *absent;        /* no line may match (extended regular expression) */
+	char *present;       /* some line must match */
+	char *add;           /* what a fix appends for `present`, to the first of files */
+	char *comment;       /* what a fix puts in front of an `absent` line; default "# " */
 	struct yaml *follow; /* "sudoers": what such files include is looked at too */
 	bool icase;
 	bool cut; /* a fix cuts the first group of `absent` out of the line instead */
@@ -75,8 +75,7 @@ static int find_files(const struct op_run *r, const struct line *w, struct strv 
 	if (root_globs(r->rootfd, &w->files, &named, e) != 0)
 		return -1;
 	for (size_t i = 0; i < named.n; i++)
-		if (!strv_has(ret, named.v[i]) &&
-		    sudoers_files(r->rootfd, named.v[i], ret, e) != 0)
+		if (!strv_has(ret, named.v[i]) && sudoers_files(r->rootfd, named.v[i], ret, e) != 0)
 			return -1;
 	return 0;
 }
