@@ -30,6 +30,7 @@ struct kv_format {
 	bool main_last;      /* the main file is read after the drop-ins */
 	const char *include; /* the line of the main file that has the drop-ins read, or NULL */
 	const char *dropin;  /* the name a fix writes there; NULL = it edits the main file */
+	bool echo;           /* a fix also says so in the main file, for who reads only that */
 	const char *comment; /* characters that begin a comment line */
 	const char *join;    /* what a fix writes between key and value */
 };

@@ -187,12 +187,27 @@ static int comment_out(const struct op_run *r, const struct kv_entry *en, struct
 	return lines_write(r->rootfd, en->file, &lines, 0644, e);
 }
 
-/* Writes the wanted value where this format keeps it, then takes out of the way, one by one, what
- * still wins over it. */
+/* Writes the value where this format keeps it, and into the main file where that is read alone by
+ * scanners. */
+static int write_value(const struct op_run *r, const struct keyvalue *w, const char *key,
+		       const char *val, struct err *e)
+{
+	char *target SCOPED(mem_freep) = kv_target(w->f, main_file(w));
+	const char *const pair[2] = {key, val};
+
+	if (kv_write(r->rootfd, w->f, target, pair, e) != 0)
+		return -1;
+	if (w->f->echo && root_has(r->rootfd, main_file(w)) &&
+	    kv_write(r->rootfd, w->f, main_file(w), pair, e) != 0)
+		return -1;
+	strv_addf(r->done, "/%s: %s set to \"%s\"", target, key, val);
+	return 0;
+}
+
+/* Writes the wanted value, then takes out of the way, one by one, what still wins over it. */
 static int mend(const struct op_run *r, const struct keyvalue *w, const struct want *one,
 		struct err *e)
 {
-	char *target SCOPED(mem_freep) = kv_target(w->f, main_file(w));
 	char *val SCOPED(mem_freep) = want_value(one);
 
 	for (int i = 0; i < COMMENT_OUT_MAX; i++) {
@@ -206,10 +221,8 @@ static int mend(const struct op_run *r, const struct keyvalue *w, const struct w
 		if (wrong == NULL && (set || one->absent || one->unset_ok))
 			return 0;
 		if (i == 0 && val != NULL && !one->absent) {
-			if (kv_write(r->rootfd, w->f, target, (const char *const[]){one->key, val},
-				     e) != 0)
+			if (write_value(r, w, one->key, val, e) != 0)
 				return -1;
-			strv_addf(r->done, "/%s: %s set to \"%s\"", target, one->key, val);
 			continue;
 		}
 		if (wrong == NULL)
