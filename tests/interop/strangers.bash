@@ -38,7 +38,9 @@ tailor() {
 		my %set = (accounts_passwords_pam_faillock_deny => 10,
 			accounts_passwords_pam_faillock_unlock_time => 1800,
 			password_pam_minlen => 12,
-			account_disable_post_pw_expiration => 90, accounts_maximum_age_login_defs => 90);
+			account_disable_post_pw_expiration => 90,
+			accounts_tmout => 900, password_hashing_algorithm => "YESCRYPT",
+			password_hashing_algorithm_pam => "yescrypt", accounts_maximum_age_login_defs => 90);
 		print qq{<set-value idref="$value$_">$set{$_}</set-value>\n} for sort keys %set;
 		print "</Profile>\n</Tailoring>\n"' "$1"
 }

@@ -60,8 +60,9 @@ static const struct row rows[] = {
     {"PAM-12", EDIT, "etc/pam.d/sudo", "@include common-auth",
      "auth sufficient pam_permit.so\n@include common-auth", NOT_FIXED},
     {"PAM-12", APPEND, "etc/pam.d/login", "session required pam_nosuch.so\n", NULL, NOT_FIXED},
-    {"PAM-13", EDIT, "etc/pam.d/su", " group=root", "", FIXED},
-    {"PAM-13", EDIT, "etc/pam.d/su", " group=root", " group=root trust", FIXED},
+    {"PAM-13", EDIT, "etc/pam.d/su", " group=sugroup", "", FIXED},
+    {"PAM-13", EDIT, "etc/group", "sugroup:x:986:", "sugroup:x:986:rti", FIXED},
+    {"PAM-13", EDIT, "etc/pam.d/su", " group=sugroup", " group=sugroup trust", FIXED},
 
     {"SSH-01", WRITE, "etc/ssh/sshd_config.d/00-a.conf", "PermitRootLogin yes\n", NULL, FIXED},
     {"SSH-01", APPEND, "etc/ssh/sshd_config", "Match Address 10.0.0.0/8\n  PermitRootLogin yes\n",
