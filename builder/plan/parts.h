@@ -13,7 +13,8 @@ struct jval *parts_step(const struct recipe *r, const struct lock *l, const stru
 int parts_overlays(const struct recipe *r, struct jval **ret, struct err *e) MUST_CHECK;
 int parts_config(const struct recipe *r, struct jval **ret, struct err *e) MUST_CHECK;
 
-/* The recipe's profiles load, and no two of their controls contradict each other: else ERR_RECIPE. */
+/* The recipe's profiles load, and no two of their controls contradict each other: else
+ * ERR_RECIPE. */
 int parts_check_profiles(const struct recipe *r, struct err *e) MUST_CHECK;
 
 /* Those with parts of other stages in them: of the overlays', and of the configuration's. */

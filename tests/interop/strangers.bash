@@ -14,6 +14,7 @@ need_ssg() {
 		return 1
 	}
 	ssg=$at/$content/ssg-debian12-ds.xml
+	# shellcheck disable=SC2034 # cross prints it
 	ssg_version=$(perl -ne 'if (/<xccdf-1.2:version[^>]*>([\d.]+)</) { print $1; exit }' \
 		"$at/$content/ssg-debian12-xccdf.xml")
 	tailor "$at/$content/ssg-debian12-xccdf.xml" >"$work/pci.xml"
@@ -40,7 +41,8 @@ tailor() {
 			password_pam_minlen => 12,
 			account_disable_post_pw_expiration => 90,
 			accounts_tmout => 900, password_hashing_algorithm => "YESCRYPT",
-			password_hashing_algorithm_pam => "yescrypt", accounts_maximum_age_login_defs => 90);
+			password_hashing_algorithm_pam => "yescrypt",
+			accounts_maximum_age_login_defs => 90);
 		print qq{<set-value idref="$value$_">$set{$_}</set-value>\n} for sort keys %set;
 		print "</Profile>\n</Tailoring>\n"' "$1"
 }
@@ -57,7 +59,8 @@ on_copy() {
 		shift
 		mount -t tmpfs none "$at"
 		mkdir "$at/up" "$at/work" "$at/root"
-		mount -t overlay -o "lowerdir=$lower,upperdir=$at/up,workdir=$at/work" none "$at/root"
+		mount -t overlay none "$at/root" \
+			-o "lowerdir=$lower,upperdir=$at/up,workdir=$at/work"
 		cd "$at/root"
 		exec "$@"' "$work/$name" "$root" "$@"
 	local rc=$?
@@ -74,7 +77,8 @@ oscap_eval() {
 	local root=$1 profile=$2 output=$3 rc=0 args
 	args=(--profile "xccdf_org.ssgproject.content_profile_$profile")
 	[ ! -f "$work/$profile.xml" ] ||
-		args=(--tailoring-file "$work/$profile.xml" --profile "xccdf_posmedia_profile_$profile")
+		args=(--tailoring-file "$work/$profile.xml"
+			--profile "xccdf_posmedia_profile_$profile")
 	echo 'Dir::Etc::parts "/nonexistent";' >"$work/apt.conf"
 	on_copy "$root" "$(basename "$output").root" env "APT_CONFIG=$work/apt.conf" \
 		timeout 300 oscap-chroot . xccdf eval "${args[@]}" --results "$output.xml" "$ssg" \
@@ -96,7 +100,7 @@ oscap_eval() {
 # ROOT OUTPUT: lynis has no working --rootdir, so it is run inside a copy of the tree. Its index
 # still depends on the kernel that it runs under.
 lynis_run() {
-	# shellcheck disable=SC2016 # expanded inside
+	# shellcheck disable=SC2016,SC2094 # expanded inside
 	on_copy "$1" "$(basename "$2").root" sh -ec '
 		mkdir -p usr/share usr/sbin etc proc dev
 		cp -a /usr/share/lynis usr/share/
@@ -139,6 +143,7 @@ unhardened() {
 
 # CIS level 2 and PCI DSS 4 in one profile, for oscap_eval.
 tailor_both() {
-	sed -e 's/id="xccdf_posmedia_profile_pci"/id="xccdf_posmedia_profile_both" '\
-'extends="xccdf_org.ssgproject.content_profile_cis_level2_server"/' "$work/pci.xml" >"$work/both.xml"
+	local base=xccdf_org.ssgproject.content_profile_cis_level2_server
+	sed "s/\(id=\"xccdf_posmedia_profile_\)pci\"/\1both\" extends=\"$base\"/" "$work/pci.xml" \
+		>"$work/both.xml"
 }
