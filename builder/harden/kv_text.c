@@ -61,6 +61,15 @@ static bool split_limits(const char *s, struct kv_entry *ret)
 	return true;
 }
 
+/* sysctl.d(5): with a slash as the first separator, slashes and dots change places. */
+static void dot_key(char *key)
+{
+	if (key[strcspn(key, "./")] != '/')
+		return;
+	for (; *key != '\0'; key++)
+		*key = *key == '/' ? '.' : *key == '.' ? '/' : *key;
+}
+
 static bool split_equals(const struct kv_format *f, char *s, const char *section,
 			 struct kv_entry *ret)
 {
@@ -70,6 +79,8 @@ static bool split_equals(const struct kv_format *f, char *s, const char *section
 	if (strcmp(f->name, "sysctl") == 0)
 		s += *s == '-' ? 1 : 0;
 	cut(s, "= \t", ret);
+	if (strcmp(f->name, "sysctl") == 0)
+		dot_key(ret->key);
 	if (*section == '\0')
 		return true;
 	key = mem_format("%s.%s", section, ret->key);
