@@ -12,7 +12,7 @@ setup_file() {
 	dir=$(mktemp -d "${TMPDIR:-/var/tmp}/seeds.XXXXXX")
 	umoci unpack --image "$OUT/demo:0.1.0" "$dir/bundle" >"$dir/umoci.log" 2>&1
 	# without the bulk that is only searched for secrets: an audit takes a third of the time
-	cd "$dir/bundle/rootfs"
+	cd "$dir/bundle/rootfs" || return
 	find usr/share usr/lib/x86_64-linux-gnu -type f -size +24k ! -path '*/security/*' -delete
 	find usr/share -type f ! -path 'usr/share/bash-completion/*' -delete
 }
