@@ -146,6 +146,11 @@ bench-refetch: deps-check
 	$(Q)$(MAKE) -j$(JOBS) all
 	$(Q)OUT=$(OUT) tests/bench/refetch
 
+bench-audit: deps-check
+	$(Q)tests/lib/need tests/interop/DEPENDS
+	$(Q)$(MAKE) -j$(JOBS) all
+	$(Q)OUT=$(OUT) tests/bench/audit
+
 bench-scan: deps-check
 	$(Q)$(MAKE) -j$(JOBS) all
 	$(Q)OUT=$(OUT) tests/bench/scan
@@ -172,4 +177,4 @@ clean:
 
 -include $(shell find $(OUT)/obj $(OUT)/test -name '*.d' 2>/dev/null)
 .PHONY: all unit-programs fuzz-programs fuzz deps deps-check demo check check-interop lint readme \
-	bench bench-refetch bench-scan bench-carry check-faults clean
+	bench bench-audit bench-refetch bench-scan bench-carry check-faults clean

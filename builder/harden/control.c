@@ -38,7 +38,8 @@ static const struct field when_fields[] = {
 };
 
 static const char *const severities[] = {"low", "medium", "high", NULL};
-static const char *const standards[] = {"pa-dss", "pci-dss", "cis", "legacy", "posmedia", NULL};
+static const char *const standards[] = {"pa-dss", "pci-dss", "cis",      "stig",
+					"ssg",    "legacy",  "posmedia", NULL};
 static const char *const places[] = {"image", "instance", "host", "engine", "site", NULL};
 static const char *const targets[] = {"container", "machine", NULL};
 static const char *const fix_words[] = {"true", "false", NULL};

@@ -85,6 +85,11 @@ struct digest harden_profile_digest(const struct harden_profile *p); /* of its r
 const char *harden_requirement_title(const struct harden_profile *p, const char *standard,
 				     const char *number);
 
+/* Controls of these profiles want two things that cannot both be, for trees of the same kind:
+ * ERR_RECIPE that names them. */
+int harden_contradictions(const struct harden_profile *const *v, size_t n,
+			  struct err *e) MUST_CHECK;
+
 /* What is known of an image beyond its tree. A control that needs what is not known does not apply,
  * and says so. */
 struct lock;
@@ -104,13 +109,13 @@ struct harden_content {
 	void *ctx;
 };
 
-/* What of the recipe a profile may refer to; NULL members = unknown (auditing a foreign image). */
 /* A running instance: controls of the instance are judged too, those that only an image can be as
  * wanted by are not, and of its tree only the file system that its root is on is walked. */
 struct harden_instance {
 	int proc; /* /proc/PID of a process in it, open */
 };
 
+/* What of the recipe a profile may refer to; NULL members = unknown (auditing a foreign image). */
 struct harden_context {
 	const struct recipe *recipe; /* waivers, ports, users, services; or NULL */
 	const char *target;          /* "container" or "machine", whatever the recipe says; or

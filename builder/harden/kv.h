@@ -30,6 +30,7 @@ struct kv_format {
 	bool main_last;      /* the main file is read after the drop-ins */
 	const char *include; /* the line of the main file that has the drop-ins read, or NULL */
 	const char *dropin;  /* the name a fix writes there; NULL = it edits the main file */
+	bool echo;           /* a fix also says so in the main file, for who reads only that */
 	const char *comment; /* characters that begin a comment line */
 	const char *join;    /* what a fix writes between key and value */
 };
@@ -80,5 +81,8 @@ int sshd_read(int rootfd, const struct kv_format *f, const char *path, struct kv
  */
 int sudoers_read(int rootfd, const struct kv_format *f, const char *path, struct kv_set *ret,
 		 struct err *e) MUST_CHECK;
+
+/* Appends path and the files that sudo reads because of it, each once. */
+int sudoers_files(int rootfd, const char *path, struct strv *ret, struct err *e) MUST_CHECK;
 
 #endif

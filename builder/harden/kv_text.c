@@ -61,6 +61,15 @@ static bool split_limits(const char *s, struct kv_entry *ret)
 	return true;
 }
 
+/* sysctl.d(5): with a slash as the first separator, slashes and dots change places. */
+static void dot_key(char *key)
+{
+	if (key[strcspn(key, "./")] != '/')
+		return;
+	for (; *key != '\0'; key++)
+		*key = *key == '/' ? '.' : *key == '.' ? '/' : *key;
+}
+
 static bool split_equals(const struct kv_format *f, char *s, const char *section,
 			 struct kv_entry *ret)
 {
@@ -70,6 +79,8 @@ static bool split_equals(const struct kv_format *f, char *s, const char *section
 	if (strcmp(f->name, "sysctl") == 0)
 		s += *s == '-' ? 1 : 0;
 	cut(s, "= \t", ret);
+	if (strcmp(f->name, "sysctl") == 0)
+		dot_key(ret->key);
 	if (*section == '\0')
 		return true;
 	key = mem_format("%s.%s", section, ret->key);
@@ -124,6 +135,30 @@ bool kv_split(const struct kv_format *f, const char *line, char **section, struc
 	return split_equals(f, s, *section, ret);
 }
 
+/* "Defaults name=value": quoted where sudoers(5) wants it, since scanners know numbers only bare.
+ */
+static char *default_line(const char *key, const char *val)
+{
+	static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+				    "0123456789_./-";
+
+	if (*val == '\0')
+		return mem_format("Defaults\t%s", key);
+	return val[strspn(val, plain)] == '\0' ? mem_format("Defaults\t%s=%s", key, val)
+					       : mem_format("Defaults\t%s=\"%s\"", key, val);
+}
+
+/* Whether what follows holds for some only. */
+static bool begins_block(const struct kv_format *f, const char *line)
+{
+	struct strv w SCOPED(strv_release) = {0};
+
+	if (f->syntax != KV_SSHD)
+		return false;
+	line_words(line, &w);
+	return w.n > 0 && strcasecmp(w.v[0], "Match") == 0;
+}
+
 /* The line that sets a key, without its section. */
 static char *make_line(const struct kv_format *f, const char *const key_val[2])
 {
@@ -134,21 +169,26 @@ static char *make_line(const struct kv_format *f, const char *const key_val[2])
 	if (f->syntax == KV_LIMITS)
 		return mem_format("* %s%s%s", key, f->join, key_val[1]);
 	if (f->syntax == KV_SUDOERS)
-		return *key_val[1] == '\0' ? mem_format("Defaults\t%s", key)
-					   : mem_format("Defaults\t%s=\"%s\"", key, key_val[1]);
+		return default_line(key, key_val[1]);
 	return *key_val[1] == '\0' ? mem_strdup(key)
 				   : mem_format("%s%s%s", key, f->join, key_val[1]);
 }
 
-/* Where a new line for the key belongs: the end, or the end of its section, which is made. */
+/* Where a new line for the key belongs: the end of what holds for all, or the end of its section,
+ * which is made. */
 static size_t place(const struct kv_format *f, const char *key, struct strv *lines)
 {
 	const char *dot = strchr(key, '.');
 	char *wanted SCOPED(mem_freep) = mem_strndup(key, dot == NULL ? 0 : (size_t)(dot - key));
 	bool inside = dot == NULL;
 
-	if (f->syntax != KV_INI)
-		return lines->n;
+	if (f->syntax != KV_INI) {
+		size_t i = 0;
+
+		while (i < lines->n && !begins_block(f, lines->v[i]))
+			i++;
+		return i;
+	}
 	for (size_t i = 0; i < lines->n; i++) {
 		char *section SCOPED(mem_freep) = section_of(lines->v[i]);
 
@@ -174,7 +214,7 @@ int kv_write(int rootfd, const struct kv_format *f, const char *path, const char
 		return -1;
 	if (!there && f->dropin != NULL)
 		strv_add(&lines, "# Written by posmedia from a hardening profile.");
-	for (size_t i = 0; i < lines.n; i++) {
+	for (size_t i = 0; i < lines.n && !begins_block(f, lines.v[i]); i++) {
 		struct kv_entry en SCOPED(kv_entry_release) = {0};
 
 		if (kv_split(f, lines.v[i], &section, &en) && !en.scoped &&

@@ -43,6 +43,10 @@ struct op_kind {
 	/* Makes check find nothing; only called when it found something. NULL: a person has to. */
 	int (*fix)(const struct op_run *r, const void *want, struct err *e);
 
+	/* What two wants cannot both have, in words; NULL when they can. The caller owns it. May be
+	 * NULL itself: wants of the kind never contradict each other. */
+	char *(*contradicts)(const void *a, const void *b);
+
 	void (*release)(void *want); /* what finish made; may be NULL */
 };
 

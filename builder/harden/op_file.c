@@ -113,12 +113,22 @@ static int file_fix(const struct op_run *r, const void *want, struct err *e)
 	return write_text(r, w->path, w->text, w->mode.set ? (mode_t)w->mode.v : 0644, e);
 }
 
+static char *file_contradicts(const void *a, const void *b)
+{
+	const struct file *one = a, *other = b;
+
+	if (strcmp(one->path, other->path) != 0 || strcmp(one->text, other->text) == 0)
+		return NULL;
+	return mem_format("/%s cannot have two texts", one->path);
+}
+
 const struct op_kind op_file = {
     .name = "file",
     .size = sizeof(struct file),
     .fields = file_fields,
     .check = file_check,
     .fix = file_fix,
+    .contradicts = file_contradicts,
 };
 
 struct banner {

@@ -187,12 +187,27 @@ static int comment_out(const struct op_run *r, const struct kv_entry *en, struct
 	return lines_write(r->rootfd, en->file, &lines, 0644, e);
 }
 
-/* Writes the wanted value where this format keeps it, then takes out of the way, one by one, what
- * still wins over it. */
+/* Writes the value where this format keeps it, and into the main file where that is read alone by
+ * scanners. */
+static int write_value(const struct op_run *r, const struct keyvalue *w, const char *key,
+		       const char *val, struct err *e)
+{
+	char *target SCOPED(mem_freep) = kv_target(w->f, main_file(w));
+	const char *const pair[2] = {key, val};
+
+	if (kv_write(r->rootfd, w->f, target, pair, e) != 0)
+		return -1;
+	if (w->f->echo && root_has(r->rootfd, main_file(w)) &&
+	    kv_write(r->rootfd, w->f, main_file(w), pair, e) != 0)
+		return -1;
+	strv_addf(r->done, "/%s: %s set to \"%s\"", target, key, val);
+	return 0;
+}
+
+/* Writes the wanted value, then takes out of the way, one by one, what still wins over it. */
 static int mend(const struct op_run *r, const struct keyvalue *w, const struct want *one,
 		struct err *e)
 {
-	char *target SCOPED(mem_freep) = kv_target(w->f, main_file(w));
 	char *val SCOPED(mem_freep) = want_value(one);
 
 	for (int i = 0; i < COMMENT_OUT_MAX; i++) {
@@ -206,10 +221,8 @@ static int mend(const struct op_run *r, const struct keyvalue *w, const struct w
 		if (wrong == NULL && (set || one->absent || one->unset_ok))
 			return 0;
 		if (i == 0 && val != NULL && !one->absent) {
-			if (kv_write(r->rootfd, w->f, target, (const char *const[]){one->key, val},
-				     e) != 0)
+			if (write_value(r, w, one->key, val, e) != 0)
 				return -1;
-			strv_addf(r->done, "/%s: %s set to \"%s\"", target, one->key, val);
 			continue;
 		}
 		if (wrong == NULL)
@@ -232,12 +245,35 @@ static int keyvalue_fix(const struct op_run *r, const void *want, struct err *e)
 	return 0;
 }
 
+static char *keyvalue_contradicts(const void *a, const void *b)
+{
+	const struct keyvalue *one = a, *other = b;
+
+	if (one->f != other->f || strcmp(main_file(one), main_file(other)) != 0)
+		return NULL;
+	for (size_t i = 0; i < one->n; i++)
+		for (size_t k = 0; k < other->n; k++) {
+			const struct want *x = &one->wants[i], *y = &other->wants[k];
+			char *x_text SCOPED(mem_freep) = NULL, *y_text SCOPED(mem_freep) = NULL;
+
+			if (!kv_same_key(one->f, x->key, y->key) ||
+			    want_agree(x, y, one->f->nocase))
+				continue;
+			x_text = want_text(x);
+			y_text = want_text(y);
+			return mem_format("%s of /%s cannot be %s and %s", x->key, main_file(one),
+					  x_text, y_text);
+		}
+	return NULL;
+}
+
 const struct op_kind op_keyvalue = {
     .name = "keyvalue",
     .size = sizeof(struct keyvalue),
     .fields = keyvalue_fields,
     .finish = keyvalue_finish,
     .check = keyvalue_check,
+    .contradicts = keyvalue_contradicts,
     .fix = keyvalue_fix,
     .release = keyvalue_release,
 };

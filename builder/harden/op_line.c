@@ -1,4 +1,5 @@
 /* op_line.c - lines by regular expression, for files that have no better reader. */
+#include "harden/kv.h"
 #include "harden/lines.h"
 #include "harden/op.h"
 
@@ -8,11 +9,12 @@
 #include <string.h>
 
 struct line {
-	struct strv files; /* patterns */
-	char *absent;      /* no line may match (extended regular expression) */
-	char *present;     /* some line must match */
-	char *add;         /* what a fix appends for `present`, to the first of files */
-	char *comment;     /* what a fix puts in front of an `absent` line; default "# " */
+	struct strv files;   /* patterns */
+	char *absent;        /* no line may match (extended regular expression) */
+	char *present;       /* some line must match */
+	char *add;           /* what a fix appends for `present`, to the first of files */
+	char *comment;       /* what a fix puts in front of an `absent` line; default "# " */
+	struct yaml *follow; /* "sudoers": what such files include is looked at too */
 	bool icase;
 	bool cut; /* a fix cuts the first group of `absent` out of the line instead */
 	regex_t re;
@@ -26,12 +28,14 @@ static const struct field line_op_fields[] = {
     {"add", FIELD_TEXT, offsetof(struct line, add), false},
     {"comment", FIELD_TEXT, offsetof(struct line, comment), false},
     {"cut", FIELD_BOOL, offsetof(struct line, cut), false},
+    {"follow", FIELD_NODE, offsetof(struct line, follow), false},
     {"ignore-case", FIELD_BOOL, offsetof(struct line, icase), false},
     {0},
 };
 
 static int line_finish(void *want, const struct yaml *at, struct err *e)
 {
+	static const char *const follows[] = {"sudoers", NULL};
 	struct line *w = want;
 	const char *text = w->absent != NULL ? w->absent : w->present;
 
@@ -39,6 +43,8 @@ static int line_finish(void *want, const struct yaml *at, struct err *e)
 		return yaml_err(at, e, "wants either absent or present");
 	if ((w->present != NULL) != (w->add != NULL))
 		return yaml_err(at, e, "present and add go together");
+	if (w->follow != NULL && spec_word(w->follow, follows, e) < 0)
+		return -1;
 	if (regcomp(&w->re, text, REG_EXTENDED | (w->icase ? REG_ICASE : 0)) != 0)
 		return yaml_err(at, e, "\"%s\" is not an extended regular expression", text);
 	w->re_set = true;
@@ -60,13 +66,27 @@ static bool matches(const struct line *w, const char *line)
 	return regexec(&w->re, line, 0, NULL, 0) == 0;
 }
 
+static int find_files(const struct op_run *r, const struct line *w, struct strv *ret, struct err *e)
+{
+	struct strv named SCOPED(strv_release) = {0};
+
+	if (w->follow == NULL)
+		return root_globs(r->rootfd, &w->files, ret, e);
+	if (root_globs(r->rootfd, &w->files, &named, e) != 0)
+		return -1;
+	for (size_t i = 0; i < named.n; i++)
+		if (!strv_has(ret, named.v[i]) && sudoers_files(r->rootfd, named.v[i], ret, e) != 0)
+			return -1;
+	return 0;
+}
+
 static int line_check(const struct op_run *r, const void *want, struct err *e)
 {
 	const struct line *w = want;
 	struct strv paths SCOPED(strv_release) = {0};
 	bool seen = false;
 
-	if (root_globs(r->rootfd, &w->files, &paths, e) != 0)
+	if (find_files(r, w, &paths, e) != 0)
 		return -1;
 	for (size_t i = 0; i < paths.n; i++) {
 		struct strv lines SCOPED(strv_release) = {0};
@@ -143,7 +163,7 @@ static int line_fix(const struct op_run *r, const void *want, struct err *e)
 
 	if (w->present != NULL)
 		return add_line(r, w, e);
-	if (root_globs(r->rootfd, &w->files, &paths, e) != 0)
+	if (find_files(r, w, &paths, e) != 0)
 		return -1;
 	for (size_t i = 0; i < paths.n; i++)
 		if (mend_file(r, w, paths.v[i], e) != 0)

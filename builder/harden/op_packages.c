@@ -37,9 +37,28 @@ static int packages_check(const struct op_run *r, const void *want, struct err *
 	return 0;
 }
 
+static const char *common(const struct strv *a, const struct strv *b)
+{
+	for (size_t i = 0; i < a->n; i++)
+		if (strv_has(b, a->v[i]))
+			return a->v[i];
+	return NULL;
+}
+
+static char *packages_contradicts(const void *a, const void *b)
+{
+	const struct packages *one = a, *other = b;
+	const char *name = common(&one->present, &other->absent);
+
+	if (name == NULL)
+		name = common(&one->absent, &other->present);
+	return name == NULL ? NULL : mem_format("package %s cannot be present and absent", name);
+}
+
 const struct op_kind op_packages = {
     .name = "packages",
     .size = sizeof(struct packages),
     .fields = packages_fields,
     .check = packages_check,
+    .contradicts = packages_contradicts,
 };

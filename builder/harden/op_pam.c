@@ -260,6 +260,41 @@ static int pam_fix(const struct op_run *r, const void *want, struct err *e)
 	return lines_write(r->rootfd, path, &lines, 0644, e);
 }
 
+/* An argument of the one that the other has with another value, or forbids; or NULL. */
+static const char *argument_against(const struct pam_want *a, const struct pam_want *b)
+{
+	for (size_t i = 0; i < a->args.n; i++) {
+		const char *arg = a->args.v[i];
+		size_t n = strcspn(arg, "=");
+		char *name SCOPED(mem_freep) = mem_strndup(arg, n);
+
+		if (strv_has(&b->forbid, arg) || strv_has(&b->forbid, name))
+			return arg;
+		for (size_t k = 0; k < b->args.n && arg[n] == '='; k++)
+			if (strncmp(b->args.v[k], arg, n + 1) == 0 &&
+			    strcmp(b->args.v[k], arg) != 0)
+				return arg;
+	}
+	return NULL;
+}
+
+static char *pam_contradicts(const void *a, const void *b)
+{
+	const struct pam_want *one = a, *other = b;
+	const char *arg;
+
+	if (strcmp(one->file, other->file) != 0 || strcmp(one->type, other->type) != 0 ||
+	    strcmp(one->module, other->module) != 0 || one->mark.n != other->mark.n ||
+	    !has_all(&one->mark, &other->mark))
+		return NULL;
+	arg = argument_against(one, other);
+	if (arg == NULL)
+		arg = argument_against(other, one);
+	return arg == NULL ? NULL
+			   : mem_format("%s of /etc/pam.d/%s cannot have %s and not", one->module,
+					one->file, arg);
+}
+
 const struct op_kind op_pam = {
     .name = "pam",
     .size = sizeof(struct pam_want),
@@ -267,6 +302,7 @@ const struct op_kind op_pam = {
     .finish = pam_finish,
     .check = pam_check,
     .fix = pam_fix,
+    .contradicts = pam_contradicts,
 };
 
 struct modules_want {

@@ -220,10 +220,27 @@ static int units_fix(const struct op_run *r, const void *want, struct err *e)
 	return set_start(r, w, e);
 }
 
+static char *units_contradicts(const void *a, const void *b)
+{
+	const struct units *one = a, *other = b;
+	const struct units *pairs[2][2] = {{one, other}, {other, one}};
+
+	for (int i = 0; i < 2; i++)
+		for (size_t k = 0; k < pairs[i][0]->enabled.n; k++) {
+			const char *unit = pairs[i][0]->enabled.v[k];
+
+			if (strv_has(&pairs[i][1]->disabled, unit) ||
+			    strv_has(&pairs[i][1]->masked, unit))
+				return mem_format("%s cannot be enabled and not", unit);
+		}
+	return NULL;
+}
+
 const struct op_kind op_units = {
     .name = "units",
     .size = sizeof(struct units),
     .fields = units_fields,
     .check = units_check,
+    .contradicts = units_contradicts,
     .fix = units_fix,
 };

@@ -10,10 +10,9 @@
 #include <linux/openat2.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
-enum { LINKS_MAX = 16, TRIES_MAX = 1000 };
+enum { LINKS_MAX = 16 };
 
 int root_open(int rootfd, const char *path, int flags)
 {
@@ -22,18 +21,9 @@ int root_open(int rootfd, const char *path, int flags)
 	    .resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS,
 	};
 
-	int fd = -1;
-
 	if ((flags & O_PATH) != 0)
 		how.flags &= ~(unsigned)(O_NOCTTY | O_NONBLOCK);
-	/* a rename anywhere on the machine while ".." was followed: to be tried again */
-	for (int i = 0; i < TRIES_MAX; i++) {
-		fd = (int)syscall(SYS_openat2, rootfd, *path == '\0' ? "." : path, &how,
-				  sizeof(how));
-		if (fd >= 0 || errno != EAGAIN)
-			break;
-	}
-	return fd;
+	return fs_openat2(rootfd, *path == '\0' ? "." : path, &how);
 }
 
 int root_parent(int rootfd, const char *path, const char **ret_name)

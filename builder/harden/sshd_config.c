@@ -1,6 +1,6 @@
 /* sshd_config.c - sshd_config(5) as sshd reads it: Include in place, in the order of glob(3), the
- * first value wins, what follows a Match line holds for some connections only. A Match block ends
- * with the file it is in. */
+ * first value wins, what follows a Match line holds for some connections only, or after "Match all"
+ * for every one, and wins over what stands outside. A Match block ends with the file it is in. */
 #include "harden/kv.h"
 
 #include "harden/lines.h"
@@ -8,16 +8,18 @@
 
 enum { INCLUDE_DEPTH = 16 };
 
+enum block { OUTSIDE, FOR_ALL, FOR_SOME };
+
 struct sshd {
 	int rootfd;
 	const struct kv_format *f;
-	struct kv_set *ret;
+	struct kv_set all, rest; /* of blocks for all, and whatever else */
 	unsigned depth;
 };
 
-static int read_one(struct sshd *s, const char *path, bool scoped, struct err *e);
+static int read_one(struct sshd *s, const char *path, enum block block, struct err *e);
 
-static int include(struct sshd *s, const char *patterns, bool scoped, struct err *e)
+static int include(struct sshd *s, const char *patterns, enum block block, struct err *e)
 {
 	struct strv words SCOPED(strv_release) = {0};
 
@@ -31,31 +33,25 @@ static int include(struct sshd *s, const char *patterns, bool scoped, struct err
 		if (root_glob(s->rootfd, pattern, &files, e) != 0)
 			return -1;
 		for (size_t k = 0; k < files.n; k++)
-			if (read_one(s, files.v[k], scoped, e) != 0)
+			if (read_one(s, files.v[k], block, e) != 0)
 				return -1;
 	}
 	return 0;
 }
 
-/* "Match all" holds for everybody. */
-static bool match_narrows(const char *criteria)
+static int read_line(struct sshd *s, struct kv_entry *en, enum block *block, struct err *e)
 {
-	return strcasecmp(criteria, "all") != 0;
-}
-
-static int read_line(struct sshd *s, struct kv_entry *en, bool *scoped, struct err *e)
-{
-	en->scoped = *scoped;
+	en->scoped = *block == FOR_SOME;
 	if (strcasecmp(en->key, "Include") == 0)
-		return include(s, en->val, *scoped, e);
+		return include(s, en->val, *block, e);
 	if (strcasecmp(en->key, "Match") == 0)
-		*scoped = match_narrows(en->val);
+		*block = strcasecmp(en->val, "all") == 0 ? FOR_ALL : FOR_SOME;
 	else
-		kv_take(s->ret, en);
+		kv_take(*block == FOR_ALL ? &s->all : &s->rest, en);
 	return 0;
 }
 
-static int read_one(struct sshd *s, const char *path, bool scoped, struct err *e)
+static int read_one(struct sshd *s, const char *path, enum block block, struct err *e)
 {
 	struct strv lines SCOPED(strv_release) = {0};
 	char *section SCOPED(mem_freep) = mem_strdup("");
@@ -71,17 +67,27 @@ static int read_one(struct sshd *s, const char *path, bool scoped, struct err *e
 			continue;
 		en.file = mem_strdup(path);
 		en.line = i + 1;
-		if (read_line(s, &en, &scoped, e) != 0)
+		if (read_line(s, &en, &block, e) != 0)
 			return -1;
 	}
 	s->depth--;
 	return 0;
 }
 
+static void take_all(struct kv_set *from, struct kv_set *ret)
+{
+	for (size_t i = 0; i < from->n; i++)
+		kv_take(ret, &from->v[i]);
+	kv_release(from);
+}
+
 int sshd_read(int rootfd, const struct kv_format *f, const char *path, struct kv_set *ret,
 	      struct err *e)
 {
-	struct sshd s = {.rootfd = rootfd, .f = f, .ret = ret};
+	struct sshd s = {.rootfd = rootfd, .f = f};
+	int rc = read_one(&s, path, OUTSIDE, e);
 
-	return read_one(&s, path, false, e);
+	take_all(&s.all, ret);
+	take_all(&s.rest, ret);
+	return rc;
 }

@@ -10,6 +10,7 @@ enum { INCLUDE_DEPTH = 16, LINE_MAX_BYTES = 1 << 16 };
 struct sudoers {
 	int rootfd;
 	struct kv_set *ret;
+	struct strv *files; /* what was read; or NULL */
 	unsigned depth;
 };
 
@@ -115,6 +116,8 @@ static int read_one(struct sudoers *s, const char *path, struct err *e)
 
 	if (++s->depth > INCLUDE_DEPTH)
 		return err_set(e, ERR_FAIL, "/%s: included too deep", path);
+	if (s->files != NULL && !strv_has(s->files, path))
+		strv_add(s->files, path);
 	if (lines_read(s->rootfd, path, &lines, NULL, e) != 0)
 		return -1;
 	for (size_t i = 0; i < lines.n; i++) {
@@ -139,5 +142,13 @@ int sudoers_read(int rootfd, const struct kv_format *f, const char *path, struct
 	struct sudoers s = {.rootfd = rootfd, .ret = ret};
 
 	(void)f;
+	return read_one(&s, path, e);
+}
+
+int sudoers_files(int rootfd, const char *path, struct strv *ret, struct err *e)
+{
+	struct kv_set set SCOPED(kv_release) = {0};
+	struct sudoers s = {.rootfd = rootfd, .ret = &set, .files = ret};
+
 	return read_one(&s, path, e);
 }

@@ -163,3 +163,33 @@ char *want_text(const struct want *w)
 		buf_addf(&b, "some value");
 	return buf_take(&b);
 }
+
+/* A value that the one asks for, or would have written, is as the other wants it. */
+static bool want_accepts(const struct want *w, const struct want *other, bool nocase)
+{
+	char *val SCOPED(mem_freep) = want_value(other);
+
+	if (val != NULL && want_holds(w, val, nocase))
+		return true;
+	for (size_t i = 0; i < other->one_of.n; i++)
+		if (want_holds(w, other->one_of.v[i], nocase))
+			return true;
+	/* what a fix would not know: it is for people to see */
+	return val == NULL && other->one_of.n == 0;
+}
+
+static bool numbers_meet(const struct want *a, const struct want *b)
+{
+	return (a->least.set || a->most.set) && (b->least.set || b->most.set) &&
+	       (!a->least.set || !b->most.set || a->least.v <= b->most.v) &&
+	       (!b->least.set || !a->most.set || b->least.v <= a->most.v);
+}
+
+bool want_agree(const struct want *a, const struct want *b, bool nocase)
+{
+	if (a->absent || b->absent)
+		return a->absent == b->absent || (a->absent ? b : a)->unset_ok;
+	if ((a->unset_ok && b->unset_ok) || a->any || b->any || numbers_meet(a, b))
+		return true;
+	return want_accepts(a, b, nocase) || want_accepts(b, a, nocase);
+}

@@ -30,6 +30,9 @@ bool want_holds(const struct want *w, const char *val, bool nocase);
 char *want_value(const struct want *w);
 char *want_text(const struct want *w);
 
+/* Whether some value can be as both want. */
+bool want_agree(const struct want *a, const struct want *b, bool nocase);
+
 /* Numbers may carry s, m, h, d or w as sshd_config(5) has them. Returns 0 or -1. */
 int want_number(const char *val, int64_t *ret) MUST_CHECK;
 

@@ -48,6 +48,12 @@ int fs_read_all(int fd, void *p, size_t n, struct err *e) MUST_CHECK;
 /* Opens a directory (O_PATH is not used: the result can be synced and listed). */
 int fs_open_dir(int dirfd, const char *path, int *ret_fd, struct err *e) MUST_CHECK;
 
+/* openat2(2), again when the kernel could not tell whether a ".." led out of the tree because
+ * something anywhere was renamed or mounted meanwhile (EAGAIN). Returns the descriptor, or -1 with
+ * errno set. */
+struct open_how;
+int fs_openat2(int dirfd, const char *path, const struct open_how *how);
+
 /* Opens path as a process with rootfd as its "/" would: absolute symlinks and ".." stay inside
  * (openat2(2), RESOLVE_IN_ROOT). errno is kept for the caller; -1 and *e on failure. */
 int fs_open_in_root(int rootfd, const char *path, int flags, int *ret_fd, struct err *e) MUST_CHECK;

@@ -7,10 +7,25 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+/* A tree that somebody else renames in all the time is not waited for for ever. */
+enum { TRIES = 100000 };
+
+int fs_openat2(int dirfd, const char *path, const struct open_how *how)
+{
+	long fd = -1;
+
+	for (int i = 0; i < TRIES; i++) {
+		fd = syscall(SYS_openat2, dirfd, path, how, sizeof(*how));
+		if (fd >= 0 || errno != EAGAIN)
+			break;
+	}
+	return (int)fd;
+}
+
 int fs_open_in_root(int rootfd, const char *path, int flags, int *ret_fd, struct err *e)
 {
 	struct open_how how = {.flags = (unsigned)(flags | O_CLOEXEC), .resolve = RESOLVE_IN_ROOT};
-	long fd = syscall(SYS_openat2, rootfd, path, &how, sizeof(how));
+	int fd = fs_openat2(rootfd, path, &how);
 	int saved = errno;
 
 	if (fd < 0) {
@@ -18,7 +33,7 @@ int fs_open_in_root(int rootfd, const char *path, int flags, int *ret_fd, struct
 		errno = saved;
 		return -1;
 	}
-	*ret_fd = (int)fd;
+	*ret_fd = fd;
 	return 0;
 }
 

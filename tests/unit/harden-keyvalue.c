@@ -73,6 +73,22 @@ static const struct row rows[] = {
      "sshd",
      "PermitRootLogin: \"no\"",
      true},
+    {"sysctl: slashes for dots",
+     {{"etc/sysctl.conf", "net/ipv4/ip_forward = 1\n"}},
+     "sysctl",
+     "net.ipv4.ip_forward: \"0\"",
+     false},
+    {"sshd: match all wins over what stands outside",
+     {{"etc/ssh/sshd_config", "PermitRootLogin no\nMatch all\nPermitRootLogin yes\n"}},
+     "sshd",
+     "PermitRootLogin: \"no\"",
+     false},
+    {"sshd: match all, the first one",
+     {{"etc/ssh/sshd_config",
+       "PermitRootLogin yes\nMatch all\nPermitRootLogin no\nPermitRootLogin yes\n"}},
+     "sshd",
+     "PermitRootLogin: \"no\"",
+     true},
     {"sshd: a match block ends with its file",
      {{"etc/ssh/sshd_config", "Include a.conf\nPermitRootLogin no\n"},
       {"etc/ssh/a.conf", "Match User x\nX11Forwarding no\n"}},
@@ -289,7 +305,8 @@ static void row_holds(void **state)
 /* What is not in the way stays as it was written. */
 static void touches_nothing_else(void **state)
 {
-	static const char text[] = "# note\n\nPort 22\n\tX11Forwarding yes # old\nAcceptEnv LANG\n";
+	static const char text[] = "# note\n\nPort 22\n\tX11Forwarding yes # old\nAcceptEnv LANG\n"
+				   "Match User x\nX11Forwarding no\n";
 	struct rootfs t = rootfs_make();
 	struct harden_profile *p =
 	    load_want(&t, "      - keyvalue: {format: sshd, keys: {X11Forwarding: \"no\"}}\n");
@@ -302,7 +319,8 @@ static void touches_nothing_else(void **state)
 	main = get(&t, "etc/ssh/sshd_config");
 	dropin = get(&t, "etc/ssh/sshd_config.d/00-posmedia.conf");
 	assert_string_equal(main, "Include /etc/ssh/sshd_config.d/*.conf\n# note\n\nPort 22\n"
-				  "\tX11Forwarding yes # old\nAcceptEnv LANG\n");
+				  "X11Forwarding no\nAcceptEnv LANG\n"
+				  "Match User x\nX11Forwarding no\n");
 	assert_string_equal(dropin, "# Written by posmedia from a hardening profile.\n"
 				    "X11Forwarding no\n");
 	assert_int_equal(mode_of(&t, "etc/ssh/sshd_config"), 0640);

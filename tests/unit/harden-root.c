@@ -3,6 +3,9 @@
 
 #include "harden/root.h"
 
+#include <signal.h>
+#include <sys/wait.h>
+
 static struct rootfs t, outside;
 
 static int set_up(void **state)
@@ -54,6 +57,29 @@ static void links_stay_inside(void **state)
 	text = read_text("../../../../../../etc/inside", &there);
 	assert_string_equal(text, "inside\n");
 	free(text);
+}
+
+/* What others rename meanwhile, anywhere, makes no file disappear (openat2(2), EAGAIN). */
+static void is_there_on_a_busy_machine(void **state)
+{
+	struct stat st;
+	pid_t child;
+
+	(void)state;
+	put(&t, "usr/lib/os", "here\n", 0644);
+	assert_int_equal(symlinkat("../usr/lib/../lib/os", t.fd, "etc/os"), 0);
+	put(&outside, "a", "", 0644);
+	child = fork();
+	if (child == 0)
+		for (;;)
+			if (renameat(outside.fd, "a", outside.fd, "b") != 0 ||
+			    renameat(outside.fd, "b", outside.fd, "a") != 0)
+				_exit(1);
+	for (int i = 0; i < 20000; i++)
+		if (root_stat(t.fd, "etc/os", true, &st) != 1)
+			fail_msg("not there the %d. time", i);
+	kill(child, SIGKILL);
+	(void)waitpid(child, NULL, 0);
 }
 
 static void writes_stay_inside(void **state)
@@ -209,6 +235,7 @@ int main(void)
 	    cmocka_unit_test(keeps_owner_and_mode),        cmocka_unit_test(chown_keeps_the_mode),
 	    cmocka_unit_test(refuses_what_is_no_file),     cmocka_unit_test(globs),
 	    cmocka_unit_test(near_ones_are_what_they_are), cmocka_unit_test(matches),
+	    cmocka_unit_test(is_there_on_a_busy_machine),
 	};
 
 	return cmocka_run_group_tests_name("harden-root", tests, set_up, tear_down);
