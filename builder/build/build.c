@@ -71,7 +71,8 @@ static int run_stages(struct job *j, struct build_result *ret, struct err *e)
 	struct jval *image SCOPED(jval_freep) = NULL;
 	int rc;
 
-	if (want_secrets(j, e) != 0 || job_fetch(j, e) != 0 || job_below(j, e) != 0)
+	if (verdict_load(j, e) != 0 || want_secrets(j, e) != 0 || job_fetch(j, e) != 0 ||
+	    job_below(j, e) != 0)
 		return -1;
 	for (size_t i = 0; i + 1 < j->plan->n; i++)
 		if (run_stage(j, i, ret, e) != 0)

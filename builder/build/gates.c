@@ -20,7 +20,7 @@ struct turn {
 
 struct work {
 	const struct gates *all;
-	struct harden_profile **profiles;
+	struct harden_profile *const *profiles; /* the job's */
 	struct harden_gated **gated;
 	size_t *gated_n;
 	size_t n; /* profiles */
@@ -35,9 +35,7 @@ static void work_release(struct work *w)
 {
 	for (size_t i = 0; i < w->n; i++) {
 		harden_gated_free(w->gated[i], w->gated_n[i]);
-		harden_profile_free(w->profiles[i]);
 	}
-	free(w->profiles);
 	free(w->gated);
 	free(w->gated_n);
 	free(w->turns);
@@ -60,13 +58,12 @@ static int load(struct work *w, struct err *e)
 	const struct strv *names = &w->all->j->r->profiles;
 	const struct harden_context c = context(w, NULL);
 
-	w->profiles = mem_zalloc((names->n + 1) * sizeof(*w->profiles));
+	w->profiles = w->all->j->verdict.profiles;
 	w->gated = mem_zalloc((names->n + 1) * sizeof(*w->gated));
 	w->gated_n = mem_zalloc((names->n + 1) * sizeof(*w->gated_n));
 	for (size_t i = 0; i < names->n; i++) {
 		w->n++;
-		if (harden_profile_load(names->v[i], &w->profiles[i], e) != 0 ||
-		    harden_gated(w->profiles[i], w->all->root, &c, &w->gated[i], &w->gated_n[i],
+		if (harden_gated(w->profiles[i], w->all->root, &c, &w->gated[i], &w->gated_n[i],
 				 e) != 0)
 			return -1;
 		w->turns_n += w->gated_n[i];

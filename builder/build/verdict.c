@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static int load(struct job *j, struct err *e)
+int verdict_load(struct job *j, struct err *e)
 {
 	const struct strv *files = &j->r->profiles;
 	struct harden_profile **v;
@@ -21,7 +21,10 @@ static int load(struct job *j, struct err *e)
 			verdict_release(j);
 			return -1;
 		}
-	return 0;
+	if (harden_contradictions((const struct harden_profile *const *)v, files->n, e) == 0)
+		return 0;
+	verdict_release(j);
+	return -1;
 }
 
 void verdict_release(struct job *j)
@@ -106,7 +109,7 @@ static int harden_with(struct job *j, const struct harden_profile *p, const char
 
 int verdict_tree(struct job *j, const char *root, struct err *e)
 {
-	if (load(j, e) != 0)
+	if (verdict_load(j, e) != 0)
 		return -1;
 	for (size_t i = 0; i < j->r->profiles.n; i++)
 		if (harden_with(j, j->verdict.profiles[i], root, e) != 0)
@@ -195,7 +198,7 @@ int verdict_image(struct job *j, const char *root, const struct jval *config, st
 					 .files = &none,
 					 .image = &image};
 
-	if (load(j, e) != 0)
+	if (verdict_load(j, e) != 0)
 		return -1;
 	for (size_t i = 0; i < j->r->profiles.n; i++) {
 		struct harden_report rep SCOPED(harden_report_release) = {0};
@@ -213,7 +216,7 @@ int verdict_digest(struct job *j, struct digest *ret, struct err *e)
 {
 	struct hash *h SCOPED(hash_freep) = hash_new();
 
-	if (load(j, e) != 0)
+	if (verdict_load(j, e) != 0)
 		return -1;
 	for (size_t i = 0; i < j->r->profiles.n; i++) {
 		const struct digest d = harden_profile_digest(j->verdict.profiles[i]);
@@ -226,7 +229,7 @@ int verdict_digest(struct job *j, struct digest *ret, struct err *e)
 
 int verdict_labels(struct job *j, struct jval *labels, struct err *e)
 {
-	if (load(j, e) != 0)
+	if (verdict_load(j, e) != 0)
 		return -1;
 	for (size_t i = 0; i < j->r->profiles.n; i++) {
 		const struct harden_profile *p = j->verdict.profiles[i];

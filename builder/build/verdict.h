@@ -6,6 +6,10 @@
 #include "harden/facts.h"
 #include "harden/harden.h"
 
+/* Loads the recipe's profiles for all that follows, unless they are loaded. Two controls that
+ * contradict each other are ERR_RECIPE. */
+int verdict_load(struct job *j, struct err *e) MUST_CHECK;
+
 /* Hardens the tree at root by every profile. One that fails at or above the recipe's fail-on is
  * ERR_VERIFY. Files that are clean are not looked into for card data. */
 int verdict_tree(struct job *j, const char *root, struct err *e) MUST_CHECK;

@@ -77,7 +77,7 @@ static int dry(const struct recipe *r, const struct lock *l, struct store *s, st
 {
 	struct plan p SCOPED(plan_release) = {0};
 
-	if (plan_make(r, l, s, &p, e) != 0)
+	if (plan_check_profiles(r, e) != 0 || plan_make(r, l, s, &p, e) != 0)
 		return -1;
 	plan_print(&p);
 	return 0;

@@ -48,7 +48,7 @@ static int run(const struct args *a, struct err *e)
 	struct plan p SCOPED(plan_release) = {0};
 
 	if (input_locked(a, &r, &l, e) != 0 || input_store(a, &s, e) != 0 ||
-	    plan_make(r, l, s, &p, e) != 0)
+	    plan_check_profiles(r, e) != 0 || plan_make(r, l, s, &p, e) != 0)
 		return -1;
 	if (args_has(a, "json")) {
 		struct jval *v SCOPED(jval_freep) = plan_json(&p);

@@ -13,10 +13,6 @@ struct jval *parts_step(const struct recipe *r, const struct lock *l, const stru
 int parts_overlays(const struct recipe *r, struct jval **ret, struct err *e) MUST_CHECK;
 int parts_config(const struct recipe *r, struct jval **ret, struct err *e) MUST_CHECK;
 
-/* The recipe's profiles load, and no two of their controls contradict each other: else
- * ERR_RECIPE. */
-int parts_check_profiles(const struct recipe *r, struct err *e) MUST_CHECK;
-
 /* Those with parts of other stages in them: of the overlays', and of the configuration's. */
 struct jval *parts_services(const struct recipe *r, const struct jval *overlays);
 int parts_inputs(const struct recipe *r, const struct lock *l, const struct jval *overlays,

@@ -70,7 +70,7 @@ static int last_stages(const struct recipe *r, const struct lock *with, struct p
 	struct jval *overlays SCOPED(jval_freep) = NULL;
 	struct jval *config = NULL, *inputs = NULL;
 
-	if (parts_check_profiles(r, e) != 0 || parts_overlays(r, &overlays, e) != 0)
+	if (parts_overlays(r, &overlays, e) != 0)
 		return -1;
 	if (r->overlays_n > 0)
 		(void)add(p, PLAN_OVERLAYS, mem_strdup("overlays"), jval_ref(overlays));

@@ -51,6 +51,11 @@ struct plan {
 	uint64_t manifest_size;
 };
 
+/* The recipe's profiles load, and no two of their controls contradict each other: else ERR_RECIPE.
+ * A build asks that only before it makes something: what was made from the same profiles has been
+ * asked. */
+int plan_check_profiles(const struct recipe *r, struct err *e) MUST_CHECK;
+
 /* Makes the plan. Overlay files and profiles are read and hashed. */
 int plan_make(const struct recipe *r, const struct lock *l, struct store *s, struct plan *ret,
 	      struct err *e) MUST_CHECK;

@@ -1,6 +1,6 @@
 /* profiles.c - the recipe's control profiles before anything is built: they load, and their
  * controls agree. */
-#include "plan/parts_kind.h"
+#include "plan/plan.h"
 
 #include "harden/harden.h"
 #include <stdlib.h>
@@ -17,7 +17,7 @@ static void loaded_release(struct loaded *l)
 	free(l->v);
 }
 
-int parts_check_profiles(const struct recipe *r, struct err *e)
+int plan_check_profiles(const struct recipe *r, struct err *e)
 {
 	struct loaded l SCOPED(loaded_release) = {0};
 
