@@ -259,6 +259,8 @@ int referrers_copy(const struct oci_layout *from, struct oci_layout *to, const s
 
 int referrers_pull(const struct carry *c, const struct digest *image, struct err *e)
 {
+	/* of the image its blobs may be left where they are: not of what says who signed it */
+	const struct carry whole = {.r = c->r, .l = c->l, .stats = c->stats};
 	struct jval *theirs SCOPED(jval_freep) = jval_array();
 	struct jval *list SCOPED(jval_freep) = jval_array();
 	size_t before;
@@ -268,7 +270,7 @@ int referrers_pull(const struct carry *c, const struct digest *image, struct err
 	before = jval_len(list);
 	for (size_t i = 0; i < jval_len(theirs); i++) {
 		const char *name = jval_get_str(jval_at(theirs, i), "digest");
-		int rc = listed(list, name) ? 0 : pull_one(c, image, name, list, e);
+		int rc = listed(list, name) ? 0 : pull_one(&whole, image, name, list, e);
 
 		if (rc < 0)
 			return -1;
