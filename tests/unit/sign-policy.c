@@ -238,6 +238,24 @@ static void test_promotion_of_several(void **state)
 	assert_refused(judge(qa, id), ERR_VERIFY, "is not promoted");
 }
 
+/* SOURCE_DATE_EPOCH is the time of what is made, not the time at which it is judged. */
+static void test_keys_by_the_clock(void **state)
+{
+	static const char then[] = HEAD RULE(
+	    "localhost:5000/pos/rti", "{file: key.pub, from: 2020-01-01}, {file: other.pub, until: "
+				      "2021-01-01}") "    stage: qa\n";
+	struct buf s SCOPED(buf_release);
+
+	(void)state;
+	sign_as(id, key);
+	promotes(&image, 1, &s);
+	assert_done(attest_image(layout, &image, &s, other, &e));
+	assert_refused(judge(then, id), ERR_VERIFY, "is not promoted");
+	assert_int_equal(setenv("SOURCE_DATE_EPOCH", "1600000000", 1), 0);
+	assert_refused(judge(then, id), ERR_VERIFY, "is not promoted");
+	assert_int_equal(unsetenv("SOURCE_DATE_EPOCH"), 0);
+}
+
 static void test_bad_files(void **state)
 {
 	static const char *const wrong[][2] = {
@@ -313,6 +331,7 @@ int main(void)
 	    t(test_the_example),
 	    t(test_statements_of_another_image),
 	    t(test_promotion_of_several),
+	    t(test_keys_by_the_clock),
 	};
 
 	return cmocka_run_group_tests_name("sign-policy", tests, set_up, tear_down);
