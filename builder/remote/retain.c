@@ -17,6 +17,7 @@ struct tagged {
 
 struct retain {
 	struct registry *r;
+	struct removal removal;
 	struct strv tags;
 	struct tagged *v;
 	size_t n;
@@ -30,6 +31,7 @@ static void retain_release(struct retain *x)
 	}
 	free(x->v);
 	strv_release(&x->tags);
+	removal_release(&x->removal);
 }
 
 /* "created" of the configuration. */
@@ -125,8 +127,10 @@ static void choose(struct retain *x, uint64_t newest)
 }
 
 /* Whether what stays needs the manifest. */
-static bool needed(const struct retain *x, const struct digest *d)
+static bool needed(const void *ctx, const struct digest *d)
 {
+	const struct retain *x = ctx;
+
 	for (size_t i = 0; i < x->n; i++) {
 		const struct tagged *t = &x->v[i];
 
@@ -143,11 +147,11 @@ static int drop(struct retain *x, const struct tagged *t, struct err *e)
 {
 	struct strv gone SCOPED(strv_release) = {0};
 
-	if (delete_image(x->r, &t->d.digest, &gone, e) != 0)
+	if (delete_image(&x->removal, &t->d.digest, &gone, e) != 0)
 		return err_in(e, "tag %s", t->tag);
 	for (size_t i = 0; i < t->members.n; i++)
 		if (!needed(x, &t->members.v[i].digest) &&
-		    delete_image(x->r, &t->members.v[i].digest, &gone, e) != 0)
+		    delete_image(&x->removal, &t->members.v[i].digest, &gone, e) != 0)
 			return err_in(e, "tag %s", t->tag);
 	return 0;
 }
@@ -164,6 +168,7 @@ int remote_retain(const struct ref *at, const struct remote_opts *o, const struc
 	    look(&x, keep->match, e) != 0)
 		return -1;
 	choose(&x, keep->newest);
+	x.removal = (struct removal){.r = &r, .needed = needed, .ctx = &x};
 	for (size_t i = 0; i < x.n; i++) {
 		if (x.v[i].stays || needed(&x, &x.v[i].d.digest))
 			continue;
