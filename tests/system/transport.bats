@@ -134,8 +134,16 @@ put_manifest() {
 	echo "sha256:$(sha256sum "$1" | cut -d ' ' -f 1)"
 }
 
+# Makes $work/list, of type $1, of the manifest $2 in the file $3.
+list_of() {
+	jq -c --arg type "$1" --arg d "$2" --argjson n "$(stat -c %s "$3")" '{
+		schemaVersion: 2, mediaType: $type, manifests: [{mediaType, digest: $d, size: $n,
+		platform: {os: "linux", architecture: "amd64"}}]}' "$3" >"$work/new"
+	mv "$work/new" "$work/list"
+}
+
 @test "what goes takes nothing along that is another image's, whoever hung it there" {
-	local n type=application/vnd.oci.image.index.v1+json a b
+	local n a b
 	for n in old prod arm; do
 		tests/lib/make-layout "$work/i" "$n" "$n" 1000
 		"$posmedia" push "oci:$work/i:$n" "docker://$one/shared:$n"
@@ -168,9 +176,7 @@ put_manifest() {
 		'.subject = {digest: $d, size: $n, mediaType: .mediaType}' \
 		"$work/sig" >"$work/referrer"
 	n=$(put_manifest "$work/referrer" "by-prod")
-	jq -nc --arg type "$type" --arg d "$n" --argjson n "$(stat -c %s "$work/referrer")" '{
-		schemaVersion: 2, mediaType: $type, manifests: [{digest: $d, size: $n,
-		mediaType: "application/vnd.oci.image.manifest.v1+json"}]}' >"$work/list"
+	list_of application/vnd.oci.image.index.v1+json "$n" "$work/referrer"
 	put_manifest "$work/list" "sha256-${b#sha256:}"
 	"$posmedia" delete "docker://$one/shared@$b"
 	"$posmedia" tags "docker://$one/shared" --signatures >"$work/after"
@@ -182,19 +188,26 @@ put_manifest() {
 	for n in 1 2; do
 		CREATED=2026-0$n-01T00:00:00Z tests/lib/make-layout "$work/i" "$n" "$n" 1000
 	done
+	# in a list of docker's own format, which an index names
+	CREATED=2025-01-01T00:00:00Z tests/lib/make-layout "$work/i" 0 0 1000
+	"$posmedia" push "oci:$work/i:0" "docker://$one/kept:v0"
+	list_of application/vnd.docker.distribution.manifest.list.v2+json \
+		"$(tagged "$work/i" 0)" "$work/i/blobs/sha256/$(tagged "$work/i" 0 | cut -d : -f 2)"
+	n=$(put_manifest "$work/list" "sha256:$(sha256sum "$work/list" | cut -d ' ' -f 1)" kept)
+	cp "$work/list" "$work/inner"
+	list_of application/vnd.oci.image.index.v1+json "$n" "$work/inner"
+	put_manifest "$work/list" v4 kept
 	"$posmedia" push "oci:$work/i:1" "docker://$one/kept:v1"
 	a=$(tagged "$work/i" 1)
 	jq -c --arg d "$a" '.subject = {digest: $d, size: 1, mediaType: .mediaType}' \
 		"$work/i/blobs/sha256/$(tagged "$work/i" 2 | cut -d : -f 2)" >"$work/hangs"
 	"$posmedia" push "oci:$work/i:2" "docker://$one/kept:v2"
 	n=$(put_manifest "$work/hangs" v3 kept)
-	jq -nc --arg d "$n" --argjson n "$(stat -c %s "$work/hangs")" '{schemaVersion: 2,
-		mediaType: "application/vnd.oci.image.index.v1+json", manifests: [{digest: $d,
-		mediaType: "application/vnd.oci.image.manifest.v1+json", size: $n}]}' >"$work/list"
+	list_of application/vnd.oci.image.index.v1+json "$n" "$work/hangs"
 	put_manifest "$work/list" "sha256-${a#sha256:}" kept
 	json delete "docker://$one/kept" --keep 2
 	[ "$(jq -c .deleted <<<"$output")" = '["v1"]' ]
-	[ "$("$posmedia" tags "docker://$one/kept" | tr '\n' ' ')" = 'v2 v3 ' ]
+	[ "$("$posmedia" tags "docker://$one/kept" | tr '\n' ' ')" = 'v0 v2 v3 v4 ' ]
 }
 
 @test "an index of several platforms: all of it, one of it, or a question" {
