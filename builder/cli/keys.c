@@ -162,7 +162,7 @@ int key_age(const struct args *a, struct err *e)
 
 		if (sign_key_about(base, &created, NULL, e) != 0)
 			return -1;
-		age = (clock_epoch_s() - created) / DAY;
+		age = (clock_wall_s() - created) / DAY;
 		v = jval_object();
 		jval_put_text(v, "key", base);
 		jval_put_int(v, "days", age);

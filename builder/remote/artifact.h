@@ -7,6 +7,10 @@
 /* An OpenPGP signature in a manifest under "sha256-<hex>.pgp": one layer each. */
 #define ARTIFACT_PGP "application/vnd.posmedia.openpgp.v1"
 
+/* What the layers under "sha256-<hex>.sig" and ".att" are. */
+#define ARTIFACT_COSIGN "application/vnd.dev.cosign.simplesigning.v1+json"
+#define ARTIFACT_DSSE   "application/vnd.dsse.envelope.v1+json"
+
 /* The tag of an image's signatures: "sha256-<hex>.sig" or ".pgp"; the caller owns it. */
 char *artifact_tag(const struct digest *image, const char *suffix) MUST_CHECK;
 

@@ -6,17 +6,21 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { DEPTH = 4 /* of indexes in indexes */, NAMES_MAX = 4096 };
+
 /* A tag, what it stands for, and when that was made. */
 struct tagged {
 	const char *tag; /* of the list */
 	struct oci_desc d;
 	struct oci_index members; /* of an index */
+	struct strv names;        /* all that an index of whatever format names, and those in it */
 	int64_t made_s;
 	bool dated, matches, stays;
 };
 
 struct retain {
 	struct registry *r;
+	struct removal removal;
 	struct strv tags;
 	struct tagged *v;
 	size_t n;
@@ -27,9 +31,11 @@ static void retain_release(struct retain *x)
 	for (size_t i = 0; i < x->n; i++) {
 		oci_desc_release(&x->v[i].d);
 		oci_index_release(&x->v[i].members);
+		strv_release(&x->v[i].names);
 	}
 	free(x->v);
 	strv_release(&x->tags);
+	removal_release(&x->removal);
 }
 
 /* "created" of the configuration. */
@@ -79,6 +85,40 @@ static int date(struct registry *r, const struct buf *b, struct tagged *t, struc
 	return read_made(r, &m.config, t, e);
 }
 
+/* What an index names, and what an index that it names does: docker's too, and what we do not pull.
+ * That they are images is not asked. */
+static int read_names(struct registry *r, const struct buf *b, unsigned depth, struct strv *ret,
+		      struct err *e)
+{
+	struct jval *v SCOPED(jval_freep) = NULL;
+	struct err quiet = ERR_INIT;
+	const struct jval *list;
+
+	if (jval_parse(b->data, b->len, "index", &v, &quiet) != 0)
+		return 0;
+	list = jval_get(v, "manifests");
+	for (size_t i = 0; i < jval_len(list); i++) {
+		struct buf more SCOPED(buf_release) = BUF_INIT(OCI_MANIFEST_MAX);
+		struct oci_desc d SCOPED(oci_desc_release) = {0};
+		const char *name = jval_get_str(jval_at(list, i), "digest");
+		const char *type = jval_get_str(jval_at(list, i), "mediaType");
+		struct digest is;
+		int rc = 0;
+
+		if (name == NULL || digest_parse(name, &is) != 0 || strv_has(ret, name))
+			continue;
+		if (ret->n == NAMES_MAX)
+			return err_set(e, ERR_REMOTE, "names more than %d images", NAMES_MAX);
+		strv_add(ret, name);
+		if (depth == 0 || (type != NULL && strstr(type, ".manifest.v") != NULL))
+			continue;
+		rc = artifact_get(r, name, &more, &d, e);
+		if (rc < 0 || (rc == 0 && read_names(r, &more, depth - 1, ret, e) != 0))
+			return -1;
+	}
+	return 0;
+}
+
 static int look(struct retain *x, const char *match, struct err *e)
 {
 	x->v = mem_zalloc((x->tags.n + 1) * sizeof(*x->v));
@@ -95,7 +135,8 @@ static int look(struct retain *x, const char *match, struct err *e)
 		if (rc > 0)
 			continue; /* it went in the meantime */
 		x->n += rc == 0;
-		if (rc < 0 || date(x->r, &b, t, e) != 0)
+		if (rc < 0 || date(x->r, &b, t, e) != 0 ||
+		    read_names(x->r, &b, DEPTH, &t->names, e) != 0)
 			return err_in(e, "tag %s", t->tag);
 	}
 	return 0;
@@ -125,16 +166,17 @@ static void choose(struct retain *x, uint64_t newest)
 }
 
 /* Whether what stays needs the manifest. */
-static bool needed(const struct retain *x, const struct digest *d)
+static bool needed(const void *ctx, const struct digest *d)
 {
+	const struct retain *x = ctx;
+
 	for (size_t i = 0; i < x->n; i++) {
 		const struct tagged *t = &x->v[i];
 
 		if (t->stays && digest_equal(&t->d.digest, d))
 			return true;
-		for (size_t k = 0; t->stays && k < t->members.n; k++)
-			if (digest_equal(&t->members.v[k].digest, d))
-				return true;
+		if (t->stays && strv_has(&t->names, digest_text(d).s))
+			return true;
 	}
 	return false;
 }
@@ -143,11 +185,11 @@ static int drop(struct retain *x, const struct tagged *t, struct err *e)
 {
 	struct strv gone SCOPED(strv_release) = {0};
 
-	if (delete_image(x->r, &t->d.digest, &gone, e) != 0)
+	if (delete_image(&x->removal, &t->d.digest, &gone, e) != 0)
 		return err_in(e, "tag %s", t->tag);
 	for (size_t i = 0; i < t->members.n; i++)
 		if (!needed(x, &t->members.v[i].digest) &&
-		    delete_image(x->r, &t->members.v[i].digest, &gone, e) != 0)
+		    delete_image(&x->removal, &t->members.v[i].digest, &gone, e) != 0)
 			return err_in(e, "tag %s", t->tag);
 	return 0;
 }
@@ -164,6 +206,7 @@ int remote_retain(const struct ref *at, const struct remote_opts *o, const struc
 	    look(&x, keep->match, e) != 0)
 		return -1;
 	choose(&x, keep->newest);
+	x.removal = (struct removal){.r = &r, .needed = needed, .ctx = &x};
 	for (size_t i = 0; i < x.n; i++) {
 		if (x.v[i].stays || needed(&x, &x.v[i].d.digest))
 			continue;

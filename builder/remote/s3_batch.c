@@ -133,7 +133,9 @@ static int done(void *ctx, struct http_call *c, struct err *e)
 		b->again[b->again_n++] = p;
 	p->done = rc == 0;
 	p->status = c->r.status;
-	if (c->r.status / 100 != 2 && c->r.status != 404 && rc == 0)
+	/* whether a blob is there may be asked; that an upload has nowhere to go is a failure */
+	if (c->r.status / 100 != 2 && !(c->r.status == 404 && strcmp(p->method, "HEAD") == 0) &&
+	    rc == 0)
 		rc = s3_refused(&c->q, &c->r, e);
 	length = http_header(&c->r, "content-length");
 	etag = http_header(&c->r, "etag");

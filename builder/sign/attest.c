@@ -1,5 +1,6 @@
 #include "sign/attest.h"
 
+#include "base/log.h"
 #include "sign/bundles.h"
 #include "sign/image.h"
 #include "sign/siglayer.h"
@@ -230,32 +231,48 @@ void attest_list_release(struct attest_list *l)
 	*l = (struct attest_list){0};
 }
 
-/* Takes the statement, unless it is known already. */
-static void found(struct attest_list *r, struct buf *statement, const struct sign_public *key)
+/* Whether a statement is one about the manifest: an envelope or a bundle may hang on any image,
+ * since who hangs it there signs nothing. */
+static bool is_about(const struct jval *statement, const struct digest *manifest)
+{
+	const char *type = jval_get_str(statement, "_type");
+
+	return type != NULL && strcmp(type, ATTEST_STATEMENT) == 0 && names(statement, manifest);
+}
+
+/* Takes the statement, unless it is known already or is none about the manifest. */
+static void found(struct attest_list *r, const struct digest *manifest, struct buf *statement,
+		  const struct sign_public *key)
 {
 	struct digest id = sign_public_id(key);
-	struct jval *j = NULL;
+	struct jval *j SCOPED(jval_freep) = NULL;
 	struct err quiet = ERR_INIT;
 
 	for (size_t i = 0; i < r->n; i++)
 		if (digest_equal(&r->v[i].key, &id) && same_bytes(&r->v[i].statement, statement))
 			return;
-	if (jval_parse(statement->data, statement->len, "statement", &j, &quiet) != 0)
+	if (jval_parse(statement->data, statement->len, "statement", &j, &quiet) != 0 ||
+	    !is_about(j, manifest)) {
+		log_warn("an attestation by key %s does not count: it is not about %s",
+			 digest_text(&id).s, digest_text(manifest).s);
+		r->others++;
 		return;
+	}
 	r->v = mem_resize(r->v, r->n + 1, sizeof(*r->v));
-	r->v[r->n++] = (struct attest_one){*statement, id, j};
+	r->v[r->n++] = (struct attest_one){*statement, id, STEAL(j)};
 	*statement = (struct buf)BUF_INIT(ATTEST_MAX);
 }
 
-static void collect_layer(const struct oci_layout *l, const struct oci_desc *layer,
-			  const struct attest_keys *keys, struct attest_list *r)
+static void collect_layer(const struct oci_layout *l, const struct digest *manifest,
+			  const struct oci_desc *layer, const struct attest_keys *keys,
+			  struct attest_list *r)
 {
 	for (size_t k = 0; k < keys->n; k++) {
 		struct buf got SCOPED(buf_release) = BUF_INIT(ATTEST_MAX);
 
 		if (!is_by(l, layer, keys->v[k], &got))
 			continue;
-		found(r, &got, keys->v[k]);
+		found(r, manifest, &got, keys->v[k]);
 		return;
 	}
 	r->others++;
@@ -275,7 +292,7 @@ static void collect_bundle(const struct oci_layout *l, const struct digest *mani
 			continue;
 		type = attest_predicate(&got.statement);
 		if (strcmp(type, BUNDLE_SIGNATURE) != 0)
-			found(r, &got.statement, keys->v[k]);
+			found(r, manifest, &got.statement, keys->v[k]);
 		return;
 	}
 	r->others++;
@@ -293,7 +310,7 @@ int attest_collect(const struct oci_layout *l, const struct digest *manifest,
 		return -1;
 	*ret = (struct attest_list){0};
 	for (size_t i = 0; i < m.layers_n; i++)
-		collect_layer(l, &m.layers[i], keys, ret);
+		collect_layer(l, manifest, &m.layers[i], keys, ret);
 	in_layers = ret->others;
 	ret->others = 0;
 	for (size_t i = 0; i < list.n; i++)

@@ -40,8 +40,9 @@ int attest_verify(const struct oci_layout *l, const struct digest *manifest,
 		  const struct buf *statement, const struct attest_keys *keys,
 		  struct err *e) MUST_CHECK;
 
-/* All statements about an image by one of the keys, from both stores, each once. The caller
- * releases *ret. */
+/* All statements about an image by one of the keys, from both stores, each once. One that hangs on
+ * the image and is about another counts among the others, with a warning. The caller releases *ret.
+ */
 struct attest_one {
 	struct buf statement;
 	struct digest key;
@@ -50,7 +51,7 @@ struct attest_one {
 struct attest_list {
 	struct attest_one *v;
 	size_t n;
-	size_t others; /* by other keys, or broken */
+	size_t others; /* by other keys, about other images, or broken */
 };
 int attest_collect(const struct oci_layout *l, const struct digest *manifest,
 		   const struct attest_keys *keys, struct attest_list *ret,

@@ -161,11 +161,11 @@ static int judge_stage(const struct rule *rule, const struct rule_question *q,
 }
 
 /* Statements carry no time that an authority vouches for: only keys that count today may make
- * them. */
+ * them, whatever day SOURCE_DATE_EPOCH gives to what is made. */
 static struct attest_keys keys_of_today(const struct rule *rule, struct sign_public **v)
 {
 	struct attest_keys keys = {v, 0};
-	int64_t now = clock_epoch_s();
+	int64_t now = clock_wall_s();
 
 	for (size_t i = 0; i < rule->keys_n; i++)
 		if (now >= rule->windows[i].from && now <= rule->windows[i].until)

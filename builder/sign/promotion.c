@@ -45,12 +45,14 @@ void promotion_make(const char *identity, const struct digest *manifest, int sta
 bool promotion_is(const struct attest_one *s, const char *identity, int stage, int64_t *ret_time)
 {
 	const char *type = jval_get_str(s->json, "predicateType");
-	const char *name = jval_get_str(jval_at(jval_get(s->json, "subject"), 0), "name");
+	const struct jval *list = jval_get(s->json, "subject");
+	const char *name = jval_get_str(jval_at(list, 0), "name");
 	const struct jval *predicate = jval_get(s->json, "predicate");
 	const char *word = jval_get_str(predicate, "stage");
 
+	/* of several subjects, the name of one must not go with the digest of another */
 	return type != NULL && strcmp(type, types[stage]) == 0 && word != NULL &&
-	       strcmp(word, words[stage]) == 0 && name != NULL &&
+	       strcmp(word, words[stage]) == 0 && jval_len(list) == 1 && name != NULL &&
 	       (identity == NULL || strcmp(name, identity) == 0) &&
 	       jval_get_int(predicate, "timestamp", ret_time) == 0;
 }

@@ -14,7 +14,8 @@ const char *promotion_type(int stage);
 void promotion_make(const char *identity, const struct digest *manifest, int stage, int64_t time,
 		    struct buf *ret);
 
-/* Whether a statement lets the image, so called (NULL: however), into a stage, and when. */
+/* Whether a statement of attest_collect, which is about the image, lets it, so called (NULL:
+ * however), into a stage, and when. */
 bool promotion_is(const struct attest_one *s, const char *identity, int stage, int64_t *ret_time);
 
 #endif

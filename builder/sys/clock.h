@@ -12,7 +12,8 @@ int64_t clock_epoch_s(void);
 int clock_epoch_is_fixed(void);
 
 /* Seconds since the epoch as this machine has it, whatever SOURCE_DATE_EPOCH says: only for what a
- * server holds against its own clock, such as signed requests and logins that run out. */
+ * server holds against its own clock, such as signed requests and logins that run out, and for
+ * whether a key is past its time. */
 int64_t clock_wall_s(void);
 
 /* Milliseconds of a clock that only goes forward; for durations and timeouts. */

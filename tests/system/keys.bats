@@ -92,4 +92,7 @@ teardown_file() {
 	posmedia key age aged.pub --max-age 500 --json
 	succeeded
 	[ "$(jq '.[0].days' <<<"$output")" = 400 ]
+	# the time of what is made does not make a key younger
+	SOURCE_DATE_EPOCH=$(($(date +%s) - 400 * 86400)) posmedia key age aged.pub
+	refused 4 'older than 365 days'
 }

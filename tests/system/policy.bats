@@ -133,6 +133,50 @@ verify() {
 	[ "$(jq -r '.[].stage' <<<"$output")" = qa ]
 }
 
+# Makes till:2, an image of its own, and hangs on it what is attested of till:1.
+transplant() {
+	local config manifest
+	jq -c '.author = "another"' "$(blob "$(jq -r .config.digest "$(blob "$image")")")" \
+		>"$dir/config"
+	config=$(add_blob "$dir/config")
+	jq -c --arg d "sha256:$config" --argjson n "$(stat -c %s "$dir/config")" \
+		'.config += {digest: $d, size: $n}' "$(blob "$image")" >"$dir/manifest"
+	manifest=$(add_blob "$dir/manifest")
+	jq -c --arg d "sha256:$manifest" --argjson n "$(stat -c %s "$dir/manifest")" \
+		--arg att "sha256-${image#*:}.att" --arg to "sha256-$manifest.att" '
+		def name: .annotations["org.opencontainers.image.ref.name"];
+		.manifests += [(.manifests[] | select(name == "1") |
+			.digest = $d | .size = $n | name = "2"),
+			(.manifests[] | select(name == $att) | name = $to)]' \
+		"$dir/out/till/index.json" >"$dir/changed.json"
+	cp "$dir/changed.json" "$dir/out/till/index.json"
+}
+
+add_blob() {
+	local hex
+	hex=$(sha256sum "$1" | cut -d ' ' -f 1)
+	cp "$1" "$dir/out/till/blobs/sha256/$hex"
+	echo "$hex"
+}
+
+@test "what is said of one image does not let another in" {
+	rule '[k.pub]' >"$dir/policy.yaml" <<<'stage: prod'
+	posmedia promote oci:out/till:1 --to qa --key k
+	posmedia promote oci:out/till:1 --to prod --key k
+	verify
+	succeeded
+	transplant
+	posmedia sign oci:out/till:2 --key k --identity localhost/till:1
+	succeeded
+	posmedia verify oci:out/till:2 --policy policy.yaml --identity localhost/till:1
+	refused 4 'is not promoted: no urn:posmedia:promotion:v1:qa'
+	posmedia promote oci:out/till:2 --by k.pub
+	[ "$output" = 'not promoted by any of the keys' ]
+	[[ $stderr == *"does not count: it is not about sha256:"* ]]
+	posmedia promote oci:out/till:2 --to prod --key k --identity localhost/till:1
+	refused 4 'localhost/till:1 is not promoted to qa'
+}
+
 @test "a replayed tag: another image under the name that was signed" {
 	rule '[k.pub]' >"$dir/policy.yaml" <<<''
 	verify --identity localhost/till:2

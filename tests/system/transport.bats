@@ -126,6 +126,90 @@ verified() {
 	[ "$status" -eq 2 ]
 }
 
+# Writes a file under a name of $one/$3, or shared; prints its digest.
+put_manifest() {
+	curl -sf -o /dev/null -X PUT --data-binary "@$1" \
+		-H "Content-Type: $(jq -r .mediaType "$1")" \
+		"http://$one/v2/${3-shared}/manifests/$2"
+	echo "sha256:$(sha256sum "$1" | cut -d ' ' -f 1)"
+}
+
+# Makes $work/list, of type $1, of the manifest $2 in the file $3.
+list_of() {
+	jq -c --arg type "$1" --arg d "$2" --argjson n "$(stat -c %s "$3")" '{
+		schemaVersion: 2, mediaType: $type, manifests: [{mediaType, digest: $d, size: $n,
+		platform: {os: "linux", architecture: "amd64"}}]}' "$3" >"$work/new"
+	mv "$work/new" "$work/list"
+}
+
+@test "what goes takes nothing along that is another image's, whoever hung it there" {
+	local n a b
+	for n in old prod arm; do
+		tests/lib/make-layout "$work/i" "$n" "$n" 1000
+		"$posmedia" push "oci:$work/i:$n" "docker://$one/shared:$n"
+	done
+	a=$(tagged "$work/i" old)
+	b=$(tagged "$work/i" prod)
+	index=$(make_index "$work/i" both prod arm)
+	"$posmedia" push "oci:$work/i:both" "docker://$one/shared:both"
+	# an index and an image of production, and its signature, as what is of the old one
+	cp "$work/i/blobs/sha256/${index#sha256:}" "$work/index"
+	cp "$work/i/blobs/sha256/${b#sha256:}" "$work/prod"
+	jq -c '.layers[].mediaType = "application/vnd.dev.cosign.simplesigning.v1+json"' \
+		"$work/prod" >"$work/sig"
+	put_manifest "$work/sig" "sha256-${b#sha256:}.sig"
+	put_manifest "$work/sig" "sha256-${a#sha256:}.sig"
+	put_manifest "$work/prod" "sha256-${a#sha256:}.pgp"
+	put_manifest "$work/index" "sha256-${a#sha256:}"
+	"$posmedia" tags "docker://$one/shared" --signatures >"$work/before"
+	run --separate-stderr "$posmedia" delete "docker://$one/shared:old"
+	[ "$status" -eq 0 ]
+	[[ $stderr == *"referrer $b stays: it is not of this image alone"* ]]
+	for n in '' .pgp .sig; do
+		[[ $stderr == *"sha256-${a#sha256:}$n stays: it is not of this image alone"* ]]
+	done
+	"$posmedia" tags "docker://$one/shared" --signatures >"$work/after"
+	[ "$(<"$work/after")" = "$(grep -v old "$work/before")" ]
+	"$posmedia" copy "docker://$one/shared:both" "docker://$one/shared:whole"
+	# what is the old one's alone goes as before, with the list of it
+	jq -c --argjson n "$(stat -c %s "$work/prod")" --arg d "$b" \
+		'.subject = {digest: $d, size: $n, mediaType: .mediaType}' \
+		"$work/sig" >"$work/referrer"
+	n=$(put_manifest "$work/referrer" "by-prod")
+	list_of application/vnd.oci.image.index.v1+json "$n" "$work/referrer"
+	put_manifest "$work/list" "sha256-${b#sha256:}"
+	"$posmedia" delete "docker://$one/shared@$b"
+	"$posmedia" tags "docker://$one/shared" --signatures >"$work/after"
+	run ! grep -x -e prod -e by-prod -e "sha256-${b#sha256:}" "$work/after"
+}
+
+@test "what a tag that stays stands for is kept, even where it says that it hangs on what goes" {
+	local n a
+	for n in 1 2; do
+		CREATED=2026-0$n-01T00:00:00Z tests/lib/make-layout "$work/i" "$n" "$n" 1000
+	done
+	# in a list of docker's own format, which an index names
+	CREATED=2025-01-01T00:00:00Z tests/lib/make-layout "$work/i" 0 0 1000
+	"$posmedia" push "oci:$work/i:0" "docker://$one/kept:v0"
+	list_of application/vnd.docker.distribution.manifest.list.v2+json \
+		"$(tagged "$work/i" 0)" "$work/i/blobs/sha256/$(tagged "$work/i" 0 | cut -d : -f 2)"
+	n=$(put_manifest "$work/list" "sha256:$(sha256sum "$work/list" | cut -d ' ' -f 1)" kept)
+	cp "$work/list" "$work/inner"
+	list_of application/vnd.oci.image.index.v1+json "$n" "$work/inner"
+	put_manifest "$work/list" v4 kept
+	"$posmedia" push "oci:$work/i:1" "docker://$one/kept:v1"
+	a=$(tagged "$work/i" 1)
+	jq -c --arg d "$a" '.subject = {digest: $d, size: 1, mediaType: .mediaType}' \
+		"$work/i/blobs/sha256/$(tagged "$work/i" 2 | cut -d : -f 2)" >"$work/hangs"
+	"$posmedia" push "oci:$work/i:2" "docker://$one/kept:v2"
+	n=$(put_manifest "$work/hangs" v3 kept)
+	list_of application/vnd.oci.image.index.v1+json "$n" "$work/hangs"
+	put_manifest "$work/list" "sha256-${a#sha256:}" kept
+	json delete "docker://$one/kept" --keep 2
+	[ "$(jq -c .deleted <<<"$output")" = '["v1"]' ]
+	[ "$("$posmedia" tags "docker://$one/kept" | tr '\n' ' ')" = 'v0 v2 v3 v4 ' ]
+}
+
 @test "an index of several platforms: all of it, one of it, or a question" {
 	tests/lib/make-layout "$work/i" amd64 amd 1000
 	PLATFORM=arm64 tests/lib/make-layout "$work/i" arm64 arm 2000

@@ -12,6 +12,7 @@ enum mode {
 	AHEAD,          /* a clock an hour ahead of ours */
 	EXPIRED,        /* the first token */
 	PUT_500_ONCE,   /* a blob */
+	PUT_404,        /* every blob or part of one */
 	COMPLETE_ERROR, /* 200 with an error in it, and it is there all the same */
 	COMPLETE_LOST,  /* no answer, and it is there */
 	COMPLETE_NEVER, /* 200 with an error in it, and it is not there */
@@ -113,6 +114,10 @@ static void serve_put(struct server_req *r)
 	}
 	if (mode(r, PUT_500_ONCE) && strstr(r->path, "/blobs/") != NULL && once(r)) {
 		say_error(r, 500, "InternalError");
+		return;
+	}
+	if (mode(r, PUT_404) && strstr(r->path, "/blobs/") != NULL) {
+		say_error(r, 404, "NoSuchBucket");
 		return;
 	}
 	if (!may_write(r))
@@ -334,11 +339,27 @@ static void test_parts(void **state)
 	assert_non_null(strstr(e.msg, "InternalError"));
 }
 
+/* That it is not there is an answer to a question, not to an upload. */
+static void test_nowhere_to_put(void **state)
+{
+	struct err e;
+
+	(void)state;
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(push(PUT_404, "s3://images/demo:1.0", &e), -1);
+		assert_int_equal(e.kind, ERR_REMOTE);
+		assert_non_null(strstr(e.msg, "404"));
+		assert_non_null(strstr(e.msg, "NoSuchBucket"));
+		add_large_layer();
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test_setup_teardown(test_modes, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_parts, setup, teardown),
+	    cmocka_unit_test_setup_teardown(test_nowhere_to_put, setup, teardown),
 	};
 
 	(void)signal(SIGPIPE, SIG_IGN);

@@ -5,6 +5,7 @@
 
 #include "form/hex.h"
 #include "oci/referrers.h"
+#include "sign/bundles.h"
 
 /* A statement about a digest with this result. */
 static void say(const struct digest *d, const char *result, struct buf *ret)
@@ -186,6 +187,49 @@ static void believes_no_other_envelope(void **state)
 	}
 }
 
+/* How many statements of the key the image has, and how many others. */
+static void count_all(const struct oci_desc *d, size_t *ret_n, size_t *ret_others)
+{
+	struct sign_public *const keys[] = {(struct sign_public *)(uintptr_t)sign_key_public(key)};
+	const struct attest_keys by = {keys, 1};
+	struct attest_list all SCOPED(attest_list_release) = {0};
+
+	assert_done(attest_collect(layout, &d->digest, &by, &all, &e));
+	*ret_n = all.n;
+	*ret_others = all.others;
+}
+
+/* Who hangs a statement on an image signs nothing: what is signed says which image it is about. */
+static void takes_none_of_another_image(void **state)
+{
+	struct oci_desc twin SCOPED(oci_desc_release) = {0}, att SCOPED(oci_desc_release) = {0};
+	struct oci_index list SCOPED(oci_index_release) = {0};
+	struct buf s SCOPED(buf_release);
+	char *from SCOPED(mem_freep) = mem_format("sha256-%s.att", digest_hex(&image.digest).s);
+	char *to SCOPED(mem_freep) = NULL;
+	size_t n, others;
+
+	(void)state;
+	assert_done(attests(key, "PASSED"));
+	count_all(&image, &n, &others);
+	assert_int_equal(n, 1);
+	assert_int_equal(others, 0);
+	add_image("twin", &twin);
+	to = mem_format("sha256-%s.att", digest_hex(&twin.digest).s);
+	assert_done(oci_layout_find(layout, from, NULL, &att, &e));
+	assert_done(oci_layout_tag(layout, to, &att, &e));
+	count_all(&twin, &n, &others);
+	assert_int_equal(n, 0);
+	assert_int_equal(others, 1);
+	assert_done(oci_layout_tag(layout, to, &twin, &e)); /* has no layers */
+	say(&image.digest, "PASSED", &s);
+	assert_done(bundle_add(layout, &twin, &s, key, &list, &e));
+	assert_done(oci_referrers_save(layout, &twin.digest, &list, &e));
+	count_all(&twin, &n, &others);
+	assert_int_equal(n, 0);
+	assert_int_equal(others, 1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -194,6 +238,7 @@ int main(void)
 	    cmocka_unit_test_setup_teardown(says_what_cosign_looks_for, make_layout, drop_layout),
 	    cmocka_unit_test_setup_teardown(refuses_statements, make_layout, drop_layout),
 	    cmocka_unit_test_setup_teardown(believes_no_other_envelope, make_layout, drop_layout),
+	    cmocka_unit_test_setup_teardown(takes_none_of_another_image, make_layout, drop_layout),
 	};
 
 	return cmocka_run_group_tests_name("sign-attest", tests, set_up, tear_down);

@@ -1,6 +1,9 @@
 #include "sign-layout.h"
 
+#include "oci/referrers.h"
+#include "sign/bundles.h"
 #include "sign/policy.h"
+#include "sign/promotion.h"
 
 static struct sign_policy *load(const char *text)
 {
@@ -160,6 +163,99 @@ static void test_first_match_and_globs(void **state)
 		       ERR_VERIFY, "policy.yaml:3:");
 }
 
+/* A statement that the image is let into a stage, under the name that it is verified by. */
+static void promotes(const struct oci_desc *d, int stage, struct buf *ret)
+{
+	*ret = (struct buf)BUF_INIT(ATTEST_MAX);
+	promotion_make(id, &d->digest, stage, NOW, ret);
+}
+
+static void promote(const struct oci_desc *d)
+{
+	for (int stage = 1; stage <= 2; stage++) {
+		struct buf s SCOPED(buf_release);
+
+		promotes(d, stage, &s);
+		assert_done(attest_image(layout, d, &s, key, &e));
+	}
+}
+
+/* Hangs the statements about one image on another, as who may push can. */
+static void transplant(const struct oci_desc *from, const struct oci_desc *to)
+{
+	char *theirs SCOPED(mem_freep) = mem_format("sha256-%s.att", digest_hex(&from->digest).s);
+	char *tag SCOPED(mem_freep) = mem_format("sha256-%s.att", digest_hex(&to->digest).s);
+	struct oci_index list SCOPED(oci_index_release) = {0};
+	struct oci_desc att SCOPED(oci_desc_release) = {0};
+
+	assert_done(oci_layout_find(layout, theirs, NULL, &att, &e));
+	assert_done(oci_layout_tag(layout, tag, &att, &e));
+	assert_done(oci_referrers(layout, &to->digest, &list, &e));
+	for (int stage = 1; stage <= 2; stage++) {
+		struct buf s SCOPED(buf_release);
+
+		promotes(from, stage, &s);
+		assert_done(bundle_add(layout, to, &s, key, &list, &e));
+	}
+	assert_done(oci_referrers_save(layout, &to->digest, &list, &e));
+}
+
+static void test_statements_of_another_image(void **state)
+{
+	static const char stage[] =
+	    HEAD RULE("localhost:5000/pos/rti", "key.pub") "    stage: prod\n";
+	static const char type[] =
+	    HEAD RULE("localhost:5000/pos/rti",
+		      "key.pub") "    attestations: [{type: \"urn:posmedia:promotion:v1:qa\"}]\n";
+	struct oci_desc twin SCOPED(oci_desc_release) = {0};
+
+	(void)state;
+	sign_as(id, key);
+	add_image("twin", &twin);
+	promote(&twin);
+	transplant(&twin, &image);
+	assert_refused(judge(stage, id), ERR_VERIFY, "is not promoted");
+	assert_refused(judge(type, id), ERR_VERIFY, "wants an attestation");
+	promote(&image);
+	assert_int_equal(judge(stage, id), 3);
+	assert_int_equal(judge(type, id), 3);
+}
+
+/* The name of one subject does not go with the digest of another. */
+static void test_promotion_of_several(void **state)
+{
+	static const char qa[] = HEAD RULE("localhost:5000/pos/rti", "key.pub") "    stage: qa\n";
+	struct buf s SCOPED(buf_release) = BUF_INIT(ATTEST_MAX);
+
+	(void)state;
+	sign_as(id, key);
+	buf_addf(&s,
+		 "{\"_type\":\"" ATTEST_STATEMENT "\",\"subject\":[{\"name\":\"%s\"},"
+		 "{\"name\":\"other\",\"digest\":{\"sha256\":\"%s\"}}],\"predicateType\":\"%s\","
+		 "\"predicate\":{\"stage\":\"qa\",\"timestamp\":1}}",
+		 id, digest_hex(&image.digest).s, promotion_type(1));
+	assert_done(attest_image(layout, &image, &s, key, &e));
+	assert_refused(judge(qa, id), ERR_VERIFY, "is not promoted");
+}
+
+/* SOURCE_DATE_EPOCH is the time of what is made, not the time at which it is judged. */
+static void test_keys_by_the_clock(void **state)
+{
+	static const char then[] = HEAD RULE(
+	    "localhost:5000/pos/rti", "{file: key.pub, from: 2020-01-01}, {file: other.pub, until: "
+				      "2021-01-01}") "    stage: qa\n";
+	struct buf s SCOPED(buf_release);
+
+	(void)state;
+	sign_as(id, key);
+	promotes(&image, 1, &s);
+	assert_done(attest_image(layout, &image, &s, other, &e));
+	assert_refused(judge(then, id), ERR_VERIFY, "is not promoted");
+	assert_int_equal(setenv("SOURCE_DATE_EPOCH", "1600000000", 1), 0);
+	assert_refused(judge(then, id), ERR_VERIFY, "is not promoted");
+	assert_int_equal(unsetenv("SOURCE_DATE_EPOCH"), 0);
+}
+
 static void test_bad_files(void **state)
 {
 	static const char *const wrong[][2] = {
@@ -225,10 +321,17 @@ static void test_the_example(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    t(test_one_key),    t(test_default_rejects),
-	    t(test_two_of_two), t(test_one_key_counts_once),
-	    t(test_forms),      t(test_first_match_and_globs),
-	    t(test_bad_files),  t(test_the_example),
+	    t(test_one_key),
+	    t(test_default_rejects),
+	    t(test_two_of_two),
+	    t(test_one_key_counts_once),
+	    t(test_forms),
+	    t(test_first_match_and_globs),
+	    t(test_bad_files),
+	    t(test_the_example),
+	    t(test_statements_of_another_image),
+	    t(test_promotion_of_several),
+	    t(test_keys_by_the_clock),
 	};
 
 	return cmocka_run_group_tests_name("sign-policy", tests, set_up, tear_down);
