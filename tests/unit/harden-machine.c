@@ -73,6 +73,10 @@ static void machine_make(const struct rootfs *t)
 	for (size_t i = 0; i < sizeof(machine_files) / sizeof(machine_files[0]); i++)
 		put(t, machine_files[i].path, machine_files[i].text, machine_files[i].mode);
 	debian_list(t, "auditd", machine_files, sizeof(machine_files) / sizeof(machine_files[0]));
+	/* what depmod(8) and systemd-hwdb(8) make for packages, and is of none */
+	put(t, "usr/lib/modules/6.1.0/modules.dep.bin", "", 0644);
+	put(t, "usr/lib/modules/6.1.0/modules.builtin.alias.bin", "", 0644);
+	put(t, "usr/lib/udev/hwdb.bin", "", 0444);
 	append(t, "var/lib/dpkg/status",
 	       "\nPackage: auditd\nStatus: install ok installed\n"
 	       "\nPackage: audispd-plugins\nStatus: install ok installed\n"
