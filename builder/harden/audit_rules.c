@@ -96,9 +96,17 @@ static int take_list(const char *text, struct audit_rule *ret, struct err *e)
 	return err_set(e, ERR_FAIL, "\"%.40s\" is no action", text);
 }
 
+/* Of "euid!=uid" and "uid!=euid", which are one, the second. */
 static void take_compare(const char *text, struct audit_rule *ret)
 {
-	strv_addf(&ret->fields, "-C %s", text);
+	const char *op = strpbrk(text, "!=");
+	const char *right = op == NULL ? NULL : op + strspn(op, "!=");
+	char *left SCOPED(mem_freep) = op == NULL ? NULL : mem_strndup(text, (size_t)(op - text));
+
+	if (op == NULL || strcmp(left, right) > 0)
+		strv_addf(&ret->fields, "-C %s", text);
+	else
+		strv_addf(&ret->fields, "-C %s%.*s%s", right, (int)(right - op), op, left);
 }
 
 /* An option with its value. */

@@ -34,12 +34,21 @@ static char *lacking(const struct aide *w, const struct aide_config *c, const st
 	return buf_take(&b);
 }
 
-/* Says into *why what is wrong with a directory; NULL when all in it is watched. The caller owns
- * it. */
-static void judge(const struct aide *w, const struct aide_config *c, const char *dir, char **why)
+/* Any file of a directory, or the file itself; NULL when there is neither. The caller owns it. */
+static char *sample(const struct op_run *r, const char *path)
 {
-	/* any file in it */
-	char *path SCOPED(mem_freep) = mem_format("/%s/posmedia", dir);
+	struct stat st;
+
+	if (root_stat(r->rootfd, path, true, &st) != 1)
+		return NULL;
+	return mem_format("/%s%s", path, S_ISDIR(st.st_mode) ? "/posmedia" : "");
+}
+
+/* Says into *why what is wrong with a directory or file, of which path is the sample; NULL when all
+ * in it is watched. The caller owns it. */
+static void judge(const struct aide *w, const struct aide_config *c, const char *dir,
+		  const char *path, char **why)
+{
 	size_t n = 0;
 
 	*why = NULL;
@@ -71,11 +80,12 @@ static int aide_check(const struct op_run *r, const void *want, struct err *e)
 	if (aide_config_read(r->rootfd, w->config, &c, e) != 0)
 		return -1;
 	for (size_t i = 0; i < w->covers.n; i++) {
+		char *path SCOPED(mem_freep) = sample(r, w->covers.v[i]);
 		char *why SCOPED(mem_freep) = NULL;
 
-		if (!root_has(r->rootfd, w->covers.v[i]))
+		if (path == NULL)
 			continue;
-		judge(w, &c, w->covers.v[i], &why);
+		judge(w, &c, w->covers.v[i], path, &why);
 		if (why != NULL)
 			strv_add(r->found, why);
 		else if (r->held != NULL)
@@ -103,11 +113,12 @@ static int aide_fix(const struct op_run *r, const void *want, struct err *e)
 	if (!strv_has(&lines, group.data))
 		strv_add(&lines, group.data);
 	for (size_t i = 0; i < w->covers.n; i++) {
+		char *path SCOPED(mem_freep) = sample(r, w->covers.v[i]);
 		char *why SCOPED(mem_freep) = NULL;
 
-		if (!root_has(r->rootfd, w->covers.v[i]))
+		if (path == NULL)
 			continue;
-		judge(w, &c, w->covers.v[i], &why);
+		judge(w, &c, w->covers.v[i], path, &why);
 		if (why == NULL)
 			continue;
 		strv_addf(&lines, "/%s " GROUP, w->covers.v[i]);

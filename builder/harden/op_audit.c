@@ -175,7 +175,7 @@ static int add_rules(const struct op_run *r, const char *path, const struct strv
 		strv_add(&lines, "# Written by posmedia from a hardening profile.");
 	strv_extend(&lines, rules);
 	strv_addf(r->done, "/%s: %zu rule%s added", path, rules->n, rules->n == 1 ? "" : "s");
-	return lines_write(r->rootfd, path, &lines, 0640, e);
+	return lines_write(r->rootfd, path, &lines, 0600, e);
 }
 
 static int silence(const struct op_run *r, const struct audit_rule *rule, struct err *e)

@@ -21,7 +21,7 @@ need_ssg() {
 }
 
 # There is no PCI DSS profile for Debian in it: here is one of every rule that refers to PCI DSS 4,
-# with the values that the standard names.
+# with the values that the standard names, and the directory of failed logins that Debian has.
 tailor() {
 	perl -e '
 		my ($rule, %seen);
@@ -37,6 +37,7 @@ tailor() {
 		}
 		my $value = "xccdf_org.ssgproject.content_value_var_";
 		my %set = (accounts_passwords_pam_faillock_deny => 10,
+			accounts_passwords_pam_faillock_dir => "/var/run/faillock",
 			accounts_passwords_pam_faillock_unlock_time => 1800,
 			password_pam_minlen => 12,
 			account_disable_post_pw_expiration => 90,

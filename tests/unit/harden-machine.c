@@ -73,6 +73,10 @@ static void machine_make(const struct rootfs *t)
 	for (size_t i = 0; i < sizeof(machine_files) / sizeof(machine_files[0]); i++)
 		put(t, machine_files[i].path, machine_files[i].text, machine_files[i].mode);
 	debian_list(t, "auditd", machine_files, sizeof(machine_files) / sizeof(machine_files[0]));
+	/* what depmod(8) and systemd-hwdb(8) make for packages, and is of none */
+	put(t, "usr/lib/modules/6.1.0/modules.dep.bin", "", 0644);
+	put(t, "usr/lib/modules/6.1.0/modules.builtin.alias.bin", "", 0644);
+	put(t, "usr/lib/udev/hwdb.bin", "", 0444);
 	append(t, "var/lib/dpkg/status",
 	       "\nPackage: auditd\nStatus: install ok installed\n"
 	       "\nPackage: audispd-plugins\nStatus: install ok installed\n"
@@ -102,21 +106,33 @@ static const struct row rows[] = {
      NULL, FIXED},
     {"AUD-03", APPEND, "etc/audit/auditd.conf", "max_log_file_action = ROTATE\n", NULL, FIXED},
     {"AUD-03", APPEND, "etc/audit/auditd.conf", "Write_Logs = no\n", NULL, FIXED},
+    {"AUD-03", APPEND, "etc/audit/auditd.conf", "space_left_action = SYSLOG\n", NULL, FIXED},
     {"AUD-04", APPEND, "etc/audit/auditd.conf", "name_format = none\n", NULL, FIXED},
     {"AUD-05", EDIT, OURS, "-F arch=b32 -S adjtimex", "-F arch=b64 -S adjtimex", FIXED},
     {"AUD-05", EDIT, OURS, "adjtimex,settimeofday -k", "adjtimex -k", FIXED},
     {"AUD-05", EDIT, OURS, "settimeofday -k", "settimeofday -F auid=0 -k", FIXED},
+    {"AUD-05", EDIT, OURS, "-S stime", "-S time", FIXED},
     {"AUD-06", EDIT, OURS, "-w /etc/shadow -p wa", "-w /etc/shadow -p r", FIXED},
-    {"AUD-06", EDIT, OURS, "-w /etc/pam.d -p", "-w /etc/pam.d/sshd -p", FIXED},
+    {"AUD-06", EDIT, OURS, "-w /etc/pam.d/ -p", "-w /etc/pam.d/sshd -p", FIXED},
+    {"AUD-06", EDIT, OURS, "path=/usr/sbin/usermod", "path=/usr/sbin/userdel", FIXED},
     {"AUD-07", EDIT, OURS, "-w /etc/sudoers.d", "# -w /etc/sudoers.d", FIXED},
     {"AUD-08", EDIT, OURS, "path=/usr/bin/sudo", "path=/usr/bin/su", FIXED},
-    {"AUD-08", EDIT, OURS, "-C uid!=euid", "-C uid!=suid", FIXED},
+    {"AUD-08", EDIT, OURS, "-C euid!=uid", "-C euid!=suid", FIXED},
     {"AUD-09", EDIT, OURS, "-w /var/log/lastlog", "-w /var/log/lastlog2", FIXED},
     {"AUD-10", EDIT, OURS, "chmod,fchmod,fchmodat -F auid>=1000",
      "chmod,fchmod,fchmodat -F auid>=5000", FIXED},
+    {"AUD-10", EDIT, OURS, "path=/usr/bin/chacl", "path=/usr/bin/chage", FIXED},
+    {"AUD-10", EDIT, OURS, "/usr/bin/chcon -F perm=x", "/usr/bin/chcon -F perm=r", FIXED},
+    {"AUD-10", EDIT, OURS, "/usr/bin/setfacl -F perm=x -F auid>=1000",
+     "/usr/bin/setfacl -F perm=x -F auid>=2000", FIXED},
     {"AUD-11", EDIT, OURS, "-F exit=-EPERM", "-F exit=-ENOENT", FIXED},
     {"AUD-12", EDIT, OURS, "-S mount -F", "-S umount2 -F", FIXED},
+    {"AUD-12", EDIT, OURS, "renameat,rmdir", "renameat", FIXED},
     {"AUD-13", EDIT, OURS, "init_module,finit_module", "finit_module", FIXED},
+    {"AUD-13", EDIT, OURS, "create_module,query_module", "query_module", FIXED},
+    {"AUD-13", EDIT, OURS, "path=/usr/bin/kmod", "path=/usr/bin/kmodx", FIXED},
+    {"AUD-13", EDIT, OURS, "-w /etc/networks -p", "-w /etc/network/x -p", FIXED},
+    {"AUD-13", EDIT, OURS, "-w /etc/network/ -p", "-w /etc/network/x -p", FIXED},
     {"AUD-14", EDIT, OURS, "-w /srv/cards", "-w /srv/card", FIXED},
     {"AUD-15", EDIT, OURS, "-w /etc/audit -p wa", "-w /etc/audit -p x", FIXED},
     {"AUD-16", WRITE, "etc/audit/rules.d/99-zz.rules", "-e 1\n", NULL, FIXED},
@@ -126,6 +142,7 @@ static const struct row rows[] = {
      FIXED},
     {"AUD-16", WRITE, "etc/audit/rules.d/z.rules", "-W /etc/shadow -p wa\n", NULL, FIXED},
     {"AUD-17", CHMOD, "etc/audit/auditd.conf", "0644", NULL, FIXED},
+    {"AUD-17", CHMOD, "etc/audit/rules.d/audit.rules", "0640", NULL, FIXED},
     {"AUD-17", CHMOD, "var/log/audit", "0755", NULL, FIXED},
     {"AUD-17", CHMOD, "var/log/audit/audit.log", "0644", NULL, FIXED},
     {"AUD-18", APPEND, "etc/audit/plugins.d/syslog.conf", "active = no\n", NULL, FIXED},
@@ -153,6 +170,9 @@ static const struct row rows[] = {
     {"FIL-13 SVC-03", REMOVE, "usr/lib/systemd/systemd-sulogin-shell", NULL, NULL, NOT_FIXED},
 
     {"INT-01", APPEND, "etc/aide/aide.conf", "!/usr/sbin\n", NULL, NOT_FIXED},
+    {"INT-01", APPEND, "etc/aide/aide.conf", "!/usr/sbin/auditd$\n", NULL, NOT_FIXED},
+    {"INT-01", EDIT, "etc/aide/aide.conf", "/usr/sbin/autrace p+i", "#/usr/sbin/autrace p+i",
+     FIXED},
     {"INT-01", EDIT, "etc/aide/aide.conf", "/etc f All", "=/etc All", FIXED},
     {"INT-01", WRITE, "etc/aide/x", "All = L+sha256\n", NULL, NOT_FIXED},
     {"INT-02", REMOVE, "etc/systemd/system/aide-database.service", NULL, NULL, FIXED},
@@ -216,6 +236,20 @@ static const struct row rows[] = {
     {"CHD-03", REMOVE, "etc/systemd/system/hibernate.target", NULL, NULL, FIXED},
 };
 
+/* auditctl(8) takes a comparison either way around. */
+static void comparisons_have_no_direction(void **state)
+{
+	struct rootfs t = rootfs_make();
+
+	(void)state;
+	machine_make(&t);
+	harden(&t);
+	edit(&t, OURS, "-C euid!=uid", "-C uid!=euid");
+	edit(&t, OURS, "-C egid!=gid", "-C gid!=egid");
+	expect_failed(&t, "");
+	rootfs_drop(&t);
+}
+
 /* Every control that is for a machine and not for a container has a row above. */
 static void every_control_of_a_machine_is_mutated(void **state)
 {
@@ -241,6 +275,7 @@ int main(void)
 {
 	static const struct CMUnitTest more[] = {
 	    cmocka_unit_test(every_control_of_a_machine_is_mutated),
+	    cmocka_unit_test(comparisons_have_no_direction),
 	};
 	static struct bench b = {
 	    .name = "harden-machine",
@@ -250,5 +285,5 @@ int main(void)
 	    .target = "machine",
 	};
 
-	return bench_run(&b, more, 1);
+	return bench_run(&b, more, sizeof(more) / sizeof(more[0]));
 }
