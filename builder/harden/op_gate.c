@@ -142,6 +142,8 @@ static void judge(const struct op_run *r, const struct gate *g, const char *comm
 		what = mem_format("killed by signal %d", end->signal);
 	else if (g->never_set && regexec(&g->never_re, o->said.data, 1, &m, 0) == 0)
 		add_line(r, command, o->said.data, &m);
+	else if (g->never_set && o->cut)
+		what = mem_strdup("says more than is read, and what it never says may be there");
 	else if (g->refuses && end->status == 0)
 		what = mem_strdup("accepts what it must refuse");
 	else if (!g->refuses && end->status != 0)
