@@ -78,12 +78,25 @@ static bool is_below(const char *path, const char *dir)
 	return strncmp(path, dir, n) == 0 && (path[n] == '\0' || path[n] == '/');
 }
 
-/* Programs and what they load: any of it may decide. */
-static bool is_program(const char *path)
+bool gates_is_program(const char *path)
 {
-	static const char *const dirs[] = {"usr/bin",         "usr/sbin",        "usr/lib",
-					   "usr/lib64",       "usr/libexec",     "usr/local",
-					   "etc/ld.so.cache", "etc/alternatives"};
+	static const char *const dirs[] = {"usr/bin",
+					   "usr/sbin",
+					   "usr/lib",
+					   "usr/lib32",
+					   "usr/lib64",
+					   "usr/libx32",
+					   "usr/libexec",
+					   "usr/local",
+					   "bin",
+					   "sbin",
+					   "lib",
+					   "lib32",
+					   "lib64",
+					   "libx32",
+					   "etc/ld.so.cache",
+					   "etc/ld.so.preload",
+					   "etc/alternatives"};
 
 	for (size_t i = 0; i < sizeof(dirs) / sizeof(dirs[0]); i++)
 		if (is_below(path, dirs[i]))
@@ -118,7 +131,7 @@ static struct digest of_entries(const struct work *w, const struct harden_gated 
 	struct hash *h SCOPED(hash_freep) = hash_new();
 
 	for (size_t i = 0; i < t->n; i++)
-		if (g == NULL ? is_program(t->v[i].path) : is_read(g, t->v[i].path))
+		if (g == NULL ? gates_is_program(t->v[i].path) : is_read(g, t->v[i].path))
 			add_entry(h, w->all->j, i, &t->v[i]);
 	return hash_final(h);
 }

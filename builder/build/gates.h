@@ -18,4 +18,8 @@ struct gates {
  * same profile, before, is not run again but with no_cache. */
 int gates_run(void *arg, struct err *e) MUST_CHECK;
 
+/* Whether the relative path is of programs or what they load, with /usr merged or not: any of it
+ * may decide what any gate says. */
+bool gates_is_program(const char *path);
+
 #endif

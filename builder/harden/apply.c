@@ -422,6 +422,21 @@ static bool has_gates(const struct control *c)
 	return false;
 }
 
+/* What decides whether it is run, and on which files: the directory above the first wildcard. */
+static void add_looked_for(const struct gate *g, struct strv *ret)
+{
+	strv_add(ret, g->program);
+	strv_extend(ret, &g->when);
+	for (size_t i = 0; i < g->files.n; i++) {
+		const char *pattern = g->files.v[i];
+		size_t n = strcspn(pattern, "*?[");
+
+		while (pattern[n] != '\0' && n > 0 && pattern[n - 1] != '/')
+			n--;
+		strv_take(ret, mem_strndup(pattern, n > 0 && pattern[n] != '\0' ? n - 1 : n));
+	}
+}
+
 /* The text of the wants says all that is run; a gate without `reads` reads anything. */
 static void add_gated(const struct control *c, struct harden_gated *ret)
 {
@@ -441,6 +456,7 @@ static void add_gated(const struct control *c, struct harden_gated *ret)
 			continue;
 		all = all || g->reads.n == 0;
 		strv_extend(&ret->reads, &g->reads);
+		add_looked_for(g, &ret->reads);
 	}
 	if (all)
 		strv_release(&ret->reads);

@@ -99,14 +99,16 @@ struct hearing {
 	struct unescape state;
 	struct buf *to;
 	size_t taken;
+	bool cut;
 };
 
-/* What is beyond the limit is not kept: nobody would read it. */
+/* What is beyond the limit is not kept: nobody would read it. That there was more is. */
 static int hear(void *ctx, const void *p, size_t n, struct err *e)
 {
 	struct hearing *h = ctx;
 
 	(void)e;
+	h->cut = h->cut || n > SAID_MAX - h->taken;
 	n = n < SAID_MAX - h->taken ? n : SAID_MAX - h->taken;
 	h->taken += n;
 	unescape_add(&h->state, p, n, h->to);
@@ -144,7 +146,10 @@ int gate_run(const struct gate *g, const char *const *argv, struct gate_copy *c,
 	spec.memory_max = memory_max;
 	spec.file_max = spec.tmp_max = file_max;
 	spec.input_len = g->input != NULL ? strlen(g->input) : 0;
-	return sandbox_run(&spec, &ret->end, e);
+	if (sandbox_run(&spec, &ret->end, e) != 0)
+		return -1;
+	ret->cut = hearing.cut;
+	return 0;
 }
 
 void gate_outcome_release(struct gate_outcome *o)

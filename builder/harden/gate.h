@@ -35,6 +35,7 @@ void gate_copy_drop(struct gate_copy *c);
 struct gate_outcome {
 	struct sandbox_result end;
 	struct buf said; /* plain text, the first so many bytes */
+	bool cut;        /* it said more */
 };
 void gate_outcome_release(struct gate_outcome *o);
 

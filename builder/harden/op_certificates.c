@@ -4,10 +4,8 @@
 
 #include "base/map.h"
 #include "form/digest.h"
-#include <limits.h>
 #include <stddef.h>
 #include <string.h>
-#include <unistd.h>
 
 struct certificates {
 	struct strv bundles; /* what programs read */
@@ -24,7 +22,7 @@ static const struct field certificates_fields[] = {
 
 static const char begin[] = "-----BEGIN CERTIFICATE-----";
 static const char end[] = "-----END CERTIFICATE-----";
-static const char trusted[] = "-----BEGIN TRUSTED CERTIFICATE-----";
+static const char any[] = "-----BEGIN ";
 
 /* The digest of what stands between the marks, without line ends: the next certificate from *p on.
  * false: there is none. */
@@ -90,23 +88,20 @@ static int check_local(const struct op_run *r, const struct certificates *w, str
 	return 0;
 }
 
-/* A link to where packages have them: what it leads to is known. */
-static bool leads_to_source(const struct op_run *r, const struct certificates *w, const char *path)
+/* How many things of any kind begin in the text. */
+static size_t count_begins(const char *p)
 {
-	char target[PATH_MAX];
-	const char *name;
-	int fd SCOPED(fd_closep) = root_parent(r->rootfd, path, &name);
-	ssize_t n = fd < 0 ? -1 : readlinkat(fd, name, target, sizeof(target) - 1);
+	size_t n = 0;
 
-	if (n <= 0 || target[0] != '/')
-		return false;
-	target[n] = '\0';
-	for (size_t i = 0; i < w->sources.n; i++)
-		if (root_match(w->sources.v[i], target + 1))
-			return true;
-	return false;
+	while ((p = strstr(p, any)) != NULL) {
+		n++;
+		p += strlen(any);
+	}
+	return n;
 }
 
+/* Programs read more labels than ours, and do not stop at a byte of 0: what is not read here counts
+ * against the bundle. A link is read through, wherever it says that it leads. */
 static int check_bundle(const struct op_run *r, const char *path, const struct map *known,
 			struct err *e)
 {
@@ -114,19 +109,24 @@ static int check_bundle(const struct op_run *r, const char *path, const struct m
 	size_t n = 0, strange = 0;
 	const char *p;
 	struct digest d;
-	bool there;
+	struct stat st;
 
-	if (root_read(r->rootfd, path, &text, &there, e) != 0 || !there)
-		return there ? -1 : 0;
+	if (root_stat(r->rootfd, path, true, &st) != 1 || !S_ISREG(st.st_mode))
+		return 0;
+	if (root_read(r->rootfd, path, &text, NULL, e) != 0)
+		return -1;
 	p = text.data;
 	for (; next_certificate(&p, &d); n++)
 		strange += map_has(known, digest_hex(&d).s) ? 0 : 1;
 	if (strange > 0)
 		strv_addf(r->found, "/%s: %zu of %zu authorities are of no package", path, strange,
 			  n);
-	else if (strstr(text.data, trusted) != NULL)
+	else if (strlen(text.data) != text.len)
+		strv_addf(r->found, "/%s: holds bytes of 0", path);
+	else if (count_begins(text.data) != n)
 		strv_addf(r->found, "/%s: has authorities of a form that is not read", path);
-	else if (r->held != NULL)
+	else if (r->held != NULL && root_stat(r->rootfd, path, false, &st) == 1 &&
+		 S_ISREG(st.st_mode))
 		strv_addf(r->held, "/%s: %zu authorities, all of packages or the recipe", path, n);
 	return 0;
 }
@@ -149,8 +149,7 @@ static int certificates_check(const struct op_run *r, const void *want, struct e
 	if (rc == 0)
 		rc = check_local(r, w, &known, e);
 	for (size_t i = 0; i < bundles.n && rc == 0; i++)
-		if (!leads_to_source(r, w, bundles.v[i]))
-			rc = check_bundle(r, bundles.v[i], &known, e);
+		rc = check_bundle(r, bundles.v[i], &known, e);
 	map_release(&known, NULL);
 	return rc;
 }

@@ -1,9 +1,11 @@
 /* op_enabled.c - the units that are enabled are those that the recipe and the profile name.
  *
- * What a package links below /usr/lib is its own wiring; what is enabled is a link in /etc, or a
- * script of the old kind that has no unit. */
+ * What a package links below /usr/lib is its own wiring; what is enabled is a link in /etc or
+ * /usr/local/lib, what a drop-in of a target there names, or a script of the old kind that has no
+ * unit. */
 #include "harden/lines.h"
 #include "harden/op.h"
+#include "harden/unit_links.h"
 
 #include <stddef.h>
 #include <stdlib.h>
@@ -64,17 +66,6 @@ static bool is_masked(const struct op_run *r, const char *unit)
 	return n == (ssize_t)strlen("/dev/null") && strncmp(target, "/dev/null", (size_t)n) == 0;
 }
 
-/* The links that start something, and the scripts that do. */
-static int start_links(const struct op_run *r, struct strv *ret, struct err *e)
-{
-	struct strv patterns SCOPED(strv_release) = {0};
-
-	strv_add(&patterns, "etc/systemd/system/*.wants/*");
-	strv_add(&patterns, "etc/systemd/system/*.requires/*");
-	strv_add(&patterns, "etc/systemd/system/*.upholds/*");
-	return root_globs(r->rootfd, &patterns, ret, e);
-}
-
 /* "S01apache2" of a run level is apache2.service by systemd's generator, unless there is a unit. */
 static int old_scripts(const struct op_run *r, struct strv *ret, struct err *e)
 {
@@ -101,7 +92,7 @@ static int unasked(const struct op_run *r, const struct enabled *w, struct strv 
 {
 	struct strv links SCOPED(strv_release) = {0}, scripts SCOPED(strv_release) = {0};
 
-	if (start_links(r, &links, e) != 0 || old_scripts(r, &scripts, e) != 0)
+	if (unit_links(r->rootfd, "*", &links, e) != 0 || old_scripts(r, &scripts, e) != 0)
 		return -1;
 	for (size_t i = 0; i < links.n; i++) {
 		const char *unit = strrchr(links.v[i], '/') + 1;
@@ -116,6 +107,20 @@ static int unasked(const struct op_run *r, const struct enabled *w, struct strv 
 		if (!allowed(r, w, unit))
 			strv_add(ret, scripts.v[i]);
 	}
+	return 0;
+}
+
+/* A fix leaves them: a drop-in may say more. */
+static int look_pulled(const struct op_run *r, const struct enabled *w, struct err *e)
+{
+	struct strv units SCOPED(strv_release) = {0}, where SCOPED(strv_release) = {0};
+
+	if (unit_pulled(r->rootfd, &units, &where, e) != 0)
+		return -1;
+	for (size_t i = 0; i < units.n; i++)
+		if (!allowed(r, w, units.v[i]) && !is_masked(r, units.v[i]))
+			strv_addf(r->found, "/%s: starts %s, which is not on the list", where.v[i],
+				  units.v[i]);
 	return 0;
 }
 
@@ -139,8 +144,8 @@ static int enabled_check(const struct op_run *r, const void *want, struct err *e
 	struct strv found SCOPED(strv_release) = {0}, links SCOPED(strv_release) = {0};
 	struct strv names SCOPED(strv_release) = {0};
 
-	if (unasked(r, w, &found, e) != 0 || start_links(r, &links, e) != 0 ||
-	    look_presets(r, e) != 0)
+	if (unasked(r, w, &found, e) != 0 || unit_links(r->rootfd, "*", &links, e) != 0 ||
+	    look_pulled(r, w, e) != 0 || look_presets(r, e) != 0)
 		return -1;
 	for (size_t i = 0; i < found.n; i++)
 		strv_addf(r->found, "/%s: enabled, and not on the list", found.v[i]);

@@ -129,29 +129,37 @@ static void add_line(const struct op_run *r, const char *command, const char *sa
 	strv_addf(r->found, "%s: %.*s", command, (int)(n < SHOWN_MAX ? n : SHOWN_MAX), from);
 }
 
+/* How it ended without an answer; NULL when it gave one. The caller owns it. */
+static char *no_answer(const struct sandbox_result *end)
+{
+	if (end->timed_out)
+		return mem_strdup("took too long and was ended");
+	return end->signal != 0 ? mem_format("killed by signal %d", end->signal) : NULL;
+}
+
 static void judge(const struct op_run *r, const struct gate *g, const char *command,
 		  const struct gate_outcome *o)
 {
 	const struct sandbox_result *end = &o->end;
-	char *what SCOPED(mem_freep) = NULL;
+	char *what SCOPED(mem_freep) = no_answer(end), *said SCOPED(mem_freep) = NULL;
 	regmatch_t m;
 
-	if (end->timed_out)
-		what = mem_strdup("took too long and was ended");
-	else if (end->signal != 0)
-		what = mem_format("killed by signal %d", end->signal);
-	else if (g->never_set && regexec(&g->never_re, o->said.data, 1, &m, 0) == 0)
-		add_line(r, command, o->said.data, &m);
-	else if (g->refuses && end->status == 0)
-		what = mem_strdup("accepts what it must refuse");
-	else if (!g->refuses && end->status != 0)
-		what = mem_format("exit status %d", end->status);
-	else if (g->says_set && regexec(&g->says_re, o->said.data, 0, NULL, 0) != 0)
-		what = mem_format("does not say \"%s\"", g->says);
-	else if (r->held != NULL)
-		strv_addf(r->held, "%s: %s", command, g->refuses ? "refuses" : "accepts");
 	if (what != NULL)
 		add_finding(r, command, what, o->said.data);
+	else if (g->never_set && regexec(&g->never_re, o->said.data, 1, &m, 0) == 0)
+		add_line(r, command, o->said.data, &m);
+	else if (g->never_set && o->cut)
+		said = mem_strdup("says more than is read, and what it never says may be there");
+	else if (g->refuses && end->status == 0)
+		said = mem_strdup("accepts what it must refuse");
+	else if (!g->refuses && end->status != 0)
+		said = mem_format("exit status %d", end->status);
+	else if (g->says_set && regexec(&g->says_re, o->said.data, 0, NULL, 0) != 0)
+		said = mem_format("does not say \"%s\"", g->says);
+	else if (r->held != NULL)
+		strv_addf(r->held, "%s: %s", command, g->refuses ? "refuses" : "accepts");
+	if (said != NULL)
+		add_finding(r, command, said, o->said.data);
 }
 
 static bool all_there(const struct op_run *r, const struct strv *paths)

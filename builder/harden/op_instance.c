@@ -5,6 +5,7 @@
 
 #include "base/num.h"
 #include "sys/fs.h"
+#include <errno.h>
 #include <fcntl.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -14,8 +15,14 @@
 
 enum { SOCKETS_MAX = 16 << 20, STATUS_MAX = 1 << 16, LISTEN = 0x0a, UNCONNECTED = 0x07 };
 
-/* Above it the kernel picks ports for those who only ask, ip_local_port_range. */
-enum { EPHEMERAL = 32768 };
+/* From these the kernel picks ports for those who only ask, ip_local_port_range of ip(7); a new
+ * network namespace has these. */
+enum { ASKED_FIRST = 32768, ASKED_LAST = 60999, PORT_MAX = 65535 };
+
+struct asked {
+	uint64_t first, last;
+	bool known; /* the instance's own, and not what a new one has */
+};
 
 struct listening {
 	struct strv except; /* "tcp 631": ports that may listen beside the recipe's */
@@ -63,8 +70,8 @@ static bool is_loopback(const char *hex)
 }
 
 /* One line of /proc/PID/net/tcp and its like: "0: ADDRESS:PORT REMOTE:PORT STATE ...". */
-static void look_at_socket(const struct op_run *r, const struct listening *w, bool udp,
-			   const char *line)
+static void look_at_socket(const struct op_run *r, const struct listening *w,
+			   const struct asked *asked, bool udp, const char *line)
 {
 	struct strv words SCOPED(strv_release) = {0};
 	unsigned long port, state;
@@ -77,8 +84,8 @@ static void look_at_socket(const struct op_run *r, const struct listening *w, bo
 	*colon = '\0';
 	port = strtoul(colon + 1, NULL, 16);
 	state = strtoul(words.v[3], NULL, 16);
-	if (state != (udp ? UNCONNECTED : LISTEN) || (udp && port >= EPHEMERAL) ||
-	    is_loopback(words.v[1]))
+	if (state != (udp ? UNCONNECTED : LISTEN) ||
+	    (udp && port >= asked->first && port <= asked->last) || is_loopback(words.v[1]))
 		return;
 	text = mem_format("%s %lu", udp ? "udp" : "tcp", port);
 	if (!is_declared(r, w, udp, port))
@@ -87,8 +94,8 @@ static void look_at_socket(const struct op_run *r, const struct listening *w, bo
 		strv_addf(r->held, "%s listens", text);
 }
 
-static int look_at_sockets(const struct op_run *r, const struct listening *w, const char *name,
-			   struct err *e)
+static int look_at_sockets(const struct op_run *r, const struct listening *w,
+			   const struct asked *asked, const char *name, struct err *e)
 {
 	char *path SCOPED(mem_freep) = mem_format("net/%s", name);
 	struct buf b SCOPED(buf_release) = BUF_INIT(SOCKETS_MAX);
@@ -100,21 +107,60 @@ static int look_at_sockets(const struct op_run *r, const struct listening *w, co
 		return -1;
 	rest = b.data;
 	while ((line = strsep(&rest, "\n")) != NULL)
-		look_at_socket(r, w, name[0] == 'u', line);
+		look_at_socket(r, w, asked, name[0] == 'u', line);
 	return 0;
+}
+
+/* What a process is in: "pid:[4026531836]"; "" with errno when it is gone, or not for us to see. */
+static void namespace_of(int dirfd, const char *path, char ret[64])
+{
+	ssize_t n = readlinkat(dirfd, path, ret, 63);
+
+	ret[n > 0 ? n : 0] = '\0';
+}
+
+/* The kernel shows the range of whoever reads it: it is the instance's when its network is ours. */
+static struct asked asked_by(const struct op_run *r)
+{
+	static const char file[] = "/proc/sys/net/ipv4/ip_local_port_range";
+	struct asked a = {ASKED_FIRST, ASKED_LAST, false};
+	struct buf b SCOPED(buf_release) = BUF_INIT(100);
+	struct strv words SCOPED(strv_release) = {0};
+	struct err quiet = ERR_INIT;
+	char ours[64], its[64];
+	uint64_t first, last;
+
+	namespace_of(AT_FDCWD, "/proc/self/ns/net", ours);
+	namespace_of(r->c->instance->proc, "ns/net", its);
+	if (*ours == '\0' || strcmp(ours, its) != 0 || fs_get(AT_FDCWD, file, &b, &quiet) != 0)
+		return a;
+	b.data[strcspn(b.data, "\n")] = '\0';
+	line_words(b.data, &words);
+	if (words.n == 2 && num_u64(words.v[0], PORT_MAX, &first) == 0 &&
+	    num_u64(words.v[1], PORT_MAX, &last) == 0)
+		a = (struct asked){first, last, true};
+	return a;
 }
 
 static int listening_check(const struct op_run *r, const void *want, struct err *e)
 {
 	static const char *const names[] = {"tcp", "tcp6", "udp", "udp6"};
+	struct asked asked;
 
 	if (r->c->instance == NULL)
 		return err_set(e, ERR_FAIL, "only a running instance listens");
 	if (r->c->recipe == NULL)
 		return err_set(e, ERR_FAIL, "which ports may listen is not known: give --recipe");
+	asked = asked_by(r);
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
-		if (look_at_sockets(r, want, names[i], e) != 0)
+		if (look_at_sockets(r, want, &asked, names[i], e) != 0)
 			return -1;
+	if (r->held != NULL)
+		strv_addf(
+		    r->held,
+		    "udp %llu to %llu%s: whether a service or a client has them cannot be told",
+		    (unsigned long long)asked.first, (unsigned long long)asked.last,
+		    asked.known ? "" : " (as in a new network)");
 	strv_sort(r->found);
 	strv_uniq(r->found);
 	return 0;
@@ -249,16 +295,14 @@ static void judge(const struct op_run *r, const struct confined *w, const char *
 			 bound == NULL ? UINT64_MAX : strtoull(bound, NULL, 16) & ~w->allowed);
 }
 
-/* What a process is in: "pid:[4026531836]"; "" when it is gone, or not for us to see. */
-static void namespace_of(int dirfd, const char *path, char ret[64])
-{
-	ssize_t n = readlinkat(dirfd, path, ret, 63);
+/* The instance's namespace, and how many processes are in it, or may be. */
+struct sight {
+	char of[64];
+	size_t seen, hidden;
+};
 
-	ret[n > 0 ? n : 0] = '\0';
-}
-
-static int look_at_process(const struct op_run *r, const struct confined *w, int proc,
-			   const char *name, const char *of)
+static void look_at_process(const struct op_run *r, const struct confined *w, int proc,
+			    const char *name, struct sight *s)
 {
 	char *ns SCOPED(mem_freep) = mem_format("%s/ns/pid", name);
 	char *status SCOPED(mem_freep) = mem_format("%s/status", name);
@@ -266,31 +310,40 @@ static int look_at_process(const struct op_run *r, const struct confined *w, int
 	struct err quiet = ERR_INIT;
 	char in[64];
 
+	errno = 0;
 	namespace_of(proc, ns, in);
-	if (strcmp(in, of) != 0 || fs_get(proc, status, &b, &quiet) != 0)
-		return 0; /* another's, or it has ended */
+	if (*in == '\0') {
+		s->hidden += errno != ENOENT && errno != ESRCH;
+		return;
+	}
+	if (strcmp(in, s->of) != 0 || fs_get(proc, status, &b, &quiet) != 0)
+		return; /* another's, or it has ended */
 	judge(r, w, b.data);
-	return 1;
+	s->seen++;
 }
 
 static int confined_check(const struct op_run *r, const void *want, struct err *e)
 {
 	struct strv names SCOPED(strv_release) = {0};
-	int proc SCOPED(fd_closep) = -1, seen = 0;
-	char of[64];
+	int proc SCOPED(fd_closep) = -1;
+	struct sight s = {.seen = 0};
 	uint64_t id;
 
 	if (r->c->instance == NULL)
 		return err_set(e, ERR_FAIL, "only a running instance has processes");
-	namespace_of(r->c->instance->proc, "ns/pid", of);
-	if (*of == '\0')
+	namespace_of(r->c->instance->proc, "ns/pid", s.of);
+	if (*s.of == '\0')
 		return err_sys(e, "look at the processes of the instance");
 	if (fs_open_dir(AT_FDCWD, "/proc", &proc, e) != 0 || fs_list(proc, ".", &names, e) != 0)
 		return -1;
 	for (size_t i = 0; i < names.n; i++)
 		if (num_u64(names.v[i], INT32_MAX, &id) == 0)
-			seen += look_at_process(r, want, proc, names.v[i], of);
-	if (seen == 0)
+			look_at_process(r, want, proc, names.v[i], &s);
+	if (s.hidden > 0)
+		strv_addf(r->found,
+			  "%zu processes may not be looked at: some may be the instance's",
+			  s.hidden);
+	else if (s.seen == 0)
 		return err_set(e, ERR_FAIL, "no process of the instance is in sight");
 	strv_sort(r->found);
 	strv_uniq(r->found);

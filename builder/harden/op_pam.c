@@ -9,6 +9,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 struct pam_want {
 	char *file; /* in /etc/pam.d; a fix edits it */
@@ -316,10 +317,58 @@ static const struct field modules_fields[] = {
     {0},
 };
 
-/* Whether success of this line ends the stack, or jumps over what follows. */
+/* The next "value=action" of a control in brackets, with blanks around "=" or not. false: there is
+ * none. The caller owns both. */
+static bool next_action(const char **p, char **ret_value, char **ret_action)
+{
+	static const char blanks[] = " \t[]";
+	const char *s = *p + strspn(*p, blanks);
+	size_t n = strcspn(s, " \t=]");
+
+	if (n == 0)
+		return false;
+	*ret_value = mem_strndup(s, n);
+	s += n;
+	s += strspn(s, " \t=");
+	n = strcspn(s, blanks);
+	*ret_action = mem_strndup(s, n);
+	*p = s + n;
+	return true;
+}
+
+/* Whether the line may end the stack with success, or jump over what follows. */
 static bool ends_stack(const struct pam_line *l)
 {
-	return strcmp(l->control, "sufficient") == 0 || strstr(l->control, "success=done") != NULL;
+	char *value = NULL, *action = NULL;
+	bool jumps = false, named = false, done = false, otherwise = false;
+
+	if (l->control[0] != '[')
+		return strcasecmp(l->control, "sufficient") == 0;
+	for (const char *p = l->control; next_action(&p, &value, &action);) {
+		bool is_done = strcasecmp(action, "done") == 0;
+
+		jumps = jumps || (*action >= '1' && *action <= '9');
+		if (strcasecmp(value, "success") == 0) {
+			named = true;
+			done = is_done;
+		}
+		if (strcasecmp(value, "default") == 0)
+			otherwise = is_done;
+		free(value);
+		free(action);
+	}
+	/* "default" is for what is not named */
+	return jumps || (named ? done : otherwise);
+}
+
+/* Whether the line is of one of the modules that let anyone in; PAM reads types without regard to
+ * case. */
+static bool is_shortcut(const struct modules_want *w, const struct pam_line *l)
+{
+	const char *slash = strrchr(l->module, '/');
+
+	return strcasecmp(l->type, "auth") == 0 &&
+	       strv_has(&w->shortcuts, slash == NULL ? l->module : slash + 1);
 }
 
 /* Whether the module's file is there; most services name the same ones. */
@@ -345,17 +394,20 @@ static int find_module(const struct op_run *r, const char *module, struct map *k
 	return 0;
 }
 
-static int look_module(const struct op_run *r, const struct modules_want *w, struct map *known,
-		       const struct pam_line *l, struct err *e)
+static void look_shortcut(const struct op_run *r, const struct modules_want *w,
+			  const struct pam_line *l)
 {
 	const char *service = strrchr(l->file, '/') + 1;
+
+	if (is_shortcut(w, l) && ends_stack(l) && !strv_has(&w->except, service))
+		strv_addf(r->found, "/%s:%zu: %s lets anyone in", l->file, l->line, l->module);
+}
+
+static int look_module(const struct op_run *r, struct map *known, const struct pam_line *l,
+		       struct err *e)
+{
 	bool there = false;
 
-	for (size_t i = 0; i < w->shortcuts.n; i++)
-		if (is_module(l, "auth", w->shortcuts.v[i]) && ends_stack(l) &&
-		    !strv_has(&w->except, service))
-			strv_addf(r->found, "/%s:%zu: %s lets anyone in", l->file, l->line,
-				  l->module);
 	if (find_module(r, l->module, known, &there, e) != 0)
 		return -1;
 	if (!there)
@@ -366,6 +418,22 @@ static int look_module(const struct op_run *r, const struct modules_want *w, str
 static void known_release(struct map *known)
 {
 	map_release(known, NULL);
+}
+
+/* A line that ends with a backslash goes on in the next one, which is left empty. */
+static void join_lines(struct strv *lines)
+{
+	for (size_t i = lines->n; i-- > 1;) {
+		const char *first = lines->v[i - 1];
+		size_t n = strlen(first);
+		char *both SCOPED(mem_freep) = NULL;
+
+		if (n == 0 || first[n - 1] != '\\' || first[strspn(first, " \t")] == '#')
+			continue;
+		both = mem_format("%.*s %s", (int)(n - 1), first, lines->v[i]);
+		lines_replace(lines, i - 1, both);
+		lines_replace(lines, i, "");
+	}
 }
 
 static int modules_check(const struct op_run *r, const void *want, struct err *e)
@@ -380,16 +448,18 @@ static int modules_check(const struct op_run *r, const void *want, struct err *e
 
 		if (lines_read(r->rootfd, files.v[i], &lines, NULL, e) != 0)
 			return -1;
+		join_lines(&lines);
 		for (size_t k = 0; k < lines.n; k++) {
 			struct pam_line l SCOPED(pam_line_release) = {0};
+			const char *text = lines.v[k] + strspn(lines.v[k], " \t");
 
-			/* a leading '-' says that the module may be missing */
-			if (!pam_parse(lines.v[k], &l, NULL) || lines.v[k][0] == '-' ||
-			    strstr(l.module, ".so") == NULL)
+			if (!pam_parse(text, &l, NULL) || strstr(l.module, ".so") == NULL)
 				continue;
 			l.file = mem_strdup(files.v[i]);
 			l.line = k + 1;
-			if (look_module(r, want, &known, &l, e) != 0)
+			look_shortcut(r, want, &l);
+			/* a leading '-' says that the module may be missing */
+			if (*text != '-' && look_module(r, &known, &l, e) != 0)
 				return -1;
 		}
 	}

@@ -9,9 +9,9 @@
 #include <strings.h>
 
 /* Protocols that may not be spoken, in the words of all programs, without regard to case. */
-static const char *const old[] = {"SSLv2",   "SSLv3",       "TLSv1",      "TLSv1.0",
-				  "TLSv1.1", "DTLSv1",      "ssl3",       "tls1.0",
-				  "tls1.1",  "VERS-TLS1.0", "VERS-TLS1.1"};
+static const char *const old[] = {"SSLv2",       "SSLv3", "TLSv1",  "TLSv1.0", "TLSv1.1",
+				  "DTLSv1",      "ssl3",  "tls1.0", "tls1.1",  "VERS-TLS1.0",
+				  "VERS-TLS1.1", "0300",  "0301",   "0302"};
 
 static const char *const weak[] = {"RC4", "3DES", "DES-CBC3", "NULL", "EXPORT", "aNULL", "MD5"};
 
@@ -38,7 +38,7 @@ static bool is_of(const char *const *list, size_t n, const char *word)
 	return false;
 }
 
-/* A line of a file, with the words of it. */
+/* A setting of a file, with the words of it; it begins on the line. */
 struct at {
 	const struct op_run *r;
 	const char *path;
@@ -72,17 +72,40 @@ static void judge_set(const struct at *a)
 			refuse(a, known[k]);
 }
 
-/* A list of what is spoken; a leading "!" takes away, ">=" is a floor. */
+/* A list of what is spoken; a leading "!" takes away, ">=" is a floor, "<=" none. One that only
+ * takes away leaves on what it does not name. */
 static void judge_list(const struct at *a)
 {
-	for (size_t i = 1; i < a->words.n; i++) {
-		char *w = a->words.v[i];
+	bool tls10 = true, tls11 = true, chosen = false;
 
-		w[strcspn(w, ";,")] = '\0';
-		w += strspn(w, ">=<\"'");
-		if (*w != '!' && is_of(old, COUNT(old), w))
-			refuse(a, w);
+	for (size_t i = 1; i < a->words.n; i++) {
+		const char *rest = a->words.v[i];
+
+		for (size_t n; *(rest += strspn(rest, ",:;\"'")) != '\0'; rest += n) {
+			char *w SCOPED(mem_freep) = NULL;
+			bool off = *rest == '!', ceiling = strncmp(rest, "<=", 2) == 0;
+
+			n = strcspn(rest, ",:;\"'");
+			w = mem_strndup(rest + strspn(rest, "!<>="), n - strspn(rest, "!<>="));
+			if (off) {
+				tls10 = tls10 && strcasecmp(w, "TLSv1") != 0;
+				tls11 = tls11 && strcasecmp(w, "TLSv1.1") != 0;
+			} else if (*w == '$') {
+				strv_addf(a->r->found,
+					  "/%s:%zu: %s is what %s says, which is not read", a->path,
+					  a->line, a->words.v[0], w);
+				chosen = true;
+			} else if (!ceiling) {
+				chosen = true;
+				if (is_of(old, COUNT(old), w))
+					refuse(a, w);
+			}
+		}
 	}
+	if (!chosen && tls10)
+		refuse(a, "TLSv1");
+	if (!chosen && tls11)
+		refuse(a, "TLSv1.1");
 }
 
 /* Ciphers, by OpenSSL's rules: "!X" and "-X" take away. */
@@ -118,78 +141,181 @@ static void judge_allow(const struct at *a)
 }
 
 static const struct directive {
-	size_t files; /* offset of the patterns in struct tls */
 	const char *name;
 	void (*judge)(const struct at *a);
-} directives[] = {
-    {offsetof(struct tls, apache), "SSLProtocol", judge_set},
-    {offsetof(struct tls, apache), "SSLCipherSuite", judge_ciphers},
-    {offsetof(struct tls, nginx), "ssl_protocols", judge_list},
-    {offsetof(struct tls, nginx), "ssl_ciphers", judge_ciphers},
-    {offsetof(struct tls, cups), "SSLOptions", judge_allow},
-    {offsetof(struct tls, postfix), "smtpd_tls_protocols", judge_list},
-    {offsetof(struct tls, postfix), "smtpd_tls_mandatory_protocols", judge_list},
-    {offsetof(struct tls, postfix), "smtp_tls_mandatory_protocols", judge_list},
-};
+} apache[] = {{"SSLProtocol", judge_set}, {"SSLCipherSuite", judge_ciphers}, {0}},
+  nginx[] = {{"ssl_protocols", judge_list}, {"ssl_ciphers", judge_ciphers}, {0}},
+  cups[] = {{"SSLOptions", judge_allow}, {0}},
+  postfix[] = {{"smtpd_tls_protocols", judge_list},
+	       {"smtpd_tls_mandatory_protocols", judge_list},
+	       {"smtp_tls_protocols", judge_list},
+	       {"smtp_tls_mandatory_protocols", judge_list},
+	       {"lmtp_tls_protocols", judge_list},
+	       {"lmtp_tls_mandatory_protocols", judge_list},
+	       {0}};
 
-/* "name = value", as postfix has it, is words as well; ">=value" stays one. */
-static void split_equals(char *line)
+/* Judges the setting and forgets its words. */
+static void judge(struct at *a, const struct directive *d)
 {
-	for (char *p = line; *p != '\0'; p++)
-		if (*p == '=' && (p == line || strchr("<>", p[-1]) == NULL))
-			*p = ' ';
+	for (; a->words.n > 0 && d->name != NULL; d++)
+		if (strcasecmp(a->words.v[0], d->name) == 0)
+			d->judge(a);
+	strv_release(&a->words);
 }
 
-static int look_into(const struct op_run *r, const struct directive *d, const char *path,
-		     struct err *e)
+/* Whether an odd number of backslashes ends the line; they are cut off. */
+static bool goes_on(char *line)
 {
-	struct strv lines SCOPED(strv_release) = {0};
+	size_t n = strlen(line), first = n;
 
-	if (lines_read(r->rootfd, path, &lines, NULL, e) != 0)
-		return -1;
-	for (size_t i = 0; i < lines.n; i++) {
-		struct at a = {.r = r, .path = path, .line = i + 1};
+	if (n > 0 && line[n - 1] == '\r')
+		first = --n;
+	while (first > 0 && line[first - 1] == '\\')
+		first--;
+	if ((n - first) % 2 == 0)
+		return false;
+	line[n - 1] = '\0';
+	return true;
+}
 
-		split_equals(lines.v[i]);
-		line_words(line_trim(lines.v[i]), &a.words);
-		if (a.words.n > 1 && strcasecmp(a.words.v[0], d->name) == 0)
-			d->judge(&a);
-		strv_release(&a.words);
+/* A setting a line; a backslash at its end joins the next. */
+static void read_lines(struct at *a, struct strv *lines, const struct directive *d)
+{
+	bool more = false;
+
+	for (size_t i = 0; i < lines->n; i++) {
+		if (!more)
+			a->line = i + 1;
+		more = goes_on(lines->v[i]);
+		line_words(line_trim(lines->v[i]), &a->words);
+		if (!more)
+			judge(a, d);
 	}
-	return 0;
+	judge(a, d);
 }
 
-/* Java: a list of what is switched off, which may go on over several lines. */
-static int look_into_java(const struct op_run *r, const char *path, struct err *e)
+/* Settings end with ";", "{" or "}", wherever lines do. */
+static void read_nginx(struct at *a, struct strv *lines, const struct directive *d)
 {
-	static const char key[] = "jdk.tls.disabledAlgorithms=";
-	static const char *const wanted[] = {"SSLv3", "TLSv1", "TLSv1.1", "RC4", "3DES_EDE_CBC"};
-	struct strv lines SCOPED(strv_release) = {0}, off SCOPED(strv_release) = {0};
-	bool inside = false, seen = false;
+	for (size_t i = 0; i < lines->n; i++)
+		for (const char *p = lines->v[i];
+		     *(p += strspn(p, " \t\r")) != '\0' && *p != '#';) {
+			size_t n = *p == '"' || *p == '\'' ? strcspn(p + 1, (char[]){*p, 0}) + 1
+							   : strcspn(p, " \t\r;{}");
 
-	if (lines_read(r->rootfd, path, &lines, NULL, e) != 0)
-		return -1;
-	for (size_t i = 0; i < lines.n; i++) {
-		char *s = line_trim(lines.v[i]);
-		bool more = *s != '\0' && s[strlen(s) - 1] == '\\';
-
-		if (!inside && strncmp(s, key, strlen(key)) == 0) {
-			strv_release(&off);
-			s += strlen(key);
-			inside = seen = true;
+			if (a->words.n == 0)
+				a->line = i + 1;
+			if (n == 0)
+				judge(a, d);
+			else if (*p == '"' || *p == '\'')
+				strv_take(&a->words, mem_strndup(p + 1, n - 1));
+			else
+				strv_take(&a->words, mem_strndup(p, n));
+			p += n;
+			p += *p != '\0' && strchr(";{}\"'", *p) != NULL && n == 0;
+			p += n > 0 && (*p == '"' || *p == '\'');
 		}
-		if (inside)
-			line_fields(s, ',', &off);
-		inside = inside && more;
+	judge(a, d);
+}
+
+/* "name = value"; lines that begin with a blank go on, comments and empty ones between or not. */
+static void read_postfix(struct at *a, struct strv *lines, const struct directive *d)
+{
+	for (size_t i = 0; i < lines->n; i++) {
+		char *s = lines->v[i];
+		char *text = s + strspn(s, " \t\r"), *equals = strchr(text, '=');
+
+		if (*text == '\0' || *text == '#')
+			continue;
+		if (s == text) {
+			judge(a, d);
+			a->line = i + 1;
+			if (equals != NULL)
+				*equals = ' ';
+		}
+		line_words(text, &a->words);
 	}
-	for (size_t k = 0; k < COUNT(wanted) && seen; k++) {
+	judge(a, d);
+}
+
+/* The value of a line "key=value", "key : value" or "key value"; NULL when it is another key's. */
+static char *value_of(char *s, const char *key)
+{
+	size_t n = strlen(key);
+
+	s += strspn(s, " \t\f");
+	if (strncmp(s, key, n) != 0 || (s[n] != '\0' && strchr("=: \t\f", s[n]) == NULL))
+		return NULL;
+	s += n + strspn(s + n, " \t\f");
+	return s + (*s == '=' || *s == ':');
+}
+
+static void judge_java(const struct op_run *r, const char *path, const struct strv *off)
+{
+	static const char *const wanted[] = {"SSLv3", "TLSv1", "TLSv1.1", "RC4", "3DES_EDE_CBC"};
+
+	for (size_t k = 0; k < COUNT(wanted); k++) {
 		bool has = false;
 
-		for (size_t i = 0; i < off.n && !has; i++)
-			has = strcmp(line_trim(off.v[i]), wanted[k]) == 0;
+		for (size_t i = 0; i < off->n && !has; i++)
+			has = strcmp(line_trim(off->v[i]), wanted[k]) == 0;
 		if (!has)
 			strv_addf(r->found, "/%s: jdk.tls.disabledAlgorithms lacks %s", path,
 				  wanted[k]);
+	}
+}
+
+/* Java: a list of what is switched off, which may go on over several lines; the last one counts. */
+static void read_java(const struct op_run *r, const char *path, struct strv *lines)
+{
+	struct buf all SCOPED(buf_release) = BUF_INIT(ROOT_FILE_MAX);
+	bool inside = false, more = false, seen = false;
+
+	for (size_t i = 0; i < lines->n; i++) {
+		char *s = lines->v[i], *value = NULL;
+		bool comment = !more && strchr("#!", s[strspn(s, " \t\f")]) != NULL;
+		bool on = !comment && goes_on(s);
+
+		if (!more) {
+			value = comment ? NULL : value_of(s, "jdk.tls.disabledAlgorithms");
+			inside = value != NULL;
+		}
+		if (value != NULL) {
+			buf_cut(&all, 0);
+			seen = true;
+		}
+		if (inside)
+			buf_addf(&all, "%s", value != NULL ? value : s + strspn(s, " \t\f"));
+		more = on;
+	}
+	if (seen) {
+		struct strv off SCOPED(strv_release) = {0};
+
+		line_fields(all.data, ',', &off);
+		judge_java(r, path, &off);
+	}
+}
+
+typedef void reader(struct at *a, struct strv *lines, const struct directive *d);
+
+/* How the files are read; by `read_java` without a reader. */
+static int look_into(const struct op_run *r, const struct strv *files, reader *read,
+		     const struct directive *d, struct err *e)
+{
+	struct strv paths SCOPED(strv_release) = {0};
+
+	if (root_globs(r->rootfd, files, &paths, e) != 0)
+		return -1;
+	for (size_t i = 0; i < paths.n; i++) {
+		struct strv lines SCOPED(strv_release) = {0};
+		struct at a = {.r = r, .path = paths.v[i]};
+
+		if (lines_read(r->rootfd, paths.v[i], &lines, NULL, e) != 0)
+			return -1;
+		if (read == NULL)
+			read_java(r, paths.v[i], &lines);
+		else
+			read(&a, &lines, d);
 	}
 	return 0;
 }
@@ -197,25 +323,13 @@ static int look_into_java(const struct op_run *r, const char *path, struct err *
 static int tls_check(const struct op_run *r, const void *want, struct err *e)
 {
 	const struct tls *w = want;
-	struct strv java SCOPED(strv_release) = {0};
 
-	for (size_t i = 0; i < COUNT(directives); i++) {
-		const struct strv *files =
-		    (const struct strv *)((const char *)want + directives[i].files);
-		struct strv paths SCOPED(strv_release) = {0};
-
-		if (root_globs(r->rootfd, files, &paths, e) != 0)
-			return -1;
-		for (size_t k = 0; k < paths.n; k++)
-			if (look_into(r, &directives[i], paths.v[k], e) != 0)
-				return -1;
-	}
-	if (root_globs(r->rootfd, &w->java, &java, e) != 0)
+	if (look_into(r, &w->apache, read_lines, apache, e) != 0 ||
+	    look_into(r, &w->nginx, read_nginx, nginx, e) != 0 ||
+	    look_into(r, &w->cups, read_lines, cups, e) != 0 ||
+	    look_into(r, &w->postfix, read_postfix, postfix, e) != 0)
 		return -1;
-	for (size_t i = 0; i < java.n; i++)
-		if (look_into_java(r, java.v[i], e) != 0)
-			return -1;
-	return 0;
+	return look_into(r, &w->java, NULL, NULL, e);
 }
 
 const struct op_kind op_tls = {

@@ -1,5 +1,6 @@
 /* op_units.c - systemd units enabled, disabled or masked, by their links alone. */
 #include "harden/op.h"
+#include "harden/unit_links.h"
 
 #include <stddef.h>
 #include <stdio.h>
@@ -52,21 +53,6 @@ static bool is_masked(const struct op_run *r, const char *unit)
 	       st.st_size == 0;
 }
 
-/* The links that start the unit: TARGET.wants/UNIT and TARGET.requires/UNIT. */
-static int start_links(const struct op_run *r, const char *unit, struct strv *ret, struct err *e)
-{
-	static const char *const kinds[] = {"wants", "requires"};
-
-	for (int i = 0; i < 2; i++) {
-		char *pattern SCOPED(mem_freep) =
-		    mem_format("etc/systemd/system/*.%s/%s", kinds[i], unit);
-
-		if (root_glob(r->rootfd, pattern, ret, e) != 0)
-			return -1;
-	}
-	return 0;
-}
-
 /* The target that default.target leads to; NULL when to none. The caller owns it. */
 static char *start_target(const struct op_run *r)
 {
@@ -98,6 +84,24 @@ static void look_start(const struct op_run *r, const struct units *w)
 		  w->start);
 }
 
+static int look_disabled(const struct op_run *r, const char *unit, struct err *e)
+{
+	struct strv links SCOPED(strv_release) = {0}, pulled SCOPED(strv_release) = {0};
+	struct strv where SCOPED(strv_release) = {0};
+
+	if (unit_links(r->rootfd, unit, &links, e) != 0 ||
+	    unit_pulled(r->rootfd, &pulled, &where, e) != 0)
+		return -1;
+	if (is_masked(r, unit))
+		return 0;
+	if (links.n > 0)
+		strv_addf(r->found, "unit %s is enabled", unit);
+	for (size_t i = 0; i < pulled.n; i++)
+		if (strcmp(pulled.v[i], unit) == 0)
+			strv_addf(r->found, "unit %s is enabled by /%s", unit, where.v[i]);
+	return 0;
+}
+
 static int units_check(const struct op_run *r, const void *want, struct err *e)
 {
 	const struct units *w = want;
@@ -105,19 +109,14 @@ static int units_check(const struct op_run *r, const void *want, struct err *e)
 	for (size_t i = 0; i < w->enabled.n; i++) {
 		struct strv links SCOPED(strv_release) = {0};
 
-		if (start_links(r, w->enabled.v[i], &links, e) != 0)
+		if (unit_links(r->rootfd, w->enabled.v[i], &links, e) != 0)
 			return -1;
 		if (links.n == 0 || is_masked(r, w->enabled.v[i]))
 			strv_addf(r->found, "unit %s is not enabled", w->enabled.v[i]);
 	}
-	for (size_t i = 0; i < w->disabled.n; i++) {
-		struct strv links SCOPED(strv_release) = {0};
-
-		if (start_links(r, w->disabled.v[i], &links, e) != 0)
+	for (size_t i = 0; i < w->disabled.n; i++)
+		if (look_disabled(r, w->disabled.v[i], e) != 0)
 			return -1;
-		if (links.n > 0 && !is_masked(r, w->disabled.v[i]))
-			strv_addf(r->found, "unit %s is enabled", w->disabled.v[i]);
-	}
 	for (size_t i = 0; i < w->masked.n; i++) {
 		char *file SCOPED(mem_freep) = unit_file(r, w->masked.v[i]);
 
@@ -152,7 +151,7 @@ static int drop_links(const struct op_run *r, const char *unit, struct err *e)
 {
 	struct strv links SCOPED(strv_release) = {0};
 
-	if (start_links(r, unit, &links, e) != 0)
+	if (unit_links(r->rootfd, unit, &links, e) != 0)
 		return -1;
 	for (size_t i = 0; i < links.n; i++) {
 		if (root_remove(r->rootfd, links.v[i], e) != 0)
@@ -167,7 +166,7 @@ static int enable(const struct op_run *r, const char *unit, struct err *e)
 	char *file SCOPED(mem_freep) = NULL, *target SCOPED(mem_freep) = NULL;
 	struct strv links SCOPED(strv_release) = {0};
 
-	if (start_links(r, unit, &links, e) != 0)
+	if (unit_links(r->rootfd, unit, &links, e) != 0)
 		return -1;
 	if (is_masked(r, unit)) {
 		char *mask SCOPED(mem_freep) = mem_format("etc/systemd/system/%s", unit);

@@ -124,6 +124,10 @@ lacks() {
 	breaks LOG-08 etc/rsyslog.d/50-a.conf 644 'module(load="imnosuch")' 'imnosuch'
 	breaks LOG-08b etc/logrotate.d/zz-a 644 \
 		$'/var/log/syslog {\n\tmonthly\n\trotate 12\n}' 'duplicate log entry'
+	# more than is kept may hide what it says
+	breaks LOG-08b etc/logrotate.d/zz-a 644 "$(printf \
+		'/var/log/none-%d {\n\tmonthly\n\trotate 12\n\tmissingok\n}\n' {1..1500})" \
+		'says more than is read'
 	breaks SVC-06 etc/systemd/system/a.service 644 \
 		$'[Service]\nExecStart=/usr/sbin/no-such' '/usr/sbin/no-such is not executable'
 }

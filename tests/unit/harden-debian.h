@@ -67,6 +67,7 @@ static const struct debian_file debian_files[] = {
     {"etc/ssl/certs/ca-certificates.crt", 0644,
      "-----BEGIN CERTIFICATE-----\nMIIAAAAA\n-----END CERTIFICATE-----\n"
      "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n"},
+    {"opt/evil.crt", 0644, "-----BEGIN CERTIFICATE-----\nMIIC\n-----END CERTIFICATE-----\n"},
     {"etc/shells", 0644, "/bin/sh\n/bin/bash\n"},
     {"etc/profile", 0644, "PATH=\"/usr/local/bin:/usr/bin:/bin\"\nexport PATH\n"},
     {"etc/bash.bashrc", 0644, "# interactive shells\n"},

@@ -81,8 +81,11 @@ static void one_that_reads_anything_reads_all(void **state)
 	static const struct {
 		const char *want, *reads;
 	} rows[] = {
-	    {GATE ", reads: [/etc/a, /var]}\n", "etc/a var"},
-	    {GATE ", reads: [/etc/a]}\n" GATE ", reads: [/var]}\n", "etc/a var"},
+	    {GATE ", reads: [/etc/a, /var]}\n", "etc/a var usr/sbin/a"},
+	    {GATE ", reads: [/etc/a]}\n" GATE ", reads: [/var]}\n",
+	     "etc/a usr/sbin/a var usr/sbin/a"},
+	    {GATE ", reads: [/var], when: /opt/b, files: [/srv/x/c*.d/e, /srv/f]}\n",
+	     "var usr/sbin/a opt/b srv/x srv/f"},
 	    {GATE ", reads: [/etc/a]}\n" GATE "}\n", ""},
 	};
 	const struct harden_context c = {.today = TODAY};

@@ -59,6 +59,16 @@ static const struct row rows[] = {
     {"PAM-11", EDIT, "etc/pam.d/common-password", " yescrypt", " md5", FIXED},
     {"PAM-12", EDIT, "etc/pam.d/sudo", "@include common-auth",
      "auth sufficient pam_permit.so\n@include common-auth", NOT_FIXED},
+    {"PAM-12", EDIT, "etc/pam.d/sudo", "@include common-auth",
+     "-auth sufficient pam_permit.so\n@include common-auth", NOT_FIXED},
+    {"PAM-12", EDIT, "etc/pam.d/sudo", "@include common-auth",
+     "auth [ success = 1 default=ignore] pam_permit.so\n@include common-auth", NOT_FIXED},
+    {"PAM-12", EDIT, "etc/pam.d/sudo", "@include common-auth",
+     "auth [default=done] pam_permit.so\n@include common-auth", NOT_FIXED},
+    {"PAM-12", EDIT, "etc/pam.d/sudo", "@include common-auth",
+     "auth [success=ok default=2] pam_rootok.so\n@include common-auth", NOT_FIXED},
+    {"PAM-12", EDIT, "etc/pam.d/sudo", "@include common-auth",
+     "Auth Sufficient \\\n  pam_permit.so\n@include common-auth", NOT_FIXED},
     {"PAM-12", APPEND, "etc/pam.d/login", "session required pam_nosuch.so\n", NULL, NOT_FIXED},
     {"PAM-13", EDIT, "etc/pam.d/su", " group=sugroup", "", FIXED},
     {"PAM-13", EDIT, "etc/group", "sugroup:x:986:", "sugroup:x:986:rti", FIXED},
@@ -164,10 +174,30 @@ static const struct row rows[] = {
     {"CRY-02b", EDIT, "etc/java-17-openjdk/security/java.security", " TLSv1.1,", "", NOT_FIXED},
     {"CRY-02b", EDIT, "etc/postfix/main.cf", ">=TLSv1.2", ">=TLSv1", NOT_FIXED},
     {"CRY-02b", EDIT, "etc/postfix/main.cf", "!TLSv1.1", "TLSv1.1", NOT_FIXED},
+    {"CRY-02b", EDIT, "etc/postfix/main.cf", " !TLSv1, !TLSv1.1", "", NOT_FIXED},
+    {"CRY-02b", EDIT, "etc/postfix/main.cf", "!SSLv2, !SSLv3, !TLSv1, !TLSv1.1",
+     "!SSLv2:!SSLv3,!TLSv1", NOT_FIXED},
+    {"CRY-02b", EDIT, "etc/postfix/main.cf", "!SSLv2, ", "TLSv1.3\n# note\n  TLSv1.1 ", NOT_FIXED},
+    {"CRY-02b", EDIT, "etc/postfix/main.cf", ">=TLSv1.2", "<=TLSv1.2", NOT_FIXED},
+    {"CRY-02b", EDIT, "etc/java-17-openjdk/security/java.security",
+     "\njdk.tls.disabledAlgorithms=SSLv3, TLSv1,", "\n jdk.tls.disabledAlgorithms : SSLv3,",
+     NOT_FIXED},
+    {"CRY-02b", EDIT, "etc/java-17-openjdk/security/java.security", "TLSv1, \\\n", "TLSv1, \\ \n",
+     NOT_FIXED},
+    {"CRY-02b", WRITE, "etc/nginx/nginx.conf", "server { listen 1; ssl_protocols TLSv1; }\n", NULL,
+     NOT_FIXED},
+    {"CRY-02b", WRITE, "etc/nginx/nginx.conf", "ssl_protocols\n  TLSv1.2 # x;\n  'TLSv1.1';\n",
+     NULL, NOT_FIXED},
+    {"CRY-02b", WRITE, "etc/apache2/x.conf", "SSLProtocol TLSv1.2 \\\n +TLSv1.1\n", NULL,
+     NOT_FIXED},
     {"CRY-02b", APPEND, "etc/cups/cupsd.conf", "SSLOptions AllowRC4\n", NULL, NOT_FIXED},
     {"CRY-02b", WRITE, "etc/nginx/nginx.conf", "  ssl_protocols TLSv1 TLSv1.2;\n", NULL, NOT_FIXED},
     {"CRY-03", APPEND, "etc/ssl/certs/ca-certificates.crt",
      "-----BEGIN CERTIFICATE-----\nMIIC\n-----END CERTIFICATE-----\n", NULL, NOT_FIXED},
+    {"CRY-03", APPEND, "etc/ssl/certs/ca-certificates.crt",
+     "-----BEGIN X509 CERTIFICATE-----\nMIIC\n-----END X509 CERTIFICATE-----\n", NULL, NOT_FIXED},
+    {"CRY-03", LINK, "etc/ssl/certs/d.pem", "/usr/share/ca-certificates/../../../opt/evil.crt",
+     NULL, NOT_FIXED},
     {"CRY-03", WRITE, "usr/local/share/ca-certificates/mitm.crt",
      "-----BEGIN CERTIFICATE-----\nMIIC\n-----END CERTIFICATE-----\n", NULL, NOT_FIXED},
     {"CRY-04", EDIT, "etc/crypto-policies/config", "\nDEFAULT", "\nDEFAULT:SHA1", FIXED},
@@ -234,9 +264,32 @@ static void every_control_is_mutated(void **state)
 	rootfs_drop(&t);
 }
 
+/* A byte of 0 ends a text, and no file: what reads certificates goes on behind it. */
+static void a_bundle_does_not_end_at_a_zero(void **state)
+{
+	static const char tail[] =
+	    "\0-----BEGIN CERTIFICATE-----\nMIIC\n-----END CERTIFICATE-----\n";
+	struct rootfs t = rootfs_make();
+	struct err e = ERR_INIT;
+	int fd;
+
+	(void)state;
+	debian_make(&t);
+	harden(&t);
+	fd = openat(t.fd, "etc/ssl/certs/ca-certificates.crt", O_WRONLY | O_APPEND | O_CLOEXEC);
+	assert_true(fd >= 0);
+	assert_int_equal(fs_write_all(fd, tail, sizeof(tail) - 1, &e), 0);
+	(void)close(fd);
+	expect_failed(&t, "CRY-03");
+	rootfs_drop(&t);
+}
+
 int main(void)
 {
-	static const struct CMUnitTest more[] = {cmocka_unit_test(every_control_is_mutated)};
+	static const struct CMUnitTest more[] = {
+	    cmocka_unit_test(every_control_is_mutated),
+	    cmocka_unit_test(a_bundle_does_not_end_at_a_zero),
+	};
 	static struct bench b = {
 	    .name = "harden-padss",
 	    .rows = rows,
@@ -245,5 +298,5 @@ int main(void)
 	    .target = "container",
 	};
 
-	return bench_run(&b, more, 1);
+	return bench_run(&b, more, 2);
 }
