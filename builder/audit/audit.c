@@ -41,7 +41,8 @@ static struct scan_opts scan_opts_of(const struct audit_opts *o, struct scan_all
 	return (struct scan_opts){.allowed = v, .allowed_n = n, .today = o->today};
 }
 
-/* What packages brought, as their lists say, needs no look: posmedia scan looks into that, too. */
+/* Into every file: the lists of packages' files lie in the tree, where whoever made it may name any
+ * file of his. */
 static int look(void *ctx, int rootfd, const struct facts_files *files, const struct jval **ret,
 		struct err *e)
 {
@@ -53,8 +54,7 @@ static int look(void *ctx, int rootfd, const struct facts_files *files, const st
 	int rc = 0;
 
 	for (size_t i = 0; i < files->n; i++)
-		if (S_ISREG(files->v[i].st.st_mode) && files->v[i].st.st_size > 0 &&
-		    !files->v[i].known)
+		if (S_ISREG(files->v[i].st.st_mode) && files->v[i].st.st_size > 0)
 			paths[n++] = files->v[i].path;
 	if (k->report == NULL && k->layout != NULL)
 		rc = scan_image(k->layout, k->manifest, "image", &o, &k->report, e);
@@ -78,7 +78,7 @@ static int check(const char *root, const struct harden_image *image, struct look
 	char *full SCOPED(mem_freep) = realpath(root, NULL);
 	const char *const lower[] = {full};
 	const struct harden_gates gates = {.lower = lower, .lower_n = 1, .scratch = scratch};
-	const struct harden_content content = {look, k};
+	const struct harden_content content = {.look = look, .ctx = k};
 	const struct harden_context c = {.recipe = k->o->recipe,
 					 .target = k->o->target,
 					 .today = k->o->today,

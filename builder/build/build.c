@@ -64,6 +64,14 @@ static int run_stage(struct job *j, size_t i, struct build_result *ret, struct e
 	return intr_pending() ? intr_err(e) : 0;
 }
 
+/* Whatever can be missing is found missing before anything is made. */
+static int prepare(struct job *j, struct err *e)
+{
+	if (verdict_load(j, e) != 0 || want_secrets(j, e) != 0 || job_fetch(j, e) != 0)
+		return -1;
+	return job_below(j, e);
+}
+
 static int run_stages(struct job *j, struct build_result *ret, struct err *e)
 {
 	char *root SCOPED(mem_freep) = mem_format("%s/image", j->scratch);
@@ -71,8 +79,7 @@ static int run_stages(struct job *j, struct build_result *ret, struct err *e)
 	struct jval *image SCOPED(jval_freep) = NULL;
 	int rc;
 
-	if (verdict_load(j, e) != 0 || want_secrets(j, e) != 0 || job_fetch(j, e) != 0 ||
-	    job_below(j, e) != 0)
+	if (prepare(j, e) != 0)
 		return -1;
 	for (size_t i = 0; i + 1 < j->plan->n; i++)
 		if (run_stage(j, i, ret, e) != 0)

@@ -65,6 +65,7 @@ struct job {
 	struct verdict {                          /* verdict.h */
 		struct harden_profile **profiles; /* of the recipe; NULL until they are loaded */
 		struct jval *found; /* what the look into files found; NULL = none yet */
+		unsigned judged;    /* classes of card data that a control has judged, a bit each */
 	} verdict;
 	struct map owned; /* path -> package, of owners: job_owned */
 	struct strv owners;

@@ -29,6 +29,7 @@ struct looked {
 	struct map found;
 	struct map touched; /* paths that the changes hold with the bytes of a stage: that */
 	struct buf was;     /* the record as it was read */
+	bool below_clean;   /* nothing was found in the layers of the image below */
 	struct facts_source source;
 };
 
@@ -130,7 +131,7 @@ static void read_record(struct looked *l)
 {
 	struct jval *v SCOPED(jval_freep) = NULL;
 	struct err quiet = ERR_INIT;
-	const char *by;
+	const char *by, *below;
 
 	if (fs_get_file(AT_FDCWD, l->path, &l->was, &quiet) != 0 ||
 	    jval_parse(l->was.data, l->was.len, l->path, &v, &quiet) != 0)
@@ -138,6 +139,9 @@ static void read_record(struct looked *l)
 	by = jval_get_str(v, "by");
 	if (by == NULL || strcmp(by, l->by.s) != 0)
 		return;
+	below = jval_get_str(v, "below");
+	l->below_clean = l->j->below != NULL && below != NULL &&
+			 strcmp(below, digest_text(&l->j->below_image.digest).s) == 0;
 	for (size_t i = 0; i < l->n; i++) {
 		struct digest_text output = digest_text(&l->j->contents[i].output);
 
@@ -208,6 +212,11 @@ static bool is_clean(const struct looked *l, const char *path, size_t from)
 	return s != NULL && s->known && !map_has(&s->open, path);
 }
 
+static bool is_base(const struct looked *l, const char *path, size_t from)
+{
+	return from == 0 ? l->n > 0 : from == l->n && map_get(&l->touched, path) == &l->stages[0];
+}
+
 static int add_entry(const struct looked *l, const struct tree_entry *en, size_t from,
 		     struct facts_files *ret, struct err *e)
 {
@@ -221,6 +230,7 @@ static int add_entry(const struct looked *l, const struct tree_entry *en, size_t
 	f->st.st_size = (off_t)en->size;
 	f->clean = is_clean(l, en->path, from);
 	f->bare = en->xattrs_n == 0;
+	f->base = is_base(l, en->path, from);
 	return 0;
 }
 
@@ -301,6 +311,17 @@ void looked_found(struct looked *l, const char *path)
 		(void)map_put(&l->found, path, NULL);
 }
 
+bool looked_below(const struct looked *l)
+{
+	return l != NULL && l->below_clean;
+}
+
+void looked_below_clean(struct looked *l)
+{
+	if (l != NULL)
+		l->below_clean = true;
+}
+
 /* Of each stage which of its entries are seen. The caller frees them and the array. */
 static bool **seen_of(const struct looked *l, const struct contents_view *view)
 {
@@ -351,6 +372,8 @@ int looked_keep(struct looked *l, struct err *e)
 
 	jval_put(v, "stages", stages);
 	jval_put_text(v, "by", l->by.s);
+	if (l->below_clean)
+		jval_put_text(v, "below", digest_text(&l->j->below_image.digest).s);
 	if (look(l, &s, e) != 0)
 		return -1;
 	seen = seen_of(l, &s.view);

@@ -21,6 +21,11 @@ const struct facts_source *looked_source(const struct looked *l);
 /* Something was found in this file: it is to be found again. NULL l: nobody asks. */
 void looked_found(struct looked *l, const char *path);
 
+/* Whether an earlier build looked into the layers of the image below and found nothing at all; and
+ * this one did. */
+bool looked_below(const struct looked *l);
+void looked_below_clean(struct looked *l);
+
 /* All files were looked into: says so to later builds of the recipe, for as long as this program,
  * whose rules may be others tomorrow, and the machine are the same. */
 int looked_keep(struct looked *l, struct err *e) MUST_CHECK;

@@ -4,7 +4,6 @@
 #include "base/fault.h"
 #include "base/log.h"
 #include "build/embed.h"
-#include "build/verdict.h"
 #include "oci/unpack.h"
 #include "package/package.h"
 #include "sys/fs.h"
@@ -58,12 +57,8 @@ static int plain_base(struct job *j, const char *root, struct err *e)
 	struct oci_manifest m SCOPED(oci_manifest_release) = {0};
 	const struct unpack_opts o = {.what = "base.tar", .layer = true, .keep_owner = true};
 	int fd SCOPED(fd_closep) = -1;
-	bool hidden = false;
 
-	if (j->below != NULL &&
-	    oci_unpack_hiding(j->below, &j->below_image, root, &m, &hidden, e) != 0)
-		return -1;
-	if (hidden && verdict_below(j, e) != 0)
+	if (j->below != NULL && oci_unpack(j->below, &j->below_image, root, &m, e) != 0)
 		return -1;
 	if (j->below != NULL)
 		return forget_embedded(root, e);

@@ -62,35 +62,93 @@ static struct scan_opts scan_opts_of(const struct job *j, struct scan_allow **re
 	return (struct scan_opts){.allowed = v, .allowed_n = r->allow_n, .today = clock_epoch_s()};
 }
 
-/* Only what is new: neither looked into by an earlier build, nor as a package of the lock brought
- * it. What a later stage hides is in no layer, but for those of an image below. */
+/* Whether it is to be read: an earlier build did not, and nobody vouches for it. The lists of
+ * packages' files count for what the lock's packages themselves laid, and for nothing that others
+ * could have listed there. What came with base.oci is looked into in its layers. */
+static bool wants_look(const struct job *j, const struct facts_file *f)
+{
+	if (!S_ISREG(f->st.st_mode) || f->st.st_size == 0 || f->clean)
+		return false;
+	return !f->base || (j->below == NULL && (j->r->plain != NULL || !f->known));
+}
+
+/* All layers of the image below go into ours, whatever the stages take away or replace. */
+static int look_below(struct job *j, const struct scan_opts *o, struct jval *list, struct err *e)
+{
+	struct jval *found SCOPED(jval_freep) = NULL;
+	const struct jval *files;
+
+	if (j->below == NULL || looked_below(j->looked))
+		return 0;
+	if (scan_image(j->below, &j->below_image, "base.oci", o, &found, e) != 0)
+		return -1;
+	files = jval_get(found, "files");
+	for (size_t i = 0; i < jval_len(files); i++)
+		jval_push(list, jval_ref(jval_at(files, i)));
+	if (jval_len(files) == 0)
+		looked_below_clean(j->looked);
+	return 0;
+}
+
+static int look_into(struct job *j, int rootfd, const char *const *paths, size_t n, struct err *e)
+{
+	struct scan_allow *allow SCOPED(mem_freep) = NULL;
+	const struct scan_opts o = scan_opts_of(j, &allow);
+	struct jval *found SCOPED(jval_freep) = NULL, *list = NULL;
+
+	if (n > 0 && scan_files(rootfd, paths, n, &o, &found, e) != 0)
+		return -1;
+	if (found == NULL)
+		found = jval_object();
+	list = jval_get(found, "files");
+	if (list == NULL) {
+		list = jval_array();
+		jval_put(found, "files", list);
+	}
+	if (look_below(j, &o, list, e) != 0)
+		return -1;
+	j->verdict.found = STEAL(found);
+	return 0;
+}
+
+/* Once a build. What a later stage hides is in no layer, but for those of an image below. */
 static int look(void *ctx, int rootfd, const struct facts_files *files, const struct jval **ret,
 		struct err *e)
 {
 	struct job *j = ctx;
-	const char **paths SCOPED(mem_freep) = mem_zalloc((files->n + 1) * sizeof(*paths));
-	struct scan_allow *allow SCOPED(mem_freep) = NULL;
-	const struct scan_opts o = scan_opts_of(j, &allow);
+	const char **paths SCOPED(mem_freep) = NULL;
 	size_t n = 0;
 
-	for (size_t i = 0; i < files->n; i++) {
-		const struct facts_file *f = &files->v[i];
-
-		if (S_ISREG(f->st.st_mode) && f->st.st_size > 0 && !f->clean && !f->known)
-			paths[n++] = f->path;
+	if (j->verdict.found == NULL) {
+		paths = mem_zalloc((files->n + 1) * sizeof(*paths));
+		for (size_t i = 0; i < files->n; i++)
+			if (wants_look(j, &files->v[i]))
+				paths[n++] = files->v[i].path;
+		if (look_into(j, rootfd, paths, n, e) != 0)
+			return -1;
 	}
-	if (j->verdict.found == NULL && n == 0)
-		j->verdict.found = jval_object();
-	if (j->verdict.found == NULL && scan_files(rootfd, paths, n, &o, &j->verdict.found, e) != 0)
-		return -1;
 	*ret = j->verdict.found;
 	return 0;
+}
+
+/* Card data, as the report names it. Secrets are the seal's. */
+static const char *const card_classes[] = {"pan", "track1", "track2", "cvv", "pin-block"};
+
+enum { CARD_CLASSES = sizeof(card_classes) / sizeof(card_classes[0]) };
+
+static void judged(void *ctx, const char *cls)
+{
+	struct job *j = ctx;
+
+	for (unsigned i = 0; i < CARD_CLASSES; i++)
+		if (strcmp(card_classes[i], cls) == 0)
+			j->verdict.judged |= 1u << i;
 }
 
 static int harden_with(struct job *j, const struct harden_profile *p, const char *root,
 		       struct err *e)
 {
-	const struct harden_content content = {look, j};
+	const struct harden_content content = {.look = look, .judged = judged, .ctx = j};
 	struct harden_context c = {.recipe = j->r,
 				   .today = clock_epoch_s(),
 				   .epoch = j->l->epoch,
@@ -117,16 +175,17 @@ int verdict_tree(struct job *j, const char *root, struct err *e)
 	return 0;
 }
 
-/* Card data in a file that nobody answers for; NULL when there is none. Secrets are the seal's. */
-static const char *card_data(const struct jval *file)
+/* Card data in a file that nobody answers for and no control has judged; NULL when there is none.
+ */
+static const char *card_data(const struct job *j, const struct jval *file)
 {
-	static const char *const classes[] = {"pan", "track1", "track2", "cvv", "pin-block"};
 	int64_t n;
 
-	for (size_t i = 0; i < sizeof(classes) / sizeof(classes[0]); i++)
-		if (jval_get_int(jval_get(file, "counts"), classes[i], &n) == 0 &&
-		    jval_get(jval_get(file, "allowed"), classes[i]) == NULL)
-			return classes[i];
+	for (unsigned i = 0; i < CARD_CLASSES; i++)
+		if ((j->verdict.judged & 1u << i) == 0 &&
+		    jval_get_int(jval_get(file, "counts"), card_classes[i], &n) == 0 &&
+		    jval_get(jval_get(file, "allowed"), card_classes[i]) == NULL)
+			return card_classes[i];
 	return NULL;
 }
 
@@ -138,7 +197,7 @@ static int refuse_cards(const struct job *j, const struct jval *found, struct er
 
 	for (size_t i = 0; i < jval_len(list); i++) {
 		const char *path = jval_get_str(jval_at(list, i), "file");
-		const char *cls = card_data(jval_at(list, i));
+		const char *cls = card_data(j, jval_at(list, i));
 
 		if (path == NULL || cls == NULL)
 			continue;
@@ -155,27 +214,15 @@ static int refuse_cards(const struct job *j, const struct jval *found, struct er
 int verdict_content(struct job *j, int rootfd, struct facts *f, struct err *e)
 {
 	const struct facts_files *files;
-	const struct jval *found, *list;
+	const struct jval *found = j->verdict.found, *list;
 
-	if (j->verdict.found != NULL)
-		return 0;
-	if (facts_files(f, &files, e) != 0 || look(j, rootfd, files, &found, e) != 0)
+	if (found == NULL &&
+	    (facts_files(f, &files, e) != 0 || look(j, rootfd, files, &found, e) != 0))
 		return -1;
 	list = jval_get(found, "files");
 	for (size_t i = 0; i < jval_len(list); i++)
 		if (jval_get_str(jval_at(list, i), "file") != NULL)
 			looked_found(j->looked, jval_get_str(jval_at(list, i), "file"));
-	return refuse_cards(j, found, e);
-}
-
-int verdict_below(struct job *j, struct err *e)
-{
-	struct scan_allow *allow SCOPED(mem_freep) = NULL;
-	const struct scan_opts o = scan_opts_of(j, &allow);
-	struct jval *found SCOPED(jval_freep) = NULL;
-
-	if (scan_image(j->below, &j->below_image, "base.oci", &o, &found, e) != 0)
-		return -1;
 	return refuse_cards(j, found, e);
 }
 

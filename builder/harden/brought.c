@@ -69,6 +69,7 @@ int brought_read(const struct op_run *r, struct brought *ret, struct err *e)
 
 	if (r->c->recipe != NULL) {
 		of_recipe(r->c->recipe, ret);
+		ret->vouched = true;
 		return 0;
 	}
 	if (root_read(r->rootfd, RECIPE_PATH, &text, &there, e) != 0)
@@ -78,6 +79,7 @@ int brought_read(const struct op_run *r, struct brought *ret, struct err *e)
 	if (jval_parse(text.data, text.len, RECIPE_PATH, &v, e) != 0)
 		return -1;
 	of_json(v, ret);
+	ret->vouched = r->c->image != NULL && r->c->image->signatures > 0;
 	return 0;
 }
 
@@ -91,7 +93,7 @@ static const char *below(const char *place, const char *path)
 	return strncmp(path, place, n) == 0 && path[n] == '/' ? path + n + 1 : NULL;
 }
 
-bool brought_has(const struct op_run *r, const struct brought *b, const char *path)
+static bool names(const struct op_run *r, const struct brought *b, const char *path)
 {
 	struct stat st;
 
@@ -109,4 +111,16 @@ bool brought_has(const struct op_run *r, const struct brought *b, const char *pa
 			return true;
 	}
 	return false;
+}
+
+bool brought_has(const struct op_run *r, const struct brought *b, const char *path)
+{
+	return b->vouched && names(r, b, path);
+}
+
+const char *brought_claim(const struct op_run *r, const struct brought *b, const char *path)
+{
+	return !b->vouched && names(r, b, path)
+		   ? ", but of the recipe inside, for which no --recipe and no --key vouches"
+		   : "";
 }

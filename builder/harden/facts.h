@@ -43,7 +43,9 @@ struct facts_file {
 	struct facts_stat st;
 	bool clean; /* looked into before, by those that look into files: nothing was found */
 	bool bare;  /* known to have no capabilities */
-	bool known; /* found to be what its package's list says (op_package_files.c) */
+	bool known; /* found to be what its package's list says (op_package_files.c): the list may
+		       be the word of whoever made the tree */
+	bool base;  /* where a source lists the files: its bytes are the base stage's */
 };
 
 struct facts_files {

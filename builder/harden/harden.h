@@ -106,6 +106,9 @@ struct harden_content {
 	 * rootfd, of which `files` are the entries, and beyond it (layers). */
 	int (*look)(void *ctx, int rootfd, const struct facts_files *files, const struct jval **ret,
 		    struct err *e);
+	/* Told of each class that a control which applies has judged, in whatever it is found; may
+	 * be NULL. */
+	void (*judged)(void *ctx, const char *cls);
 	void *ctx;
 };
 

@@ -77,8 +77,8 @@ static int check_local(const struct op_run *r, const struct certificates *w, str
 		if (root_stat(r->rootfd, paths.v[i], true, &st) != 1 || !S_ISREG(st.st_mode))
 			continue;
 		if (!brought_has(r, &b, paths.v[i]))
-			strv_addf(r->found, "/%s: an authority that the recipe does not bring",
-				  paths.v[i]);
+			strv_addf(r->found, "/%s: an authority that the recipe does not bring%s",
+				  paths.v[i], brought_claim(r, &b, paths.v[i]));
 		else if (r->held != NULL)
 			strv_addf(r->held, "/%s: of the recipe", paths.v[i]);
 		/* one finding is enough */

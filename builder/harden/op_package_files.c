@@ -147,7 +147,8 @@ static void find(struct look *k, const char *path, const char *what, const char 
 		return;
 	}
 	facts_found(k->r->facts, path);
-	strv_addf(k->r->found, "/%s: %s%s", path, what, package);
+	strv_addf(k->r->found, "/%s: %s%s%s", path, what, package,
+		  brought_claim(k->r, &k->brought, path));
 }
 
 /* Files that are no package's. */

@@ -122,6 +122,7 @@ static void look_at(const struct op_run *r, const struct scan_want *w, const str
 static int scan_check(const struct op_run *r, const void *want, struct err *e)
 {
 	const struct harden_content *c = r->c->content;
+	const struct scan_want *w = want;
 	const struct facts_files *files;
 	const struct jval *report, *list;
 
@@ -131,7 +132,9 @@ static int scan_check(const struct op_run *r, const void *want, struct err *e)
 	list = jval_get(report, "files");
 	for (size_t i = 0; i < jval_len(list); i++)
 		if (jval_get_str(jval_at(list, i), "file") != NULL)
-			look_at(r, want, jval_at(list, i));
+			look_at(r, w, jval_at(list, i));
+	for (size_t i = 0; i < w->classes.n && !w->packed && c->judged != NULL; i++)
+		c->judged(c->ctx, w->classes.v[i]);
 	return 0;
 }
 

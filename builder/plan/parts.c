@@ -13,6 +13,9 @@
 /* Raised when the engine itself changes what it makes from the same inputs. */
 enum { ENGINE = 4 };
 
+/* The same for what hardening looks at and refuses. */
+enum { VERDICT = 2 };
+
 /* The same for how an image's tree becomes layers. */
 enum { LAYERING = 2 };
 
@@ -306,6 +309,10 @@ int parts_config(const struct recipe *r, struct jval **ret, struct err *e)
 	parts_take(v, r, "services");
 	parts_take(v, r, "ports");
 	parts_take(v, r, "hardening");
+	jval_put_int(v, "verdict", VERDICT);
+	/* its layers are judged, and two images may have one tree */
+	if (r->base == RECIPE_OCI)
+		jval_put_text(v, "image", digest_text(&r->plain->image).s);
 	jval_put(v, "expired-waivers", expired_waivers(r));
 	*ret = STEAL(v);
 	return 0;

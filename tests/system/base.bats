@@ -221,3 +221,50 @@ unpack_as_umoci() {
 	run --separate-stderr env -C "$dir" "$posmedia" lock -q "recipes/$name.yaml"
 	refused 4 "the manifest is damaged"
 }
+
+@test "card data in another's image, whatever hides it in ours" {
+	# the number of a card, which must not stand in this file
+	local card=45392$((77914860339)) base sum
+	mkdir -p "$dir/sales/opt"
+	printf 'name,card\nada,%s\n' "$card" >"$dir/sales/opt/sales.csv"
+	sum=$(sha256sum <"$dir/sales/opt/sales.csv" | cut -d' ' -f1)
+	local ours=$name
+	name=sold
+	cat >"$dir/recipes/$name.yaml" <<-'YAML'
+		posmedia: 1
+		name: sold
+		extends: [base/tiny.yaml]
+		overlays: [{from: sales, to: /}]
+		hardening: {fail-on: never}
+	YAML
+	lock
+	build
+	ok
+	base=$(jq -r '.manifests[0].digest' "$dir/out/$name/index.json")
+	name=$ours
+	removes() {
+		on_image "oci:out/sold@$base" <<-YAML
+			steps: [{name: s, run: [sh, -c, "rm /opt/sales.csv"], writes: [/opt]}]
+			$1
+		YAML
+		lock
+		build
+	}
+	removes ''
+	refused 4 "card data in the image: /opt/sales.csv: pan"
+	[[ $stderr != *"$card"* ]]
+	# the stage of the base is there, and what judges is another
+	removes 'hardening: {fail-on: never}'
+	ok
+	removes ''
+	refused 4 "card data in the image: /opt/sales.csv: pan"
+	removes "hardening: {allow: [{sha256: $sum, class: pan, reason: void, until: 2099-01-01}]}"
+	ok
+	removes "hardening: {allow: [{sha256: $sum, class: pan, reason: void, until: 2001-01-01}]}"
+	refused 4 "card data in the image: /opt/sales.csv: pan"
+	echo none >"$dir/sales/opt/sales.csv"
+	on_image "oci:out/sold@$base" <<<'overlays: [{from: sales, to: /}]'
+	lock
+	build
+	refused 4 "card data in the image: /opt/sales.csv: pan"
+}

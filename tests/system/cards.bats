@@ -125,3 +125,122 @@ not_shown() {
 	skopeo inspect --config "oci:$dir/out/till:1" >"$dir/config"
 	jq -e '.config.Labels."org.posmedia.profile.cards" | startswith("sha256:")' "$dir/config"
 }
+
+# A profile that knows packages' files by their lists, with the controls of standard input.
+profile() {
+	mkdir -p "$dir/recipes/profiles"
+	{
+		cat <<-'YAML'
+			posmedia-profile: 1
+			id: cards
+			version: 1.0.0
+			title: card data
+			controls:
+			  - id: FIL-13
+			    title: Files of packages
+			    severity: high
+			    sources: {pci-dss: ["11.5.2"]}
+			    want:
+			      - package-files:
+			          paths: [/usr/share]
+			          allow: ["/usr/share/posmedia/**"]
+		YAML
+		cat
+	} >"$dir/recipes/profiles/cards.yaml"
+}
+
+# In the tree $1 a list of a package that nobody installed, with all files below the one named $2.
+list_as_package() {
+	local info=$1/var/lib/dpkg/info
+	mkdir -p "$info"
+	(cd "$1" && find "$2" -type f -exec md5sum '{}' +) >"$info/evil.md5sums"
+	{
+		echo /.
+		sed 's|^[^ ]*  |/|' "$info/evil.md5sums"
+	} >"$info/evil.list"
+}
+
+@test "a list of packages' files that lies in the tree excuses nothing that others brought" {
+	profile <<-'YAML'
+		  - id: CHD-01
+		    title: No card numbers
+		    severity: high
+		    sources: {pci-dss: ["3.2.1"]}
+		    want:
+		      - scan: {classes: [pan]}
+	YAML
+	mkdir -p "$dir/overlay/usr/share/evil"
+	printf 'name,card\nada,%s\n' "$card" >"$dir/overlay/usr/share/evil/sales.csv"
+	list_as_package "$dir/overlay" usr/share/evil
+	posmedia audit dir:overlay --profile recipes/profiles/cards.yaml
+	[[ $output == *"/usr/share/evil/sales.csv: 1 pan"* ]]
+	refused 4 "CHD-01"
+	printf 'hardening: {profiles: [cards]}\n' >>"$dir/recipes/till.yaml"
+	relock
+	build
+	refused 4 "CHD-01"
+	[[ $stderr == *"/usr/share/evil/sales.csv: 1 pan"* ]]
+}
+
+@test "what no control judges, the build itself refuses" {
+	printf 'name,card\nada,%s\n' "$card" >"$dir/overlay/etc/sales.csv"
+	profile <<-'YAML'
+		  - id: CHD-02
+		    title: Neither tracks nor, in archives, card numbers
+		    severity: high
+		    sources: {pci-dss: ["3.3.1.1"]}
+		    want:
+		      - scan: {classes: [track1, track2]}
+		      - scan: {classes: [pan], packed: true}
+		  - id: CHD-01
+		    title: No card numbers beside what is not there
+		    severity: low
+		    sources: {pci-dss: ["3.2.1"]}
+		    when: {package: tiny-none}
+		    want:
+		      - scan: {classes: [pan]}
+	YAML
+	printf 'hardening: {profiles: [cards]}\n' >>"$dir/recipes/till.yaml"
+	relock
+	build
+	refused 4 "card data in the image: /etc/sales.csv: pan"
+	# of a control that applies its severity counts
+	sed -i 's/tiny-none/tiny-app/' "$dir/recipes/profiles/cards.yaml"
+	build
+	succeeded
+	[[ $stderr == *"control CHD-01 fails: /etc/sales.csv: 1 pan"* ]]
+}
+
+@test "an image's own recipe excuses what it brings when a key or the caller vouches for it" {
+	mkdir -p "$dir/overlay/usr/share/till" "$dir/overlay/usr/local/share/ca-certificates"
+	echo x >"$dir/overlay/usr/share/till/help"
+	openssl req -x509 -newkey ed25519 -nodes -keyout /dev/null -subj /CN=ours \
+		-out "$dir/overlay/usr/local/share/ca-certificates/ours.crt" 2>/dev/null
+	build
+	succeeded
+	profile <<-'YAML'
+		  - id: CRT-01
+		    title: Authorities
+		    severity: high
+		    sources: {pci-dss: ["4.2.1"]}
+		    want:
+		      - certificates:
+		          bundles: [/etc/ssl/certs/ca-certificates.crt]
+		          sources: ["/usr/share/ca-certificates/**/*.crt"]
+		          local: ["/usr/local/share/ca-certificates/*.crt"]
+	YAML
+	local by=--profile=recipes/profiles/cards.yaml
+	posmedia key new k --uid test
+	posmedia audit oci:out/till:1 "$by" --key k.pub
+	refused 4 "FIL-13"
+	[[ $output == *"/usr/share/till/help: is of no package, but of the recipe inside"* ]]
+	[[ $output == *"/ours.crt: an authority that the recipe does not bring, but of"* ]]
+	posmedia audit oci:out/till:1 "$by" --recipe recipes/till.yaml
+	[[ $output != *"/usr/share/till/help"* && $output != *"ours.crt"* ]]
+	posmedia sign oci:out/till:1 --key k --identity shop.test/till:1
+	succeeded
+	posmedia audit oci:out/till:1 "$by"
+	[[ $output == *"/usr/share/till/help: is of no package, but of"* ]]
+	posmedia audit oci:out/till:1 "$by" --key k.pub
+	[[ $output != *"/usr/share/till/help"* && $output != *"ours.crt"* ]]
+}

@@ -221,6 +221,69 @@ static void anothers_record_says_nothing(void **state)
 	list_is(w, " etc/a etc/b opt/c");
 }
 
+/* The entries whose bytes are the base stage's, as " path". */
+static void base_is(struct world *w, const char *want)
+{
+	struct looked *l = NULL;
+	struct facts_files files = {0};
+	struct buf b SCOPED(buf_release) = BUF_INIT(4096);
+	struct err e = ERR_INIT;
+
+	assert_int_equal(looked_open(&w->j, w->upper, &l, &e), 0);
+	assert_int_equal(looked_source(l)->list(l, &files, &e), 0);
+	for (size_t i = 0; i < files.n; i++) {
+		if (files.v[i].base && S_ISREG(files.v[i].st.st_mode))
+			buf_addf(&b, " %s", files.v[i].path);
+		free(files.v[i].path);
+	}
+	free(files.v);
+	looked_free(l);
+	assert_string_equal(b.data, want);
+}
+
+static void bytes_of_the_base_are_told(void **state)
+{
+	struct world *w = *state;
+
+	base_is(w, " etc/a");
+	/* another mode, the same bytes; and those of a step */
+	put_text(w->upper, "etc/a", "a\n");
+	put_text(w->upper, "etc/b", "b\n");
+	put_text(w->upper, "opt/c", "c\n");
+	base_is(w, " etc/a etc/b");
+	put_text(w->upper, "etc/a", "A\n");
+	base_is(w, " etc/b");
+}
+
+static void below_is(struct world *w, bool want)
+{
+	struct looked *l = NULL;
+	struct err e = ERR_INIT;
+
+	assert_int_equal(looked_open(&w->j, w->upper, &l, &e), 0);
+	assert_int_equal(looked_below(l), want);
+	assert_int_equal(looked_keep(l, &e), 0);
+	looked_free(l);
+}
+
+static void the_image_below_is_known_again(void **state)
+{
+	struct world *w = *state;
+	struct looked *l = NULL;
+	struct err e = ERR_INIT;
+
+	w->j.below = (struct oci_layout *)w; /* nobody opens it */
+	below_is(w, false);
+	assert_int_equal(looked_open(&w->j, w->upper, &l, &e), 0);
+	looked_below_clean(l);
+	assert_int_equal(looked_keep(l, &e), 0);
+	looked_free(l);
+	below_is(w, true);
+	below_is(w, true);
+	w->j.below_image.digest.b[0] = 1;
+	below_is(w, false);
+}
+
 int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
@@ -229,6 +292,7 @@ int main(void)
 	    T(what_was_found_is_found_again), T(what_a_stage_makes_anew_is_not),
 	    T(without_the_cache_nothing_is),  T(names_of_any_bytes),
 	    T(damaged_records_say_nothing),   T(anothers_record_says_nothing),
+	    T(bytes_of_the_base_are_told),    T(the_image_below_is_known_again),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
