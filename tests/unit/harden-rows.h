@@ -40,7 +40,8 @@ struct bench {
 	const struct row *rows;
 	size_t n;
 	void (*make)(const struct rootfs *t);
-	const char *target; /* of the recipe */
+	const char *target;       /* of the recipe */
+	const char *profile_path; /* NULL = PROFILE */
 	struct harden_profile *profile;
 	struct debian_recipe made;
 };
@@ -50,7 +51,7 @@ static struct bench *bench;
 static inline int bench_set_up(void **state)
 {
 	(void)state;
-	bench->profile = load(PROFILE);
+	bench->profile = load(bench->profile_path == NULL ? PROFILE : bench->profile_path);
 	debian_recipe_init(&bench->made);
 	bench->made.r.target = (char *)(uintptr_t)bench->target;
 	return 0;
