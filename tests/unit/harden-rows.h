@@ -22,6 +22,7 @@ enum how {
 	CAP,     /* path gets a file capability */
 	RELINK,  /* path, which is there, to text */
 	FIFO,    /* path is a pipe */
+	OTHER,   /* what the bench says */
 };
 
 /* What a fix must not do by itself. */
@@ -40,8 +41,9 @@ struct bench {
 	const struct row *rows;
 	size_t n;
 	void (*make)(const struct rootfs *t);
-	const char *target;       /* of the recipe */
-	const char *profile_path; /* NULL = PROFILE */
+	const char *target;                                           /* of the recipe */
+	const char *profile_path;                                     /* NULL = PROFILE */
+	void (*other)(const struct rootfs *t, const struct row *row); /* of OTHER */
 	struct harden_profile *profile;
 	struct debian_recipe made;
 };
@@ -93,8 +95,10 @@ static inline void mutate(const struct rootfs *t, const struct row *row)
 	char *full SCOPED(mem_freep) = fs_join(t->path, row->path);
 	char *dir SCOPED(mem_freep) = fs_dirname(row->path);
 	struct err e = ERR_INIT;
-	int rc = fs_mkdirs(t->fd, dir, 0755, &e);
+	int rc = row->how == OTHER ? 0 : fs_mkdirs(t->fd, dir, 0755, &e);
 
+	if (row->how == OTHER)
+		bench->other(t, row);
 	if (row->how == WRITE) {
 		bool is_sudoers = strncmp(row->path, "etc/sudoers.d/", 14) == 0;
 
