@@ -64,7 +64,7 @@ static int by_number(const void *a, const void *b)
 			return strncmp(x, y, n);
 		if (n != m && n > 0 && m > 0)
 			return n < m ? -1 : 1;
-		if ((n == 0 || m == 0) && *x != *y)
+		if (n == 0 && *x != *y)
 			return (unsigned char)*x < (unsigned char)*y ? -1 : 1;
 		x += n > 0 ? n : 1;
 		y += n > 0 ? n : 1;
