@@ -23,7 +23,7 @@ void format_html(const struct evidence *v, struct buf *out)
 	buf_addf(out, "</title>\n<style>%s</style>\n</head>\n<body>\n", page_style);
 	page_summary(v, &r, out);
 	page_requirements(v, &r, out);
-	page_lists(v, out);
+	page_lists(v, &r, out);
 	buf_addf(out, "</body>\n</html>\n");
 }
 

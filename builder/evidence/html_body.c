@@ -110,6 +110,23 @@ static void chapter_head(const struct evidence *v, const struct requirements *r,
 	buf_addf(out, "</h2>\n");
 }
 
+/* What the profile calls the requirement, or the one that it is a part of; NULL when only the
+ * chapter has a title, which stands above. */
+static const char *section_title(const struct evidence *v, const struct requirements *r, size_t at)
+{
+	char *number SCOPED(mem_freep) = mem_strdup(r->v[at].number);
+	char *dot;
+
+	while ((dot = strrchr(number, '.')) != NULL) {
+		const char *title = harden_requirement_title(v->from, r->standard, number);
+
+		if (title != NULL)
+			return title;
+		*dot = '\0';
+	}
+	return NULL;
+}
+
 static bool is_new_chapter(const struct requirements *r, size_t i)
 {
 	size_t n = page_chapter(r->v[i].number);
@@ -144,10 +161,14 @@ static void others(const struct evidence *v, const struct requirements *r, struc
 void page_requirements(const struct evidence *v, const struct requirements *r, struct buf *out)
 {
 	for (size_t i = 0; i < r->n; i++) {
+		const char *title = section_title(v, r, i);
+
 		if (is_new_chapter(r, i))
 			chapter_head(v, r, i, out);
 		buf_addf(out, "<h3>%s ", standard_title(r->standard));
 		markup_text(r->v[i].number, out);
+		buf_addf(out, "%s", title == NULL ? "" : ": ");
+		markup_text(title == NULL ? "" : title, out);
 		buf_addf(out, "</h3>\n");
 		table_head(out);
 		for (size_t k = 0; k < r->v[i].n; k++)
@@ -199,8 +220,10 @@ static void not_applicable(const struct evidence *v, struct buf *out)
 	buf_addf(out, "</tbody></table>\n");
 }
 
-void page_lists(const struct evidence *v, struct buf *out)
+void page_lists(const struct evidence *v, const struct requirements *r, struct buf *out)
 {
+	bool retired = r->standard != NULL && strcmp(r->standard, "pa-dss") == 0;
+
 	waivers(v, out);
 	not_applicable(v, out);
 	buf_addf(
@@ -217,6 +240,7 @@ void page_lists(const struct evidence *v, struct buf *out)
 	    "failed.</dd>\n</dl>\n"
 	    "<footer><p>This page was made from the bytes of the object above and nothing else; "
 	    "<code>posmedia audit --verify-evidence</code> makes it again and compares. "
-	    "PA-DSS was retired in October 2022: these results are evidence for an assessor and "
-	    "no certificate.</p></footer>\n");
+	    "%s evidence for an assessor and no certificate.</p></footer>\n",
+	    retired ? "PA-DSS was retired in October 2022: these results are"
+		    : "These results are");
 }

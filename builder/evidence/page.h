@@ -15,7 +15,7 @@ void page_summary(const struct evidence *v, const struct requirements *r, struct
 void page_requirements(const struct evidence *v, const struct requirements *r, struct buf *out);
 
 /* The lists at the end: waivers, what does not apply, and what the words mean. */
-void page_lists(const struct evidence *v, struct buf *out);
+void page_lists(const struct evidence *v, const struct requirements *r, struct buf *out);
 
 /* The length of a requirement's chapter: 1 of "3.1.4", 2 of "10.2". */
 size_t page_chapter(const char *number);

@@ -46,7 +46,8 @@ struct requirements {
 	size_t n;
 };
 
-/* By the first of PA-DSS, PCI DSS and CIS that any control names. */
+/* By the standard that the profile is about, or the first of PA-DSS, PCI DSS and CIS that any
+ * control names. */
 void requirements_of(const struct evidence *v, struct requirements *ret);
 void requirements_release(struct requirements *r);
 

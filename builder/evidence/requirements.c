@@ -74,7 +74,11 @@ static int by_number(const void *a, const void *b)
 
 void requirements_of(const struct evidence *v, struct requirements *ret)
 {
+	const char *own = v->from == NULL ? NULL : harden_profile_standard(v->from);
+
 	*ret = (struct requirements){0};
+	if (own != NULL && names(v, own))
+		ret->standard = own;
 	for (size_t i = 0; i < 3 && ret->standard == NULL; i++)
 		if (names(v, standards[i].id))
 			ret->standard = standards[i].id;

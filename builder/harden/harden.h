@@ -81,6 +81,10 @@ const char *harden_profile_title(const struct harden_profile *p);
 const char *harden_profile_version(const struct harden_profile *p);
 struct digest harden_profile_digest(const struct harden_profile *p); /* of its resolved text */
 
+/* The standard that the profile is about ("pci-dss"): the first whose requirements it titles, or
+ * NULL; borrowed. */
+const char *harden_profile_standard(const struct harden_profile *p);
+
 /* What the profile calls a standard's requirement ("pa-dss", "3.1"), or NULL; borrowed. */
 const char *harden_requirement_title(const struct harden_profile *p, const char *standard,
 				     const char *number);

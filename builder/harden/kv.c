@@ -31,6 +31,8 @@ static const struct kv_format formats[] = {
      .echo = true,
      .comment = "#;",
      .join = "="},
+    /* of programs that read no drop-ins beside it */
+    {.name = "ini-file", .syntax = KV_INI, .wins = KV_LAST, .comment = "#;", .join = "="},
     {.name = "openssl",
      .syntax = KV_INI,
      .wins = KV_LAST,

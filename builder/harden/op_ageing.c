@@ -9,9 +9,10 @@
 enum { F_CHANGED = 2, F_MIN, F_MAX, F_WARN, F_INACTIVE, SHADOW_FIELDS = 9, DAY = 86400 };
 
 struct ageing {
-	struct opt min_days, max_days, warn_days, inactive_days; /* wanted exactly */
-	struct opt uid_min; /* of the accounts meant; default 1000 */
-	bool last_change;   /* the day of the last change is not in the future */
+	struct opt min_days, warn_days;     /* at least */
+	struct opt max_days, inactive_days; /* at most */
+	struct opt uid_min;                 /* of the accounts meant; default 1000 */
+	bool last_change;                   /* the day of the last change is not in the future */
 };
 
 static const struct field ageing_fields[] = {
@@ -32,6 +33,14 @@ static bool meant(const struct ageing *w, const struct accounts *a, const char *
 	return u != NULL && u->uid >= from && u->uid != 65534;
 }
 
+/* Of two profiles in one recipe the stricter value passes both. */
+static bool holds(size_t i, int64_t is, int64_t bound)
+{
+	if (i == F_MIN || i == F_WARN)
+		return is >= bound;
+	return is >= (i == F_MAX ? 1 : 0) && is <= bound;
+}
+
 /* The value that field i of a row should have; NULL when it is fine. The caller owns it. */
 static char *wanted(const struct op_run *r, const struct ageing *w, const struct strv *f, size_t i)
 {
@@ -49,7 +58,7 @@ static char *wanted(const struct op_run *r, const struct ageing *w, const struct
 			return NULL;
 		return mem_format("%lld", (long long)today);
 	}
-	if (o[i] == NULL || !o[i]->set || (spec_int(f->v[i], &is) == 0 && is == o[i]->v))
+	if (o[i] == NULL || !o[i]->set || (spec_int(f->v[i], &is) == 0 && holds(i, is, o[i]->v)))
 		return NULL;
 	return mem_format("%lld", (long long)o[i]->v);
 }

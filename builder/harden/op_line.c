@@ -16,7 +16,8 @@ struct line {
 	char *comment;       /* what a fix puts in front of an `absent` line; default "# " */
 	struct yaml *follow; /* "sudoers": what such files include is looked at too */
 	bool icase;
-	bool cut; /* a fix cuts the first group of `absent` out of the line instead */
+	bool cut;      /* a fix cuts the first group of `absent` out of the line instead */
+	char *instead; /* what it puts in the place of that; default nothing */
 	regex_t re;
 	bool re_set;
 };
@@ -28,6 +29,7 @@ static const struct field line_op_fields[] = {
     {"add", FIELD_TEXT, offsetof(struct line, add), false},
     {"comment", FIELD_TEXT, offsetof(struct line, comment), false},
     {"cut", FIELD_BOOL, offsetof(struct line, cut), false},
+    {"instead", FIELD_TEXT, offsetof(struct line, instead), false},
     {"follow", FIELD_NODE, offsetof(struct line, follow), false},
     {"ignore-case", FIELD_BOOL, offsetof(struct line, icase), false},
     {0},
@@ -50,6 +52,8 @@ static int line_finish(void *want, const struct yaml *at, struct err *e)
 	w->re_set = true;
 	if (w->cut && w->re.re_nsub == 0)
 		return yaml_err(at, e, "cut wants a group in absent");
+	if (w->instead != NULL && !w->cut)
+		return yaml_err(at, e, "instead wants cut");
 	return 0;
 }
 
@@ -114,11 +118,16 @@ static char *mended(const struct line *w, const char *line)
 
 	if (!w->cut)
 		return mem_format("%s%s", w->comment == NULL ? "# " : w->comment, line);
-	while (regexec(&w->re, rest, 2, m, 0) == 0 && m[1].rm_eo > m[1].rm_so) {
-		char *shorter = mem_format("%.*s%s", (int)m[1].rm_so, rest, rest + m[1].rm_eo);
+	/* what stands instead may match too: a check then says so */
+	for (size_t left = strlen(line); left > 0; left--) {
+		char *other;
 
+		if (regexec(&w->re, rest, 2, m, 0) != 0 || m[1].rm_eo <= m[1].rm_so)
+			break;
+		other = mem_format("%.*s%s%s", (int)m[1].rm_so, rest,
+				   w->instead == NULL ? "" : w->instead, rest + m[1].rm_eo);
 		free(rest);
-		rest = shorter;
+		rest = other;
 	}
 	return STEAL(rest);
 }

@@ -376,20 +376,22 @@ static int find_module(const struct op_run *r, const char *module, struct map *k
 		       struct err *e)
 {
 	static const char there[] = "there";
+	/* of Debian, and of Enterprise Linux */
+	static const char *const dirs[] = {"usr/lib/*/security", "usr/lib64/security"};
 	struct strv found SCOPED(strv_release) = {0};
-	char *pattern SCOPED(mem_freep) = NULL;
 
 	if (map_has(known, module)) {
 		*ret = map_get(known, module) != NULL;
 		return 0;
 	}
-	if (module[0] == '/')
-		pattern = mem_strdup(module + 1);
-	else
-		pattern = mem_format("usr/lib/*/security/%s", module);
-	if (root_glob(r->rootfd, pattern, &found, e) != 0)
-		return -1;
-	*ret = found.n > 0 || root_has(r->rootfd, pattern);
+	*ret = module[0] == '/' && root_has(r->rootfd, module + 1);
+	for (size_t i = 0; module[0] != '/' && i < sizeof(dirs) / sizeof(dirs[0]); i++) {
+		char *pattern SCOPED(mem_freep) = mem_format("%s/%s", dirs[i], module);
+
+		if (root_glob(r->rootfd, pattern, &found, e) != 0)
+			return -1;
+		*ret = found.n > 0;
+	}
 	(void)map_put(known, module, *ret ? (void *)there : NULL);
 	return 0;
 }

@@ -246,6 +246,12 @@ const char *harden_profile_version(const struct harden_profile *p)
 	return p->version;
 }
 
+const char *harden_profile_standard(const struct harden_profile *p)
+{
+	return p->requirements == NULL || p->requirements->n == 0 ? NULL
+								  : p->requirements->pairs[0].key;
+}
+
 const char *harden_requirement_title(const struct harden_profile *p, const char *standard,
 				     const char *number)
 {

@@ -62,6 +62,30 @@ resolved() {
 	done
 }
 
+@test "each is planned with the profile of its system, and with no other" {
+	local name profiles=$dir/recipes/profiles
+	for name in rti daisy; do
+		resolved "$name-el9"
+		run --separate-stderr env -C "$dir" "$posmedia" plan "recipes/$name-el9.yaml"
+		[ "$status" -eq 0 ] || { echo "$stderr" && return 1; }
+	done
+	# a profile of that name that does not extend the other one, which goes
+	printf '%s\n' 'posmedia-profile: 1' 'id: el' 'version: 1.0.0' 'title: t' 'controls: []' \
+		>"$profiles/pa-dss-3.2-el9.yaml"
+	mv "$profiles/pa-dss-3.2.yaml" "$dir/"
+	for name in rti daisy; do
+		env -C "$dir" "$posmedia" plan "recipes/$name-el9.yaml"
+		run --separate-stderr env -C "$dir" "$posmedia" plan "recipes/$name.yaml"
+		[ "$status" -ne 0 ]
+		[[ $stderr == *'no profile "pa-dss-3.2"'* ]]
+	done
+	mv "$dir/pa-dss-3.2.yaml" "$profiles/"
+	rm "$profiles/pa-dss-3.2-el9.yaml"
+	run ! --separate-stderr env -C "$dir" "$posmedia" plan recipes/rti-el9.yaml
+	[[ $stderr == *pa-dss-3.2-el9* ]]
+	cp recipes/profiles/pa-dss-3.2-el9.yaml "$profiles/"
+}
+
 @test "media and steps are those of Debian" {
 	local name what
 	for name in rti daisy; do

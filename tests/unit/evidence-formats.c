@@ -295,6 +295,34 @@ static void sorts_requirements_by_number(void **state)
 	evidence_files_release(&f);
 }
 
+/* The same findings by the standard of another profile, with what it calls its requirements. */
+static void goes_by_the_standard_of_the_profile(void **state)
+{
+	static const char pci[] = "recipes/profiles/pci-dss-4.0.1.yaml";
+	struct harden_profile *padss = profile;
+	struct evidence_subject s = image();
+	struct harden_report r = {0};
+	struct evidence_files f;
+	struct err e = ERR_INIT;
+
+	(void)state;
+	assert_int_equal(harden_profile_load(pci, &profile, &e), 0);
+	add(&r, "A-1", HARDEN_PASS, NULL);
+	make(&s, &r, &f);
+	assert_true(says(&f, EVIDENCE_HTML, "<h2 id=\"r0\">PCI DSS requirement 8: Identify users"));
+	assert_true(says(&f, EVIDENCE_HTML, "<h3>PCI DSS 8.3.1: Strong authentication for users"));
+	assert_false(says(&f, EVIDENCE_HTML, "<h3>PA-DSS"));
+	assert_false(says(&f, EVIDENCE_HTML, "was retired"));
+	evidence_files_release(&f);
+	harden_profile_free(profile);
+	profile = padss;
+	add(&r, "A-1", HARDEN_PASS, NULL);
+	make(&s, &r, &f);
+	assert_true(says(&f, EVIDENCE_HTML, "<h3>PA-DSS 3.1.9<"));
+	assert_true(says(&f, EVIDENCE_HTML, "PA-DSS was retired"));
+	evidence_files_release(&f);
+}
+
 static void escapes_what_an_image_says(void **state)
 {
 	static const char evil[] = "/a]]>\x01\xff</script><script>alert(1)</script>\"'&<!--: x";
@@ -377,6 +405,7 @@ int main(void)
 	    cmocka_unit_test(shows_waivers),
 	    cmocka_unit_test(shows_values_that_hold),
 	    cmocka_unit_test(sorts_requirements_by_number),
+	    cmocka_unit_test(goes_by_the_standard_of_the_profile),
 	    cmocka_unit_test(escapes_what_an_image_says),
 	    cmocka_unit_test(stays_small),
 	};

@@ -78,6 +78,7 @@ static const struct {
     {WANT("line: {files: [/x]}"), ":11:15: ", "either absent or present"},
     {WANT("line: {files: [/x], present: a}"), ":11:15: ", "go together"},
     {WANT("line: {files: [/x], absent: a, cut: true}"), ":11:15: ", "group"},
+    {WANT("line: {files: [/x], absent: a, instead: b}"), ":11:15: ", "instead wants cut"},
     {WANT("pam: {file: ../x, type: auth, module: m, forbid: [a]}"), ":11:14: ", "name in"},
     {WANT("pam: {file: x, type: auth, module: m}"), ":11:14: ", "control or forbid"},
     {WANT("accounts: {rule: unknown}"), ":11:26: ", "\"unknown\""},

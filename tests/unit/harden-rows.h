@@ -22,6 +22,7 @@ enum how {
 	CAP,     /* path gets a file capability */
 	RELINK,  /* path, which is there, to text */
 	FIFO,    /* path is a pipe */
+	OTHER,   /* what the bench says */
 };
 
 /* What a fix must not do by itself. */
@@ -40,7 +41,9 @@ struct bench {
 	const struct row *rows;
 	size_t n;
 	void (*make)(const struct rootfs *t);
-	const char *target; /* of the recipe */
+	const char *target;                                           /* of the recipe */
+	const char *profile_path;                                     /* NULL = PROFILE */
+	void (*other)(const struct rootfs *t, const struct row *row); /* of OTHER */
 	struct harden_profile *profile;
 	struct debian_recipe made;
 };
@@ -50,7 +53,7 @@ static struct bench *bench;
 static inline int bench_set_up(void **state)
 {
 	(void)state;
-	bench->profile = load(PROFILE);
+	bench->profile = load(bench->profile_path == NULL ? PROFILE : bench->profile_path);
 	debian_recipe_init(&bench->made);
 	bench->made.r.target = (char *)(uintptr_t)bench->target;
 	return 0;
@@ -130,7 +133,10 @@ static inline void breaks_one_and_mends_it(void **state)
 
 	bench->make(&t);
 	harden(&t);
-	mutate(&t, row);
+	if (row->how == OTHER)
+		bench->other(&t, row);
+	else
+		mutate(&t, row);
 	/* what the mutation of SSH-06 includes */
 	if (strcmp(row->id, "SSH-06") == 0)
 		put(&t, "etc/ssh/x/a.conf", "AllowTcpForwarding yes\n", 0600);
