@@ -183,7 +183,8 @@ statement.json" ]
 	[ "$(jq '.manifests | length' "$dir/attached/index.json")" -eq 1 ]
 	# the few controls that pass with these files
 	sed -n '/^posmedia-profile/,/^controls/p' "$profile" >"$dir/small.yaml"
-	awk '/^ *# -/ { on = 0 } /^  - id: / { on = /SEC-0[12]$/ } on' "$profile" >>"$dir/small.yaml"
+	awk '/^ *# -/ { on = 0 } /^  - id: / { on = /SEC-0[12]$/ } on' "$profile" \
+		>>"$dir/small.yaml"
 	small=(--profile small.yaml --recipe recipes/till.yaml)
 	posmedia audit oci:attached:1 "${small[@]}" --evidence good
 	succeeded

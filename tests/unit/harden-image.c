@@ -200,7 +200,7 @@ static void known_make(struct known *k, const struct row *row)
 	*k = (struct known){.recipe = made.r};
 	k->config = how == CONFIG ? config_with(row->at, row->text) : config_with(NULL, NULL);
 	k->found = report_with(how == FOUND ? row->at : NULL);
-	k->content = (struct harden_content){look, k->found};
+	k->content = (struct harden_content){.look = look, .ctx = k->found};
 	k->lock.packages = k->packages;
 	debian_lock(&k->lock);
 	if (how == PACKAGE)
@@ -332,7 +332,7 @@ static void an_allowed_finding_is_held(void **state)
 
 	(void)state;
 	assert_int_equal(jval_parse(text, strlen(text), "report", &found, &e), 0);
-	const struct harden_content content = {look, found};
+	const struct harden_content content = {.look = look, .ctx = found};
 	const struct harden_context c = {.today = TODAY, .content = &content};
 
 	assert_int_equal(harden_check(p, t.path, &c, &r, &e), 0);
