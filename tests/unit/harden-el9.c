@@ -136,8 +136,28 @@ static void change_packages(const struct rootfs *t, const struct row *row)
 	el_rpmdb(t, row->path, row->text);
 }
 
+/* authselect's files are edited where the links of /etc/pam.d lead, and umask stays in both
+ * branches of its if. */
+static void edits_in_place(void **state)
+{
+	struct rootfs t = rootfs_make();
+	struct stat st;
+	char *text;
+
+	(void)state;
+	el_make(&t);
+	harden(&t);
+	assert_int_equal(fstatat(t.fd, "etc/pam.d/system-auth", &st, AT_SYMLINK_NOFOLLOW), 0);
+	assert_true(S_ISLNK(st.st_mode));
+	text = get(&t, "etc/profile");
+	assert_non_null(strstr(text, "then\n    umask 027\nelse\n    umask 027\nfi\n"));
+	free(text);
+	rootfs_drop(&t);
+}
+
 int main(void)
 {
+	static const struct CMUnitTest more[] = {cmocka_unit_test(edits_in_place)};
 	static struct bench b = {
 	    .name = "harden-el9",
 	    .rows = rows,
@@ -148,5 +168,5 @@ int main(void)
 	    .other = change_packages,
 	};
 
-	return bench_run(&b, NULL, 0);
+	return bench_run(&b, more, 1);
 }
