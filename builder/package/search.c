@@ -136,7 +136,7 @@ int search_snapshots(const struct search *s, struct err *e)
 	struct span *spans SCOPED(mem_freep) = mem_zalloc((s->match->n + 1) * sizeof(*spans));
 	struct strv known SCOPED(strv_release) = {0};
 
-	snapshot_find(s->recipe->apt, s->recipe->apt->suite, "", &known);
+	snapshot_find(s->recipe->apt, s->recipe->apt->suite, "1970-01-01", &known); /* any day */
 	if (known.n == 0)
 		return 0;
 	for (size_t i = 0; i < s->match->n; i++)
