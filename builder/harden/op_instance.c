@@ -295,11 +295,30 @@ static void judge(const struct op_run *r, const struct confined *w, const char *
 			 bound == NULL ? UINT64_MAX : strtoull(bound, NULL, 16) & ~w->allowed);
 }
 
-/* The instance's namespace, and how many processes are in it, or may be. */
+/* The instance's namespace, how deep it lies below that of /proc, and how many processes are in
+ * it, or may be. */
 struct sight {
 	char of[64];
+	size_t depth;
 	size_t seen, hidden;
 };
+
+/* How many process ids a process has: one, and one more for each namespace below that of /proc
+ * (proc_pid_status(5), NSpid); SIZE_MAX when that cannot be told. */
+static size_t depth_of(int proc, const char *status)
+{
+	struct buf b SCOPED(buf_release) = BUF_INIT(STATUS_MAX);
+	struct err quiet = ERR_INIT;
+	char *ids = fs_get(proc, status, &b, &quiet) == 0 ? status_of(b.data, "NSpid") : NULL;
+	size_t n = 0;
+
+	for (const char *p = ids; p != NULL && *p != '\0'; p += strspn(p, " \t")) {
+		n++;
+		p += strcspn(p, " \t");
+	}
+	free(ids);
+	return n > 0 ? n : SIZE_MAX;
+}
 
 static void look_at_process(const struct op_run *r, const struct confined *w, int proc,
 			    const char *name, struct sight *s)
@@ -313,7 +332,10 @@ static void look_at_process(const struct op_run *r, const struct confined *w, in
 	errno = 0;
 	namespace_of(proc, ns, in);
 	if (*in == '\0') {
-		s->hidden += errno != ENOENT && errno != ESRCH;
+		/* of one that ends meanwhile the kernel may say EACCES, too */
+		s->hidden += errno != ENOENT && errno != ESRCH &&
+			     faccessat(proc, name, F_OK, 0) == 0 &&
+			     depth_of(proc, status) >= s->depth;
 		return;
 	}
 	if (strcmp(in, s->of) != 0 || fs_get(proc, status, &b, &quiet) != 0)
@@ -334,6 +356,9 @@ static int confined_check(const struct op_run *r, const void *want, struct err *
 	namespace_of(r->c->instance->proc, "ns/pid", s.of);
 	if (*s.of == '\0')
 		return err_sys(e, "look at the processes of the instance");
+	s.depth = depth_of(r->c->instance->proc, "status");
+	if (s.depth == SIZE_MAX)
+		s.depth = 0; /* then whoever hides counts */
 	if (fs_open_dir(AT_FDCWD, "/proc", &proc, e) != 0 || fs_list(proc, ".", &names, e) != 0)
 		return -1;
 	for (size_t i = 0; i < names.n; i++)

@@ -181,10 +181,10 @@ stored() {
 	publish ours
 	posmedia lock recipes/till.yaml --update
 	posmedia build recipes/till.yaml
-	posmedia store gc --dry-run --json
+	posmedia store gc --remember 1 --dry-run --json
 	[ "$(jq -c '[.packages.needed.count, ."other-blobs".free.count]' <<<"$output")" = '[2,1]' ]
 	[ -f "$old" ]
-	posmedia store gc
+	posmedia store gc --remember 1
 	[ "$status" -eq 0 ]
 	[[ $output == *'freed: 2, '* ]] # and what was decompressed of it
 	[ ! -e "$old" ] && [ -f "$(stored)" ]

@@ -2,19 +2,22 @@
 # The hardened image broken on purpose, in each way of tests/fixtures/seeds: what should notice it
 # does, and nothing else. tests/interop runs the same on more images, and asks a stranger too.
 
-load lib
+load ../system/lib
 
 setup_file() {
 	bats_require_minimum_version 1.5.0
-	load lib
+	load ../system/lib
 	need_demo
 	export dir
 	dir=$(mktemp -d "${TMPDIR:-/var/tmp}/seeds.XXXXXX")
 	umoci unpack --image "$OUT/demo:0.1.0" "$dir/bundle" >"$dir/umoci.log" 2>&1
 	# without the bulk that is only searched for secrets: an audit takes a third of the time
-	cd "$dir/bundle/rootfs" || return
-	find usr/share usr/lib/x86_64-linux-gnu -type f -size +24k ! -path '*/security/*' -delete
-	find usr/share -type f ! -path 'usr/share/bash-completion/*' -delete
+	(
+		cd "$dir/bundle/rootfs" || return
+		find usr/share usr/lib/x86_64-linux-gnu -type f -size +24k \
+			! -path '*/security/*' -delete
+		find usr/share -type f ! -path 'usr/share/bash-completion/*' -delete
+	)
 }
 
 teardown_file() {
