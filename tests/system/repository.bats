@@ -182,10 +182,10 @@ stored() {
 	posmedia lock recipes/till.yaml --update
 	posmedia build recipes/till.yaml
 	posmedia store gc --remember 1 --dry-run --json
-	[ "$(jq -c '[.packages.needed.count, ."other-blobs".free.count]' <<<"$output")" = '[2,1]' ]
+	[ "$(jq -c '[.packages.needed.count, .packages.free.count]' <<<"$output")" = '[2,1]' ]
 	[ -f "$old" ]
 	posmedia store gc --remember 1
 	[ "$status" -eq 0 ]
-	[[ $output == *'freed: 2, '* ]] # and what was decompressed of it
+	[[ $output == *'freed: 3, '* ]] # and what was decompressed of it, and the old lock
 	[ ! -e "$old" ] && [ -f "$(stored)" ]
 }
