@@ -199,8 +199,8 @@ static int run(const struct args *a, struct err *e)
 
 const struct verb verb_audit = {
     .name = "audit",
-    .args = "oci:DIR[:TAG] | docker://HOST/REPO:TAG | dir:PATH | tar:FILE | instance:PID",
-    .help = "Check every control of a profile on an image, a root tree or what runs.",
+    .args = "IMAGE | dir:PATH | tar:FILE | instance:PID",
+    .help = "Check every control of a profile on an image (oci:, docker:), a tree or what runs.",
     .min = 1,
     .max = 1,
     .opts = opts,
