@@ -1,6 +1,7 @@
 /* build/looked: which files of a tree need not be looked into again. */
 #include "build/looked.h"
 
+#include "build/verdict.h"
 #include "sys-put.h"
 #include "sys/fs.h"
 #include <fcntl.h>
@@ -76,6 +77,7 @@ static int tear_down(void **state)
 	contents_release(&w->contents[0]);
 	contents_release(&w->contents[1]);
 	strv_release(&w->j.trees);
+	verdict_release(&w->j);
 	store_free(w->s);
 	assert_int_equal(fs_rmtree(AT_FDCWD, w->dir, &e), 0);
 	free(w->base);

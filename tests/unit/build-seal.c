@@ -1,6 +1,7 @@
 /* build/seal: what may not leave in an image, and whose fault it is. */
 #include "build/leak.h"
 
+#include "build/verdict.h"
 #include "sys-put.h"
 #include "sys/fs.h"
 #include <fcntl.h>
@@ -84,6 +85,7 @@ static int tear_down(void **state)
 
 	job_forget_owned(&w->j);
 	strv_release(&w->j.trees);
+	verdict_release(&w->j);
 	free(w->base);
 	free(w->step);
 	free(w->root);
