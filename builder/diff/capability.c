@@ -2,51 +2,8 @@
  * vfs_cap_data of linux/capability.h, little-endian. */
 #include "diff/side.h"
 
+#include "form/capability.h"
 #include <linux/capability.h>
-
-static const char *const names[] = {
-    "chown",
-    "dac_override",
-    "dac_read_search",
-    "fowner",
-    "fsetid",
-    "kill",
-    "setgid",
-    "setuid",
-    "setpcap",
-    "linux_immutable",
-    "net_bind_service",
-    "net_broadcast",
-    "net_admin",
-    "net_raw",
-    "ipc_lock",
-    "ipc_owner",
-    "sys_module",
-    "sys_rawio",
-    "sys_chroot",
-    "sys_ptrace",
-    "sys_pacct",
-    "sys_admin",
-    "sys_boot",
-    "sys_nice",
-    "sys_resource",
-    "sys_time",
-    "sys_tty_config",
-    "mknod",
-    "lease",
-    "audit_write",
-    "audit_control",
-    "setfcap",
-    "mac_override",
-    "mac_admin",
-    "syslog",
-    "wake_alarm",
-    "block_suspend",
-    "audit_read",
-    "perfmon",
-    "bpf",
-    "checkpoint_restore",
-};
 
 static uint32_t le32(const uint8_t *p)
 {
@@ -64,8 +21,8 @@ static void add_set(struct buf *out, uint64_t set, const char *flags)
 	for (unsigned i = 0; i < 64; i++) {
 		if ((set >> i & 1) == 0)
 			continue;
-		if (i < sizeof(names) / sizeof(names[0]))
-			buf_addf(out, "%scap_%s", first ? "" : ",", names[i]);
+		if (i < CAPABILITIES)
+			buf_addf(out, "%scap_%s", first ? "" : ",", capability_names[i]);
 		else
 			buf_addf(out, "%scap_%u", first ? "" : ",", i);
 		first = false;

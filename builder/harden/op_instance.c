@@ -4,6 +4,7 @@
 #include "harden/op.h"
 
 #include "base/num.h"
+#include "form/capability.h"
 #include "sys/fs.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -186,53 +187,6 @@ static const struct field confined_fields[] = {
     {0},
 };
 
-/* capabilities(7), by number. */
-static const char *const capabilities[] = {
-    "chown",
-    "dac_override",
-    "dac_read_search",
-    "fowner",
-    "fsetid",
-    "kill",
-    "setgid",
-    "setuid",
-    "setpcap",
-    "linux_immutable",
-    "net_bind_service",
-    "net_broadcast",
-    "net_admin",
-    "net_raw",
-    "ipc_lock",
-    "ipc_owner",
-    "sys_module",
-    "sys_rawio",
-    "sys_chroot",
-    "sys_ptrace",
-    "sys_pacct",
-    "sys_admin",
-    "sys_boot",
-    "sys_nice",
-    "sys_resource",
-    "sys_time",
-    "sys_tty_config",
-    "mknod",
-    "lease",
-    "audit_write",
-    "audit_control",
-    "setfcap",
-    "mac_override",
-    "mac_admin",
-    "syslog",
-    "wake_alarm",
-    "block_suspend",
-    "audit_read",
-    "perfmon",
-    "bpf",
-    "checkpoint_restore",
-    NULL,
-};
-enum { CAPABILITIES = sizeof(capabilities) / sizeof(capabilities[0]) - 1 };
-
 static int confined_finish(void *want, const struct yaml *at, struct err *e)
 {
 	struct confined *w = want;
@@ -244,7 +198,7 @@ static int confined_finish(void *want, const struct yaml *at, struct err *e)
 		word.text = w->capabilities.v[i];
 		word.line = at->line;
 		word.col = at->col;
-		bit = spec_word(&word, capabilities, e);
+		bit = spec_word(&word, capability_names, e);
 		if (bit < 0)
 			return -1;
 		w->allowed |= UINT64_C(1) << bit;
@@ -275,7 +229,8 @@ static void add_capabilities(const struct op_run *r, const char *who, uint64_t m
 {
 	for (unsigned i = 0; i < CAPABILITIES; i++)
 		if ((more >> i & 1) != 0)
-			strv_addf(r->found, "%s may get the capability %s", who, capabilities[i]);
+			strv_addf(r->found, "%s may get the capability %s", who,
+				  capability_names[i]);
 	if (more >> CAPABILITIES != 0)
 		strv_addf(r->found, "%s may get capabilities that have no name here", who);
 }
