@@ -24,6 +24,34 @@ static int check_said(const struct http_reply *r, const struct digest *want, str
 		       digest_text(want).s);
 }
 
+/* Debian's registry 2.8 says so of right bytes while another client writes the very same ones: it
+ * reads the other's half-written file. */
+static bool met_another(const struct http_reply *r)
+{
+	return r->status == 400 && r->body.len != 0 &&
+	       memmem(r->body.data, r->body.len, "DIGEST_INVALID", 14) != NULL;
+}
+
+/* *ret_again: it may go the next time. */
+static int put_once(struct registry *r, const struct http_request *as, const struct digest *d,
+		    bool *ret_again, struct err *e)
+{
+	struct http_request q = *as;
+	struct http_reply reply = {0};
+	int rc;
+
+	q.headers = (struct strv){0};
+	strv_extend(&q.headers, &as->headers);
+	rc = registry_send(r, &q, &reply, e);
+	strv_release(&q.headers);
+	*ret_again = rc == 0 && met_another(&reply);
+	if (rc != 0)
+		return -1;
+	rc = reply.status / 100 == 2 ? check_said(&reply, d, e) : registry_refused(&q, &reply, e);
+	http_reply_release(&reply);
+	return rc;
+}
+
 int artifact_put(struct registry *r, const char *name, const char *type, const struct buf *b,
 		 struct err *e)
 {
@@ -35,18 +63,18 @@ int artifact_put(struct registry *r, const char *name, const char *type, const s
 				 .body_size = b->len,
 				 .tries = r->tries};
 	struct digest d = digest_of(b->data, b->len);
-	struct http_reply reply = {0};
-	int rc;
+	bool again = true;
+	int rc = -1;
 
 	if (r->s3 != NULL)
 		return s3_manifest_put(r, name, type, b, e);
 	strv_addf(&q.headers, "Content-Type: %s", type);
-	rc = registry_send(r, &q, &reply, e);
+	for (unsigned round = 0; again && round < r->tries; round++) {
+		if (round > 0)
+			registry_back_off(round);
+		rc = put_once(r, &q, &d, &again, e);
+	}
 	strv_release(&q.headers);
-	if (rc != 0)
-		return -1;
-	rc = reply.status / 100 == 2 ? check_said(&reply, &d, e) : registry_refused(&q, &reply, e);
-	http_reply_release(&reply);
 	return rc;
 }
 

@@ -4,7 +4,12 @@
 #include "remote/signatures.h"
 
 #include "base/log.h"
+#include "sys/clock.h"
 #include <string.h>
+#include <sys/random.h>
+#include <unistd.h>
+
+enum { ROUNDS_MAX = 8, SETTLE_MIN_MS = 150, SETTLE_MAX_MS = 3000 };
 
 /* Builds from the lookaside what the registry does not have. */
 static int from_lookaside(const struct carry *c, const struct lookaside *a, const char *tag,
@@ -48,15 +53,59 @@ int attached_pull(const struct carry *c, const struct lookaside *a, struct err *
 
 static const char *const suffixes[] = {"sig", "pgp", "att"};
 
-static int push_signatures(const struct carry *c, const struct digest *image, struct err *e)
+static int push_signatures(const struct carry *c, const struct digest *image, bool *ret_wrote,
+			   struct err *e)
 {
 	for (size_t i = 0; i < sizeof(suffixes) / sizeof(suffixes[0]); i++) {
 		char *tag SCOPED(mem_freep) = artifact_tag(image, suffixes[i]);
 
-		if (signatures_push(c, tag, e) != 0)
+		if (signatures_push(c, tag, ret_wrote, e) != 0)
 			return err_in(e, "signatures %s", tag);
 	}
 	return 0;
+}
+
+static int push_once(const struct carry *c, const struct digest *image, bool *ret_wrote,
+		     struct err *e)
+{
+	if (push_signatures(c, image, ret_wrote, e) != 0)
+		return -1;
+	return referrers_enter(c, image, ret_wrote, e) != 0 ? err_in(e, "referrers") : 0;
+}
+
+/* Longer than another, who finds all as slow as we did, takes from reading to writing; differently
+ * in each of two that met. */
+static void settle(uint64_t took_ms)
+{
+	uint64_t ms = took_ms < SETTLE_MIN_MS ? SETTLE_MIN_MS : took_ms;
+	uint32_t random = 0;
+
+	(void)!getrandom(&random, sizeof(random), 0);
+	ms = ms > SETTLE_MAX_MS ? SETTLE_MAX_MS : ms;
+	(void)usleep((useconds_t)((ms + random % ms) * 1000));
+}
+
+/* The tags that several may write: each is read, added to and written. Whoever reads before we have
+ * written and writes afterwards drops what is ours, and registries have no conditional write that
+ * prevents it: so who has written waits, and looks again. A bucket has one. */
+static int push_shared(const struct carry *c, const struct digest *image, struct err *e)
+{
+	for (unsigned round = 0; round < ROUNDS_MAX; round++) {
+		uint64_t start = clock_mono_ms();
+		struct err now = ERR_INIT;
+		bool wrote = false;
+		int rc = push_once(c, image, &wrote, &now);
+
+		if (rc != 0 && now.kind != ERR_BUSY) {
+			*e = now;
+			return -1;
+		}
+		if (rc == 0 && (!wrote || c->r->s3 != NULL))
+			return 0;
+		settle(clock_mono_ms() - start);
+	}
+	(void)err_set(e, ERR_BUSY, "others write the same tags all the time");
+	return err_hint(e, "try again");
 }
 
 /* Each OpenPGP signature of the layout goes to the lookaside, and of a bucket to the one in it. */
@@ -87,10 +136,10 @@ static int fill_lookaside(const struct carry *c, const struct lookaside *a, stru
 
 int attached_push(const struct carry *c, const struct lookaside *a, struct err *e)
 {
-	if (push_signatures(c, a->image, e) != 0)
-		return -1;
 	if (referrers_push(c, a->image, e) != 0)
 		return err_in(e, "referrers");
+	if (push_shared(c, a->image, e) != 0)
+		return -1;
 	return a->at != NULL || c->r->s3 != NULL ? fill_lookaside(c, a, e) : 0;
 }
 

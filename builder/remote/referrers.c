@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { PAGES_MAX = 16, ROUNDS_MAX = 6, REFERRER_BYTES_MAX = 64 << 20 };
+enum { PAGES_MAX = 16, REFERRER_BYTES_MAX = 64 << 20 };
 
 static char *fallback_tag(const struct digest *image)
 {
@@ -295,28 +295,20 @@ static int put_list(struct registry *r, const struct digest *image, const struct
 }
 
 static int add_by_tag(struct registry *r, const struct digest *image, const struct jval *list,
-		      struct err *e)
+		      bool *ret_wrote, struct err *e)
 {
-	char *tag SCOPED(mem_freep) = fallback_tag(image);
+	struct jval *theirs SCOPED(jval_freep) = jval_array();
+	struct buf b SCOPED(buf_release) = BUF_INIT(OCI_MANIFEST_MAX);
 
-	for (unsigned round = 0; round < ROUNDS_MAX; round++) {
-		struct jval *theirs SCOPED(jval_freep) = jval_array();
-		struct buf b SCOPED(buf_release) = BUF_INIT(OCI_MANIFEST_MAX);
-
-		if (round > 1)
-			registry_back_off(round);
-		if (current(r, image, theirs, e) != 0)
-			return -1;
-		if (complete(theirs, list))
-			return 0;
-		write_index(theirs, &b);
-		if (buf_over(&b))
-			return err_set(e, ERR_FAIL, "%s: too large", tag);
-		if (put_list(r, image, &b, e) != 0 && e->kind != ERR_BUSY)
-			return -1;
-	}
-	(void)err_set(e, ERR_BUSY, "%s: others write it all the time", tag);
-	return err_hint(e, "try again");
+	if (current(r, image, theirs, e) != 0)
+		return -1;
+	if (complete(theirs, list))
+		return 0;
+	write_index(theirs, &b);
+	if (buf_over(&b))
+		return err_set(e, ERR_FAIL, "the list of referrers is too large");
+	*ret_wrote = true;
+	return put_list(r, image, &b, e);
 }
 
 static int push_one(const struct carry *c, const struct jval *one, struct err *e)
@@ -331,14 +323,24 @@ static int push_one(const struct carry *c, const struct jval *one, struct err *e
 int referrers_push(const struct carry *c, const struct digest *image, struct err *e)
 {
 	struct jval *list SCOPED(jval_freep) = jval_array();
-	struct jval *theirs SCOPED(jval_freep) = jval_array();
-	int rc;
 
 	if (ours(c->l, image, list, e) != 0)
 		return -1;
 	for (size_t i = 0; i < jval_len(list); i++)
 		if (push_one(c, jval_at(list, i), e) != 0)
 			return -1;
+	return 0;
+}
+
+int referrers_enter(const struct carry *c, const struct digest *image, bool *ret_wrote,
+		    struct err *e)
+{
+	struct jval *list SCOPED(jval_freep) = jval_array();
+	struct jval *theirs SCOPED(jval_freep) = jval_array();
+	int rc;
+
+	if (ours(c->l, image, list, e) != 0)
+		return -1;
 	if (jval_len(list) == 0)
 		return 0;
 	/* a registry that has the API lists them by itself; that it says OCI-Subject proves nothing
@@ -346,5 +348,5 @@ int referrers_push(const struct carry *c, const struct digest *image, struct err
 	rc = by_api(c->r, image, theirs, e);
 	if (rc == 0 && complete(theirs, list))
 		return 0;
-	return rc < 0 ? -1 : add_by_tag(c->r, image, list, e);
+	return rc < 0 ? -1 : add_by_tag(c->r, image, list, ret_wrote, e);
 }

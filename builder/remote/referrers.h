@@ -12,9 +12,13 @@ enum { REFERRERS_MAX = 256 };
  * has more than 64 MiB, is left out with a warning: whoever may push can leave such a thing. */
 int referrers_pull(const struct carry *c, const struct digest *image, struct err *e) MUST_CHECK;
 
-/* Uploads the layout's. Where the registry has no API, the index under the tag is added to, and
- * read again until it has all: two writers may do this at once. */
+/* Uploads the layout's, each under its digest. */
 int referrers_push(const struct carry *c, const struct digest *image, struct err *e) MUST_CHECK;
+
+/* Adds what the layout lists to the index under the tag, where the registry has no API: once, as
+ * signatures_push. */
+int referrers_enter(const struct carry *c, const struct digest *image, bool *ret_wrote,
+		    struct err *e) MUST_CHECK;
 
 /* Adds those of one layout to another, with their blobs. */
 int referrers_copy(const struct oci_layout *from, struct oci_layout *to, const struct digest *image,

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { SIGNATURES_BYTES_MAX = 64 << 20, CONFIG_MAX = 64 << 10, ROUNDS_MAX = 6 };
+enum { SIGNATURES_BYTES_MAX = 64 << 20, CONFIG_MAX = 64 << 10 };
 
 const struct oci_desc *signatures_tagged(const struct oci_layout *l, const char *tag)
 {
@@ -123,43 +123,22 @@ int signatures_pull(const struct carry *c, const char *tag, struct err *e)
 	return rc == 0 ? signatures_add(c->l, tag, &d, e) : rc;
 }
 
-/* Whether the tag stands for this: another signer may have been in between. */
-static int is_there(struct registry *r, const char *tag, const struct digest *want, bool *ret,
-		    struct err *e)
-{
-	struct buf b SCOPED(buf_release) = BUF_INIT(OCI_MANIFEST_MAX);
-	struct oci_desc d SCOPED(oci_desc_release) = {0};
-	int rc = artifact_get(r, tag, &b, &d, e);
-
-	if (rc < 0)
-		return -1;
-	*ret = rc == 0 && digest_equal(&d.digest, want);
-	return 0;
-}
-
-int signatures_push(const struct carry *c, const char *tag, struct err *e)
+int signatures_push(const struct carry *c, const char *tag, bool *ret_wrote, struct err *e)
 {
 	struct remote_stats aside = {0};
 	const struct carry theirs = {.r = c->r, .l = c->l, .stats = &aside};
+	struct oci_desc there SCOPED(oci_desc_release) = {0};
+	const struct oci_desc *d = signatures_tagged(c->l, tag);
+	int rc;
 
-	if (signatures_tagged(c->l, tag) == NULL)
+	if (d == NULL)
 		return 0;
-	for (unsigned round = 0; round < ROUNDS_MAX; round++) {
-		const struct oci_desc *d;
-		bool same = false;
-
-		if (round > 1)
-			registry_back_off(round);
-		if (signatures_pull(&theirs, tag, e) < 0)
-			return err_in(e, "what is there");
-		d = signatures_tagged(c->l, tag);
-		if (is_there(c->r, tag, &d->digest, &same, e) != 0)
-			return -1;
-		if (same)
-			return 0;
-		if (artifact_push(c, d, tag, e) != 0 && e->kind != ERR_BUSY)
-			return -1;
-	}
-	(void)err_set(e, ERR_BUSY, "others write it all the time");
-	return err_hint(e, "try again");
+	rc = artifact_pull(&theirs, tag, SIGNATURES_BYTES_MAX, &there, e);
+	if (rc < 0 || (rc == 0 && signatures_add(c->l, tag, &there, e) != 0))
+		return err_in(e, "what is there");
+	d = signatures_tagged(c->l, tag);
+	if (rc == 0 && digest_equal(&d->digest, &there.digest))
+		return 0;
+	*ret_wrote = true;
+	return artifact_push(c, d, tag, e);
 }

@@ -242,12 +242,14 @@ list_of() {
 	[ "$status" -eq 1 ]
 }
 
-@test "two who attach something at the same time both have it there" {
+@test "those who attach something at the same time all have it there" {
 	local n
 	"$posmedia" push "oci:$dir/image:1" "docker://$one/race:1"
-	for n in two three four; do
+	for n in two three four five six seven; do
 		cp -r "$dir/image" "$work/$n"
 		add_referrer "$work/$n" "$digest" "$n"
+	done
+	for n in two three four five six seven; do
 		"$posmedia" push "oci:$work/$n:1" "docker://$one/race:1" >"$work/$n.out" 2>&1 &
 		pids+=($!)
 	done
@@ -255,7 +257,8 @@ list_of() {
 		wait "$n" || { cat "$work"/*.out; false; }
 	done
 	"$posmedia" pull "docker://$one/race:1" "oci:$work/got:1"
-	[ "$(referrers "$work/got" "$digest" | sort | tr '\n' ' ')" = 'four one three two ' ]
+	run referrers "$work/got" "$digest"
+	[ "$(sort <<<"$output" | tr '\n' ' ')" = 'five four one seven six three two ' ]
 }
 
 @test "what is listed as a referrer and is none is left out" {
