@@ -4,9 +4,9 @@
 #include <string.h>
 #include <sys/stat.h>
 
-int blame_init(struct blame *b, struct job *j, const char *root, struct err *e)
+int blame_init(struct blame *b, struct job *j, size_t stages, const char *root, struct err *e)
 {
-	*b = (struct blame){.j = j};
+	*b = (struct blame){.j = j, .stages = stages};
 	return job_owned(j, root, &b->owned, e);
 }
 
@@ -40,7 +40,7 @@ const struct recipe_overlay *blame_overlay(const struct blame *b, const char *pa
 
 size_t blame_stage(const struct blame *b, const char *path)
 {
-	for (size_t i = b->j->trees.n; i-- > 1;)
+	for (size_t i = b->stages; i-- > 1;)
 		if (is_there(b->j->trees.v[i], path))
 			return i;
 	return 0;
@@ -63,7 +63,7 @@ char *blame_words(const struct blame *b, const char *path)
 				  package != NULL ? package : "");
 	if (package != NULL)
 		return mem_format("package %s", package);
-	return mem_strdup(b->j->trees.n > 0 && is_there(b->j->trees.v[0], path)
+	return mem_strdup(b->stages > 0 && is_there(b->j->trees.v[0], path)
 			      ? "a maintainer script"
 			      : "services or hardening");
 }

@@ -7,11 +7,13 @@
 
 struct blame {
 	const struct job *j;
+	size_t stages;           /* so many of the finished ones are asked: the lowest */
 	const struct map *owned; /* path -> package: job_owned's */
 };
 
-/* Reads the packages' lists of the tree at root. */
-int blame_init(struct blame *b, struct job *j, const char *root, struct err *e) MUST_CHECK;
+/* Reads the packages' lists of the tree at root, which the lowest `stages` lie below. */
+int blame_init(struct blame *b, struct job *j, size_t stages, const char *root,
+	       struct err *e) MUST_CHECK;
 
 /* The package that owns a path (no leading slash), or NULL. */
 const char *blame_package(const struct blame *b, const char *path);

@@ -1,3 +1,4 @@
+#include "build/judge.h"
 #include "build/verdict.h"
 
 #include "base/log.h"
@@ -59,7 +60,8 @@ static int run_stage(struct job *j, size_t i, struct build_result *ret, struct e
 	log_progress("build", i, j->plan->n);
 	if (j->plan->v[i].kind == PLAN_INPUTS)
 		job_records(j);
-	if (job_stage(j, i, ret, e) != 0)
+	if (job_stage(j, i, ret, e) != 0 ||
+	    (j->plan->v[i].kind == PLAN_CONFIG && judge_begin(j, i, e) != 0))
 		return -1;
 	return intr_pending() ? intr_err(e) : 0;
 }
@@ -70,6 +72,16 @@ static int prepare(struct job *j, struct err *e)
 	if (verdict_load(j, e) != 0 || want_secrets(j, e) != 0 || job_fetch(j, e) != 0)
 		return -1;
 	return job_below(j, e);
+}
+
+/* What is wrong with the tree comes before what is wrong with what came after it. */
+static int judged_first(struct job *j, struct err *e)
+{
+	struct err other = ERR_INIT;
+
+	if (!intr_pending() && judge_seal(j, &other) != 0)
+		*e = other;
+	return -1;
 }
 
 static int run_stages(struct job *j, struct build_result *ret, struct err *e)
@@ -83,8 +95,10 @@ static int run_stages(struct job *j, struct build_result *ret, struct err *e)
 		return -1;
 	for (size_t i = 0; i + 1 < j->plan->n; i++)
 		if (run_stage(j, i, ret, e) != 0)
-			return -1;
+			return judged_first(j, e);
 	if (in_plan(j) && !j->o->no_cache && last->cached) {
+		if (judge_seal(j, e) != 0 || judge_end(j, e) != 0)
+			return -1;
 		log_info("what changed makes no difference: the image is there");
 		ret->manifest = j->plan->manifest;
 		ret->manifest_size = j->plan->manifest_size;
@@ -144,6 +158,7 @@ static int run(struct job *j, struct build_result *ret, struct err *e)
 	    store_scratch(j->s, "build", &j->scratch, e) != 0)
 		return -1;
 	rc = run_stages(j, ret, e);
+	judge_drop(j);
 	drop_scratch(j);
 	strv_release(&j->trees);
 	free(j->scratch);

@@ -28,22 +28,10 @@ int job_services(struct job *j, const char *root, struct err *e)
 	return services(j, root, "mask", &j->r->mask, e);
 }
 
-static int configure(struct job *j, const char *root, struct err *e)
-{
-	return verdict_tree(j, root, e) == 0 ? job_seal(j, root, e) : -1;
-}
-
-/* What was looked into for the image before and did not change is not read again; with no_cache
- * everything is. */
+/* What it comes to is judged beside what follows (judge.h). */
 int job_config(struct job *j, const char *root, const char *upper, struct err *e)
 {
-	int rc = looked_open(j, upper, &j->looked, e);
-
-	if (rc == 0)
-		rc = configure(j, root, e);
-	if (rc == 0)
-		rc = looked_keep(j->looked, e);
-	looked_free(j->looked);
-	j->looked = NULL;
-	return rc;
+	if (looked_open(j, j->trees.n, upper, &j->looked, e) != 0)
+		return -1;
+	return verdict_fix(j, root, e) == 0 ? job_clean(j, root, e) : -1;
 }

@@ -1,4 +1,5 @@
 #include "build/gates.h"
+#include "build/reads.h"
 
 #include "base/log.h"
 #include "harden/harden.h"
@@ -71,80 +72,14 @@ static int load(struct work *w, struct err *e)
 	return 0;
 }
 
-static bool is_below(const char *path, const char *dir)
-{
-	size_t n = strlen(dir);
-
-	return strncmp(path, dir, n) == 0 && (path[n] == '\0' || path[n] == '/');
-}
-
-bool gates_is_program(const char *path)
-{
-	static const char *const dirs[] = {"usr/bin",
-					   "usr/sbin",
-					   "usr/lib",
-					   "usr/lib32",
-					   "usr/lib64",
-					   "usr/libx32",
-					   "usr/libexec",
-					   "usr/local",
-					   "bin",
-					   "sbin",
-					   "lib",
-					   "lib32",
-					   "lib64",
-					   "libx32",
-					   "etc/ld.so.cache",
-					   "etc/ld.so.preload",
-					   "etc/alternatives"};
-
-	for (size_t i = 0; i < sizeof(dirs) / sizeof(dirs[0]); i++)
-		if (is_below(path, dirs[i]))
-			return true;
-	return false;
-}
-
-static bool is_read(const struct harden_gated *g, const char *path)
-{
-	for (size_t i = 0; i < g->reads.n; i++)
-		if (is_below(path, g->reads.v[i]))
-			return true;
-	return g->reads.n == 0;
-}
-
-static void add_entry(struct hash *h, const struct job *j, size_t i, const struct tree_entry *en)
-{
-	const struct digest *d = j->origins[i].content;
-	char *line SCOPED(mem_freep) =
-	    mem_format("%s %o %u:%u %s", en->path, (unsigned)en->mode, en->uid, en->gid,
-		       en->link != NULL ? en->link : "");
-
-	hash_add(h, line, strlen(line) + 1);
-	if (d != NULL)
-		hash_add(h, d->b, DIGEST_BYTES);
-}
-
-/* The entries of the index that `g` reads; of all programs when it is NULL. */
-static struct digest of_entries(const struct work *w, const struct harden_gated *g)
-{
-	const struct tree *t = w->all->tree;
-	struct hash *h SCOPED(hash_freep) = hash_new();
-
-	for (size_t i = 0; i < t->n; i++)
-		if (g == NULL ? gates_is_program(t->v[i].path) : is_read(g, t->v[i].path))
-			add_entry(h, w->all->j, i, &t->v[i]);
-	return hash_final(h);
-}
-
-static struct digest_text turn_key(const struct work *w, const struct harden_gated *g,
-				   const struct digest *programs)
+static struct digest_text turn_key(const struct work *w, const struct harden_gated *g)
 {
 	struct hash *h SCOPED(hash_freep) = hash_new();
-	struct digest read = of_entries(w, g), d;
+	struct digest read = reads_of(w->all->j, w->all->tree, &g->reads), d;
 
 	hash_add(h, POSMEDIA_VERSION, sizeof(POSMEDIA_VERSION));
 	hash_add(h, g->key.b, DIGEST_BYTES);
-	hash_add(h, programs->b, DIGEST_BYTES);
+	hash_add(h, w->all->programs.b, DIGEST_BYTES);
 	hash_add(h, read.b, DIGEST_BYTES);
 	d = hash_final(h);
 	return digest_text(&d);
@@ -167,7 +102,6 @@ static void read_record(struct work *w)
 
 static int make_turns(struct work *w, struct err *e)
 {
-	struct digest programs = of_entries(w, NULL);
 	size_t n = 0;
 
 	w->turns = mem_zalloc((w->turns_n + 1) * sizeof(*w->turns));
@@ -175,7 +109,7 @@ static int make_turns(struct work *w, struct err *e)
 		for (size_t k = 0; k < w->gated_n[i]; k++) {
 			const struct harden_gated *g = &w->gated[i][k];
 
-			w->turns[n++] = (struct turn){w->profiles[i], g, turn_key(w, g, &programs)};
+			w->turns[n++] = (struct turn){w->profiles[i], g, turn_key(w, g)};
 		}
 	w->passed = mmap(NULL, n + 1, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	if (w->passed != MAP_FAILED)

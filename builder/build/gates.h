@@ -10,6 +10,7 @@ struct gates {
 	struct job *j;
 	const struct tree *tree; /* the index of what is below root; j->origins belongs to it */
 	const char *root;        /* the tree, to look at */
+	struct digest programs;  /* reads_programs */
 };
 
 /* Runs the gates of the recipe's profiles on copies of the tree, two controls at once; for
@@ -17,9 +18,5 @@ struct gates {
  * ERR_VERIFY with what the program said; others are told. What passed on the same files, with the
  * same profile, before, is not run again but with no_cache. */
 int gates_run(void *arg, struct err *e) MUST_CHECK;
-
-/* Whether the relative path is of programs or what they load, with /usr merged or not: any of it
- * may decide what any gate says. */
-bool gates_is_program(const char *path);
 
 #endif

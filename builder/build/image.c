@@ -1,9 +1,12 @@
 #include "build/image.h"
 
+#include "build/judge.h"
 #include "build/verdict.h"
 
 #include "base/log.h"
 #include "build/gates.h"
+#include "build/reads.h"
+#include "build/tests.h"
 #include "sys/aside.h"
 #include "sys/clock.h"
 #include "sys/fs.h"
@@ -12,78 +15,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-
-struct test_run {
-	struct job *j;
-	const char *root;
-	size_t i; /* of the recipe's tests */
-	struct aside aside;
-};
-
-static const struct sandbox_spec for_tests = {.read_only = true};
-
-static int run_test(void *arg, struct err *e)
-{
-	const struct test_run *run = arg;
-	struct job *j = run->j;
-	const struct recipe_test *t = &j->r->tests[run->i];
-	struct sandbox_spec spec = for_tests;
-	char *what SCOPED(mem_freep) = mem_format("test %s", t->name);
-	char *name SCOPED(mem_freep) = mem_format("test-%s", t->name);
-	char *file SCOPED(mem_freep) = mem_format("%s/test.%zu.log", j->scratch, run->i);
-	int rc;
-
-	spec.root = run->root;
-	spec.argv = (const char *const *)t->run.v;
-	spec.timeout_ms = t->timeout_ms;
-	if (job_log_begin(j, name, file, e) != 0)
-		return -1;
-	rc = job_sandbox(j, what, &spec, e);
-	job_log_end(j);
-	return rc;
-}
-
-struct tests {
-	struct job *j;
-	const char *root;
-};
-
-static int end_test(struct test_run *run, struct err *e)
-{
-	const struct recipe_test *t = &run->j->r->tests[run->i];
-
-	if (aside_join(&run->aside, e) != 0) {
-		char *at SCOPED(mem_freep) = recipe_pos_text(&t->pos);
-
-		return err_in(e, "%s", at);
-	}
-	log_info("test %s: passed", t->name);
-	return 0;
-}
-
-/* Some at a time, ended in their order: the first that fails is the one that is told of. */
-static int run_tests(void *arg, struct err *e)
-{
-	enum { SIDE_BY_SIDE = 2 };
-	const struct tests *all = arg;
-	struct test_run runs[SIDE_BY_SIDE] = {{0}};
-	size_t n = all->j->r->tests_n;
-	int rc = sandbox_prepare(&for_tests, e);
-
-	for (size_t i = 0; rc == 0 && i < n + SIDE_BY_SIDE; i++) {
-		struct test_run *run = &runs[i % SIDE_BY_SIDE];
-
-		if (i >= SIDE_BY_SIDE && i - SIDE_BY_SIDE < n)
-			rc = end_test(run, e);
-		if (rc != 0 || i >= n)
-			continue;
-		*run = (struct test_run){.j = all->j, .root = all->root, .i = i};
-		rc = aside_start(run_test, run, &run->aside, e);
-	}
-	for (size_t i = 0; i < SIDE_BY_SIDE; i++)
-		aside_stop(&runs[i].aside);
-	return rc;
-}
 
 static int pack_new(struct job *j, int rootfd, const struct tree *t, const struct pack_opts *o,
 		    struct pack_result *ret, struct err *e)
@@ -320,22 +251,24 @@ int job_image(struct job *j, const char *root, struct build_result *ret, struct 
 {
 	struct packing p SCOPED(packing_release) = {.j = j, .rootfd = -1};
 	struct oci_desc image SCOPED(oci_desc_release) = {0};
-	struct tests all = {j, root};
-	struct gates wanted = {j, &p.tree, root};
-	struct aside tests SCOPED(aside_stop) = {0}, gates SCOPED(aside_stop) = {0};
+	struct gates wanted = {j, &p.tree, root, {{0}}};
+	struct tests tests SCOPED(tests_drop) = {.j = j, .root = root};
+	struct aside gates SCOPED(aside_stop) = {0};
 
 	for (size_t i = 0; i < j->trees.n; i++)
 		if (job_contents(j, i, e) != 0)
 			return -1;
-	/* they only read, and gates have copies: the layers are made meanwhile */
-	if (j->r->tests_n > 0 && aside_start(run_tests, &all, &tests, e) != 0)
-		return -1;
 	if (index_tree(&p, root, e) != 0)
+		return -1;
+	/* they only read, and gates have copies: the layers are made meanwhile */
+	wanted.programs = reads_programs(j, &p.tree);
+	if (tests_begin(&tests, &p.tree, &wanted.programs, e) != 0)
 		return -1;
 	if (j->r->profiles.n > 0 && aside_start(gates_run, &wanted, &gates, e) != 0)
 		return -1;
-	if (judge(&p, root, e) != 0 || put_image(&p, &image, e) != 0 ||
-	    aside_join(&tests, e) != 0 || aside_join(&gates, e) != 0)
+	if (judge_seal(j, e) != 0 || judge(&p, root, e) != 0 || put_image(&p, &image, e) != 0)
+		return -1;
+	if (judge_end(j, e) != 0 || tests_end(&tests, e) != 0 || aside_join(&gates, e) != 0)
 		return -1;
 	ret->manifest = image.digest;
 	ret->manifest_size = image.size;

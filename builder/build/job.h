@@ -61,7 +61,8 @@ struct job {
 	bool damaged;              /* a cached tree is not what it was */
 	struct origin *origins;    /* one for each entry of the index */
 	struct layering layering;
-	struct looked *looked;                    /* while the config stage runs */
+	struct looked *looked;                    /* from the config stage on until it is judged */
+	struct judging *judging;                  /* judge.h; NULL = nothing to judge */
 	struct verdict {                          /* verdict.h */
 		struct harden_profile **profiles; /* of the recipe; NULL until they are loaded */
 		struct jval *found; /* what the look into files found; NULL = none yet */
@@ -197,9 +198,12 @@ int job_overlay(const struct recipe_overlay *o, const char *root, struct err *e)
  * ERR_VERIFY when one of them is a secret. */
 int job_embed(struct job *j, const char *root, struct err *e) MUST_CHECK;
 
-/* Removes what is generated and refuses (ERR_VERIFY) what is secret or leaks this machine; each
- * finding with its file and who brought it. */
-int job_seal(struct job *j, const char *root, struct err *e) MUST_CHECK;
+/* Removes what is generated. */
+int job_clean(struct job *j, const char *root, struct err *e) MUST_CHECK;
+
+/* Refuses (ERR_VERIFY) what is secret or leaks this machine; each finding with its file and who
+ * brought it: of the lowest `stages`, or what came after them. */
+int job_seal(struct job *j, size_t stages, const char *root, struct err *e) MUST_CHECK;
 
 /* Refuses (ERR_STEP) changes that lie outside of what the step declared: upper is the overlay
  * directory that holds them, lower the trees below, topmost first. */

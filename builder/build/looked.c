@@ -21,6 +21,7 @@ struct stage {
 struct looked {
 	struct job *j;
 	const char *upper;
+	bool finished;              /* the changes have an index */
 	struct contents_view below; /* what the finished stages show */
 	char *path;                 /* of the record */
 	struct digest_text by;
@@ -151,24 +152,37 @@ static void read_record(struct looked *l)
 
 /* The changes so far, and what they show together with the stages below: they are the last. */
 struct sight {
-	struct contents changes;
+	struct contents own; /* of changes without an index */
+	const struct contents *changes;
 	struct contents_view view;
 };
+
+/* The digest of the changed file's bytes. */
+static int digest_changed(const struct looked *l, int dirfd, const char *path, struct digest *ret)
+{
+	const struct digest *known =
+	    l->finished ? contents_find(&l->j->contents[l->n], path) : NULL;
+	struct err quiet = ERR_INIT;
+	int fd SCOPED(fd_closep) = -1;
+
+	if (known != NULL)
+		return (*ret = *known, 0);
+	if (fs_open_in_root(dirfd, path, O_RDONLY | O_CLOEXEC, &fd, &quiet) != 0)
+		return -1;
+	return digest_fd(fd, ret, NULL, &quiet);
+}
 
 /* The stage that has the same bytes below this name, or NULL. */
 static struct stage *same_below(const struct looked *l, int dirfd, const struct tree_entry *en)
 {
 	const struct tree_entry *below = NULL;
 	struct digest d;
-	struct err quiet = ERR_INIT;
-	int fd SCOPED(fd_closep) = -1;
 	size_t i = l->n;
 
 	while (below == NULL && i > 0)
 		below = tree_find(&l->j->contents[--i].tree, en->path);
 	if (below == NULL || !S_ISREG(below->mode) || below->size != en->size ||
-	    fs_open_in_root(dirfd, en->path, O_RDONLY | O_CLOEXEC, &fd, &quiet) != 0 ||
-	    digest_fd(fd, &d, NULL, &quiet) != 0)
+	    digest_changed(l, dirfd, en->path, &d) != 0)
 		return NULL;
 	return digest_equal(contents_find(&l->j->contents[i], en->path), &d) ? &l->stages[i] : NULL;
 }
@@ -194,15 +208,16 @@ static int note_touched(struct looked *l, const struct tree *changes, struct err
 static void sight_release(struct sight *s)
 {
 	contents_view_release(&s->view);
-	contents_release(&s->changes);
+	contents_release(&s->own);
 }
 
 static int look(struct looked *l, struct sight *ret, struct err *e)
 {
-	if (contents_look(l->upper, &ret->changes, e) != 0)
+	if (!l->finished && contents_look(l->upper, &ret->own, e) != 0)
 		return -1;
-	contents_lay(&l->below, &ret->changes, l->n, &ret->view);
-	return note_touched(l, &ret->changes.tree, e);
+	ret->changes = l->finished ? &l->j->contents[l->n] : &ret->own;
+	contents_lay(&l->below, ret->changes, l->n, &ret->view);
+	return note_touched(l, &ret->changes->tree, e);
 }
 
 static bool is_clean(const struct looked *l, const char *path, size_t from)
@@ -261,11 +276,11 @@ static void find_below(struct looked *l)
 	}
 }
 
-int looked_open(struct job *j, const char *upper, struct looked **ret, struct err *e)
+int looked_open(struct job *j, size_t n, const char *upper, struct looked **ret, struct err *e)
 {
 	struct looked *l = mem_zalloc(sizeof(*l));
 
-	*l = (struct looked){.j = j, .upper = upper, .n = j->trees.n, .was = BUF_INIT(RECORD_MAX)};
+	*l = (struct looked){.j = j, .upper = upper, .n = n, .was = BUF_INIT(RECORD_MAX)};
 	l->source = (struct facts_source){.list = list, .ctx = l, .found = found};
 	l->path = mem_format("%s/cache/looked/%s", store_path(j->s), j->r->name);
 	l->stages = mem_zalloc((l->n + 1) * sizeof(*l->stages));
@@ -283,6 +298,12 @@ int looked_open(struct job *j, const char *upper, struct looked **ret, struct er
 	find_below(l);
 	*ret = l;
 	return 0;
+}
+
+void looked_finish(struct looked *l, const char *upper)
+{
+	l->finished = true;
+	l->upper = upper;
 }
 
 void looked_free(struct looked *l)
@@ -309,6 +330,14 @@ void looked_found(struct looked *l, const char *path)
 {
 	if (l != NULL)
 		(void)map_put(&l->found, path, NULL);
+}
+
+void looked_all_found(const struct looked *l, struct buf *ret)
+{
+	const char **paths SCOPED(mem_freep) = map_keys(&l->found);
+
+	for (size_t i = 0; paths[i] != NULL; i++)
+		buf_add(ret, paths[i], strlen(paths[i]) + 1);
 }
 
 bool looked_below(const struct looked *l)

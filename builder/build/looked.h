@@ -9,10 +9,16 @@
 
 struct looked;
 
-/* For a stage on top of all finished ones, whose changes lie in `upper`, borrowed. With no_cache
+/* For a stage on top of the `n` lowest, whose changes lie in `upper`, borrowed. With no_cache
  * nothing counts as looked into. A stage below whose index is damaged: ERR_VERIFY and
  * j->damaged. */
-int looked_open(struct job *j, const char *upper, struct looked **ret, struct err *e) MUST_CHECK;
+int looked_open(struct job *j, size_t n, const char *upper, struct looked **ret,
+		struct err *e) MUST_CHECK;
+
+/* The stage is finished: its index, j->contents[n], says what it changed. `upper` is where its
+ * tree lies now. */
+void looked_finish(struct looked *l, const char *upper);
+
 void looked_free(struct looked *l);
 
 /* Lists the tree; NULL for NULL. Borrowed. */
@@ -20,6 +26,9 @@ const struct facts_source *looked_source(const struct looked *l);
 
 /* Something was found in this file: it is to be found again. NULL l: nobody asks. */
 void looked_found(struct looked *l, const char *path);
+
+/* Appends all of these, each with a NUL behind it. */
+void looked_all_found(const struct looked *l, struct buf *ret);
 
 /* Whether an earlier build looked into the layers of the image below and found nothing at all; and
  * this one did. */

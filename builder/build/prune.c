@@ -8,7 +8,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { KEEP = 24 };
+/* Stages: at most so many, and when there are more, so many fewer. Removing one takes longer than
+ * making it did, so it is not done in each build. */
+enum { MOST = 28, KEEP = 20 };
 
 /* Decompressed packages: those of some recipes of a thousand packages each. */
 static const uint64_t unpacked_max = UINT64_C(4) << 30;
@@ -52,8 +54,9 @@ static struct item *by_use(int fd, const struct strv *names, const char *mark)
 	return v;
 }
 
-/* Whether this build used the stage of that name, or it may at least be used again. */
-static bool of_use(const struct job *j, const char *name, size_t rank)
+/* Whether this build used the stage of that name, or it may at least be used again: `keep` of
+ * them. */
+static bool of_use(const struct job *j, const char *name, size_t rank, size_t keep)
 {
 	struct digest key;
 
@@ -62,7 +65,7 @@ static bool of_use(const struct job *j, const char *name, size_t rank)
 	for (size_t i = 0; i < j->plan->n; i++)
 		if (digest_equal(&j->plan->v[i].key, &key))
 			return true;
-	return rank < KEEP;
+	return rank < keep;
 }
 
 static int drop(struct job *j, const char *name, struct err *e)
@@ -76,6 +79,7 @@ static int prune_stages(struct job *j, struct err *e)
 {
 	struct strv names SCOPED(strv_release) = {0};
 	struct item *v SCOPED(mem_freep) = NULL;
+	size_t keep;
 	int fd SCOPED(fd_closep) = -1;
 
 	if (faccessat(store_fd(j->s), "cache/stages", F_OK, 0) != 0)
@@ -84,8 +88,9 @@ static int prune_stages(struct job *j, struct err *e)
 	    fs_list(fd, ".", &names, e) != 0)
 		return -1;
 	v = by_use(fd, &names, "boot");
+	keep = names.n > MOST ? KEEP : MOST;
 	for (size_t i = 0; i < names.n; i++)
-		if (!of_use(j, v[i].name, i) && drop(j, v[i].name, e) != 0)
+		if (!of_use(j, v[i].name, i, keep) && drop(j, v[i].name, e) != 0)
 			return -1;
 	return 0;
 }

@@ -4,6 +4,8 @@
 #include "build/looked.h"
 #include "scan/scan.h"
 #include "sys/clock.h"
+#include "sys/fs.h"
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -43,8 +45,6 @@ static void tell(const struct harden_report *r)
 	for (size_t i = 0; i < r->n; i++)
 		if (r->v[i].status == HARDEN_FAIL)
 			log_warn("control %s fails: %s", r->v[i].id, r->v[i].detail);
-		else if (r->v[i].fixed != NULL)
-			log_debug("control %s: %s", r->v[i].id, r->v[i].fixed);
 }
 
 /* What the recipe answers for; the caller frees the array. */
@@ -145,18 +145,39 @@ static void judged(void *ctx, const char *cls)
 			j->verdict.judged |= 1u << i;
 }
 
-static int harden_with(struct job *j, const struct harden_profile *p, const char *root,
-		       struct err *e)
+static struct harden_context context(struct job *j, const struct harden_content *content)
+{
+	return (struct harden_context){.recipe = j->r,
+				       .today = clock_epoch_s(),
+				       .epoch = j->l->epoch,
+				       .files = looked_source(j->looked),
+				       .content = content};
+}
+
+int verdict_fix(struct job *j, const char *root, struct err *e)
+{
+	struct strv done SCOPED(strv_release) = {0};
+
+	if (verdict_load(j, e) != 0)
+		return -1;
+	for (size_t i = 0; i < j->r->profiles.n; i++) {
+		const struct harden_context c = context(j, NULL);
+
+		if (harden_fix(j->verdict.profiles[i], root, &c, &done, e) != 0)
+			return err_in(e, "hardening");
+	}
+	for (size_t i = 0; i < done.n; i++)
+		log_debug("control %s", done.v[i]);
+	return 0;
+}
+
+static int check(struct job *j, const struct harden_profile *p, const char *root, struct err *e)
 {
 	const struct harden_content content = {.look = look, .judged = judged, .ctx = j};
-	struct harden_context c = {.recipe = j->r,
-				   .today = clock_epoch_s(),
-				   .epoch = j->l->epoch,
-				   .files = looked_source(j->looked),
-				   .content = &content};
+	const struct harden_context c = context(j, &content);
 	struct harden_report rep SCOPED(harden_report_release) = {0};
 
-	if (harden_apply(p, root, &c, &rep, e) != 0)
+	if (harden_check(p, root, &c, &rep, e) != 0)
 		return err_in(e, "hardening");
 	tell(&rep);
 	log_info("hardened by %s: %zu pass, %zu fail, %zu waived, %zu not applicable",
@@ -165,14 +186,31 @@ static int harden_with(struct job *j, const struct harden_profile *p, const char
 	return harden_gate(&rep, j->r->fail_on, e);
 }
 
+/* Where no control has asked for it. */
+static int look_anyway(struct job *j, const char *root, struct err *e)
+{
+	int fd SCOPED(fd_closep) = -1;
+	struct facts *f SCOPED(facts_freep) = NULL;
+	const struct facts_files *files;
+	const struct jval *found;
+
+	if (j->verdict.found != NULL)
+		return 0;
+	if (fs_open_dir(AT_FDCWD, root, &fd, e) != 0)
+		return -1;
+	f = facts_new(fd);
+	facts_use_source(f, looked_source(j->looked));
+	return facts_files(f, &files, e) == 0 ? look(j, fd, files, &found, e) : -1;
+}
+
 int verdict_tree(struct job *j, const char *root, struct err *e)
 {
 	if (verdict_load(j, e) != 0)
 		return -1;
 	for (size_t i = 0; i < j->r->profiles.n; i++)
-		if (harden_with(j, j->verdict.profiles[i], root, e) != 0)
+		if (check(j, j->verdict.profiles[i], root, e) != 0)
 			return -1;
-	return 0;
+	return look_anyway(j, root, e);
 }
 
 /* Card data in a file that nobody answers for and no control has judged; NULL when there is none.
@@ -211,19 +249,14 @@ static int refuse_cards(const struct job *j, const struct jval *found, struct er
 	return err_hint(e, "Take it out, or answer for it in hardening: allow: of the recipe.");
 }
 
-int verdict_content(struct job *j, int rootfd, struct facts *f, struct err *e)
+int verdict_content(struct job *j, struct err *e)
 {
-	const struct facts_files *files;
-	const struct jval *found = j->verdict.found, *list;
+	const struct jval *list = jval_get(j->verdict.found, "files");
 
-	if (found == NULL &&
-	    (facts_files(f, &files, e) != 0 || look(j, rootfd, files, &found, e) != 0))
-		return -1;
-	list = jval_get(found, "files");
 	for (size_t i = 0; i < jval_len(list); i++)
 		if (jval_get_str(jval_at(list, i), "file") != NULL)
 			looked_found(j->looked, jval_get_str(jval_at(list, i), "file"));
-	return refuse_cards(j, found, e);
+	return refuse_cards(j, j->verdict.found, e);
 }
 
 /* Packing sees to the times, and looks at every file for them. */

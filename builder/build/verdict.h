@@ -10,14 +10,17 @@
  * contradict each other are ERR_RECIPE. */
 int verdict_load(struct job *j, struct err *e) MUST_CHECK;
 
-/* Hardens the tree at root by every profile. One that fails at or above the recipe's fail-on is
+/* Hardens the tree at root by every profile; whether that was enough is asked afterwards. */
+int verdict_fix(struct job *j, const char *root, struct err *e) MUST_CHECK;
+
+/* Judges the tree at root by every profile. One that fails at or above the recipe's fail-on is
  * ERR_VERIFY. Files that are clean are not looked into for card data; the layers of
- * an image below are, too. */
+ * an image below are, too. Fills in verdict.found and verdict.judged. */
 int verdict_tree(struct job *j, const char *root, struct err *e) MUST_CHECK;
 
-/* Refuses card data of those classes that no control of a profile that applies has judged, unless
- * the recipe's fail-on is "never". */
-int verdict_content(struct job *j, int rootfd, struct facts *f, struct err *e) MUST_CHECK;
+/* Refuses card data that was found, of those classes that no control of a profile that applies has
+ * judged, unless the recipe's fail-on is "never". */
+int verdict_content(struct job *j, struct err *e) MUST_CHECK;
 
 /* Judges what is beyond the tree at root: the image's configuration and its packages. */
 int verdict_image(struct job *j, const char *root, const struct jval *config,

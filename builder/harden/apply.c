@@ -372,6 +372,13 @@ static int open_tree_of(struct pass *s, const char *root, struct err *e)
 	return 0;
 }
 
+static void forget_fixed(const struct pass *s, char **fixed)
+{
+	for (size_t i = 0; i < s->p->n; i++)
+		free(fixed[i]);
+	free(fixed);
+}
+
 /* Opens the tree of *s and runs the controls on it. */
 static int run(struct pass *s, const char *root, bool fix, struct harden_report *ret, struct err *e)
 {
@@ -384,9 +391,25 @@ static int run(struct pass *s, const char *root, bool fix, struct harden_report 
 	rc = fix ? fix_all(s, fixed, e) : 0;
 	if (rc == 0)
 		rc = check_all(s, fixed, ret, e);
-	for (size_t i = 0; i < s->p->n; i++)
-		free(fixed[i]);
-	free(fixed);
+	forget_fixed(s, fixed);
+	return rc;
+}
+
+int harden_fix(const struct harden_profile *p, const char *root, const struct harden_context *c,
+	       struct strv *ret_done, struct err *e)
+{
+	struct pass s SCOPED(pass_release) = {.p = p, .c = c, .rootfd = -1};
+	char **fixed = NULL;
+	int rc;
+
+	if (check_waivers(&s, e) != 0 || open_tree_of(&s, root, e) != 0)
+		return -1;
+	fixed = mem_zalloc((p->n + 1) * sizeof(*fixed));
+	rc = fix_all(&s, fixed, e);
+	for (size_t i = 0; rc == 0 && i < p->n; i++)
+		if (fixed[i] != NULL)
+			strv_addf(ret_done, "%s: %s", p->controls[i].id, fixed[i]);
+	forget_fixed(&s, fixed);
 	return rc;
 }
 

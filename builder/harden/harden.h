@@ -138,7 +138,12 @@ struct harden_context {
 					     sandbox_enter, in a process without threads */
 };
 
-/* Applies the fixes of every applicable control to the tree at rootfd, then checks them all. */
+/* Applies the fixes of every applicable control to the tree. Adds what each did to *ret_done:
+ * "ID: what". What cannot be fixed is a warning: the check says so. */
+int harden_fix(const struct harden_profile *p, const char *root, const struct harden_context *c,
+	       struct strv *ret_done, struct err *e) MUST_CHECK;
+
+/* Fixes, then checks all. */
 int harden_apply(const struct harden_profile *p, const char *root, const struct harden_context *c,
 		 struct harden_report *ret, struct err *e) MUST_CHECK;
 

@@ -165,6 +165,7 @@ static void free_work(struct recipe *r)
 	for (size_t i = 0; i < r->tests_n; i++) {
 		free(r->tests[i].name);
 		strv_release(&r->tests[i].run);
+		strv_release(&r->tests[i].reads);
 	}
 	free(r->overlays);
 	free(r->media);

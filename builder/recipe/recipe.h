@@ -192,6 +192,7 @@ struct recipe_pin {
 struct recipe_test {
 	char *name;
 	struct strv run;
+	struct strv reads; /* absolute; none = its outcome depends on everything */
 	uint64_t timeout_ms;
 	struct recipe_pos pos;
 };

@@ -329,6 +329,8 @@ static struct jval *tests_json(const struct recipe *r)
 
 		jval_put_text(o, "name", r->tests[i].name);
 		jval_put(o, "run", recipe_list_json(&r->tests[i].run));
+		if (r->tests[i].reads.n > 0)
+			jval_put(o, "reads", recipe_list_json(&r->tests[i].reads));
 		put_duration(o, "timeout", r->tests[i].timeout_ms);
 		jval_push(a, o);
 	}

@@ -174,6 +174,7 @@ static void test_defaults(void *item)
 static const struct field test_fields[] = {
     {"name", read_word, offsetof(struct recipe_test, name), &grammar_name, true},
     {"run", read_argv, offsetof(struct recipe_test, run), NULL, true},
+    {"reads", read_set, offsetof(struct recipe_test, reads), &grammar_image_path, false},
     {"timeout", read_duration, offsetof(struct recipe_test, timeout_ms), NULL, false},
     {0},
 };

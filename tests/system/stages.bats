@@ -205,3 +205,80 @@ stage_with() {
 	[ "$status" -eq 1 ]
 	[[ $stderr == *cache/debs* ]]
 }
+
+@test "a test that says what it reads runs again when that changes, or a program" {
+	cat >>"$dir/recipes/tiny.yaml" <<-'YAML'
+		tests:
+		  - name: motd
+		    run: [sh, -c, "echo saw; read a </etc/motd; echo $a; [ $a = one ]"]
+		    reads: [/etc/motd]
+		  - {name: any, run: [sh, -c, "echo any"]}
+	YAML
+	in_dir lock recipes/tiny.yaml
+	build
+	[[ $stderr == *"test motd: passed"* && $stderr != *"as before"* ]]
+	echo x >"$dir/overlay/etc/other"
+	rm "$dir/out/tiny.logs/1/test-motd.log"
+	build
+	[[ $stderr == *"test motd: passed as before"*"test any: passed"* ]]
+	[ "$(cat "$dir/out/tiny.logs/1/test-motd.log")" = $'saw\none' ]
+	mkdir -p "$dir/overlay/usr/bin"
+	echo x >"$dir/overlay/usr/bin/program"
+	build
+	[[ $stderr == *"test motd: passed"* && $stderr != *"as before"* ]]
+	echo two >"$dir/overlay/etc/motd"
+	in_dir build recipes/tiny.yaml -o "oci:$dir/out/tiny:1"
+	[ "$status" -eq 6 ]
+	[[ $stderr == *"test motd: exit status 1"* ]]
+	# what failed is no pass, and what passed before is not forgotten
+	in_dir build recipes/tiny.yaml -o "oci:$dir/out/tiny:1"
+	[ "$status" -eq 6 ]
+	echo one >"$dir/overlay/etc/motd"
+	rm "$dir/overlay/etc/other"
+	build
+	[[ $stderr == *"test motd: passed as before"* ]]
+	build --no-cache
+	[[ $stderr == *"test motd: passed"* && $stderr != *"as before"* ]]
+}
+
+@test "what was refused is refused again, though its stages are kept" {
+	local key
+	key=$(openssl genpkey -algorithm ed25519)
+	echo "$key" >"$dir/overlay/etc/host.key"
+	for _ in 1 2 3; do
+		in_dir build recipes/tiny.yaml -o "oci:$dir/out/tiny:1"
+		[ "$status" -eq 4 ]
+		echo "$stderr"
+		[[ $stderr == *"/etc/host.key: private key (overlay overlay)"* ]]
+	done
+	[ ! -e "$dir/out/tiny" ]
+	rm "$dir/overlay/etc/host.key"
+	build
+	run ! grep -F "$dir" /proc/self/mountinfo
+}
+
+@test "a control that comes later is asked of an image that stays as it is" {
+	mkdir "$dir/recipes/profiles"
+	cat >"$dir/recipes/profiles/p.yaml" <<-'YAML'
+		posmedia-profile: 1
+		id: p
+		version: 1.0.0
+		title: some
+		controls:
+		  - id: MOT-01
+		    title: A message
+		    severity: high
+		    sources: {pci-dss: ["2.2.4"]}
+		    want:
+		      - mode: {paths: [/etc/motd], max: "0644"}
+	YAML
+	sed -i 's/profiles: \[\]/profiles: [p]/' "$dir/recipes/tiny.yaml"
+	in_dir lock recipes/tiny.yaml
+	build
+	sed -i 's/"0644"/"0600"/; s/severity: high/&\n    fix: false/' \
+		"$dir/recipes/profiles/p.yaml"
+	in_dir build recipes/tiny.yaml -o "oci:$dir/out/tiny:1"
+	echo "$stderr"
+	[ "$status" -eq 4 ]
+	[[ $stderr == *MOT-01* ]]
+}

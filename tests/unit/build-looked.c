@@ -21,7 +21,7 @@ struct world {
 	struct store *s;
 	struct recipe r;
 	struct build_opts o;
-	struct contents contents[2];
+	struct contents contents[3];
 	struct plan_stage stages[2];
 	struct plan plan;
 	struct job j;
@@ -112,7 +112,7 @@ static void list_is(struct world *w, const char *want)
 	struct err e = ERR_INIT;
 	char *is;
 
-	if (looked_open(&w->j, w->upper, &l, &e) != 0)
+	if (looked_open(&w->j, w->j.trees.n, w->upper, &l, &e) != 0)
 		fail_msg("%s", e.msg);
 	is = listed(l);
 	assert_string_equal(is, want);
@@ -126,7 +126,7 @@ static void look(struct world *w, const char *found)
 	struct looked *l = NULL;
 	struct err e = ERR_INIT;
 
-	if (looked_open(&w->j, w->upper, &l, &e) != 0)
+	if (looked_open(&w->j, w->j.trees.n, w->upper, &l, &e) != 0)
 		fail_msg("%s", e.msg);
 	if (found != NULL)
 		looked_found(l, found);
@@ -223,6 +223,28 @@ static void anothers_record_says_nothing(void **state)
 	list_is(w, " etc/a etc/b opt/c");
 }
 
+static void a_finished_stage_is_known_by_its_index(void **state)
+{
+	struct world *w = *state;
+	const struct contents_times times = {0};
+	struct looked *l = NULL;
+	struct err e = ERR_INIT;
+	char *is;
+
+	look(w, NULL);
+	put_text(w->upper, "etc/a", "a\n");
+	assert_int_equal(contents_scan(w->upper, &times, &w->contents[2], &e), 0);
+	/* what comes later is not the stage's */
+	put_text(w->upper, "etc/later", "x\n");
+	assert_int_equal(looked_open(&w->j, 2, "nowhere", &l, &e), 0);
+	looked_finish(l, w->upper);
+	is = listed(l);
+	assert_string_equal(is, " +etc/a etc/b +opt/c");
+	free(is);
+	looked_free(l);
+	contents_release(&w->contents[2]);
+}
+
 /* The entries whose bytes are the base stage's, as " path". */
 static void base_is(struct world *w, const char *want)
 {
@@ -231,7 +253,7 @@ static void base_is(struct world *w, const char *want)
 	struct buf b SCOPED(buf_release) = BUF_INIT(4096);
 	struct err e = ERR_INIT;
 
-	assert_int_equal(looked_open(&w->j, w->upper, &l, &e), 0);
+	assert_int_equal(looked_open(&w->j, w->j.trees.n, w->upper, &l, &e), 0);
 	assert_int_equal(looked_source(l)->list(l, &files, &e), 0);
 	for (size_t i = 0; i < files.n; i++) {
 		if (files.v[i].base && S_ISREG(files.v[i].st.st_mode))
@@ -262,7 +284,7 @@ static void below_is(struct world *w, bool want)
 	struct looked *l = NULL;
 	struct err e = ERR_INIT;
 
-	assert_int_equal(looked_open(&w->j, w->upper, &l, &e), 0);
+	assert_int_equal(looked_open(&w->j, w->j.trees.n, w->upper, &l, &e), 0);
 	assert_int_equal(looked_below(l), want);
 	assert_int_equal(looked_keep(l, &e), 0);
 	looked_free(l);
@@ -276,7 +298,7 @@ static void the_image_below_is_known_again(void **state)
 
 	w->j.below = (struct oci_layout *)w; /* nobody opens it */
 	below_is(w, false);
-	assert_int_equal(looked_open(&w->j, w->upper, &l, &e), 0);
+	assert_int_equal(looked_open(&w->j, w->j.trees.n, w->upper, &l, &e), 0);
 	looked_below_clean(l);
 	assert_int_equal(looked_keep(l, &e), 0);
 	looked_free(l);
@@ -290,11 +312,17 @@ int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 	const struct CMUnitTest tests[] = {
-	    T(what_was_seen_is_clean),        T(what_was_hidden_is_not),
-	    T(what_was_found_is_found_again), T(what_a_stage_makes_anew_is_not),
-	    T(without_the_cache_nothing_is),  T(names_of_any_bytes),
-	    T(damaged_records_say_nothing),   T(anothers_record_says_nothing),
-	    T(bytes_of_the_base_are_told),    T(the_image_below_is_known_again),
+	    T(what_was_seen_is_clean),
+	    T(what_was_hidden_is_not),
+	    T(what_was_found_is_found_again),
+	    T(what_a_stage_makes_anew_is_not),
+	    T(without_the_cache_nothing_is),
+	    T(names_of_any_bytes),
+	    T(damaged_records_say_nothing),
+	    T(anothers_record_says_nothing),
+	    T(bytes_of_the_base_are_told),
+	    T(the_image_below_is_known_again),
+	    T(a_finished_stage_is_known_by_its_index),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -107,7 +107,7 @@ static void passes(struct world *w)
 {
 	struct err e = ERR_INIT;
 
-	if (job_seal(&w->j, w->root, &e) != 0)
+	if (job_clean(&w->j, w->root, &e) != 0 || job_seal(&w->j, w->j.trees.n, w->root, &e) != 0)
 		fail_msg("%s", e.msg);
 }
 
@@ -115,7 +115,8 @@ static void refuses(struct world *w, const char *what)
 {
 	struct err e = ERR_INIT;
 
-	assert_int_equal(job_seal(&w->j, w->root, &e), -1);
+	assert_int_equal(job_clean(&w->j, w->root, &e), 0);
+	assert_int_equal(job_seal(&w->j, w->j.trees.n, w->root, &e), -1);
 	assert_int_equal(e.kind, ERR_VERIFY);
 	if (strstr(e.msg, what) == NULL)
 		fail_msg("not \"%s\": %s", what, e.msg);

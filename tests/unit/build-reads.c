@@ -1,5 +1,5 @@
 /* build/gates: which entries of a tree decide what every gate says. */
-#include "build/gates.h"
+#include "build/reads.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -18,9 +18,9 @@ static void programs_are_where_distributions_have_them(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(yes) / sizeof(yes[0]); i++)
-		assert_true(gates_is_program(yes[i]));
+		assert_true(reads_is_program(yes[i]));
 	for (size_t i = 0; i < sizeof(no) / sizeof(no[0]); i++)
-		assert_false(gates_is_program(no[i]));
+		assert_false(reads_is_program(no[i]));
 }
 
 int main(void)
