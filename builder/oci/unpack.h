@@ -1,4 +1,4 @@
-/* unpack.h - what all layers of an image make together, its root tree, and what each is by itself. */
+/* unpack.h - what the layers of an image make together, its root tree, and what each is. */
 #ifndef OCI_UNPACK_H
 #define OCI_UNPACK_H
 
