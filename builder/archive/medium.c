@@ -239,6 +239,8 @@ static int work(void *arg, struct err *e)
 		return place_file(j, root, l.fd, e);
 	if (find_kind(&l, e) != 0)
 		return -1;
+	if (j->m->disc && l.kind.of != KIND_ISO)
+		return err_set(e, ERR_RECIPE, "it is %s, and no disc", kind_name(&l.kind));
 	return l.kind.of == KIND_PLAIN ? place_file(j, root, l.fd, e) : extract(j, root, &l, e);
 }
 

@@ -36,6 +36,7 @@ int unpack(int fd, const char *dest, const struct unpack_opts *o, struct err *e)
 struct unpack_medium {
 	const char *name; /* of the file, when it is no archive */
 	bool as_file;     /* or shall not be taken for one */
+	bool disc;        /* only a disc will do: anything else is ERR_RECIPE */
 	const struct strv
 	    *inside;        /* paths: of an archive in it, of one in that, ...; NULL = none */
 	uint64_t bytes_max; /* as in unpack_opts; also of each archive on the way */
