@@ -303,7 +303,8 @@ posmedia: umount: /opt: no image is mounted there"
 		d=$(losetup -f --show "$i") || exit; echo "$d"
 		[ "$(sha256sum <"$d")" = "$(sha256sum <"$i")" ] && echo same
 		mount -t iso9660 -o ro "$d" /opt/at && cat /opt/at/README.TXT
-		umount /opt/at; losetup -rfP "$i"; losetup /dev/loop7 "$i"; losetup -a
+		umount /opt/at; losetup -rfP "$i"; losetup /dev/loop7 "$i"; losetup -f
+		losetup -a
 		losetup loop1
 		losetup -j "$i" | grep -c loop; losetup; losetup -d /dev/loop0 loop7; losetup --all
 		mount /dev/loop0 /opt/at; losetup -d /dev/loop0; losetup -f --show -o 512 "$i"
@@ -320,6 +321,7 @@ posmedia: umount: /opt: no image is mounted there"
 /dev/loop0
 same
 read me
+/dev/loop2
 /dev/loop0: []: (/media/it/inner.iso)
 /dev/loop1: []: (/media/it/inner.iso)
 /dev/loop7: []: (/media/it/inner.iso)
@@ -375,6 +377,31 @@ mknod: /dev/sda: Operation not permitted
 posmedia: modprobe: this image has no such program
 at"
 	nothing_left
+}
+
+@test "what was unpacked of an installer's own image goes when that is unmounted" {
+	iso inner.iso -R -uid 0 -gid 0
+	step inner.iso 'as: file' 'mkdir /opt /opt/at; cp /media/it/inner.iso /tmp
+		mount /tmp/inner.iso /opt/at || exit
+		: >/opt/in; sleep 2; umount /opt/at && : >/opt/out; sleep 3' 'expects: {loop: true}'
+	env -C "$dir" "$posmedia" build "recipes/$name.yaml" 2>"$dir/said" &
+	local pid=$! there=0
+	has() { find "$POSMEDIA_STORE/tmp" -path "$1" | grep -q .; }
+	wait_for 30 has '*/opt/in'
+	has '*/image.*/README.TXT' && there=1
+	wait_for 30 has '*/opt/out'
+	run ! has '*/image.*/README.TXT'
+	wait "$pid" || { cat "$dir/said" && false; }
+	[ "$there" = 1 ]
+}
+
+@test "what a step writes where it asks counts as written" {
+	iso inner.iso -R -uid 0 -gid 0
+	step inner.iso 'as: file' 'cd /run/posmedia-ask; for i in 1 2 3 4 5 6 7 8 9; do
+			cp /media/it/inner.iso $i.image || exit
+		done' 'expects: {loop: true}' 'limits: {disk: 1M}'
+	build
+	refused 6 'step work: wrote more than' 'raise limits: disk:'
 }
 
 @test "an image that cannot be unpacked does not stand in the way of the next" {
@@ -439,8 +466,15 @@ the real one"
 		rm /opt/a; mv /opt/c /opt/a; asks umount /opt/a/sys ""
 		ln -s /proc /opt/p; asks mount $image /opt/p/sys
 		asks mount $image /tmp/a; ls /tmp/a; asks umount /tmp/a ""; ls /tmp/a
-		ln -s $image /run/posmedia-ask/7.image; asks own /x /tmp/a 7.image
+		cd /run/posmedia-ask; cp $image 8.image; ln -s 8.image 7.image
+		asks own /x /tmp/a 7.image; asks own /x /tmp/a 8.image
+		ls | grep image; umount /tmp/a
 		asks own /x /tmp/a ../x.image; asks own /x /tmp/a ""; asks mount 7.image /tmp/a
+		asks mount /media/itxinner.iso /tmp/a; asks mount /media/it/../it/inner.iso /tmp/a
+		mkdir /opt/d /opt/d/m /opt/e /opt/e/m; asks mount $image /opt/d/m
+		asks mount $image /opt/e/m; mv /opt/d /opt/f; mv /opt/e /opt/d
+		asks umount /opt/d/m ""; mv /opt/d /opt/e; mv /opt/f /opt/d
+		umount /opt/d/m; umount /opt/e/m; rm -r /opt/d /opt/e
 		grep -c "/proc/sys proc ro" /proc/self/mounts; rm -r /opt/a /opt/b /opt/p' \
 		'expects: {loop: true}'
 	build
@@ -471,9 +505,15 @@ link
 setup.sh
 21: 
 22: it is not there
-23: not understood
+23: 
 24: not understood
 25: not understood
+26: not understood
+27: /media/itxinner.iso is not on a medium of the step; declare it under media: and mount it
+28: /media/it/../it/inner.iso is not on a medium of the step; declare it under media: and mount it
+29: 
+30: 
+31: /opt/d/m: no image is mounted there
 1'
 	nothing_left
 }

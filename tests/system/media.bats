@@ -346,6 +346,34 @@ udf() {
 	nothing_left
 }
 
+# The test has the lock that both would take, and puts the new tree in its place by itself.
+@test "a damaged medium that another build has replaced meanwhile stays where it is" {
+	iso late.iso -R
+	step late.iso '' 'cat /media/it/README.TXT'
+	build
+	ok
+	local tree pid
+	tree=$(dirname "$(find "$POSMEDIA_STORE/cache/media" -newer "$dir/recipes/$name.yaml" \
+		-name record)")
+	cp -a "$tree" "$dir/fresh"
+	flip "$tree/tree/Images/big.dat"
+	rm -rf "$POSMEDIA_STORE/damaged"
+	sed -i 's/cat/cat -u/' "$dir/recipes/$name.yaml"
+	lock
+	exec 7>>"$POSMEDIA_STORE/locks/media"
+	flock 7
+	env -C "$dir" "$posmedia" build "recipes/$name.yaml" 2>"$dir/said" 7>&- &
+	pid=$!
+	wait_for 30 grep -q 'is damaged; it is unpacked again' "$dir/said"
+	mv "$tree" "$dir/old"
+	mv "$dir/fresh" "$tree"
+	exec 7>&-
+	wait "$pid" || { cat "$dir/said" && false; }
+	[ -z "$(ls "$POSMEDIA_STORE/damaged")" ]
+	rm -rf "$dir/old"
+	nothing_left
+}
+
 @test "the same as an ordinary user" {
 	[ "$(id -u)" = 0 ] || skip "needs root to become another"
 	iso user.iso -R -uid 1500 -gid 1501
