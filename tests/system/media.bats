@@ -159,10 +159,14 @@ large='s|^%files|truncate -s 4G %{buildroot}/opt/large\n&\n%ghost /opt/large|'
 	step bomb.rpm 'limits: {size: 1000000}' true
 	build
 	refused 3 'more than 1000000 bytes' 'raise limits: size:'
-	head -c 5000 "$dir/media/large.rpm" >"$dir/media/cut.rpm"
-	step cut.rpm '' true
-	build
-	refused 3 'medium it: it: the rpm is damaged: ' 'as: file'
+	# in its header, and behind it
+	local n
+	for n in 5000 -20; do
+		head -c "$n" "$dir/media/large.rpm" >"$dir/media/cut.rpm"
+		step cut.rpm '' true
+		build
+		refused 3 'medium it: it: the rpm is damaged: ' 'as: file'
+	done
 	tar -C "$dir/media" -cf "$dir/media/larges.tar" large.rpm
 	step larges.tar 'inside: [large.rpm]' true
 	build
