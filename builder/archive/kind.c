@@ -1,5 +1,6 @@
 #include "archive/kind.h"
 
+#include "archive/rpm.h"
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,10 +12,6 @@ enum {
 	SEEN = DESCRIPTORS + 16 * SECTOR,
 	TAR_BLOCK = 512,
 	TAR_SUM = 148,
-	RPM_LEAD = 96,
-	RPM_HEAD = 16,
-	RPM_ENTRIES = 1 << 16,
-	RPM_BYTES = 256 << 20,
 };
 
 struct start {
@@ -89,47 +86,6 @@ static bool all_zeros(const struct start *s)
 	return i == s->n && s->n >= TAR_BLOCK;
 }
 
-static uint32_t big_endian(const uint8_t *p)
-{
-	return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];
-}
-
-/* Passes by the header structure at *at. */
-static int skip_header(int fd, uint64_t *at, struct err *e)
-{
-	uint8_t h[RPM_HEAD];
-	uint32_t entries, bytes;
-
-	if (pread(fd, h, sizeof(h), (off_t)*at) != (ssize_t)sizeof(h) ||
-	    memcmp(h, "\x8e\xad\xe8\x01", 4) != 0)
-		return err_set(e, ERR_RECIPE, "the rpm is damaged: it lacks a header");
-	entries = big_endian(h + 8);
-	bytes = big_endian(h + 12);
-	if (entries > RPM_ENTRIES || bytes > RPM_BYTES)
-		return err_set(e, ERR_RECIPE, "the rpm is damaged: its header is too large");
-	*at += RPM_HEAD + (uint64_t)entries * 16 + bytes;
-	return 0;
-}
-
-/* Where the payload of an rpm begins; 0 when it is none. */
-static int find_payload(int fd, uint64_t *ret, struct err *e)
-{
-	uint64_t at = RPM_LEAD;
-	uint8_t magic[4];
-
-	*ret = 0;
-	if (pread(fd, magic, sizeof(magic), 0) != (ssize_t)sizeof(magic) ||
-	    memcmp(magic, "\xed\xab\xee\xdb", 4) != 0)
-		return 0;
-	if (skip_header(fd, &at, e) != 0)
-		return -1;
-	at = (at + 7) & ~(uint64_t)7;
-	if (skip_header(fd, &at, e) != 0)
-		return -1;
-	*ret = at;
-	return 0;
-}
-
 static int read_start(struct source *src, struct start *s, struct err *e)
 {
 	while (s->n < SEEN) {
@@ -167,7 +123,9 @@ static int judge(const struct start *s, struct kind *k, struct err *e)
 	k->bare = k->of == KIND_ISO && !has_joliet(s);
 	/* rpm's own form of cpio, whose entries are numbers of files in the header */
 	if (k->at != 0 && begins(s, 0, "07070X", 6)) {
-		(void)err_set(e, ERR_RECIPE, "it is an rpm with files of 4 GiB and more");
+		(void)err_set(e, ERR_RECIPE,
+			      "it is an rpm with a file of 4 GiB and more, packed or in another "
+			      "archive");
 		return err_hint(e, "as: file shows it to the step, whose rpm can install it");
 	}
 	if (k->at != 0 && k->of != KIND_CPIO)
@@ -182,7 +140,7 @@ int kind_find(int fd, struct kind *ret, struct err *e)
 	struct kind k = {0};
 	int rc;
 
-	if (find_payload(fd, &k.at, e) != 0)
+	if (rpm_payload(fd, &k.at, NULL, e) != 0)
 		return -1;
 	if (lseek(fd, (off_t)k.at, SEEK_SET) < 0)
 		return err_sys(e, "read it again");

@@ -1,6 +1,7 @@
 /* A vendor's medium: what its bytes say it is, and what is in what is inside it. */
 #include "archive/extract.h"
 #include "archive/kind.h"
+#include "archive/rpm.h"
 #include "archive/udf.h"
 #include "archive/worker.h"
 #include "sys/fs.h"
@@ -238,43 +239,97 @@ static int work(void *arg, struct err *e)
 		return place_file(j, root, l.fd, e);
 	if (find_kind(&l, e) != 0)
 		return -1;
+	if (j->m->disc && l.kind.of != KIND_ISO)
+		return err_set(e, ERR_RECIPE, "it is %s, and no disc", kind_name(&l.kind));
 	return l.kind.of == KIND_PLAIN ? place_file(j, root, l.fd, e) : extract(j, root, &l, e);
 }
 
-/* A disc of UDF: of what is inside it the rest of the way leads on. */
-static int unpack_udf(const struct job *j, const char *what, const char *dest, struct err *e)
+static int unpack_any(const struct job *j, const char *dest, struct err *e);
+
+/* The file of that name below `whole`, a tree that was on the disc. */
+static int open_inside(const char *whole, const char *name, int *ret, struct err *e)
 {
-	char *whole SCOPED(mem_freep) = mem_format("%s.whole", dest);
-	struct unpack_medium rest = *j->m;
-	struct strv inside = {0};
 	int root SCOPED(fd_closep) = -1, fd SCOPED(fd_closep) = -1;
 	struct err late = ERR_INIT;
 	struct stat st;
+
+	if (fs_open_dir(AT_FDCWD, whole, &root, e) != 0)
+		return -1;
+	if (fs_open_in_root(root, name, O_RDONLY | O_NOFOLLOW, &fd, &late) != 0 ||
+	    fstat(fd, &st) != 0 || !S_ISREG(st.st_mode)) {
+		(void)err_set(e, ERR_RECIPE, "a disc of UDF has no file %.200s", name);
+		return err_hint(e, "inside: wants paths as they are in the archive");
+	}
+	*ret = STEAL_FD(fd);
+	return 0;
+}
+
+/* A disc of UDF: of what is inside it the rest of the way leads on. */
+static int unpack_udf(const struct job *j, const char *dest, struct err *e)
+{
+	char *whole SCOPED(mem_freep) = mem_format("%s.whole", dest);
+	struct unpack_medium m = *j->m;
+	struct strv inside = {0};
+	int fd SCOPED(fd_closep) = -1;
+	struct job rest = *j;
+	struct err late = ERR_INIT;
 	int rc;
 
-	if (j->m->inside == NULL || j->m->inside->n == 0)
+	if (m.inside == NULL || m.inside->n == 0)
 		return udf_unpack(j->fd, dest, &j->o, e);
 	if (mkdir(whole, 0755) != 0)
 		return err_sys(e, "make %s", whole);
-	rc = udf_unpack(j->fd, whole, &j->o, e);
-	if (rc == 0 &&
-	    (fs_open_dir(AT_FDCWD, whole, &root, e) != 0 ||
-	     fs_open_in_root(root, j->m->inside->v[0], O_RDONLY | O_NOFOLLOW, &fd, &late) != 0 ||
-	     fstat(fd, &st) != 0 || !S_ISREG(st.st_mode))) {
-		rc = err_set(e, ERR_RECIPE, "a disc of UDF has no file %.200s", j->m->inside->v[0]);
-		(void)err_hint(e, "inside: wants paths as they are in the archive");
-	}
-	for (size_t i = 1; i < j->m->inside->n; i++)
-		strv_add(&inside, j->m->inside->v[i]);
-	rest.inside = &inside;
+	rc = udf_unpack(j->fd, whole, &j->o, e) != 0 ||
+		     open_inside(whole, m.inside->v[0], &fd, e) != 0
+		 ? -1
+		 : 0;
+	for (size_t i = 1; i < m.inside->n; i++)
+		strv_add(&inside, m.inside->v[i]);
+	m.inside = &inside;
+	rest.m = &m;
+	rest.fd = fd;
 	if (rc == 0)
-		rc = unpack_medium(fd, what, dest, &rest, e);
+		rc = unpack_any(&rest, dest, e);
 	strv_release(&inside);
 	if (fs_rmtree(AT_FDCWD, whole, &late) != 0 && rc == 0) {
 		*e = late;
 		rc = -1;
 	}
 	return rc;
+}
+
+/* An rpm that has to become a tar first. */
+static bool is_large_rpm(int fd)
+{
+	struct err quiet = ERR_INIT;
+	bool large = false;
+	uint64_t at;
+
+	return rpm_payload(fd, &at, &large, &quiet) == 0 && large;
+}
+
+static int unpack_rpm(const struct job *j, const char *dest, struct err *e)
+{
+	int tar SCOPED(fd_closep) = -1;
+	struct job rest = *j;
+
+	if (rpm_to_tar(j->fd, dest, &j->o, &tar, e) != 0)
+		return -1;
+	rest.fd = tar;
+	return worker_run(work, &rest, dest, &rest.o, e);
+}
+
+static int unpack_any(const struct job *j, const char *dest, struct err *e)
+{
+	struct job own = *j;
+
+	if (!j->m->as_file || (j->m->inside != NULL && j->m->inside->n > 0)) {
+		if (udf_is(j->fd))
+			return unpack_udf(j, dest, e);
+		if (is_large_rpm(j->fd))
+			return unpack_rpm(j, dest, e);
+	}
+	return worker_run(work, &own, dest, &own.o, e);
 }
 
 int unpack_medium(int fd, const char *what, const char *dest, const struct unpack_medium *m,
@@ -289,10 +344,7 @@ int unpack_medium(int fd, const char *what, const char *dest, const struct unpac
 	int rc;
 
 	j.utf8 = newlocale(LC_CTYPE_MASK, "C.UTF-8", (locale_t)0);
-	if (udf_is(fd) && (!m->as_file || (m->inside != NULL && m->inside->n > 0)))
-		rc = unpack_udf(&j, what, dest, e);
-	else
-		rc = worker_run(work, &j, dest, &j.o, e);
+	rc = unpack_any(&j, dest, e);
 	if (j.utf8 != (locale_t)0)
 		freelocale(j.utf8);
 	return rc == 0 ? 0 : err_in(e, "%s", what);

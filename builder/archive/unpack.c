@@ -118,27 +118,6 @@ int unpack(int fd, const char *dest, const struct unpack_opts *o, struct err *e)
 	return run(&j, dest, e);
 }
 
-int unpack_deb(int fd, const char *dest, const char *control_dest, const struct unpack_opts *o,
-	       struct err *e)
-{
-	const struct unpack_package one = {fd, o->what};
-	struct job j = {.v = &one, .n = 1, .formats = READER_TAR, .o = worker_defaults(o)};
-	off_t start = lseek(fd, 0, SEEK_CUR);
-
-	j.o.keep_owner = true;
-	j.part = "control.tar";
-	if (control_dest != NULL && run(&j, control_dest, e) != 0)
-		return -1;
-	if (dest == NULL)
-		return 0;
-	if (control_dest != NULL && lseek(fd, start, SEEK_SET) < 0) {
-		(void)err_sys(e, "read it again");
-		return err_in(e, "%s", o->what);
-	}
-	j.part = "data.tar";
-	return run(&j, dest, e);
-}
-
 int unpack_debs(const struct unpack_package *v, size_t n, const char *dest,
 		const struct unpack_opts *o, struct err *e)
 {

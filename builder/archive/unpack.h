@@ -36,6 +36,7 @@ int unpack(int fd, const char *dest, const struct unpack_opts *o, struct err *e)
 struct unpack_medium {
 	const char *name; /* of the file, when it is no archive */
 	bool as_file;     /* or shall not be taken for one */
+	bool disc;        /* only a disc will do: anything else is ERR_RECIPE */
 	const struct strv
 	    *inside;        /* paths: of an archive in it, of one in that, ...; NULL = none */
 	uint64_t bytes_max; /* as in unpack_opts; also of each archive on the way */
@@ -49,15 +50,9 @@ struct unpack_medium {
 int unpack_medium(int fd, const char *what, const char *dest, const struct unpack_medium *m,
 		  struct err *e) MUST_CHECK;
 
-/* A Debian package (deb(5)): its data part into `dest`, its control part into `control_dest`
- * (absolute, existing; either may be NULL to leave that part). Owners and times are kept
- * (o->keep_owner is implied). With both, fd must be a file, since it is read twice. Refuses as
- * unpack does. */
-int unpack_deb(int fd, const char *dest, const char *control_dest, const struct unpack_opts *o,
-	       struct err *e) MUST_CHECK;
-
-/* The data parts of several packages into `dest`, in one worker; errors name the package by
- * `what`. As unpack_deb else. */
+/* The data parts of several Debian packages (deb(5)) into `dest`, in one worker, with owners and
+ * times (o->keep_owner is implied). An error names the package by its `what`. Refuses as unpack
+ * does. */
 struct unpack_package {
 	int fd;
 	const char *what;

@@ -26,6 +26,16 @@ static int add(void *ctx, const struct fs_entry *en, struct err *e)
 	return 0;
 }
 
+/* The tree changes below us: what was counted until then counts. */
+static void sum_up(const char *dir, uint64_t *sum)
+{
+	struct err quiet = ERR_INIT;
+	int fd SCOPED(fd_closep) = -1;
+
+	if (fs_open_dir(AT_FDCWD, dir, &fd, &quiet) == 0)
+		(void)!fs_walk(fd, add, sum, &quiet);
+}
+
 static int space(const struct disk *d, uint64_t *ret_free, struct err *e)
 {
 	char *left SCOPED(mem_freep) = NULL;
@@ -48,14 +58,12 @@ int disk_count(struct disk *d, struct err *e)
 {
 	char *max SCOPED(mem_freep) = NULL;
 	uint64_t start = clock_mono_ms(), sum = 0;
-	struct err quiet = ERR_INIT;
-	int fd SCOPED(fd_closep) = -1;
 
 	if (space(d, &d->free, e) != 0)
 		return -1;
-	/* the tree changes below us: what was counted until then counts */
-	if (fs_open_dir(AT_FDCWD, d->upper, &fd, &quiet) == 0)
-		(void)!fs_walk(fd, add, &sum, &quiet);
+	sum_up(d->upper, &sum);
+	if (d->also != NULL)
+		sum_up(d->also, &sum);
 	d->used = sum;
 	d->counted_ms = clock_mono_ms();
 	d->took_ms = d->counted_ms - start;

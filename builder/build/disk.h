@@ -8,6 +8,7 @@
 
 struct disk {
 	const char *upper;   /* the directory that takes what it changes */
+	const char *also;    /* another one that it may write to, or NULL */
 	uint64_t max;        /* bytes */
 	uint64_t used;       /* when it was counted last */
 	uint64_t free;       /* on the file system, then */

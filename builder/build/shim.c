@@ -12,8 +12,6 @@
 #define SHIM_DIR "/run/posmedia-shim"
 #define SHIM_ASK "/run/posmedia-ask"
 
-enum { ASKED_MAX = 3 * 4096 };
-
 void shim_release(struct shim *s)
 {
 	free(s->dir);
@@ -21,8 +19,13 @@ void shim_release(struct shim *s)
 	strv_release(&s->from);
 	strv_release(&s->to);
 	strv_release(&s->argv);
-	while (s->mounted_n > 0)
-		free(s->mounted[--s->mounted_n].at);
+	while (s->mounted_n > 0) {
+		const struct shim_mounted *m = &s->mounted[--s->mounted_n];
+
+		free(m->at);
+		free(m->image);
+		free(m->own);
+	}
 }
 
 bool shim_on(const struct shim *s)
@@ -154,7 +157,8 @@ static int tools(struct shim *s, const char *root, struct err *e)
 		return -1;
 	if (s->st->expects.loop &&
 	    (cover_tool(s, root, "mount", e) != 0 || cover_tool(s, root, "umount", e) != 0 ||
-	     cover_tool(s, root, "losetup", e) != 0))
+	     cover_tool(s, root, "losetup", e) != 0 || cover_tool(s, root, "mknod", e) != 0 ||
+	     cover_tool(s, root, "modprobe", e) != 0))
 		return -1;
 	return 0;
 }
@@ -189,159 +193,4 @@ size_t shim_binds(const struct shim *s, struct sandbox_bind *to)
 					      .to = s->to.v[i],
 					      .writable = strcmp(s->to.v[i], SHIM_ASK) == 0};
 	return s->from.n;
-}
-
-/* ---- mounts */
-
-/* The medium of the step that a path lies on, and where on it. */
-static const struct recipe_media *medium_of(const struct shim *s, const char *path,
-					    const char **ret_rest)
-{
-	for (size_t i = 0; i < s->st->mounts_n; i++) {
-		const struct recipe_mount *m = &s->st->mounts[i];
-		size_t n = strlen(m->at);
-
-		if (strncmp(path, m->at, n) == 0 && path[n] == '/' &&
-		    fs_relative_ok(path + n + 1)) {
-			*ret_rest = path + n + 1;
-			return recipe_media_find(s->j->r, m->media);
-		}
-	}
-	return NULL;
-}
-
-static int want_medium(const struct shim *s, const char *path, const struct recipe_media **ret,
-		       const char **ret_rest, struct err *e)
-{
-	*ret = medium_of(s, path, ret_rest);
-	if (*ret != NULL)
-		return 0;
-	(void)err_set(e, ERR_STEP, "%.200s is not on a medium of the step", path);
-	return err_hint(e, "declare it under media: and mount it");
-}
-
-/* The image as a medium of its own: inside the one that it lies on, or that one itself. */
-static int image_tree(const struct shim *s, const char *path, const char **ret, struct err *e)
-{
-	const char *rest = NULL;
-	const struct recipe_media *on = NULL;
-	struct recipe_media image;
-	struct strv inside SCOPED(strv_release) = {0};
-	int rc;
-
-	if (want_medium(s, path, &on, &rest, e) != 0)
-		return -1;
-	image = *on;
-	strv_extend(&inside, &on->inside);
-	if (!on->as_file)
-		strv_add(&inside, rest);
-	if (inside.n > RECIPE_INSIDE_MAX)
-		return err_set(e, ERR_STEP, "%.200s: too many archives in each other", path);
-	image.inside = inside;
-	image.as_file = false;
-	rc = job_medium(s->j, &image, ret, e);
-	return rc;
-}
-
-static int mount_image(struct shim *s, pid_t init, const char *image, const char *dir,
-		       struct err *e)
-{
-	const char *tree = NULL;
-	uint64_t id = 0;
-
-	if (s->mounted_n == SHIM_MOUNTS_MAX)
-		return err_set(e, ERR_STEP, "more than %d images at once", (int)SHIM_MOUNTS_MAX);
-	if (image_tree(s, image, &tree, e) != 0 || sandbox_mount_in(init, tree, dir, &id, e) != 0)
-		return -1;
-	s->mounted[s->mounted_n].at = mem_strdup(dir);
-	s->mounted[s->mounted_n++].id = id;
-	return 0;
-}
-
-static int unmount_image(struct shim *s, pid_t init, const char *dir, struct err *e)
-{
-	size_t i = 0;
-
-	while (i < s->mounted_n && strcmp(s->mounted[i].at, dir) != 0)
-		i++;
-	if (i == s->mounted_n)
-		return err_set(e, ERR_STEP, "%.200s: no image is mounted there", dir);
-	if (sandbox_unmount_in(init, dir, s->mounted[i].id, e) != 0)
-		return -1;
-	free(s->mounted[i].at);
-	s->mounted[i] = s->mounted[--s->mounted_n];
-	return 0;
-}
-
-/* MOUNT, IMAGE and DIRECTORY, or UMOUNT and DIRECTORY, or LOSETUP and IMAGE, a line each. The step
- * can also write its own without our shim. */
-static int grant(struct shim *s, pid_t init, char *text, struct err *e)
-{
-	const struct recipe_media *on = NULL;
-	const char *rest = NULL;
-	const char *what = strsep(&text, "\n"), *first = strsep(&text, "\n");
-	const char *dir = text != NULL ? strsep(&text, "\n") : NULL;
-
-	if (first == NULL || dir == NULL || first[0] != '/')
-		return err_set(e, ERR_STEP, "not understood");
-	if (strcmp(what, "mount") == 0 && dir[0] == '/')
-		return mount_image(s, init, first, dir, e);
-	if (strcmp(what, "umount") == 0)
-		return unmount_image(s, init, first, e);
-	if (strcmp(what, "losetup") == 0)
-		return want_medium(s, first, &on, &rest, e);
-	return err_set(e, ERR_STEP, "not understood");
-}
-
-/* The step has this directory: a link in it must not lead us anywhere. */
-static int read_asked(int dir, const char *name, struct buf *b, struct err *e)
-{
-	int fd SCOPED(fd_closep) =
-	    openat(dir, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
-	struct stat st;
-	char text[ASKED_MAX];
-	ssize_t n;
-
-	if (fd < 0 || fstat(fd, &st) != 0)
-		return err_sys(e, "read %s", name);
-	if (!S_ISREG(st.st_mode) || (n = read(fd, text, sizeof(text))) < 0)
-		return err_set(e, ERR_STEP, "%s is not a request", name);
-	buf_add(b, text, strnlen(text, (size_t)n));
-	return 0;
-}
-
-static int answer(struct shim *s, int dir, const char *name, pid_t init, struct err *e)
-{
-	char *said SCOPED(mem_freep) =
-	    mem_format("%.*s.said", (int)(strlen(name) - strlen(".ask")), name);
-	struct buf b SCOPED(buf_release) = BUF_INIT(ASKED_MAX);
-	struct err no = ERR_INIT;
-	char *text SCOPED(mem_freep) = NULL;
-
-	if (read_asked(dir, name, &b, &no) == 0 && grant(s, init, b.data, &no) == 0)
-		text = mem_strdup("");
-	else
-		text = mem_format("%s%s%s", no.msg, no.hint[0] != '\0' ? "; " : "", no.hint);
-	if (unlinkat(dir, name, 0) != 0)
-		return err_set(e, ERR_STEP, "its requests for mounts are not files");
-	return fs_put(dir, said, text, strlen(text), 0644, e);
-}
-
-int shim_answer(struct shim *s, pid_t init, struct err *e)
-{
-	struct strv names SCOPED(strv_release) = {0};
-	int dir SCOPED(fd_closep) = -1;
-
-	if (!s->st->expects.loop)
-		return 0;
-	if (fs_open_dir(AT_FDCWD, s->ask, &dir, e) != 0 || fs_list(dir, ".", &names, e) != 0)
-		return -1;
-	for (size_t i = 0; i < names.n; i++) {
-		size_t n = strlen(names.v[i]);
-
-		if (n > 4 && names.v[i][0] != '.' && strcmp(names.v[i] + n - 4, ".ask") == 0 &&
-		    answer(s, dir, names.v[i], init, e) != 0)
-			return -1;
-	}
-	return 0;
 }

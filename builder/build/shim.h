@@ -19,11 +19,14 @@ struct shim {
 	char *ask;            /* and where it asks for mounts */
 	struct strv from, to; /* of the binds; keeps their paths alive */
 	struct strv argv;     /* the step's program, run by ours */
-	struct {
-		char *at; /* the directory of the step */
+	struct shim_mounted {
+		char *at;    /* the directory of the step */
+		char *image; /* by the name that it was asked for */
+		char *own;   /* where we unpacked it for this alone, or NULL */
 		uint64_t id;
 	} mounted[SHIM_MOUNTS_MAX]; /* images */
 	size_t mounted_n;
+	size_t owns; /* how many have been unpacked so */
 };
 
 /* Makes it when the step expects services or loop devices; else it stays empty. root: the tree of

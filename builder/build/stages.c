@@ -58,7 +58,8 @@ static int plain_base(struct job *j, const char *root, struct err *e)
 	const struct unpack_opts o = {.what = "base.tar", .layer = true, .keep_owner = true};
 	int fd SCOPED(fd_closep) = -1;
 
-	if (j->below != NULL && oci_unpack(j->below, &j->below_image, root, &m, e) != 0)
+	if (j->below != NULL && (oci_unpack(j->below, &j->below_image, root, &m, e) != 0 ||
+				 oci_check_diff_ids(j->below, &m, e) != 0))
 		return -1;
 	if (j->below != NULL)
 		return forget_embedded(root, e);

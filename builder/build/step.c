@@ -221,6 +221,7 @@ int job_step(struct job *j, const struct recipe_step *st, const char *root, cons
 	if (expects_lay(st, root, &j->laid, e) != 0 || shim_prepare(j, st, root, &r.shim, e) != 0 ||
 	    prepare(&r.shim, root, &m, e) != 0)
 		return err_in(e, "%s", what);
+	r.disk.also = r.shim.ask;
 	rc = run_prepared(&r, what, root, &m, e);
 	tidy(root, &m);
 	if (rc == 0)

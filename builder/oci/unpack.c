@@ -1,6 +1,7 @@
 #include "oci/unpack.h"
 
 #include "archive/unpack.h"
+#include <string.h>
 #include <sys/mman.h>
 
 /* System trees pack to a third or so; a layer that claims far more is a trap for the disk. */
@@ -65,4 +66,36 @@ int oci_unpack_hiding(const struct oci_layout *l, const struct oci_desc *manifes
 	*ret_hidden = *hidden > 0;
 	(void)munmap(hidden, sizeof(*hidden));
 	return rc;
+}
+
+static int check_layer(const struct oci_layout *l, const struct oci_desc *layer, const char *said,
+		       struct err *e)
+{
+	const struct digest_text name = digest_text(&layer->digest);
+	int fd SCOPED(fd_closep) = -1;
+	struct digest is;
+
+	if (oci_layout_blob(l, &layer->digest, &fd, NULL, e) != 0 ||
+	    unpack_diff_id(fd, name.s, &is, NULL, e) != 0)
+		return -1;
+	if (said != NULL && strcmp(said, digest_text(&is).s) == 0)
+		return 0;
+	return err_set(e, ERR_VERIFY, "the config says that its contents are %.80s, they are %s",
+		       said != NULL ? said : "nothing", digest_text(&is).s);
+}
+
+int oci_check_diff_ids(const struct oci_layout *l, const struct oci_manifest *m, struct err *e)
+{
+	struct buf text SCOPED(buf_release) = BUF_INIT(OCI_MANIFEST_MAX);
+	struct jval *config SCOPED(jval_freep) = NULL;
+	const struct jval *ids;
+
+	if (oci_layout_read(l, &m->config.digest, &text, e) != 0 ||
+	    jval_parse(text.data, text.len, "image config", &config, e) != 0)
+		return -1;
+	ids = jval_get(jval_get(config, "rootfs"), "diff_ids");
+	for (size_t i = 0; i < m->layers_n; i++)
+		if (check_layer(l, &m->layers[i], jval_str(jval_at(ids, i)), e) != 0)
+			return err_in(e, "layer %zu", i + 1);
+	return 0;
 }

@@ -1,4 +1,4 @@
-/* unpack.h - what all layers of an image make together: its root tree. */
+/* unpack.h - what the layers of an image make together, its root tree, and what each is. */
 #ifndef OCI_UNPACK_H
 #define OCI_UNPACK_H
 
@@ -14,5 +14,10 @@ int oci_unpack(const struct oci_layout *l, const struct oci_desc *manifest, cons
  * there is more in the image than its tree shows. */
 int oci_unpack_hiding(const struct oci_layout *l, const struct oci_desc *manifest, const char *dest,
 		      struct oci_manifest *ret, bool *ret_hidden, struct err *e) MUST_CHECK;
+
+/* Whether each layer is what the config names as its diff_id: no engine takes the image else. One
+ * that is not is ERR_VERIFY. The blobs were hashed before. */
+int oci_check_diff_ids(const struct oci_layout *l, const struct oci_manifest *m,
+		       struct err *e) MUST_CHECK;
 
 #endif

@@ -3,6 +3,7 @@
 #include "archive/pack.h"
 #include "recipe/answers.h"
 #include "sandbox/sandbox.h"
+#include "shim/image.h"
 #include "sys/clock.h"
 #include "sys/fs.h"
 #include <fcntl.h>
@@ -169,6 +170,16 @@ static struct jval *medium(const struct recipe_media *m)
 	return jval_text(b.data);
 }
 
+/* What starts a step's services and mounts its images decides with it what comes out. */
+static void put_shim(struct jval *v)
+{
+	size_t n = 0;
+	const void *p = shim_image(&n);
+	struct digest d = digest_of(p, n);
+
+	jval_put_text(v, "shim", digest_text(&d).s);
+}
+
 struct jval *parts_step(const struct recipe *r, const struct lock *l, const struct recipe_step *s)
 {
 	struct jval *v = parts_fresh("step"), *media = jval_object();
@@ -187,6 +198,8 @@ struct jval *parts_step(const struct recipe *r, const struct lock *l, const stru
 		jval_put(v, "recorded", recorded(v_recorded, n));
 	if (s->dialogue != NULL)
 		jval_put_text(v, "answers", digest_text(&s->dialogue->digest).s);
+	if (s->expects.shim || s->expects.loop)
+		put_shim(v);
 	return v;
 }
 

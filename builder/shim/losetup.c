@@ -1,5 +1,5 @@
-/* losetup in a sandbox that has no loop devices: /dev/loopN is a link to the image that it stands
- * for, so that it can be read, and mounted as that. */
+/* losetup, and mknod and modprobe for it, in a sandbox that has no loop devices: /dev/loopN is a
+ * link to the image that it stands for, so that it can be read, and mounted as that. */
 #include "shim/shim.h"
 
 #include "base/num.h"
@@ -87,16 +87,14 @@ static int attach(const char *device, const char *file, bool show)
 {
 	char *image SCOPED(mem_freep) = realpath(file, NULL);
 	struct stat st;
-	int rc;
 
 	if (device == NULL)
 		return shim_say(1, "losetup: cannot find an unused loop device");
 	if (image == NULL || stat(image, &st) != 0)
 		return failed(file, strerror(errno));
 	if (!S_ISREG(st.st_mode) || strchr(image, '\n') != NULL)
-		return failed(file, "only images on the step's own media can be attached");
-	rc = shim_ask("losetup", image, "");
-	if (rc != 0)
+		return failed(file, "only images of discs can be attached");
+	if (shim_on_medium(image) && shim_ask("losetup", image, "") != 0)
 		return 1;
 	if (symlink(image, device) != 0)
 		return failed(device, strerror(errno));
@@ -247,4 +245,27 @@ int shim_losetup(char *const *args)
 		return show(a.words[0]);
 	return a.n == (a.find ? 1 : 2) ? attach_to(&a)
 				       : shim_say(1, "losetup: unexpected number of arguments");
+}
+
+/* mknod [-m MODE] /dev/loop0 b 7 0: it is made when something is attached. Others are made, or
+ * refused, as ever. */
+int shim_mknod(char *const *args)
+{
+	for (size_t i = 0; args[i] != NULL; i++) {
+		char *device SCOPED(mem_freep) =
+		    strncmp(args[i], "/dev/", 5) == 0 ? device_of(args[i]) : NULL;
+
+		if (device != NULL || strcmp(args[i], "/dev/loop-control") == 0)
+			return 0;
+	}
+	return shim_real("mknod", args);
+}
+
+/* modprobe loop: there is no module to be loaded. */
+int shim_modprobe(char *const *args)
+{
+	for (size_t i = 0; args[i] != NULL; i++)
+		if (strcmp(args[i], "loop") == 0)
+			return 0;
+	return shim_real("modprobe", args);
 }

@@ -36,11 +36,10 @@ int main(int argc, char **argv)
 	static const struct {
 		const char *name;
 		int (*fn)(char *const *args);
-	} names[] = {{"systemctl", shim_systemctl},
-		     {"service", shim_service},
-		     {"mount", shim_mount},
-		     {"umount", shim_umount},
-		     {"losetup", shim_losetup}};
+	} names[] = {{"systemctl", shim_systemctl}, {"service", shim_service},
+		     {"mount", shim_mount},         {"umount", shim_umount},
+		     {"losetup", shim_losetup},     {"mknod", shim_mknod},
+		     {"modprobe", shim_modprobe}};
 	const char *slash = argc > 0 ? strrchr(argv[0], '/') : NULL;
 	const char *name = slash != NULL ? slash + 1 : argc > 0 ? argv[0] : "";
 

@@ -1,15 +1,17 @@
-/* mount and umount in a sandbox where nobody may mount: an image that lies on one of the step's
- * media is asked for outside, by a file in SHIM_ASK, and mounted from there. */
+/* mount and umount in a sandbox where nobody may mount: an image is asked for outside, by a file in
+ * SHIM_ASK, and mounted from there. */
 #include "shim/shim.h"
 
 #include "base/buf.h"
 #include "sys/clock.h"
 #include "sys/fs.h"
+#include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #define SHIM_ASK "/run/posmedia-ask"
@@ -27,17 +29,18 @@ static bool wants_part(char *const *args)
 
 static int refused(void)
 {
-	return shim_say(MOUNT_FAILED,
-			"mount: only images on the step's own media can be mounted in "
-			"a step: mount -o loop IMAGE DIRECTORY");
+	return shim_say(MOUNT_FAILED, "mount: only images of discs can be mounted in a step: "
+				      "mount -o loop IMAGE DIRECTORY");
 }
 
-int shim_ask(const char *what, const char *first, const char *second)
+/* As shim_ask; copy is the name of a copy of the image, or "". */
+static int ask(const char *what, const char *first, const char *second, const char *copy)
 {
+	const char *own = copy[0] != '\0' ? "own" : what;
 	char *name SCOPED(mem_freep) = mem_format(SHIM_ASK "/%ld", (long)getpid());
 	char *asked SCOPED(mem_freep) = mem_format("%s.ask", name);
 	char *said SCOPED(mem_freep) = mem_format("%s.said", name);
-	char *text SCOPED(mem_freep) = mem_format("%s\n%s\n%s\n", what, first, second);
+	char *text SCOPED(mem_freep) = mem_format("%s\n%s\n%s\n%s\n", own, first, second, copy);
 	struct buf b SCOPED(buf_release) = BUF_INIT(ANSWER_MAX);
 	uint64_t since = clock_mono_ms();
 	struct err e = ERR_INIT;
@@ -53,6 +56,41 @@ int shim_ask(const char *what, const char *first, const char *second)
 		return shim_say(MOUNT_FAILED, "%s: %s", what, e.msg);
 	(void)unlink(said);
 	return b.len == 0 ? 0 : shim_say(MOUNT_FAILED, "%s: %s", what, b.data);
+}
+
+int shim_ask(const char *what, const char *first, const char *second)
+{
+	return ask(what, first, second, "");
+}
+
+bool shim_on_medium(const char *path)
+{
+	struct statvfs fs;
+
+	return statvfs(path, &fs) == 0 && (fs.f_flag & ST_RDONLY) != 0;
+}
+
+/* Of an image that the step has written itself a copy goes outside: nobody there looks into the
+ * step's own tree. */
+static int mount_own(const char *image, const char *dir)
+{
+	char *name SCOPED(mem_freep) = mem_format("%ld.image", (long)getpid());
+	char *copy SCOPED(mem_freep) = mem_format(SHIM_ASK "/%s", name);
+	int from SCOPED(fd_closep) = open(image, O_RDONLY | O_CLOEXEC);
+	int to SCOPED(fd_closep) =
+	    open(copy, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0644);
+	struct err e = ERR_INIT;
+	uint64_t n = 0;
+	int rc = MOUNT_FAILED;
+
+	if (from < 0 || to < 0)
+		(void)shim_say(rc, "mount: %s: %s", image, strerror(errno));
+	else if (fs_copy_fd(from, to, &n, &e) != 0)
+		(void)shim_say(rc, "mount: %s: %s", image, e.msg);
+	else
+		rc = ask("mount", image, dir, name);
+	(void)unlink(copy);
+	return rc;
 }
 
 static bool has_value(const char *option)
@@ -97,7 +135,7 @@ int shim_mount(char *const *args)
 	if (image == NULL || stat(image, &st) != 0 || !S_ISREG(st.st_mode) ||
 	    strchr(image, '\n') != NULL || strchr(dir, '\n') != NULL)
 		return refused();
-	return shim_ask("mount", image, dir);
+	return shim_on_medium(image) ? shim_ask("mount", image, dir) : mount_own(image, dir);
 }
 
 int shim_umount(char *const *args)
@@ -107,6 +145,7 @@ int shim_umount(char *const *args)
 
 	if (operands(args, v) != 1)
 		return shim_say(MOUNT_FAILED, "umount: of which directory?");
+	/* the directory, the image, or the device that stands for it */
 	dir = realpath(v[0], NULL);
 	if (dir == NULL || strchr(dir, '\n') != NULL)
 		return shim_say(MOUNT_FAILED, "umount: %s: no mount point", v[0]);

@@ -60,6 +60,32 @@ wrong() {
 	wrong '13a---\nname: b' 14:1 'document'
 }
 
+# Nine levels of nine each, and a hundred thousand in each other: neither is opened up.
+@test "a YAML bomb and one that is deep, as recipe and as answers" {
+	local bomb=$dir/recipes/bomb.yaml deep=$dir/recipes/deep.yaml i
+	{
+		echo 'a0: &a0 [x, x, x, x, x, x, x, x, x]'
+		for i in 1 2 3 4 5 6 7 8 9; do
+			printf 'a%d: &a%d [%s]\n' "$i" "$i" \
+				"$(printf '*a%d, %.0s' {1..8} "$((i - 1))" | sed 's/, $//')"
+		done
+	} >"$bomb"
+	printf '[%.0s' {1..100000} >"$deep"
+	ulimit -v 1000000 -t 5
+	in_project plan recipes/bomb.yaml
+	refused 3 'recipes/bomb.yaml:1:5: '
+	refused 3 anchor
+	in_project plan recipes/deep.yaml
+	refused 3 'recipes/deep.yaml:1:'
+	local what
+	for what in bomb deep; do
+		sed "s/^steps: \[/&{name: ask, run: [perl], answers: recipes\/$what.yaml}, /" \
+			"$dir/recipes/small.yaml" >"$dir/recipes/asks.yaml"
+		in_project plan recipes/asks.yaml
+		refused 3 "recipes/$what.yaml:1:"
+	done
+}
+
 @test "files that are not there" {
 	wrong 's/key.gpg/no.gpg/' '5:35' 'no.gpg'
 	wrong 's/from: overlays/from: nowhere/' 7:19 'nowhere'

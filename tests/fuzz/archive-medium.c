@@ -5,6 +5,7 @@
 
 #include "archive/extract.h"
 #include "archive/kind.h"
+#include "archive/rpm.h"
 #include "sys/fs.h"
 
 enum { ENTRIES_MAX = 2000 };
@@ -33,11 +34,17 @@ int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
 	struct reader *r SCOPED(reader_freep) = NULL;
 	int fd SCOPED(fd_closep) = fuzz_file(p, n);
 	struct source *src = NULL;
-	struct err e = ERR_INIT;
+	struct err e = ERR_INIT, odd = ERR_INIT;
+	uint64_t payload = 0;
+	bool large = false;
 	struct kind k;
 
+	/* read before there is a worker */
+	if (rpm_payload(fd, &payload, &large, &odd) != 0)
+		HOLDS(odd.kind == ERR_RECIPE && payload == 0);
 	if (kind_find(fd, &k, &e) != 0)
 		return 0;
+	HOLDS(k.at == payload);
 	HOLDS(kind_name(&k)[0] == 'a');
 	if (k.of == KIND_PLAIN)
 		return 0;

@@ -193,6 +193,35 @@ unpack_as_umoci() {
 	umoci unpack --image "$dir/out/$name:1" "$dir/theirs"
 }
 
+# A blob of standard input in the layout $1; prints its descriptor, of the media type $2.
+blob() {
+	cat >"$dir/blob"
+	local sum
+	sum=$(sha256sum <"$dir/blob" | cut -d' ' -f1)
+	cp "$dir/blob" "$1/blobs/sha256/$sum"
+	jq -n --arg t "$2" --arg d "sha256:$sum" --argjson n "$(stat -c %s "$dir/blob")" \
+		'{mediaType: $t, digest: $d, size: $n}'
+}
+
+@test "another's image whose config lies about its layers is refused" {
+	local base manifest blobs=$dir/liar/blobs/sha256 oci=application/vnd.oci.image
+	[ "$(id -u)" = 0 ] || skip "umoci unpacks owners as root"
+	umoci_image
+	cp -r "$dir/other" "$dir/liar"
+	manifest=$blobs/$(jq -r '.manifests[0].digest[7:]' "$dir/liar/index.json")
+	jq '.rootfs.diff_ids |= reverse' "$blobs/$(jq -r '.config.digest[7:]' "$manifest")" |
+		blob "$dir/liar" $oci.config.v1+json >"$dir/config"
+	jq --slurpfile c "$dir/config" '.config = $c[0]' "$manifest" |
+		blob "$dir/liar" $oci.manifest.v1+json >"$dir/manifest"
+	jq -n --slurpfile m "$dir/manifest" '{schemaVersion: 2, manifests: $m}' \
+		>"$dir/liar/index.json"
+	base=$(jq -r .digest "$dir/manifest")
+	on_image "oci:liar@$base" <<<'overlays: [{from: overlay, to: /}]'
+	lock
+	build
+	refused 4 "layer 1: the config says that its contents are sha256:"
+}
+
 @test "our own image as base, and what is no base" {
 	local base
 	base=$(jq -r '.manifests[0].digest' "$dir/out/tree/index.json")

@@ -113,6 +113,13 @@ make_all() {
 	locked g-less >"$dir/names"
 	grep -qx till-shell "$dir/names" && grep -qx bulk-3 "$dir/names"
 	run ! grep -qE '^till-(app|watch)$' "$dir/names"
+	# nor as one of several
+	recipe g-both 'packages: {install: ["@ti*", bulk-3], exclude: ["@till"]}'
+	posmedia lock recipes/g-both.yaml
+	succeeded
+	locked g-both >"$dir/names"
+	grep -qx bulk-3 "$dir/names"
+	run ! grep -qE '^till-(app|watch)$' "$dir/names"
 	# one of its packages by name, or for another, is no part of the group
 	recipe g-named 'packages: {install: ["@^shop", till-watch], exclude: ["@till"]}'
 	posmedia lock recipes/g-named.yaml
@@ -437,6 +444,8 @@ steps: [{name: note, run: [sh, -c, "echo 1 >/etc/note"], writes: [/etc]}]' 'base
 	succeeded
 	[ "$(jq -r '.packages[] | select(.name == "till-app") | .version, .repository' \
 		"$dir/recipes/dated.lock" | xargs)" = "1-1 base_20240115T000000Z" ]
+	[ "$(jq -r '.repositories[].mirror' "$dir/recipes/dated.lock")" = \
+		"file://$dir/rpm/dated/{date}" ]
 	mv "$dir/rpm/mirror" "$dir/rpm/away"
 	POSMEDIA_STORE=$dir/store2 posmedia build recipes/dated.yaml -o oci:out/dated:1
 	mv "$dir/rpm/away" "$dir/rpm/mirror"

@@ -254,7 +254,7 @@ inactive"
 	nothing_left
 }
 
-@test "images on the step's media can be mounted, others cannot" {
+@test "images on the step's media can be mounted, and its own; others cannot" {
 	iso inner.iso -R -uid 0 -gid 0
 	mkdir -p "$dir/outer"
 	cp "$dir/media/inner.iso" "$dir/outer/"
@@ -262,19 +262,17 @@ inactive"
 	step outer.tar '' 'mkdir /opt /opt/at
 		mount -o loop,ro -t iso9660 /media/it/inner.iso /opt/at || exit
 		cat /opt/at/README.TXT; grep -c " /opt/at " /proc/self/mounts
-		touch /opt/at/x; cp /media/it/inner.iso /tmp
-		mount -o loop /tmp/inner.iso /opt/at
+		touch /opt/at/x
 		mount --bind /etc /opt; mount /media/it/none.iso /opt/at
 		mount /media/it/inner.iso /none
 		umount /opt/at && ls /opt/at; umount /opt; true' 'expects: {loop: true}'
 	build
 	ok
-	local own="posmedia: mount: only images on the step's own media can be mounted in a step:"
+	local own="posmedia: mount: only images of discs can be mounted in a step:"
 	own+=' mount -o loop IMAGE DIRECTORY'
 	saw "read me
 1
 touch: cannot touch '/opt/at/x': Read-only file system
-posmedia: mount: /tmp/inner.iso is not on a medium of the step; declare it under media: and mount it
 $own
 $own
 posmedia: mount: /none: mount point does not exist
@@ -305,24 +303,25 @@ posmedia: umount: /opt: no image is mounted there"
 		d=$(losetup -f --show "$i") || exit; echo "$d"
 		[ "$(sha256sum <"$d")" = "$(sha256sum <"$i")" ] && echo same
 		mount -t iso9660 -o ro "$d" /opt/at && cat /opt/at/README.TXT
-		umount /opt/at; losetup -rfP "$i"; losetup /dev/loop7 "$i"; losetup -a
+		umount /opt/at; losetup -rfP "$i"; losetup /dev/loop7 "$i"; losetup -f
+		losetup -a
 		losetup loop1
 		losetup -j "$i" | grep -c loop; losetup; losetup -d /dev/loop0 loop7; losetup --all
 		mount /dev/loop0 /opt/at; losetup -d /dev/loop0; losetup -f --show -o 512 "$i"
 		losetup --offset 512 -f "$i"; mount -o loop,offset=512 "$i" /opt/at
-		cp "$i" /tmp; losetup -f --show /tmp/inner.iso; losetup -f /none; losetup loop7
+		losetup -f --show /etc; losetup -f /none; losetup loop7
 		losetup -D; losetup -l; ls /dev/loop* 2>/dev/null; losetup x y; losetup a b c' \
 		'expects: {loop: true}'
 	build
 	[ "$status" -eq 6 ]
 	local all="a step has only whole images as loop devices"
-	local not="is not on a medium of the step; declare it under media: and mount it"
-	local own="posmedia: mount: only images on the step's own media can be mounted in a step:"
+	local own="posmedia: mount: only images of discs can be mounted in a step:"
 	own+=' mount -o loop IMAGE DIRECTORY'
 	saw "/dev/loop0
 /dev/loop0
 same
 read me
+/dev/loop2
 /dev/loop0: []: (/media/it/inner.iso)
 /dev/loop1: []: (/media/it/inner.iso)
 /dev/loop7: []: (/media/it/inner.iso)
@@ -338,12 +337,71 @@ posmedia: losetup: /dev/loop0: detach failed: No such device or address
 posmedia: losetup: -o: $all
 posmedia: losetup: offset: $all
 $own
-posmedia: losetup: /tmp/inner.iso $not
+posmedia: losetup: /etc: only images of discs can be attached
 posmedia: losetup: /none: No such file or directory
 posmedia: losetup: loop7: No such device or address
 posmedia: losetup: x: not a loop device
 posmedia: losetup: unexpected number of arguments"
 	nothing_left
+}
+
+# What a vendor's installer does that was written for a machine of its own.
+@test "an image that the installer unpacks itself, and the devices that it makes for it" {
+	iso inner.iso -R -uid 0 -gid 0
+	mkdir -p "$dir/four"
+	gzip -nc "$dir/media/inner.iso" >"$dir/four/inner.iso.gz"
+	head -c 40000 "$dir/media/inner.iso" >"$dir/four/short.iso"
+	(cd "$dir/four" && tar --owner=0 --group=0 -cf "$dir/media/four.tar" .)
+	step four.tar '' 'mkdir /opt /opt/at; modprobe loop || exit
+		[ -e /dev/loop0 ] || mknod -m 0660 /dev/loop0 b 7 0 || exit; mknod /tmp/fifo p
+		z=/media/it/inner.iso.gz; gzip -dc $z >/tmp/cd.iso
+		mount -o loop,ro /tmp/cd.iso /opt/at || exit
+		cat /opt/at/README.TXT; grep -c " /opt/at " /proc/self/mounts; rm /tmp/cd.iso
+		umount /opt/at && ls /opt/at; ls /run/posmedia-ask
+		gzip -dc $z >/opt/cd.iso; d=$(losetup -f); losetup "$d" /opt/cd.iso
+		mount -t iso9660 -r "$d" /opt/at && cat /opt/at/README.TXT; losetup -a
+		umount "$d" && losetup -d "$d"; mount /opt/cd.iso /opt/at && umount /opt/cd.iso
+		cp /media/it/short.iso /tmp; mount /tmp/short.iso /opt/at; echo $?
+		echo text >/tmp/text; mount -o loop /tmp/text /opt/at; mknod /dev/sda b 8 0
+		modprobe other; rm /opt/cd.iso; ls /opt' 'expects: {loop: true}'
+	build
+	ok
+	saw "read me
+1
+read me
+/dev/loop0: []: (/opt/cd.iso)
+posmedia: mount: image: the archive is damaged: Unrecognized archive format
+32
+posmedia: mount: image: it is a plain file, and no disc
+mknod: /dev/sda: Operation not permitted
+posmedia: modprobe: this image has no such program
+at"
+	nothing_left
+}
+
+@test "what was unpacked of an installer's own image goes when that is unmounted" {
+	iso inner.iso -R -uid 0 -gid 0
+	step inner.iso 'as: file' 'mkdir /opt /opt/at; cp /media/it/inner.iso /tmp
+		mount /tmp/inner.iso /opt/at || exit
+		: >/opt/in; sleep 2; umount /opt/at && : >/opt/out; sleep 3' 'expects: {loop: true}'
+	env -C "$dir" "$posmedia" build "recipes/$name.yaml" 2>"$dir/said" &
+	local pid=$! there=0
+	has() { find "$POSMEDIA_STORE/tmp" -path "$1" | grep -q .; }
+	wait_for 30 has '*/opt/in'
+	has '*/image.*/README.TXT' && there=1
+	wait_for 30 has '*/opt/out'
+	run ! has '*/image.*/README.TXT'
+	wait "$pid" || { cat "$dir/said" && false; }
+	[ "$there" = 1 ]
+}
+
+@test "what a step writes where it asks counts as written" {
+	iso inner.iso -R -uid 0 -gid 0
+	step inner.iso 'as: file' 'cd /run/posmedia-ask; for i in 1 2 3 4 5 6 7 8 9; do
+			cp /media/it/inner.iso $i.image || exit
+		done' 'expects: {loop: true}' 'limits: {disk: 1M}'
+	build
+	refused 6 'step work: wrote more than' 'raise limits: disk:'
 }
 
 @test "an image that cannot be unpacked does not stand in the way of the next" {
@@ -375,8 +433,7 @@ read me'
 	saw_second "conf
 conf
 /run/posmedia-shim/bin/mount
-posmedia: mount: only images on the step's own media can be mounted in a step:\
- mount -o loop IMAGE DIRECTORY
+posmedia: mount: only images of discs can be mounted in a step: mount -o loop IMAGE DIRECTORY
 the real one"
 }
 
@@ -409,6 +466,15 @@ the real one"
 		rm /opt/a; mv /opt/c /opt/a; asks umount /opt/a/sys ""
 		ln -s /proc /opt/p; asks mount $image /opt/p/sys
 		asks mount $image /tmp/a; ls /tmp/a; asks umount /tmp/a ""; ls /tmp/a
+		cd /run/posmedia-ask; cp $image 8.image; ln -s 8.image 7.image
+		asks own /x /tmp/a 7.image; asks own /x /tmp/a 8.image
+		ls | grep image; umount /tmp/a
+		asks own /x /tmp/a ../x.image; asks own /x /tmp/a ""; asks mount 7.image /tmp/a
+		asks mount /media/itxinner.iso /tmp/a; asks mount /media/it/../it/inner.iso /tmp/a
+		mkdir /opt/d /opt/d/m /opt/e /opt/e/m; asks mount $image /opt/d/m
+		asks mount $image /opt/e/m; mv /opt/d /opt/f; mv /opt/e /opt/d
+		asks umount /opt/d/m ""; mv /opt/d /opt/e; mv /opt/f /opt/d
+		umount /opt/d/m; umount /opt/e/m; rm -r /opt/d /opt/e
 		grep -c "/proc/sys proc ro" /proc/self/mounts; rm -r /opt/a /opt/b /opt/p' \
 		'expects: {loop: true}'
 	build
@@ -438,6 +504,16 @@ README.TXT
 link
 setup.sh
 21: 
+22: it is not there
+23: 
+24: not understood
+25: not understood
+26: not understood
+27: /media/itxinner.iso is not on a medium of the step; declare it under media: and mount it
+28: /media/it/../it/inner.iso is not on a medium of the step; declare it under media: and mount it
+29: 
+30: 
+31: /opt/d/m: no image is mounted there
 1'
 	nothing_left
 }
@@ -446,7 +522,9 @@ setup.sh
 	[ "$(id -u)" = 0 ] || skip "needs root to become another"
 	iso inner.iso -R -uid 0 -gid 0
 	step inner.iso 'as: file' 'mkdir /opt /opt/at; mount /media/it/inner.iso /opt/at || exit
-		cat /opt/at/README.TXT; umount /opt/at; rmdir /opt/at
+		cat /opt/at/README.TXT; umount /opt/at; cp /media/it/inner.iso /tmp
+		mount /tmp/inner.iso /opt/at && cat /opt/at/README.TXT
+		umount /opt/at; rmdir /opt/at
 		cat /proc/sys/kernel/hostname; grep -c 192.0.2.9 /proc/net/fib_trie' \
 		'expects: {loop: true, services: [x], fstab: true, hostname: h1,' \
 		'  address: 192.0.2.9/24}'

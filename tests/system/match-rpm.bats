@@ -34,6 +34,17 @@ recipe() {
 	} >"$dir/recipes/till.yaml"
 }
 
+# A signed repository $1 of these packages.
+repository() {
+	local to=$dir/rpm/mirror/$1
+	mkdir -p "$to"
+	cp "${@:2}" "$to/"
+	createrepo_c -q "$to" >/dev/null
+	GNUPGHOME=$dir/rpm/gpg gpg --batch --quiet --yes --armor --detach-sign \
+		--local-user till@example.invalid "$to/repodata/repomd.xml"
+	gpgconf --homedir "$dir/rpm/gpg" --kill all
+}
+
 setup() {
 	rm -f "$dir/recipes/till.lock"
 }
@@ -80,12 +91,7 @@ locked() {
 	posmedia build recipes/till.yaml -o oci:out/old:1
 	succeeded
 	rm "$dir/recipes/till.lock"
-	mkdir -p "$dir/rpm/mirror/today"
-	cp "$dir"/rpm/mirror/base/till-[fs]*.rpm "$dir/rpm/mirror/today/"
-	createrepo_c -q "$dir/rpm/mirror/today" >/dev/null
-	GNUPGHOME=$dir/rpm/gpg gpg --batch --quiet --yes --armor --detach-sign \
-		--local-user till@example.invalid "$dir/rpm/mirror/today/repodata/repomd.xml"
-	gpgconf --homedir "$dir/rpm/gpg" --kill all
+	repository today "$dir"/rpm/mirror/base/till-[fs]*.rpm
 	recipe today
 	manifest till-app-1-1.x86_64
 	posmedia lock recipes/till.yaml --match manifest
@@ -93,6 +99,31 @@ locked() {
 	[[ $(locked) == *"till-app-1-1 base_stored-20231114T221320Z"* ]]
 	posmedia build recipes/till.yaml -o oci:out/new:1
 	succeeded
+	recipe base updates
+}
+
+@test "what a dated tree of the mirror still has" {
+	local dated=$dir/rpm/dated/20240115T000000Z
+	mkdir -p "$dated"
+	cp -al "$dir/rpm/mirror/base" "$dated/moved"
+	repository moved "$dir"/rpm/mirror/base/till-[fs]*.rpm \
+		"$dir"/rpm/mirror/updates/till-app*.rpm
+	recipe moved
+	manifest till-app-1-1.x86_64 till-shell-1-1.x86_64
+	# a store that has kept nothing
+	export POSMEDIA_STORE=$dir/store2 POSMEDIA_DNF_SNAPSHOT="file://$dir/rpm/dated/{time}"
+	posmedia lock recipes/till.yaml --match manifest
+	refused 1 '1 of 2 packages of manifest cannot be had in its versions'
+	[[ $output == *'not to be had: till-app 1-1, nearest 2-1 in moved (newer)'* ]]
+	posmedia lock recipes/till.yaml --match manifest --snapshot 2024-01-15
+	succeeded
+	[[ $(locked) == *'till-app-1-1 moved_20240115T000000Z'* ]]
+	[[ $(locked) == *'till-shell-1-1 moved'* ]]
+	posmedia build recipes/till.yaml -o oci:out/dated:1
+	succeeded
+	posmedia diff oci:out/dated:1 manifest:manifest --json
+	succeeded
+	[ "$(jq -c '.packages | map(.name) | contains(["till-app"])' <<<"$output")" = false ]
 	recipe base updates
 }
 

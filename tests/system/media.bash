@@ -18,7 +18,7 @@ tiny_base() {
 media_project() {
 	dir=$(mktemp -d "${TMPDIR:-/var/tmp}/media.XXXXXX")
 	export dir POSMEDIA_STORE=$dir/store
-	tests/lib/apt-repo "$dir/repo" bookworm '' find stat sha256sum cp grep rmdir \
+	tests/lib/apt-repo "$dir/repo" bookworm '' find stat sha256sum cp grep rmdir gzip mknod \
 		>"$dir/repo.log" 2>&1
 	mkdir -p "$dir/recipes/base" "$dir/media"
 	mkdir -p "$dir/disc/Images/deep/er/still/more/and/on/to/ten"
@@ -135,4 +135,19 @@ disc() { # FILE TREE ARGUMENT...
 
 iso() { # FILE ARGUMENT...
 	disc "$1" "$dir/disc" "${@:2}"
+}
+
+# A disc of UDF alone, $1, of the tree: what makes it ISO 9660 as well is taken out of the volume
+# recognition sequence, so that nothing but UDF is left to read it by.
+udf() {
+	genisoimage -quiet -udf -D -o "$dir/media/$1" "${2-$dir/disc}" 2>/dev/null
+	perl -e '
+		open my $f, "+<", $ARGV[0] or die; binmode $f; my @udf;
+		for my $i (16 .. 31) {
+			seek $f, $i * 2048, 0; read $f, my $s, 2048;
+			push @udf, $s if substr($s, 1, 5) =~ /^(BEA01|NSR0.|TEA01)/;
+		}
+		die if @udf != 3;
+		seek $f, 16 * 2048, 0;
+		print $f @udf, "\0" x (13 * 2048)' "$dir/media/$1"
 }

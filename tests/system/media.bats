@@ -96,17 +96,9 @@ sees_the_disc() { # OWNERS
 	[ "$(log_of | cut -c1-64)" = "$(sha256sum "$dir/disc/Images/big.dat" | cut -c1-64)" ]
 }
 
-@test "tar, zip, jar, cpio and rpm" {
-	(cd "$dir/disc" && tar --owner=0 --group=0 --sort=name -cJf "$dir/media/t.tar.xz" .)
-	step t.tar.xz '' "$list"
-	sees_the_disc 0:0
-	(cd "$dir/disc" && zip -qry "$dir/media/z.jar" .)
-	step z.jar '' "$list"
-	sees_the_disc "$(id -u):$(id -g)"
-	bsdtar -C "$dir/disc" --format=newc --uid 0 --gid 0 -czf "$dir/media/c.cpio.gz" .
-	step c.cpio.gz '' "$list"
-	sees_the_disc 0:0
-	cat >"$dir/it.spec" <<-SPEC
+# The disc's tree as the rpm $1 of the payload $2; the script $3 of sed changes its description.
+an_rpm() {
+	sed "${3-}" >"$dir/it.spec" <<-SPEC
 		Name: it
 		Version: 1
 		Release: 1
@@ -121,21 +113,64 @@ sees_the_disc() { # OWNERS
 		%files
 		/opt/it
 	SPEC
+	rpmbuild -bb --quiet --define "_topdir $dir/rpm" --define "_rpmdir $dir/media" \
+		--define "_binary_payload $2" "$dir/it.spec" >/dev/null
+	mv "$dir/media/noarch/it-1-1.noarch.rpm" "$dir/media/$1"
+}
+
+# What is large is a file that no package has (%ghost): it makes rpm write the rest in its own form
+# of cpio all the same.
+large='s|^%files|truncate -s 4G %{buildroot}/opt/large\n&\n%ghost /opt/large|'
+
+@test "tar, zip, jar, cpio and rpm" {
+	(cd "$dir/disc" && tar --owner=0 --group=0 --sort=name -cJf "$dir/media/t.tar.xz" .)
+	step t.tar.xz '' "$list"
+	sees_the_disc 0:0
+	(cd "$dir/disc" && zip -qry "$dir/media/z.jar" .)
+	step z.jar '' "$list"
+	sees_the_disc "$(id -u):$(id -g)"
+	bsdtar -C "$dir/disc" --format=newc --uid 0 --gid 0 -czf "$dir/media/c.cpio.gz" .
+	step c.cpio.gz '' "$list"
+	sees_the_disc 0:0
 	local how
 	for how in gzdio xzdio zstdio; do
-		rpmbuild -bb --quiet --define "_topdir $dir/rpm" --define "_rpmdir $dir/media" \
-			--define "_binary_payload w6.$how" "$dir/it.spec" >/dev/null
-		mv "$dir/media/noarch/it-1-1.noarch.rpm" "$dir/media/it-$how.rpm"
+		an_rpm "it-$how.rpm" "w6.$how"
 		step "it-$how.rpm" '' "${list/media\/it/media\/it\/opt\/it}"
 		sees_the_disc 0:0
 	done
-	# as rpm writes files of 4 GiB: one of that size would take minutes
-	rpmbuild -bb --quiet --define "_topdir $dir/rpm" --define "_rpmdir $dir/media" \
-		--define "_binary_payload w.ufdio" "$dir/it.spec" >/dev/null
-	perl -0pe 's/070701/07070X/' "$dir/media/noarch/it-1-1.noarch.rpm" >"$dir/media/large.rpm"
-	step large.rpm '' true
+}
+
+@test "an rpm with a file of 4 GiB, whose payload is no cpio" {
+	an_rpm large.rpm w6.zstdio "$large"
+	run rpm2cpio "$dir/media/large.rpm"
+	[[ $output == *'files over 4GB not supported'* ]]
+	step large.rpm 'limits: {size: 299999}' true
 	build
-	refused 3 'it is an rpm with files of 4 GiB and more' 'as: file'
+	refused 3 'medium it: it: ' 'more than 299999 bytes' 'raise limits: size:'
+	step large.rpm '' "${list/media\/it/media\/it\/opt\/it}"
+	sees_the_disc 0:0
+	step large.rpm 'inside: [opt/it/README.TXT], as: file' 'cat /media/it/README.TXT'
+	build
+	ok
+	saw 'read me'
+	# more than the tar may get
+	an_rpm bomb.rpm w6.zstdio \
+		"$large; s|^mkdir.*|&; truncate -s 100M %{buildroot}/opt/it/zeros|"
+	step bomb.rpm 'limits: {size: 1000000}' true
+	build
+	refused 3 'more than 1000000 bytes' 'raise limits: size:'
+	# in its header, and behind it
+	local n
+	for n in 5000 -20; do
+		head -c "$n" "$dir/media/large.rpm" >"$dir/media/cut.rpm"
+		step cut.rpm '' true
+		build
+		refused 3 'medium it: it: the rpm is damaged: ' 'as: file'
+	done
+	tar -C "$dir/media" -cf "$dir/media/larges.tar" large.rpm
+	step larges.tar 'inside: [large.rpm]' true
+	build
+	refused 3 'an rpm with a file of 4 GiB and more, packed or in another archive' 'as: file'
 }
 
 @test "anything else is a file under its own name, and so is what shall be one" {
@@ -204,91 +239,6 @@ post-1.sh'
 	[ ! -e "$tree" ]
 }
 
-# A disc of UDF alone, $1, of the tree: what makes it ISO 9660 as well is taken out of the volume
-# recognition sequence, so that nothing but UDF is left to read it by.
-udf() {
-	genisoimage -quiet -udf -D -o "$dir/media/$1" "${2-$dir/disc}" 2>/dev/null
-	perl -e '
-		open my $f, "+<", $ARGV[0] or die; binmode $f; my @udf;
-		for my $i (16 .. 31) {
-			seek $f, $i * 2048, 0; read $f, my $s, 2048;
-			push @udf, $s if substr($s, 1, 5) =~ /^(BEA01|NSR0.|TEA01)/;
-		}
-		die if @udf != 3;
-		seek $f, 16 * 2048, 0;
-		print $f @udf, "\0" x (13 * 2048)' "$dir/media/$1"
-}
-
-@test "a disc of UDF alone: what is on it, and what is inside that" {
-	rm -rf "$dir/udf" && cp -r "$dir/disc" "$dir/udf" && rm "$dir/udf/link"
-	udf plain.udf "$dir/udf"
-	bsdtar -tf "$dir/media/plain.udf" >"$dir/list" 2>/dev/null || : >"$dir/list"
-	[ ! -s "$dir/list" ] # or it would be read as what it is not
-	step plain.udf '' 'mkdir /opt; cd /media/it && find . -type f && cat README.TXT
-		./setup.sh
-		stat -c "%a %u" Images README.TXT; echo x >new || echo "may not"
-		sha256sum Images/big.dat'
-	build
-	ok
-	log_of | grep -v 'cannot create\|Read-only' | sed '1,4{w /dev/stderr
-		d}' 2>"$dir/found" >"$dir/said"
-	sort "$dir/found" | cat - "$dir/said" >"$dir/all" && mv "$dir/all" "$dir/said"
-	diff - "$dir/said" <<-EOT
-		./Images/big.dat
-		./Images/deep/er/still/more/and/on/to/ten/File with blanks.dat
-		./README.TXT
-		./setup.sh
-		read me
-		555 0
-		555 0
-		may not
-		$(sha256sum <"$dir/disc/Images/big.dat" | sed 's/-/Images\/big.dat/')
-	EOT
-	unpacked
-	[ "$(cat "$dir/tree/opt/done")" = installed ]
-	nothing_left
-	# what is inside, and what is not
-	rm -rf "$dir/udf/Images"
-	tar -C "$dir/disc" -cf "$dir/udf/inner.tar" README.TXT
-	udf outer.udf "$dir/udf"
-	step outer.udf 'inside: [inner.tar]' 'find /media/it -type f'
-	build
-	ok
-	saw /media/it/README.TXT
-	step outer.udf 'inside: [none.tar]' true
-	build
-	refused 3 'medium it: it: a disc of UDF has no file none.tar'
-	# an empty one, as mkudffs makes it
-	rm -f "$dir/media/empty.udf" && truncate -s 4M "$dir/media/empty.udf"
-	mkudffs --blocksize=2048 --media-type=hd "$dir/media/empty.udf" >/dev/null
-	step empty.udf '' 'find /media/it -mindepth 1 | grep -v lost+found; true'
-	build
-	ok
-	saw ''
-}
-
-@test "a disc of UDF that is damaged, too much, or a file to the step" {
-	udf whole.udf
-	head -c 600000 "$dir/media/whole.udf" >"$dir/media/short.udf"
-	step short.udf '' true
-	build
-	refused 3 'medium it' 'the disc is damaged'
-	step whole.udf 'limits: {size: 100K}' true
-	build
-	refused 3 'medium it' 'more than 102400 bytes' 'limits: size'
-	step whole.udf 'limits: {files: 3}' true
-	build
-	refused 3 'medium it' 'more than 3 entries' 'limits: files'
-	step whole.udf 'as: file' 'ls /media/it'
-	build
-	ok
-	saw whole.udf
-	(cd "$dir/media" && tar -cf packed.tar whole.udf)
-	step packed.tar 'inside: [whole.udf]' true
-	build
-	refused 3 'it is a disc of UDF without ISO 9660, packed or in another archive'
-}
-
 @test "two builds that find the same medium damaged: one puts it aside, both go on" {
 	iso both.iso -R
 	step both.iso '' 'cat /media/it/README.TXT; sleep 1; cat /media/it/Images/*.dat >/dev/null'
@@ -315,6 +265,34 @@ udf() {
 	nothing_left
 }
 
+# The test has the lock that both would take, and puts the new tree in its place by itself.
+@test "a damaged medium that another build has replaced meanwhile stays where it is" {
+	iso late.iso -R
+	step late.iso '' 'cat /media/it/README.TXT'
+	build
+	ok
+	local tree pid
+	tree=$(dirname "$(find "$POSMEDIA_STORE/cache/media" -newer "$dir/recipes/$name.yaml" \
+		-name record)")
+	cp -a "$tree" "$dir/fresh"
+	flip "$tree/tree/Images/big.dat"
+	rm -rf "$POSMEDIA_STORE/damaged"
+	sed -i 's/cat/cat -u/' "$dir/recipes/$name.yaml"
+	lock
+	exec 7>>"$POSMEDIA_STORE/locks/media"
+	flock 7
+	env -C "$dir" "$posmedia" build "recipes/$name.yaml" 2>"$dir/said" 7>&- &
+	pid=$!
+	wait_for 30 grep -q 'is damaged; it is unpacked again' "$dir/said"
+	mv "$tree" "$dir/old"
+	mv "$dir/fresh" "$tree"
+	exec 7>&-
+	wait "$pid" || { cat "$dir/said" && false; }
+	[ -z "$(ls "$POSMEDIA_STORE/damaged")" ]
+	rm -rf "$dir/old"
+	nothing_left
+}
+
 @test "the same as an ordinary user" {
 	[ "$(id -u)" = 0 ] || skip "needs root to become another"
 	iso user.iso -R -uid 1500 -gid 1501
@@ -326,13 +304,17 @@ udf() {
 	as_user build
 	diff "$dir/as-root.log" "$dir/user/out/$name.logs/1/step-work.log"
 	udf user.udf
-	step user.udf '' 'stat -c "%a %u" /media/it/*; cat /media/it/README.TXT'
-	build
-	ok
-	log_of >"$dir/as-root.log"
-	as_user lock
-	as_user build
-	diff "$dir/as-root.log" "$dir/user/out/$name.logs/1/step-work.log"
+	an_rpm user.rpm w6.gzdio "$large"
+	local which
+	for which in udf rpm; do
+		step user.$which '' 'cd /media/it; find . -type f -exec stat -c "%n %a %u" "{}" +'
+		build
+		ok
+		log_of >"$dir/as-root.log"
+		as_user lock
+		as_user build
+		diff "$dir/as-root.log" "$dir/user/out/$name.logs/1/step-work.log"
+	done
 }
 
 # ---------------------------------------------------------------- out to do harm

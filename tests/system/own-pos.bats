@@ -55,3 +55,20 @@ extract() {
 	grep -q 'tcp dport 2100 accept' "$root/etc/nftables.conf"
 	[ ! -e "$root/media/lily/install.sh" ]
 }
+
+@test "the recipe that one's own begins from is built from its lock, and passes the audit" {
+	cp -r recipes overlays signing "$dir/"
+	cp "$dir/recipes/minimal.lock" "$dir/lock"
+	run --separate-stderr env -C "$dir" "$posmedia" build recipes/minimal.yaml
+	[ "$status" -eq 0 ] || { echo "$stderr" && return 1; }
+	[[ $output =~ minimal:0.1.0@sha256:[0-9a-f]{64}$ ]]
+	cmp "$dir/recipes/minimal.lock" "$dir/lock"
+	run env -C "$dir" "$posmedia" audit oci:out/minimal:0.1.0 \
+		--recipe recipes/minimal.yaml
+	[ "$status" -eq 0 ] && [[ $output == *' pass, 0 fail'* ]]
+	umoci unpack --image "$dir/out/minimal:0.1.0" "$dir/bundle" >"$dir/umoci.log" 2>&1
+	local root=$dir/bundle/rootfs
+	[ -x "$root/sbin/init" ] && [ -x "$root/usr/sbin/sshd" ]
+	[ "$(readlink "$root/etc/systemd/system/getty.target")" = /dev/null ]
+	grep -q '^ID=debian$' "$root/etc/os-release"
+}

@@ -1,19 +1,18 @@
-/* Debian packages: both parts, and what is no package. */
+/* Debian packages: the part with the files, and what is no package. */
 #include "archive-lib.h"
 #include "archive/unpack.h"
 
 static const struct unpack_opts o = {.what = "x.deb"};
 
-static int unpack_it(const struct scratch *s, const char *file, bool data, bool control,
-		     struct err *e)
+static int unpack_it(const struct scratch *s, const char *file, struct err *e)
 {
 	char *dest SCOPED(mem_freep) = mem_format("%s/data", s->path);
-	char *control_dest SCOPED(mem_freep) = mem_format("%s/control", s->path);
 	int fd SCOPED(fd_closep) = openat(s->fd, file, O_RDONLY | O_CLOEXEC);
+	const struct unpack_package one = {fd, o.what};
 
 	assert_true(fd >= 0);
-	DO(s, "sh", "-c", "rm -rf data control; mkdir data control");
-	return unpack_deb(fd, data ? dest : NULL, control ? control_dest : NULL, &o, e);
+	DO(s, "sh", "-c", "rm -rf data; mkdir data");
+	return unpack_debs(&one, 1, dest, &o, e);
 }
 
 static void make_package(const struct scratch *s, const char *compression)
@@ -31,7 +30,7 @@ static void make_package(const struct scratch *s, const char *compression)
 	DO(s, "dpkg-deb", z, "-b", "p", "x.deb");
 }
 
-static void both_parts(void **state)
+static void what_is_in_it(void **state)
 {
 	static const char *const compressions[] = {"xz", "gzip", "zstd", "none"};
 	struct scratch s = scratch_make();
@@ -42,36 +41,16 @@ static void both_parts(void **state)
 		char *text;
 
 		make_package(&s, compressions[i]);
-		if (unpack_it(&s, "x.deb", true, true, &e) != 0)
+		if (unpack_it(&s, "x.deb", &e) != 0)
 			fail_msg("%s: %s", compressions[i], e.msg);
 		text = RUN(&s, "sh", "-c",
-			   "find data control -mindepth 1 ! -type d -printf '%p %m %U %G\\n' | "
+			   "find data -mindepth 1 ! -type d -printf '%p %m %U %G\\n' | "
 			   "LC_ALL=C sort; stat -c %Y data/usr/bin/x; rm -rf ref; "
 			   "dpkg-deb -x x.deb ref && diff -r ref data");
 		assert_string_equal(text,
-				    "control/control 644 0 0\ncontrol/postinst 755 0 0\n"
 				    "data/usr/bin/x 4755 7 8\ndata/usr/bin/y 777 0 0\n1000\n");
 		free(text);
 	}
-	scratch_drop(&s);
-}
-
-static void one_part(void **state)
-{
-	struct scratch s = scratch_make();
-	struct err e = ERR_INIT;
-	char *text;
-
-	(void)state;
-	make_package(&s, "xz");
-	assert_int_equal(unpack_it(&s, "x.deb", false, true, &e), 0);
-	text = RUN(&s, "ls", "data", "control");
-	assert_string_equal(text, "control:\ncontrol\npostinst\n\ndata:\n");
-	free(text);
-	assert_int_equal(unpack_it(&s, "x.deb", true, false, &e), 0);
-	text = RUN(&s, "ls", "data", "control");
-	assert_string_equal(text, "control:\n\ndata:\nusr\n");
-	free(text);
 	scratch_drop(&s);
 }
 
@@ -102,7 +81,7 @@ static void what_is_no_package(void **state)
 		struct err e = ERR_INIT;
 
 		DO(&s, "sh", "-c", commands[i]);
-		if (unpack_it(&s, "bad", true, true, &e) == 0)
+		if (unpack_it(&s, "bad", &e) == 0)
 			fail_msg("not refused: %s", commands[i]);
 		if (e.kind != ERR_RECIPE || strncmp(e.msg, "x.deb: ", 7) != 0)
 			fail_msg("%s: %s", commands[i], e.msg);
@@ -126,7 +105,7 @@ static void sizes_that_lie(void **state)
 		/* the second member's header follows the first's four bytes */
 		memcpy(b.data + 8 + 60 + 4 + 48, sizes[i], 10);
 		put_bytes(&s, "bad", b.data, b.len);
-		assert_int_equal(unpack_it(&s, "bad", true, false, &e), -1);
+		assert_int_equal(unpack_it(&s, "bad", &e), -1);
 		assert_int_equal(e.kind, ERR_RECIPE);
 	}
 	scratch_drop(&s);
@@ -135,8 +114,7 @@ static void sizes_that_lie(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(both_parts),
-	    cmocka_unit_test(one_part),
+	    cmocka_unit_test(what_is_in_it),
 	    cmocka_unit_test(what_is_no_package),
 	    cmocka_unit_test(sizes_that_lie),
 	};
