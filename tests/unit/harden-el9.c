@@ -68,6 +68,8 @@ static const struct row rows[] = {
 
     {"LOG-02", REMOVE, "etc/rsyslog.d/00-posmedia.conf", NULL, NULL, FIXED},
     {"LOG-02", CHMOD, "var/log/secure", "0644", NULL, FIXED},
+    {"LOG-02", EDIT, "etc/tmpfiles.d/00-posmedia-logs.conf", "lastlog 0640", "lastlog 0664",
+     FIXED},
     {"LOG-04", EDIT, "etc/rsyslog.conf", "authpriv.* ", "#", FIXED},
     {"LOG-04", WRITE, "etc/rsyslog.d/01.conf", "authpriv.* ~\n", NULL, FIXED},
 
