@@ -71,13 +71,16 @@ setup() {
 	[[ $output == *'/etc/ssh/sshd_config.d/00-a.conf:1: PermitRootLogin is \"yes\"'* ]]
 }
 
-# Runs the audit with its gates on the tree; sets failed to the ids that fail, joined by blanks.
+# Runs the audit with its gates on the tree; sets failed to the ids that fail, joined by blanks: of
+# the ids in only, when that is set.
 gates() {
+	local failing='.results[] | select(.status == "fail") | .id as $id |
+		select($only == "" or ($only | split(" ") | index($id)))'
 	"$posmedia" audit "dir:$root" --recipe recipes/demo.yaml --gates --json --fail-on never \
 		>"$tree_dir/gates.json"
-	failed=$(jq -r '[.results[] | select(.status == "fail").id] | join(" ")' \
+	failed=$(jq -r --arg only "${only-}" "[$failing | .id] | join(\" \")" \
 		"$tree_dir/gates.json")
-	said=$(jq -r '.results[] | select(.status == "fail").detail' "$tree_dir/gates.json")
+	said=$(jq -r --arg only "${only-}" "$failing | .detail" "$tree_dir/gates.json")
 }
 
 # With a file of that mode and text in the tree, exactly that control fails, and says that.
@@ -139,6 +142,31 @@ lacks() {
 		'chpasswd: exit status 1' FIL-13
 	lacks NET-01b "$lib/$(readlink "$root/$lib/libnftables.so.1")" \
 		'nft -c -f /etc/nftables.conf: exit status 127' FIL-13
+}
+
+@test "TIM-03b AUD-16b: chrony and the audit rules, on a tree that has them" {
+	local tools=$OUT/tests/daemons good=$root only='AUD-16b TIM-03b'
+	[ -d "$tools" ] || flock "$OUT/tests.flock" tests/system/fetch-tool bookworm \
+		'chrony auditd' "$tools" >"$OUT/tests-daemons.log" 2>&1 ||
+		skip "no chrony: $(tail -n 1 "$OUT/tests-daemons.log")"
+	root=$tree_dir/daemons
+	cp -a "$good" "$root"
+	# nobody locked and listed what these bring: other controls see that
+	cp -a "$tools/usr/." "$tools/sbin" "$root/usr/"
+	cp -a "$tools/etc/audit" "$tools/etc/chrony" "$root/etc/"
+	cp "$tools/usr/share/chrony/chrony.conf" "$root/etc/chrony/"
+	gates
+	[ "$failed" = '' ] || { echo "$said"; false; }
+	[ "$(jq --arg only "$only" '[.results[] | select(.status == "pass").id] -
+		(([.results[].id]) - ($only | split(" "))) | length' "$tree_dir/gates.json")" = 2 ]
+	breaks TIM-03b etc/chrony/conf.d/a.conf 644 'nosuch 1' \
+		'chronyd -p: exit status 1: '
+	[[ $said == *'Invalid directive at line 1 in file /etc/chrony/conf.d/a.conf'* ]]
+	lacks AUD-16b usr/bin/mawk 'awk: not found'
+	mkdir "$root/etc/audit/rules.d/50-a.rules"
+	gates
+	[ "$failed" = AUD-16b ]
+	[[ $said == *'50-a.rules: Is a directory'* ]]
 }
 
 @test "a waiver holds for a gate; a build fails with what the program says of its configuration" {
