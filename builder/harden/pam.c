@@ -97,8 +97,8 @@ static int read_file(struct reader *r, const char *name, const char *type, struc
 
 static int take_line(struct reader *r, struct pam_line *l, const char *type, struct err *e)
 {
-	bool sub = strcasecmp(l->control, "include") == 0 ||
-		   strcasecmp(l->control, "substack") == 0;
+	bool sub =
+	    strcasecmp(l->control, "include") == 0 || strcasecmp(l->control, "substack") == 0;
 
 	if (type != NULL && strcasecmp(type, l->type) != 0)
 		return 0;

@@ -36,8 +36,8 @@ void pam_release(struct pam_stack *s);
  * there. */
 void pam_jumps_shift(struct strv *lines, size_t at, const char *type, int by);
 
-/* The next "VALUE=ACTION" of a control in brackets, with blanks around "=" or not; *p goes on behind
- * it. false: there is none. The caller owns both. */
+/* The next "VALUE=ACTION" of a control in brackets, with blanks around "=" or not; *p goes on
+ * behind it. false: there is none. The caller owns both. */
 bool pam_action(const char **p, char **ret_value, char **ret_action);
 
 /* Whether the lines of type auth let somebody in when every module that asks for a proof says no. A
