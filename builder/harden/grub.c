@@ -90,13 +90,13 @@ int grub_sourced(const struct strv *lines, char **value, struct err *e)
 	return 0;
 }
 
-int grub_cmdline(int rootfd, char **ret, struct err *e)
+int grub_cmdline(int rootfd, bool alone, char **ret, struct err *e)
 {
 	struct strv files SCOPED(strv_release) = {0};
 	char *value SCOPED(mem_freep) = mem_strdup("");
 
 	strv_add(&files, "etc/default/grub");
-	if (root_glob(rootfd, "etc/default/grub.d/*.cfg", &files, e) != 0)
+	if (!alone && root_glob(rootfd, "etc/default/grub.d/*.cfg", &files, e) != 0)
 		return -1;
 	for (size_t i = 0; i < files.n; i++) {
 		struct strv lines SCOPED(strv_release) = {0};

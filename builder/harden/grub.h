@@ -7,9 +7,10 @@
 
 #define GRUB_CFG "boot/grub*/grub.cfg"
 
-/* What every entry has, the one for recovery too: GRUB_CMDLINE_LINUX as the shell would leave it.
- * The caller owns *ret; "" when it is not set. */
-int grub_cmdline(int rootfd, char **ret, struct err *e) MUST_CHECK;
+/* What every entry has, the one for recovery too: GRUB_CMDLINE_LINUX as the shell would leave it,
+ * of /etc/default/grub and unless `alone` of /etc/default/grub.d. The caller owns *ret; "" when it
+ * is not set. */
+int grub_cmdline(int rootfd, bool alone, char **ret, struct err *e) MUST_CHECK;
 
 /* The same of the lines of one file, on top of *value, which is replaced. */
 int grub_sourced(const struct strv *lines, char **value, struct err *e) MUST_CHECK;

@@ -1,4 +1,5 @@
 /* op_kernel_args.c - what the boot loader gives the kernel. */
+#include "harden/bls.h"
 #include "harden/grub.h"
 #include "harden/lines.h"
 #include "harden/op.h"
@@ -8,16 +9,19 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define OURS "etc/default/grub.d/60-posmedia.cfg"
+#define OURS    "etc/default/grub.d/60-posmedia.cfg"
+#define DEFAULT "etc/default/grub"
 
 struct kernel_args {
 	struct yaml *args;
 	struct want *wants;
 	size_t n;
+	bool alone; /* nothing reads /etc/default/grub.d */
 };
 
 static const struct field kernel_args_fields[] = {
     {"args", FIELD_NODE, offsetof(struct kernel_args, args), true},
+    {"default-only", FIELD_BOOL, offsetof(struct kernel_args, alone), false},
     {0},
 };
 
@@ -68,28 +72,82 @@ static void look(const struct op_run *r, const struct kernel_args *w, const char
 	}
 }
 
+static int look_cfg(const struct op_run *r, const struct kernel_args *w, const char *path,
+		    struct err *e)
+{
+	struct strv lines SCOPED(strv_release) = {0};
+
+	if (lines_read(r->rootfd, path, &lines, NULL, e) != 0)
+		return -1;
+	for (size_t k = 0; k < lines.n; k++) {
+		const char *args = grub_entry_args(lines.v[k]);
+		char *where SCOPED(mem_freep) = mem_format("/%s:%zu", path, k + 1);
+
+		if (args != NULL)
+			look(r, w, args, where);
+	}
+	return 0;
+}
+
+static int find_entries(const struct op_run *r, struct strv *ret, struct err *e)
+{
+	return root_glob(r->rootfd, BLS_ENTRIES, ret, e) != 0 ||
+		       root_glob(r->rootfd, BLS_ENTRIES_EFI, ret, e) != 0
+		   ? -1
+		   : 0;
+}
+
+/* The arguments of an entry that is there; its lines too. */
+static int entry_args(const struct op_run *r, const char *path, struct strv *ret_lines, char **ret,
+		      struct err *e)
+{
+	struct strv env SCOPED(strv_release) = {0};
+
+	if (lines_read(r->rootfd, path, ret_lines, NULL, e) != 0 ||
+	    bls_env(r->rootfd, &env, e) != 0)
+		return -1;
+	return bls_args(ret_lines, &env, ret, e) != 0 ? err_in(e, "/%s", path) : 0;
+}
+
+/* What entries of kernels to come are made with; NULL when the file is not there. */
+static int coming_args(const struct op_run *r, struct strv *ret_lines, char **ret, struct err *e)
+{
+	struct buf b SCOPED(buf_release) = BUF_INIT(ROOT_FILE_MAX);
+	bool there;
+
+	if (lines_read(r->rootfd, BLS_CMDLINE, ret_lines, &there, e) != 0)
+		return -1;
+	for (size_t i = 0; i < ret_lines->n; i++)
+		buf_addf(&b, "%s ", ret_lines->v[i][0] == '#' ? "" : ret_lines->v[i]);
+	*ret = there ? mem_strdup(b.len == 0 ? "" : b.data) : NULL;
+	return 0;
+}
+
 static int kernel_args_check(const struct op_run *r, const void *want, struct err *e)
 {
 	const struct kernel_args *w = want;
-	struct strv cfgs SCOPED(strv_release) = {0};
-	char *cmdline SCOPED(mem_freep) = NULL;
+	struct strv cfgs SCOPED(strv_release) = {0}, entries SCOPED(strv_release) = {0};
+	struct strv coming SCOPED(strv_release) = {0};
+	char *cmdline SCOPED(mem_freep) = NULL, *next SCOPED(mem_freep) = NULL;
 
-	if (grub_cmdline(r->rootfd, &cmdline, e) != 0 ||
-	    root_glob(r->rootfd, GRUB_CFG, &cfgs, e) != 0)
+	if (grub_cmdline(r->rootfd, w->alone, &cmdline, e) != 0 ||
+	    coming_args(r, &coming, &next, e) != 0 ||
+	    root_glob(r->rootfd, GRUB_CFG, &cfgs, e) != 0 || find_entries(r, &entries, e) != 0)
 		return -1;
-	look(r, w, cmdline, "/etc/default/grub");
-	for (size_t i = 0; i < cfgs.n; i++) {
-		struct strv lines SCOPED(strv_release) = {0};
-
-		if (lines_read(r->rootfd, cfgs.v[i], &lines, NULL, e) != 0)
+	look(r, w, cmdline, "/" DEFAULT);
+	if (next != NULL)
+		look(r, w, next, "/" BLS_CMDLINE);
+	for (size_t i = 0; i < cfgs.n; i++)
+		if (look_cfg(r, w, cfgs.v[i], e) != 0)
 			return -1;
-		for (size_t k = 0; k < lines.n; k++) {
-			const char *args = grub_entry_args(lines.v[k]);
-			char *where SCOPED(mem_freep) = mem_format("/%s:%zu", cfgs.v[i], k + 1);
+	for (size_t i = 0; i < entries.n; i++) {
+		struct strv lines SCOPED(strv_release) = {0};
+		char *args SCOPED(mem_freep) = NULL;
+		char *where SCOPED(mem_freep) = mem_format("/%s", entries.v[i]);
 
-			if (args != NULL)
-				look(r, w, args, where);
-		}
+		if (entry_args(r, entries.v[i], &lines, &args, e) != 0)
+			return -1;
+		look(r, w, args, where);
 	}
 	return 0;
 }
@@ -112,10 +170,11 @@ static int mend_default(const struct op_run *r, const struct kernel_args *w, str
 {
 	struct strv lines SCOPED(strv_release) = {0}, more SCOPED(strv_release) = {0};
 	char *cmdline SCOPED(mem_freep) = NULL;
+	const char *path = w->alone ? DEFAULT : OURS;
 	bool there;
 
-	if (grub_cmdline(r->rootfd, &cmdline, e) != 0 ||
-	    lines_read(r->rootfd, OURS, &lines, &there, e) != 0)
+	if (grub_cmdline(r->rootfd, w->alone, &cmdline, e) != 0 ||
+	    lines_read(r->rootfd, path, &lines, &there, e) != 0)
 		return -1;
 	lacking(w, cmdline, &more);
 	if (more.n == 0)
@@ -124,9 +183,9 @@ static int mend_default(const struct op_run *r, const struct kernel_args *w, str
 		strv_add(&lines, "# Written by posmedia from a hardening profile.");
 	for (size_t i = 0; i < more.n; i++) {
 		strv_addf(&lines, "GRUB_CMDLINE_LINUX=\"$GRUB_CMDLINE_LINUX %s\"", more.v[i]);
-		strv_addf(r->done, "/%s: %s added", OURS, more.v[i]);
+		strv_addf(r->done, "/%s: %s added", path, more.v[i]);
 	}
-	return lines_write(r->rootfd, OURS, &lines, 0644, e);
+	return lines_write(r->rootfd, path, &lines, 0644, e);
 }
 
 static int mend_cfg(const struct op_run *r, const struct kernel_args *w, const char *path,
@@ -155,6 +214,54 @@ static int mend_cfg(const struct op_run *r, const struct kernel_args *w, const c
 	return lines_write(r->rootfd, path, &lines, 0600, e);
 }
 
+/* Appends what is lacking to the last line that has options, or as one more; `word` is what such a
+ * line begins with. */
+static int mend_options(const struct op_run *r, const char *path, const char *word,
+			struct strv *lines, const struct strv *more, struct err *e)
+{
+	struct buf b SCOPED(buf_release) = BUF_INIT(ROOT_FILE_MAX);
+	size_t at = lines->n;
+
+	for (size_t i = 0; i < lines->n; i++)
+		if (*word == '\0' ? lines->v[i][0] != '#' : bls_options(lines->v[i]) != NULL)
+			at = i;
+	buf_addf(&b, "%s", at == lines->n ? word : lines->v[at]);
+	for (size_t i = 0; i < more->n; i++) {
+		buf_addf(&b, "%s%s", b.len == 0 ? "" : " ", more->v[i]);
+		strv_addf(r->done, "/%s: %s added", path, more->v[i]);
+	}
+	if (at == lines->n)
+		strv_add(lines, b.data);
+	else
+		lines_replace(lines, at, b.data);
+	return lines_write(r->rootfd, path, lines, 0644, e);
+}
+
+static int mend_entries(const struct op_run *r, const struct kernel_args *w, struct err *e)
+{
+	struct strv entries SCOPED(strv_release) = {0}, coming SCOPED(strv_release) = {0};
+	struct strv next SCOPED(strv_release) = {0};
+	char *cmdline SCOPED(mem_freep) = NULL;
+
+	if (find_entries(r, &entries, e) != 0 || coming_args(r, &coming, &cmdline, e) != 0)
+		return -1;
+	if (cmdline != NULL)
+		lacking(w, cmdline, &next);
+	if (next.n > 0 && mend_options(r, BLS_CMDLINE, "", &coming, &next, e) != 0)
+		return -1;
+	for (size_t i = 0; i < entries.n; i++) {
+		struct strv lines SCOPED(strv_release) = {0}, more SCOPED(strv_release) = {0};
+		char *args SCOPED(mem_freep) = NULL;
+
+		if (entry_args(r, entries.v[i], &lines, &args, e) != 0)
+			return -1;
+		lacking(w, args, &more);
+		if (more.n > 0 && mend_options(r, entries.v[i], "options", &lines, &more, e) != 0)
+			return -1;
+	}
+	return 0;
+}
+
 static int kernel_args_fix(const struct op_run *r, const void *want, struct err *e)
 {
 	struct strv cfgs SCOPED(strv_release) = {0};
@@ -164,7 +271,7 @@ static int kernel_args_fix(const struct op_run *r, const void *want, struct err 
 	for (size_t i = 0; i < cfgs.n; i++)
 		if (mend_cfg(r, want, cfgs.v[i], e) != 0)
 			return -1;
-	return 0;
+	return mend_entries(r, want, e);
 }
 
 const struct op_kind op_kernel_args = {

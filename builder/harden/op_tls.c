@@ -265,11 +265,13 @@ static void judge_java(const struct op_run *r, const char *path, const struct st
 	}
 }
 
-/* Java: a list of what is switched off, which may go on over several lines; the last one counts. */
+/* Java: a list of what is switched off, which may go on over several lines; the last one counts.
+ * Without one nothing is off. */
 static void read_java(const struct op_run *r, const char *path, struct strv *lines)
 {
 	struct buf all SCOPED(buf_release) = BUF_INIT(ROOT_FILE_MAX);
-	bool inside = false, more = false, seen = false;
+	struct strv off SCOPED(strv_release) = {0};
+	bool inside = false, more = false;
 
 	for (size_t i = 0; i < lines->n; i++) {
 		char *s = lines->v[i], *value = NULL;
@@ -280,20 +282,14 @@ static void read_java(const struct op_run *r, const char *path, struct strv *lin
 			value = comment ? NULL : value_of(s, "jdk.tls.disabledAlgorithms");
 			inside = value != NULL;
 		}
-		if (value != NULL) {
+		if (value != NULL)
 			buf_cut(&all, 0);
-			seen = true;
-		}
 		if (inside)
 			buf_addf(&all, "%s", value != NULL ? value : s + strspn(s, " \t\f"));
 		more = on;
 	}
-	if (seen) {
-		struct strv off SCOPED(strv_release) = {0};
-
-		line_fields(all.data, ',', &off);
-		judge_java(r, path, &off);
-	}
+	line_fields(all.len == 0 ? "" : all.data, ',', &off);
+	judge_java(r, path, &off);
 }
 
 typedef void reader(struct at *a, struct strv *lines, const struct directive *d);

@@ -5,6 +5,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 enum { INCLUDE_DEPTH = 16, STACK_MAX = 4000 };
 
@@ -71,6 +72,21 @@ char *pam_format(const struct pam_line *l)
 	return buf_take(&b);
 }
 
+void pam_join(struct strv *lines)
+{
+	for (size_t i = lines->n; i-- > 1;) {
+		const char *first = lines->v[i - 1];
+		size_t n = strlen(first);
+		char *both SCOPED(mem_freep) = NULL;
+
+		if (n == 0 || first[n - 1] != '\\' || first[strspn(first, " \t")] == '#')
+			continue;
+		both = mem_format("%.*s %s", (int)(n - 1), first, lines->v[i]);
+		lines_replace(lines, i - 1, both);
+		lines_replace(lines, i, "");
+	}
+}
+
 struct reader {
 	int rootfd;
 	struct pam_stack *ret;
@@ -81,9 +97,10 @@ static int read_file(struct reader *r, const char *name, const char *type, struc
 
 static int take_line(struct reader *r, struct pam_line *l, const char *type, struct err *e)
 {
-	bool sub = strcmp(l->control, "include") == 0 || strcmp(l->control, "substack") == 0;
+	bool sub =
+	    strcasecmp(l->control, "include") == 0 || strcasecmp(l->control, "substack") == 0;
 
-	if (type != NULL && strcmp(type, l->type) != 0)
+	if (type != NULL && strcasecmp(type, l->type) != 0)
 		return 0;
 	if (sub)
 		return read_file(r, l->module, l->type, e);
@@ -123,8 +140,10 @@ static int read_file(struct reader *r, const char *name, const char *type, struc
 
 	if (++r->depth > INCLUDE_DEPTH)
 		return err_set(e, ERR_FAIL, "/%s: included too deep", path);
-	if (lines_read(r->rootfd, path, &lines, NULL, e) != 0 ||
-	    read_lines(r, path, &lines, type, e) != 0)
+	if (lines_read(r->rootfd, path, &lines, NULL, e) != 0)
+		return -1;
+	pam_join(&lines);
+	if (read_lines(r, path, &lines, type, e) != 0)
 		return -1;
 	r->depth--;
 	return 0;

@@ -27,7 +27,7 @@ void pam_line_release(struct pam_line *l);
 char *pam_format(const struct pam_line *l);
 
 /* Everything that the service or common file `name` runs, in order, includes and substacks in
- * place. An absent file is an empty stack. */
+ * place, and lines that go on in the next one joined. An absent file is an empty stack. */
 int pam_read(int rootfd, const char *name, struct pam_stack *ret, struct err *e) MUST_CHECK;
 void pam_release(struct pam_stack *s);
 
@@ -35,5 +35,16 @@ void pam_release(struct pam_stack *s);
  * (by 1) or shorter (by -1) where they lead past it: a line of that type was put in or taken out
  * there. */
 void pam_jumps_shift(struct strv *lines, size_t at, const char *type, int by);
+
+/* The next "VALUE=ACTION" of a control in brackets, with blanks around "=" or not; *p goes on
+ * behind it. false: there is none. The caller owns both. */
+bool pam_action(const char **p, char **ret_value, char **ret_action);
+
+/* Whether the lines of type auth let somebody in when every module that asks for a proof says no. A
+ * module that is not known counts as one that asks. */
+bool pam_lets_in(const struct pam_stack *s);
+
+/* Joins a line that ends with a backslash and the next one, which is left empty. */
+void pam_join(struct strv *lines);
 
 #endif

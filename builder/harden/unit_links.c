@@ -2,6 +2,7 @@
 
 #include "harden/lines.h"
 #include <string.h>
+#include <unistd.h>
 
 static const char *const dirs[] = {"etc/systemd/system", "etc/systemd/system.control",
 				   "etc/systemd/system.attached", "usr/local/lib/systemd/system"};
@@ -47,7 +48,8 @@ static void take(const char *text, const char *path, size_t line, struct strv *r
 		strv_addf(ret_where, "%s:%zu", path, line);
 }
 
-static int read_dropin(int rootfd, const char *path, struct strv *ret, struct strv *ret_where,
+/* What lines of a unit or a drop-in start. */
+static int read_starts(int rootfd, const char *path, struct strv *ret, struct strv *ret_where,
 		       struct err *e)
 {
 	struct strv lines SCOPED(strv_release) = {0};
@@ -76,6 +78,80 @@ static int read_dropin(int rootfd, const char *path, struct strv *ret, struct st
 	return 0;
 }
 
+/* Targets that any other may ask for: what they start is linked, or a package's. */
+static bool is_base(const char *unit)
+{
+	static const char *const base[] = {
+	    "basic.target",     "local-fs.target",   "multi-user.target",
+	    "network.target",   "nss-lookup.target", "network-online.target",
+	    "remote-fs.target", "sysinit.target",    "time-sync.target"};
+
+	for (size_t i = 0; i < COUNT(base); i++)
+		if (strcmp(base[i], unit) == 0)
+			return true;
+	return false;
+}
+
+/* Whether the path is a link to a unit of a package, or masks one. */
+static bool leads_to_package(int rootfd, const char *path)
+{
+	static const char *const ours[] = {"usr/lib/systemd/system/", "lib/systemd/system/"};
+	char target[512];
+	const char *name, *to = target;
+	int fd SCOPED(fd_closep) = root_parent(rootfd, path, &name);
+	ssize_t n = fd < 0 ? -1 : readlinkat(fd, name, target, sizeof(target) - 1);
+
+	if (n <= 0)
+		return false;
+	target[n] = '\0';
+	if (strcmp(target, "/dev/null") == 0)
+		return true;
+	to += *to == '/';
+	while (strncmp(to, "../", 3) == 0)
+		to += 3;
+	for (size_t i = 0; i < COUNT(ours); i++)
+		if (strncmp(to, ours[i], strlen(ours[i])) == 0)
+			return strchr(to + strlen(ours[i]), '/') == NULL;
+	return false;
+}
+
+/* A target that is not a package's, without what the package's of its name starts too. */
+static int read_target(int rootfd, const char *path, struct strv *ret, struct strv *ret_where,
+		       struct err *e)
+{
+	char *other SCOPED(mem_freep) =
+	    mem_format("usr/lib/systemd/system/%s", strrchr(path, '/') + 1);
+	struct strv units SCOPED(strv_release) = {0}, where SCOPED(strv_release) = {0};
+	struct strv known SCOPED(strv_release) = {0}, unused SCOPED(strv_release) = {0};
+
+	if (leads_to_package(rootfd, path))
+		return 0;
+	if (read_starts(rootfd, path, &units, &where, e) != 0 ||
+	    read_starts(rootfd, other, &known, &unused, e) != 0)
+		return -1;
+	for (size_t i = 0; i < units.n; i++) {
+		if (is_base(units.v[i]) || strv_has(&known, units.v[i]))
+			continue;
+		strv_add(ret, units.v[i]);
+		strv_add(ret_where, where.v[i]);
+	}
+	return 0;
+}
+
+static int read_targets(int rootfd, struct strv *ret, struct strv *ret_where, struct err *e)
+{
+	struct strv patterns SCOPED(strv_release) = {0}, paths SCOPED(strv_release) = {0};
+
+	for (size_t i = 0; i < COUNT(dirs); i++)
+		strv_addf(&patterns, "%s/*.target", dirs[i]);
+	if (root_globs(rootfd, &patterns, &paths, e) != 0)
+		return -1;
+	for (size_t i = 0; i < paths.n; i++)
+		if (read_target(rootfd, paths.v[i], ret, ret_where, e) != 0)
+			return -1;
+	return 0;
+}
+
 int unit_pulled(int rootfd, struct strv *ret, struct strv *ret_where, struct err *e)
 {
 	struct strv patterns SCOPED(strv_release) = {0}, paths SCOPED(strv_release) = {0};
@@ -87,7 +163,7 @@ int unit_pulled(int rootfd, struct strv *ret, struct strv *ret_where, struct err
 	if (root_globs(rootfd, &patterns, &paths, e) != 0)
 		return -1;
 	for (size_t i = 0; i < paths.n; i++)
-		if (read_dropin(rootfd, paths.v[i], ret, ret_where, e) != 0)
+		if (read_starts(rootfd, paths.v[i], ret, ret_where, e) != 0)
 			return -1;
-	return 0;
+	return read_targets(rootfd, ret, ret_where, e);
 }

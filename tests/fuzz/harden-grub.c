@@ -1,9 +1,27 @@
-/* Any text as /etc/default/grub and as grub.cfg: what comes of it is bounded, and an argument that
- * is added is found. */
+/* Any text as /etc/default/grub, as grub.cfg and as an entry with its variables: what comes of it
+ * is bounded, and an argument that is added is found. */
 #include "fuzz.h"
 
+#include "harden/bls.h"
 #include "harden/grub.h"
 #include "harden/lines.h"
+
+static void entry(struct strv *lines)
+{
+	char *args SCOPED(mem_freep) = NULL, *found SCOPED(mem_freep) = NULL;
+	struct strv env SCOPED(strv_release) = {0};
+	struct err e = ERR_INIT;
+
+	for (size_t i = 0; i < lines->n; i++)
+		strv_add(&env, lines->v[i]);
+	strv_add(lines, "options audit=1");
+	if (bls_args(lines, &env, &args, &e) != 0)
+		return;
+	HOLDS(strlen(args) <= 4096);
+	found = grub_arg(args, "audit");
+	/* a quote that stays open takes what follows */
+	HOLDS(strchr(args, '"') != NULL || (found != NULL && strcmp(found, "1") == 0));
+}
 
 int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
 {
@@ -26,5 +44,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
 
 		HOLDS(args == NULL || (args > lines.v[i] && *args != '\0'));
 	}
+	entry(&lines);
 	return 0;
 }

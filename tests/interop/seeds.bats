@@ -4,6 +4,23 @@
 
 load ../system/lib
 
+# Takes the bulk out of a tree that is only searched for secrets and compared with its packages: an
+# audit takes a third of the time. What packages say that they brought is shortened by it.
+trim() {
+	(
+		cd "$1" || return
+		find usr/share usr/lib/x86_64-linux-gnu -type f -size +24k \
+			! -path '*/security/*' ! -path 'usr/share/posmedia/*' -delete
+		find usr/share -type f ! -path 'usr/share/bash-completion/*' \
+			! -path 'usr/share/posmedia/*' \
+			! -path 'usr/share/zoneinfo/Etc/UTC' \
+			! -path 'usr/share/ca-certificates/*' -delete
+		# shellcheck disable=SC2016 # perl's
+		perl -ni -e 'print if m{^([0-9a-f]+ [ *])?/?(\S.*)$} && lstat $2 || /^\/\.$/' \
+			var/lib/dpkg/info/*.list var/lib/dpkg/info/*.md5sums
+	)
+}
+
 setup_file() {
 	bats_require_minimum_version 1.5.0
 	load ../system/lib
@@ -11,13 +28,7 @@ setup_file() {
 	export dir
 	dir=$(mktemp -d "${TMPDIR:-/var/tmp}/seeds.XXXXXX")
 	umoci unpack --image "$OUT/demo:0.1.0" "$dir/bundle" >"$dir/umoci.log" 2>&1
-	# without the bulk that is only searched for secrets: an audit takes a third of the time
-	(
-		cd "$dir/bundle/rootfs" || return
-		find usr/share usr/lib/x86_64-linux-gnu -type f -size +24k \
-			! -path '*/security/*' -delete
-		find usr/share -type f ! -path 'usr/share/bash-completion/*' -delete
-	)
+	trim "$dir/bundle/rootfs"
 }
 
 teardown_file() {
@@ -30,5 +41,17 @@ teardown_file() {
 	run tests/lib/seeds "$posmedia" "$dir/bundle/rootfs" recipes/demo.yaml container
 	echo "$output"
 	[ "$status" -eq 0 ]
-	[ "${output##* of }" -ge 160 ]
+	[ "${output##* of }" -ge 190 ]
+}
+
+@test "no false alarm on three images that ship, of any severity, nor from their programs" {
+	local name
+	for name in minimal rti daisy; do
+		build_shipped "$name" "$dir/$name" >"$dir/log" 2>&1 || { cat "$dir/log"; return 1; }
+		run "$posmedia" audit "oci:$dir/$name:1" --recipe "recipes/$name.yaml" --gates \
+			--fail-on low
+		[ "$status" -eq 0 ] || { echo "$name: $output"; return 1; }
+		[[ $output == *' pass, 0 fail, 0 waived, '*' not applicable' ]]
+		rm -rf "${dir:?}/$name"
+	done
 }

@@ -138,6 +138,57 @@ statement.json" ]
 	refused 4 "is not what this audit says"
 }
 
+@test "a waiver is told in every form as long as it holds, and every control is in each" {
+	cat >"$dir/recipes/run.yaml" <<-YAML
+		posmedia: 1
+		name: till
+		version: 1
+		base:
+		  apt: {suite: bookworm, keyring: apt/key.gpg, mirrors: ["file://$dir/apt/mirror"]}
+		hardening:
+		  waivers:
+		    - {control: OCI-05, reason: the engine says, by: A. Nyone, until: 2030-01-31}
+	YAML
+	waived=(--recipe recipes/run.yaml)
+	evidence one "${waived[@]}" --date 2030-01-31
+	[[ $output == *'waived         medium OCI-05 '* ]]
+	[[ $output == *'(waived until 2030-01-31 by A. Nyone: the engine says)'* ]]
+	[[ $output == *' 1 waived, '* ]]
+	for f in $files; do
+		[ "$f" = statement.json ] || grep -q 'the engine says' "$dir/one/$f" ||
+			{ echo "not in $f"; return 1; }
+		# those that judge what is in files, and those that run a program
+		for id in $(jq -r '.results[].id' "$dir/one/audit.json"); do
+			[ "$f" = statement.json ] || grep -q -e "$id" "$dir/one/$f" ||
+				{ echo "$id is not in $f"; return 1; }
+		done
+	done
+	cd "$dir/one" || return
+	jq -e '.results[] | select(.id == "OCI-05") | .status == "waived" and
+		.waiver.until == "2030-01-31"' audit.json
+	jq -e '.predicate | (.warnedTests | index("OCI-05")) and
+		(.failedTests | index("OCI-05") | not)' statement.json
+	jq -e '.runs[].results[] | select(.ruleId == "OCI-05").suppressions[0].status ==
+		"accepted"' audit.sarif
+	jq -e '."assessment-results".results[].risks[] | select(.status == "deviation-approved") |
+		.statement == "the engine says"' oscal-ar.json
+	xmllint --xpath '//testcase[skipped and starts-with(@name, "OCI-05: ")]' junit.xml
+	grep -q 'badge waived.*class="seen".*the engine says' audit.html
+	cd - >/dev/null || return
+	# the day after it fails everywhere, and the end of the waiver fails too
+	posmedia audit oci:out:1 --profile "$profile" "${waived[@]}" --date 2030-02-01 \
+		--fail-on medium --evidence two
+	[ "$status" -eq 4 ]
+	[[ $output == *'fail           medium OCI-05 '*'the waiver ended on 2030-01-31'* ]]
+	[[ $output == *'fail           high   BLD-03 '* ]]
+	jq -e '.predicate.failedTests | index("OCI-05") and index("BLD-03")' \
+		"$dir/two/statement.json"
+	xmllint --xpath '//testcase[failure and starts-with(@name, "OCI-05: ")]' \
+		"$dir/two/junit.xml"
+	# the word itself is in its legend
+	run ! grep -q 'badge waived.*class="seen"' "$dir/two/audit.html"
+}
+
 @test "a directory has no digest, and its evidence says so" {
 	mkdir -p "$dir/tree/etc"
 	posmedia audit dir:tree --profile "$profile" --fail-on never --evidence one \

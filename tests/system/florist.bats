@@ -5,22 +5,13 @@
 bats_require_minimum_version 1.5.0
 load lib
 
-# Builds a recipe with its lock, or anew when a mirror has not got those packages any more.
-build() {
-	local lock=recipes/$1.lock
-	"$posmedia" build "recipes/$1.yaml" --lock "$lock" -o "oci:$2:1" && return
-	cp "$lock" "$2.lock"
-	"$posmedia" lock "recipes/$1.yaml" --lock "$2.lock" --update &&
-		"$posmedia" build "recipes/$1.yaml" --lock "$2.lock" -o "oci:$2:1"
-}
-
 setup_file() {
 	load lib
 	export dir
 	dir=${TMPDIR:-/var/tmp}/florist.$$ # podman wants it in lower case
 	mkdir "$dir"
 	for name in rti daisy; do
-		build "$name" "$dir/$name" >"$dir/$name.log" 2>&1 || {
+		build_shipped "$name" "$dir/$name" >"$dir/$name.log" 2>&1 || {
 			tail -n 40 "$dir/$name.log"
 			return 1
 		}

@@ -1,8 +1,10 @@
 #!/usr/bin/env bats
 # The hardened image still works: each program's own check of its configuration passes, a password
 # that keeps the rules can be set and one that breaks them cannot. The audit sees what is planted.
+# shellcheck disable=SC2030,SC2031 # each test has its root
 
 load lib
+load gates
 
 setup_file() {
 	bats_require_minimum_version 1.5.0
@@ -71,36 +73,6 @@ setup() {
 	[[ $output == *'/etc/ssh/sshd_config.d/00-a.conf:1: PermitRootLogin is \"yes\"'* ]]
 }
 
-# Runs the audit with its gates on the tree; sets failed to the ids that fail, joined by blanks.
-gates() {
-	"$posmedia" audit "dir:$root" --recipe recipes/demo.yaml --gates --json --fail-on never \
-		>"$tree_dir/gates.json"
-	failed=$(jq -r '[.results[] | select(.status == "fail").id] | join(" ")' \
-		"$tree_dir/gates.json")
-	said=$(jq -r '.results[] | select(.status == "fail").detail' "$tree_dir/gates.json")
-}
-
-# With a file of that mode and text in the tree, exactly that control fails, and says that.
-breaks() {
-	local id=$1 file=$root/$2 mode=$3 text=$4 says=$5
-	printf '%s\n' "$text" >"$file"
-	chmod "$mode" "$file"
-	gates
-	rm "$file"
-	[ "$failed" = "$id" ] || { echo "$failed: $said"; return 1; }
-	[[ $said == *$says* ]] || { echo "$said"; return 1; }
-}
-
-# The same with a file gone, which another control may miss as well.
-lacks() {
-	local id=${4:+$4 }$1 file=$root/$2 says=$3
-	mv "$file" "$tree_dir/gone"
-	gates
-	mv "$tree_dir/gone" "$file"
-	[ "$failed" = "$id" ] || { echo "$failed: $said"; return 1; }
-	[[ $said == *$says* ]] || { echo "$said"; return 1; }
-}
-
 @test "gates pass, leave the tree as it was, and are told where nobody asked for them" {
 	tree() {
 		(cd "$root" && find . -printf '%P %y %m %U:%G %s %T@ %l\n' | sort)
@@ -113,6 +85,14 @@ lacks() {
 	"$posmedia" audit "dir:$root" --recipe recipes/demo.yaml --json >"$tree_dir/gates.json"
 	[ "$(jq -c '[.results[] | select(.status == "not-run").id]' "$tree_dir/gates.json")" = \
 		'["LOG-08","LOG-08b","NET-01b","PAM-04b","SSH-19","SUD-04","SVC-06"]' ]
+	# each is in the evidence, with what it ran
+	"$posmedia" audit "dir:$root" --recipe recipes/demo.yaml --gates --evidence \
+		"$tree_dir/evidence" >/dev/null
+	for id in LOG-08 LOG-08b NET-01b PAM-04b SSH-19 SUD-04 SVC-06; do
+		[ "$(grep -l -e "$id" "$tree_dir/evidence/"* | wc -l)" = 7 ]
+	done
+	jq -r '.results[] | select(.id == "SSH-19").held[]' "$tree_dir/evidence/audit.json" |
+		grep -qx 'sshd -t -h /etc/ssh/gate_key: accepts'
 	[ ! -e "$POSMEDIA_STORE/tmp" ] || [ -z "$(find "$POSMEDIA_STORE/tmp" -name 'gate.*')" ]
 }
 
@@ -139,6 +119,31 @@ lacks() {
 		'chpasswd: exit status 1' FIL-13
 	lacks NET-01b "$lib/$(readlink "$root/$lib/libnftables.so.1")" \
 		'nft -c -f /etc/nftables.conf: exit status 127' FIL-13
+}
+
+@test "TIM-03b AUD-16b: chrony and the audit rules, on a tree that has them" {
+	local tools=$OUT/tests/daemons good=$root only='AUD-16b TIM-03b'
+	[ -d "$tools" ] || flock "$OUT/tests.flock" tests/system/fetch-tool bookworm \
+		'chrony auditd' "$tools" >"$OUT/tests-daemons.log" 2>&1 ||
+		skip "no chrony: $(tail -n 1 "$OUT/tests-daemons.log")"
+	local root=$tree_dir/daemons
+	cp -a "$good" "$root"
+	# nobody locked and listed what these bring: other controls see that
+	cp -a "$tools/usr/." "$tools/sbin" "$root/usr/"
+	cp -a "$tools/etc/audit" "$tools/etc/chrony" "$root/etc/"
+	cp "$tools/usr/share/chrony/chrony.conf" "$root/etc/chrony/"
+	gates
+	[ "$failed" = '' ] || { echo "$said"; false; }
+	[ "$(jq --arg only "$only" '[.results[] | select(.status == "pass").id] -
+		(([.results[].id]) - ($only | split(" "))) | length' "$tree_dir/gates.json")" = 2 ]
+	breaks TIM-03b etc/chrony/conf.d/a.conf 644 'nosuch 1' \
+		'chronyd -p: exit status 1: '
+	[[ $said == *'Invalid directive at line 1 in file /etc/chrony/conf.d/a.conf'* ]]
+	lacks AUD-16b usr/bin/mawk 'awk: not found'
+	mkdir "$root/etc/audit/rules.d/50-a.rules"
+	gates
+	[ "$failed" = AUD-16b ]
+	[[ $said == *'50-a.rules: Is a directory'* ]]
 }
 
 @test "a waiver holds for a gate; a build fails with what the program says of its configuration" {

@@ -73,10 +73,19 @@ failing() {
 		my $s = IO::Socket::INET->new(LocalAddr => "0.0.0.0:7777", Listen => 1) or die;
 		sleep 60;'
 	wait_for 10 in_demo sh -c 'ss -Hltn | grep -q :7777'
-	# medium: useradd copies files that others may read, tmpfiles opens the list of logins
-	[ "$(failing demo)" = 'ACC-16 LOG-02 NET-11' ]
+	[ "$(failing demo)" = NET-11 ]
 	grep -q 'tcp 7777 listens' "$instance_dir/audit.json"
 	in_demo pkill -f 7777
+}
+
+@test "what the start and useradd make is as closed as what the image came with" {
+	[ "$(in_demo stat -c '%a %U:%G' /var/log/wtmp /var/log/btmp /var/log/lastlog | sort -u)" \
+		= '640 root:utmp' ]
+	[ "$(in_demo stat -c %a /home/alice)" = 750 ]
+	[ "$(in_demo find /home/alice -type f -perm /037)" = '' ]
+	in_demo lastlog -u alice
+	# of an audit that asks for every severity nothing is left
+	[ "$(failing demo)" = '' ]
 }
 
 @test "an audit sees what an engine was told to leave out" {

@@ -33,6 +33,16 @@ need_demo() {
 	export demo_digest
 }
 
+# Builds recipes/$1.yaml with its lock as oci:$2:1, or anew when a mirror has not got those packages
+# any more.
+build_shipped() {
+	local lock=recipes/$1.lock
+	"$posmedia" build "recipes/$1.yaml" --lock "$lock" -o "oci:$2:1" && return
+	cp "$lock" "$2.lock"
+	"$posmedia" lock "recipes/$1.yaml" --lock "$2.lock" --update &&
+		"$posmedia" build "recipes/$1.yaml" --lock "$2.lock" -o "oci:$2:1"
+}
+
 # A copy of the demo's layout to add signatures to; blobs are shared, the index is its own.
 copy_demo() {
 	cp -al "$OUT/demo" "$1"

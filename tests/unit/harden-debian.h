@@ -102,6 +102,7 @@ static const struct debian_file debian_files[] = {
     {"usr/lib/x86_64-linux-gnu/security/pam_faillock.so", 0644, ""},
     {"usr/lib/x86_64-linux-gnu/security/pam_pwquality.so", 0644, ""},
     {"usr/lib/x86_64-linux-gnu/security/pam_pwhistory.so", 0644, ""},
+    {"etc/skel/.bashrc", 0644, "# of a new home\n"},
     {"etc/security/pwquality.conf", 0644, "# minlen = 8\n"},
     {"etc/security/faillock.conf", 0644, "# deny = 3\n"},
     {"etc/security/limits.conf", 0644, "#* soft core 0\n"},

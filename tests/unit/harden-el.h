@@ -177,6 +177,11 @@ static const struct debian_file el_files[] = {
     {"home/rti/.bash_profile", 0644, "# rti\n"},
     /* of a machine */
     {"boot/vmlinuz-5.14.0-427.el9.x86_64", 0755, ""},
+    {"etc/default/grub", 0644, "GRUB_ENABLE_BLSCFG=true\nGRUB_CMDLINE_LINUX=\"rhgb quiet\"\n"},
+    {"etc/kernel/cmdline", 0644, "root=LABEL=root ro rhgb\n"},
+    {"boot/grub2/grubenv", 0600, "# GRUB Environment Block\nkernelopts=ro audit=0\n"},
+    {"boot/loader/entries/0-5.14.0-427.conf", 0644,
+     "title EL\nlinux /vmlinuz-5.14.0-427\noptions root=LABEL=root $kernelopts $tuned_params\n"},
     {"etc/audit/auditd.conf", 0640,
      "local_events = yes\nwrite_logs = yes\nmax_log_file = 8\nspace_left = 75\n"},
     {"etc/audit/rules.d/audit.rules", 0600, "-D\n-b 8192\n-f 1\n"},

@@ -7,6 +7,7 @@
 #define EL9 "recipes/profiles/pa-dss-3.2-el9.yaml"
 
 #define OURS      "etc/audit/rules.d/50-posmedia.rules"
+#define ENTRY     "boot/loader/entries/0-5.14.0-427.conf"
 #define BACK_ENDS "etc/crypto-policies/back-ends/"
 
 static const struct row rows[] = {
@@ -68,10 +69,17 @@ static const struct row rows[] = {
 
     {"LOG-02", REMOVE, "etc/rsyslog.d/00-posmedia.conf", NULL, NULL, FIXED},
     {"LOG-02", CHMOD, "var/log/secure", "0644", NULL, FIXED},
+    {"LOG-02", EDIT, "etc/tmpfiles.d/00-posmedia-logs.conf", "lastlog 0640", "lastlog 0664", FIXED},
     {"LOG-04", EDIT, "etc/rsyslog.conf", "authpriv.* ", "#", FIXED},
     {"LOG-04", WRITE, "etc/rsyslog.d/01.conf", "authpriv.* ~\n", NULL, FIXED},
 
     {"AUD-01", REMOVE, "etc/systemd/system/multi-user.target.wants/auditd.service", NULL, NULL,
+     FIXED},
+    {"AUD-02", EDIT, ENTRY, "audit=1", "audit=0", FIXED},
+    {"AUD-02", APPEND, ENTRY, "options ${kernelopts}\n", NULL, FIXED},
+    {"AUD-02", EDIT, ENTRY, "options", "#options", FIXED},
+    {"AUD-02", EDIT, "etc/kernel/cmdline", " audit=1", "", FIXED},
+    {"AUD-02", EDIT, "etc/default/grub", "$GRUB_CMDLINE_LINUX audit=1", "$GRUB_CMDLINE_LINUX",
      FIXED},
     {"AUD-13", EDIT, OURS, "-w /usr/share/selinux", "-w /usr/share/x", FIXED},
     {"AUD-13", EDIT, OURS, "-w /etc/sysconfig/nftables.conf", "-w /etc/nftables.conf", FIXED},
@@ -119,6 +127,8 @@ static const struct row rows[] = {
     {"INT-01", APPEND, "etc/aide.conf", "!/usr/sbin\n", NULL, NOT_FIXED},
     {"INT-02", REMOVE, "etc/systemd/system/aide-database.service", NULL, NULL, FIXED},
     {"INT-03", EDIT, "etc/systemd/system/aide-check.timer", "daily", "yearly", FIXED},
+    {"INT-04", APPEND, ENTRY, "options selinux=0\n", NULL, FIXED},
+    {"INT-04", APPEND, "etc/default/grub", "GRUB_CMDLINE_LINUX+=' enforcing=0'\n", NULL, FIXED},
     {"INT-04", EDIT, "etc/selinux/config", "enforcing", "permissive", FIXED},
 
     {"CRN-01", REMOVE, "etc/cron.allow", NULL, NULL, FIXED},
