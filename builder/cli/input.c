@@ -105,6 +105,19 @@ int input_identity(const struct args *a, const struct image *i, char **ret, stru
 	return 0;
 }
 
+int input_identities(const struct args *a, const struct image *i, struct strv *ret, struct err *e)
+{
+	char *one = NULL;
+
+	if (input_identity(a, i, &one, e) != 0)
+		return -1;
+	strv_take(ret, one);
+	for (size_t n = 0; args_nth(a, "identity", n) != NULL; n++)
+		if (!strv_has(ret, args_nth(a, "identity", n)))
+			strv_add(ret, args_nth(a, "identity", n));
+	return 0;
+}
+
 void passphrase_freep(char **p)
 {
 	if (*p != NULL)

@@ -37,6 +37,10 @@ char *image_name(const char *layout, const char *tag, const struct digest *d) MU
 int input_identity(const struct args *a, const struct image *i, char **ret,
 		   struct err *e) MUST_CHECK;
 
+/* The same of all of --identity, which may be repeated. */
+int input_identities(const struct args *a, const struct image *i, struct strv *ret,
+		     struct err *e) MUST_CHECK;
+
 /* The public keys of --key, which may be repeated. keys_release accepts a zeroed struct. */
 enum { KEYS_MAX = 64 };
 struct keys {

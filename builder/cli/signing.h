@@ -4,9 +4,11 @@
 
 #include "cli/input.h"
 
-#define SIGNING_OPTS                                                                               \
-	{'k', "key", "FILE", "The private key (required)."},                                       \
-	    {0, "passphrase-file", "FILE", "The first line of FILE opens the key."},               \
+#define SIGNING_OPTS {'k', "key", "FILE", "The private key (required)."}, SIGNING_WITH
+
+/* The same without the key. */
+#define SIGNING_WITH                                                                               \
+	{0, "passphrase-file", "FILE", "The first line of FILE opens the key."},                   \
 	    {0, "signer", "PROGRAM", "This program signs; of the key only FILE.pub is read."},     \
 	    {0, "signer-arg", "ARG", "An argument of the signer (may be repeated)."},              \
 	    {0, "chain", "FILE.pem", "The key's certificate and its issuers: sign for notation."}, \
