@@ -5,7 +5,7 @@
 #include <string.h>
 
 /* How long a registry may think about what it was sent: it hashes and stores it. */
-enum { STALL_MS = 300000, WAIT_MS = 500, LOGINS_MAX = 3 };
+enum { STALL_MS = 300000, WAIT_MS = 500, LOGINS_MAX = 3, QUESTIONS = 16 };
 
 enum step {
 	STEP_HEAD,  /* is it there? */
@@ -25,7 +25,7 @@ struct blob {
 	unsigned logins; /* how often it was refused */
 	unsigned tries;  /* sessions begun */
 	bool done, moved, mounted;
-	enum step after; /* when the source has been asked for it: STEP_HEAD = it need not be */
+	enum step after; /* what to do when all have been asked for: STEP_HEAD = nothing */
 	struct err why;  /* what ended the last PUT */
 };
 
@@ -147,10 +147,10 @@ static struct http_call *next(void *ctx)
 	return NULL;
 }
 
-/* It has to be sent; what is not here is waited for. */
+/* It has to be sent, once all have been asked for. */
 static int upload(struct push *p, struct blob *b, enum step step)
 {
-	if (p->c->source == NULL || b->after != STEP_HEAD)
+	if (b->after != STEP_HEAD)
 		return go(p, b, step);
 	b->after = step;
 	return 0;
@@ -346,9 +346,9 @@ static void tick(void *ctx)
 		log_progress("push", sum, p->total);
 }
 
-static int run(struct push *p, struct err *e)
+static int run(struct push *p, unsigned parallel, struct err *e)
 {
-	const struct http_work w = {next, ended, tick, p, p->r->parallel};
+	const struct http_work w = {next, ended, tick, p, parallel};
 
 	if (http_run(p->r->http, &w, e) != 0)
 		return -1;
@@ -359,11 +359,22 @@ static int run(struct push *p, struct err *e)
 	return 0;
 }
 
-/* Brings into the layout what has to be sent from there, and lets it go on. */
-static int get_from_source(struct push *p, struct err *e)
+/* Brings into the layout what has to be sent from there and is with the source. */
+static int get_from_source(struct push *p, const struct blob_list *want, struct err *e)
 {
 	struct remote_stats aside = {0};
 	const struct carry from = {.r = p->c->source, .l = p->c->l, .stats = &aside};
+
+	if (p->c->source == NULL)
+		return 0;
+	if (blobs_pull(&from, want, e) != 0)
+		return -1;
+	p->c->stats->resumed += aside.resumed;
+	return 0;
+}
+
+static int send_missing(struct push *p, struct err *e)
+{
 	struct blob_list want SCOPED(blob_list_release) = {
 	    .v = mem_zalloc((p->n + 1) * sizeof(*want.v))};
 
@@ -377,10 +388,7 @@ static int get_from_source(struct push *p, struct err *e)
 	}
 	if (want.n == 0)
 		return 0;
-	if (blobs_pull(&from, &want, e) != 0)
-		return -1;
-	p->c->stats->resumed += aside.resumed;
-	return run(p, e);
+	return get_from_source(p, &want, e) != 0 ? -1 : run(p, p->r->parallel, e);
 }
 
 static void count(const struct push *p)
@@ -412,7 +420,9 @@ int blobs_push(const struct carry *c, const struct blob_list *list, struct err *
 		p.blobs[i] = (struct blob){.d = list->v[i], .fd = -1, .why = ERR_INIT};
 		(void)go(&p, &p.blobs[i], c->mount ? STEP_MOUNT : STEP_HEAD);
 	}
-	if (run(&p, e) != 0 || get_from_source(&p, e) != 0)
+	/* to ask costs a registry little: what one waits for is the way there and back */
+	if (run(&p, p.r->parallel > QUESTIONS ? p.r->parallel : QUESTIONS, e) != 0 ||
+	    send_missing(&p, e) != 0)
 		return -1;
 	count(&p);
 	return 0;

@@ -39,7 +39,7 @@ enum mode {
 	WITH_DIGEST_AUTH,
 };
 
-enum { MODE, ONCE, TOKENS, AUTH_SEEN, PUTS, OTHER, RANGES, LOCKED };
+enum { MODE, ONCE, TOKENS, AUTH_SEEN, PUTS, OTHER, RANGES, LOCKED, EMPTY };
 
 static struct server one, two;
 static struct scene scene; /* as it was when the servers were forked */
@@ -279,8 +279,11 @@ static void serve_manifest(struct server_req *r)
 {
 	struct buf b SCOPED(buf_release) = BUF_INIT(8 << 20);
 	const char *name = strrchr(r->path, '/') + 1;
+	char *put SCOPED(mem_freep) = mem_format("manifest %s\n", name);
 
-	if (strcmp(name, "1.0") != 0 && strncmp(name, "sha256:", 7) != 0) {
+	/* EMPTY: it has only what was pushed */
+	if ((strcmp(name, "1.0") != 0 && strncmp(name, "sha256:", 7) != 0) ||
+	    (r->sh->count[EMPTY] != 0 && !noted(r->sh, put))) {
 		server_answer(r, 404, "", "");
 		return;
 	}
