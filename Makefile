@@ -67,8 +67,8 @@ $(OUT)/obj/%.o: builder/%.c $(STAMP)
 # What a step is shown in place of systemctl and mount: static, since the tree that it runs in has
 # libraries of its own or none, and of plain flags, since a sanitizer would want some too.
 SHIM := $(OUT)/shim
-SHIM_C := $(filter-out %/image.c,$(wildcard builder/shim/*.c)) \
-          $(filter-out %/par.c %/behind.c %/self.c,$(wildcard builder/base/*.c builder/sys/*.c))
+SHIM_C := $(filter-out %/image.c,$(wildcard builder/shim/*.c)) $(wildcard builder/base/*.c) \
+          $(filter-out %/par.c %/behind.c %/ahead.c %/self.c,$(wildcard builder/sys/*.c))
 $(SHIM): $(SHIM_C) $(wildcard builder/shim/*.h builder/base/*.h builder/sys/*.h) $(STAMP)
 	@mkdir -p $(@D); echo "  LD    $@"
 	$(Q)$(CC) -std=gnu17 -D_GNU_SOURCE -Ibuilder $(W) -O2 -ffunction-sections -static \
