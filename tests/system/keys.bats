@@ -77,6 +77,10 @@ teardown_file() {
 			succeeded
 		done
 	done
+	# a policy's days are real ones
+	SOURCE_DATE_EPOCH=0 posmedia key rotate next --key k --overlap 3
+	succeeded
+	[[ $output == *"until $(date -u -d '+3 days' +%F):"* ]]
 	posmedia key rotate third --key other oci:out/till:1
 	refused 4 'the old key has not signed it'
 }
