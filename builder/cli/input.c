@@ -6,13 +6,18 @@
 #include <string.h>
 #include <unistd.h>
 
-int input_store(const struct args *a, struct store **ret, struct err *e)
+const char *input_store_path(const struct args *a)
 {
 	const char *path = args_get(a, "store");
 
 	if (path == NULL)
 		path = getenv("POSMEDIA_STORE");
-	return store_open(path != NULL && path[0] != '\0' ? path : "out/store", ret, e);
+	return path != NULL && path[0] != '\0' ? path : "out/store";
+}
+
+int input_store(const struct args *a, struct store **ret, struct err *e)
+{
+	return store_open(input_store_path(a), ret, e);
 }
 
 char *input_lock_path(const struct args *a)

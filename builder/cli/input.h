@@ -10,6 +10,7 @@
 #include "store/store.h"
 
 /* --store, else $POSMEDIA_STORE, else out/store. */
+const char *input_store_path(const struct args *a);
 int input_store(const struct args *a, struct store **ret, struct err *e) MUST_CHECK;
 
 /* The recipe named by the first argument and its lock (--lock, else the file beside the recipe),

@@ -26,6 +26,7 @@ void registry_close(struct registry *r)
 	free(r->base);
 	free(r->repo);
 	free(r->scope);
+	free(r->sessions);
 	strv_release(&r->absent);
 	auth_login_release(&r->login);
 	auth_wipe(r->authorization);
@@ -208,6 +209,7 @@ int registry_open(const struct ref *at, const struct remote_opts *o, const struc
 			     .base = mem_format("%s://%s", plain ? "http" : "https", at->host),
 			     .repo = mem_strdup(at->path),
 			     .scope = scope_of(at->path, w),
+			     .sessions = o->sessions != NULL ? mem_strdup(o->sessions) : NULL,
 			     .tries = o->tries != 0 ? o->tries : TRIES,
 			     .parallel = o->parallel != 0 ? o->parallel : PARALLEL};
 

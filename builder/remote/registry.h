@@ -16,6 +16,7 @@ struct registry {
 	unsigned round;      /* how often it was made anew */
 	unsigned tries, parallel;
 	struct s3 *s3;      /* it is a bucket; NULL = it is a registry */
+	char *sessions;     /* directory of uploads that were begun: see session.h; or NULL */
 	struct strv absent; /* URLs that need not be asked for: see registry_probe */
 };
 

@@ -142,6 +142,58 @@ static void test_doubtful_puts(void **state)
 	}
 }
 
+static void test_upload_is_gone_on_with(void **state)
+{
+	static const struct {
+		enum mode m;
+		int puts, asked;
+		uint64_t resumed;
+	} v[] = {
+	    {RESUMES, 4, 1, LARGE_LAYER / 2},
+	    {RESUMES_TWICE, 5, 2, LARGE_LAYER / 4 * 3},
+	    {RESUMES_LIES, 4, 1, 0}, /* sent anew */
+	    {RESUMES_WRONG, 5, 1, 0},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(v) / sizeof(v[0]); i++) {
+		struct remote_stats st = {0};
+		struct err e;
+
+		one.sh->count[ASKED] = 0;
+		assert_int_equal(push(v[i].m, &st, &e), 0);
+		assert_int_equal(st.blobs, 3);
+		assert_int_equal(one.sh->count[PUTS], v[i].puts);
+		assert_int_equal(one.sh->count[ASKED], v[i].asked);
+		assert_int_equal(st.resumed, v[i].resumed);
+		assert_order();
+	}
+}
+
+/* A run that ends with an upload under way leaves its address to the next one. */
+static void test_another_run_goes_on(void **state)
+{
+	char *dir SCOPED(mem_freep) = mem_format("%s/uploads", scene.dir);
+	struct remote_opts o = {.parallel = 1, .tries = 1, .sessions = dir};
+	struct strv left SCOPED(strv_release) = {0}, none SCOPED(strv_release) = {0};
+	struct remote_stats st = {0};
+	struct err e;
+
+	(void)state;
+	one.sh->count[EMPTY] = 1;
+	one.sh->count[MODE] = RESUMES;
+	assert_int_equal(scene_push(&scene, "demo:1.0", &o, &st, &e), -1);
+	assert_false(noted(one.sh, "manifest 1.0"));
+	assert_int_equal(fs_list(AT_FDCWD, dir, &left, &e), 0);
+	assert_int_equal(left.n, 1);
+	o.tries = 2;
+	assert_int_equal(scene_push(&scene, "demo:1.0", &o, &st, &e), 0);
+	assert_int_equal(st.resumed, LARGE_LAYER / 2);
+	assert_int_equal(one.sh->count[ASKED], 1);
+	assert_int_equal(fs_list(AT_FDCWD, dir, &none, &e), 0);
+	assert_int_equal(none.n, 0);
+}
+
 static void test_hopeless_puts(void **state)
 {
 	static const struct {
@@ -292,6 +344,8 @@ int main(void)
 	    CASE(test_push_again),
 	    CASE(test_authorization_stays_at_home),
 	    CASE(test_doubtful_puts),
+	    CASE(test_upload_is_gone_on_with),
+	    CASE(test_another_run_goes_on),
 	    CASE(test_hopeless_puts),
 	    CASE(test_token_runs_out),
 	    CASE(test_tokens),
