@@ -220,6 +220,12 @@ locked_until() {
 	[ "$(locked_until renewed)" -ge "$longer" ]
 }
 
+@test "forty pushes, pulls and copies through a proxy that spoils them: none is lost" {
+	run tests/lib/fault-runs "$posmedia" 40 11 6 s3
+	[ "$status" -eq 0 ] || { echo "$output"; false; }
+	[[ ${lines[-1]} == '40 runs, '*' 0 lost '* ]]
+}
+
 @test "a clock that is wrong by an hour is told, and does not matter" {
 	run faketime -f +1h "$posmedia" pull s3://images/pos/a:1 "oci:$work/got:1"
 	[ "$status" -eq 0 ] || { echo "$output"; false; }
