@@ -35,6 +35,8 @@ enum mode {
 	RESUMES,       /* half of the large blob stays when the connection breaks, once */
 	RESUMES_TWICE, /* and half of the rest */
 	RESUMES_LIES,  /* says that more of it is there than the blob has */
+	RESUMES_STUCK, /* says that nothing of it is there */
+	RESUMES_416,   /* and says no to the rest */
 	RESUMES_WRONG, /* and what is there turns out to be wrong */
 	WITH_TOKEN,
 	WITH_TOKEN_REFUSED,
@@ -197,6 +199,8 @@ static void serve_piece(struct server_req *r, const char *hex)
 	} else if (atomic_fetch_add(&r->sh->count[ONCE], 1) < breaks) {
 		r->sh->count[HAVE] = (int)(from + r->body_n / 2);
 		r->hang_up = true;
+	} else if (mode(r, RESUMES_416) && from > 0) {
+		server_answer(r, 416, "", "");
 	} else if (mode(r, RESUMES_WRONG) && from > 0) {
 		r->sh->count[HAVE] = 0;
 		server_answer(r, 400, "", "{\"errors\":[{\"code\":\"DIGEST_INVALID\"}]}");
@@ -212,6 +216,7 @@ static void serve_session(struct server_req *r)
 	char head[128];
 	int have = r->sh->count[HAVE] + (mode(r, RESUMES_LIES) ? 1 << 30 : 0);
 
+	have = mode(r, RESUMES_STUCK) ? 0 : have;
 	atomic_fetch_add(&r->sh->count[ASKED], 1);
 	(void)snprintf(head, sizeof(head), "Range: 0-%d\r\nLocation: /up/2?_state=b\r\n",
 		       have > 0 ? have - 1 : 0);
@@ -334,9 +339,11 @@ static void serve_manifest(struct server_req *r)
 	const char *name = strrchr(r->path, '/') + 1;
 	char *put SCOPED(mem_freep) = mem_format("manifest %s\n", name);
 
+	bool empty = r->sh->count[EMPTY] != 0 || strstr(r->path, "/other/") != NULL;
+
 	/* EMPTY: it has only what was pushed */
 	if ((strcmp(name, "1.0") != 0 && strncmp(name, "sha256:", 7) != 0) ||
-	    (r->sh->count[EMPTY] != 0 && !noted(r->sh, put))) {
+	    (empty && !noted(r->sh, put))) {
 		server_answer(r, 404, "", "");
 		return;
 	}
@@ -372,6 +379,8 @@ static void serve(struct server_req *r)
 		serve_post(r);
 	else if (strcmp(r->method, "GET") == 0 && strncmp(r->path, "/up/", 4) == 0)
 		serve_session(r);
+	else if (strstr(r->path, "/referrers/") != NULL)
+		server_answer(r, 404, "", "");
 	else if (strcmp(r->method, "HEAD") == 0)
 		serve_head(r);
 	else if (strcmp(r->method, "PUT") == 0 && strstr(r->path, "/manifests/") != NULL)

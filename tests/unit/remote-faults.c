@@ -149,9 +149,9 @@ static void test_upload_is_gone_on_with(void **state)
 		int puts, asked;
 		uint64_t resumed;
 	} v[] = {
-	    {RESUMES, 4, 1, LARGE_LAYER / 2},
-	    {RESUMES_TWICE, 5, 2, LARGE_LAYER / 4 * 3},
+	    {RESUMES, 4, 1, LARGE_LAYER / 2}, {RESUMES_TWICE, 5, 2, LARGE_LAYER / 4 * 3},
 	    {RESUMES_LIES, 4, 1, 0}, /* sent anew */
+	    {RESUMES_STUCK, 4, 1, 0},         {RESUMES_416, 5, 1, 0},
 	    {RESUMES_WRONG, 5, 1, 0},
 	};
 
@@ -192,6 +192,29 @@ static void test_another_run_goes_on(void **state)
 	assert_int_equal(one.sh->count[ASKED], 1);
 	assert_int_equal(fs_list(AT_FDCWD, dir, &none, &e), 0);
 	assert_int_equal(none.n, 0);
+}
+
+/* Who is asked to mount may open an upload instead. */
+static void test_mount_is_an_upload(void **state)
+{
+	struct oci_layout *l SCOPED(oci_layout_freep) = scene_empty(&scene, "scratch");
+	char *from SCOPED(mem_freep) = mem_format("docker://127.0.0.1:%d/demo:1.0", one.port);
+	char *to SCOPED(mem_freep) = mem_format("docker://127.0.0.1:%d/other/demo:1.0", one.port);
+	struct ref src SCOPED(ref_release) = {0}, dst SCOPED(ref_release) = {0};
+	const struct remote_opts o = {.tries = 2};
+	struct remote_pulled got = {0};
+	struct err e = ERR_INIT;
+
+	(void)state;
+	one.sh->count[MODE] = GOOD;
+	assert_int_equal(ref_parse(from, &src, &e), 0);
+	assert_int_equal(ref_parse(to, &dst, &e), 0);
+	assert_int_equal(remote_copy(&src, &dst, l, &o, &got, &e), 0);
+	assert_int_equal(got.stats.mounted, 0);
+	assert_int_equal(got.stats.blobs, 3);
+	assert_int_equal(one.sh->count[PUTS], 3);
+	assert_order();
+	oci_desc_release(&got.manifest);
 }
 
 static void test_hopeless_puts(void **state)
@@ -346,6 +369,7 @@ int main(void)
 	    CASE(test_doubtful_puts),
 	    CASE(test_upload_is_gone_on_with),
 	    CASE(test_another_run_goes_on),
+	    CASE(test_mount_is_an_upload),
 	    CASE(test_hopeless_puts),
 	    CASE(test_token_runs_out),
 	    CASE(test_tokens),
