@@ -1,5 +1,6 @@
 #!/usr/bin/env bats
 # Layouts that lie: each is refused by verify with a word about it, whatever it is made of.
+# shellcheck disable=SC2016 # what jq expands
 
 bats_require_minimum_version 1.5.0
 load lib
