@@ -95,6 +95,14 @@ good() {
 		--allow-http-registry --new-bundle-format --trusted-root "$dir/empty.json" \
 		--type slsaprovenance1 "$at"
 	good
+	run "$cosign" verify-attestation --key "$dir/other.pub" --insecure-ignore-tlog=true \
+		--allow-http-registry --new-bundle-format --trusted-root "$dir/empty.json" \
+		--type slsaprovenance1 "$at"
+	[ "$status" -ne 0 ]
+	run "$cosign" verify-blob --key "$dir/other.pub" --insecure-ignore-tlog=true \
+		--new-bundle-format --trusted-root "$dir/empty.json" \
+		--bundle "$dir/medium.iso.sigstore.json" "$dir/medium.iso"
+	[ "$status" -ne 0 ]
 	run "$cosign" verify-blob --key "$dir/k.pub" --insecure-ignore-tlog=true \
 		--new-bundle-format --trusted-root "$dir/empty.json" \
 		--bundle "$dir/medium.iso.sigstore.json" "$dir/medium.iso"
