@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { ROOM = 512 << 10, PUSH_OUT = 8 << 20 };
+enum { ROOM = 256 << 10, PUSH_OUT = 8 << 20 };
 
 struct behind {
 	int fd;
