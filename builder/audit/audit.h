@@ -67,6 +67,10 @@ struct audit_evidence {
 	const struct sign_report *signatures; /* good ones by the keys given; NULL = no key */
 };
 
+/* The bytes of each format that is asked for, into initialised files. */
+void audit_evidence_make(const struct audit *a, const struct audit_evidence *o,
+			 struct evidence_files *ret);
+
 /* Puts the files into dir, which is made, each by one rename (posmedia-evidence(7)). */
 int audit_evidence_put(const struct audit *a, const struct audit_evidence *o, const char *dir,
 		       struct err *e) MUST_CHECK;

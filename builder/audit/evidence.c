@@ -22,7 +22,8 @@ static struct evidence_subject subject_of(const struct audit *a, const struct au
 	};
 }
 
-static void make(const struct audit *a, const struct audit_evidence *o, struct evidence_files *ret)
+void audit_evidence_make(const struct audit *a, const struct audit_evidence *o,
+			 struct evidence_files *ret)
 {
 	static const char *const forms[] = {"OpenPGP", "cosign", "bundle"};
 	struct evidence_subject s = subject_of(a, o);
@@ -47,7 +48,7 @@ int audit_evidence_put(const struct audit *a, const struct audit_evidence *o, co
 	int fd SCOPED(fd_closep) = -1;
 
 	evidence_files_init(&f);
-	make(a, o, &f);
+	audit_evidence_make(a, o, &f);
 	if (fs_mkdirs(AT_FDCWD, dir, 0755, e) != 0 || fs_open_dir(AT_FDCWD, dir, &fd, e) != 0)
 		return err_in(e, "evidence");
 	for (unsigned i = 0; i < EVIDENCE_FORMATS; i++) {
@@ -99,7 +100,7 @@ int audit_evidence_check(const struct audit *a, const struct audit_evidence *o, 
 	int fd SCOPED(fd_closep) = -1;
 
 	evidence_files_init(&f);
-	make(a, o, &f);
+	audit_evidence_make(a, o, &f);
 	if (fs_open_dir(AT_FDCWD, dir, &fd, e) != 0)
 		return -1;
 	for (unsigned i = 0; i < EVIDENCE_FORMATS; i++) {

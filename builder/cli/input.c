@@ -6,13 +6,18 @@
 #include <string.h>
 #include <unistd.h>
 
-int input_store(const struct args *a, struct store **ret, struct err *e)
+const char *input_store_path(const struct args *a)
 {
 	const char *path = args_get(a, "store");
 
 	if (path == NULL)
 		path = getenv("POSMEDIA_STORE");
-	return store_open(path != NULL && path[0] != '\0' ? path : "out/store", ret, e);
+	return path != NULL && path[0] != '\0' ? path : "out/store";
+}
+
+int input_store(const struct args *a, struct store **ret, struct err *e)
+{
+	return store_open(input_store_path(a), ret, e);
 }
 
 char *input_lock_path(const struct args *a)
@@ -102,6 +107,19 @@ int input_identity(const struct args *a, const struct image *i, char **ret, stru
 		return err_hint(e, "give --identity as the image will be called in its registry");
 	}
 	*ret = STEAL(text);
+	return 0;
+}
+
+int input_identities(const struct args *a, const struct image *i, struct strv *ret, struct err *e)
+{
+	char *one = NULL;
+
+	if (input_identity(a, i, &one, e) != 0)
+		return -1;
+	strv_take(ret, one);
+	for (size_t n = 0; args_nth(a, "identity", n) != NULL; n++)
+		if (!strv_has(ret, args_nth(a, "identity", n)))
+			strv_add(ret, args_nth(a, "identity", n));
 	return 0;
 }
 

@@ -10,6 +10,7 @@
 #include "store/store.h"
 
 /* --store, else $POSMEDIA_STORE, else out/store. */
+const char *input_store_path(const struct args *a);
 int input_store(const struct args *a, struct store **ret, struct err *e) MUST_CHECK;
 
 /* The recipe named by the first argument and its lock (--lock, else the file beside the recipe),
@@ -36,6 +37,10 @@ char *image_name(const char *layout, const char *tag, const struct digest *d) MU
  * "localhost/NAME:TAG"; the caller owns it. */
 int input_identity(const struct args *a, const struct image *i, char **ret,
 		   struct err *e) MUST_CHECK;
+
+/* The same of all of --identity, which may be repeated. */
+int input_identities(const struct args *a, const struct image *i, struct strv *ret,
+		     struct err *e) MUST_CHECK;
 
 /* The public keys of --key, which may be repeated. keys_release accepts a zeroed struct. */
 enum { KEYS_MAX = 64 };

@@ -110,10 +110,10 @@ static int sign_again(const char *name, struct sign_public *old, const struct si
 	return 0;
 }
 
-/* What the policy should say meanwhile. */
+/* What the policy should say meanwhile; it goes by the clock, whatever SOURCE_DATE_EPOCH says. */
 static void advise(const char *old, const char *new, uint64_t overlap)
 {
-	char *until SCOPED(mem_freep) = clock_rfc3339(clock_epoch_s() + (int64_t)overlap * DAY);
+	char *until SCOPED(mem_freep) = clock_rfc3339(clock_wall_s() + (int64_t)overlap * DAY);
 	char *was SCOPED(mem_freep) = key_base(old);
 
 	printf("in the policy, until %.10s: keys: [{file: %s.pub, until: %.10s}, {file: %s.pub}]\n",

@@ -15,11 +15,19 @@ void signing_release(struct signing *s)
 	*s = (struct signing){0};
 }
 
+enum { SIGNER_MAX_S = 3600 };
+
+static void program_release(struct sign_program *p)
+{
+	strv_release(&p->argv);
+}
+
 static int open_key(const struct args *a, struct sign_key **ret, struct err *e)
 {
 	char *secret SCOPED(passphrase_freep) = NULL;
 	const char *path = args_get(a, "key"), *signer = args_get(a, "signer");
-	struct strv argv SCOPED(strv_release) = {0};
+	struct sign_program p SCOPED(program_release) = {0};
+	uint64_t seconds = 0;
 
 	if (path == NULL) {
 		(void)err_set(e, ERR_USAGE, "wants --key FILE");
@@ -27,14 +35,19 @@ static int open_key(const struct args *a, struct sign_key **ret, struct err *e)
 	}
 	if (signer == NULL && args_has(a, "signer-arg"))
 		return err_set(e, ERR_USAGE, "--signer-arg wants --signer");
-	if (input_passphrase(a, &secret, e) != 0)
+	if (signer == NULL && args_has(a, "signer-timeout"))
+		return err_set(e, ERR_USAGE, "--signer-timeout wants --signer");
+	if (args_num(a, "signer-timeout", SIGNER_MAX_S, &seconds, e) != 0 ||
+	    input_passphrase(a, &secret, e) != 0)
 		return -1;
 	if (signer == NULL)
 		return sign_key_load(path, secret, ret, e);
-	strv_add(&argv, signer);
+	strv_add(&p.argv, signer);
 	for (size_t i = 0; args_nth(a, "signer-arg", i) != NULL; i++)
-		strv_add(&argv, args_nth(a, "signer-arg", i));
-	return sign_key_outside(path, &argv, secret, ret, e);
+		strv_add(&p.argv, args_nth(a, "signer-arg", i));
+	p.secret = secret;
+	p.timeout_ms = seconds * 1000;
+	return sign_key_outside(path, &p, ret, e);
 }
 
 int signing_open(const struct args *a, struct signing *ret, struct err *e)

@@ -4,11 +4,14 @@
 
 #include "cli/input.h"
 
-#define SIGNING_OPTS                                                                               \
-	{'k', "key", "FILE", "The private key (required)."},                                       \
-	    {0, "passphrase-file", "FILE", "The first line of FILE opens the key."},               \
+#define SIGNING_OPTS {'k', "key", "FILE", "The private key (required)."}, SIGNING_WITH
+
+/* The same without the key. */
+#define SIGNING_WITH                                                                               \
+	{0, "passphrase-file", "FILE", "The first line of FILE opens the key."},                   \
 	    {0, "signer", "PROGRAM", "This program signs; of the key only FILE.pub is read."},     \
 	    {0, "signer-arg", "ARG", "An argument of the signer (may be repeated)."},              \
+	    {0, "signer-timeout", "SECONDS", "How long the signer may take (default: 60)."},       \
 	    {0, "chain", "FILE.pem", "The key's certificate and its issuers: sign for notation."}, \
 	    {0, "tsa-key", "FILE", "Stamp bundles as this time-stamping authority."},              \
 	{                                                                                          \

@@ -1,5 +1,7 @@
 #include "cli/input.h"
+#include "cli/said.h"
 #include "cli/screen.h"
+#include "cli/signing.h"
 #include "cli/verb.h"
 
 #include "base/log.h"
@@ -19,6 +21,11 @@ static const struct opt opts[] = {
     {0, "recapture", "STEP", "Run a captured step anew (may be repeated)."},
     {0, "threads", "N", "Compress with N threads; no effect on the result."},
     {0, "parallel", "N", "Fetch N files at once."},
+    {'k', "key", "FILE", "Sign the image, and statements about it, with this private key."},
+    SIGNING_WITH,
+    {0, "identity", "HOST/REPO:TAG", "What the signature calls the image (may be repeated)."},
+    {0, "statements", "DIR", "Write SBOM, provenance, scan and evidence into DIR, signed or not."},
+    {0, "builder", "URI", "Who built it (default: urn:posmedia:builder:local)."},
     {0, "dry-run", NULL, "Print the plan and change nothing."},
     {0, "json", NULL, "Print the outcome as JSON."},
     {0, NULL, NULL, NULL},
@@ -137,8 +144,12 @@ static int run(const struct args *a, struct err *e)
 	o.parallel = (unsigned)parallel;
 	all_of(a, "secret", &o.secrets);
 	all_of(a, "recapture", &o.recapture);
-	if (build(r, l, s, &o, &res, e) != 0)
+	if (said_check(a, e) != 0 || build(r, l, s, &o, &res, e) != 0)
 		return -1;
+	if (said_make(a, r, s, &to, &res, e) != 0) {
+		jval_free(res.recorded);
+		return -1;
+	}
 	report(a, &to, &res, clock_mono_ms() - start);
 	jval_free(res.recorded);
 	return 0;

@@ -123,10 +123,12 @@ static int push(const struct args *a, struct err *e)
 	struct remote_stats st = {0};
 	uint64_t begun_ms = clock_mono_ms();
 	struct remote_opts o;
+	char *sessions SCOPED(mem_freep) = mem_format("%s/uploads", input_store_path(a));
 
 	if (options(a, &o, e) != 0 || input_image(a->rest.v[0], &i, e) != 0 ||
 	    ref_parse(a->rest.v[1], &to, e) != 0 || wants(&to, true, e) != 0)
 		return -1;
+	o.sessions = sessions;
 	if (!args_has(a, "dry-run") && remote_push(i.layout, &i.manifest, &to, &o, &st, e) != 0)
 		return -1;
 	report(a, &(struct outcome){"pushed", &to, &i.manifest.digest, &st, begun_ms});

@@ -3,11 +3,8 @@
 #include "cli/verb.h"
 
 #include "sandbox/sandbox.h"
-#include "sbom/sbom.h"
-#include "scan/scan.h"
+#include "statement/statement.h"
 #include "sys/clock.h"
-#include "sys/fs.h"
-#include <fcntl.h>
 #include <stdio.h>
 
 static const struct opt opts[] = {
@@ -20,84 +17,20 @@ static const struct opt opts[] = {
     {0, NULL, NULL, NULL},
 };
 
-enum { DOCUMENT_MAX = 256 << 20 };
-
-/* What is written where, about which image. */
-struct output {
-	int dir;
-	const struct sbom *b;
-};
-
-/* Takes the value over. */
-static int put(const struct output *o, const char *file, struct jval *v, struct err *e)
-{
-	struct buf b SCOPED(buf_release) = BUF_INIT(DOCUMENT_MAX);
-
-	jval_write_pretty(v, &b);
-	jval_free(v);
-	if (buf_over(&b))
-		return err_set(e, ERR_FAIL, "%s: too large", file);
-	return fs_put(o->dir, file, b.data, b.len, 0644, e);
-}
-
-/* A document and the statement that carries it. */
-static int put_both(const struct output *o, const char *name, const char *type, struct jval *doc,
-		    struct err *e)
-{
-	char *plain SCOPED(mem_freep) = mem_format("%s.json", name);
-	char *said SCOPED(mem_freep) = mem_format("%s.statement.json", name);
-	struct jval *statement = sbom_statement(&o->b->image, o->b->name, type, jval_ref(doc));
-	int rc = put(o, plain, doc, e);
-
-	if (rc == 0)
-		return put(o, said, statement, e);
-	jval_free(statement);
-	return -1;
-}
-
-static int write_all(const struct args *a, const struct output *o, struct jval *scan, struct err *e)
-{
-	const char *who = args_get(a, "builder");
-	struct jval *provenance =
-	    sbom_provenance(o->b, who != NULL ? who : "urn:posmedia:builder:local");
-	struct jval *said =
-	    sbom_statement(&o->b->image, o->b->name, "https://slsa.dev/provenance/v1", provenance);
-
-	if (put(o, "provenance.statement.json", said, e) != 0 ||
-	    put_both(o, "spdx", "https://spdx.dev/Document", sbom_spdx(o->b), e) != 0 ||
-	    put_both(o, "cyclonedx", "https://cyclonedx.org/bom", sbom_cyclonedx(o->b), e) != 0)
-		return -1;
-	return scan == NULL ? 0 : put_both(o, "scan", "urn:posmedia:scan:v1", jval_ref(scan), e);
-}
-
-/* What was found, and whether it may stay so. */
-static int look(const struct args *a, const struct image *i, struct jval **ret, struct err *e)
-{
-	const struct scan_opts so = {.allow = args_get(a, "allow"), .today = clock_epoch_s()};
-	struct err quiet = ERR_INIT;
-
-	if (args_has(a, "no-scan"))
-		return 0;
-	if (scan_image(i->layout, &i->manifest, digest_text(&i->manifest.digest).s, &so, ret, e) !=
-	    0)
-		return -1;
-	jval_put_text(*ret, "result", scan_gate(*ret, "high", &quiet) == 0 ? "PASSED" : "FAILED");
-	return 0;
-}
-
-static void report(const struct args *a, const struct sbom *b)
+static void report(const struct args *a, const struct image *i, const struct statements *s)
 {
 	struct jval *v SCOPED(jval_freep) = jval_object();
+	struct digest_text digest = digest_text(&i->manifest.digest);
 
-	jval_put_text(v, "digest", digest_text(&b->image).s);
-	jval_put_int(v, "packages", (int64_t)b->packages_n);
-	jval_put_int(v, "files-owned", (int64_t)b->owned);
-	jval_put_int(v, "files-unowned", (int64_t)b->files_n);
+	jval_put_text(v, "digest", digest.s);
+	jval_put_int(v, "packages", (int64_t)s->packages);
+	jval_put_int(v, "files-owned", (int64_t)s->files_owned);
+	jval_put_int(v, "files-unowned", (int64_t)s->files_unowned);
 	if (args_has(a, "json"))
 		screen_json(v);
 	else
-		printf("%s: %zu packages, %zu files of theirs, %zu of nobody's\n",
-		       digest_text(&b->image).s, b->packages_n, b->owned, b->files_n);
+		printf("%s: %zu packages, %zu files of theirs, %zu of nobody's\n", digest.s,
+		       s->packages, s->files_owned, s->files_unowned);
 }
 
 static int run(const struct args *a, struct err *e)
@@ -105,23 +38,23 @@ static int run(const struct args *a, struct err *e)
 	struct visit v SCOPED(visit_end) = {0};
 	struct image i SCOPED(image_release) = {0};
 	struct store *s SCOPED(store_freep) = NULL;
-	struct sbom b SCOPED(sbom_release) = {0};
-	struct jval *scan SCOPED(jval_freep) = NULL;
-	struct output o = {-1, &b};
-	int dir SCOPED(fd_closep) = -1;
+	struct statements said SCOPED(statements_release) = {0};
+	struct statement_opts o = {.builder = args_get(a, "builder"),
+				   .allow = args_get(a, "allow"),
+				   .no_scan = args_has(a, "no-scan"),
+				   .today = clock_epoch_s()};
 	const char *to = args_get(a, "output");
 
 	if (to == NULL)
 		return err_set(e, ERR_USAGE, "sbom wants --output DIR");
 	if (object_image(a, a->rest.v[0], &v, &i, e) != 0 || sandbox_enter(e) != 0 ||
-	    input_store(a, &s, e) != 0 || sbom_read(i.layout, &i.manifest, s, &b, e) != 0 ||
-	    look(a, &i, &scan, e) != 0 || fs_mkdirs(AT_FDCWD, to, 0755, e) != 0 ||
-	    fs_open_dir(AT_FDCWD, to, &dir, e) != 0)
+	    input_store(a, &s, e) != 0)
 		return -1;
-	o.dir = dir;
-	if (write_all(a, &o, scan, e) != 0)
+	o.store = s;
+	if (statements_make(i.layout, &i.manifest, &o, &said, e) != 0 ||
+	    statements_put(&said, to, e) != 0)
 		return -1;
-	report(a, &b);
+	report(a, &i, &said);
 	return 0;
 }
 

@@ -22,19 +22,6 @@ static const struct opt opts[] = {
     {0, NULL, NULL, NULL},
 };
 
-static int identities(const struct args *a, const struct image *i, struct strv *ret, struct err *e)
-{
-	char *one = NULL;
-
-	if (input_identity(a, i, &one, e) != 0)
-		return -1;
-	strv_take(ret, one);
-	for (size_t n = 0; args_nth(a, "identity", n) != NULL; n++)
-		if (!strv_has(ret, args_nth(a, "identity", n)))
-			strv_add(ret, args_nth(a, "identity", n));
-	return 0;
-}
-
 /* What is to be signed beside the image itself. */
 struct wanted {
 	struct strv ids;
@@ -54,7 +41,7 @@ static void wanted_release(struct wanted *w)
 static int read_wanted(const struct args *a, const struct image *i, struct wanted *ret,
 		       struct err *e)
 {
-	if (identities(a, i, &ret->ids, e) != 0)
+	if (input_identities(a, i, &ret->ids, e) != 0)
 		return -1;
 	for (const char *path; (path = args_nth(a, "attest", ret->n)) != NULL;) {
 		struct buf *b;

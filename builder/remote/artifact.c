@@ -99,7 +99,8 @@ int artifact_set_tag(struct registry *r, const struct oci_layout *l, const struc
 	return 0;
 }
 
-int artifact_push(const struct carry *c, const struct oci_desc *d, const char *tag, struct err *e)
+int artifact_push_as(const struct carry *c, const struct oci_desc *d, const char *name,
+		     struct err *e)
 {
 	struct buf b SCOPED(buf_release) = BUF_INIT(OCI_MANIFEST_MAX);
 	struct oci_manifest m SCOPED(oci_manifest_release) = {0};
@@ -108,10 +109,16 @@ int artifact_push(const struct carry *c, const struct oci_desc *d, const char *t
 	if (read_manifest(c->l, d, &b, e) != 0 || oci_manifest_parse(b.data, b.len, &m, e) != 0)
 		return -1;
 	blob_list_of(&m, &list);
-	if (blobs_push(c, &list, e) != 0 ||
-	    artifact_put(c->r, digest_text(&d->digest).s, OCI_MANIFEST, &b, e) != 0)
+	if (blobs_push(c, &list, e) != 0)
 		return -1;
-	return tag[0] == '\0' ? 0 : artifact_put(c->r, tag, OCI_MANIFEST, &b, e);
+	return artifact_put(c->r, name, OCI_MANIFEST, &b, e);
+}
+
+int artifact_push(const struct carry *c, const struct oci_desc *d, const char *tag, struct err *e)
+{
+	if (artifact_push_as(c, d, digest_text(&d->digest).s, e) != 0)
+		return -1;
+	return tag[0] == '\0' ? 0 : artifact_set_tag(c->r, c->l, d, tag, e);
 }
 
 int artifact_push_index(struct registry *r, const struct oci_layout *l, const struct oci_desc *d,

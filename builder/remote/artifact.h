@@ -18,6 +18,10 @@ char *artifact_tag(const struct digest *image, const char *suffix) MUST_CHECK;
 int artifact_push(const struct carry *c, const struct oci_desc *d, const char *tag,
 		  struct err *e) MUST_CHECK;
 
+/* Uploads the blobs, and the manifest under this name, a tag or its digest, alone. */
+int artifact_push_as(const struct carry *c, const struct oci_desc *d, const char *name,
+		     struct err *e) MUST_CHECK;
+
 /* Reads the manifest that `name` (a tag or a digest) stands for into an initialised buffer of
  * OCI_MANIFEST_MAX, checked against the digest and what the registry says of it; the caller
  * releases *ret. Returns 1 when there is none. */

@@ -11,6 +11,8 @@
 
 enum { ROUNDS_MAX = 8, SETTLE_MIN_MS = 150, SETTLE_MAX_MS = 3000 };
 
+static const char *const suffixes[] = {"sig", "pgp", "att"};
+
 /* Builds from the lookaside what the registry does not have. */
 static int from_lookaside(const struct carry *c, const struct lookaside *a, const char *tag,
 			  struct err *e)
@@ -32,7 +34,19 @@ static int from_lookaside(const struct carry *c, const struct lookaside *a, cons
 	return signatures_add(c->l, tag, &d, e);
 }
 
-int attached_pull(const struct carry *c, const struct lookaside *a, struct err *e)
+/* Most images have few of the places filled. */
+static void look(const struct carry *c, const struct digest *image)
+{
+	struct strv tags SCOPED(strv_release) = {0}, urls SCOPED(strv_release) = {0};
+
+	attached_tags(image, &tags);
+	for (size_t i = 0; i < tags.n; i++)
+		strv_take(&urls, registry_url(c->r, "manifests", tags.v[i]));
+	strv_take(&urls, registry_url(c->r, "referrers", digest_text(image).s));
+	registry_probe(c->r, &urls);
+}
+
+static int pull_all(const struct carry *c, const struct lookaside *a, struct err *e)
 {
 	char *sig SCOPED(mem_freep) = artifact_tag(a->image, "sig");
 	char *pgp SCOPED(mem_freep) = artifact_tag(a->image, "pgp");
@@ -51,7 +65,15 @@ int attached_pull(const struct carry *c, const struct lookaside *a, struct err *
 	return referrers_pull(c, a->image, e) != 0 ? err_in(e, "referrers") : 0;
 }
 
-static const char *const suffixes[] = {"sig", "pgp", "att"};
+int attached_pull(const struct carry *c, const struct lookaside *a, struct err *e)
+{
+	int rc;
+
+	look(c, a->image);
+	rc = pull_all(c, a, e);
+	strv_release(&c->r->absent);
+	return rc;
+}
 
 static int push_signatures(const struct carry *c, const struct digest *image, bool *ret_wrote,
 			   struct err *e)
@@ -141,6 +163,17 @@ int attached_push(const struct carry *c, const struct lookaside *a, struct err *
 	if (push_shared(c, a->image, e) != 0)
 		return -1;
 	return a->at != NULL || c->r->s3 != NULL ? fill_lookaside(c, a, e) : 0;
+}
+
+bool attached_any(const struct oci_layout *l, const struct digest *image)
+{
+	struct strv tags SCOPED(strv_release) = {0};
+	bool any = false;
+
+	attached_tags(image, &tags);
+	for (size_t i = 0; i < tags.n; i++)
+		any = any || signatures_tagged(l, tags.v[i]) != NULL;
+	return any;
 }
 
 void attached_tags(const struct digest *image, struct strv *ret)

@@ -1,15 +1,18 @@
 #include "remote/s3.h"
+#include "remote/session.h"
 
 #include "base/log.h"
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 /* How long a registry may think about what it was sent: it hashes and stores it. */
-enum { STALL_MS = 300000, WAIT_MS = 500, LOGINS_MAX = 3 };
+enum { STALL_MS = 300000, WAIT_MS = 500, LOGINS_MAX = 3, QUESTIONS = 16 };
 
 enum step {
 	STEP_HEAD,  /* is it there? */
 	STEP_MOUNT, /* is it in the source's repository? */
+	STEP_ASK,   /* how much of it has the session that was opened? */
 	STEP_POST,  /* open a session */
 	STEP_PUT,   /* send it all */
 	STEP_CHECK, /* the PUT ended in doubt: is it there? */
@@ -20,12 +23,14 @@ struct blob {
 	enum step step;
 	struct http_call call;
 	char *url;
+	char *session; /* an upload that was begun, or NULL */
+	uint64_t from; /* its bytes that are there: the rest is sent */
 	int fd;
 	unsigned round;  /* of the login, when the call began */
 	unsigned logins; /* how often it was refused */
 	unsigned tries;  /* sessions begun */
 	bool done, moved, mounted;
-	enum step after; /* when the source has been asked for it: STEP_HEAD = it need not be */
+	enum step after; /* what to do when all have been asked for: STEP_HEAD = nothing */
 	struct err why;  /* what ended the last PUT */
 };
 
@@ -48,6 +53,7 @@ static void push_release(struct push *p)
 	for (size_t i = 0; i < p->n; i++) {
 		fd_closep(&p->blobs[i].fd);
 		free(p->blobs[i].url);
+		free(p->blobs[i].session);
 		strv_release(&p->blobs[i].call.q.headers);
 	}
 	free(p->blobs);
@@ -72,6 +78,8 @@ static int open_blob(struct push *p, struct blob *b, struct err *e)
 		return err_set(e, ERR_VERIFY, "%s: blob %s has %llu bytes, not %llu",
 			       oci_layout_path(p->l), digest_text(&b->d->digest).s,
 			       (unsigned long long)size, (unsigned long long)b->d->size);
+	if (lseek(b->fd, (off_t)b->from, SEEK_SET) < 0)
+		return err_sys(e, "read what is to be sent");
 	return 0;
 }
 
@@ -107,6 +115,12 @@ static int begin(struct push *p, struct blob *b, struct err *e)
 	case STEP_MOUNT:
 		mount_call(p, b);
 		break;
+	case STEP_ASK:
+		free(b->url);
+		b->url = mem_strdup(b->session);
+		b->call.q.method = "GET";
+		b->call.q.tries = p->r->tries;
+		break;
 	case STEP_POST:
 		free(b->url);
 		b->url = registry_url(p->r, "blobs", "uploads/");
@@ -121,10 +135,13 @@ static int begin(struct push *p, struct blob *b, struct err *e)
 			return -1;
 		b->call.q.method = "PUT";
 		b->call.q.body_fd = b->fd;
-		b->call.q.body_size = b->d->size;
+		b->call.q.body_size = b->d->size - b->from;
 		b->call.q.tries = 1;
 		b->call.q.stall_ms = STALL_MS;
 		strv_add(&b->call.q.headers, "Content-Type: application/octet-stream");
+		if (b->from > 0 && b->from < b->d->size)
+			strv_addf(&b->call.q.headers, "Content-Range: %llu-%llu",
+				  (unsigned long long)b->from, (unsigned long long)b->d->size - 1);
 		break;
 	}
 	b->call.q.url = b->url;
@@ -147,18 +164,30 @@ static struct http_call *next(void *ctx)
 	return NULL;
 }
 
-/* It has to be sent; what is not here is waited for. */
+/* It has to be sent, once all have been asked for. */
 static int upload(struct push *p, struct blob *b, enum step step)
 {
-	if (p->c->source == NULL || b->after != STEP_HEAD)
+	if (b->after != STEP_HEAD)
 		return go(p, b, step);
 	b->after = step;
 	return 0;
 }
 
-static int settle(struct blob *b, bool moved)
+/* The upload that was begun is of no more use. */
+static void forget(struct push *p, struct blob *b)
+{
+	if (b->session != NULL)
+		session_drop(p->r, &b->d->digest);
+	free(STEAL(b->session));
+	b->from = 0;
+}
+
+static int settle(struct push *p, struct blob *b, bool moved)
 {
 	fd_closep(&b->fd);
+	if (moved)
+		p->c->stats->resumed += b->from;
+	forget(p, b);
 	b->done = true;
 	b->moved = moved;
 	return 0;
@@ -175,7 +204,7 @@ static bool passing(const struct http_call *c)
 static int renew(struct push *p, struct blob *b, struct err *e)
 {
 	if (b->tries < p->r->tries)
-		return go(p, b, STEP_POST);
+		return go(p, b, b->session != NULL ? STEP_ASK : STEP_POST);
 	*e = b->why;
 	return -1;
 }
@@ -198,6 +227,14 @@ static int blame(struct push *p, struct blob *b, struct err *e)
 	return -1;
 }
 
+/* What an earlier run has begun may be gone on with. */
+static enum step first_step(struct push *p, struct blob *b)
+{
+	if (b->session == NULL && b->d->size >= SESSION_BYTES_MIN)
+		b->session = session_load(p->r, &b->d->digest);
+	return b->session != NULL ? STEP_ASK : STEP_POST;
+}
+
 static int after_head(struct push *p, struct blob *b, struct err *e)
 {
 	const struct http_reply *r = &b->call.r;
@@ -205,30 +242,65 @@ static int after_head(struct push *p, struct blob *b, struct err *e)
 	char *size SCOPED(mem_freep) = mem_format("%llu", (unsigned long long)b->d->size);
 
 	if (r->status == 404)
-		return b->step == STEP_HEAD ? upload(p, b, STEP_POST) : renew(p, b, e);
+		return b->step == STEP_HEAD ? upload(p, b, first_step(p, b)) : renew(p, b, e);
 	if (r->status != 200)
 		return registry_refused(&b->call.q, r, e);
 	if (length != NULL && strcmp(length, size) != 0)
 		return err_set(e, ERR_VERIFY, "blob %s: has %s bytes here and %s there",
 			       digest_text(&b->d->digest).s, size, length);
-	return settle(b, b->step == STEP_CHECK);
+	return settle(p, b, b->step == STEP_CHECK);
 }
 
-/* Where the POST says that the blob is to be sent. */
-static int take_location(struct blob *b, struct err *e)
+/* Where the registry says that the blob is to be sent. */
+static int take_location(struct blob *b, const char *location, struct err *e)
 {
-	const struct http_reply *r = &b->call.r;
-	const char *location = http_header(r, "location");
 	char *to SCOPED(mem_freep) = NULL;
 
-	if (location == NULL)
-		return err_set(e, ERR_REMOTE, "POST %s: no Location in the answer", b->url);
-	if (http_resolve(r->url, location, &to, e) != 0)
+	if (http_resolve(b->call.r.url, location, &to, e) != 0)
 		return -1;
 	free(b->url);
 	b->url = mem_format("%s%sdigest=sha256%%3A%s", to, strchr(to, '?') != NULL ? "&" : "?",
 			    digest_hex(&b->d->digest).s);
 	return 0;
+}
+
+/* A session was opened: another run may go on with it, if this one does not end it. */
+static int open_session(struct push *p, struct blob *b, struct err *e)
+{
+	const char *location = http_header(&b->call.r, "location");
+
+	if (location == NULL)
+		return err_set(e, ERR_REMOTE, "POST %s: no Location in the answer", b->url);
+	free(STEAL(b->session));
+	b->from = 0;
+	if (http_resolve(b->call.r.url, location, &b->session, e) != 0)
+		return -1;
+	if (b->d->size < SESSION_BYTES_MIN)
+		free(STEAL(b->session));
+	else
+		session_save(p->r, &b->d->digest, b->session);
+	return take_location(b, location, e);
+}
+
+/* Whether it goes on there, and from where. A registry that does not know says no, one way or
+ * another. */
+static int after_ask(struct push *p, struct blob *b, struct err *e)
+{
+	const struct http_reply *r = &b->call.r;
+	const char *location = http_header(r, "location");
+
+	uint64_t before = b->from;
+
+	b->from = session_offset(r, b->d->size);
+	if (b->from == 0) {
+		forget(p, b);
+		return go(p, b, STEP_POST);
+	}
+	/* as long as there is more of it each time, it is worth another try */
+	b->tries += b->from > before ? 0 : 1;
+	return take_location(b, location != NULL ? location : b->session, e) != 0
+		   ? -1
+		   : go(p, b, STEP_PUT);
 }
 
 static int after_post(struct push *p, struct blob *b, struct err *e)
@@ -241,7 +313,7 @@ static int after_post(struct push *p, struct blob *b, struct err *e)
 		(void)registry_refused(&b->call.q, r, &b->why);
 		return renew(p, b, e);
 	}
-	return take_location(b, e) != 0 ? -1 : go(p, b, STEP_PUT);
+	return open_session(p, b, e) != 0 ? -1 : go(p, b, STEP_PUT);
 }
 
 /* A registry that does not mount opens a session for the whole instead, or knows no such thing. */
@@ -249,10 +321,10 @@ static int after_mount(struct push *p, struct blob *b, struct err *e)
 {
 	b->mounted = b->call.r.status == 201;
 	if (b->mounted)
-		return settle(b, false);
+		return settle(p, b, false);
 	if (b->call.r.status != 202)
 		return go(p, b, STEP_HEAD);
-	return take_location(b, e) != 0 ? -1 : upload(p, b, STEP_PUT);
+	return open_session(p, b, e) != 0 ? -1 : upload(p, b, STEP_PUT);
 }
 
 static int after_put(struct push *p, struct blob *b, struct err *e)
@@ -260,11 +332,15 @@ static int after_put(struct push *p, struct blob *b, struct err *e)
 	const struct http_reply *r = &b->call.r;
 
 	if (r->status == 201)
-		return settle(b, true);
+		return settle(p, b, true);
 	if (r->status / 100 == 2)
 		(void)err_set(&b->why, ERR_REMOTE, "PUT: %d, but the blob is not there", r->status);
 	else
 		(void)registry_refused(&b->call.q, r, &b->why);
+	if (r->status / 100 == 4 && b->from > 0 && b->tries < p->r->tries) {
+		forget(p, b); /* what was there may be what is wrong */
+		return go(p, b, STEP_POST);
+	}
 	if (r->status == 400)
 		return blame(p, b, e);
 	if (r->status / 100 == 2 || passing(&b->call))
@@ -295,6 +371,10 @@ static int no_answer(struct push *p, struct blob *b, struct err *e)
 	}
 	if (b->step == STEP_MOUNT)
 		return go(p, b, STEP_HEAD);
+	if (b->step == STEP_ASK) {
+		forget(p, b);
+		return go(p, b, STEP_POST);
+	}
 	return b->step == STEP_PUT ? go(p, b, STEP_CHECK) : renew(p, b, e);
 }
 
@@ -309,6 +389,8 @@ static int judge(struct push *p, struct blob *b, struct err *e)
 		return after_mount(p, b, e);
 	case STEP_POST:
 		return after_post(p, b, e);
+	case STEP_ASK:
+		return after_ask(p, b, e);
 	case STEP_PUT:
 		return after_put(p, b, e);
 	default:
@@ -340,15 +422,15 @@ static void tick(void *ctx)
 	for (size_t i = 0; i < p->n; i++) {
 		const struct blob *b = &p->blobs[i];
 
-		sum += b->done ? b->d->size : b->step == STEP_PUT ? b->call.sent : 0;
+		sum += b->done ? b->d->size : b->step == STEP_PUT ? b->from + b->call.sent : 0;
 	}
 	if (sum < p->total)
 		log_progress("push", sum, p->total);
 }
 
-static int run(struct push *p, struct err *e)
+static int run(struct push *p, unsigned parallel, struct err *e)
 {
-	const struct http_work w = {next, ended, tick, p, p->r->parallel};
+	const struct http_work w = {next, ended, tick, p, parallel};
 
 	if (http_run(p->r->http, &w, e) != 0)
 		return -1;
@@ -359,11 +441,22 @@ static int run(struct push *p, struct err *e)
 	return 0;
 }
 
-/* Brings into the layout what has to be sent from there, and lets it go on. */
-static int get_from_source(struct push *p, struct err *e)
+/* Brings into the layout what has to be sent from there and is with the source. */
+static int get_from_source(struct push *p, const struct blob_list *want, struct err *e)
 {
 	struct remote_stats aside = {0};
 	const struct carry from = {.r = p->c->source, .l = p->c->l, .stats = &aside};
+
+	if (p->c->source == NULL)
+		return 0;
+	if (blobs_pull(&from, want, e) != 0)
+		return -1;
+	p->c->stats->resumed += aside.resumed;
+	return 0;
+}
+
+static int send_missing(struct push *p, struct err *e)
+{
 	struct blob_list want SCOPED(blob_list_release) = {
 	    .v = mem_zalloc((p->n + 1) * sizeof(*want.v))};
 
@@ -377,10 +470,7 @@ static int get_from_source(struct push *p, struct err *e)
 	}
 	if (want.n == 0)
 		return 0;
-	if (blobs_pull(&from, &want, e) != 0)
-		return -1;
-	p->c->stats->resumed += aside.resumed;
-	return run(p, e);
+	return get_from_source(p, &want, e) != 0 ? -1 : run(p, p->r->parallel, e);
 }
 
 static void count(const struct push *p)
@@ -412,7 +502,9 @@ int blobs_push(const struct carry *c, const struct blob_list *list, struct err *
 		p.blobs[i] = (struct blob){.d = list->v[i], .fd = -1, .why = ERR_INIT};
 		(void)go(&p, &p.blobs[i], c->mount ? STEP_MOUNT : STEP_HEAD);
 	}
-	if (run(&p, e) != 0 || get_from_source(&p, e) != 0)
+	/* to ask costs a registry little: what one waits for is the way there and back */
+	if (run(&p, p.r->parallel > QUESTIONS ? p.r->parallel : QUESTIONS, e) != 0 ||
+	    send_missing(&p, e) != 0)
 		return -1;
 	count(&p);
 	return 0;

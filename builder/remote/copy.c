@@ -100,17 +100,18 @@ static int put_image(struct copy *c, const struct oci_desc *d, const struct ref 
 	const struct lookaside a = {c->o->lookaside, at->path, &d->digest};
 	const struct carry put = to(c);
 
-	if (push_target_ok(at, d, e) != 0 || push_whole(&put, d, &a, e) != 0)
+	if (push_target_ok(at, d, e) != 0)
 		return -1;
-	return at->tag[0] == '\0' ? 0 : artifact_set_tag(&c->dst, c->scratch, d, at->tag, e);
+	return push_whole(&put, d, &a, at->tag, e);
 }
 
 static int open_both(struct copy *c, const struct ref *src, const struct ref *dst, struct err *e)
 {
 	bool same =
 	    src->kind == REF_DOCKER && dst->kind == REF_DOCKER && strcmp(src->host, dst->host) == 0;
-	const struct registry_want read = {"pull", NULL};
-	const struct registry_want write = {"pull,push", same ? src->path : NULL};
+	const struct registry_want read = {.actions = "pull"};
+	const struct registry_want write = {
+	    .actions = "pull,push", .mount = same ? src->path : NULL, .open = &c->src};
 
 	if (registry_open(src, c->o, &read, &c->src, e) != 0)
 		return -1;

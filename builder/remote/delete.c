@@ -273,7 +273,7 @@ static int delete_tag(struct registry *r, const char *tag, struct strv *ret, str
 int remote_delete(const struct ref *at, const struct remote_opts *o, struct strv *ret,
 		  struct err *e)
 {
-	const struct registry_want want = {"pull,push,delete", NULL};
+	const struct registry_want want = {.actions = "pull,push,delete"};
 	struct registry r SCOPED(registry_close) = {0};
 	struct removal x SCOPED(removal_release) = {.r = &r};
 	struct strv gone SCOPED(strv_release) = {0};

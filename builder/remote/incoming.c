@@ -8,6 +8,8 @@
 #include <sys/file.h>
 #include <unistd.h>
 
+enum { LARGE = 1 << 20 };
+
 static const char prefix[] = ".partial-";
 
 /* Opens and locks. 1: another process has it, or has just ended with it. */
@@ -87,6 +89,14 @@ int incoming_write(struct incoming *in, const void *p, size_t n, struct err *e)
 	if (n > in->d->size - in->have)
 		return err_set(e, ERR_VERIFY, "has more than %llu bytes",
 			       (unsigned long long)in->d->size);
+	if (in->behind == NULL && in->d->size >= LARGE)
+		in->behind = behind_new(in->fd, in->hash);
+	if (in->behind != NULL) {
+		if (behind_add(in->behind, p, n, e) != 0)
+			return -1;
+		in->have += n;
+		return 0;
+	}
 	if (fs_write_all(in->fd, p, n, e) != 0)
 		return -1;
 	hash_add(in->hash, p, n);
@@ -96,6 +106,7 @@ int incoming_write(struct incoming *in, const void *p, size_t n, struct err *e)
 
 int incoming_restart(struct incoming *in, struct err *e)
 {
+	behind_free(STEAL(in->behind));
 	if (ftruncate(in->fd, 0) != 0 || lseek(in->fd, 0, SEEK_SET) != 0)
 		return err_sys(e, "begin a download anew");
 	hash_free(in->hash);
@@ -106,9 +117,12 @@ int incoming_restart(struct incoming *in, struct err *e)
 
 int incoming_keep(struct incoming *in, struct err *e)
 {
-	struct digest got = hash_final(in->hash);
+	struct digest got;
 	int rc;
 
+	if (in->behind != NULL && behind_wait(in->behind, e) != 0)
+		return -1;
+	got = hash_final(in->hash);
 	if (!digest_equal(&got, &in->d->digest) || in->have != in->d->size)
 		return err_set(e, ERR_VERIFY, "is %s of %llu bytes", digest_text(&got).s,
 			       (unsigned long long)in->have);
@@ -127,6 +141,7 @@ int incoming_keep(struct incoming *in, struct err *e)
 
 void incoming_close(struct incoming *in)
 {
+	behind_free(STEAL(in->behind));
 	if (in->name != NULL && in->have == 0)
 		(void)unlinkat(oci_layout_fd(in->l), in->name, 0);
 	fd_closep(&in->fd);

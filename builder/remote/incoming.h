@@ -3,14 +3,16 @@
 #define REMOTE_INCOMING_H
 
 #include "oci/oci.h"
+#include "sys/behind.h"
 
 struct incoming {
 	struct oci_layout *l;
 	const struct oci_desc *d;
 	struct hash *hash; /* of what is in the file */
-	uint64_t have;     /* bytes in it */
+	uint64_t have;     /* bytes in it, or on their way there */
 	char *name;        /* in the layout's directory, or NULL when another run has that file */
 	int fd;
+	struct behind *behind; /* who writes, of a large one; hash and fd are its then */
 };
 
 #define INCOMING_INIT                                                                              \

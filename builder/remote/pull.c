@@ -43,7 +43,7 @@ int remote_pull(const struct ref *from, struct oci_layout *l, const char *tag,
 {
 	struct registry r SCOPED(registry_close) = {0};
 	struct remote_pulled got = {0};
-	const struct registry_want want = {"pull", NULL};
+	const struct registry_want want = {.actions = "pull"};
 	const struct carry c = {.r = &r,
 				.l = l,
 				.stats = &got.stats,

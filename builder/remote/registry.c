@@ -26,6 +26,8 @@ void registry_close(struct registry *r)
 	free(r->base);
 	free(r->repo);
 	free(r->scope);
+	free(r->sessions);
+	strv_release(&r->absent);
 	auth_login_release(&r->login);
 	auth_wipe(r->authorization);
 	*r = (struct registry){0};
@@ -89,6 +91,11 @@ int registry_send(struct registry *r, struct http_request *q, struct http_reply 
 {
 	if (r->s3 != NULL)
 		return send_to_bucket(r, q, ret, e);
+	if (r->absent.n > 0 && strcmp(q->method, "GET") == 0 && strv_has(&r->absent, q->url)) {
+		*ret = (struct http_reply){
+		    .status = 404, .body = BUF_INIT(1), .url = mem_strdup(q->url)};
+		return 0;
+	}
 	for (int turn = 0;; turn++) {
 		q->via = r->http;
 		q->authorization = registry_authorization(r, q->url);
@@ -188,6 +195,12 @@ static char *scope_of(const char *repo, const struct registry_want *w)
 	return mem_format("repository:%s:%s repository:%s:pull", repo, w->actions, w->mount);
 }
 
+/* One that asked for no login will not, and one that did says so again when it is needed. */
+static bool same_registry(const struct registry *open, const struct registry *r)
+{
+	return open != NULL && open->s3 == NULL && strcmp(open->base, r->base) == 0;
+}
+
 int registry_open(const struct ref *at, const struct remote_opts *o, const struct registry_want *w,
 		  struct registry *ret, struct err *e)
 {
@@ -196,6 +209,7 @@ int registry_open(const struct ref *at, const struct remote_opts *o, const struc
 			     .base = mem_format("%s://%s", plain ? "http" : "https", at->host),
 			     .repo = mem_strdup(at->path),
 			     .scope = scope_of(at->path, w),
+			     .sessions = o->sessions != NULL ? mem_strdup(o->sessions) : NULL,
 			     .tries = o->tries != 0 ? o->tries : TRIES,
 			     .parallel = o->parallel != 0 ? o->parallel : PARALLEL};
 
@@ -213,7 +227,7 @@ int registry_open(const struct ref *at, const struct remote_opts *o, const struc
 		*ret = r;
 		return 0;
 	}
-	if (ping(&r, e) != 0) {
+	if (!same_registry(w->open, &r) && ping(&r, e) != 0) {
 		registry_close(&r);
 		return err_in(e, "registry %s", at->host);
 	}

@@ -15,13 +15,17 @@ struct registry {
 	char *authorization; /* header value, or NULL */
 	unsigned round;      /* how often it was made anew */
 	unsigned tries, parallel;
-	struct s3 *s3; /* it is a bucket; NULL = it is a registry */
+	struct s3 *s3;      /* it is a bucket; NULL = it is a registry */
+	char *sessions;     /* directory of uploads that were begun: see session.h; or NULL */
+	struct strv absent; /* URLs that need not be asked for: see registry_probe */
 };
 
 /* What tokens have to allow. */
 struct registry_want {
-	const char *actions; /* "pull", "pull,push", "pull,delete" */
-	const char *mount;   /* another repository there to read from as well; or NULL */
+	const char *actions;         /* "pull", "pull,push", "pull,delete" */
+	const char *mount;           /* another repository there to read from as well; or NULL */
+	const struct registry *open; /* another of the same registry that was opened already: it
+					need not be asked again how to log in; or NULL */
 };
 
 /* Opens the repository of `at`: finds out how to log in (GET /v2/). */
@@ -48,6 +52,11 @@ int registry_prepare(struct registry *r, struct http_request *q, const struct di
 /* Sends one request, logging in anew when it must. */
 int registry_send(struct registry *r, struct http_request *q, struct http_reply *ret,
 		  struct err *e) MUST_CHECK;
+
+/* Asks for several things at once, so that what is not there costs one way to the registry and back
+ * in all: registry_send then knows, until the list r->absent is released. Trouble of any kind only
+ * leaves it to be asked for later. Of a bucket nothing is asked. */
+void registry_probe(struct registry *r, const struct strv *urls);
 
 /* The next page's address from "Link: <URL>; rel=next" (RFC 8288), or NULL; the caller owns it. */
 char *registry_next_page(const struct http_reply *r) MUST_CHECK;

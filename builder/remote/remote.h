@@ -18,6 +18,8 @@ struct remote_opts {
 	unsigned tries;        /* 0 = 4 */
 	const char *arch;      /* pull: of an index only the image for linux on this; NULL = an
 				  index for several platforms is refused */
+	const char *sessions;  /* push: a directory where uploads that were begun are remembered
+				  from run to run; made when it can be; NULL = not */
 	bool only_manifest;    /* pull: not the image's blobs */
 	bool only_image;       /* pull: not its signatures */
 };

@@ -197,7 +197,7 @@ static int drop(struct retain *x, const struct tagged *t, struct err *e)
 int remote_retain(const struct ref *at, const struct remote_opts *o, const struct remote_keep *keep,
 		  struct strv *ret_tags, struct err *e)
 {
-	const struct registry_want want = {"pull,push,delete", NULL};
+	const struct registry_want want = {.actions = "pull,push,delete"};
 	struct registry r SCOPED(registry_close) = {0};
 	struct retain x SCOPED(retain_release) = {.r = &r};
 	struct strv gone SCOPED(strv_release) = {0};

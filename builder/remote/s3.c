@@ -179,17 +179,6 @@ static void add_condition(const struct s3 *s, const struct s3_put *p, struct str
 	}
 }
 
-void s3_lock_headers(const struct s3 *s, struct strv *headers)
-{
-	char *until SCOPED(mem_freep) = NULL;
-
-	if (s->lock_s == 0)
-		return;
-	until = clock_rfc3339(clock_wall_s() + s->skew_s + (int64_t)s->lock_s);
-	strv_add(headers, "x-amz-object-lock-mode: COMPLIANCE");
-	strv_addf(headers, "x-amz-object-lock-retain-until-date: %s", until);
-}
-
 static int put(struct s3 *s, struct http *via, const struct s3_put *p, int *ret_status,
 	       struct err *e)
 {

@@ -53,6 +53,9 @@ int s3_mend(struct s3 *s, const struct http_reply *r, struct err *e) MUST_CHECK;
 /* What keeps an object that is being made from being changed. */
 void s3_lock_headers(const struct s3 *s, struct strv *headers);
 
+/* Locks an object that is there under s3->lock_s from now, unless it is locked for longer. */
+int s3_lock_longer(struct registry *r, const char *url, struct err *e) MUST_CHECK;
+
 /* http_refused with the server's own code and words. Returns -1. */
 int s3_refused(const struct http_request *q, const struct http_reply *r, struct err *e);
 

@@ -30,20 +30,19 @@ void s3_batch_release(struct s3_batch *b)
 	*b = (struct s3_batch){0};
 }
 
-/* SHA-256 of the piece: of a whole blob it is known, and the server checks it. */
-static int hash_piece(const struct s3_piece *p, struct digest *ret, struct err *e)
+/* SHA-256 of the piece, for the server to check. */
+static int hash_piece(const struct s3_batch *b, const struct s3_piece *p, struct digest *ret,
+		      struct err *e)
 {
 	struct hash *h SCOPED(hash_freep) = hash_new();
-	char *chunk SCOPED(mem_freep) = NULL;
+	char *chunk SCOPED(mem_freep) = mem_zalloc(CHUNK);
+	int fd SCOPED(fd_closep) = -1;
 	uint64_t at = p->from, left = p->size;
 
-	if (p->whole) {
-		*ret = p->d->digest;
-		return 0;
-	}
-	chunk = mem_zalloc(CHUNK);
+	if (oci_layout_blob(b->l, &p->d->digest, &fd, NULL, e) != 0)
+		return -1;
 	while (left > 0) {
-		ssize_t n = pread(p->fd, chunk, left < CHUNK ? (size_t)left : CHUNK, (off_t)at);
+		ssize_t n = pread(fd, chunk, left < CHUNK ? (size_t)left : CHUNK, (off_t)at);
 
 		if (n < 0 && errno == EINTR)
 			continue;
@@ -55,6 +54,18 @@ static int hash_piece(const struct s3_piece *p, struct digest *ret, struct err *
 	}
 	*ret = hash_final(h);
 	return 0;
+}
+
+/* Of a whole blob it is known. A thread does this ahead of what is sent. */
+static void hash_ahead(void *ctx, size_t i)
+{
+	const struct s3_batch *b = ctx;
+	struct s3_piece *p = &b->v[i];
+
+	if (p->whole)
+		p->body = p->d->digest;
+	else if (strcmp(p->method, "PUT") == 0)
+		p->unread = hash_piece(b, p, &p->body, &p->why) != 0;
 }
 
 static int open_piece(struct s3_batch *b, struct s3_piece *p, struct err *e)
@@ -85,20 +96,25 @@ static void put_headers(const struct s3 *s, const struct s3_piece *p, struct str
 static int prepare(struct s3_batch *b, struct s3_piece *p, struct err *e)
 {
 	bool sends = strcmp(p->method, "PUT") == 0;
-	struct digest body;
 
 	strv_release(&p->call.q.headers);
 	p->call = (struct http_call){
 	    .q = {.method = p->method, .url = p->url, .body_fd = -1, .tries = b->r->tries}};
 	if (!sends)
 		return s3_sign(b->r->s3, &p->call.q, NULL, e);
-	if (open_piece(b, p, e) != 0 || hash_piece(p, &body, e) != 0)
+	if (open_piece(b, p, e) != 0)
 		return -1;
+	if (p->tries == 1)
+		ahead_wait(b->ahead, (size_t)(p - b->v));
+	if (p->unread) {
+		*e = p->why;
+		return -1;
+	}
 	p->call.q.body_fd = p->fd;
 	p->call.q.body_size = p->size;
 	p->call.q.stall_ms = STALL_MS;
 	put_headers(b->r->s3, p, &p->call.q.headers);
-	return s3_sign(b->r->s3, &p->call.q, &body, e);
+	return s3_sign(b->r->s3, &p->call.q, &p->body, e);
 }
 
 static struct http_call *next(void *ctx)
@@ -162,9 +178,13 @@ static void tick(void *ctx)
 int s3_batch_run(struct s3_batch *b, struct err *e)
 {
 	const struct http_work w = {next, done, tick, b, b->r->parallel};
+	int rc;
 
 	b->again = mem_zalloc((b->n + 1) * sizeof(struct s3_piece *));
-	if (http_run(b->r->http, &w, e) != 0)
+	b->ahead = ahead_new(b->n, b->r->parallel, hash_ahead, b);
+	rc = http_run(b->r->http, &w, e);
+	ahead_free(b->ahead);
+	if (rc != 0)
 		return -1;
 	if (b->has_failed) {
 		*e = b->failed;

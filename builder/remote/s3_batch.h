@@ -3,6 +3,7 @@
 #define REMOTE_S3_BATCH_H
 
 #include "remote/s3.h"
+#include "sys/ahead.h"
 
 /* One request; what it is, is set before, what came of it after. */
 struct s3_piece {
@@ -17,6 +18,9 @@ struct s3_piece {
 	uint64_t length;          /* out: Content-Length of a HEAD */
 	char *etag;               /* out, owned, or NULL */
 	/* own */
+	struct digest body; /* of its bytes, once ahead_wait has returned for it */
+	struct err why;     /* why not, */
+	bool unread;        /* when so */
 	struct http_call call;
 	int fd;
 	unsigned tries;
@@ -30,6 +34,7 @@ struct s3_batch {
 	size_t n;
 	uint64_t before, total; /* for progress: bytes that are there already, and in all */
 	/* own */
+	struct ahead *ahead;
 	size_t at;
 	struct s3_piece **again;
 	size_t again_n;

@@ -211,20 +211,17 @@ static int begin_upload(struct parts *p, struct err *e)
 	return rc;
 }
 
-static int send_parts(struct parts *p, struct err *e)
+/* Adds the parts that are not there. */
+static void add_parts(struct parts *p, struct s3_batch *b)
 {
-	struct s3_batch b SCOPED(s3_batch_release) = {.r = p->c->r,
-						      .l = p->c->l,
-						      .before = p->resumed,
-						      .total = p->d->size,
-						      .failed = ERR_INIT};
-
+	b->before += p->resumed;
+	b->total += p->d->size;
 	for (size_t i = 0; i < p->n; i++) {
 		struct s3_piece *x;
 
 		if (p->etags[i] != NULL)
 			continue;
-		x = s3_batch_add(&b);
+		x = s3_batch_add(b);
 		x->d = p->d;
 		x->method = "PUT";
 		x->url = mem_format("%s?partNumber=%zu&uploadId=%s", p->url, i + 1, p->id);
@@ -232,13 +229,19 @@ static int send_parts(struct parts *p, struct err *e)
 		x->size = size_of(p, i);
 		x->number = (unsigned)i;
 	}
-	if (s3_batch_run(&b, e) != 0)
-		return -1;
-	for (size_t i = 0; i < b.n; i++) {
-		if (b.v[i].status != 200 || b.v[i].etag == NULL)
-			return err_set(e, ERR_REMOTE, "part %u: %d", b.v[i].number + 1,
-				       b.v[i].status);
-		p->etags[b.v[i].number] = STEAL(b.v[i].etag);
+}
+
+/* Takes what the server calls them. */
+static int take_parts(struct parts *p, struct s3_batch *b, struct err *e)
+{
+	for (size_t i = 0; i < b->n; i++) {
+		struct s3_piece *x = &b->v[i];
+
+		if (x->d != p->d)
+			continue;
+		if (x->status != 200 || x->etag == NULL)
+			return err_set(e, ERR_REMOTE, "part %u: %d", x->number + 1, x->status);
+		p->etags[x->number] = STEAL(x->etag);
 	}
 	return 0;
 }
@@ -308,16 +311,55 @@ static void parts_init(struct parts *p)
 	p->key = mem_format("v2/%s/blobs/%s", r->repo, hex);
 }
 
-static int push_in_parts(const struct carry *c, const struct oci_desc *d, struct err *e)
+static int begin(struct parts *p, struct err *e)
 {
-	struct parts p SCOPED(parts_release) = {.c = c, .d = d};
-
-	parts_init(&p);
-	if (find_upload(&p, e) != 0 || (p.id == NULL && begin_upload(&p, e) != 0) ||
-	    send_parts(&p, e) != 0 || complete(&p, e) != 0)
-		return err_in(e, "blob %s", digest_text(&d->digest).s);
-	c->stats->resumed += p.resumed;
+	parts_init(p);
+	if (find_upload(p, e) != 0 || (p->id == NULL && begin_upload(p, e) != 0))
+		return err_in(e, "blob %s", digest_text(&p->d->digest).s);
 	return 0;
+}
+
+static int end(struct parts *p, struct s3_batch *b, struct err *e)
+{
+	if (take_parts(p, b, e) != 0 || complete(p, e) != 0)
+		return err_in(e, "blob %s", digest_text(&p->d->digest).s);
+	p->c->stats->resumed += p->resumed;
+	return 0;
+}
+
+/* The parts of all of them go out together: none waits for the last part of another. */
+static int send_all(struct parts *v, size_t n, struct err *e)
+{
+	struct s3_batch b SCOPED(s3_batch_release) = {
+	    .r = v[0].c->r, .l = v[0].c->l, .failed = ERR_INIT};
+
+	for (size_t i = 0; i < n; i++)
+		if (begin(&v[i], e) != 0)
+			return -1;
+	for (size_t i = 0; i < n; i++)
+		add_parts(&v[i], &b);
+	if (s3_batch_run(&b, e) != 0)
+		return -1;
+	for (size_t i = 0; i < n; i++)
+		if (end(&v[i], &b, e) != 0)
+			return -1;
+	return 0;
+}
+
+static int push_in_parts(const struct carry *c, const struct blob_list *list, struct err *e)
+{
+	struct parts *v SCOPED(mem_freep) = mem_zalloc((list->n + 1) * sizeof(*v));
+	size_t n = 0;
+	int rc = 0;
+
+	for (size_t i = 0; i < list->n; i++)
+		if (list->v[i]->size > c->r->s3->part_size)
+			v[n++] = (struct parts){.c = c, .d = list->v[i]};
+	if (n > 0)
+		rc = send_all(v, n, e);
+	while (n > 0)
+		parts_release(&v[--n]);
+	return rc;
 }
 
 /* HEADs, all at once. */
@@ -349,6 +391,8 @@ static int choose(const struct carry *c, const struct s3_batch *heads, struct bl
 			return err_set(e, ERR_VERIFY, "blob %s has %llu bytes here and %llu there",
 				       digest_text(&x->d->digest).s, (unsigned long long)x->d->size,
 				       (unsigned long long)x->length);
+		if (s3_lock_longer(c->r, x->url, e) != 0)
+			return -1;
 		c->stats->blobs_skipped++;
 		c->stats->bytes_skipped += x->d->size;
 	}
@@ -388,11 +432,9 @@ int s3_blobs_push(const struct carry *c, const struct blob_list *list, struct er
 		return -1;
 	if (want.n > 0 && c->source != NULL && blobs_pull(&from, &want, e) != 0)
 		return -1;
-	if (push_whole_blobs(c, &want, e) != 0)
+	if (push_whole_blobs(c, &want, e) != 0 || push_in_parts(c, &want, e) != 0)
 		return -1;
 	for (size_t i = 0; i < want.n; i++) {
-		if (want.v[i]->size > c->r->s3->part_size && push_in_parts(c, want.v[i], e) != 0)
-			return -1;
 		c->stats->blobs++;
 		c->stats->bytes += want.v[i]->size;
 	}

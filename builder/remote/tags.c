@@ -91,7 +91,7 @@ int tags_remove(struct registry *r, const char *name, struct err *e)
 
 int remote_tags(const struct ref *at, const struct remote_opts *o, struct strv *ret, struct err *e)
 {
-	const struct registry_want want = {"pull", NULL};
+	const struct registry_want want = {.actions = "pull"};
 	struct registry r SCOPED(registry_close) = {0};
 	struct strv tags SCOPED(strv_release) = {0};
 

@@ -187,6 +187,19 @@ static int judge_statements(const struct rule *rule, const struct rule_question 
 	return rc == 0 ? judge_stage(rule, q, &all, r, e) : rc;
 }
 
+/* Certificates that have run out today count no more, whatever SOURCE_DATE_EPOCH says. */
+static int judge_notation(const struct rule *rule, const struct rule_question *q,
+			  struct sign_report *r, struct err *e)
+{
+	const struct notation_wanted w = {rule->roots, rule->subject, clock_wall_s()};
+	char *who SCOPED(mem_freep) = NULL;
+
+	if (notation_find(q->layout, q->manifest, &w, &who, e) != 0)
+		return -1;
+	strv_addf(&r->checked, "notation: by %s", who);
+	return 0;
+}
+
 int rule_judge(const struct rule *rule, const struct rule_question *q, struct sign_report *ret,
 	       struct err *e)
 {
@@ -201,6 +214,8 @@ int rule_judge(const struct rule *rule, const struct rule_question *q, struct si
 	    judge_signatures(rule, drop_late(rule, &r), &r, e) != 0)
 		return -1;
 	if (rule->statements_n + (size_t)rule->stage > 0 && judge_statements(rule, q, &r, e) != 0)
+		return -1;
+	if (rule->roots != NULL && judge_notation(rule, q, &r, e) != 0)
 		return -1;
 	*ret = r;
 	r = (struct sign_report){0};

@@ -23,6 +23,8 @@ void rule_release(struct rule *r)
 	}
 	free(r->statements);
 	sign_authority_free(r->tsa);
+	notation_roots_free(r->roots);
+	free(r->subject);
 }
 
 static int bad_kind(const struct yaml *at, const char *what, struct err *e)
@@ -116,6 +118,8 @@ static int parse_keys(const char *dir, const struct yaml *map, struct rule *r, s
 {
 	const struct yaml *y = yaml_get(map, "keys");
 
+	if (y == NULL && yaml_get(map, "notation") != NULL)
+		return 0;
 	if (y == NULL)
 		return yaml_err(map, e, "a rule without keys");
 	if (y->kind != YAML_LIST || y->n == 0 || y->n > KEYS_MAX)
@@ -198,9 +202,11 @@ static int parse_forms(const struct yaml *map, struct rule *r, struct err *e)
 {
 	const struct yaml *y = yaml_get(map, "forms");
 
-	r->forms = y == NULL ? SIGN_ALL_FORMS : 0;
+	r->forms = y == NULL && r->keys_n > 0 ? SIGN_ALL_FORMS : 0;
 	if (y == NULL)
 		return 0;
+	if (r->keys_n == 0)
+		return yaml_err(y, e, "are those of signatures by keys, and the rule has none");
 	if (y->kind != YAML_LIST || y->n == 0)
 		return bad_kind(y, "a list of openpgp, cosign and bundle", e);
 	for (size_t i = 0; i < y->n; i++) {
@@ -216,6 +222,41 @@ static int parse_forms(const struct yaml *map, struct rule *r, struct err *e)
 		r->forms |= 1U << form;
 	}
 	return 0;
+}
+
+/* {trust: FILE, subject: NAMES} */
+static int parse_notation(const char *dir, const struct yaml *map, struct rule *r, struct err *e)
+{
+	static const char *const known[] = {"trust", "subject", NULL};
+	const struct yaml *y = yaml_get(map, "notation"), *trust, *subject;
+	char *path SCOPED(mem_freep) = NULL;
+	struct err why = ERR_INIT;
+
+	if (y == NULL)
+		return 0;
+	if (rule_keys_known(y, known, e) != 0)
+		return -1;
+	trust = yaml_get(y, "trust");
+	subject = yaml_get(y, "subject");
+	if (trust == NULL || trust->kind != YAML_SCALAR || trust->text[0] == '\0')
+		return bad_kind(y, "trust, a file of certificates", e);
+	if (subject != NULL && (subject->kind != YAML_SCALAR || strchr(subject->text, '=') == NULL))
+		return bad_kind(subject, "a subject, C=DE,O=Example", e);
+	r->subject = subject != NULL ? mem_strdup(subject->text) : NULL;
+	path = fs_join(dir, trust->text);
+	return notation_roots_load(path, &r->roots, &why) == 0 ? 0
+							       : yaml_err(trust, e, "%s", why.msg);
+}
+
+/* A statement is by a key. */
+static int parse_by_keys(const struct yaml *map, struct rule *r, struct err *e)
+{
+	static const char *const by_keys[] = {"attestations", "stage", "tsa", "require"};
+
+	for (size_t i = 0; r->keys_n == 0 && i < sizeof(by_keys) / sizeof(by_keys[0]); i++)
+		if (yaml_get(map, by_keys[i]) != NULL)
+			return yaml_err(yaml_get(map, by_keys[i]), e, "%s wants keys", by_keys[i]);
+	return parse_statements(map, r, e) != 0 ? -1 : parse_stage(map, r, e);
 }
 
 static int parse_require(const struct yaml *map, struct rule *r, struct err *e)
@@ -235,8 +276,8 @@ static int parse_require(const struct yaml *map, struct rule *r, struct err *e)
 
 int rule_parse(const char *dir, const struct yaml *map, struct rule *r, struct err *e)
 {
-	static const char *const known[] = {"match", "keys",         "forms", "require",
-					    "tsa",   "attestations", "stage", NULL};
+	static const char *const known[] = {"match",        "keys",  "forms",    "require", "tsa",
+					    "attestations", "stage", "notation", NULL};
 	const struct yaml *match;
 
 	if (rule_keys_known(map, known, e) != 0)
@@ -249,8 +290,8 @@ int rule_parse(const char *dir, const struct yaml *map, struct rule *r, struct e
 	r->match = mem_strdup(match->text);
 	r->line = map->line;
 	if (parse_keys(dir, map, r, e) != 0 || parse_forms(map, r, e) != 0 ||
-	    parse_tsa(dir, map, r, e) != 0 || parse_statements(map, r, e) != 0 ||
-	    parse_stage(map, r, e) != 0)
+	    parse_tsa(dir, map, r, e) != 0 || parse_notation(dir, map, r, e) != 0 ||
+	    parse_by_keys(map, r, e) != 0)
 		return -1;
 	return parse_require(map, r, e);
 }

@@ -4,6 +4,7 @@
 
 #include "base/strv.h"
 #include "form/yaml.h"
+#include "sign/notation.h"
 #include "sign/policy.h"
 #include "sign/promotion.h"
 
@@ -29,7 +30,9 @@ struct rule {
 	struct sign_authority *tsa; /* or NULL */
 	struct rule_statement *statements;
 	size_t statements_n;
-	int stage; /* 0 = any */
+	int stage;                    /* 0 = any */
+	struct notation_roots *roots; /* a notation signature must lead there; or NULL */
+	char *subject;                /* and name this; or NULL */
 };
 void rule_release(struct rule *r);
 

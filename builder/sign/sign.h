@@ -46,9 +46,15 @@ int sign_key_request(const struct sign_key *k, const char *subject, struct buf *
 int sign_key_load(const char *path, const char *passphrase, struct sign_key **ret,
 		  struct err *e) MUST_CHECK;
 /* A key that another program signs with: PATH.pub is its public half, PATH.json when it was made.
- * argv runs without a shell; secret (may be NULL) is given to it, never shown. */
-int sign_key_outside(const char *path, const struct strv *argv, const char *secret,
-		     struct sign_key **ret, struct err *e) MUST_CHECK;
+ * argv runs without a shell, for each signature, for at most timeout_ms (0 = a minute); secret (may
+ * be NULL) is given to it, never shown. */
+struct sign_program {
+	struct strv argv;
+	const char *secret;
+	uint64_t timeout_ms;
+};
+int sign_key_outside(const char *path, const struct sign_program *p, struct sign_key **ret,
+		     struct err *e) MUST_CHECK;
 /* Wipes; NULL is fine. */
 void sign_key_free(struct sign_key *k);
 void sign_key_freep(struct sign_key **k);

@@ -61,8 +61,8 @@ int signer_sign(const struct signer *s, const struct sign_public *key, const str
 }
 
 /* The public half is PATH (SPKI PEM), or PATH.pub; the time is in the .json that key new made. */
-int sign_key_outside(const char *path, const struct strv *argv, const char *secret,
-		     struct sign_key **ret, struct err *e)
+int sign_key_outside(const char *path, const struct sign_program *p, struct sign_key **ret,
+		     struct err *e)
 {
 	struct sign_key *k SCOPED(sign_key_freep) = mem_zalloc(sizeof(*k));
 	size_t n = strlen(path);
@@ -74,10 +74,10 @@ int sign_key_outside(const char *path, const struct strv *argv, const char *secr
 	    sign_key_about(base, &k->created, NULL, e) != 0)
 		return -1;
 	k->signer = mem_zalloc(sizeof(*k->signer));
-	for (size_t i = 0; i < argv->n; i++)
-		strv_add(&k->signer->argv, argv->v[i]);
-	k->signer->secret = secret == NULL ? NULL : mem_strdup(secret);
-	k->signer->timeout_ms = TIMEOUT_MS;
+	for (size_t i = 0; i < p->argv.n; i++)
+		strv_add(&k->signer->argv, p->argv.v[i]);
+	k->signer->secret = p->secret == NULL ? NULL : mem_strdup(p->secret);
+	k->signer->timeout_ms = p->timeout_ms != 0 ? p->timeout_ms : TIMEOUT_MS;
 	*ret = STEAL(k);
 	return 0;
 }

@@ -47,6 +47,18 @@ posmedia() {
 	done
 }
 
+@test "each test that the manual of faults names is there" {
+	local file words n=0
+	while IFS='|' read -r file words; do
+		cat "tests/$file".{c,bats} 2>/dev/null | grep -qF -e "$words" ||
+			{ echo "no test in tests/$file: $words"; false; }
+		n=$((n + 1))
+	done < <(perl -ne 'if ($file) { print "$file|$_"; undef $file }
+		$file = $1 if /^\.Pa (\S+) :$/' \
+		builder/man/posmedia-faults.7)
+	[ "$n" -gt 50 ]
+}
+
 @test "called without a verb, or with one that is not there" {
 	posmedia
 	[ "$status" -eq 2 ]

@@ -200,6 +200,32 @@ more_parts() {
 	json pull "s3://locked/pos/a:1" "oci:$work/got:1"
 }
 
+# Until when the largest blob is locked, seconds.
+locked_until() {
+	local layer
+	layer=$(find "$dir/image/blobs" -size +10M -printf '%f')
+	date -d "$(s3 GET "locked/v2/$1/blobs/sha256%3A$layer?retention=" |
+		grep -o '<RetainUntilDate>[^<]*' | cut -d '>' -f 2)" +%s
+}
+
+@test "a lock is renewed by a push, and never made shorter" {
+	local first longer
+	s3 PUT locked -f -H 'x-amz-bucket-object-lock-enabled: true' || true
+	json push "oci:$dir/image:1" s3://locked/renewed:1 --lock 1
+	first=$(locked_until renewed)
+	json push "oci:$dir/image:1" s3://locked/renewed:1 --lock 3
+	longer=$(locked_until renewed)
+	[ $((longer - first)) -gt $((2 * 86400 - 60)) ]
+	json push "oci:$dir/image:1" s3://locked/renewed:1 --lock 1
+	[ "$(locked_until renewed)" -ge "$longer" ]
+}
+
+@test "forty pushes, pulls and copies through a proxy that spoils them: none is lost" {
+	run tests/lib/fault-runs "$posmedia" 40 11 6 s3
+	[ "$status" -eq 0 ] || { echo "$output"; false; }
+	[[ ${lines[-1]} == '40 runs, '*' 0 lost '* ]]
+}
+
 @test "a clock that is wrong by an hour is told, and does not matter" {
 	run faketime -f +1h "$posmedia" pull s3://images/pos/a:1 "oci:$work/got:1"
 	[ "$status" -eq 0 ] || { echo "$output"; false; }

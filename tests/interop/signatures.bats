@@ -23,6 +23,7 @@ setup_file() {
 		"https://example.org/b", "externalParameters": {}}, "runDetails": {"builder":
 		{"id": "https://example.org/builder"}}}' >"$dir/provenance.json"
 	start_registry "$dir/registry"
+	cp -r "$dir/out/till" "$dir/plain"
 	posmedia sign oci:out/till:1 --key k --identity "$registry/pos/till:1" \
 		--chain chain.pem --tsa-key tsa --tsa-cert tsa.pem --attest provenance.json
 	succeeded
@@ -94,6 +95,14 @@ good() {
 		--allow-http-registry --new-bundle-format --trusted-root "$dir/empty.json" \
 		--type slsaprovenance1 "$at"
 	good
+	run "$cosign" verify-attestation --key "$dir/other.pub" --insecure-ignore-tlog=true \
+		--allow-http-registry --new-bundle-format --trusted-root "$dir/empty.json" \
+		--type slsaprovenance1 "$at"
+	[ "$status" -ne 0 ]
+	run "$cosign" verify-blob --key "$dir/other.pub" --insecure-ignore-tlog=true \
+		--new-bundle-format --trusted-root "$dir/empty.json" \
+		--bundle "$dir/medium.iso.sigstore.json" "$dir/medium.iso"
+	[ "$status" -ne 0 ]
 	run "$cosign" verify-blob --key "$dir/k.pub" --insecure-ignore-tlog=true \
 		--new-bundle-format --trusted-root "$dir/empty.json" \
 		--bundle "$dir/medium.iso.sigstore.json" "$dir/medium.iso"
@@ -158,6 +167,47 @@ good() {
 		[ "$store" = theirs ] || good
 	done
 	[ "$status" -ne 0 ]
+}
+
+# The image at $at under a policy that trusts the certificate $1.
+by_notation() {
+	printf '%s\n' 'posmedia: 1' 'repositories:' "  - match: \"$registry/*/*\"" \
+		"    notation: {trust: $1}" >"$dir/notation.yaml"
+	posmedia verify "docker://$registry/theirs/till:1" --policy notation.yaml
+}
+
+@test "what notation signs is believed by its certificate, until it expires" {
+	need_tool "$notation"
+	config=$HOME/.config/notation
+	mkdir -p "$config"
+	openssl pkcs8 -topk8 -nocrypt -in "$dir/k" -out "$dir/k.pkcs8"
+	jq -n --arg k "$dir/k.pkcs8" --arg c "$dir/chain.pem" '{default: "pos", keys:
+		[{name: "pos", keyPath: $k, certPath: $c}]}' >"$config/signingkeys.json"
+	posmedia copy oci:plain:1 "docker://$registry/theirs/till:1"
+	succeeded
+	by_notation ca.pem
+	refused 4 'it has no notation signature'
+	run "$notation" sign --insecure-registry --signature-format cose --key pos \
+		"$registry/theirs/till@$image"
+	good
+	by_notation ca.pem
+	refused 4 'is not one JWS envelope'
+	run "$notation" sign --insecure-registry --signature-format jws --key pos --expiry 20s \
+		"$registry/theirs/till@$image"
+	good
+	by_notation ca.pem
+	succeeded
+	[[ $output == *'notation: by CN=k'* ]]
+	by_notation tsa.pem
+	refused 4 'lead to none that is trusted'
+	sleep 21
+	by_notation ca.pem
+	refused 4 'expired at'
+	run "$notation" sign --insecure-registry --signature-format jws --key pos \
+		--user-metadata note=x "$registry/theirs/till@$image"
+	good
+	by_notation ca.pem
+	succeeded
 }
 
 @test "npm's @sigstore/verify: image, file, tampered, another key, a key past its time" {

@@ -21,6 +21,25 @@ teardown() {
 	[[ ${lines[-1]} == '30 runs, '*' 0 lost '* ]]
 }
 
+@test "OCI-Subject by a registry that has no referrers API is not believed" {
+	local digest
+	digest=$(tests/lib/make-layout "$dir/image" 1 subject 1000)
+	"$posmedia" key new "$dir/key"
+	"$posmedia" sign "oci:$dir/image:1" --key "$dir/key" --identity localhost/subject:1
+	serve_registry "$dir/reg"
+	mkfifo "$dir/end"
+	tests/lib/fault-proxy "$served" 1 subject <"$dir/end" >"$dir/port" 2>"$dir/faults" 3>&- &
+	exec 4>"$dir/end"
+	wait_for 10 test -s "$dir/port"
+	"$posmedia" push "oci:$dir/image:1" "docker://127.0.0.1:$(<"$dir/port")/a:1" 4>&-
+	exec 4>&-
+	grep -q '^subject PUT' "$dir/faults"
+	curl -sf -H 'Accept: application/vnd.oci.image.index.v1+json' \
+		"http://$served/v2/a/manifests/${digest/:/-}" | jq -e '.manifests | length == 1'
+	"$posmedia" pull "docker://$served/a:1" "oci:$dir/got:1"
+	"$posmedia" verify "oci:$dir/got:1" --key "$dir/key.pub" --identity localhost/subject:1
+}
+
 # Whether an upload is under way.
 receives() {
 	[ -n "$(find "$dir/reg/data" -path '*_uploads*' -name data)" ]

@@ -77,8 +77,33 @@ teardown_file() {
 			succeeded
 		done
 	done
+	# a policy's days are real ones
+	SOURCE_DATE_EPOCH=0 posmedia key rotate next --key k --overlap 3
+	succeeded
+	[[ $output == *"until $(date -u -d '+3 days' +%F):"* ]]
 	posmedia key rotate third --key other oci:out/till:1
 	refused 4 'the old key has not signed it'
+}
+
+@test "a key on a disk that is full: an error, and nothing of it" {
+	local size n=0
+	mkdir "$dir/full"
+	for size in 4k 8k 12k 16k; do
+		# shellcheck disable=SC2016 # expanded inside
+		run unshare --mount sh -c 'mount -t tmpfs -o size="$1" none "$0" &&
+			head -c 1000 /dev/zero >"$0/other" && shift &&
+			{ "$@" "$0/key"; echo "status $?"; ls -A "$0"; }' "$dir/full" "$size" \
+			"$posmedia" key new
+		case $output in
+		*'status 0'*) [[ $output == *key.pub* ]] ;;
+		*)
+			[[ $output == *'No space left'*$'status 1\nother' ]] ||
+				{ echo "$size: $output"; false; }
+			n=$((n + 1))
+			;;
+		esac
+	done
+	[ "$n" -ge 1 ]
 }
 
 @test "the age of keys" {

@@ -154,6 +154,7 @@ teardown() {
 		read -r hex
 		case ${2-} in
 		crash) kill -SEGV $$ ;;
+		hang) exec sleep 300 ;;
 		garbage) head -c 70 /dev/urandom ;;
 		pin) read -r pin; [ "$pin" = 1234 ] || exit 3 ;;
 		no) echo "no such token" >&2; exit 1 ;;
@@ -179,6 +180,16 @@ teardown() {
 		refused 1 signer
 	done
 	[[ $stderr == *'no such token'* ]]
+	local began=$SECONDS
+	posmedia sign oci:out/till:1 --key public/k --identity localhost/till:hang \
+		--signer "$dir/signer" --signer-arg "$dir/k" --signer-arg hang --signer-timeout 1
+	refused 1 signer
+	[ $((SECONDS - began)) -lt 30 ]
+	run ! pgrep -f "$dir/signer"
+	posmedia verify oci:out/till:1 --key k.pub --identity localhost/till:hang
+	refused 4 ''
+	posmedia sign oci:out/till:1 --key k --signer-timeout 3
+	refused 2 '--signer-timeout wants --signer'
 	posmedia sign oci:out/till:1 --key public/k --identity localhost/till:other \
 		--signer "$dir/signer" --signer-arg "$dir/other"
 	refused 1 'no signature by the key'

@@ -79,6 +79,27 @@ verified() {
 		"$dir/lookaside/pos/a@sha256=${digest#sha256:}/signature-1"
 }
 
+@test "a lookaside with more than is looked at: 200 signatures, one of 5 MB" {
+	local n from
+	skopeo copy -q --preserve-digests --src-tls-verify=false --dest-tls-verify=false \
+		--remove-signatures "docker://$one/pos/a:1" "docker://$two/many/a:1"
+	mkdir -p "$work/from/many"
+	from=$work/from/many/a@sha256=${digest#sha256:}
+	mkdir "$from"
+	for n in {1..200}; do
+		echo "$n" >"$from/signature-$n"
+	done
+	run "$posmedia" pull "docker://$two/many/a:1" "oci:$work/got:1" --lookaside "$work/from"
+	[ "$status" -eq 0 ] || { echo "$output"; false; }
+	n=$(jq -r '.manifests[] | select(.annotations["org.opencontainers.image.ref.name"] |
+		endswith(".pgp")).digest[7:]' "$work/got/index.json")
+	[ "$(jq '.layers | length' "$work/got/blobs/sha256/$n")" -le 128 ]
+	head -c 5000000 /dev/zero >"$from/signature-1"
+	run "$posmedia" pull "docker://$two/many/a:1" "oci:$work/large:1" --lookaside "$work/from"
+	[ "$status" -ge 1 ] && [ "$status" -le 5 ]
+	[[ $output == *signature-1*larger* ]] || { echo "$output"; false; }
+}
+
 @test "copies from layout to layout, to a registry and back" {
 	json copy "oci:$dir/image:1" "oci:$work/a:2"
 	verified "oci:$work/a:2"

@@ -32,6 +32,12 @@ enum mode {
 	MANIFEST_WRONG,
 	MANIFEST_HTML,
 	MANIFEST_DOCKER,
+	RESUMES,       /* half of the large blob stays when the connection breaks, once */
+	RESUMES_TWICE, /* and half of the rest */
+	RESUMES_LIES,  /* says that more of it is there than the blob has */
+	RESUMES_STUCK, /* says that nothing of it is there */
+	RESUMES_416,   /* and says no to the rest */
+	RESUMES_WRONG, /* and what is there turns out to be wrong */
 	WITH_TOKEN,
 	WITH_TOKEN_REFUSED,
 	WITH_TOKEN_EMPTY,
@@ -39,7 +45,7 @@ enum mode {
 	WITH_DIGEST_AUTH,
 };
 
-enum { MODE, ONCE, TOKENS, AUTH_SEEN, PUTS, OTHER, RANGES, LOCKED };
+enum { MODE, ONCE, TOKENS, AUTH_SEEN, PUTS, OTHER, RANGES, LOCKED, EMPTY, HAVE, ASKED };
 
 static struct server one, two;
 static struct scene scene; /* as it was when the servers were forked */
@@ -133,6 +139,7 @@ static void serve_post(struct server_req *r)
 	int other = r->sh->count[OTHER];
 	char head[256] = "";
 
+	r->sh->count[HAVE] = 0;
 	if (mode(r, POST_503_ONCE) && once(r)) {
 		server_answer(r, 503, "", "");
 		return;
@@ -170,6 +177,52 @@ static bool put_fails(struct server_req *r)
 	return true;
 }
 
+static void blob(const char *hex, struct buf *ret);
+
+static bool resumes(const struct server_req *r)
+{
+	return r->sh->count[MODE] >= RESUMES && r->sh->count[MODE] <= RESUMES_WRONG;
+}
+
+/* The large blob in pieces: what was kept before, and this. */
+static void serve_piece(struct server_req *r, const char *hex)
+{
+	struct buf b SCOPED(buf_release) = BUF_INIT(8 << 20);
+	const char *range = server_header(r, "content-range");
+	size_t from = range != NULL ? strtoul(range, NULL, 10) : 0;
+	int breaks = mode(r, RESUMES_TWICE) ? 2 : 1;
+
+	blob(hex, &b);
+	if (from != (size_t)r->sh->count[HAVE] || from + r->body_n > b.len ||
+	    memcmp(b.data + from, r->body, r->body_n) != 0) {
+		server_answer(r, 416, "", "");
+	} else if (atomic_fetch_add(&r->sh->count[ONCE], 1) < breaks) {
+		r->sh->count[HAVE] = (int)(from + r->body_n / 2);
+		r->hang_up = true;
+	} else if (mode(r, RESUMES_416) && from > 0) {
+		server_answer(r, 416, "", "");
+	} else if (mode(r, RESUMES_WRONG) && from > 0) {
+		r->sh->count[HAVE] = 0;
+		server_answer(r, 400, "", "{\"errors\":[{\"code\":\"DIGEST_INVALID\"}]}");
+	} else {
+		note(r, hex);
+		server_answer(r, 201, "", "");
+	}
+}
+
+/* How much is there. */
+static void serve_session(struct server_req *r)
+{
+	char head[128];
+	int have = r->sh->count[HAVE] + (mode(r, RESUMES_LIES) ? 1 << 30 : 0);
+
+	have = mode(r, RESUMES_STUCK) ? 0 : have;
+	atomic_fetch_add(&r->sh->count[ASKED], 1);
+	(void)snprintf(head, sizeof(head), "Range: 0-%d\r\nLocation: /up/2?_state=b\r\n",
+		       have > 0 ? have - 1 : 0);
+	server_answer(r, resumes(r) ? 204 : 404, head, "");
+}
+
 static void serve_put(struct server_req *r)
 {
 	const char *digest = strstr(r->path, "digest=sha256%3A");
@@ -178,6 +231,11 @@ static void serve_put(struct server_req *r)
 	atomic_fetch_add(&one.sh->count[PUTS], 1);
 	if (put_fails(r))
 		return;
+	if (resumes(r) && digest != NULL &&
+	    (r->body_n > 1000000 || server_header(r, "content-range") != NULL)) {
+		serve_piece(r, digest + 16);
+		return;
+	}
 	if (digest == NULL || strcmp(digest + 16, digest_hex(&d).s) != 0) {
 		server_answer(r, 400, "", "wrong digest");
 		return;
@@ -279,8 +337,13 @@ static void serve_manifest(struct server_req *r)
 {
 	struct buf b SCOPED(buf_release) = BUF_INIT(8 << 20);
 	const char *name = strrchr(r->path, '/') + 1;
+	char *put SCOPED(mem_freep) = mem_format("manifest %s\n", name);
 
-	if (strcmp(name, "1.0") != 0 && strncmp(name, "sha256:", 7) != 0) {
+	bool empty = r->sh->count[EMPTY] != 0 || strstr(r->path, "/other/") != NULL;
+
+	/* EMPTY: it has only what was pushed */
+	if ((strcmp(name, "1.0") != 0 && strncmp(name, "sha256:", 7) != 0) ||
+	    (empty && !noted(r->sh, put))) {
 		server_answer(r, 404, "", "");
 		return;
 	}
@@ -314,6 +377,10 @@ static void serve(struct server_req *r)
 		server_answer(r, 200, "", "{}");
 	else if (strcmp(r->method, "POST") == 0)
 		serve_post(r);
+	else if (strcmp(r->method, "GET") == 0 && strncmp(r->path, "/up/", 4) == 0)
+		serve_session(r);
+	else if (strstr(r->path, "/referrers/") != NULL)
+		server_answer(r, 404, "", "");
 	else if (strcmp(r->method, "HEAD") == 0)
 		serve_head(r);
 	else if (strcmp(r->method, "PUT") == 0 && strstr(r->path, "/manifests/") != NULL)

@@ -187,6 +187,40 @@ static void believes_no_other_envelope(void **state)
 	}
 }
 
+/* The text with each `from` as `to`; the caller owns it. */
+static char *replaced(const char *text, const char *from, const char *to)
+{
+	struct buf b = BUF_INIT(ATTEST_MAX);
+
+	for (const char *at; (at = strstr(text, from)) != NULL; text = at + strlen(from)) {
+		buf_add(&b, text, (size_t)(at - text));
+		buf_add(&b, to, strlen(to));
+	}
+	buf_add(&b, text, strlen(text));
+	return buf_take(&b);
+}
+
+/* Who names his key, or writes base64 as URLs want it, has signed all the same. */
+static void reads_what_others_write(void **state)
+{
+	char *plain SCOPED(mem_freep) = NULL, *named SCOPED(mem_freep) = NULL;
+	char *url SCOPED(mem_freep) = NULL, *bare SCOPED(mem_freep) = NULL;
+
+	(void)state;
+	assert_done(attests(key, "PASSED"));
+	plain = envelope("application/vnd.in-toto+json", 1, false);
+	named = replaced(plain, "{\"sig\"", "{\"keyid\":\"anything\",\"sig\"");
+	forge(named);
+	assert_int_equal(is_attested(key, "PASSED"), 0);
+	bare = replaced(plain, "=", "");
+	url = replaced(bare, "+", "-");
+	(void)memcpy(strstr(url, "in-toto-json"), "in-toto+json", 12);
+	for (char *p = strstr(url, "\"sig\""); *p != '\0'; p++)
+		*p = *p == '/' ? '_' : *p;
+	forge(url);
+	assert_int_equal(is_attested(key, "PASSED"), 0);
+}
+
 /* How many statements of the key the image has, and how many others. */
 static void count_all(const struct oci_desc *d, size_t *ret_n, size_t *ret_others)
 {
@@ -238,6 +272,7 @@ int main(void)
 	    cmocka_unit_test_setup_teardown(says_what_cosign_looks_for, make_layout, drop_layout),
 	    cmocka_unit_test_setup_teardown(refuses_statements, make_layout, drop_layout),
 	    cmocka_unit_test_setup_teardown(believes_no_other_envelope, make_layout, drop_layout),
+	    cmocka_unit_test_setup_teardown(reads_what_others_write, make_layout, drop_layout),
 	    cmocka_unit_test_setup_teardown(takes_none_of_another_image, make_layout, drop_layout),
 	};
 
