@@ -3,9 +3,8 @@
 #include "build/leak.h"
 #include "build/verdict.h"
 #include "sys/fs.h"
-#include <elf.h>
+#include "sys/self.h"
 #include <fcntl.h>
-#include <link.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -34,67 +33,6 @@ struct looked {
 	struct facts_source source;
 };
 
-/* The linker's digest of a program among its notes, at p: *ret, borrowed, and its length, or 0. */
-static size_t build_id_in(const char *p, size_t n, const char **ret)
-{
-	while (n >= sizeof(ElfW(Nhdr))) {
-		ElfW(Nhdr) note;
-		size_t name, desc, whole;
-
-		memcpy(&note, p, sizeof(note));
-		name = ((size_t)note.n_namesz + 3) & ~(size_t)3;
-		desc = ((size_t)note.n_descsz + 3) & ~(size_t)3;
-		whole = sizeof(note) + name + desc;
-		if (whole > n)
-			return 0;
-		if (note.n_type == NT_GNU_BUILD_ID && note.n_namesz == sizeof(ELF_NOTE_GNU) &&
-		    memcmp(p + sizeof(note), ELF_NOTE_GNU, sizeof(ELF_NOTE_GNU)) == 0) {
-			*ret = p + sizeof(note) + name;
-			return note.n_descsz;
-		}
-		p += whole;
-		n -= whole;
-	}
-	return 0;
-}
-
-/* The first object is the program itself. */
-static int take_build_id(struct dl_phdr_info *info, size_t size, void *ctx)
-{
-	(void)size;
-	for (size_t i = 0; i < info->dlpi_phnum; i++) {
-		const ElfW(Phdr) *ph = &info->dlpi_phdr[i];
-		const char *id;
-		size_t n = 0;
-
-		if (ph->p_type == PT_NOTE)
-			n = build_id_in((const char *)(info->dlpi_addr + ph->p_vaddr), ph->p_memsz,
-					&id);
-		if (n > 0) {
-			hash_add(ctx, id, n);
-			return 1;
-		}
-	}
-	return -1;
-}
-
-/* This program: by what its linker wrote into it, or else all of its bytes. */
-static int add_program(struct hash *h, struct err *e)
-{
-	int fd SCOPED(fd_closep) = -1;
-	struct digest d;
-
-	if (dl_iterate_phdr(take_build_id, h) > 0)
-		return 0;
-	fd = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
-	if (fd < 0)
-		return err_sys(e, "open /proc/self/exe");
-	if (digest_fd(fd, &d, NULL, e) != 0)
-		return -1;
-	hash_add(h, d.b, DIGEST_BYTES);
-	return 0;
-}
-
 /* Who looked, and for what: this program, the profiles, and the names of this machine. */
 static int identity(struct job *j, struct digest_text *ret, struct err *e)
 {
@@ -102,7 +40,10 @@ static int identity(struct job *j, struct digest_text *ret, struct err *e)
 	struct leak_words w;
 	struct digest d;
 
-	if (add_program(h, e) != 0 || verdict_digest(j, &d, e) != 0)
+	if (self_digest(&d, e) != 0)
+		return -1;
+	hash_add(h, d.b, DIGEST_BYTES);
+	if (verdict_digest(j, &d, e) != 0)
 		return -1;
 	hash_add(h, d.b, DIGEST_BYTES);
 	leak_collect(j, &w);

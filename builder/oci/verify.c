@@ -1,5 +1,7 @@
 #include "oci/oci.h"
 
+#include "sys/par.h"
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -9,25 +11,68 @@ struct verify {
 	void *ctx;
 };
 
-static int check_blob(const struct verify *v, const struct oci_desc *d, struct err *e)
+static int hash_blob(const struct oci_layout *l, const struct oci_desc *d, struct err *e)
 {
 	int fd SCOPED(fd_closep) = -1;
 	struct digest got;
 	uint64_t n;
 
-	if (oci_layout_blob(v->l, &d->digest, &fd, NULL, e) != 0) {
+	if (oci_layout_blob(l, &d->digest, &fd, NULL, e) != 0) {
 		e->kind = ERR_VERIFY;
 		return -1;
 	}
 	if (digest_fd(fd, &got, &n, e) != 0)
 		return err_in(e, "blob %s", digest_text(&d->digest).s);
 	if (!digest_equal(&got, &d->digest) || n != d->size)
-		return err_set(
-		    e, ERR_VERIFY, "%s: blob %s has the digest %s and %llu of %llu bytes",
-		    oci_layout_path(v->l), digest_text(&d->digest).s, digest_text(&got).s,
-		    (unsigned long long)n, (unsigned long long)d->size);
+		return err_set(e, ERR_VERIFY,
+			       "%s: blob %s has the digest %s and %llu of %llu bytes",
+			       oci_layout_path(l), digest_text(&d->digest).s, digest_text(&got).s,
+			       (unsigned long long)n, (unsigned long long)d->size);
+	return 0;
+}
+
+static int check_blob(const struct verify *v, const struct oci_desc *d, struct err *e)
+{
+	if (hash_blob(v->l, d, e) != 0)
+		return -1;
 	if (v->seen != NULL)
 		v->seen(v->ctx, d);
+	return 0;
+}
+
+/* Blobs that are hashed beside each other. */
+struct hashing {
+	const struct oci_layout *l;
+	const struct oci_desc *v;
+	struct outcome {
+		int rc;
+		struct err err;
+	} * of; /* each */
+};
+
+static void hash_one(void *ctx, size_t i)
+{
+	struct hashing *h = ctx;
+
+	h->of[i].err = (struct err)ERR_INIT;
+	h->of[i].rc = hash_blob(h->l, &h->v[i], &h->of[i].err);
+}
+
+/* What is wrong with the first of them that is damaged is what is said. */
+static int check_layers(const struct verify *v, const struct oci_manifest *m, struct err *e)
+{
+	struct outcome *of SCOPED(mem_freep) = mem_zalloc((m->layers_n + 1) * sizeof(*of));
+	struct hashing h = {v->l, m->layers, of};
+
+	par_each(m->layers_n, 0, hash_one, &h);
+	for (size_t i = 0; i < m->layers_n; i++) {
+		if (of[i].rc != 0) {
+			*e = of[i].err;
+			return -1;
+		}
+		if (v->seen != NULL)
+			v->seen(v->ctx, &m->layers[i]);
+	}
 	return 0;
 }
 
@@ -63,11 +108,8 @@ static int check_manifest(const struct verify *v, const struct oci_desc *d, stru
 		e->kind = ERR_VERIFY;
 		return -1;
 	}
-	if (check_blob(v, &m.config, e) != 0)
+	if (check_blob(v, &m.config, e) != 0 || check_layers(v, &m, e) != 0)
 		return -1;
-	for (size_t i = 0; i < m.layers_n; i++)
-		if (check_blob(v, &m.layers[i], e) != 0)
-			return -1;
 	return check_config(v, &m, e);
 }
 
