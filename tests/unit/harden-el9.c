@@ -119,6 +119,7 @@ static const struct row rows[] = {
     {"INT-01", APPEND, "etc/aide.conf", "!/usr/sbin\n", NULL, NOT_FIXED},
     {"INT-02", REMOVE, "etc/systemd/system/aide-database.service", NULL, NULL, FIXED},
     {"INT-03", EDIT, "etc/systemd/system/aide-check.timer", "daily", "yearly", FIXED},
+    {"SSH-14", EDIT, "etc/ssh/sshd_config.d/00-posmedia.conf", "AllowGroups wheel\n", "", FIXED},
     {"INT-04", EDIT, "etc/selinux/config", "enforcing", "permissive", FIXED},
 
     {"CRN-01", REMOVE, "etc/cron.allow", NULL, NULL, FIXED},
