@@ -1,10 +1,11 @@
 #include "audit/audit.h"
 
 #include "archive/unpack.h"
+#include "audit/kept.h"
 #include "base/log.h"
 #include "harden/facts.h"
-#include "oci/unpack.h"
 #include "sandbox/sandbox.h"
+#include "scan/allow.h"
 #include "scan/scan.h"
 #include "sys/clock.h"
 #include "sys/fs.h"
@@ -16,8 +17,9 @@
 /* Who looks into files when the profile asks. */
 struct looking {
 	const struct audit_opts *o;
-	const struct oci_layout *layout; /* of an image some of which its tree does not show, */
-	const struct oci_desc *manifest; /* else NULL */
+	struct kept *kept; /* of an image, with the next two; else NULL */
+	const struct oci_layout *layout;
+	const struct oci_desc *manifest;
 	struct jval *report;
 };
 
@@ -26,42 +28,52 @@ static void looking_release(struct looking *k)
 	jval_free(k->report);
 }
 
-/* What the recipe answers for; the caller frees the array. */
-static struct scan_opts scan_opts_of(const struct audit_opts *o, struct scan_allow **ret)
+/* Notes what the recipe answers for. */
+static void apply_exceptions(const struct audit_opts *o, struct jval *report)
 {
-	size_t n = o->recipe != NULL ? o->recipe->allow_n : 0;
-	struct scan_allow *v = mem_zalloc((n + 1) * sizeof(*v));
-
-	for (size_t i = 0; i < n; i++)
-		v[i] = (struct scan_allow){.sha256 = o->recipe->allow[i].sha256,
-					   .cls = o->recipe->allow[i].cls,
-					   .reason = o->recipe->allow[i].reason,
-					   .until = o->recipe->allow[i].until};
-	*ret = v;
-	return (struct scan_opts){.allowed = v, .allowed_n = n, .today = o->today};
+	for (size_t i = 0; o->recipe != NULL && i < o->recipe->allow_n; i++)
+		allow_apply_one(&(struct scan_allow){.sha256 = o->recipe->allow[i].sha256,
+						     .cls = o->recipe->allow[i].cls,
+						     .reason = o->recipe->allow[i].reason,
+						     .until = o->recipe->allow[i].until},
+				report, o->today);
 }
 
 /* Into every file: the lists of packages' files lie in the tree, where whoever made it may name any
  * file of his. */
-static int look(void *ctx, int rootfd, const struct facts_files *files, const struct jval **ret,
-		struct err *e)
+static int look_into(const struct looking *k, int rootfd, const struct facts_files *files,
+		     struct jval **ret, struct err *e)
 {
-	struct looking *k = ctx;
 	const char **paths SCOPED(mem_freep) = mem_zalloc((files->n + 1) * sizeof(*paths));
-	struct scan_allow *allow SCOPED(mem_freep) = NULL;
-	const struct scan_opts o = scan_opts_of(k->o, &allow);
+	const struct scan_opts o = {.today = k->o->today};
 	size_t n = 0;
-	int rc = 0;
 
 	for (size_t i = 0; i < files->n; i++)
 		if (S_ISREG(files->v[i].st.st_mode) && files->v[i].st.st_size > 0)
 			paths[n++] = files->v[i].path;
-	if (k->report == NULL && k->layout != NULL)
-		rc = scan_image(k->layout, k->manifest, "image", &o, &k->report, e);
-	else if (k->report == NULL)
-		rc = scan_files(rootfd, paths, n, &o, &k->report, e);
+	if (k->kept != NULL && kept_hidden(k->kept))
+		return scan_image(k->layout, k->manifest, "image", &o, ret, e);
+	return scan_files(rootfd, paths, n, &o, ret, e);
+}
+
+static int look(void *ctx, int rootfd, const struct facts_files *files, const struct jval **ret,
+		struct err *e)
+{
+	struct looking *k = ctx;
+
+	if (k->report == NULL) {
+		if (k->kept != NULL)
+			k->report = kept_found(k->kept);
+		if (k->report == NULL) {
+			if (look_into(k, rootfd, files, &k->report, e) != 0)
+				return -1;
+			if (k->kept != NULL)
+				kept_note(k->kept, k->report);
+		}
+		apply_exceptions(k->o, k->report);
+	}
 	*ret = k->report;
-	return rc;
+	return 0;
 }
 
 static int check_context(const char *root, const struct harden_context *c,
@@ -82,6 +94,7 @@ static int check(const char *root, const struct harden_image *image, struct look
 	const struct harden_context c = {.recipe = k->o->recipe,
 					 .target = k->o->target,
 					 .today = k->o->today,
+					 .files = k->kept != NULL ? kept_source(k->kept) : NULL,
 					 .image = image,
 					 .content = &content,
 					 .gates = scratch != NULL ? &gates : NULL};
@@ -224,46 +237,26 @@ static int read_config(const struct oci_layout *l, struct audit *ret, struct jva
 	return 0;
 }
 
-static int check_unpacked(const struct oci_layout *l, const struct oci_desc *manifest,
-			  const struct audit_opts *o, const char *dir, struct audit *ret,
-			  struct err *e)
-{
-	struct oci_manifest m SCOPED(oci_manifest_release) = {0};
-	struct jval *config SCOPED(jval_freep) = NULL;
-	struct looking k SCOPED(looking_release) = {.o = o};
-	struct harden_image image = {.signatures = o->keys ? o->signatures : -1};
-	bool hidden;
-
-	if (oci_unpack_hiding(l, manifest, dir, &m, &hidden, e) != 0)
-		return -1;
-	ret->image = manifest->digest;
-	ret->config = m.config.digest;
-	if (read_config(l, ret, &config, e) != 0)
-		return -1;
-	image.config = config;
-	if (hidden) {
-		k.layout = l;
-		k.manifest = manifest;
-	}
-	return check_tree(dir, &image, &k, ret, e);
-}
-
-/* Unpacks into a scratch directory, checks, and drops it again in any case. */
 static int check_layers(const struct oci_layout *l, const struct oci_desc *manifest,
 			const struct audit_opts *o, struct audit *ret, struct err *e)
 {
-	char *dir SCOPED(mem_freep) = NULL;
-	struct err drop = ERR_INIT;
-	int rc;
+	struct kept *kept SCOPED(kept_freep) = NULL;
+	struct jval *config SCOPED(jval_freep) = NULL;
+	struct looking k SCOPED(looking_release) = {.o = o, .layout = l, .manifest = manifest};
+	struct harden_image image = {.signatures = o->keys ? o->signatures : -1};
 
-	if (store_scratch(o->store, "audit", &dir, e) != 0)
+	if (kept_open(o->store, l, manifest, &kept, e) != 0)
 		return -1;
-	rc = check_unpacked(l, manifest, o, dir, ret, e);
-	if (store_scratch_drop(o->store, dir, &drop) != 0 && rc == 0) {
-		*e = drop;
-		rc = -1;
-	}
-	return rc;
+	k.kept = kept;
+	ret->image = manifest->digest;
+	ret->config = kept_manifest(kept)->config.digest;
+	if (read_config(l, ret, &config, e) != 0)
+		return -1;
+	image.config = config;
+	if (check_tree(kept_tree(kept), &image, &k, ret, e) != 0)
+		return -1;
+	kept_leave(kept);
+	return 0;
 }
 
 int audit_image(const struct oci_layout *l, const struct oci_desc *manifest, const char *object,

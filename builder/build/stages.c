@@ -7,6 +7,7 @@
 #include "oci/unpack.h"
 #include "package/package.h"
 #include "sys/fs.h"
+#include "sys/self.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -246,7 +247,7 @@ static int forget_made(struct job *j, const struct plan_stage *st, struct err *e
 static int keep(struct job *j, const struct plan_stage *st, const char *dir, struct err *e)
 {
 	char *to SCOPED(mem_freep) = plan_stage_path(j->s, &st->key);
-	char *boot SCOPED(mem_freep) = plan_boot_id();
+	char *boot SCOPED(mem_freep) = self_boot_id();
 	char *file SCOPED(mem_freep) = fs_join(dir, "boot");
 	char *output SCOPED(mem_freep) = fs_join(dir, "output");
 	char *contents SCOPED(mem_freep) = fs_join(dir, "contents");

@@ -7,22 +7,29 @@
 
 /* How much of an image's text is kept: of one finding, of all, and of a finding beyond that. */
 enum { LINE_BYTES = 400, ALL_BYTES = 12 << 10, HELD_BYTES = 8 << 10, SPARE_BYTES = 60 };
+/* Of what is right a few lines a control, so that there is something of each. */
+enum { HELD_LINES = 3, HELD_SPARE = 90 };
 /* Of a title, and of a line of what is wanted, which come from the profile and the recipe. */
 enum { TITLE_BYTES = 300, WANT_BYTES = 600 };
 
-/* The findings of one control; *left is what may still be kept, `spare` how much of the first one
- * is kept beyond that. */
-static void take_seen(const struct strv *found, size_t spare, size_t *left, struct strv *ret)
+/* What of the lines of one control is kept: so many, of what is left for all, and `spare` of the
+ * first one beyond that. */
+struct share {
+	size_t lines, spare, *left;
+};
+
+static void take_lines(const struct strv *found, const struct share *o, struct strv *ret)
 {
 	for (size_t i = 0; i < found->n; i++) {
+		size_t most = *o->left > 0 ? LINE_BYTES : i == 0 ? o->spare : 0;
 		char *one = NULL;
 
-		if (*left == 0 && (i > 0 || spare == 0)) {
+		if (most == 0 || i == o->lines) {
 			strv_addf(ret, "%zu more left out", found->n - i);
 			return;
 		}
-		one = text_clean(found->v[i], *left > 0 ? LINE_BYTES : spare);
-		*left -= strlen(one) < *left ? strlen(one) : *left;
+		one = text_clean(found->v[i], most);
+		*o->left -= strlen(one) < *o->left ? strlen(one) : *o->left;
 		strv_take(ret, one);
 	}
 }
@@ -81,14 +88,17 @@ struct purse {
 static void take_result(const struct harden_result *r, struct purse *left,
 			struct evidence_result *ret)
 {
+	/* where something is wrong, that is what counts */
+	size_t held = r->found.n == 0 ? HELD_SPARE : 0;
+
 	ret->id = text_clean(r->id, TITLE_BYTES);
 	ret->title = text_clean(r->title, TITLE_BYTES);
 	ret->severity = r->severity;
 	ret->status = r->status;
 	ret->place = r->place;
 	ret->waiver = take_waiver(r->waiver);
-	take_seen(&r->found, SPARE_BYTES, &left->seen, &ret->seen);
-	take_seen(&r->held, 0, &left->held, &ret->held);
+	take_lines(&r->found, &(struct share){SIZE_MAX, SPARE_BYTES, &left->seen}, &ret->seen);
+	take_lines(&r->held, &(struct share){HELD_LINES, held, &left->held}, &ret->held);
 	take_wants(r->wants, &ret->wants);
 	take_sources(r->sources, ret);
 	if (r->status == HARDEN_NOT_APPLICABLE || r->status == HARDEN_NOT_RUN) {

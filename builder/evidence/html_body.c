@@ -70,7 +70,8 @@ static void row(const struct evidence_result *r, const char *standard, struct bu
 	page_badge(r->status, out);
 	buf_addf(out, "</td><td>");
 	if (r->reason != NULL) {
-		buf_addf(out, "held by the %s: ", r->place);
+		if (strcmp(r->place, "image") != 0)
+			buf_addf(out, "held by the %s: ", r->place);
 		markup_text(r->reason, out);
 	} else if (r->seen.n == 0 && r->held.n == 0) {
 		buf_addf(out, "found as wanted:");
@@ -107,7 +108,7 @@ static void chapter_head(const struct evidence *v, const struct requirements *r,
 		buf_addf(out, ": ");
 		markup_text(title, out);
 	}
-	buf_addf(out, "</h2>\n");
+	buf_addf(out, PAGE_UP);
 }
 
 /* What the profile calls the requirement, or the one that it is a part of; NULL when only the
@@ -149,7 +150,7 @@ static void others(const struct evidence *v, const struct requirements *r, struc
 		if (has)
 			continue;
 		if (n++ == 0) {
-			buf_addf(out, "<h2 id=\"others\">Other controls</h2>\n");
+			buf_addf(out, "<h2 id=\"others\">Other controls" PAGE_UP);
 			table_head(out);
 		}
 		row(&v->results[i], standard, out);
@@ -182,7 +183,7 @@ static void waivers(const struct evidence *v, struct buf *out)
 {
 	size_t n = 0;
 
-	buf_addf(out, "<h2 id=\"waivers\">Waivers</h2>\n");
+	buf_addf(out, "<h2 id=\"waivers\">Waivers" PAGE_UP);
 	for (size_t i = 0; i < v->n; i++) {
 		const struct evidence_result *r = &v->results[i];
 
@@ -203,7 +204,7 @@ static void waivers(const struct evidence *v, struct buf *out)
 
 static void not_applicable(const struct evidence *v, struct buf *out)
 {
-	buf_addf(out, "<h2 id=\"not-applicable\">What does not apply, and who holds it</h2>\n"
+	buf_addf(out, "<h2 id=\"not-applicable\">What does not apply, and who holds it" PAGE_UP
 		      "<table><thead><tr><th class=\"c-id\">Control</th><th class=\"c-res\">Held "
 		      "by</th><th>Why</th></tr></thead><tbody>\n");
 	for (size_t i = 0; i < v->n; i++) {
@@ -213,7 +214,8 @@ static void not_applicable(const struct evidence *v, struct buf *out)
 			continue;
 		buf_addf(out, "<tr>");
 		control_cell(r, "", out);
-		buf_addf(out, "<td class=\"c-res\">%s</td><td>", r->place);
+		buf_addf(out, "<td class=\"c-res\">%s</td><td>",
+			 strcmp(r->place, "image") == 0 ? "&#8211;" : r->place);
 		markup_text(r->reason == NULL ? "" : r->reason, out);
 		buf_addf(out, "</td></tr>\n");
 	}
@@ -228,7 +230,7 @@ void page_lists(const struct evidence *v, const struct requirements *r, struct b
 	not_applicable(v, out);
 	buf_addf(
 	    out,
-	    "<h2 id=\"words\">What the words mean</h2>\n<dl>\n"
+	    "<h2 id=\"words\">What the words mean" PAGE_UP "<dl>\n"
 	    "<dt>pass</dt><dd>The values that are in effect &#8211; with included files, drop-ins "
 	    "and later lines &#8211; are the wanted ones, which stand beside it.</dd>\n"
 	    "<dt>fail</dt><dd>They are not; the file, the line and the value seen stand beside "

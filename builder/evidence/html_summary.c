@@ -120,9 +120,12 @@ static void chapter_row(const struct evidence *v, const struct requirements *r, 
 	buf_addf(out, "</a></td>");
 	buf_addf(out,
 		 "<td class=\"s-num\">%zu</td><td class=\"s-num\">%zu</td>"
-		 "<td class=\"s-num\">%zu</td><td class=\"s-num\">%zu</td><td class=\"s-bar\">",
+		 "<td class=\"s-num\">%zu</td><td class=\"s-num\">%zu</td>",
 		 c.count[HARDEN_PASS], c.count[HARDEN_WAIVED], c.count[HARDEN_FAIL],
 		 c.count[HARDEN_NOT_APPLICABLE]);
+	if (v->count[HARDEN_NOT_RUN] > 0)
+		buf_addf(out, "<td class=\"s-num\">%zu</td>", c.count[HARDEN_NOT_RUN]);
+	buf_addf(out, "<td class=\"s-bar\">");
 	page_bar(&c, "bar", out);
 	buf_addf(out, "</td></tr>\n");
 }
@@ -136,8 +139,9 @@ static void contents(const struct evidence *v, const struct requirements *r, str
 	    "<nav><h2 id=\"contents\">Contents and counts</h2>\n<table class=\"counts\"><thead><tr>"
 	    "<th class=\"s-no\">%s</th><th>Requirement</th><th class=\"s-num\">pass</th>"
 	    "<th class=\"s-num\">waived</th><th class=\"s-num\">fail</th>"
-	    "<th class=\"s-num\">n/a</th><th class=\"s-bar\"></th></tr></thead><tbody>\n",
-	    r->standard == NULL ? "" : standard_title(r->standard));
+	    "<th class=\"s-num\">n/a</th>%s<th class=\"s-bar\"></th></tr></thead><tbody>\n",
+	    r->standard == NULL ? "" : standard_title(r->standard),
+	    v->count[HARDEN_NOT_RUN] > 0 ? "<th class=\"s-num\">not run</th>" : "");
 	while (from < r->n) {
 		size_t n = page_chapter(r->v[from].number), to = from;
 

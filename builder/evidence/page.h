@@ -7,6 +7,9 @@
 /* The style sheet, which the page's policy names by its digest. */
 extern const char page_style[];
 
+/* At the end of a heading: back to the contents, on a screen. */
+#define PAGE_UP "<a class=\"up\" href=\"#contents\">contents</a></h2>\n"
+
 /* The part before the requirements: verdict, what it is about, counts, contents, and what needs
  * attention. */
 void page_summary(const struct evidence *v, const struct requirements *r, struct buf *out);

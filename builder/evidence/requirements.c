@@ -51,7 +51,7 @@ static void add(struct requirements *r, const char *number, size_t result)
 	q->results[q->n++] = result;
 }
 
-/* Numbers by their value, everything else by its bytes: 3.1.9, 3.1.10, 3.2. */
+/* Numbers by their value, everything else by its bytes: 3.1.9, 3.1.10, 3.2, A1. */
 static int by_number(const void *a, const void *b)
 {
 	const char *x = ((const struct requirement *)a)->number;
@@ -60,12 +60,11 @@ static int by_number(const void *a, const void *b)
 	while (*x != '\0' && *y != '\0') {
 		size_t n = strspn(x, "0123456789"), m = strspn(y, "0123456789");
 
-		if (n > 0 && n == m && strncmp(x, y, n) != 0)
-			return strncmp(x, y, n);
-		if (n != m && n > 0 && m > 0)
+		if (n > 0 && m > 0 && n != m)
 			return n < m ? -1 : 1;
-		if (n == 0 && *x != *y)
-			return (unsigned char)*x < (unsigned char)*y ? -1 : 1;
+		/* what has digits on one side only differs in its first byte */
+		if (strncmp(x, y, n > 0 ? n : 1) != 0)
+			return strncmp(x, y, n > 0 ? n : 1);
 		x += n > 0 ? n : 1;
 		y += n > 0 ? n : 1;
 	}

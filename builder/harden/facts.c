@@ -59,6 +59,8 @@ void facts_use_source(struct facts *f, const struct facts_source *s)
 void facts_known(struct facts *f, size_t i)
 {
 	f->files.v[i].known = true;
+	if (f->source != NULL && f->source->known != NULL)
+		f->source->known(f->source->ctx, i);
 }
 
 void facts_found(struct facts *f, const char *path)

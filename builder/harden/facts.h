@@ -43,8 +43,8 @@ struct facts_file {
 	struct facts_stat st;
 	bool clean; /* looked into before, by those that look into files: nothing was found */
 	bool bare;  /* known to have no capabilities */
-	bool known; /* found to be what its package's list says (op_package_files.c): the list may
-		       be the word of whoever made the tree */
+	bool known; /* found to be what its package's list says (op_package_files.c), which then
+		       need not be asked again: the list may be the word of whoever made the tree */
 	bool base;  /* where a source lists the files: its bytes are the base stage's */
 };
 
@@ -60,6 +60,8 @@ struct facts_source {
 	void *ctx;
 	/* Something was found in this file: it is not clean the next time; may be NULL. */
 	void (*found)(void *ctx, const char *path);
+	/* Entry i of the list was found to be `known`; may be NULL. */
+	void (*known)(void *ctx, size_t i);
 };
 
 struct facts;

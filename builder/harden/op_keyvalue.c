@@ -14,6 +14,7 @@ struct keyvalue {
 	char *format;
 	char *file; /* for formats that are not bound to one file */
 	struct yaml *keys;
+	bool once; /* what several lines say adds up: a fix writes one */
 	const struct kv_format *f;
 	struct want *wants;
 	size_t n;
@@ -23,6 +24,7 @@ static const struct field keyvalue_fields[] = {
     {"format", FIELD_TEXT, offsetof(struct keyvalue, format), true},
     {"file", FIELD_PATH, offsetof(struct keyvalue, file), false},
     {"keys", FIELD_NODE, offsetof(struct keyvalue, keys), true},
+    {"once", FIELD_BOOL, offsetof(struct keyvalue, once), false},
     {0},
 };
 
@@ -197,7 +199,7 @@ static int write_value(const struct op_run *r, const struct keyvalue *w, const c
 
 	if (kv_write(r->rootfd, w->f, target, pair, e) != 0)
 		return -1;
-	if (w->f->echo && root_has(r->rootfd, main_file(w)) &&
+	if (w->f->echo && !w->once && root_has(r->rootfd, main_file(w)) &&
 	    kv_write(r->rootfd, w->f, main_file(w), pair, e) != 0)
 		return -1;
 	strv_addf(r->done, "/%s: %s set to \"%s\"", target, key, val);

@@ -106,8 +106,7 @@ static void compare(void *ctx, size_t n)
 	struct digest d;
 	struct stat st;
 
-	it->is = UNREAD;
-	if (intr_pending())
+	if (it->is == SAME || intr_pending())
 		return;
 	fd = root_open(k->r->rootfd, it->path, O_RDONLY | O_NOFOLLOW);
 	if (fd < 0)
@@ -175,7 +174,8 @@ static void find_changed(struct look *k)
 		if (sum != NULL)
 			(void)map_put(&k->seen, f->path, NULL);
 		if (sum != NULL && !f->clean)
-			k->items[k->items_n++] = (struct item){i, f->path, sum, UNREAD};
+			k->items[k->items_n++] =
+			    (struct item){i, f->path, sum, f->known ? SAME : UNREAD};
 	}
 	par_each(k->items_n, 0, compare, k);
 	for (size_t i = 0; i < k->items_n; i++) {

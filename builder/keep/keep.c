@@ -229,6 +229,13 @@ static enum keep_kind look_medium(const struct scan *sc, const char *name, bool 
 	return KEEP_UNPACKED;
 }
 
+/* The tree of an image that was audited, as long as the image is needed. */
+static enum keep_kind look_audited(const struct scan *sc, const char *name, bool *ret_needed)
+{
+	(void)wanted_blob(&sc->w, name, ret_needed);
+	return KEEP_UNPACKED;
+}
+
 static enum keep_kind look_blob(const struct scan *sc, const char *name, bool *ret_needed)
 {
 	struct digest d;
@@ -271,8 +278,9 @@ static const struct shelf shelves[] = {
     {"cache/gated", look_gated},    {"cache/exported", look_exported},
     {"cache/parts", look_parts},    {PLAN_CAPTURES, look_capture},
     {"cache/debs", look_unpacked},  {ARCHIVE_LOCKS, look_lock},
-    {"cache/media", look_medium},   {"partial", look_partial},
-    {"damaged", look_damaged},      {"blobs/sha256", look_blob},
+    {"cache/media", look_medium},   {"cache/audits", look_audited},
+    {"partial", look_partial},      {"damaged", look_damaged},
+    {"blobs/sha256", look_blob},
 };
 
 static int add(struct scan *sc, struct keep_item it, struct err *e)

@@ -28,32 +28,37 @@ static int unpack_layers(const struct oci_layout *l, const struct oci_manifest *
 	return 0;
 }
 
-static int unpack_all(const struct oci_layout *l, const struct oci_desc *manifest, const char *dest,
-		      struct oci_manifest *ret, uint64_t *hidden, struct err *e)
+int oci_read_verified(const struct oci_layout *l, const struct oci_desc *manifest,
+		      struct oci_manifest *ret, struct digest *ret_digest, struct err *e)
 {
-	struct oci_manifest m SCOPED(oci_manifest_release) = {0};
 	struct oci_desc image SCOPED(oci_desc_release) = {0};
 	struct buf text SCOPED(buf_release) = BUF_INIT(OCI_MANIFEST_MAX);
 
 	if (oci_layout_verify(l, manifest, NULL, NULL, e) != 0 ||
 	    oci_layout_image(l, manifest, &image, e) != 0 ||
 	    oci_layout_read(l, &image.digest, &text, e) != 0 ||
-	    oci_manifest_parse(text.data, text.len, &m, e) != 0 ||
-	    unpack_layers(l, &m, dest, hidden, e) != 0)
+	    oci_manifest_parse(text.data, text.len, ret, e) != 0)
 		return -1;
-	*ret = m;
-	m = (struct oci_manifest){0};
+	if (ret_digest != NULL)
+		*ret_digest = image.digest;
 	return 0;
 }
 
 int oci_unpack(const struct oci_layout *l, const struct oci_desc *manifest, const char *dest,
 	       struct oci_manifest *ret, struct err *e)
 {
-	return unpack_all(l, manifest, dest, ret, NULL, e);
+	struct oci_manifest m SCOPED(oci_manifest_release) = {0};
+
+	if (oci_read_verified(l, manifest, &m, NULL, e) != 0 ||
+	    unpack_layers(l, &m, dest, NULL, e) != 0)
+		return -1;
+	*ret = m;
+	m = (struct oci_manifest){0};
+	return 0;
 }
 
-int oci_unpack_hiding(const struct oci_layout *l, const struct oci_desc *manifest, const char *dest,
-		      struct oci_manifest *ret, bool *ret_hidden, struct err *e)
+int oci_unpack_layers(const struct oci_layout *l, const struct oci_manifest *m, const char *dest,
+		      bool *ret_hidden, struct err *e)
 {
 	/* counted in the workers that unpack */
 	uint64_t *hidden =
@@ -62,7 +67,7 @@ int oci_unpack_hiding(const struct oci_layout *l, const struct oci_desc *manifes
 
 	if (hidden == MAP_FAILED)
 		return err_sys(e, "map memory");
-	rc = unpack_all(l, manifest, dest, ret, hidden, e);
+	rc = unpack_layers(l, m, dest, hidden, e);
 	*ret_hidden = *hidden > 0;
 	(void)munmap(hidden, sizeof(*hidden));
 	return rc;

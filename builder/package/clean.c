@@ -51,7 +51,7 @@ static const struct rule {
 };
 
 /* Logs that programs want to find; they are emptied, all others go. */
-static const char *const kept_logs[] = {"wtmp", "btmp", "lastlog", "faillog"};
+static const char *const kept_logs[] = {"wtmp", "btmp", "lastlog", "faillog", "audit/audit.log"};
 
 struct clean {
 	int root;

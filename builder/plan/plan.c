@@ -3,6 +3,7 @@
 #include "plan/parts.h"
 #include "proxy/record.h"
 #include "sys/fs.h"
+#include "sys/self.h"
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,22 +16,12 @@ char *plan_stage_path(const struct store *s, const struct digest *key)
 	return mem_format("%s/cache/stages/%s", store_path(s), digest_hex(key).s);
 }
 
-char *plan_boot_id(void)
-{
-	struct buf b SCOPED(buf_release) = BUF_INIT(128);
-	struct err quiet = ERR_INIT;
-
-	if (fs_get(AT_FDCWD, "/proc/sys/kernel/random/boot_id", &b, &quiet) != 0)
-		return mem_strdup("unknown");
-	return mem_strndup(b.data, strcspn(b.data, "\n"));
-}
-
 bool plan_stage_usable(const struct store *s, const struct digest *key, struct digest *ret)
 {
 	char *dir SCOPED(mem_freep) = plan_stage_path(s, key);
 	char *boot SCOPED(mem_freep) = fs_join(dir, "boot");
 	char *output SCOPED(mem_freep) = fs_join(dir, "output");
-	char *now SCOPED(mem_freep) = plan_boot_id();
+	char *now SCOPED(mem_freep) = self_boot_id();
 	struct buf b SCOPED(buf_release) = BUF_INIT(128), o SCOPED(buf_release) = BUF_INIT(128);
 	struct err quiet = ERR_INIT;
 	struct digest d;

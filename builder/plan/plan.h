@@ -146,7 +146,4 @@ int plan_capture_save(struct store *s, const struct digest *key, const struct di
 char *plan_capture_path(const struct digest *key) MUST_CHECK;
 #define PLAN_CAPTURES "cache/captures"
 
-/* The identity of this start of the kernel; the caller owns it. */
-char *plan_boot_id(void) MUST_CHECK;
-
 #endif

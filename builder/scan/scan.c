@@ -1,5 +1,6 @@
 #include "scan/scan.h"
 
+#include "oci/unpack.h"
 #include "scan/allow.h"
 #include "scan/gather.h"
 #include "sys/fs.h"
@@ -66,19 +67,6 @@ static void close_all(struct gather_layer *v, size_t n)
 	free(v);
 }
 
-static int read_manifest(const struct oci_layout *l, const struct oci_desc *manifest,
-			 struct oci_manifest *ret, struct err *e)
-{
-	struct oci_desc image SCOPED(oci_desc_release) = {0};
-	struct buf text SCOPED(buf_release) = BUF_INIT(OCI_MANIFEST_MAX);
-
-	if (oci_layout_verify(l, manifest, NULL, NULL, e) != 0 ||
-	    oci_layout_image(l, manifest, &image, e) != 0 ||
-	    oci_layout_read(l, &image.digest, &text, e) != 0)
-		return -1;
-	return oci_manifest_parse(text.data, text.len, ret, e);
-}
-
 int scan_image(const struct oci_layout *l, const struct oci_desc *manifest, const char *object,
 	       const struct scan_opts *o, struct jval **ret, struct err *e)
 {
@@ -87,7 +75,7 @@ int scan_image(const struct oci_layout *l, const struct oci_desc *manifest, cons
 	struct gather_job j = {.dirfd = -1, .name = "image configuration"};
 	int rc;
 
-	if (read_manifest(l, manifest, &m, e) != 0 ||
+	if (oci_read_verified(l, manifest, &m, NULL, e) != 0 ||
 	    oci_layout_blob(l, &m.config.digest, &config, NULL, e) != 0)
 		return -1;
 	j.fd = config;

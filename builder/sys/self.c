@@ -1,10 +1,12 @@
 #include "sys/self.h"
 
+#include "base/mem.h"
 #include "sys/fs.h"
 #include <elf.h>
 #include <fcntl.h>
 #include <link.h>
 #include <string.h>
+#include <unistd.h>
 
 /* The linker's digest of a program among its notes, at p: *ret, borrowed, and its length, or 0. */
 static size_t build_id_in(const char *p, size_t n, const char **ret)
@@ -43,7 +45,7 @@ static int take_build_id(struct dl_phdr_info *info, size_t size, void *ctx)
 			n = build_id_in((const char *)(info->dlpi_addr + ph->p_vaddr), ph->p_memsz,
 					&id);
 		if (n > 0) {
-			*(struct digest *)ctx = digest_of(id, n);
+			hash_add(ctx, id, n);
 			return 1;
 		}
 	}
@@ -52,12 +54,25 @@ static int take_build_id(struct dl_phdr_info *info, size_t size, void *ctx)
 
 int self_digest(struct digest *ret, struct err *e)
 {
+	struct hash *h SCOPED(hash_freep) = hash_new();
 	int fd SCOPED(fd_closep) = -1;
 
-	if (dl_iterate_phdr(take_build_id, ret) > 0)
+	if (dl_iterate_phdr(take_build_id, h) > 0) {
+		*ret = hash_final(h);
 		return 0;
+	}
 	fd = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
 		return err_sys(e, "open /proc/self/exe");
 	return digest_fd(fd, ret, NULL, e);
+}
+
+char *self_boot_id(void)
+{
+	struct buf b SCOPED(buf_release) = BUF_INIT(128);
+	struct err quiet = ERR_INIT;
+
+	if (fs_get(AT_FDCWD, "/proc/sys/kernel/random/boot_id", &b, &quiet) != 0)
+		return mem_strdup("unknown");
+	return mem_strndup(b.data, strcspn(b.data, "\n"));
 }

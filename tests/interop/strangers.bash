@@ -43,19 +43,21 @@ tailor() {
 			account_disable_post_pw_expiration => 90,
 			accounts_tmout => 900, password_hashing_algorithm => "YESCRYPT",
 			password_hashing_algorithm_pam => "yescrypt",
-			accounts_maximum_age_login_defs => 90);
+			accounts_maximum_age_login_defs => 90,
+			# 15 minutes, as three times five
+			sshd_set_keepalive => 3);
 		print qq{<set-value idref="$value$_">$set{$_}</set-value>\n} for sort keys %set;
 		print "</Profile>\n</Tailoring>\n"' "$1"
 }
 
 # Runs a command on a copy of the tree $1 that goes away, at $work/NAME/root in a mount namespace of
-# its own: both write into what they look at.
+# its own: both write into what they look at. The firewall of its network namespace is the tree's.
 on_copy() {
 	local root=$1 name=$2
 	shift 2
 	mkdir -p "$work/$name"
 	# shellcheck disable=SC2016 # expanded inside
-	unshare --mount --pid --uts --fork sh -ec '
+	unshare --mount --pid --uts --net --fork sh -ec '
 		at=$0 lower=$1
 		shift
 		mount -t tmpfs none "$at"
@@ -63,6 +65,12 @@ on_copy() {
 		mount -t overlay none "$at/root" \
 			-o "lowerdir=$lower,upperdir=$at/up,workdir=$at/work"
 		cd "$at/root"
+		[ ! -s etc/fstab ] || {
+			awk "!/^#/ && NF > 3 { sub(/^LABEL=/, \"/dev/disk/by-label/\")
+				print \$1, \$2, \$3, \$4, 0, 0 }" etc/fstab >proc/mounts
+			mkdir -p dev/shm
+		}
+		[ ! -x usr/sbin/nft ] || chroot . /usr/sbin/nft -f /etc/nftables.conf
 		exec "$@"' "$work/$name" "$root" "$@"
 	local rc=$?
 	rmdir "$work/$name"
@@ -73,6 +81,8 @@ on_copy() {
 # - the machine's own apt.conf breaks the probe of packages, without a word
 # - content that is not for this system says "not applicable" to everything, and status 0
 # - offline it reads the tree; inside a chroot it would read this machine's kernel
+# - the mounts it takes from proc/mounts in the tree: what the machine's fstab makes
+# - its scripts ask the kernel with programs of this machine: nft is the tree's
 # - now and then it deadlocks
 oscap_eval() {
 	local root=$1 profile=$2 output=$3 rc=0 args
@@ -81,9 +91,13 @@ oscap_eval() {
 		args=(--tailoring-file "$work/$profile.xml"
 			--profile "xccdf_posmedia_profile_$profile")
 	echo 'Dir::Etc::parts "/nonexistent";' >"$work/apt.conf"
-	on_copy "$root" "$(basename "$output").root" env "APT_CONFIG=$work/apt.conf" \
-		timeout 300 oscap-chroot . xccdf eval "${args[@]}" --results "$output.xml" "$ssg" \
-		>"$output.log" 2>&1 || rc=$?
+	# shellcheck disable=SC2016 # expanded inside
+	on_copy "$root" "$(basename "$output").root" env "APT_CONFIG=$work/apt.conf" sh -ec '
+		mount -t tmpfs none /usr/local/bin # where its scripts look too
+		printf "#!/bin/sh\nexec chroot $PWD /usr/sbin/nft \"\$@\"\n" >/usr/local/bin/nft
+		chmod 0755 /usr/local/bin/nft
+		exec "$@"' sh timeout 300 oscap-chroot . xccdf eval "${args[@]}" \
+		--results "$output.xml" "$ssg" >"$output.log" 2>&1 || rc=$?
 	[ "$rc" = 0 ] || [ "$rc" = 2 ] || {
 		echo "oscap: status $rc" && tail -n 5 "$output.log"
 		return 1

@@ -323,6 +323,66 @@ static void goes_by_the_standard_of_the_profile(void **state)
 	evidence_files_release(&f);
 }
 
+/* Letters after numbers, and each chapter once. */
+static void orders_letters_after_numbers(void **state)
+{
+	static const char text[] = "{pa-dss: [\"A1\", \"10.2\", \"2.2.10\", \"A3.2\", \"2.2.9\", "
+				   "\"12.1\", \"10.10\", \"A1.1\"]}\n";
+	static const char *const order[] = {"2.2.9", "2.2.10", "10.2", "10.10",
+					    "12.1",  "A1",     "A1.1", "A3.2"};
+	struct evidence_subject s = image();
+	struct harden_report r = {0};
+	struct evidence_files f;
+	struct yaml *mixed = NULL;
+	struct err e = ERR_INIT;
+	const char *at;
+
+	(void)state;
+	assert_int_equal(yaml_parse(text, strlen(text), "t", &mixed, &e), 0);
+	add(&r, "A-1", HARDEN_PASS, NULL);
+	r.v[0].sources = mixed;
+	make(&s, &r, &f);
+	at = f.files[EVIDENCE_HTML].data;
+	for (size_t i = 0; i < sizeof(order) / sizeof(order[0]); i++) {
+		char *head = mem_format("<h3>PA-DSS %s", order[i]);
+
+		at = strstr(at, head);
+		assert_non_null(at);
+		free(head);
+	}
+	evidence_files_release(&f);
+	yaml_node_free(mixed);
+}
+
+/* However much there is of the first, there is something of each. */
+static void shows_a_value_of_each_control(void **state)
+{
+	enum { CONTROLS = 60, LINES = 20 };
+	struct evidence_subject s = image();
+	struct harden_report r = {0};
+	struct evidence_files f;
+	char *ids[CONTROLS];
+
+	(void)state;
+	for (size_t i = 0; i < CONTROLS; i++) {
+		ids[i] = mem_format("A-%zu", i);
+		add(&r, ids[i], HARDEN_PASS, NULL);
+		for (size_t k = 0; k < LINES; k++)
+			strv_addf(&r.v[i].held, "/etc/x%zu: line %zu, %0200d", i, k, 0);
+	}
+	make(&s, &r, &f);
+	for (size_t i = 0; i < CONTROLS; i++) {
+		char *line = mem_format("\"/etc/x%zu: line 0", i);
+
+		assert_true(says(&f, EVIDENCE_JSON, line));
+		free(line);
+	}
+	assert_true(says(&f, EVIDENCE_JSON, "17 more left out"));
+	evidence_files_release(&f);
+	for (size_t i = 0; i < CONTROLS; i++)
+		free(ids[i]);
+}
+
 static void escapes_what_an_image_says(void **state)
 {
 	static const char evil[] = "/a]]>\x01\xff</script><script>alert(1)</script>\"'&<!--: x";
@@ -406,6 +466,8 @@ int main(void)
 	    cmocka_unit_test(shows_values_that_hold),
 	    cmocka_unit_test(sorts_requirements_by_number),
 	    cmocka_unit_test(goes_by_the_standard_of_the_profile),
+	    cmocka_unit_test(orders_letters_after_numbers),
+	    cmocka_unit_test(shows_a_value_of_each_control),
 	    cmocka_unit_test(escapes_what_an_image_says),
 	    cmocka_unit_test(stays_small),
 	};

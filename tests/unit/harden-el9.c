@@ -129,6 +129,7 @@ static const struct row rows[] = {
     {"INT-03", EDIT, "etc/systemd/system/aide-check.timer", "daily", "yearly", FIXED},
     {"INT-04", APPEND, ENTRY, "options selinux=0\n", NULL, FIXED},
     {"INT-04", APPEND, "etc/default/grub", "GRUB_CMDLINE_LINUX+=' enforcing=0'\n", NULL, FIXED},
+    {"SSH-14", EDIT, "etc/ssh/sshd_config.d/00-posmedia.conf", "AllowGroups wheel\n", "", FIXED},
     {"INT-04", EDIT, "etc/selinux/config", "enforcing", "permissive", FIXED},
 
     {"CRN-01", REMOVE, "etc/cron.allow", NULL, NULL, FIXED},

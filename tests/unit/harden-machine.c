@@ -160,6 +160,8 @@ static const struct row rows[] = {
     {"TIM-03", WRITE, "etc/chrony/conf.d/a.conf", "user root\n", NULL, FIXED},
     {"TIM-03", APPEND, "etc/default/chrony", "DAEMON_OPTS=\"-F 1 -u root\"\n", NULL, NOT_FIXED},
 
+    {"SSH-14", EDIT, "etc/ssh/sshd_config.d/00-posmedia.conf", "AllowGroups sudo\n", "", FIXED},
+
     {"FIL-09", CHMOD, "boot/grub/grub.cfg", "0644", NULL, FIXED},
     {"SVC-01", LINK, "etc/systemd/system/multi-user.target.wants/foo.service",
      "/usr/lib/systemd/system/foo.service", NULL, FIXED},

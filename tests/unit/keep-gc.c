@@ -4,6 +4,7 @@
 #include "store/scratch.c" /* with their crash points, which the library does not have */
 
 #include "oci/oci.h"
+#include "sys/self.h"
 #include <setjmp.h>
 #include <stdarg.h>
 #include <sys/wait.h>
@@ -131,7 +132,7 @@ static void add_image(struct fixture *f, const char *name, long s)
 	char *path SCOPED(mem_freep) = plan_image_path(&st.key);
 	char *config SCOPED(mem_freep) = mem_format("%s config", name);
 	char *stage SCOPED(mem_freep) = mem_format("%s stage", name);
-	char *boot SCOPED(mem_freep) = plan_boot_id();
+	char *boot SCOPED(mem_freep) = self_boot_id();
 	struct jval *v SCOPED(jval_freep) = jval_object();
 	struct jval *blobs = jval_array(), *stages = jval_array();
 	struct digest d = put(f, name);
@@ -184,7 +185,7 @@ static void add_partial(struct fixture *f, const char *text)
 
 static void furnish(struct fixture *f)
 {
-	char *left SCOPED(mem_freep) = NULL, *boot SCOPED(mem_freep) = plan_boot_id();
+	char *left SCOPED(mem_freep) = NULL, *boot SCOPED(mem_freep) = self_boot_id();
 	struct err e = ERR_INIT;
 	pid_t pid = fork();
 
@@ -418,6 +419,20 @@ static void a_packed_layer_is_known_as_long_as_it_is_there(void **state)
 	assert_false(there(f, "cache/layers/out.json"));
 }
 
+static void an_audit_goes_with_its_image(void **state)
+{
+	struct fixture *f = *state;
+	struct digest image = of("new"), stray = of("nobody's");
+	char *in SCOPED(mem_freep) = mem_format("cache/audits/%s", digest_hex(&image).s);
+	char *out SCOPED(mem_freep) = mem_format("cache/audits/%s", digest_hex(&stray).s);
+	struct err e = ERR_INIT;
+
+	assert_int_equal(fs_mkdirs(store_fd(f->s), in, 0700, &e), 0);
+	assert_int_equal(fs_mkdirs(store_fd(f->s), out, 0700, &e), 0);
+	assert_int_equal(gc(f, &e), 0);
+	assert_true(there(f, in) && !there(f, out));
+}
+
 static void tags_of_a_layout_count(void **state)
 {
 	struct fixture *f = *state;
@@ -574,6 +589,7 @@ int main(void)
 	    cmocka_unit_test_setup_teardown(a_broken_record_is_of_no_use, setup, teardown),
 	    cmocka_unit_test_setup_teardown(a_packed_layer_is_known_as_long_as_it_is_there, setup,
 					    teardown),
+	    cmocka_unit_test_setup_teardown(an_audit_goes_with_its_image, setup, teardown),
 	    cmocka_unit_test_setup_teardown(tags_of_a_layout_count, setup, teardown),
 	    cmocka_unit_test_setup_teardown(small_records_go_with_their_image, setup, teardown),
 	    cmocka_unit_test_setup_teardown(it_goes_by_one_rename, setup, teardown),

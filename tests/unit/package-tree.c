@@ -119,6 +119,7 @@ static void clean_removes_noise_and_secrets(void **state)
 		put(kept[i], "x");
 	put("etc/machine-id", "0123\n");
 	put("var/log/wtmp", "x");
+	put("var/log/audit/audit.log", "x");
 	put_link("var/log/README", "../gone");
 	put_link("etc/ssl/certs/62742064.0", "ssl-cert-snakeoil.pem");
 	put_link("etc/ssl/certs/11111111.0", "ca.pem");
@@ -128,6 +129,7 @@ static void clean_removes_noise_and_secrets(void **state)
 	for (size_t i = 0; i < sizeof(kept) / sizeof(kept[0]); i++)
 		assert_int_equal(size_of(kept[i]), 1);
 	assert_int_equal(size_of("var/log/wtmp"), 0);
+	assert_int_equal(size_of("var/log/audit/audit.log"), 0);
 	assert_int_equal(size_of("var/log/README"), 7);
 	assert_int_equal(size_of("etc/ssl/certs/62742064.0"), -1);
 	assert_int_equal(size_of("etc/ssl/certs/11111111.0"), 6);
