@@ -222,8 +222,10 @@ static void find(struct strv *ret, const struct recipe_pos *at, const char *what
 	strv_addf(ret, "%s:%u:%u: %s", at->file, at->line, at->col, what);
 }
 
-static void vpn_findings(const struct site_vpn *v, struct strv *ret)
+void site_vpn_findings(const struct site *s, struct strv *ret)
 {
+	const struct site_vpn *v = &s->vpn;
+
 	for (size_t i = 0; i < v->peers_n; i++) {
 		const struct site_peer *p = &v->peers[i];
 
@@ -240,7 +242,7 @@ static void vpn_findings(const struct site_vpn *v, struct strv *ret)
 
 void site_findings(const struct site *s, struct strv *ret)
 {
-	vpn_findings(&s->vpn, ret);
+	site_vpn_findings(s, ret);
 	if (s->env != SITE_PROD)
 		return;
 	if (s->backup.from == NULL)

@@ -40,7 +40,6 @@ struct site_source {
 	char *file;          /* absolute */
 	char *credential;    /* a file of $CREDENTIALS_DIRECTORY, as systemd(1) gives them */
 	struct strv command; /* its standard output */
-	struct recipe_pos pos;
 };
 
 struct site_secret {
@@ -198,5 +197,8 @@ bool site_net_meets(const struct site_net *a, const struct site_net *b) MUST_CHE
 
 /* What is allowed and should not stay: one line each, with its position; none is no fault. */
 void site_findings(const struct site *s, struct strv *ret);
+
+/* Those of them that are about tunnels. */
+void site_vpn_findings(const struct site *s, struct strv *ret);
 
 #endif
