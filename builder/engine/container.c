@@ -1,7 +1,6 @@
 /* container.c - containers: made, started, stopped, looked at. */
 #include "engine/parts.h"
 
-#include "base/num.h"
 #include <stdlib.h>
 #include <string.h>
 

@@ -26,11 +26,20 @@ static int resolve(struct site *s, struct err *e)
 
 int site_load(const char *path, struct site **ret, struct err *e)
 {
+	return site_load_in(path, NULL, ret, e);
+}
+
+int site_load_in(const char *path, const char *root, struct site **ret, struct err *e)
+{
 	struct yaml *y SCOPED(yaml_freep) = NULL;
 	struct site *s SCOPED(site_freep) = mem_zalloc(sizeof(*s));
 
 	s->file = mem_strdup(path);
-	if (merge_load(path, &y, e) != 0 || recipe_root(path, &s->root, e) != 0)
+	if (merge_load(path, &y, e) != 0)
+		return -1;
+	if (root != NULL)
+		s->root = mem_strdup(root);
+	else if (recipe_root(path, &s->root, e) != 0)
 		return -1;
 	if (schema_map(s->root, y, site_fields, s, e) != 0 || site_check(s, e) != 0)
 		return -1;

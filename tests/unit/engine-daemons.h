@@ -74,7 +74,8 @@ UNUSED static int daemon_start(struct daemon *d, bool docker)
 	(void)snprintf(d->dir, sizeof(d->dir), "/tmp/posmedia-engine-XXXXXX");
 	if (mkdtemp(d->dir) == NULL)
 		return -1;
-	(void)snprintf(d->socket, sizeof(d->socket), "%s/sock", d->dir);
+	memcpy(d->socket, d->dir, strlen(d->dir));
+	memcpy(d->socket + strlen(d->dir), "/sock", 6);
 	daemon_conf(d);
 	d->pid = fork();
 	if (d->pid == 0)

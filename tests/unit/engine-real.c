@@ -133,7 +133,7 @@ static void about(struct engine *en, bool docker)
 {
 	assert_int_equal(engine_about(en)->podman, !docker);
 	assert_int_equal(engine_about(en)->api, 41);
-	assert_true(strlen(engine_about(en)->version) > 2);
+	assert_true(strchr(engine_about(en)->version, '.') != NULL);
 }
 
 static void images(struct engine *en)
