@@ -4,11 +4,13 @@
 #include "base/log.h"
 #include "sign/policy.h"
 #include "sys/fs.h"
+#include "sys/guard.h"
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
-enum { CONFIG_MAX = 4 << 20, STOP_SECONDS = 90 };
+enum { CONFIG_MAX = 4 << 20, STOP_SECONDS = 90, ENGINE_BACK_S = 120 };
 
 void stage_outcome_release(struct stage_outcome *r)
 {
@@ -171,15 +173,17 @@ static bool same(const struct stage_one *a, const struct stage_one *b)
 	       digest_equal(&a->generation, &b->generation);
 }
 
-/* What was begun for another generation and never finished. */
+/* What was begun for another generation and never finished, or is one too many. */
 static int drop_pending(struct stage *st, const struct stage_one *keep, struct err *e)
 {
-	if (same(&st->r.pending, keep) || same(&st->r.pending, &st->r.current) ||
-	    same(&st->r.pending, &st->r.previous)) {
-		stage_one_release(&st->r.pending);
+	if (st->r.pending.container == NULL)
 		return 0;
-	}
-	return drop(st, &st->r.pending, e);
+	if (same(&st->r.pending, keep) || same(&st->r.pending, &st->r.current) ||
+	    same(&st->r.pending, &st->r.previous))
+		stage_one_release(&st->r.pending);
+	else if (drop(st, &st->r.pending, e) != 0)
+		return -1;
+	return stage_record_write(st->ownfd, &st->r, e);
 }
 
 static int make(struct stage *st, const struct stage_image *i, const struct stage_one *one,
@@ -217,8 +221,34 @@ static int start_former(struct stage *st, const struct stage_one *one, struct er
 	return rc;
 }
 
-/* The new one did not get well: the old one runs again. */
-static int go_back(struct stage *st, struct err *e)
+/* Between the end of one instance and the record of the next. */
+struct takeover {
+	const struct stage *st;
+	const struct stage_one *from, *to;
+};
+
+/* In a process of its own, after ours has died: the record decides. While it names the former
+ * instance that one runs, and the new one does not. */
+static void take_over(void *arg)
+{
+	const struct takeover *t = arg;
+	struct stage_record r SCOPED(stage_record_release) = {0};
+	struct engine *en SCOPED(engine_freep) = NULL;
+	struct err why = ERR_INIT;
+
+	if (stage_record_read(t->st->ownfd, &r, &why) != 0 || !same(&r.current, t->from))
+		return;
+	/* it may have died with us */
+	for (int i = 0; i < ENGINE_BACK_S && engine_open(t->st->o->socket, &en, &why) != 0; i++)
+		(void)sleep(1);
+	if (en == NULL || engine_stop(en, t->to->container, STOP_SECONDS, &why) != 0)
+		return;
+	(void)!engine_start(en, t->from->container, &why);
+}
+
+/* The new one did not get well: the old one runs again, and if not by this process, then by the
+ * guard when it ends. */
+static int go_back(struct stage *st, struct guard *g, struct err *e)
 {
 	struct err why = ERR_INIT;
 
@@ -230,6 +260,7 @@ static int go_back(struct stage *st, struct err *e)
 		log_warn("%s", why.msg);
 		return err_hint(e, "and what was before does not run either");
 	}
+	guard_done(g);
 	return err_hint(e, st->r.current.container != NULL ? "what was before runs again"
 							   : "nothing was there before");
 }
@@ -237,35 +268,36 @@ static int go_back(struct stage *st, struct err *e)
 static int change(struct stage *st, const struct stage_image *i, const struct oci_manifest *m,
 		  const struct stage_one *one, struct err *e)
 {
-	struct stage_one old = {0};
+	const struct takeover t = {st, &st->r.current, one};
+	struct guard g = {0};
 
-	if (drop_pending(st, one, e) != 0)
-		return -1;
 	stage_one_copy(one, &st->r.pending);
 	if (stage_record_write(st->ownfd, &st->r, e) != 0)
 		return -1;
 	fault_point("stage: begun");
 	if (stage_load(st, i, m, e) != 0 || make(st, i, one, e) != 0)
 		return -1;
-	if (stop(st, &st->r.current, e) != 0)
+	if (st->r.current.container != NULL &&
+	    guard_start(take_over, (void *)(uintptr_t)&t, &g, e) != 0)
 		return -1;
+	if (stop(st, &st->r.current, e) != 0)
+		return go_back(st, &g, e);
 	fault_point("stage: stopped");
 	if (start(st, one, e) != 0)
-		return go_back(st, e);
+		return go_back(st, &g, e);
 	fault_point("stage: started");
-	if (!same(&st->r.previous, one))
-		old = st->r.previous;
-	else
+	if (same(&st->r.previous, one))
 		stage_one_release(&st->r.previous);
+	stage_one_release(&st->r.pending);
+	/* the one that has to go stays on record until it is gone */
+	st->r.pending = st->r.previous;
 	st->r.previous = st->r.current;
-	st->r.current = st->r.pending;
-	st->r.pending = (struct stage_one){0};
-	if (stage_record_write(st->ownfd, &st->r, e) != 0) {
-		stage_one_release(&old);
+	stage_one_copy(one, &st->r.current);
+	if (stage_record_write(st->ownfd, &st->r, e) != 0)
 		return -1;
-	}
 	fault_point("stage: recorded");
-	return drop(st, &old, e);
+	guard_done(&g);
+	return drop_pending(st, one, e);
 }
 
 /* The generation that should run is the one that does, or did: it is not made anew when it is
@@ -318,6 +350,8 @@ static int run(struct stage *st, const struct stage_image *i, const struct oci_m
 	struct stage_one one SCOPED(stage_one_release) = generation_of(st, i, m);
 	bool done = false;
 
+	if (!st->o->dry_run && drop_pending(st, &one, e) != 0)
+		return -1;
 	if (keep(st, &one, &done, e) != 0)
 		return -1;
 	if (!done && (st->o->dry_run ? would(st, i, m, &one, e) : change(st, i, m, &one, e)) != 0)
@@ -347,10 +381,30 @@ int stage_run(const struct site *s, const struct stage_image *i, const struct st
 	return run(&st, i, &m, ret, e);
 }
 
+/* The two change places. */
 static int swap(struct stage *st, struct err *e)
 {
+	const struct takeover t = {st, &st->r.current, &st->r.previous};
+	struct guard g = {0};
+
+	if (guard_start(take_over, (void *)(uintptr_t)&t, &g, e) != 0)
+		return -1;
+	if (stop(st, &st->r.current, e) != 0 || start_former(st, &st->r.previous, e) != 0) {
+		struct err why = ERR_INIT;
+
+		if (stop(st, &st->r.previous, &why) == 0 &&
+		    start_former(st, &st->r.current, &why) == 0)
+			guard_done(&g);
+		else
+			log_warn("%s", why.msg);
+		return -1;
+	}
+	fault_point("stage: back");
 	SWAP(st->r.current, st->r.previous);
-	return stage_record_write(st->ownfd, &st->r, e);
+	if (stage_record_write(st->ownfd, &st->r, e) != 0)
+		return -1;
+	guard_done(&g);
+	return 0;
 }
 
 int stage_rollback(const struct site *s, const struct stage_opts *o, struct stage_outcome *ret,
@@ -361,7 +415,7 @@ int stage_rollback(const struct site *s, const struct stage_opts *o, struct stag
 
 	if (stage_open(s, o, &st, e) != 0)
 		return -1;
-	if (st.r.previous.container == NULL)
+	if (st.r.previous.container == NULL || st.r.current.container == NULL)
 		return err_set(e, ERR_BUSY, "shop %s in %s: there is nothing to go back to",
 			       s->shop, site_env_word(s->env));
 	if (look(&st, &st.r.previous, &now, e) != 0)
@@ -373,17 +427,7 @@ int stage_rollback(const struct site *s, const struct stage_opts *o, struct stag
 		conclude(&st, &st.r.previous, ret);
 		return 0;
 	}
-	if (drop_pending(&st, &st.r.current, e) != 0 || stop(&st, &st.r.current, e) != 0)
-		return -1;
-	if (start_former(&st, &st.r.previous, e) != 0) {
-		struct err why = ERR_INIT;
-
-		if (stop(&st, &st.r.previous, &why) != 0 ||
-		    start_former(&st, &st.r.current, &why) != 0)
-			log_warn("%s", why.msg);
-		return -1;
-	}
-	if (swap(&st, e) != 0)
+	if (drop_pending(&st, &st.r.current, e) != 0 || swap(&st, e) != 0)
 		return -1;
 	conclude(&st, &st.r.current, ret);
 	return 0;
