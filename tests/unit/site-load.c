@@ -227,6 +227,9 @@ static void values(void **state)
 	     "7:26: \"keys\" wants public keys of OpenSSH without options"},
 	    {"users: [{name: u, keys: [\"ssh-rsa AAAAC3NzaC1lZDI1NTE5AAAA\"]}]\n",
 	     "7:26: \"keys\" wants public keys of OpenSSH without options"},
+	    {"users: [{name: u, keys: [\"ecdsa-sha2-nistp384 "
+	     "AAAAE2VjZHNhLXNoYTItbmlzdHAyNTZ4eHh4\"]}]\n",
+	     "7:26: \"keys\" wants public keys of OpenSSH without options"},
 	    {"users: [{name: u, uid: 5}, {name: v, uid: 5}]\n", "7:28: users: u and v are both 5"},
 	    {"printers: [{name: p, uri: \"socket://\"}]\n",
 	     "7:27: \"uri\" wants where a printer is, not \"socket://\""},
