@@ -81,7 +81,8 @@ charon() {
 			load = $plugins
 			install_routes = yes
 			filelog { all { path = $dir/$1.log
-				default = 2 } }
+				default = 2
+				flush_line = yes } }
 			plugins { vici { socket = unix://$dir/$1.vici } }
 		}
 	CONF
