@@ -28,20 +28,26 @@ struct http_request {
 	const char *authorization; /* value of the header, sent only to the first host; or NULL */
 	int body_fd;               /* < 0 = none; sent from its position, which must be seekable */
 	uint64_t body_size;        /* bytes of body_fd, or of body */
-	const void *body;          /* when body_fd < 0 */
-	const struct sink *to;     /* where a 2xx body goes; NULL = into reply->body. The reply's
-				      status and headers are set before the first byte comes */
-	uint64_t offset;           /* > 0: Range: bytes=offset- ; see reply->status 206 */
-	uint64_t stall_ms;         /* give up when hardly anything moves for so long; 0 = 60 s */
-	uint64_t connect_ms;       /* give up connecting after so long; 0 = 30 s */
-	unsigned tries;            /* 0 = 4; only what may be repeated is repeated */
-	bool as_is;                /* a redirect is an answer like others, not followed */
-	bool always_proxy;         /* no_proxy of the environment makes no exception */
+	const void *body;          /* when body_fd < 0 and read_at is NULL */
+	/* Where the body comes from when body_fd < 0, or NULL: gives at least 1 of the n bytes from
+	 * offset `at`, any number of times, and says in *ret_n how many. */
+	int (*read_at)(void *ctx, uint64_t at, void *p, size_t n, size_t *ret_n, struct err *e);
+	void *read_ctx;
+	const struct sink *to; /* where a 2xx body goes; NULL = into reply->body. The reply's
+				  status and headers are set before the first byte comes */
+	uint64_t offset;       /* > 0: Range: bytes=offset- ; see reply->status 206 */
+	uint64_t stall_ms;     /* give up when hardly anything moves for so long; 0 = 60 s */
+	uint64_t connect_ms;   /* give up connecting after so long; 0 = 30 s */
+	unsigned tries;        /* 0 = 4; only what may be repeated is repeated */
+	bool as_is;            /* a redirect is an answer like others, not followed */
+	bool always_proxy;     /* no_proxy of the environment makes no exception */
 	/* Whether to connect to this address, asked for each one before it is used; NULL = any. A
 	 * no ends the request. Behind a proxy of the environment it is the proxy's address. */
 	bool (*may_connect)(void *ctx, const struct sockaddr *to);
 	void *may_ctx;
-	struct http *via; /* whose connections to use; NULL = a new one */
+	const char *unix_path; /* connect to this socket, whatever the URL's host, and to no
+				  proxy; NULL = over the network */
+	struct http *via;      /* whose connections to use; NULL = a new one */
 };
 
 struct http_reply {

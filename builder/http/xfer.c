@@ -128,7 +128,15 @@ static size_t on_read(char *p, size_t one, size_t n, void *ctx)
 	n = n < left ? n : (size_t)left;
 	if (n == 0)
 		return 0;
-	if (c->q.body_fd < 0) {
+	if (c->q.body_fd < 0 && c->q.read_at != NULL) {
+		size_t got = 0;
+
+		if (c->q.read_at(c->q.read_ctx, c->sent, p, n, &got, &c->err) != 0) {
+			x->failed = &c->err;
+			return CURL_READFUNC_ABORT;
+		}
+		r = (ssize_t)(got < n ? got : n);
+	} else if (c->q.body_fd < 0) {
 		memcpy(p, (const char *)c->q.body + c->sent, n);
 		r = (ssize_t)n;
 	} else {
@@ -296,6 +304,10 @@ int xfer_prepare(struct xfer *x)
 	(void)curl_easy_setopt(h, CURLOPT_HEADERDATA, x);
 	(void)curl_easy_setopt(h, CURLOPT_OPENSOCKETFUNCTION, on_socket);
 	(void)curl_easy_setopt(h, CURLOPT_OPENSOCKETDATA, x);
+	if (x->c->q.unix_path != NULL) {
+		(void)curl_easy_setopt(h, CURLOPT_UNIX_SOCKET_PATH, x->c->q.unix_path);
+		(void)curl_easy_setopt(h, CURLOPT_PROXY, "");
+	}
 	if (x->c->q.always_proxy)
 		(void)curl_easy_setopt(h, CURLOPT_NOPROXY, "");
 	if (trust != NULL && trust[0] != '\0')

@@ -135,7 +135,7 @@ static int read_yaml(const char *path, struct yaml **ret, struct err *e)
 		return -1;
 	if (y->kind != YAML_MAP)
 		return schema_refuse(y, e, "Begin with \"posmedia: 1\".",
-				     "a recipe is a map of keys");
+				     "the file is not a map of keys");
 	if (check_schema(y, e) != 0)
 		return -1;
 	*ret = STEAL(y);
@@ -149,7 +149,7 @@ static int unusable(const char *path, const struct yaml *at, const char *why, st
 		return schema_refuse(at, e, "\"extends\" is relative to the file that names it.",
 				     "\"extends\": %s: %s", path, why);
 	err_set(e, ERR_RECIPE, "%s: %s", path, why);
-	return err_hint(e, "Name a recipe file.");
+	return err_hint(e, "Name a file.");
 }
 
 static int refuse_cycle(const struct link *l, const char *path, const char *real,

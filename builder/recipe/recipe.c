@@ -35,8 +35,7 @@ const struct recipe_media *recipe_media_find(const struct recipe *r, const char 
 	return NULL;
 }
 
-/* The parent of the nearest ancestor named "recipes", or the recipe's own directory. */
-static int find_root(const char *path, char **ret, struct err *e)
+int recipe_root(const char *path, char **ret, struct err *e)
 {
 	char *dir SCOPED(mem_freep) = fs_dirname(path);
 	char *own SCOPED(mem_freep) = realpath(dir, NULL);
@@ -96,7 +95,7 @@ int recipe_load_in(const char *path, const char *root, struct recipe **ret, stru
 	r->file = mem_strdup(path);
 	if (merge_load(path, &y, e) != 0)
 		return -1;
-	if ((root != NULL ? take_root(root, &r->root, e) : find_root(path, &r->root, e)) != 0)
+	if ((root != NULL ? take_root(root, &r->root, e) : recipe_root(path, &r->root, e)) != 0)
 		return -1;
 	if (schema_map(r->root, y, recipe_fields, r, e) != 0)
 		return -1;

@@ -247,6 +247,9 @@ void recipe_freep(struct recipe **r);
 int recipe_load_in(const char *path, const char *root, struct recipe **ret,
 		   struct err *e) MUST_CHECK;
 
+/* The project root of a file in it, as above; the caller owns *ret. */
+int recipe_root(const char *path, char **ret, struct err *e) MUST_CHECK;
+
 /* The key of a kind of base: "apt". */
 const char *recipe_base_name(enum recipe_base kind);
 

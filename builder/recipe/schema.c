@@ -110,15 +110,18 @@ struct recipe_pos schema_pos(const struct yaml *y)
 static int unknown_key(const struct yaml_pair *pair, const struct field *fields, struct err *e)
 {
 	const struct yaml at = schema_key(pair);
-	const char *known[KEYS_MAX + 1] = {NULL}, *near;
+	const char *known[KEYS_MAX + 1] = {NULL}, *near, *manual;
+	size_t n = 0;
 
-	for (size_t i = 0; fields[i].key != NULL && i < KEYS_MAX; i++)
-		known[i] = fields[i].key;
+	for (; fields[n].key != NULL; n++)
+		if (n < KEYS_MAX)
+			known[n] = fields[n].key;
+	manual = fields[n].how;
 	near = yaml_nearest(pair->key, known);
 	yaml_err(&at, e, "unknown key \"%s\"", schema_show(pair->key).s);
 	if (near != NULL)
 		return err_hint(e, "Did you mean \"%s\"?", near);
-	return err_hint(e, "posmedia-recipe(5) lists the keys.");
+	return err_hint(e, "%s lists the keys.", manual != NULL ? manual : "posmedia-recipe(5)");
 }
 
 static const struct field *find_field(const struct field *fields, const char *key)

@@ -62,7 +62,8 @@ int schema_word(const struct yaml *y, const char *what, const struct grammar *g,
 		struct err *e) MUST_CHECK;
 
 /* Fills `to` from the map y by the rows of `fields` (ended by a row without key): unknown and
- * missing keys are refused. */
+ * missing keys are refused. The row that ends them may name (how) the manual that lists the keys;
+ * else it is posmedia-recipe(5). */
 int schema_map(const char *root, const struct yaml *y, const struct field *fields, void *to,
 	       struct err *e) MUST_CHECK;
 

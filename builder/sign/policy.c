@@ -94,6 +94,14 @@ int sign_policy_load(const char *path, struct sign_policy **ret, struct err *e)
 	return 0;
 }
 
+void sign_policy_demand(struct sign_policy *p, int stage)
+{
+	p->accept = false;
+	for (size_t i = 0; i < p->n; i++)
+		if (p->rules[i].stage < stage)
+			p->rules[i].stage = stage;
+}
+
 /* HOST/REPO of HOST/REPO:TAG; the caller owns it. */
 static int repository(const char *identity, char **ret, struct err *e)
 {

@@ -19,6 +19,10 @@ int sign_policy_load(const char *path, struct sign_policy **ret, struct err *e) 
 void sign_policy_free(struct sign_policy *p);
 void sign_policy_freep(struct sign_policy **p);
 
+/* From now on an image must also be promoted to this stage (1 = qa, 2 = prod, 0 = none), whatever
+ * the rules say of it, and what no rule fits is rejected: for where images run. */
+void sign_policy_demand(struct sign_policy *p, int stage);
+
 /* Decides for one image. identity is HOST/REPO:TAG. ERR_VERIFY says which rule refused and why. */
 int sign_policy_verify(const struct sign_policy *p, const struct oci_layout *l,
 		       const struct oci_desc *manifest, const char *identity,

@@ -368,7 +368,7 @@ static const struct bad files[] = {
     {"name: t\n", "1:1: missing key \"posmedia\""},
     {"posmedia: 2\n", "1:11: \"posmedia\" wants the schema version 1"},
     {"posmedia: [1]\n", "1:11: \"posmedia\" wants the schema version 1"},
-    {"[a]\n", "1:1: a recipe is a map of keys"},
+    {"[a]\n", "1:1: the file is not a map of keys"},
     {"", "1:1: the file is empty"},
     {"posmedia: 1\nname: t\nversion: 1\n", "1:1: missing key \"base\""},
     {"posmedia: 1\nversion: 1\nbase: {}\n", "1:1: missing key \"name\""},

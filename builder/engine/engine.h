@@ -1,0 +1,111 @@
+/* engine.h - the Docker Engine API over a unix socket: dockerd, or `podman system service`. One
+ * program for both: what they do differently is in here.
+ *
+ * What the engine answers is a stranger's: sizes are limited and types checked. Errors are of kind
+ * ERR_REMOTE; containers are named by [A-Za-z0-9][A-Za-z0-9_.-]+, at most 128. */
+#ifndef ENGINE_ENGINE_H
+#define ENGINE_ENGINE_H
+
+#include "base/buf.h"
+#include "base/err.h"
+#include "base/strv.h"
+#include "form/digest.h"
+#include "form/json.h"
+#include <stdbool.h>
+#include <stdint.h>
+
+struct engine;
+
+struct engine_about {
+	char *version; /* as it says itself; printable */
+	bool podman;
+	unsigned api; /* 41 = 1.41: what both of us know */
+};
+
+/* Finds out who answers at the socket, an absolute path. Older than API 1.40 is refused. */
+int engine_open(const char *socket, struct engine **ret, struct err *e) MUST_CHECK;
+void engine_free(struct engine *en);
+void engine_freep(struct engine **en);
+
+/* Borrowed from it. */
+const struct engine_about *engine_about(const struct engine *en);
+
+struct engine_blob {
+	struct digest digest;
+	int fd; /* borrowed; read with pread(2) */
+	uint64_t size;
+};
+
+/* An image whose bytes the caller has verified. */
+struct engine_image {
+	struct engine_blob config;
+	struct engine_blob *layers; /* the lowest first; plain, gzip or zstd */
+	size_t layers_n;
+};
+
+/* Whether the engine has the image of that config: its id is the only name that all engines agree
+ * on. */
+int engine_has(struct engine *en, const struct digest *config, bool *ret, struct err *e) MUST_CHECK;
+
+/* Gives the image to the engine, and makes sure afterwards that it has this very one, under
+ * "localhost/posmedia:CONFIG". */
+int engine_load(struct engine *en, const struct engine_image *i, struct err *e) MUST_CHECK;
+
+enum engine_health {
+	ENGINE_NO_CHECK, /* the image has none */
+	ENGINE_STARTING,
+	ENGINE_HEALTHY,
+	ENGINE_UNHEALTHY,
+};
+
+struct engine_state {
+	bool there; /* the rest is of one that is there */
+	bool running;
+	int pid;  /* of its first process, on the host; 0 = none */
+	int exit; /* status of the last run */
+	struct digest image;
+	enum engine_health health; /* as the engine has it: see engine_health */
+	struct jval *labels;       /* object, or NULL */
+};
+
+/* What the engine says of a container. engine_state_release accepts a zeroed struct. */
+int engine_state(struct engine *en, const char *name, struct engine_state *ret,
+		 struct err *e) MUST_CHECK;
+void engine_state_release(struct engine_state *s);
+
+/* Makes a container: spec is the body of POST /containers/create. A name that is taken is
+ * ERR_BUSY. */
+int engine_create(struct engine *en, const char *name, const struct jval *spec,
+		  struct err *e) MUST_CHECK;
+
+/* Starts it; running already is success. Stops it within so many seconds, or kills it; not running
+ * is success. */
+int engine_start(struct engine *en, const char *name, struct err *e) MUST_CHECK;
+int engine_stop(struct engine *en, const char *name, unsigned seconds, struct err *e) MUST_CHECK;
+
+/* Removes it, with its volumes without a name; one that runs is refused. Absent is success. */
+int engine_remove(struct engine *en, const char *name, struct err *e) MUST_CHECK;
+
+/* Renames it. */
+int engine_rename(struct engine *en, const char *from, const char *to, struct err *e) MUST_CHECK;
+
+/* Runs the image's own check now, where the engine does not by itself (podman without a systemd),
+ * and says how it stands. */
+int engine_health(struct engine *en, const char *name, enum engine_health *ret,
+		  struct err *e) MUST_CHECK;
+
+/* Runs a program in a running container until it ends, or until it has said nothing for so long
+ * (ERR_REMOTE). *ret_status is its exit status; what it says goes to out, up to its max. */
+struct engine_exec {
+	const struct strv *argv;
+	uint64_t quiet_ms;
+	struct buf *out;
+};
+int engine_run(struct engine *en, const char *name, const struct engine_exec *x, int *ret_status,
+	       struct err *e) MUST_CHECK;
+
+/* Unpacks a tar archive below a directory of the container, which need not run. */
+int engine_put(struct engine *en, const char *name, const char *dir, const struct buf *tar,
+	       struct err *e) MUST_CHECK;
+
+#endif

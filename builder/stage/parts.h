@@ -1,0 +1,86 @@
+/* parts.h - what the files of stage/ share. */
+#ifndef STAGE_PARTS_H
+#define STAGE_PARTS_H
+
+#include "stage/stage.h"
+
+/* A generation. */
+struct stage_one {
+	char *container; /* NULL = there is none */
+	char *identity;
+	struct digest generation, manifest, config, site;
+};
+void stage_one_release(struct stage_one *o);
+void stage_one_copy(const struct stage_one *o, struct stage_one *ret);
+
+struct stage_record {
+	struct stage_one current, previous, pending;
+};
+void stage_record_release(struct stage_record *r);
+
+/* Reads the record in a site's directory; none is an empty one. Replaces it. */
+int stage_record_read(int dirfd, struct stage_record *ret, struct err *e) MUST_CHECK;
+int stage_record_write(int dirfd, const struct stage_record *r, struct err *e) MUST_CHECK;
+
+/* One staging. */
+struct stage {
+	const struct site *s;
+	const struct stage_opts *o;
+	struct engine *en;
+	char *dir; /* STATE/SHOP/ENV */
+	char *own; /* DIR/.posmedia */
+	int ownfd; /* the latter */
+	int lock;
+	struct jval *config;  /* of the image */
+	struct jval *seccomp; /* the filter */
+	struct stage_record r;
+	struct stage_outcome out;
+};
+void stage_release(struct stage *st);
+
+/* Notes what was done, or would be. */
+void stage_did(struct stage *st, const char *fmt, ...) PRINTF(2, 3);
+
+/* Opens the site's own directory (and makes it, but in a dry run: then ownfd stays -1), takes the
+ * lock and reads the record. */
+int stage_open(const struct site *s, const struct stage_opts *o, struct stage *ret,
+	       struct err *e) MUST_CHECK;
+
+/* DIR/.posmedia/GENERATION, what a generation is shown of its site; and RUNTIME/SHOP-ENV/
+ * GENERATION, its secrets. The caller owns them. */
+char *stage_shown_dir(const struct stage *st, const struct stage_one *one) MUST_CHECK;
+char *stage_secret_dir(const struct stage *st, const struct stage_one *one) MUST_CHECK;
+
+/* Writes both. */
+int stage_put_files(struct stage *st, const struct stage_one *one, struct err *e) MUST_CHECK;
+/* Removes both. */
+int stage_drop_files(struct stage *st, const struct stage_one *one, struct err *e) MUST_CHECK;
+/* The secrets alone: a reboot takes them. */
+int stage_put_secrets(struct stage *st, const struct stage_one *one, struct err *e) MUST_CHECK;
+
+/* The site that a generation was made from, as it was then: its secrets and its checks are those.
+ * ERR_VERIFY when the file is not the one of the record. */
+int stage_site_of(const struct stage *st, const struct stage_one *one, struct site **ret,
+		  struct err *e) MUST_CHECK;
+
+/* Makes the directories of data that are not there, with what the image has in those places: the
+ * image is unpacked for that, once, since engines lose owners on the way. */
+int stage_seed(struct stage *st, const struct stage_image *i, struct err *e) MUST_CHECK;
+
+/* The body of the request that makes the container; the caller owns it. */
+struct jval *stage_spec(const struct stage *st, const struct stage_one *one) MUST_CHECK;
+
+/* Whether a secret is the instance's: those of tunnels and backups are the host's. */
+bool stage_secret_inside(const struct site *s, const struct site_secret *secret) MUST_CHECK;
+
+/* Waits until all checks of the site say that the instance is well. */
+int stage_wait_well(struct stage *st, const char *container, struct err *e) MUST_CHECK;
+
+/* Whether a process of this number's network has a port that is listened on; /proc is read. */
+bool stage_listens(int pid, uint16_t port);
+
+/* Gives the image to the engine unless it has it: every byte is hashed before. */
+int stage_load(struct stage *st, const struct stage_image *i, const struct oci_manifest *m,
+	       struct err *e) MUST_CHECK;
+
+#endif

@@ -1,0 +1,434 @@
+#include "stage/parts.h"
+
+#include "base/fault.h"
+#include "base/log.h"
+#include "sign/policy.h"
+#include "sys/fs.h"
+#include "sys/guard.h"
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { CONFIG_MAX = 4 << 20, STOP_SECONDS = 90, ENGINE_BACK_S = 120 };
+
+void stage_outcome_release(struct stage_outcome *r)
+{
+	free(r->container);
+	strv_release(&r->did);
+	*r = (struct stage_outcome){0};
+}
+
+void stage_did(struct stage *st, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	strv_take(&st->out.did, mem_vformat(fmt, ap));
+	va_end(ap);
+	st->out.changed = true;
+}
+
+/* "HOST/REPO" of what a signature, or a site, calls an image. */
+static char *repository(const char *text, bool identity)
+{
+	struct ref r SCOPED(ref_release) = {0};
+	struct err quiet = ERR_INIT;
+	char *name SCOPED(mem_freep) = NULL;
+
+	if ((identity ? ref_parse_docker(text, &r, &quiet) : ref_parse(text, &r, &quiet)) != 0)
+		return mem_strdup("");
+	if (r.kind == REF_DOCKER)
+		return mem_format("%s/%s", r.host, r.path);
+	name = fs_basename(r.path);
+	return mem_format("localhost/%s", name);
+}
+
+static int check_application(const struct site *s, const struct stage_image *i, struct err *e)
+{
+	char *want SCOPED(mem_freep) = repository(s->image.reference, false);
+	char *got SCOPED(mem_freep) = repository(i->identity, true);
+
+	if (strcmp(want, got) == 0)
+		return 0;
+	(void)err_set(e, ERR_VERIFY, "%s is not the application of shop %s, which is %s",
+		      i->identity, s->shop, want);
+	return err_hint(e, "the site file names it: image.reference");
+}
+
+static int check_policy(const struct site *s, const struct stage_image *i, struct err *e)
+{
+	struct sign_policy *p SCOPED(sign_policy_freep) = NULL;
+	struct sign_report report = {0};
+	int rc;
+
+	if (sign_policy_load(s->image.policy, &p, e) != 0)
+		return -1;
+	sign_policy_demand(p, (int)s->env);
+	rc = sign_policy_verify(p, i->layout, &i->manifest, i->identity, &report, e);
+	if (rc == 0)
+		sign_report_release(&report);
+	return rc;
+}
+
+/* What this pair of image and site is, under this program's filter. */
+static struct stage_one generation_of(const struct stage *st, const struct stage_image *i,
+				      const struct oci_manifest *m)
+{
+	struct stage_one one = {.manifest = i->manifest.digest,
+				.config = m->config.digest,
+				.site = st->s->digest,
+				.identity = mem_strdup(i->identity)};
+	struct jval *v SCOPED(jval_freep) = jval_object();
+	struct buf text SCOPED(buf_release) = BUF_INIT(1 << 20);
+
+	jval_put_int(v, "version", 1);
+	jval_put_text(v, "manifest", digest_text(&one.manifest).s);
+	jval_put_text(v, "config", digest_text(&one.config).s);
+	jval_put_text(v, "site", digest_text(&one.site).s);
+	jval_put(v, "seccomp", jval_ref(st->seccomp));
+	jval_write(v, &text);
+	one.generation = digest_of(text.data, text.len);
+	one.container = mem_format("pos-%s-%s-%.16s", st->s->shop, site_env_word(st->s->env),
+				   digest_hex(&one.generation).s);
+	return one;
+}
+
+static int read_config(struct stage *st, const struct stage_image *i, struct oci_manifest *ret,
+		       struct err *e)
+{
+	struct buf text SCOPED(buf_release) = BUF_INIT(OCI_MANIFEST_MAX);
+	struct buf config SCOPED(buf_release) = BUF_INIT(CONFIG_MAX);
+	struct oci_manifest m = {0};
+
+	if (oci_layout_read(i->layout, &i->manifest.digest, &text, e) != 0 ||
+	    oci_manifest_parse(text.data, text.len, &m, e) != 0)
+		return -1;
+	if (oci_layout_read(i->layout, &m.config.digest, &config, e) != 0 ||
+	    jval_parse(config.data, config.len, "the image's config", &st->config, e) != 0) {
+		oci_manifest_release(&m);
+		return -1;
+	}
+	*ret = m;
+	return 0;
+}
+
+/* Whether the container is that generation's, and what it does. */
+static int look(struct stage *st, const struct stage_one *one, struct engine_state *ret,
+		struct err *e)
+{
+	const char *label;
+
+	if (engine_state(st->en, one->container, ret, e) != 0)
+		return -1;
+	if (!ret->there)
+		return 0;
+	label = jval_get_str(ret->labels, "posmedia.generation");
+	if (label != NULL && strcmp(label, digest_text(&one->generation).s) == 0 &&
+	    digest_equal(&ret->image, &one->config))
+		return 0;
+	engine_state_release(ret);
+	return err_set(e, ERR_VERIFY, "%s is not what the record says that it is", one->container);
+}
+
+static int start(struct stage *st, const struct stage_one *one, struct err *e)
+{
+	stage_did(st, "started %s", one->container);
+	return stage_put_secrets(st, one, e) != 0 || engine_start(st->en, one->container, e) != 0 ||
+		       stage_wait_well(st, one->container, e) != 0
+		   ? -1
+		   : 0;
+}
+
+static int stop(struct stage *st, const struct stage_one *one, struct err *e)
+{
+	struct engine_state s SCOPED(engine_state_release) = {0};
+
+	if (one->container == NULL)
+		return 0;
+	if (engine_state(st->en, one->container, &s, e) != 0)
+		return -1;
+	if (!s.there || !s.running)
+		return 0;
+	stage_did(st, "stopped %s", one->container);
+	return engine_stop(st->en, one->container, STOP_SECONDS, e);
+}
+
+static int drop(struct stage *st, struct stage_one *one, struct err *e)
+{
+	if (one->container == NULL)
+		return 0;
+	if (stop(st, one, e) != 0 || engine_remove(st->en, one->container, e) != 0)
+		return -1;
+	stage_did(st, "removed %s", one->container);
+	if (stage_drop_files(st, one, e) != 0)
+		return -1;
+	stage_one_release(one);
+	return 0;
+}
+
+static bool same(const struct stage_one *a, const struct stage_one *b)
+{
+	return a->container != NULL && b->container != NULL &&
+	       digest_equal(&a->generation, &b->generation);
+}
+
+/* What was begun for another generation and never finished, or is one too many. */
+static int drop_pending(struct stage *st, const struct stage_one *keep, struct err *e)
+{
+	if (st->r.pending.container == NULL)
+		return 0;
+	if (same(&st->r.pending, keep) || same(&st->r.pending, &st->r.current) ||
+	    same(&st->r.pending, &st->r.previous))
+		stage_one_release(&st->r.pending);
+	else if (drop(st, &st->r.pending, e) != 0)
+		return -1;
+	return stage_record_write(st->ownfd, &st->r, e);
+}
+
+static int make(struct stage *st, const struct stage_image *i, const struct stage_one *one,
+		struct err *e)
+{
+	struct engine_state s SCOPED(engine_state_release) = {0};
+	struct jval *spec SCOPED(jval_freep) = NULL;
+
+	if (stage_put_files(st, one, e) != 0 || stage_seed(st, i, e) != 0 ||
+	    look(st, one, &s, e) != 0)
+		return -1;
+	fault_point("stage: seeded");
+	if (!s.there) {
+		spec = stage_spec(st, one);
+		if (engine_create(st->en, one->container, spec, e) != 0)
+			return -1;
+		stage_did(st, "made %s", one->container);
+	}
+	fault_point("stage: made");
+	return 0;
+}
+
+/* Starts a generation of before, as its own site wants it. */
+static int start_former(struct stage *st, const struct stage_one *one, struct err *e)
+{
+	const struct site *now = st->s;
+	struct site *then SCOPED(site_freep) = NULL;
+	int rc;
+
+	if (stage_site_of(st, one, &then, e) != 0)
+		return -1;
+	st->s = then;
+	rc = start(st, one, e);
+	st->s = now;
+	return rc;
+}
+
+/* Between the end of one instance and the record of the next. */
+struct takeover {
+	const struct stage *st;
+	const struct stage_one *from, *to;
+};
+
+/* In a process of its own, after ours has died: the record decides. While it names the former
+ * instance that one runs, and the new one does not. */
+static void take_over(void *arg)
+{
+	const struct takeover *t = arg;
+	struct stage_record r SCOPED(stage_record_release) = {0};
+	struct engine *en SCOPED(engine_freep) = NULL;
+	struct err why = ERR_INIT;
+
+	if (stage_record_read(t->st->ownfd, &r, &why) != 0 || !same(&r.current, t->from))
+		return;
+	/* it may have died with us */
+	for (int i = 0; i < ENGINE_BACK_S && engine_open(t->st->o->socket, &en, &why) != 0; i++)
+		(void)sleep(1);
+	if (en == NULL || engine_stop(en, t->to->container, STOP_SECONDS, &why) != 0)
+		return;
+	(void)!engine_start(en, t->from->container, &why);
+}
+
+/* The new one did not get well: the old one runs again, and if not by this process, then by the
+ * guard when it ends. */
+static int go_back(struct stage *st, struct guard *g, struct err *e)
+{
+	struct err why = ERR_INIT;
+
+	if (same(&st->r.pending, &st->r.previous))
+		stage_one_release(&st->r.previous);
+	if (drop(st, &st->r.pending, &why) != 0 ||
+	    (st->r.current.container != NULL && start_former(st, &st->r.current, &why) != 0) ||
+	    stage_record_write(st->ownfd, &st->r, &why) != 0) {
+		log_warn("%s", why.msg);
+		return err_hint(e, "and what was before does not run either");
+	}
+	guard_done(g);
+	return err_hint(e, st->r.current.container != NULL ? "what was before runs again"
+							   : "nothing was there before");
+}
+
+static int change(struct stage *st, const struct stage_image *i, const struct oci_manifest *m,
+		  const struct stage_one *one, struct err *e)
+{
+	const struct takeover t = {st, &st->r.current, one};
+	struct guard g = {0};
+
+	stage_one_copy(one, &st->r.pending);
+	if (stage_record_write(st->ownfd, &st->r, e) != 0)
+		return -1;
+	fault_point("stage: begun");
+	if (stage_load(st, i, m, e) != 0 || make(st, i, one, e) != 0)
+		return -1;
+	if (st->r.current.container != NULL &&
+	    guard_start(take_over, (void *)(uintptr_t)&t, &g, e) != 0)
+		return -1;
+	if (stop(st, &st->r.current, e) != 0)
+		return go_back(st, &g, e);
+	fault_point("stage: stopped");
+	if (start(st, one, e) != 0)
+		return go_back(st, &g, e);
+	fault_point("stage: started");
+	if (same(&st->r.previous, one))
+		stage_one_release(&st->r.previous);
+	stage_one_release(&st->r.pending);
+	/* the one that has to go stays on record until it is gone */
+	st->r.pending = st->r.previous;
+	st->r.previous = st->r.current;
+	stage_one_copy(one, &st->r.current);
+	if (stage_record_write(st->ownfd, &st->r, e) != 0)
+		return -1;
+	fault_point("stage: recorded");
+	guard_done(&g);
+	return drop_pending(st, one, e);
+}
+
+/* The generation that should run is the one that does, or did: it is not made anew when it is
+ * there. */
+static int keep(struct stage *st, const struct stage_one *one, bool *ret_done, struct err *e)
+{
+	struct engine_state s SCOPED(engine_state_release) = {0};
+
+	*ret_done = false;
+	if (!same(&st->r.current, one))
+		return 0;
+	if (look(st, one, &s, e) != 0)
+		return -1;
+	if (!s.there) {
+		stage_one_release(&st->r.current);
+		return 0;
+	}
+	*ret_done = true;
+	if (s.running)
+		return 0;
+	return st->o->dry_run ? (stage_did(st, "started %s", one->container), 0)
+			      : start(st, one, e);
+}
+
+static void conclude(struct stage *st, const struct stage_one *one, struct stage_outcome *ret)
+{
+	*ret = st->out;
+	st->out = (struct stage_outcome){0};
+	ret->container = mem_strdup(one->container);
+	ret->generation = one->generation;
+	ret->manifest = one->manifest;
+	ret->config = one->config;
+}
+
+static int would(struct stage *st, const struct stage_image *i, const struct oci_manifest *m,
+		 const struct stage_one *one, struct err *e)
+{
+	if (stage_load(st, i, m, e) != 0)
+		return -1;
+	stage_did(st, "made %s", one->container);
+	if (st->r.current.container != NULL)
+		stage_did(st, "stopped %s", st->r.current.container);
+	stage_did(st, "started %s", one->container);
+	return 0;
+}
+
+static int run(struct stage *st, const struct stage_image *i, const struct oci_manifest *m,
+	       struct stage_outcome *ret, struct err *e)
+{
+	struct stage_one one SCOPED(stage_one_release) = generation_of(st, i, m);
+	bool done = false;
+
+	if (!st->o->dry_run && drop_pending(st, &one, e) != 0)
+		return -1;
+	if (keep(st, &one, &done, e) != 0)
+		return -1;
+	if (!done && (st->o->dry_run ? would(st, i, m, &one, e) : change(st, i, m, &one, e)) != 0)
+		return -1;
+	conclude(st, &one, ret);
+	return 0;
+}
+
+static int check_supported(const struct site *s, struct err *e)
+{
+	if (s->network.interface == NULL)
+		return 0;
+	(void)recipe_err(&s->network.pos, e, "\"network\" is not supported yet by this version");
+	return err_hint(e, "without it, the instance has the engine's network");
+}
+
+int stage_run(const struct site *s, const struct stage_image *i, const struct stage_opts *o,
+	      struct stage_outcome *ret, struct err *e)
+{
+	struct stage st SCOPED(stage_release) = {.ownfd = -1, .lock = -1};
+	struct oci_manifest m SCOPED(oci_manifest_release) = {0};
+
+	if (check_supported(s, e) != 0 || check_application(s, i, e) != 0 ||
+	    check_policy(s, i, e) != 0 || stage_open(s, o, &st, e) != 0 ||
+	    read_config(&st, i, &m, e) != 0)
+		return -1;
+	return run(&st, i, &m, ret, e);
+}
+
+/* The two change places. */
+static int swap(struct stage *st, struct err *e)
+{
+	const struct takeover t = {st, &st->r.current, &st->r.previous};
+	struct guard g = {0};
+
+	if (guard_start(take_over, (void *)(uintptr_t)&t, &g, e) != 0)
+		return -1;
+	if (stop(st, &st->r.current, e) != 0 || start_former(st, &st->r.previous, e) != 0) {
+		struct err why = ERR_INIT;
+
+		if (stop(st, &st->r.previous, &why) == 0 &&
+		    start_former(st, &st->r.current, &why) == 0)
+			guard_done(&g);
+		else
+			log_warn("%s", why.msg);
+		return -1;
+	}
+	fault_point("stage: back");
+	SWAP(st->r.current, st->r.previous);
+	if (stage_record_write(st->ownfd, &st->r, e) != 0)
+		return -1;
+	guard_done(&g);
+	return 0;
+}
+
+int stage_rollback(const struct site *s, const struct stage_opts *o, struct stage_outcome *ret,
+		   struct err *e)
+{
+	struct stage st SCOPED(stage_release) = {.ownfd = -1, .lock = -1};
+	struct engine_state now SCOPED(engine_state_release) = {0};
+
+	if (stage_open(s, o, &st, e) != 0)
+		return -1;
+	if (st.r.previous.container == NULL || st.r.current.container == NULL)
+		return err_set(e, ERR_BUSY, "shop %s in %s: there is nothing to go back to",
+			       s->shop, site_env_word(s->env));
+	if (look(&st, &st.r.previous, &now, e) != 0)
+		return -1;
+	if (!now.there)
+		return err_set(e, ERR_BUSY, "%s is gone", st.r.previous.container);
+	if (o->dry_run) {
+		stage_did(&st, "started %s", st.r.previous.container);
+		conclude(&st, &st.r.previous, ret);
+		return 0;
+	}
+	if (drop_pending(&st, &st.r.current, e) != 0 || swap(&st, e) != 0)
+		return -1;
+	conclude(&st, &st.r.current, ret);
+	return 0;
+}

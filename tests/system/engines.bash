@@ -1,0 +1,49 @@
+#!/bin/bash
+# dockerd and podman's service as the tests' own, each with its files below $1 and a network of its
+# own, so that nothing of the machine's is touched. Tests load this after lib.
+
+# Starts docker or podman ($2) below $1; sets engine_socket and engine_pid.
+start_service() {
+	local base=$1 kind=$2 conf=$1/containers.conf
+	engine_socket=$base/sock
+	mkdir -p "$base"
+	cat >"$conf" <<-TOML
+		[containers]
+		default_ulimits = ["nofile=16384:16384", "nproc=4096:4096"]
+		[engine]
+		runtime = "runc"
+		cgroup_manager = "cgroupfs"
+		events_logger = "file"
+	TOML
+	if [ "$kind" = docker ]; then
+		set -- dockerd --data-root "$base/data" --exec-root "$base/exec" \
+			--pidfile "$base/pid" -H "unix://$base/sock" --storage-driver overlay2
+	else
+		set -- podman --root "$base/data" --runroot "$base/exec" system service --time=0 \
+			"unix://$base/sock"
+	fi
+	# shellcheck disable=SC2016 # expanded inside
+	CONTAINERS_CONF=$conf unshare --net sh -c 'ip link set lo up && exec "$@"' sh "$@" \
+		>"$base/log" 2>&1 3>&- &
+	engine_pid=$!
+	wait_for 60 ask /version || { tail -n 5 "$base/log"; return 1; }
+}
+
+# Asks the engine: PATH and what else curl takes.
+ask() {
+	local path=$1
+	shift
+	curl -sSf --unix-socket "$engine_socket" "http://engine/v1.41$path" "$@"
+}
+
+# Ends it with all that it runs.
+stop_service() {
+	local base=$1 id
+	for id in $(ask '/containers/json?all=1' 2>/dev/null | jq -r '.[].Id' 2>/dev/null); do
+		ask "/containers/$id?force=1" -X DELETE >/dev/null 2>&1 || true
+	done
+	kill "$engine_pid" 2>/dev/null && wait "$engine_pid" 2>/dev/null
+	awk -v at="$base/" 'index($5, at) == 1 { print $5 }' /proc/self/mountinfo | sort -r |
+		xargs -r umount -l 2>/dev/null
+	rm -rf "$base"
+}

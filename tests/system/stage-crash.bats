@@ -1,0 +1,85 @@
+#!/usr/bin/env bats
+# Death at every durable step of posmedia stage (base/fault.h): one instance runs afterwards, the
+# old one or the new one, with its sales, and the next run makes it whole.
+
+bats_require_minimum_version 1.5.0
+load lib
+load tiny
+load engines
+load stage
+
+setup_file() {
+	load lib
+	flock "$OUT/tests.flock" make -s "OUT=$OUT/faults" VARIANT=faults all
+}
+
+setup() {
+	dir=$(mktemp -d)
+	make_image
+	posmedia sign oci:out/till:1 --key k
+	succeeded
+	install -m 600 /dev/null "$dir/token"
+	echo 'the token of shop 123' >"$dir/token"
+	start_service "$dir/engine" docker
+	export posmedia=$OUT/faults/posmedia
+	site dev
+	stage recipes/sites/dev.yaml
+	succeeded
+	inside 'echo sale >>/usr2/sales'
+}
+
+teardown() {
+	stop_service "$dir/engine"
+	rm -rf "$dir"
+}
+
+# Waits until whoever acts for the dead is done: the lock is free.
+lock_is_free() {
+	flock -w 60 "$dir/srv/123/dev/.posmedia/lock" true
+}
+
+whole_with_sale() {
+	lock_is_free
+	[ "$(running | wc -l)" -eq 1 ] || { echo "step $1 with $2: runs $(running)"; false; }
+	[ "$(inside 'cat /usr2/sales')" = sale ]
+	local record=$dir/srv/123/dev/.posmedia/state.json
+	jq -e --arg it "$(running)" '.current.container == $it' "$record" >/dev/null ||
+		{ echo "step $1 with $2: runs $(running)"; cat "$record"; false; }
+}
+
+@test "a kill at each step of a change" {
+	local n=0
+	while :; do
+		n=$((n + 1))
+		[ "$n" -lt 60 ]
+		site dev "limits: {files: $((2000 + n))}"
+		POSMEDIA_DIE_AT=$n stage recipes/sites/dev.yaml
+		[ "$status" -ne 0 ] || break
+		[ "$status" -eq 86 ] || { echo "step $n: $status $stderr"; false; }
+		whole_with_sale "$n" death
+		stage recipes/sites/dev.yaml
+		succeeded
+		whole_with_sale "$n" recovery
+		[ "$(containers | wc -l)" -le 2 ]
+	done
+	echo "# $n steps" >&3
+	[ "$n" -gt 6 ]
+}
+
+@test "a kill at each step of the way back" {
+	local n=0
+	site dev 'limits: {files: 3000}'
+	stage recipes/sites/dev.yaml
+	succeeded
+	while :; do
+		n=$((n + 1))
+		[ "$n" -lt 30 ]
+		POSMEDIA_DIE_AT=$n stage --rollback recipes/sites/dev.yaml
+		[ "$status" -ne 0 ] || break
+		[ "$status" -eq 86 ] || { echo "step $n: $status $stderr"; false; }
+		whole_with_sale "$n" death
+	done
+	echo "# $n steps" >&3
+	whole_with_sale "$n" end
+	[ "$n" -gt 2 ]
+}

@@ -1,0 +1,210 @@
+#!/usr/bin/env bats
+# A signed image and a site file to an instance that runs, on a real dockerd and a real podman.
+
+bats_require_minimum_version 1.5.0
+load lib
+load tiny
+load engines
+load stage
+
+setup_file() {
+	load lib
+	load tiny
+	load stage
+	dir=$(mktemp -d)
+	export made=$dir
+	make_image
+}
+
+teardown_file() {
+	rm -rf "$made"
+}
+
+setup() {
+	dir=$(mktemp -d)
+	cp -a "$made/." "$dir"
+	export POSMEDIA_STORE=$dir/store
+	install -m 600 /dev/null "$dir/token"
+	echo 'the token of shop 123' >"$dir/token"
+}
+
+teardown() {
+	stop_service "$dir/engine"
+	rm -rf "$dir"
+}
+
+sign_and_stage() {
+	site dev
+	stage recipes/sites/dev.yaml
+	refused 4 'it has no OpenPGP signature'
+	[ -z "$(containers)" ]
+	posmedia sign oci:out/till:1 --key k
+	succeeded
+	stage recipes/sites/dev.yaml
+	succeeded
+	[[ $output == *"loaded sha256:"*"made pos-123-dev-"*"started pos-123-dev-"* ]]
+}
+
+# What the instance is and has, after sign_and_stage.
+look_inside() {
+	run stat -c '%u %a' "$dir/srv/123/dev/usr2" "$dir/srv/123/dev/usr2/catalogue"
+	[ "$output" = $'1500 755\n1500 640' ] || { echo "$output"; false; }
+	[ "$(inside 'cat /usr2/catalogue; hostname')" = $'roses\nshop123-dev' ]
+	[ "$(inside 'cat /run/host/credentials/token')" = 'the token of shop 123' ]
+	run inside 'ls /run/host/credentials'
+	[ "$output" = token ]
+	inside 'cat /run/posmedia/site.json' | jq -e '.shop == "123" and (.secrets|not)'
+	inside 'ls /run/posmedia/keys/clerk'
+	[ "$(inside 'grep -E "^(NoNewPrivs|Seccomp):" /proc/1/status' | tr -d '\t' | xargs)" = \
+		'NoNewPrivs:1 Seccomp:2' ]
+	# what spec.c names, and no more
+	[ "$(inside 'grep CapBnd /proc/1/status' | cut -f2)" = 00000000200405fb ]
+	[ "$(ask "/containers/$(running)/json" | jq .HostConfig.Privileged)" = false ]
+	# the secret is where it belongs, and nowhere else
+	run grep -rl 'the token of shop' "$dir/srv" "$dir/engine/data" "$dir/out" "$dir/engine/log"
+	[ -z "$output" ] || { echo "$output"; false; }
+	[ "$(stat -c %a "$dir"/run/123-dev/*/token "$dir"/run/123-dev/* | sort -u | xargs)" = \
+		'400 700' ]
+}
+
+nothing_changes() {
+	local before after from
+	before=$(ask "/containers/$(running)/json" | jq -c '[.Id,.State.StartedAt]')
+	from=$(date +%s%N)
+	stage recipes/sites/dev.yaml
+	succeeded
+	echo "# a second stage: $((($(date +%s%N) - from) / 1000000)) ms" >&3
+	[[ $output == 'nothing changed'* ]]
+	after=$(ask "/containers/$(running)/json" | jq -c '[.Id,.State.StartedAt]')
+	[ "$before" = "$after" ]
+}
+
+change_and_go_back() {
+	local first second
+	first=$(running)
+	inside 'echo sale >>/usr2/sales'
+	local sold='{name: sold, run: [/bin/busybox, test, -f, /usr2/sales]}'
+	site dev "health: [{name: web, tcp: 8080}, $sold]"
+	stage --dry-run recipes/sites/dev.yaml
+	succeeded
+	[[ $output == *'would: '*"stopped $first"* ]]
+	[ "$(running)" = "$first" ]
+	stage recipes/sites/dev.yaml
+	succeeded
+	second=$(running)
+	[ "$first" != "$second" ]
+	[ "$(containers | wc -l)" -eq 2 ]
+	[ "$(inside 'cat /usr2/sales')" = sale ]
+	stage --rollback recipes/sites/dev.yaml
+	succeeded
+	[ "$(running)" = "$first" ]
+	[ "$(inside 'cat /usr2/sales')" = sale ]
+	stage --rollback recipes/sites/dev.yaml
+	succeeded
+	[ "$(running)" = "$second" ]
+	# a third leaves the first behind
+	site dev 'limits: {files: 2000}'
+	stage recipes/sites/dev.yaml
+	succeeded
+	[[ $output == *"removed $first"* ]]
+	[ "$(containers | wc -l)" -eq 2 ]
+	[ "$(find "$dir/srv/123/dev/.posmedia" -mindepth 1 -maxdepth 1 -type d | wc -l)" -eq 2 ]
+}
+
+comes_back() {
+	local at
+	at=$(running)
+	ask "/containers/$at/stop?t=5" -X POST
+	[ -z "$(running)" ]
+	stage recipes/sites/dev.yaml
+	succeeded
+	[[ $output == "started $at"* ]]
+	[ "$(running)" = "$at" ]
+	# the engine has lost it: it is made anew, with its data
+	ask "/containers/$at?force=1" -X DELETE
+	stage recipes/sites/dev.yaml
+	succeeded
+	[ "$(running)" = "$at" ]
+	[ "$(inside 'cat /usr2/sales')" = sale ]
+}
+
+ill_one_goes() {
+	local at
+	at=$(running)
+	site dev 'health: [{name: never, tcp: 9999, within: 1s}]'
+	stage recipes/sites/dev.yaml
+	refused 1 'the check "never" does not pass'
+	[[ $stderr == *'what was before runs again'* ]]
+	[ "$(running)" = "$at" ]
+	[ "$(inside 'cat /usr2/sales')" = sale ]
+	site dev 'health: [{name: no, run: [/bin/busybox, "false"], within: 1s}]'
+	stage recipes/sites/dev.yaml
+	refused 1 'the check "no" does not pass'
+	[ "$(running)" = "$at" ]
+}
+
+promoted_only() {
+	local env
+	for env in qa prod; do
+		site "$env"
+		stage "recipes/sites/$env.yaml"
+		refused 4 'is not promoted'
+		posmedia promote oci:out/till:1 --to "$env" --key k
+		succeeded
+		stage --json "recipes/sites/$env.yaml"
+		succeeded
+		jq -r '.manifest + " " + .config' <<<"$output" >>"$dir/digests"
+	done
+	[ "$(sort -u "$dir/digests" | wc -l)" -eq 1 ]
+	[ "$(running | wc -l)" -eq 3 ]
+	[ "$(ask '/containers/json' | jq -r '.[].ImageID' | sort -u | wc -l)" -eq 1 ]
+	# another environment's sale is not here
+	[ ! -e "$dir/srv/123/qa/usr2/sales" ]
+}
+
+refusals() {
+	site dev
+	posmedia sign oci:out/till:1 --key k --identity localhost/other:1
+	stage --identity localhost/other:1 recipes/sites/dev.yaml
+	refused 4 'is not the application of shop 123, which is localhost/till'
+	flock -o "$dir/srv/123/dev/.posmedia/lock" sleep 30 3>&- &
+	local holder=$!
+	wait_for 5 sh -c "! flock -n '$dir/srv/123/dev/.posmedia/lock' true"
+	stage recipes/sites/dev.yaml
+	refused 7 'shop 123 in dev'
+	kill "$holder"
+	wait "$holder" || true
+	chmod 644 "$dir/token"
+	site dev 'limits: {files: 3000}'
+	stage recipes/sites/dev.yaml
+	refused 4 'others may read this secret'
+	chmod 600 "$dir/token"
+	site dev 'network: {interface: lo, address: 10.0.0.1/24}'
+	stage recipes/sites/dev.yaml
+	refused 3 '"network" is not supported yet'
+	site dev
+	posmedia stage --engine "$dir/nobody" --state "$dir/srv" recipes/sites/dev.yaml
+	refused 5 "the engine at $dir/nobody"
+	posmedia stage --engine sock --state "$dir/srv" recipes/sites/dev.yaml
+	refused 2 'absolute paths'
+}
+
+whole() {
+	start_service "$dir/engine" "$1"
+	sign_and_stage
+	look_inside
+	nothing_changes
+	change_and_go_back
+	comes_back
+	ill_one_goes
+	promoted_only
+	refusals
+}
+
+@test "dockerd: staged, sold, changed, gone back, lost, ill, promoted, refused" {
+	whole docker
+}
+
+@test "podman: staged, sold, changed, gone back, lost, ill, promoted, refused" {
+	whole podman
+}
