@@ -43,6 +43,8 @@ stop_service() {
 		ask "/containers/$id?force=1" -X DELETE >/dev/null 2>&1 || true
 	done
 	kill "$engine_pid" 2>/dev/null && wait "$engine_pid" 2>/dev/null
+	# podman has one wait five minutes for somebody to ask how an exec ended
+	pkill -KILL -f "^/usr/bin/conmon .* -b $base/"
 	awk -v at="$base/" 'index($5, at) == 1 { print $5 }' /proc/self/mountinfo | sort -r |
 		xargs -r umount -l 2>/dev/null
 	rm -rf "$base"

@@ -107,10 +107,12 @@ UNUSED static void daemon_stop(struct daemon *d)
 	daemon_kill(d, SIGTERM);
 	if (d->dir[0] == '\0')
 		return;
+	/* podman has one wait five minutes for somebody to ask how an exec ended */
 	cmd = mem_format(
+	    "pkill -KILL -f '^/usr/bin/conmon .* -b %s/'; "
 	    "grep -o ' %s/[^ ]*' /proc/self/mountinfo | sort -r | xargs -r umount -l 2>/dev/null; "
 	    "rm -rf %s",
-	    d->dir, d->dir);
+	    d->dir, d->dir, d->dir);
 	(void)!system(cmd);
 }
 
