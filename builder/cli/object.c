@@ -40,7 +40,7 @@ static int pull(const struct args *a, struct visit *v, struct image *i, struct e
 	char *at SCOPED(mem_freep) = fs_join(v->dir, "layout");
 	struct remote_pulled got = {0};
 
-	if (oci_layout_open(at, true, &i->layout, e) != 0 ||
+	if (oci_layout_scratch(at, &i->layout, e) != 0 ||
 	    remote_pull(&i->ref, i->layout, "", &o, &got, e) != 0)
 		return -1;
 	i->manifest = got.manifest;

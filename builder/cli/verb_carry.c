@@ -201,7 +201,7 @@ static int copy_remote(const struct args *a, const struct ref *from, const struc
 	if (options(a, &o, e) != 0 || object_scratch(a, &v, e) != 0)
 		return -1;
 	at = fs_join(v.dir, "layout");
-	if (oci_layout_open(at, true, &l, e) != 0 || remote_copy(from, to, l, &o, &got, e) != 0)
+	if (oci_layout_scratch(at, &l, e) != 0 || remote_copy(from, to, l, &o, &got, e) != 0)
 		return -1;
 	report(a, &(struct outcome){"copied", to, &got.manifest.digest, &got.stats, begun_ms});
 	oci_desc_release(&got.manifest);

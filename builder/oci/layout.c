@@ -19,6 +19,7 @@ struct oci_layout {
 	struct oci_desc *entries;
 	size_t n;
 	unsigned held; /* how often it is locked */
+	bool scratch;  /* nobody waits for the disk */
 };
 
 static const char marker[] = "{\"imageLayoutVersion\":\"1.0.0\"}";
@@ -51,6 +52,19 @@ const char *oci_layout_path(const struct oci_layout *l)
 	return l->path;
 }
 
+/* name: below the layout; `dir`, open, is where it lies. */
+static int put(const struct oci_layout *l, int dir, const char *name, const void *p, size_t n,
+	       struct err *e)
+{
+	const char *base = strrchr(name, '/');
+	char *path SCOPED(mem_freep) = NULL;
+
+	if (!l->scratch)
+		return fs_put(dir, base != NULL ? base + 1 : name, p, n, 0644, e);
+	path = fs_join(l->path, name);
+	return fs_put_unsynced(path, p, n, 0644, e);
+}
+
 static int save_index(const struct oci_layout *l, struct err *e)
 {
 	struct jval *v SCOPED(jval_freep) = jval_object();
@@ -65,7 +79,7 @@ static int save_index(const struct oci_layout *l, struct err *e)
 	jval_write(v, &b);
 	if (buf_over(&b))
 		return err_set(e, ERR_FAIL, "index.json: too large");
-	return fs_put(l->fd, "index.json", b.data, b.len, 0644, e);
+	return put(l, l->fd, "index.json", b.data, b.len, e);
 }
 
 /* Others may be adding to the index at the same time: whoever changes it waits for his turn. */
@@ -89,7 +103,7 @@ static int fill(const struct oci_layout *l, struct err *e)
 		return 0;
 	fault_point("layout directory");
 	if (fs_mkdirs(l->fd, "blobs/sha256", 0755, e) != 0 ||
-	    fs_put(l->fd, "oci-layout", marker, sizeof(marker) - 1, 0644, e) != 0)
+	    put(l, l->fd, "oci-layout", marker, sizeof(marker) - 1, e) != 0)
 		return -1;
 	return save_index(l, e);
 }
@@ -148,12 +162,11 @@ static int read_index(struct oci_layout *l, struct err *e)
 	return 0;
 }
 
-int oci_layout_open(const char *dir, bool make, struct oci_layout **ret, struct err *e)
+static int open_as(const char *dir, bool make, bool scratch, struct oci_layout **ret, struct err *e)
 {
 	struct oci_layout *l SCOPED(oci_layout_freep) = mem_zalloc(sizeof(*l));
 
-	l->fd = -1;
-	l->path = mem_strdup(dir);
+	*l = (struct oci_layout){.fd = -1, .path = mem_strdup(dir), .scratch = scratch};
 	if (make ? create(l, e) != 0 : fs_open_dir(AT_FDCWD, dir, &l->fd, e) != 0)
 		return err_in(e, "image layout");
 	if (read_index(l, e) != 0) {
@@ -162,6 +175,16 @@ int oci_layout_open(const char *dir, bool make, struct oci_layout **ret, struct 
 	}
 	*ret = STEAL(l);
 	return 0;
+}
+
+int oci_layout_open(const char *dir, bool make, struct oci_layout **ret, struct err *e)
+{
+	return open_as(dir, make, false, ret, e);
+}
+
+int oci_layout_scratch(const char *dir, struct oci_layout **ret, struct err *e)
+{
+	return open_as(dir, true, true, ret, e);
 }
 
 const struct oci_desc *oci_layout_entries(const struct oci_layout *l, size_t *ret_n)
@@ -251,10 +274,10 @@ int oci_layout_read(const struct oci_layout *l, const struct digest *d, struct b
 int oci_layout_add(struct oci_layout *l, const void *p, size_t n, struct digest *ret, struct err *e)
 {
 	struct digest d = digest_of(p, n);
+	char *name SCOPED(mem_freep) = mem_format("blobs/sha256/%s", digest_hex(&d).s);
 	int dir SCOPED(fd_closep) = -1;
 
-	if (fs_open_dir(l->fd, "blobs/sha256", &dir, e) != 0 ||
-	    fs_put(dir, digest_hex(&d).s, p, n, 0644, e) != 0)
+	if (fs_open_dir(l->fd, "blobs/sha256", &dir, e) != 0 || put(l, dir, name, p, n, e) != 0)
 		return err_in(e, "%s", l->path);
 	*ret = d;
 	return 0;
@@ -337,10 +360,10 @@ int oci_layout_adopt(struct oci_layout *l, const char *name, int fd, const struc
 
 	if (fs_open_dir(l->fd, "blobs/sha256", &dir, e) != 0)
 		return -1;
-	if (fchmod(fd, 0644) != 0 || fsync(fd) != 0)
+	if (fchmod(fd, 0644) != 0 || (!l->scratch && fsync(fd) != 0))
 		return err_sys(e, "%s: sync %s", l->path, name);
 	fault_point("blob to adopt");
-	if (renameat(l->fd, name, dir, digest_hex(d).s) != 0 || fsync(dir) != 0)
+	if (renameat(l->fd, name, dir, digest_hex(d).s) != 0 || (!l->scratch && fsync(dir) != 0))
 		return err_sys(e, "%s: blob %s", l->path, digest_text(d).s);
 	return 0;
 }

@@ -72,6 +72,9 @@ struct oci_layout;
 /* Opens an existing layout for reading, or makes one when `make` is set (the directory's parent
  * must exist). What is not a layout is ERR_RECIPE. */
 int oci_layout_open(const char *dir, bool make, struct oci_layout **ret, struct err *e) MUST_CHECK;
+
+/* Makes one that is gone when the program is: nothing waits for the disk. */
+int oci_layout_scratch(const char *dir, struct oci_layout **ret, struct err *e) MUST_CHECK;
 void oci_layout_free(struct oci_layout *l);
 void oci_layout_freep(struct oci_layout **l);
 int oci_layout_fd(const struct oci_layout *l);

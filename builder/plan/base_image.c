@@ -77,7 +77,7 @@ static int look(struct seen *s, const char *scratch, struct err *e)
 				      .only_image = s->r->plain->policy == NULL};
 
 	if (ref_parse(s->r->plain->registry, &s->from, e) != 0 ||
-	    oci_layout_open(dir, true, &s->layout, e) != 0 ||
+	    oci_layout_scratch(dir, &s->layout, e) != 0 ||
 	    remote_pull(&s->from, s->layout, "", &o, &s->got, e) != 0)
 		return -1;
 	s->at = mem_format("docker://%s/%s@%s", s->from.host, s->from.path,

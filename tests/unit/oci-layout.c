@@ -456,6 +456,22 @@ static void pipes_in_a_layout_are_refused(void **state)
 	(void)alarm(0);
 }
 
+static void a_scratch_is_a_layout_like_others(void **state)
+{
+	struct fixture *f = *state;
+	struct oci_desc again = {0};
+	struct err e = ERR_INIT;
+
+	oci_layout_free(f->l);
+	assert_int_equal(fs_rmtree(AT_FDCWD, f->path, &e), 0);
+	assert_int_equal(oci_layout_scratch(f->path, &f->l, &e), 0);
+	add_image(f, "1.0", config2, &again);
+	assert_true(digest_equal(&again.digest, &f->image.digest));
+	oci_desc_release(&again);
+	reopen(f);
+	assert_int_equal(oci_layout_verify(f->l, &f->image, NULL, NULL, &e), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -476,6 +492,7 @@ int main(void)
 	    cmocka_unit_test_setup_teardown(pipes_in_a_layout_are_refused, setup, teardown),
 	    cmocka_unit_test_setup_teardown(broken_layouts_are_refused, setup, teardown),
 	    cmocka_unit_test_setup_teardown(manifests_are_checked, setup, teardown),
+	    cmocka_unit_test_setup_teardown(a_scratch_is_a_layout_like_others, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
