@@ -74,16 +74,6 @@ static int prepare(struct job *j, struct err *e)
 	return job_below(j, e);
 }
 
-/* What is wrong with the tree comes before what is wrong with what came after it. */
-static int judged_first(struct job *j, struct err *e)
-{
-	struct err other = ERR_INIT;
-
-	if (!intr_pending() && judge_seal(j, &other) != 0)
-		*e = other;
-	return -1;
-}
-
 static int run_stages(struct job *j, struct build_result *ret, struct err *e)
 {
 	char *root SCOPED(mem_freep) = mem_format("%s/image", j->scratch);
@@ -95,7 +85,7 @@ static int run_stages(struct job *j, struct build_result *ret, struct err *e)
 		return -1;
 	for (size_t i = 0; i + 1 < j->plan->n; i++)
 		if (run_stage(j, i, ret, e) != 0)
-			return judged_first(j, e);
+			return judge_first(j, e), -1;
 	if (in_plan(j) && !j->o->no_cache && last->cached) {
 		if (judge_seal(j, e) != 0 || judge_end(j, e) != 0)
 			return -1;
@@ -110,7 +100,9 @@ static int run_stages(struct job *j, struct build_result *ret, struct err *e)
 	if (job_mount(j, NULL, NULL, root, e) != 0)
 		return -1;
 	rc = job_image(j, root, ret, e);
-	if (rc == 0)
+	if (rc != 0)
+		judge_first(j, e);
+	else
 		rc = sandbox_unmount(root, e);
 	if (rc != 0)
 		return -1;
@@ -226,7 +218,8 @@ static int with_plan(struct job *j, struct build_result *ret, struct err *e)
 
 	if (lock_layout(j, &lock, e) != 0)
 		return -1;
-	rc = in_plan(j) && !j->o->no_cache && j->o->recapture.n == 0 && image->cached
+	rc = in_plan(j) && !j->o->no_cache && j->o->recapture.n == 0 && image->cached &&
+		     !judge_is_due(j)
 		 ? reuse(j, image, ret, e)
 		 : make(j, ret, e);
 	if (rc == 0 || e->kind != ERR_VERIFY)

@@ -6,6 +6,9 @@
 #include "form/json.h"
 #include "sys/aside.h"
 #include "sys/fs.h"
+#include "sys/intr.h"
+#include "sys/self.h"
+#include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,14 +24,41 @@ struct judging {
 	char *found; /* the controls' report, */
 	char *paths; /* and the files that they have something against */
 	struct aside controls;
+	bool sealed;           /* judge_seal was asked */
+	int dir;               /* the stage's, whatever its name becomes */
+	struct digest_text by; /* this program */
 };
 
-/* The stage's directory has a file of this name once it was judged. */
-static char *mark_of(const struct job *j, size_t stage)
-{
-	char *dir SCOPED(mem_freep) = fs_dirname(j->trees.v[stage]);
+/* A stage that was judged has a file of this name: with the digest of the program that did. */
+static const char mark[] = "judged";
 
-	return fs_join(dir, "judged");
+static int by_whom(struct digest_text *ret, struct err *e)
+{
+	struct digest d;
+
+	if (self_digest(&d, e) != 0)
+		return -1;
+	*ret = digest_text(&d);
+	return 0;
+}
+
+static bool is_marked(int dir, const struct digest_text *by)
+{
+	struct buf b SCOPED(buf_release) = BUF_INIT(sizeof(by->s));
+	struct err quiet = ERR_INIT;
+
+	return fs_get(dir, mark, &b, &quiet) == 0 && strcmp(b.data, by->s) == 0;
+}
+
+/* What was written in part is no mark. */
+static void set_mark(int dir, const struct digest_text *by)
+{
+	int fd SCOPED(fd_closep) =
+	    openat(dir, mark, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0644);
+	struct err quiet = ERR_INIT;
+
+	if (fd < 0 || fs_write_all(fd, by->s, strlen(by->s), &quiet) != 0)
+		log_debug("a stage is judged again the next time: %s", strerror(errno));
 }
 
 /* What the other process has to know. */
@@ -98,20 +128,39 @@ static int show(struct judging *g, struct err *e)
 	return job_mount(g->j, NULL, NULL, g->root, e);
 }
 
+bool judge_is_due(const struct job *j)
+{
+	for (size_t i = 0; i < j->plan->n; i++) {
+		const struct plan_stage *st = &j->plan->v[i];
+		char *dir SCOPED(mem_freep) = NULL, *file SCOPED(mem_freep) = NULL;
+
+		if (st->kind != PLAN_CONFIG)
+			continue;
+		dir = plan_stage_path(j->s, &st->key);
+		file = fs_join(dir, mark);
+		return access(dir, F_OK) == 0 && access(file, F_OK) != 0;
+	}
+	return false;
+}
+
 int judge_begin(struct job *j, size_t i, struct err *e)
 {
-	char *mark SCOPED(mem_freep) = mark_of(j, i);
-	struct judging *g;
+	char *dir SCOPED(mem_freep) = fs_dirname(j->trees.v[i]);
+	struct judging *g = mem_zalloc(sizeof(*g));
 
-	if (access(mark, F_OK) == 0 && !j->o->no_cache)
-		return 0;
-	g = mem_zalloc(sizeof(*g));
 	*g = (struct judging){.j = j,
 			      .stage = i,
 			      .root = fs_join(j->scratch, "judged"),
 			      .found = fs_join(j->scratch, "judged.found"),
-			      .paths = fs_join(j->scratch, "judged.paths")};
+			      .paths = fs_join(j->scratch, "judged.paths"),
+			      .dir = -1};
 	j->judging = g;
+	if (fs_open_dir(AT_FDCWD, dir, &g->dir, e) != 0 || by_whom(&g->by, e) != 0)
+		return -1;
+	if (!j->o->no_cache && is_marked(g->dir, &g->by)) {
+		judge_drop(j);
+		return 0;
+	}
 	if (open_looked(j, i, e) != 0 || show(g, e) != 0)
 		return -1;
 	return aside_start(controls, g, &g->controls, e);
@@ -122,18 +171,30 @@ int judge_seal(struct job *j, struct err *e)
 	struct judging *g = j->judging;
 	struct err other = ERR_INIT;
 
-	if (g == NULL || job_seal(j, g->stage, g->root, e) == 0)
+	if (g == NULL)
+		return 0;
+	g->sealed = true;
+	if (job_seal(j, g->stage, g->root, e) == 0)
 		return 0;
 	if (aside_join(&g->controls, &other) != 0)
 		*e = other;
 	return -1;
 }
 
+void judge_first(struct job *j, struct err *e)
+{
+	struct judging *g = j->judging;
+	struct err other = ERR_INIT;
+
+	if (g == NULL || intr_pending())
+		return;
+	if ((!g->sealed && judge_seal(j, &other) != 0) || aside_join(&g->controls, &other) != 0)
+		*e = other;
+}
+
 int judge_end(struct job *j, struct err *e)
 {
 	struct judging *g = j->judging;
-	char *mark SCOPED(mem_freep) = g != NULL ? mark_of(j, g->stage) : NULL;
-	struct err quiet = ERR_INIT;
 
 	if (g == NULL)
 		return 0;
@@ -143,9 +204,7 @@ int judge_end(struct job *j, struct err *e)
 		return err_in(e, "seal");
 	if (looked_keep(j->looked, e) != 0 || sandbox_unmount(g->root, e) != 0)
 		return -1;
-	/* another build may have put the stage aside: then nobody asks */
-	if (fs_put_unsynced(mark, "", 0, 0644, &quiet) != 0)
-		log_debug("%s", quiet.msg);
+	set_mark(g->dir, &g->by);
 	judge_drop(j);
 	return 0;
 }
@@ -160,6 +219,7 @@ void judge_drop(struct job *j)
 	if (g == NULL)
 		return;
 	aside_stop(&g->controls);
+	fd_closep(&g->dir);
 	free(g->root);
 	free(g->found);
 	free(g->paths);

@@ -10,9 +10,16 @@
  * as it was. */
 int judge_begin(struct job *j, size_t i, struct err *e) MUST_CHECK;
 
+/* Whether the tree of the plan's configuration is there and nobody has found it good: an image of
+ * it is not to be believed. */
+bool judge_is_due(const struct job *j);
+
 /* Refuses (ERR_VERIFY) secrets and traces of this machine; what the controls have against the tree
  * comes first. */
 int judge_seal(struct job *j, struct err *e) MUST_CHECK;
+
+/* Something else went wrong, which *e says: what is wrong with the tree takes its place. */
+void judge_first(struct job *j, struct err *e);
 
 /* Waits for the rest. What is well is noted with the stage. */
 int judge_end(struct job *j, struct err *e) MUST_CHECK;

@@ -52,12 +52,16 @@ static struct digest_text key_of(const struct job *j, const struct recipe_test *
 		strv_add(&paths, test->reads.v[i] + 1);
 	for (size_t i = 0; i < sizeof(always) / sizeof(always[0]); i++)
 		strv_add(&paths, always[i]);
+	for (size_t i = 0; i < test->run.n; i++)
+		if (test->run.v[i][0] == '/')
+			strv_add(&paths, test->run.v[i] + 1);
 	d = reads_of(j, tree, &paths);
 	job_env(j, &env);
 	hash_add(h, POSMEDIA_VERSION, sizeof(POSMEDIA_VERSION));
 	hash_add(h, policy, strlen(policy) + 1);
 	add_words(h, &test->run);
 	add_words(h, &env);
+	hash_add(h, &test->timeout_ms, sizeof(test->timeout_ms));
 	hash_add(h, programs->b, DIGEST_BYTES);
 	hash_add(h, d.b, DIGEST_BYTES);
 	d = hash_final(h);

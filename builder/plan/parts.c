@@ -15,7 +15,7 @@
 enum { ENGINE = 4 };
 
 /* The same for what hardening looks at and refuses. */
-enum { VERDICT = 2 };
+enum { VERDICT = 3 };
 
 /* The same for how an image's tree becomes layers. */
 enum { LAYERING = 2 };
@@ -362,7 +362,7 @@ int parts_inputs(const struct recipe *r, const struct lock *l, const struct jval
 	return 0;
 }
 
-struct jval *parts_image(const struct recipe *r, const struct lock *l)
+struct jval *parts_image(const struct recipe *r, const struct lock *l, const struct jval *config)
 {
 	bool zstd = strcmp(r->compression, "zstd") == 0;
 	struct pack_opts o = {.compression = zstd ? PACK_ZSTD : PACK_GZIP};
@@ -381,6 +381,10 @@ struct jval *parts_image(const struct recipe *r, const struct lock *l)
 	jval_put_text(v, "lock", digest_text(&lock).s);
 	jval_put_text(v, "recipe", digest_text(&r->digest).s);
 	jval_put_text(v, "posmedia", POSMEDIA_VERSION);
+	/* the same tree may be refused today */
+	jval_put(v, "expired-waivers", jval_ref(jval_get(config, "expired-waivers")));
+	jval_put(v, "verdict", jval_ref(jval_get(config, "verdict")));
+	parts_take(v, r, "hardening");
 	parts_take(v, r, "name");
 	parts_take(v, r, "version");
 	parts_take(v, r, "layers");

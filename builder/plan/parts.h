@@ -17,7 +17,7 @@ int parts_config(const struct recipe *r, struct jval **ret, struct err *e) MUST_
 struct jval *parts_services(const struct recipe *r, const struct jval *overlays);
 int parts_inputs(const struct recipe *r, const struct lock *l, const struct jval *overlays,
 		 const struct jval *config, struct jval **ret, struct err *e) MUST_CHECK;
-struct jval *parts_image(const struct recipe *r, const struct lock *l);
+struct jval *parts_image(const struct recipe *r, const struct lock *l, const struct jval *config);
 
 /* A name of any bytes as text that no other name has: what is no plain ASCII, blanks and '%', as
  * %XX. The caller owns it. */

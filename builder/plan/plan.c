@@ -73,7 +73,7 @@ static int last_stages(const struct recipe *r, const struct lock *with, struct p
 	if (parts_inputs(r, with, overlays, config, &inputs, e) != 0)
 		return -1;
 	(void)add(p, PLAN_INPUTS, mem_strdup("inputs"), inputs);
-	(void)add(p, PLAN_IMAGE, mem_strdup("image"), parts_image(r, with));
+	(void)add(p, PLAN_IMAGE, mem_strdup("image"), parts_image(r, with, config));
 	return 0;
 }
 

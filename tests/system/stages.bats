@@ -282,3 +282,83 @@ stage_with() {
 	[ "$status" -eq 4 ]
 	[[ $stderr == *MOT-01* ]]
 }
+
+@test "what a waiver lets pass is refused once it ended, each time" {
+	local today=$((EPOCHSECONDS - EPOCHSECONDS % 86400)) until
+	until=$(date -u -d "@$today" +%F)
+	mkdir "$dir/recipes/profiles"
+	cat >"$dir/recipes/profiles/p.yaml" <<-'YAML'
+		posmedia-profile: 1
+		id: p
+		version: 1.0.0
+		title: some
+		controls:
+		  - id: MOT-01
+		    title: A message
+		    severity: high
+		    sources: {pci-dss: ["2.2.4"]}
+		    fix: false
+		    want:
+		      - mode: {paths: [/etc/motd], max: "0600"}
+		  - id: OCI-01
+		    title: A user
+		    severity: high
+		    sources: {pci-dss: ["2.2.4"]}
+		    want:
+		      - oci: {rule: start}
+	YAML
+	cat >>"$dir/recipes/tiny.yaml" <<-YAML
+		hardening:
+		  profiles: [p]
+		  waivers:
+		    - {control: MOT-01, reason: a test, by: nobody, until: $until}
+		    - {control: OCI-01, reason: a test, by: nobody, until: $until}
+	YAML
+	sed -i '/profiles: \[\]/d' "$dir/recipes/tiny.yaml"
+	in_dir lock recipes/tiny.yaml
+	build
+	[[ $stderr != *"up to date"* ]]
+	for _ in 1 2 3; do
+		SOURCE_DATE_EPOCH=$((today + 86400)) \
+			in_dir build recipes/tiny.yaml -o "oci:$dir/out/tiny:1"
+		echo "$stderr"
+		[ "$status" -eq 4 ]
+		[[ $stderr == *MOT-01* ]]
+	done
+	# of the image itself, when the tree is well
+	sed -i 's/"0600"/"0644"/' "$dir/recipes/profiles/p.yaml"
+	build
+	for _ in 1 2; do
+		SOURCE_DATE_EPOCH=$((today + 86400)) \
+			in_dir build recipes/tiny.yaml -o "oci:$dir/out/tiny:1"
+		echo "$stderr"
+		[ "$status" -eq 4 ]
+		[[ $stderr == *OCI-01* ]]
+	done
+}
+
+@test "a test whose file lies behind a link, or that ran longer, runs again" {
+	mkdir -p "$dir/overlay/data" "$dir/overlay/opt2"
+	echo good >"$dir/overlay/data/x"
+	ln -s data/x "$dir/overlay/conf"
+	printf '#!/bin/sh\nexit 0\n' >"$dir/overlay/opt2/check"
+	chmod 755 "$dir/overlay/opt2/check"
+	cat >>"$dir/recipes/tiny.yaml" <<-'YAML'
+		tests:
+		  - name: link
+		    run: [sh, -c, "read a </conf; [ $a = good ]"]
+		    reads: [/conf]
+		  - {name: own, run: [/opt2/check], reads: [/etc/motd]}
+	YAML
+	in_dir lock recipes/tiny.yaml
+	build
+	echo bad >"$dir/overlay/data/x"
+	in_dir build recipes/tiny.yaml -o "oci:$dir/out/tiny:1"
+	[ "$status" -eq 6 ]
+	[[ $stderr == *"test link: exit status 1"* ]]
+	echo good >"$dir/overlay/data/x"
+	printf '#!/bin/sh\nexit 3\n' >"$dir/overlay/opt2/check"
+	in_dir build recipes/tiny.yaml -o "oci:$dir/out/tiny:1"
+	[ "$status" -eq 6 ]
+	[[ $stderr == *"test own: exit status 3"* ]]
+}
