@@ -208,3 +208,31 @@ whole() {
 @test "podman: staged, sold, changed, gone back, lost, ill, promoted, refused" {
 	whole podman
 }
+
+@test "dockerd: what calls itself init gets no controller of the host's" {
+	start_service "$dir/engine" docker
+	sed -i 's,/bin/till,/bin/init,' "$dir/recipes/till.yaml"
+	posmedia lock recipes/till.yaml
+	succeeded
+	posmedia build recipes/till.yaml -o oci:out/till:2
+	succeeded
+	posmedia sign oci:out/till:2 --key k
+	succeeded
+	site dev
+	stage recipes/sites/dev.yaml oci:out/till:2
+	succeeded
+	local at
+	for at in memory pids cpu devices systemd; do
+		[ -d "/sys/fs/cgroup/$at" ] || continue
+		echo "# $at" >&2
+		run inside "cd /sys/fs/cgroup/$at && /bin/busybox mkdir posmedia-test-$$"
+		[ ! -d "/sys/fs/cgroup/$at/posmedia-test-$$" ] || rmdir "/sys/fs/cgroup/$at/posmedia-test-$$"
+		if [ "$at" = systemd ]; then
+			[ "$status" -eq 0 ] || { echo "$at: $output"; false; }
+		else
+			[ "$status" -ne 0 ] || { echo "$at is writable"; false; }
+		fi
+	done
+	[ ! -e /sys/fs/cgroup/systemd/release_agent ] ||
+		! inside 'exec 3>>/sys/fs/cgroup/systemd/release_agent'
+}
