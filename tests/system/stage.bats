@@ -143,6 +143,40 @@ ill_one_goes() {
 	[ "$(running)" = "$at" ]
 }
 
+# Without a check, what ends at once and is started again and again is not well.
+loop_goes() {
+	local at
+	at=$(running)
+	cp "$dir/recipes/till.yaml" "$dir/till.yaml"
+	sed -i 's,\[/bin/till\],[/bin/busybox\, sleep\, "0.2"],' "$dir/recipes/till.yaml"
+	posmedia lock recipes/till.yaml
+	posmedia build recipes/till.yaml -o oci:out/till:3
+	succeeded
+	posmedia sign oci:out/till:3 --key k
+	succeeded
+	site dev ''
+	stage recipes/sites/dev.yaml oci:out/till:3
+	[ "$status" -eq 1 ] || { echo "$status $output $stderr"; false; }
+	[[ $stderr == *'does not '* && $stderr == *'what was before runs again'* ]]
+	[ "$(running)" = "$at" ]
+	[ "$(inside 'cat /usr2/sales')" = sale ]
+	cp "$dir/till.yaml" "$dir/recipes/till.yaml"
+}
+
+# Two that have the same data do not run at once, whoever started the other.
+one_at_a_time() {
+	local at other
+	at=$(running)
+	other=$(jq -r .previous.container "$dir/srv/123/dev/.posmedia/state.json")
+	[ "$at" != "$other" ]
+	ask "/containers/$other/start" -X POST
+	[ "$(running | wc -l)" -eq 2 ]
+	site dev 'limits: {files: 2000}'
+	stage recipes/sites/dev.yaml
+	succeeded
+	[ "$(running)" = "$at" ]
+}
+
 promoted_only() {
 	local env
 	for env in qa prod; do
@@ -196,7 +230,9 @@ whole() {
 	nothing_changes
 	change_and_go_back
 	comes_back
+	one_at_a_time
 	ill_one_goes
+	loop_goes
 	promoted_only
 	refusals
 }
