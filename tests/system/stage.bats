@@ -163,6 +163,20 @@ loop_goes() {
 	cp "$dir/till.yaml" "$dir/recipes/till.yaml"
 }
 
+# The policy of then is no longer there: what ran before comes back all the same.
+policy_moves() {
+	local at
+	at=$(running)
+	mv "$dir/signing/policy.yaml" "$dir/signing/other.yaml"
+	site dev 'health: [{name: never, tcp: 9999, within: 1s}]'
+	sed -i 's,signing/policy.yaml,signing/other.yaml,' "$dir/recipes/sites/dev.yaml"
+	stage recipes/sites/dev.yaml
+	refused 1 'the check "never" does not pass'
+	[[ $stderr == *'what was before runs again'* ]]
+	[ "$(running)" = "$at" ]
+	mv "$dir/signing/other.yaml" "$dir/signing/policy.yaml"
+}
+
 # Two that have the same data do not run at once, whoever started the other.
 one_at_a_time() {
 	local at other
@@ -232,6 +246,7 @@ whole() {
 	comes_back
 	one_at_a_time
 	ill_one_goes
+	policy_moves
 	loop_goes
 	promoted_only
 	refusals
