@@ -199,13 +199,13 @@ static int drop_pending(struct stage *st, const struct stage_one *keep, struct e
 	return stage_record_write(st->ownfd, &st->r, e);
 }
 
-static int make(struct stage *st, const struct stage_image *i, const struct stage_one *one,
-		struct err *e)
+static int make(struct stage *st, const struct stage_image *i, const struct oci_manifest *m,
+		const struct stage_one *one, struct err *e)
 {
 	struct engine_state s SCOPED(engine_state_release) = {0};
 	struct jval *spec SCOPED(jval_freep) = NULL;
 
-	if (stage_put_files(st, one, e) != 0 || stage_seed(st, i, e) != 0 ||
+	if (stage_put_files(st, one, e) != 0 || stage_seed(st, i, m, e) != 0 ||
 	    look(st, one, &s, e) != 0)
 		return -1;
 	fault_point("stage: seeded");
@@ -297,7 +297,7 @@ static int change(struct stage *st, const struct stage_image *i, const struct oc
 	if (stage_record_write(st->ownfd, &st->r, e) != 0)
 		return -1;
 	fault_point("stage: begun");
-	if (stage_load(st, i, m, e) != 0 || make(st, i, one, e) != 0)
+	if (stage_load(st, i, m, e) != 0 || make(st, i, m, one, e) != 0)
 		return -1;
 	if (st->r.current.container != NULL &&
 	    guard_start(take_over, (void *)(uintptr_t)&t, &g, e) != 0)

@@ -87,11 +87,16 @@ change_and_go_back() {
 	site dev "health: [{name: web, tcp: 8080}, $sold]"
 	stage --dry-run recipes/sites/dev.yaml
 	succeeded
+	# what one left that died, and what an older version made
+	mkdir -p "$dir/srv/123/dev/.posmedia/seed/root/etc"
+	chmod 755 "$dir/srv/123"
 	[[ $output == *'would: '*"stopped $first"* ]]
 	[ "$(running)" = "$first" ]
 	stage recipes/sites/dev.yaml
 	succeeded
 	second=$(running)
+	[ ! -e "$dir/srv/123/dev/.posmedia/seed" ]
+	[ "$(stat -c %a "$dir/srv/123")" = 700 ]
 	[ "$first" != "$second" ]
 	[ "$(containers | wc -l)" -eq 2 ]
 	[ "$(inside 'cat /usr2/sales')" = sale ]
