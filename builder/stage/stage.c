@@ -100,9 +100,11 @@ static int read_config(struct stage *st, const struct stage_image *i, struct oci
 {
 	struct buf text SCOPED(buf_release) = BUF_INIT(OCI_MANIFEST_MAX);
 	struct buf config SCOPED(buf_release) = BUF_INIT(CONFIG_MAX);
+	struct oci_desc image SCOPED(oci_desc_release) = {0};
 	struct oci_manifest m = {0};
 
-	if (oci_layout_read(i->layout, &i->manifest.digest, &text, e) != 0 ||
+	if (oci_layout_image(i->layout, &i->manifest, &image, e) != 0 ||
+	    oci_layout_read(i->layout, &image.digest, &text, e) != 0 ||
 	    oci_manifest_parse(text.data, text.len, &m, e) != 0)
 		return -1;
 	if (oci_layout_read(i->layout, &m.config.digest, &config, e) != 0 ||

@@ -292,3 +292,21 @@ whole() {
 	[ ! -e /sys/fs/cgroup/systemd/release_agent ] ||
 		! inside 'exec 3>>/sys/fs/cgroup/systemd/release_agent'
 }
+
+@test "dockerd: an image of two compressions" {
+	start_service "$dir/engine" docker
+	printf 'layers: {compression: both}\n' >>"$dir/recipes/till.yaml"
+	posmedia lock recipes/till.yaml
+	succeeded
+	posmedia build recipes/till.yaml -o oci:out/till:2
+	succeeded
+	posmedia sign oci:out/till:2 --key k
+	succeeded
+	site dev
+	stage recipes/sites/dev.yaml oci:out/till:2
+	succeeded
+	[ "$(inside 'cat /usr2/catalogue')" = roses ]
+	stage recipes/sites/dev.yaml oci:out/till:2
+	succeeded
+	[[ $output == 'nothing changed'* ]]
+}
