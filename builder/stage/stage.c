@@ -281,6 +281,7 @@ static int go_back(struct stage *st, struct guard *g, struct err *e)
 					 "background starts it once more"
 				       : "what was begun may still run");
 	}
+	fault_point("stage: the former runs");
 	guard_done(g);
 	if (drop_pending(st, former, &why) != 0)
 		log_warn("%s", why.msg);
@@ -432,6 +433,18 @@ static int swap(struct stage *st, struct err *e)
 	return 0;
 }
 
+/* The image of before was verified when it came, and its layout may be gone. What can be asked is
+ * whether the site's policy still has a rule for it. */
+static int check_rule(const struct site *s, const struct stage_one *one, struct err *e)
+{
+	struct sign_policy *p SCOPED(sign_policy_freep) = NULL;
+
+	if (sign_policy_load(s->image.policy, &p, e) != 0)
+		return -1;
+	sign_policy_demand(p, (int)s->env);
+	return sign_policy_fits(p, one->identity, e);
+}
+
 int stage_rollback(const struct site *s, const struct stage_opts *o, struct stage_outcome *ret,
 		   struct err *e)
 {
@@ -443,7 +456,7 @@ int stage_rollback(const struct site *s, const struct stage_opts *o, struct stag
 	if (st.r.previous.container == NULL || st.r.current.container == NULL)
 		return err_set(e, ERR_BUSY, "shop %s in %s: there is nothing to go back to",
 			       s->shop, site_env_word(s->env));
-	if (look(&st, &st.r.previous, &now, e) != 0)
+	if (check_rule(s, &st.r.previous, e) != 0 || look(&st, &st.r.previous, &now, e) != 0)
 		return -1;
 	if (!now.there)
 		return err_set(e, ERR_BUSY, "%s is gone", st.r.previous.container);

@@ -100,6 +100,11 @@ change_and_go_back() {
 	[ "$first" != "$second" ]
 	[ "$(containers | wc -l)" -eq 2 ]
 	[ "$(inside 'cat /usr2/sales')" = sale ]
+	sed -i 's,localhost/till,localhost/other,' "$dir/signing/policy.yaml"
+	stage --rollback recipes/sites/dev.yaml
+	refused 4 'no rule for localhost/till'
+	[ "$(running)" = "$second" ]
+	sed -i 's,localhost/other,localhost/till,' "$dir/signing/policy.yaml"
 	stage --rollback recipes/sites/dev.yaml
 	succeeded
 	[ "$(running)" = "$first" ]
@@ -277,12 +282,12 @@ whole() {
 	site dev
 	stage recipes/sites/dev.yaml oci:out/till:2
 	succeeded
-	local at
+	local at new
 	for at in memory pids cpu devices systemd; do
+		new=/sys/fs/cgroup/$at/posmedia-test-$$
 		[ -d "/sys/fs/cgroup/$at" ] || continue
-		echo "# $at" >&2
-		run inside "cd /sys/fs/cgroup/$at && /bin/busybox mkdir posmedia-test-$$"
-		[ ! -d "/sys/fs/cgroup/$at/posmedia-test-$$" ] || rmdir "/sys/fs/cgroup/$at/posmedia-test-$$"
+		run inside "/bin/busybox mkdir $new"
+		[ ! -d "$new" ] || rmdir "$new"
 		if [ "$at" = systemd ]; then
 			[ "$status" -eq 0 ] || { echo "$at: $output"; false; }
 		else
