@@ -134,12 +134,20 @@ static int look(struct stage *st, const struct stage_one *one, struct engine_sta
 	return err_set(e, ERR_VERIFY, "%s is not what the record says that it is", one->container);
 }
 
+/* An interrupt says that nothing was changed. Here that is not so. */
+static int not_done(const struct stage_one *one, struct err *e)
+{
+	if (intr_pending())
+		(void)err_set(e, ERR_FAIL, "interrupted before %s was well", one->container);
+	return -1;
+}
+
 static int start(struct stage *st, const struct stage_one *one, struct err *e)
 {
 	stage_did(st, "started %s", one->container);
 	return stage_put_secrets(st, one, e) != 0 || engine_start(st->en, one->container, e) != 0 ||
 		       stage_wait_well(st, one->container, e) != 0
-		   ? -1
+		   ? not_done(one, e)
 		   : 0;
 }
 
@@ -269,10 +277,8 @@ static int go_back(struct stage *st, struct guard *g, struct err *e)
 	struct err why = ERR_INIT;
 
 	/* what interrupted the one must not keep the other from running */
-	if (intr_pending()) {
-		intr_forget();
-		(void)err_set(e, ERR_FAIL, "interrupted before the new instance was well");
-	}
+	(void)not_done(&st->r.pending, e);
+	intr_forget();
 	if (stop_others(st, former, &why) != 0 ||
 	    (former->container != NULL && start_former(st, former, &why) != 0)) {
 		log_warn("%s", why.msg);

@@ -173,6 +173,25 @@ loop_goes() {
 	cp "$dir/till.yaml" "$dir/recipes/till.yaml"
 }
 
+# Interrupted while it waits: what was before runs again, and that is what it says.
+interrupted() {
+	local at pid
+	at=$(running)
+	site dev 'health: [{name: never, tcp: 9999, within: 60s}]'
+	(cd "$dir" && exec "$posmedia" stage --engine "$dir/engine/sock" --state "$dir/srv" \
+		--runtime "$dir/run" recipes/sites/dev.yaml) 2>"$dir/said" >&2 3>&- &
+	pid=$!
+	wait_for 20 other_runs "$at"
+	kill -TERM "$pid"
+	wait "$pid" || true
+	[ "$(running)" = "$at" ]
+	grep -q 'interrupted before pos-123-dev-' "$dir/said" || { cat "$dir/said"; false; }
+	grep -q 'what was before runs again' "$dir/said"
+}
+other_runs() {
+	[ -n "$(running)" ] && [ "$(running)" != "$1" ]
+}
+
 # The policy of then is no longer there: what ran before comes back all the same.
 policy_moves() {
 	local at
@@ -257,6 +276,7 @@ whole() {
 	one_at_a_time
 	ill_one_goes
 	policy_moves
+	interrupted
 	loop_goes
 	promoted_only
 	refusals
