@@ -61,12 +61,10 @@ static int run(const struct args *a, struct err *e)
 
 	if (site_load(a->rest.v[0], &s, e) != 0)
 		return -1;
-	if (s->vpn.peers_n == 0) {
-		(void)err_set(e, ERR_RECIPE, "%s: no \"vpn\"", s->file);
-		return err_hint(e, "posmedia-site(5) says what it wants");
-	}
 	if (vpn_write(s, &at, &files, e) != 0)
 		return -1;
+	if (s->vpn.peers_n == 0)
+		strv_addf(&findings, "%s: no \"vpn\": the site has no tunnels", s->file);
 	site_vpn_findings(s, &findings);
 	if (args_has(a, "json"))
 		print_json(&files, &findings);

@@ -10,7 +10,7 @@ void engine_state_release(struct engine_state *s)
 	*s = (struct engine_state){0};
 }
 
-/* Asks about a container; the answer's status must be 2xx, or `fine` too. */
+/* Asks about a container; the answer's status must be 2xx, 304 (as it is already), or `fine`. */
 static int act(struct engine *en, const char *name, struct ask *a, int fine, struct err *e)
 {
 	struct http_request q = {0};
@@ -20,7 +20,9 @@ static int act(struct engine *en, const char *name, struct ask *a, int fine, str
 
 	if (engine_ask(en, a, &q, &r, e) != 0)
 		return -1;
-	rc = r.status / 100 == 2 || r.status == fine ? 0 : engine_refused(en, &r, what, e);
+	rc = r.status / 100 == 2 || r.status == 304 || r.status == fine
+		 ? 0
+		 : engine_refused(en, &r, what, e);
 	http_reply_release(&r);
 	return rc;
 }
@@ -53,7 +55,7 @@ int engine_start(struct engine *en, const char *name, struct err *e)
 
 	if (engine_path(name, "/start", &a.path, e) != 0)
 		return -1;
-	return act(en, name, &a, 304, e);
+	return act(en, name, &a, 0, e);
 }
 
 int engine_stop(struct engine *en, const char *name, unsigned seconds, struct err *e)
@@ -63,7 +65,7 @@ int engine_stop(struct engine *en, const char *name, unsigned seconds, struct er
 
 	if (engine_path(name, rest, &a.path, e) != 0)
 		return -1;
-	return act(en, name, &a, 304, e);
+	return act(en, name, &a, 404, e);
 }
 
 int engine_remove(struct engine *en, const char *name, struct err *e)
@@ -113,7 +115,11 @@ int engine_read_state(const struct jval *v, struct engine_state *ret, struct err
 {
 	const struct jval *state = jval_get(v, "State");
 	const char *image = jval_get_str(v, "Image");
-	struct engine_state s = {.there = true, .running = jval_get_bool(state, "Running")};
+	/* dockerd says Running of both */
+	bool waits = jval_get_bool(state, "Restarting");
+	struct engine_state s = {.there = true,
+				 .running = !waits && jval_get_bool(state, "Running"),
+				 .restarting = waits};
 
 	if (state == NULL || image == NULL ||
 	    (digest_parse(image, &s.image) != 0 && digest_parse_hex(image, &s.image) != 0) ||

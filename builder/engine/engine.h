@@ -61,8 +61,9 @@ enum engine_health {
 struct engine_state {
 	bool there; /* the rest is of one that is there */
 	bool running;
-	int pid;  /* of its first process, on the host; 0 = none */
-	int exit; /* status of the last run */
+	bool restarting; /* it does not run, and the engine is about to start it again */
+	int pid;         /* of its first process, on the host; 0 = none */
+	int exit;        /* status of the last run */
 	struct digest image;
 	enum engine_health health; /* as the engine has it: see engine_health */
 	struct jval *labels;       /* object, or NULL */
@@ -79,7 +80,7 @@ int engine_create(struct engine *en, const char *name, const struct jval *spec,
 		  struct err *e) MUST_CHECK;
 
 /* Starts it; running already is success. Stops it within so many seconds, or kills it; not running
- * is success. */
+ * is success, and so is absent. */
 int engine_start(struct engine *en, const char *name, struct err *e) MUST_CHECK;
 int engine_stop(struct engine *en, const char *name, unsigned seconds, struct err *e) MUST_CHECK;
 

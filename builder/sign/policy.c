@@ -114,30 +114,50 @@ static int repository(const char *identity, char **ret, struct err *e)
 	return 0;
 }
 
+/* The first rule that fits HOST/REPO, or NULL. */
+static const struct rule *rule_of(const struct sign_policy *p, const char *repo)
+{
+	for (size_t i = 0; i < p->n; i++)
+		if (fnmatch(p->rules[i].match, repo, FNM_PATHNAME | FNM_NOESCAPE) == 0)
+			return &p->rules[i];
+	return NULL;
+}
+
+static int no_rule(const struct sign_policy *p, const char *repo, struct err *e)
+{
+	(void)err_set(e, ERR_VERIFY, "%s: no rule for %s, and the default is to reject", p->path,
+		      repo);
+	return err_hint(e, "add a rule that matches %s", repo);
+}
+
+int sign_policy_fits(const struct sign_policy *p, const char *identity, struct err *e)
+{
+	char *repo SCOPED(mem_freep) = NULL;
+
+	if (repository(identity, &repo, e) != 0)
+		return -1;
+	return p->accept || rule_of(p, repo) != NULL ? 0 : no_rule(p, repo, e);
+}
+
 int sign_policy_verify(const struct sign_policy *p, const struct oci_layout *l,
 		       const struct oci_desc *manifest, const char *identity,
 		       struct sign_report *ret, struct err *e)
 {
 	char *repo SCOPED(mem_freep) = NULL;
 	const struct rule_question q = {l, manifest, identity};
+	const struct rule *rule;
 
 	if (repository(identity, &repo, e) != 0)
 		return -1;
-	for (size_t i = 0; i < p->n; i++) {
-		const struct rule *rule = &p->rules[i];
-
-		if (fnmatch(rule->match, repo, FNM_PATHNAME | FNM_NOESCAPE) != 0)
-			continue;
+	rule = rule_of(p, repo);
+	if (rule != NULL) {
 		if (rule_judge(rule, &q, ret, e) == 0)
 			return 0;
 		(void)err_in(e, "%s:%u: %s", p->path, rule->line, identity);
 		return err_hint(e, "sign it with posmedia sign, or look at the keys of this rule");
 	}
-	if (!p->accept) {
-		(void)err_set(e, ERR_VERIFY, "%s: no rule for %s, and the default is to reject",
-			      p->path, repo);
-		return err_hint(e, "add a rule that matches %s", repo);
-	}
+	if (!p->accept)
+		return no_rule(p, repo, e);
 	log_warn("%s: no rule for %s; accepted unverified, by default", p->path, repo);
 	*ret = (struct sign_report){0};
 	return 0;

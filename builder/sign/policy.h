@@ -23,6 +23,10 @@ void sign_policy_freep(struct sign_policy **p);
  * the rules say of it, and what no rule fits is rejected: for where images run. */
 void sign_policy_demand(struct sign_policy *p, int stage);
 
+/* Whether there is a rule for the image at all, or the default accepts it; else ERR_VERIFY. Nothing
+ * of the image is looked at. */
+int sign_policy_fits(const struct sign_policy *p, const char *identity, struct err *e) MUST_CHECK;
+
 /* Decides for one image. identity is HOST/REPO:TAG. ERR_VERIFY says which rule refused and why. */
 int sign_policy_verify(const struct sign_policy *p, const struct oci_layout *l,
 		       const struct oci_desc *manifest, const char *identity,

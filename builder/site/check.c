@@ -54,6 +54,25 @@ static bool below(const char *path, const char *dir)
 	return strncmp(path, dir, n) == 0 && path[n] == '/';
 }
 
+static int check_licence(const struct site *s, struct err *e)
+{
+	const char *at = s->licence.at;
+
+	if (at == NULL)
+		return 0;
+	if (check_source(&s->licence.from, &s->licence.pos, "the licence", e) != 0)
+		return -1;
+	if (!data_place_ok(at))
+		return refuse(&s->licence.pos, e, "Name a file of the application's own.",
+			      "licence: %s cannot be a file of the host", at);
+	for (size_t i = 0; i < s->data_n; i++)
+		if (strcmp(at, s->data[i].at) == 0 || below(s->data[i].at, at))
+			return refuse(&s->licence.pos, e, "Name a file of its own.",
+				      "licence: %s is a directory of \"data\", of line %u", at,
+				      s->data[i].pos.line);
+	return 0;
+}
+
 static int check_data(const struct site *s, struct err *e)
 {
 	if (s->data_n == 0)
@@ -208,11 +227,8 @@ int site_check(const struct site *s, struct err *e)
 	for (size_t i = 0; i < s->secrets_n; i++)
 		if (check_source(&s->secrets[i].from, &s->secrets[i].pos, "the secret", e) != 0)
 			return -1;
-	if (s->licence.at != NULL &&
-	    check_source(&s->licence.from, &s->licence.pos, "the licence", e) != 0)
-		return -1;
-	if (check_data(s, e) != 0 || check_network(s, e) != 0 || check_users(s, e) != 0 ||
-	    check_vpn(s, e) != 0 || check_health(s, e) != 0)
+	if (check_data(s, e) != 0 || check_licence(s, e) != 0 || check_network(s, e) != 0 ||
+	    check_users(s, e) != 0 || check_vpn(s, e) != 0 || check_health(s, e) != 0)
 		return -1;
 	return check_secret(s, s->backup.secret, &s->backup.pos, e);
 }
@@ -243,6 +259,11 @@ void site_vpn_findings(const struct site *s, struct strv *ret)
 void site_findings(const struct site *s, struct strv *ret)
 {
 	site_vpn_findings(s, ret);
+	if (s->network.interface != NULL)
+		find(ret, &s->network.pos, "\"network\" is not supported yet: stage refuses it");
+	if (strncmp(s->image.reference, "s3://", 5) == 0)
+		find(ret, &s->image.pos,
+		     "a reference of s3:// is not supported yet: stage refuses it");
 	if (s->env != SITE_PROD)
 		return;
 	if (s->backup.from == NULL)

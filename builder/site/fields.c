@@ -2,6 +2,7 @@
 #include "site/parts.h"
 
 #include "base/num.h"
+#include "sys/fs.h"
 #include <stdlib.h>
 #include <string.h>
 
@@ -31,6 +32,18 @@ static int read_place(const char *root, const struct yaml *y, const struct field
 	if (y->kind != YAML_SCALAR || !grammar_ok(g, y->text))
 		return schema_refuse(y, e, g->hint, "\"%s\" wants %s", f->key, g->what);
 	return read_word(root, y, f, to, e);
+}
+
+/* A project path into an absolute char *. Whether it is there, site_load looks. */
+static int read_policy(const char *root, const struct yaml *y, const struct field *f, void *to,
+		       struct err *e)
+{
+	char **slot = (char **)((char *)to + f->at);
+
+	if (schema_word(y, f->key, &grammar_project_path, e) != 0)
+		return -1;
+	*slot = fs_join(root, y->text);
+	return 0;
 }
 
 static int read_program(const char *root, const struct yaml *y, const struct field *f, void *to,
@@ -202,7 +215,7 @@ static void peer_defaults(void *item)
 
 static const struct field image_fields[] = {
     {"reference", read_word, AT(image.reference), &grammar_reference, true},
-    {"policy", read_file, AT(image.policy), NULL, true},
+    {"policy", read_policy, AT(image.policy), NULL, true},
     MANUAL,
 };
 

@@ -1,8 +1,10 @@
 #include "site/parts.h"
 
 #include "recipe/merge.h"
+#include "sys/fs.h"
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 const struct site_secret *site_secret_find(const struct site *s, const char *name)
 {
@@ -24,6 +26,22 @@ static int resolve(struct site *s, struct err *e)
 	return 0;
 }
 
+/* The file must be there. What is no path is the schema's to refuse. */
+static int check_policy(const struct yaml *y, const char *root, struct err *e)
+{
+	const struct yaml *at = yaml_get(yaml_get(y, "image"), "policy");
+	char *path SCOPED(mem_freep) = NULL;
+	struct stat st;
+
+	if (at == NULL || at->kind != YAML_SCALAR || !grammar_ok(&grammar_project_path, at->text))
+		return 0;
+	path = fs_join(root, at->text);
+	if (stat(path, &st) == 0 && S_ISREG(st.st_mode))
+		return 0;
+	yaml_err(at, e, "\"policy\": no file \"%s\"", schema_show(at->text).s);
+	return err_hint(e, "Looked for %.200s.", path);
+}
+
 int site_load(const char *path, struct site **ret, struct err *e)
 {
 	return site_load_in(path, NULL, ret, e);
@@ -40,6 +58,9 @@ int site_load_in(const char *path, const char *root, struct site **ret, struct e
 	if (root != NULL)
 		s->root = mem_strdup(root);
 	else if (recipe_root(path, &s->root, e) != 0)
+		return -1;
+	/* what is stored says what was; that needs no policy any more */
+	if (root == NULL && check_policy(y, s->root, e) != 0)
 		return -1;
 	if (schema_map(s->root, y, site_fields, s, e) != 0 || site_check(s, e) != 0)
 		return -1;

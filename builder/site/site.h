@@ -179,8 +179,8 @@ struct site {
  * the policy. Every fault is ERR_RECIPE with FILE:LINE:COL and a hint. */
 int site_load(const char *path, struct site **ret, struct err *e) MUST_CHECK;
 
-/* The same with the project root given; NULL = found as for a recipe. What `resolved` says, written
- * out, is read as well, and has the same digest. */
+/* The same of what `resolved` says, written out: it has the same digest. The project root is given
+ * (NULL = as site_load), and the policy need not be there. */
 int site_load_in(const char *path, const char *root, struct site **ret, struct err *e) MUST_CHECK;
 void site_free(struct site *s);
 void site_freep(struct site **s);

@@ -51,7 +51,8 @@ struct vpn_files {
 };
 
 /* Reads the secrets and writes all of it; what is there already, the same, stays untouched. The
- * secrets come first and the connections after them. Sheets of peers that are gone are removed. */
+ * secrets come first and the connections after them. Sheets of peers that are gone are removed,
+ * and of a site without tunnels all of it. */
 int vpn_write(const struct site *s, const struct vpn_place *at, struct vpn_files *ret,
 	      struct err *e) MUST_CHECK;
 void vpn_files_release(struct vpn_files *f);

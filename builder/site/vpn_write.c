@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 enum { CONFIG_MAX = 4 << 20, SECRETS_MAX = SITE_PEERS_MAX << 10 };
@@ -85,6 +86,18 @@ static int put_secrets(struct writer *w, const struct site *s, const char *path,
 	return put(w, path, &text, 0600, e);
 }
 
+static int drop_file(struct writer *w, const char *path, struct err *e)
+{
+	struct stat st;
+
+	if (lstat(path, &st) != 0)
+		return errno == ENOENT ? 0 : err_sys(e, "look at %s", path);
+	note(&w->files, path, true);
+	if (!w->at->dry_run && unlink(path) != 0 && errno != ENOENT)
+		return err_sys(e, "remove %s", path);
+	return 0;
+}
+
 static int drop_old(struct writer *w, const char *dir, struct map *wanted, struct err *e)
 {
 	struct strv names SCOPED(strv_release) = {0};
@@ -103,9 +116,8 @@ static int drop_old(struct writer *w, const char *dir, struct map *wanted, struc
 			form++;
 		if (dot == NULL || form == VPN_FORMS || map_has(wanted, names.v[i]))
 			continue;
-		note(&w->files, path, true);
-		if (!w->at->dry_run && unlink(path) != 0 && errno != ENOENT)
-			return err_sys(e, "remove %s", path);
+		if (drop_file(w, path, e) != 0)
+			return -1;
 	}
 	return 0;
 }
@@ -128,27 +140,64 @@ static int put_sheets(struct writer *w, const struct site *s, const char *dir, s
 	return drop_old(w, dir, wanted, e);
 }
 
+/* Where the files of a site are. */
+struct names {
+	char *conf, *secrets, *sheets;
+};
+
+static struct names names_of(const struct site *s, const struct vpn_place *at)
+{
+	const char *env = site_env_word(s->env);
+
+	return (struct names){mem_format("%s/conf.d/posmedia-%s-%s.conf", at->dir, s->shop, env),
+			      mem_format("%s/posmedia/%s-%s.secrets", at->dir, s->shop, env),
+			      mem_format("%s/%s-%s", at->sheets, s->shop, env)};
+}
+
+static void names_release(struct names *n)
+{
+	free(n->conf);
+	free(n->secrets);
+	free(n->sheets);
+}
+
+/* The connections go before the secrets that they include. */
+static int drop_all(struct writer *w, const struct names *n, struct err *e)
+{
+	struct map none = {0};
+
+	if (drop_file(w, n->conf, e) != 0 || drop_file(w, n->secrets, e) != 0 ||
+	    drop_old(w, n->sheets, &none, e) != 0)
+		return -1;
+	/* what is not ours may be in it */
+	if (!w->at->dry_run && rmdir(n->sheets) != 0 && errno != ENOENT && errno != ENOTEMPTY)
+		return err_sys(e, "remove %s", n->sheets);
+	return 0;
+}
+
+static int put_all(struct writer *w, const struct site *s, const struct names *n, struct err *e)
+{
+	struct buf config SCOPED(buf_release) = BUF_INIT(CONFIG_MAX);
+	struct map wanted = {0};
+	char *include SCOPED(mem_freep) =
+	    mem_format("../posmedia/%s-%s.secrets", s->shop, site_env_word(s->env));
+	int rc;
+
+	vpn_config(s, include, &config);
+	if (put_secrets(w, s, n->secrets, e) != 0 || put(w, n->conf, &config, 0644, e) != 0)
+		return -1;
+	rc = put_sheets(w, s, n->sheets, &wanted, e);
+	map_release(&wanted, NULL);
+	return rc;
+}
+
 int vpn_write(const struct site *s, const struct vpn_place *at, struct vpn_files *ret,
 	      struct err *e)
 {
 	struct writer w SCOPED(writer_release) = {.at = at};
-	struct buf config SCOPED(buf_release) = BUF_INIT(CONFIG_MAX);
-	struct map wanted = {0};
-	const char *env = site_env_word(s->env);
-	char *secrets SCOPED(mem_freep) =
-	    mem_format("%s/posmedia/%s-%s.secrets", at->dir, s->shop, env);
-	char *include SCOPED(mem_freep) = mem_format("../posmedia/%s-%s.secrets", s->shop, env);
-	char *conf SCOPED(mem_freep) =
-	    mem_format("%s/conf.d/posmedia-%s-%s.conf", at->dir, s->shop, env);
-	char *sheets SCOPED(mem_freep) = mem_format("%s/%s-%s", at->sheets, s->shop, env);
-	int rc;
+	struct names n SCOPED(names_release) = names_of(s, at);
 
-	vpn_config(s, include, &config);
-	if (put_secrets(&w, s, secrets, e) != 0 || put(&w, conf, &config, 0644, e) != 0)
-		return -1;
-	rc = put_sheets(&w, s, sheets, &wanted, e);
-	map_release(&wanted, NULL);
-	if (rc != 0)
+	if ((s->vpn.peers_n > 0 ? put_all(&w, s, &n, e) : drop_all(&w, &n, e)) != 0)
 		return -1;
 	*ret = w.files;
 	w.files = (struct vpn_files){0};

@@ -99,16 +99,40 @@ static int wait_for(struct stage *st, const char *container, const struct site_h
 	return 0;
 }
 
+/* Without a check it must at least stay: the process that runs now, not one that came after it. */
+static int wait_settled(struct stage *st, const char *container, struct err *e)
+{
+	struct engine_state first SCOPED(engine_state_release) = {0};
+	struct engine_state now SCOPED(engine_state_release) = {0};
+
+	if (engine_state(st->en, container, &first, e) != 0)
+		return -1;
+	if (!first.running)
+		return not_running(container, &first, e);
+	for (int i = 0; i < SETTLE_MS / (POLL_US / 1000); i++) {
+		if (intr_pending())
+			return intr_err(e);
+		(void)usleep(POLL_US);
+	}
+	if (engine_state(st->en, container, &now, e) != 0)
+		return -1;
+	if (!now.running)
+		return not_running(container, &now, e);
+	if (now.pid != first.pid)
+		return err_set(e, ERR_FAIL, "%s does not stay: it was started again within %d ms",
+			       container, SETTLE_MS);
+	return 0;
+}
+
 int stage_wait_well(struct stage *st, const char *container, struct err *e)
 {
 	struct engine_state now SCOPED(engine_state_release) = {0};
 
+	if (st->s->health_n == 0)
+		return wait_settled(st, container, e);
 	for (size_t i = 0; i < st->s->health_n; i++)
 		if (wait_for(st, container, &st->s->health[i], e) != 0)
 			return -1;
-	/* without a check: at least it stays */
-	for (int i = 0; st->s->health_n == 0 && i < SETTLE_MS / (POLL_US / 1000); i++)
-		(void)usleep(POLL_US);
 	if (engine_state(st->en, container, &now, e) != 0)
 		return -1;
 	return now.running ? 0 : not_running(container, &now, e);

@@ -65,7 +65,8 @@ int stage_site_of(const struct stage *st, const struct stage_one *one, struct si
 
 /* Makes the directories of data that are not there, with what the image has in those places: the
  * image is unpacked for that, once, since engines lose owners on the way. */
-int stage_seed(struct stage *st, const struct stage_image *i, struct err *e) MUST_CHECK;
+int stage_seed(struct stage *st, const struct stage_image *i, const struct oci_manifest *m,
+	       struct err *e) MUST_CHECK;
 
 /* The body of the request that makes the container; the caller owns it. */
 struct jval *stage_spec(const struct stage *st, const struct stage_one *one) MUST_CHECK;

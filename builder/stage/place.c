@@ -2,6 +2,7 @@
  * secrets, and its data. */
 #include "stage/parts.h"
 
+#include "base/log.h"
 #include "oci/unpack.h"
 #include "sandbox/profile.h"
 #include "site/secret.h"
@@ -12,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 enum { SHOWN_MAX = 8 << 20 };
@@ -49,11 +51,25 @@ void stage_release(struct stage *st)
 	free(st->own);
 }
 
+/* STATE/SHOP is for root alone: below it, owners and modes are the image's, and their numbers are
+ * those of the host's own users. */
+static int make_shop(const struct stage *st, struct err *e)
+{
+	char *shop SCOPED(mem_freep) = fs_join(st->o->state, st->s->shop);
+	int fd SCOPED(fd_closep) = -1;
+
+	if (fs_mkdirs(AT_FDCWD, st->o->state, 0755, e) != 0 ||
+	    fs_mkdirs(AT_FDCWD, shop, 0700, e) != 0 || fs_open_dir(AT_FDCWD, shop, &fd, e) != 0)
+		return -1;
+	return fchmod(fd, 0700) == 0 ? 0 : err_sys(e, "chmod %s", shop);
+}
+
 static int open_own(struct stage *st, struct err *e)
 {
 	if (st->o->dry_run && access(st->own, F_OK) != 0)
 		return 0;
-	if (!st->o->dry_run && fs_mkdirs(AT_FDCWD, st->own, 0755, e) != 0)
+	if (!st->o->dry_run &&
+	    (make_shop(st, e) != 0 || fs_mkdirs(AT_FDCWD, st->own, 0755, e) != 0))
 		return -1;
 	if (fs_open_dir(AT_FDCWD, st->own, &st->ownfd, e) != 0)
 		return -1;
@@ -219,15 +235,45 @@ static int take(int rootfd, const char *at, const char *path, struct err *e)
 	return renameat(fd, base, AT_FDCWD, path) == 0 ? 0 : err_sys(e, "make %s", path);
 }
 
-static int seed_all(struct stage *st, const struct stage_image *i, const char *temp, struct err *e)
+/* Another may write to the layout that the image comes from: what is unpacked are copies, hashed
+ * while they were made. */
+static int copy_layers(const struct oci_layout *from, const struct oci_manifest *m,
+		       struct oci_layout *to, struct err *e)
 {
-	struct oci_manifest m SCOPED(oci_manifest_release) = {0};
-	int rootfd SCOPED(fd_closep) = -1;
+	for (size_t i = 0; i < m->layers_n; i++) {
+		const struct oci_desc *d = &m->layers[i];
+		int fd SCOPED(fd_closep) = -1;
 
-	if (fs_rmtree(AT_FDCWD, temp, e) != 0 || fs_mkdirs(AT_FDCWD, temp, 0700, e) != 0 ||
-	    oci_unpack(i->layout, &i->manifest, temp, &m, e) != 0 ||
-	    fs_open_dir(AT_FDCWD, temp, &rootfd, e) != 0 || syncfs(rootfd) != 0)
+		if (oci_layout_blob(from, &d->digest, &fd, NULL, e) != 0 ||
+		    oci_layout_add_fd(to, fd, &d->digest, d->size, e) != 0)
+			return err_in(e, "layer %zu", i + 1);
+	}
+	return 0;
+}
+
+/* The tree of the image, TEMP/root. */
+static int unpack_image(const struct stage_image *i, const struct oci_manifest *m, const char *temp,
+			int *ret_rootfd, struct err *e)
+{
+	struct oci_layout *copy SCOPED(oci_layout_freep) = NULL;
+	char *layers SCOPED(mem_freep) = fs_join(temp, "layers");
+	char *root SCOPED(mem_freep) = fs_join(temp, "root");
+	int fd SCOPED(fd_closep) = -1;
+	bool hidden;
+
+	if (fs_mkdirs(AT_FDCWD, temp, 0700, e) != 0 || fs_mkdirs(AT_FDCWD, root, 0755, e) != 0 ||
+	    oci_layout_scratch(layers, &copy, e) != 0 || copy_layers(i->layout, m, copy, e) != 0 ||
+	    oci_unpack_layers(copy, m, root, &hidden, e) != 0 ||
+	    fs_open_dir(AT_FDCWD, root, &fd, e) != 0)
 		return -1;
+	if (syncfs(fd) != 0)
+		return err_sys(e, "sync %s", root);
+	*ret_rootfd = STEAL_FD(fd);
+	return 0;
+}
+
+static int seed_all(struct stage *st, int rootfd, struct err *e)
+{
 	for (size_t k = 0; k < st->s->data_n; k++) {
 		const struct site_data *d = &st->s->data[k];
 		char *path SCOPED(mem_freep) = fs_join(st->dir, d->name);
@@ -238,7 +284,7 @@ static int seed_all(struct stage *st, const struct stage_image *i, const char *t
 			return -1;
 		stage_did(st, "made %s", path);
 	}
-	return fs_rmtree(AT_FDCWD, temp, e);
+	return 0;
 }
 
 static bool all_there(const struct stage *st)
@@ -252,14 +298,31 @@ static bool all_there(const struct stage *st)
 	return true;
 }
 
-int stage_seed(struct stage *st, const struct stage_image *i, struct err *e)
+static int seed_from(struct stage *st, const struct stage_image *i, const struct oci_manifest *m,
+		     const char *temp, struct err *e)
 {
-	char *temp SCOPED(mem_freep) = fs_join(st->own, "seed");
-	int dirfd SCOPED(fd_closep) = -1;
+	int rootfd SCOPED(fd_closep) = -1, dirfd SCOPED(fd_closep) = -1;
 
-	if (all_there(st))
-		return 0;
-	if (seed_all(st, i, temp, e) != 0 || fs_open_dir(AT_FDCWD, st->dir, &dirfd, e) != 0)
+	if (unpack_image(i, m, temp, &rootfd, e) != 0 || seed_all(st, rootfd, e) != 0 ||
+	    fs_open_dir(AT_FDCWD, st->dir, &dirfd, e) != 0)
 		return -1;
 	return fsync(dirfd) == 0 ? 0 : err_sys(e, "sync %s", st->dir);
+}
+
+int stage_seed(struct stage *st, const struct stage_image *i, const struct oci_manifest *m,
+	       struct err *e)
+{
+	char *temp SCOPED(mem_freep) = fs_join(st->own, "seed");
+	struct err why = ERR_INIT;
+	int rc;
+
+	/* of one that died here */
+	if (fs_rmtree(AT_FDCWD, temp, e) != 0)
+		return -1;
+	if (all_there(st))
+		return 0;
+	rc = seed_from(st, i, m, temp, e);
+	if (fs_rmtree(AT_FDCWD, temp, &why) != 0)
+		log_warn("%s", why.msg);
+	return rc;
 }

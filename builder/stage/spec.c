@@ -50,6 +50,22 @@ static bool is_systemd(const struct jval *config)
 	return word != NULL && (strcmp(word, "init") == 0 || strcmp(word, "systemd") == 0);
 }
 
+/* A host with cgroup v1: a systemd that is no host's writes to the hierarchy that keeps its
+ * services apart, and to no controller. Those stay as the engine mounts them, read-only: a mount of
+ * all of /sys/fs/cgroup would cover them, and its ReadOnly does not reach the mounts below it. What
+ * the kernel starts when a group is empty is the host's. */
+static void add_cgroup(struct jval *list)
+{
+	static const char own[] = "/sys/fs/cgroup/systemd";
+	static const char agent[] = "/sys/fs/cgroup/systemd/release_agent";
+
+	if (access(own, F_OK) != 0)
+		return;
+	add_mount(list, own, own, false);
+	if (access(agent, F_OK) == 0)
+		add_mount(list, agent, agent, true);
+}
+
 static struct jval *mounts_of(const struct stage *st, const struct stage_one *one, bool systemd)
 {
 	const struct site *s = st->s;
@@ -69,8 +85,8 @@ static struct jval *mounts_of(const struct stage *st, const struct stage_one *on
 
 		add_mount(list, from, s->licence.at, true);
 	}
-	if (systemd && access("/sys/fs/cgroup/systemd", F_OK) == 0)
-		add_mount(list, "/sys/fs/cgroup", "/sys/fs/cgroup", true);
+	if (systemd)
+		add_cgroup(list);
 	return list;
 }
 

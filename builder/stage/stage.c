@@ -5,6 +5,7 @@
 #include "sign/policy.h"
 #include "sys/fs.h"
 #include "sys/guard.h"
+#include "sys/intr.h"
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -99,9 +100,11 @@ static int read_config(struct stage *st, const struct stage_image *i, struct oci
 {
 	struct buf text SCOPED(buf_release) = BUF_INIT(OCI_MANIFEST_MAX);
 	struct buf config SCOPED(buf_release) = BUF_INIT(CONFIG_MAX);
+	struct oci_desc image SCOPED(oci_desc_release) = {0};
 	struct oci_manifest m = {0};
 
-	if (oci_layout_read(i->layout, &i->manifest.digest, &text, e) != 0 ||
+	if (oci_layout_image(i->layout, &i->manifest, &image, e) != 0 ||
+	    oci_layout_read(i->layout, &image.digest, &text, e) != 0 ||
 	    oci_manifest_parse(text.data, text.len, &m, e) != 0)
 		return -1;
 	if (oci_layout_read(i->layout, &m.config.digest, &config, e) != 0 ||
@@ -131,12 +134,20 @@ static int look(struct stage *st, const struct stage_one *one, struct engine_sta
 	return err_set(e, ERR_VERIFY, "%s is not what the record says that it is", one->container);
 }
 
+/* An interrupt says that nothing was changed. Here that is not so. */
+static int not_done(const struct stage_one *one, struct err *e)
+{
+	if (intr_pending())
+		(void)err_set(e, ERR_FAIL, "interrupted before %s was well", one->container);
+	return -1;
+}
+
 static int start(struct stage *st, const struct stage_one *one, struct err *e)
 {
 	stage_did(st, "started %s", one->container);
 	return stage_put_secrets(st, one, e) != 0 || engine_start(st->en, one->container, e) != 0 ||
 		       stage_wait_well(st, one->container, e) != 0
-		   ? -1
+		   ? not_done(one, e)
 		   : 0;
 }
 
@@ -148,7 +159,7 @@ static int stop(struct stage *st, const struct stage_one *one, struct err *e)
 		return 0;
 	if (engine_state(st->en, one->container, &s, e) != 0)
 		return -1;
-	if (!s.there || !s.running)
+	if (!s.there || (!s.running && !s.restarting))
 		return 0;
 	stage_did(st, "stopped %s", one->container);
 	return engine_stop(st->en, one->container, STOP_SECONDS, e);
@@ -173,26 +184,38 @@ static bool same(const struct stage_one *a, const struct stage_one *b)
 	       digest_equal(&a->generation, &b->generation);
 }
 
+/* Before one starts, whatever else the record names must not run: they have the same data. */
+static int stop_others(struct stage *st, const struct stage_one *but, struct err *e)
+{
+	const struct stage_one *const all[] = {&st->r.pending, &st->r.current, &st->r.previous};
+
+	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
+		if (!same(all[i], but) && stop(st, all[i], e) != 0)
+			return -1;
+	return 0;
+}
+
 /* What was begun for another generation and never finished, or is one too many. */
 static int drop_pending(struct stage *st, const struct stage_one *keep, struct err *e)
 {
 	if (st->r.pending.container == NULL)
 		return 0;
-	if (same(&st->r.pending, keep) || same(&st->r.pending, &st->r.current) ||
-	    same(&st->r.pending, &st->r.previous))
+	if (same(&st->r.pending, &st->r.current) || same(&st->r.pending, &st->r.previous))
 		stage_one_release(&st->r.pending);
+	else if (same(&st->r.pending, keep))
+		return 0;
 	else if (drop(st, &st->r.pending, e) != 0)
 		return -1;
 	return stage_record_write(st->ownfd, &st->r, e);
 }
 
-static int make(struct stage *st, const struct stage_image *i, const struct stage_one *one,
-		struct err *e)
+static int make(struct stage *st, const struct stage_image *i, const struct oci_manifest *m,
+		const struct stage_one *one, struct err *e)
 {
 	struct engine_state s SCOPED(engine_state_release) = {0};
 	struct jval *spec SCOPED(jval_freep) = NULL;
 
-	if (stage_put_files(st, one, e) != 0 || stage_seed(st, i, e) != 0 ||
+	if (stage_put_files(st, one, e) != 0 || stage_seed(st, i, m, e) != 0 ||
 	    look(st, one, &s, e) != 0)
 		return -1;
 	fault_point("stage: seeded");
@@ -247,22 +270,29 @@ static void take_over(void *arg)
 }
 
 /* The new one did not get well: the old one runs again, and if not by this process, then by the
- * guard when it ends. */
+ * guard when it ends. The new one goes only after that. */
 static int go_back(struct stage *st, struct guard *g, struct err *e)
 {
+	const struct stage_one *former = &st->r.current;
 	struct err why = ERR_INIT;
 
-	if (same(&st->r.pending, &st->r.previous))
-		stage_one_release(&st->r.previous);
-	if (drop(st, &st->r.pending, &why) != 0 ||
-	    (st->r.current.container != NULL && start_former(st, &st->r.current, &why) != 0) ||
-	    stage_record_write(st->ownfd, &st->r, &why) != 0) {
+	/* what interrupted the one must not keep the other from running */
+	(void)not_done(&st->r.pending, e);
+	intr_forget();
+	if (stop_others(st, former, &why) != 0 ||
+	    (former->container != NULL && start_former(st, former, &why) != 0)) {
 		log_warn("%s", why.msg);
-		return err_hint(e, "and what was before does not run either");
+		return err_hint(e, former->container != NULL
+				       ? "what was before is not back: a process in the "
+					 "background starts it once more"
+				       : "what was begun may still run");
 	}
+	fault_point("stage: the former runs");
 	guard_done(g);
-	return err_hint(e, st->r.current.container != NULL ? "what was before runs again"
-							   : "nothing was there before");
+	if (drop_pending(st, former, &why) != 0)
+		log_warn("%s", why.msg);
+	return err_hint(e, former->container != NULL ? "what was before runs again"
+						     : "nothing was there before");
 }
 
 static int change(struct stage *st, const struct stage_image *i, const struct oci_manifest *m,
@@ -271,16 +301,17 @@ static int change(struct stage *st, const struct stage_image *i, const struct oc
 	const struct takeover t = {st, &st->r.current, one};
 	struct guard g = {0};
 
+	stage_one_release(&st->r.pending);
 	stage_one_copy(one, &st->r.pending);
 	if (stage_record_write(st->ownfd, &st->r, e) != 0)
 		return -1;
 	fault_point("stage: begun");
-	if (stage_load(st, i, m, e) != 0 || make(st, i, one, e) != 0)
+	if (stage_load(st, i, m, e) != 0 || make(st, i, m, one, e) != 0)
 		return -1;
 	if (st->r.current.container != NULL &&
 	    guard_start(take_over, (void *)(uintptr_t)&t, &g, e) != 0)
 		return -1;
-	if (stop(st, &st->r.current, e) != 0)
+	if (stop_others(st, one, e) != 0)
 		return go_back(st, &g, e);
 	fault_point("stage: stopped");
 	if (start(st, one, e) != 0)
@@ -290,8 +321,10 @@ static int change(struct stage *st, const struct stage_image *i, const struct oc
 		stage_one_release(&st->r.previous);
 	stage_one_release(&st->r.pending);
 	/* the one that has to go stays on record until it is gone */
-	st->r.pending = st->r.previous;
-	st->r.previous = st->r.current;
+	if (st->r.current.container != NULL) {
+		st->r.pending = st->r.previous;
+		st->r.previous = st->r.current;
+	}
 	stage_one_copy(one, &st->r.current);
 	if (stage_record_write(st->ownfd, &st->r, e) != 0)
 		return -1;
@@ -316,10 +349,14 @@ static int keep(struct stage *st, const struct stage_one *one, bool *ret_done, s
 		return 0;
 	}
 	*ret_done = true;
-	if (s.running)
+	if (st->o->dry_run) {
+		if (!s.running)
+			stage_did(st, "started %s", one->container);
 		return 0;
-	return st->o->dry_run ? (stage_did(st, "started %s", one->container), 0)
-			      : start(st, one, e);
+	}
+	if (stop_others(st, one, e) != 0)
+		return -1;
+	return s.running ? 0 : start(st, one, e);
 }
 
 static void conclude(struct stage *st, const struct stage_one *one, struct stage_outcome *ret)
@@ -387,24 +424,31 @@ static int swap(struct stage *st, struct err *e)
 	const struct takeover t = {st, &st->r.current, &st->r.previous};
 	struct guard g = {0};
 
-	if (guard_start(take_over, (void *)(uintptr_t)&t, &g, e) != 0)
+	stage_one_copy(&st->r.previous, &st->r.pending);
+	if (stage_record_write(st->ownfd, &st->r, e) != 0 ||
+	    guard_start(take_over, (void *)(uintptr_t)&t, &g, e) != 0)
 		return -1;
-	if (stop(st, &st->r.current, e) != 0 || start_former(st, &st->r.previous, e) != 0) {
-		struct err why = ERR_INIT;
-
-		if (stop(st, &st->r.previous, &why) == 0 &&
-		    start_former(st, &st->r.current, &why) == 0)
-			guard_done(&g);
-		else
-			log_warn("%s", why.msg);
-		return -1;
-	}
+	if (stop_others(st, &st->r.previous, e) != 0 || start_former(st, &st->r.previous, e) != 0)
+		return go_back(st, &g, e);
 	fault_point("stage: back");
 	SWAP(st->r.current, st->r.previous);
+	stage_one_release(&st->r.pending);
 	if (stage_record_write(st->ownfd, &st->r, e) != 0)
 		return -1;
 	guard_done(&g);
 	return 0;
+}
+
+/* The image of before was verified when it came, and its layout may be gone. What can be asked is
+ * whether the site's policy still has a rule for it. */
+static int check_rule(const struct site *s, const struct stage_one *one, struct err *e)
+{
+	struct sign_policy *p SCOPED(sign_policy_freep) = NULL;
+
+	if (sign_policy_load(s->image.policy, &p, e) != 0)
+		return -1;
+	sign_policy_demand(p, (int)s->env);
+	return sign_policy_fits(p, one->identity, e);
 }
 
 int stage_rollback(const struct site *s, const struct stage_opts *o, struct stage_outcome *ret,
@@ -418,7 +462,7 @@ int stage_rollback(const struct site *s, const struct stage_opts *o, struct stag
 	if (st.r.previous.container == NULL || st.r.current.container == NULL)
 		return err_set(e, ERR_BUSY, "shop %s in %s: there is nothing to go back to",
 			       s->shop, site_env_word(s->env));
-	if (look(&st, &st.r.previous, &now, e) != 0)
+	if (check_rule(s, &st.r.previous, e) != 0 || look(&st, &st.r.previous, &now, e) != 0)
 		return -1;
 	if (!now.there)
 		return err_set(e, ERR_BUSY, "%s is gone", st.r.previous.container);

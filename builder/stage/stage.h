@@ -37,7 +37,8 @@ struct stage_outcome {
 int stage_run(const struct site *s, const struct stage_image *i, const struct stage_opts *o,
 	      struct stage_outcome *ret, struct err *e) MUST_CHECK;
 
-/* Goes back to the instance before, which then is the one to come back from. */
+/* Goes back to the instance before, which then is the one to come back from. When the site's policy
+ * has no rule for its image any more it is ERR_VERIFY. */
 int stage_rollback(const struct site *s, const struct stage_opts *o, struct stage_outcome *ret,
 		   struct err *e) MUST_CHECK;
 

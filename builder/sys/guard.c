@@ -1,18 +1,21 @@
 #include "sys/guard.h"
 
+#include "sys/intr.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* A session of its own: what ends the parent's group, or its terminal, must not end this. */
+/* A session of its own: what ends the parent's group, or its terminal, must not end this; nor may
+ * a signal to all of a service's processes keep it from what it is there for. */
 static void watch(int fd, void (*fn)(void *arg), void *arg)
 {
 	char word;
 	ssize_t n;
 
 	(void)setsid();
+	intr_ignore();
 	do
 		n = read(fd, &word, 1);
 	while (n < 0 && errno == EINTR);

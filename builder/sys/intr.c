@@ -25,6 +25,19 @@ void intr_install(void)
 	(void)signal(SIGXFSZ, SIG_IGN);
 }
 
+void intr_forget(void)
+{
+	got = 0;
+}
+
+void intr_ignore(void)
+{
+	(void)signal(SIGINT, SIG_IGN);
+	(void)signal(SIGTERM, SIG_IGN);
+	(void)signal(SIGHUP, SIG_IGN);
+	got = 0;
+}
+
 bool intr_pending(void)
 {
 	return got != 0;

@@ -13,6 +13,12 @@ void intr_install(void);
 /* Whether a signal has come. */
 bool intr_pending(void);
 
+/* As if none had come: for what has to be undone because one came. */
+void intr_forget(void);
+
+/* None counts from now on, and none that came. */
+void intr_ignore(void);
+
 /* Sets *e to "interrupted". Returns -1. */
 int intr_err(struct err *e);
 

@@ -150,10 +150,23 @@ vpn() {
 	[[ $output$stderr != *hunter2* ]]
 }
 
-@test "a site without tunnels is told so, and an unknown place too" {
-	sed -i '/^vpn/,$d' "$dir/recipes/sites/s.yaml"
+@test "what a site without tunnels had is removed, and it is told so" {
 	vpn
-	refused 3 'no "vpn"'
+	: >"$dir/out/conf.d/other.conf"
+	sed -i '/^vpn/,$d' "$dir/recipes/sites/s.yaml"
+	vpn --dry-run
+	[[ $output == *'would change out/conf.d/posmedia-123-dev.conf'* ]]
+	[ "$(find "$dir/out" -type f | wc -l)" -eq 6 ]
+	vpn
+	[ "$status" -eq 0 ] || { echo "$stderr"; false; }
+	[[ $output == *'changed out/posmedia/123-dev.secrets'*'no "vpn"'* ]]
+	[ "$(find "$dir/out" -type f)" = "$dir/out/conf.d/other.conf" ]
+	vpn
+	[ "$status" -eq 0 ]
+	[[ $output == 'nothing changed'*'finding: recipes/sites/s.yaml: no "vpn"'* ]]
+}
+
+@test "an unknown place is refused" {
 	peers a
 	: >"$dir/file"
 	in_project vpn -o file recipes/sites/s.yaml

@@ -66,6 +66,26 @@ whole_with_sale() {
 	[ "$n" -gt 6 ]
 }
 
+@test "a kill at each step of a change that does not get well" {
+	local n=0 at
+	at=$(running)
+	site dev 'health: [{name: never, tcp: 9999, within: 300ms}]'
+	while :; do
+		n=$((n + 1))
+		[ "$n" -lt 60 ]
+		POSMEDIA_DIE_AT=$n stage recipes/sites/dev.yaml
+		[ "$status" -ne 1 ] || break
+		[ "$status" -eq 86 ] || { echo "step $n: $status $stderr"; false; }
+		whole_with_sale "$n" death
+		[ "$(running)" = "$at" ]
+	done
+	echo "# $n steps" >&3
+	[[ $stderr == *'what was before runs again'* ]]
+	whole_with_sale "$n" end
+	[ "$(containers)" = "$at" ]
+	[ "$n" -gt 6 ]
+}
+
 @test "a kill at each step of the way back" {
 	local n=0
 	site dev 'limits: {files: 3000}'

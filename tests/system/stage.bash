@@ -18,6 +18,7 @@ make_image() {
 		while :; do /bin/busybox sleep 0.1; done
 	SH
 	chmod 755 "$root/bin/till"
+	cp "$root/bin/till" "$root/bin/init"
 	echo roses >"$root/usr2/catalogue"
 	chmod 640 "$root/usr2/catalogue"
 	tar -C "$root" --owner=1500 --group=1500 -cf "$dir/root.tar" .

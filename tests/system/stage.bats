@@ -87,14 +87,24 @@ change_and_go_back() {
 	site dev "health: [{name: web, tcp: 8080}, $sold]"
 	stage --dry-run recipes/sites/dev.yaml
 	succeeded
+	# what one left that died, and what an older version made
+	mkdir -p "$dir/srv/123/dev/.posmedia/seed/root/etc"
+	chmod 755 "$dir/srv/123"
 	[[ $output == *'would: '*"stopped $first"* ]]
 	[ "$(running)" = "$first" ]
 	stage recipes/sites/dev.yaml
 	succeeded
 	second=$(running)
+	[ ! -e "$dir/srv/123/dev/.posmedia/seed" ]
+	[ "$(stat -c %a "$dir/srv/123")" = 700 ]
 	[ "$first" != "$second" ]
 	[ "$(containers | wc -l)" -eq 2 ]
 	[ "$(inside 'cat /usr2/sales')" = sale ]
+	sed -i 's,localhost/till,localhost/other,' "$dir/signing/policy.yaml"
+	stage --rollback recipes/sites/dev.yaml
+	refused 4 'no rule for localhost/till'
+	[ "$(running)" = "$second" ]
+	sed -i 's,localhost/other,localhost/till,' "$dir/signing/policy.yaml"
 	stage --rollback recipes/sites/dev.yaml
 	succeeded
 	[ "$(running)" = "$first" ]
@@ -140,6 +150,73 @@ ill_one_goes() {
 	site dev 'health: [{name: no, run: [/bin/busybox, "false"], within: 1s}]'
 	stage recipes/sites/dev.yaml
 	refused 1 'the check "no" does not pass'
+	[ "$(running)" = "$at" ]
+}
+
+# Without a check, what ends at once and is started again and again is not well.
+loop_goes() {
+	local at
+	at=$(running)
+	cp "$dir/recipes/till.yaml" "$dir/till.yaml"
+	sed -i 's,\[/bin/till\],[/bin/busybox\, sleep\, "0.2"],' "$dir/recipes/till.yaml"
+	posmedia lock recipes/till.yaml
+	posmedia build recipes/till.yaml -o oci:out/till:3
+	succeeded
+	posmedia sign oci:out/till:3 --key k
+	succeeded
+	site dev ''
+	stage recipes/sites/dev.yaml oci:out/till:3
+	[ "$status" -eq 1 ] || { echo "$status $output $stderr"; false; }
+	[[ $stderr == *'does not '* && $stderr == *'what was before runs again'* ]]
+	[ "$(running)" = "$at" ]
+	[ "$(inside 'cat /usr2/sales')" = sale ]
+	cp "$dir/till.yaml" "$dir/recipes/till.yaml"
+}
+
+# Interrupted while it waits: what was before runs again, and that is what it says.
+interrupted() {
+	local at pid
+	at=$(running)
+	site dev 'health: [{name: never, tcp: 9999, within: 60s}]'
+	(cd "$dir" && exec "$posmedia" stage --engine "$dir/engine/sock" --state "$dir/srv" \
+		--runtime "$dir/run" recipes/sites/dev.yaml) 2>"$dir/said" >&2 3>&- &
+	pid=$!
+	wait_for 20 other_runs "$at"
+	kill -TERM "$pid"
+	wait "$pid" || true
+	[ "$(running)" = "$at" ]
+	grep -q 'interrupted before pos-123-dev-' "$dir/said" || { cat "$dir/said"; false; }
+	grep -q 'what was before runs again' "$dir/said"
+}
+other_runs() {
+	[ -n "$(running)" ] && [ "$(running)" != "$1" ]
+}
+
+# The policy of then is no longer there: what ran before comes back all the same.
+policy_moves() {
+	local at
+	at=$(running)
+	mv "$dir/signing/policy.yaml" "$dir/signing/other.yaml"
+	site dev 'health: [{name: never, tcp: 9999, within: 1s}]'
+	sed -i 's,signing/policy.yaml,signing/other.yaml,' "$dir/recipes/sites/dev.yaml"
+	stage recipes/sites/dev.yaml
+	refused 1 'the check "never" does not pass'
+	[[ $stderr == *'what was before runs again'* ]]
+	[ "$(running)" = "$at" ]
+	mv "$dir/signing/other.yaml" "$dir/signing/policy.yaml"
+}
+
+# Two that have the same data do not run at once, whoever started the other.
+one_at_a_time() {
+	local at other
+	at=$(running)
+	other=$(jq -r .previous.container "$dir/srv/123/dev/.posmedia/state.json")
+	[ "$at" != "$other" ]
+	ask "/containers/$other/start" -X POST
+	[ "$(running | wc -l)" -eq 2 ]
+	site dev 'limits: {files: 2000}'
+	stage recipes/sites/dev.yaml
+	succeeded
 	[ "$(running)" = "$at" ]
 }
 
@@ -196,7 +273,11 @@ whole() {
 	nothing_changes
 	change_and_go_back
 	comes_back
+	one_at_a_time
 	ill_one_goes
+	policy_moves
+	interrupted
+	loop_goes
 	promoted_only
 	refusals
 }
@@ -207,4 +288,50 @@ whole() {
 
 @test "podman: staged, sold, changed, gone back, lost, ill, promoted, refused" {
 	whole podman
+}
+
+@test "dockerd: what calls itself init gets no controller of the host's" {
+	start_service "$dir/engine" docker
+	sed -i 's,/bin/till,/bin/init,' "$dir/recipes/till.yaml"
+	posmedia lock recipes/till.yaml
+	succeeded
+	posmedia build recipes/till.yaml -o oci:out/till:2
+	succeeded
+	posmedia sign oci:out/till:2 --key k
+	succeeded
+	site dev
+	stage recipes/sites/dev.yaml oci:out/till:2
+	succeeded
+	local at new
+	for at in memory pids cpu devices systemd; do
+		new=/sys/fs/cgroup/$at/posmedia-test-$$
+		[ -d "/sys/fs/cgroup/$at" ] || continue
+		run inside "/bin/busybox mkdir $new"
+		[ ! -d "$new" ] || rmdir "$new"
+		if [ "$at" = systemd ]; then
+			[ "$status" -eq 0 ] || { echo "$at: $output"; false; }
+		else
+			[ "$status" -ne 0 ] || { echo "$at is writable"; false; }
+		fi
+	done
+	[ ! -e /sys/fs/cgroup/systemd/release_agent ] ||
+		! inside 'exec 3>>/sys/fs/cgroup/systemd/release_agent'
+}
+
+@test "dockerd: an image of two compressions" {
+	start_service "$dir/engine" docker
+	printf 'layers: {compression: both}\n' >>"$dir/recipes/till.yaml"
+	posmedia lock recipes/till.yaml
+	succeeded
+	posmedia build recipes/till.yaml -o oci:out/till:2
+	succeeded
+	posmedia sign oci:out/till:2 --key k
+	succeeded
+	site dev
+	stage recipes/sites/dev.yaml oci:out/till:2
+	succeeded
+	[ "$(inside 'cat /usr2/catalogue')" = roses ]
+	stage recipes/sites/dev.yaml oci:out/till:2
+	succeeded
+	[[ $output == 'nothing changed'* ]]
 }

@@ -158,6 +158,53 @@ static void what_a_container_is(void **state)
 	state_of(SAYS("500 Oops", "{\"message\":7}"), "500 no reason given");
 }
 
+/* Whether a container of such a state runs. */
+static bool runs(const char *text)
+{
+	struct jval *v SCOPED(jval_freep) = NULL;
+	struct engine_state s SCOPED(engine_state_release) = {0};
+	struct err e = ERR_INIT;
+
+	assert_int_equal(jval_parse(text, strlen(text), "state", &v, &e), 0);
+	assert_int_equal(engine_read_state(v, &s, &e), 0);
+	return s.running;
+}
+
+static void what_runs(void **state)
+{
+	(void)state;
+	assert_true(runs("{\"Image\":\"" ID "\",\"State\":{\"Running\":true}}"));
+	assert_false(runs("{\"Image\":\"" ID "\",\"State\":{}}"));
+	assert_false(
+	    runs("{\"Image\":\"" ID "\",\"State\":{\"Running\":true,\"Restarting\":true}}"));
+}
+
+/* Stopping what the engine says this of: whether that is success. */
+static int stopping(const char *second)
+{
+	const char *const answers[] = {PING("1.41"), second, NULL};
+	struct engine *en = NULL;
+	struct err e = ERR_INIT;
+	struct liar l;
+	int rc;
+
+	liar_start(&l, answers);
+	assert_int_equal(engine_open(l.path, &en, &e), 0);
+	rc = engine_stop(en, "till", 1, &e);
+	engine_free(en);
+	liar_stop(&l);
+	return rc;
+}
+
+static void what_is_stopped(void **state)
+{
+	(void)state;
+	assert_int_equal(stopping(SAYS("204 No Content", "")), 0);
+	assert_int_equal(stopping(SAYS("304 Not Modified", "")), 0);
+	assert_int_equal(stopping(SAYS("404 Not Found", "{}")), 0);
+	assert_int_equal(stopping(SAYS("500 Oops", "{}")), -1);
+}
+
 static void frames(void **state)
 {
 	static const char good[] = "\1\0\0\0\0\0\0\3one\2\0\0\0\0\0\0\3two";
@@ -207,9 +254,10 @@ static void nobody_there(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(who_is_there), cmocka_unit_test(what_a_container_is),
-	    cmocka_unit_test(frames),       cmocka_unit_test(loading),
-	    cmocka_unit_test(nobody_there),
+	    cmocka_unit_test(who_is_there),    cmocka_unit_test(what_a_container_is),
+	    cmocka_unit_test(frames),          cmocka_unit_test(loading),
+	    cmocka_unit_test(nobody_there),    cmocka_unit_test(what_runs),
+	    cmocka_unit_test(what_is_stopped),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,6 +1,8 @@
 /* sys: what acts when we die in the middle. */
 #include "sys/guard.h"
 
+#include "sys/intr.h"
+
 #include <fcntl.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -11,11 +13,13 @@
 
 #include <cmocka.h>
 
+enum { TO_BOTH = 1000 };
+
 static int ends[2];
 
 static void act(void *arg)
 {
-	(void)!write(ends[1], arg, 1);
+	(void)!write(ends[1], intr_pending() ? "i" : arg, 1);
 }
 
 /* What a process that begins, and then ends so, makes the guard do: 'x', or 0 for nothing. */
@@ -30,8 +34,14 @@ static char after(int how)
 		struct guard g = {0};
 		struct err e = ERR_INIT;
 
+		intr_install();
 		if (guard_start(act, "x", &g, &e) != 0)
 			_exit(9);
+		if (how == TO_BOTH) {
+			(void)usleep(100000);
+			(void)kill(g.pid, SIGTERM);
+			how = SIGKILL;
+		}
 		if (how == 0)
 			guard_done(&g);
 		else if (how > 0)
@@ -54,6 +64,7 @@ static void acts(void **state)
 	assert_int_equal(after(-1), 'x');
 	assert_int_equal(after(SIGKILL), 'x');
 	assert_int_equal(after(SIGTERM), 'x');
+	assert_int_equal(after(TO_BOTH), 'x');
 	guard_done(&none);
 }
 
