@@ -62,8 +62,9 @@ int disk_count(struct disk *d, struct err *e)
 	if (space(d, &d->free, e) != 0)
 		return -1;
 	sum_up(d->upper, &sum);
-	if (d->also != NULL)
-		sum_up(d->also, &sum);
+	for (size_t i = 0; i < sizeof(d->also) / sizeof(d->also[0]); i++)
+		if (d->also[i] != NULL)
+			sum_up(d->also[i], &sum);
 	d->used = sum;
 	d->counted_ms = clock_mono_ms();
 	d->took_ms = d->counted_ms - start;
@@ -72,6 +73,20 @@ int disk_count(struct disk *d, struct err *e)
 	max = num_human(d->max);
 	(void)err_set(e, ERR_STEP, "wrote more than %s", max);
 	return err_hint(e, "raise limits: disk: of the step if it is meant");
+}
+
+int disk_left(struct disk *d, uint64_t *ret_bytes, uint64_t *ret_entries, struct err *e)
+{
+	uint64_t left;
+
+	if (disk_count(d, e) != 0)
+		return -1;
+	left = d->max - d->used;
+	if (left > d->free)
+		left = d->free;
+	*ret_bytes = left > 0 ? left : 1;
+	*ret_entries = left / ENTRY + 1;
+	return 0;
 }
 
 int disk_look(struct disk *d, struct err *e)

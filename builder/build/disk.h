@@ -8,7 +8,7 @@
 
 struct disk {
 	const char *upper;   /* the directory that takes what it changes */
-	const char *also;    /* another one that it may write to, or NULL */
+	const char *also[2]; /* others that it fills, such as by what it asks for, or NULL */
 	uint64_t max;        /* bytes */
 	uint64_t used;       /* when it was counted last */
 	uint64_t free;       /* on the file system, then */
@@ -25,5 +25,9 @@ int disk_look(struct disk *d, struct err *e) MUST_CHECK;
 
 /* The same, counted now. */
 int disk_count(struct disk *d, struct err *e) MUST_CHECK;
+
+/* Counts, and says how many bytes more there may be, and how many entries when all are empty; never
+ * 0. ERR_STEP as above. */
+int disk_left(struct disk *d, uint64_t *ret_bytes, uint64_t *ret_entries, struct err *e) MUST_CHECK;
 
 #endif

@@ -16,18 +16,66 @@
 #include <string.h>
 #include <unistd.h>
 
-static int pack_new(struct job *j, int rootfd, const struct tree *t, const struct pack_opts *o,
+/* The image is judged while it is packed: until that is over its blobs are no blobs yet, so that
+ * what is refused is not in the store. */
+static struct kept_back *keep_back(struct packing *p, struct store_put *put,
+				   const struct pack_result *r)
+{
+	struct kept_back *b;
+
+	p->back = mem_resize(p->back, p->back_n + 1, sizeof(*p->back));
+	b = &p->back[p->back_n++];
+	*b = (struct kept_back){.put = put, .packed = *r};
+	store_put_start(put);
+	return b;
+}
+
+static int give(struct packing *p, struct err *e)
+{
+	for (size_t i = 0; i < p->back_n; i++) {
+		struct kept_back *b = &p->back[i];
+
+		if (store_put_commit(b->put, &b->packed.digest, NULL, NULL, e) != 0 ||
+		    (b->remember && job_layer_remember(p->j, &b->key, &b->packed, e) != 0))
+			return err_in(e, "image");
+	}
+	return 0;
+}
+
+static int pack_new(struct packing *p, const struct pack_opts *o, const struct digest *key,
 		    struct pack_result *ret, struct err *e)
 {
 	struct store_put *put SCOPED(store_put_freep) = NULL;
+	struct kept_back *b;
 	struct sink to;
 
-	if (store_put_begin(j->s, &put, e) != 0)
+	if (store_put_begin(p->j->s, &put, e) != 0)
 		return -1;
 	to = store_put_sink(put);
-	if (pack_layer(rootfd, t, o, &to, ret, e) != 0)
+	if (pack_layer(p->rootfd, &p->tree, o, &to, ret, e) != 0)
 		return -1;
-	return store_put_commit(put, &ret->digest, NULL, NULL, e);
+	b = keep_back(p, STEAL(put), ret);
+	b->remember = key != NULL;
+	if (key != NULL)
+		b->key = *key;
+	return 0;
+}
+
+static int put_bytes(struct packing *p, const struct buf *b, struct oci_desc *ret, struct err *e)
+{
+	struct store_put *put SCOPED(store_put_freep) = NULL;
+	struct pack_result r = {.digest = digest_of(b->data, b->len)};
+	struct sink to;
+
+	if (store_put_begin(p->j->s, &put, e) != 0)
+		return -1;
+	to = store_put_sink(put);
+	if (sink_write(&to, b->data, b->len, e) != 0)
+		return -1;
+	(void)keep_back(p, STEAL(put), &r);
+	ret->size = b->len;
+	ret->digest = r.digest;
+	return 0;
 }
 
 static bool is_delta(const struct packing *p)
@@ -65,12 +113,10 @@ static int pack_one(struct packing *p, int layer, struct job_layer *ret, struct 
 			return 0;
 		}
 	}
-	if (pack_new(p->j, p->rootfd, &p->tree, &o, &ret->packed, e) != 0) {
+	if (pack_new(p, &o, is_delta(p) ? NULL : &key, &ret->packed, e) != 0) {
 		p->j->damaged = e->kind == ERR_VERIFY;
 		return err_in(e, "layer %s", ret->name);
 	}
-	if (!is_delta(p) && job_layer_remember(j, &key, &ret->packed, e) != 0)
-		return err_in(e, "layer %s", ret->name);
 	log_info("layer %s: %zu entries, %s", ret->name, ret->packed.entries,
 		 digest_text(&ret->packed.digest).s);
 	return intr_pending() ? intr_err(e) : 0;
@@ -110,15 +156,14 @@ static int pack_all(struct packing *p, struct err *e)
 	return 0;
 }
 
-static int put_json(struct job *j, const struct jval *v, struct oci_desc *ret, struct err *e)
+static int put_json(struct packing *p, const struct jval *v, struct oci_desc *ret, struct err *e)
 {
 	struct buf b SCOPED(buf_release) = BUF_INIT(OCI_MANIFEST_MAX);
 
 	jval_write(v, &b);
 	if (buf_over(&b))
 		return err_set(e, ERR_FAIL, "image config: too large");
-	ret->size = b.len;
-	return store_put_bytes(j->s, b.data, b.len, &ret->digest, e);
+	return put_bytes(p, &b, ret, e);
 }
 
 static struct jval *annotations(const struct packing *p)
@@ -164,7 +209,7 @@ static int put_manifest(struct packing *p, struct oci_desc *ret, struct err *e)
 	m.config.media_type = mem_strdup(OCI_CONFIG);
 	m.annotations = annotations(p);
 	if (job_image_config(p->j, p->delta.config, p->layers, p->layers_n, &config, e) != 0 ||
-	    put_json(p->j, config, &m.config, e) != 0)
+	    put_json(p, config, &m.config, e) != 0)
 		return -1;
 	m.layers = mem_zalloc((p->delta.below.layers_n + p->layers_n + 1) * sizeof(*m.layers));
 	for (; m.layers_n < p->delta.below.layers_n; m.layers_n++)
@@ -173,26 +218,24 @@ static int put_manifest(struct packing *p, struct oci_desc *ret, struct err *e)
 		describe_layer(p, &p->layers[i], &m.layers[m.layers_n++]);
 	oci_manifest_write(&m, &b);
 	ret->media_type = mem_strdup(OCI_MANIFEST);
-	ret->size = b.len;
-	return store_put_bytes(p->j->s, b.data, b.len, &ret->digest, e);
+	return put_bytes(p, &b, ret, e);
 }
 
 /* An engine that knows neither index nor annotation takes the first for this platform. */
-static int put_index(struct job *j, struct oci_index *x, struct oci_desc *ret, struct err *e)
+static int put_index(struct packing *p, struct oci_index *x, struct oci_desc *ret, struct err *e)
 {
 	struct buf b SCOPED(buf_release) = BUF_INIT(OCI_MANIFEST_MAX);
 
 	for (size_t i = 0; i < x->n; i++) {
 		x->v[i].platform = jval_object();
-		jval_put_text(x->v[i].platform, "architecture", recipe_platform(j->r));
+		jval_put_text(x->v[i].platform, "architecture", recipe_platform(p->j->r));
 		jval_put_text(x->v[i].platform, "os", "linux");
 	}
 	x->v[1].annotations = jval_object();
 	jval_put_text(x->v[1].annotations, OCI_ZSTD_VARIANT, "true");
 	oci_index_write(x, &b);
 	ret->media_type = mem_strdup(OCI_INDEX);
-	ret->size = b.len;
-	return store_put_bytes(j->s, b.data, b.len, &ret->digest, e);
+	return put_bytes(p, &b, ret, e);
 }
 
 static int pack_as(struct packing *p, enum pack_compression c, struct oci_desc *ret, struct err *e)
@@ -212,12 +255,15 @@ static int put_image(struct packing *p, struct oci_desc *ret, struct err *e)
 	x.n = 2;
 	if (pack_as(p, PACK_GZIP, &x.v[0], e) != 0 || pack_as(p, PACK_ZSTD, &x.v[1], e) != 0)
 		return -1;
-	return put_index(p->j, &x, ret, e);
+	return put_index(p, &x, ret, e);
 }
 
 static void packing_release(struct packing *p)
 {
 	drop_layers(p);
+	for (size_t i = 0; i < p->back_n; i++)
+		store_put_free(p->back[i].put);
+	free(p->back);
 	tree_release(&p->tree);
 	delta_release(&p->delta);
 	fd_closep(&p->rootfd);
@@ -268,7 +314,8 @@ int job_image(struct job *j, const char *root, struct build_result *ret, struct 
 		return -1;
 	if (judge_seal(j, e) != 0 || judge(&p, root, e) != 0 || put_image(&p, &image, e) != 0)
 		return -1;
-	if (judge_end(j, e) != 0 || tests_end(&tests, e) != 0 || aside_join(&gates, e) != 0)
+	if (judge_end(j, e) != 0 || tests_end(&tests, e) != 0 || aside_join(&gates, e) != 0 ||
+	    give(&p, e) != 0)
 		return -1;
 	ret->manifest = image.digest;
 	ret->manifest_size = image.size;

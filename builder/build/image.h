@@ -12,6 +12,14 @@ struct delta {
 	struct jval *config;       /* and its config */
 };
 
+/* What is the store's only when the image has passed everything. */
+struct kept_back {
+	struct store_put *put;
+	struct pack_result packed; /* digest; of a layer all of it, */
+	struct digest key;         /* and what it is remembered by: */
+	bool remember;             /* if it is */
+};
+
 struct packing {
 	struct job *j;
 	struct tree tree;
@@ -23,6 +31,8 @@ struct packing {
 	enum pack_compression compression;
 	struct job_layer *layers;
 	size_t layers_n;
+	struct kept_back *back;
+	size_t back_n;
 };
 
 /* Takes out of p->tree's layers what the image below has already, puts the rest into layer 0, and

@@ -16,6 +16,7 @@ void shim_release(struct shim *s)
 {
 	free(s->dir);
 	free(s->ask);
+	free(s->own);
 	strv_release(&s->from);
 	strv_release(&s->to);
 	strv_release(&s->argv);
@@ -126,7 +127,9 @@ static int make_dirs(const struct shim *s, struct err *e)
 		if (mkdir(path, 0755) != 0)
 			return err_sys(e, "make %s", path);
 	}
-	return mkdir(s->ask, 0755) == 0 ? 0 : err_sys(e, "make %s", s->ask);
+	if (mkdir(s->ask, 0755) != 0)
+		return err_sys(e, "make %s", s->ask);
+	return mkdir(s->own, 0755) == 0 ? 0 : err_sys(e, "make %s", s->own);
 }
 
 static int services(struct shim *s, const char *root, struct err *e)
@@ -174,6 +177,7 @@ int shim_prepare(struct job *j, const struct recipe_step *st, const char *root, 
 		return 0;
 	ret->dir = mem_format("%s/shim.%zu", j->scratch, (size_t)(st - j->r->steps));
 	ret->ask = mem_format("%s/ask.%zu", j->scratch, (size_t)(st - j->r->steps));
+	ret->own = mem_format("%s/image.%zu", j->scratch, (size_t)(st - j->r->steps));
 	if (make_dirs(ret, e) != 0 || put(ret, "shim", p, n, 0755, e) != 0)
 		return -1;
 	bind(ret, ret->dir, SHIM_DIR);

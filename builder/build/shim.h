@@ -4,6 +4,7 @@
 
 #include "base/err.h"
 #include "base/strv.h"
+#include "build/disk.h"
 #include "recipe/recipe.h"
 #include "sandbox/sandbox.h"
 
@@ -17,12 +18,14 @@ struct shim {
 	const struct recipe_step *st;
 	char *dir;            /* in the scratch: the program and what it reads */
 	char *ask;            /* and where it asks for mounts */
+	char *own;            /* and what we unpack of its own images */
+	struct disk *disk;    /* that all of these count for; borrowed, set by the caller */
 	struct strv from, to; /* of the binds; keeps their paths alive */
 	struct strv argv;     /* the step's program, run by ours */
 	struct shim_mounted {
 		char *at;    /* the directory of the step */
 		char *image; /* by the name that it was asked for */
-		char *own;   /* where we unpacked it for this alone, or NULL */
+		char *own;   /* where in s->own it was unpacked for this alone, or NULL */
 		uint64_t id;
 	} mounted[SHIM_MOUNTS_MAX]; /* images */
 	size_t mounted_n;

@@ -10,7 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { ASKED_MAX = 3 * 4096, GROWTH = 20, SPARE = 64 << 20 };
+enum { ASKED_MAX = 3 * 4096, GROWTH = 20, SPARE = 64 << 20, ENTRIES_MAX = 4 << 20 };
 
 /* The medium of the step that a path lies on, and where on it. */
 static const struct recipe_media *medium_of(const struct shim *s, const char *path,
@@ -65,21 +65,32 @@ static int image_tree(const struct shim *s, const char *path, const char **ret, 
 /* An image that is the step's own: it has put a copy, `name`, where it asks. */
 static int own_tree(struct shim *s, int asks, const char *name, char **ret, struct err *e)
 {
-	char *dir SCOPED(mem_freep) = mem_format("%s/image.%zu.%zu", s->j->scratch,
-						 (size_t)(s->st - s->j->r->steps), s->owns);
+	char *dir SCOPED(mem_freep) = mem_format("%s/%zu", s->own, s->owns);
 	int fd SCOPED(fd_closep) =
 	    openat(asks, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
 	struct unpack_medium u = {.name = "image", .disc = true};
+	struct err quiet = ERR_INIT;
 	struct stat st;
+	uint64_t most;
 
 	if (fd < 0 || fstat(fd, &st) != 0 || !S_ISREG(st.st_mode))
 		return err_set(e, ERR_STEP, "it is not there");
-	u.bytes_max = (uint64_t)st.st_size * GROWTH + SPARE;
+	if (disk_left(s->disk, &u.bytes_max, &u.entries_max, e) != 0)
+		return -1;
+	/* it may say any size: what it takes on the disk is real */
+	most = (uint64_t)st.st_blocks * 512 * GROWTH + SPARE;
+	if (u.bytes_max > most)
+		u.bytes_max = most;
+	if (u.entries_max > ENTRIES_MAX)
+		u.entries_max = ENTRIES_MAX;
 	if (mkdir(dir, 0755) != 0)
 		return err_sys(e, "make %s", dir);
 	s->owns++;
-	if (unpack_medium(fd, "image", dir, &u, e) != 0)
+	if (unpack_medium(fd, "image", dir, &u, e) != 0) {
+		if (fs_rmtree(AT_FDCWD, dir, &quiet) != 0)
+			log_warn("%s", quiet.msg);
 		return -1;
+	}
 	*ret = STEAL(dir);
 	return 0;
 }

@@ -221,7 +221,9 @@ int job_step(struct job *j, const struct recipe_step *st, const char *root, cons
 	if (expects_lay(st, root, &j->laid, e) != 0 || shim_prepare(j, st, root, &r.shim, e) != 0 ||
 	    prepare(&r.shim, root, &m, e) != 0)
 		return err_in(e, "%s", what);
-	r.disk.also = r.shim.ask;
+	r.disk.also[0] = r.shim.ask;
+	r.disk.also[1] = r.shim.own;
+	r.shim.disk = &r.disk;
 	rc = run_prepared(&r, what, root, &m, e);
 	tidy(root, &m);
 	if (rc == 0)

@@ -5,6 +5,7 @@
 #include "form/xml.h"
 #include "sys/clock.h"
 #include <stdlib.h>
+#include <string.h>
 
 enum { BODY_MAX = 1024 };
 
@@ -26,20 +27,22 @@ void s3_lock_headers(const struct s3 *s, struct strv *headers)
 	strv_addf(headers, "x-amz-object-lock-retain-until-date: %s", until);
 }
 
-/* Until when it is locked now, seconds; 0 = it is not. */
+/* Until when it is locked now, seconds; 0 = it is not, or in a way that its owner can undo. */
 static int locked_until(struct registry *r, const char *url, int64_t *ret, struct err *e)
 {
 	struct http_request q = {.method = "GET", .url = url, .body_fd = -1, .via = r->http};
 	struct http_reply reply = {0};
-	char *text SCOPED(mem_freep) = NULL;
+	char *mode SCOPED(mem_freep) = NULL, *text SCOPED(mem_freep) = NULL;
 	int rc = 0;
 
 	*ret = 0;
 	if (s3_send(r->s3, &q, NULL, &reply, e) != 0)
 		return -1;
 	if (reply.status == 200)
+		mode = xml_get(reply.body.data, reply.body.len, "Retention/Mode");
+	if (mode != NULL && strcmp(mode, "COMPLIANCE") == 0)
 		text = xml_get(reply.body.data, reply.body.len, "Retention/RetainUntilDate");
-	else if (reply.status != 404)
+	if (reply.status != 200 && reply.status != 404)
 		rc = s3_refused(&q, &reply, e);
 	if (text != NULL && clock_parse(text, ret) != 0)
 		rc = err_set(e, ERR_REMOTE, "%s: is locked until \"%.40s\", which is no time", url,

@@ -14,6 +14,8 @@
 #include <string.h>
 
 enum { ROOTS_MAX = 256 << 10, CERT_MAX = 64 << 10, RSA_BITS_MIN = 2048, EC_BITS_MIN = 256 };
+/* of X509_VERIFY_PARAM_set_auth_level: 112 bits, so that no certificate is signed with SHA-1 */
+enum { AUTH_LEVEL = 2 };
 
 struct notation_roots {
 	X509_STORE *store;
@@ -180,6 +182,7 @@ static int lead_to_root(STACK_OF(X509) * chain, const struct notation_wanted *w,
 		return ssl_err(e, ERR_FAIL, "notation: certificates");
 	}
 	X509_STORE_CTX_set_time(c, 0, (time_t)w->now);
+	X509_VERIFY_PARAM_set_auth_level(X509_STORE_CTX_get0_param(c), AUTH_LEVEL);
 	rc = X509_verify_cert(c) == 1
 		 ? 0
 		 : err_set(e, ERR_VERIFY,

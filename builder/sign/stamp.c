@@ -15,6 +15,8 @@
 #include <string.h>
 
 enum { PEM_MAX = 64 << 10 };
+/* 112 bits of security, for OpenSSL and as a hash's bytes: no SHA-1, no RSA of 1024 bits */
+enum { AUTH_LEVEL = 2, HASH_MIN = 28 };
 
 struct sign_stamper {
 	struct sign_key *key;
@@ -206,6 +208,26 @@ static int64_t seconds(const ASN1_GENERALIZEDTIME *t)
 	return good ? (int64_t)days * 86400 + secs : 0;
 }
 
+/* Whether all hashes that are signed are strong enough: OpenSSL looks at those of certificates. */
+static bool hashes_well(TS_RESP *r)
+{
+	STACK_OF(PKCS7_SIGNER_INFO) *signers = PKCS7_get_signer_info(TS_RESP_get_token(r));
+
+	for (int i = 0; i < sk_PKCS7_SIGNER_INFO_num(signers); i++) {
+		X509_ALGOR *how = NULL;
+		const ASN1_OBJECT *hash = NULL;
+		const EVP_MD *md;
+
+		PKCS7_SIGNER_INFO_get0_algs(sk_PKCS7_SIGNER_INFO_value(signers, i), NULL, &how,
+					    NULL);
+		X509_ALGOR_get0(&hash, NULL, NULL, how);
+		md = EVP_get_digestbyobj(hash);
+		if (md == NULL || EVP_MD_get_size(md) < HASH_MIN)
+			return false;
+	}
+	return true;
+}
+
 /* Trusts this one certificate, whoever signed it. */
 static int check_response(const struct sign_authority *a, TS_RESP *r, const struct digest *d)
 {
@@ -223,11 +245,12 @@ static int check_response(const struct sign_authority *a, TS_RESP *r, const stru
 	}
 	/* the times of the certificate are judged by whoever trusts it */
 	(void)X509_STORE_set_flags(store, X509_V_FLAG_PARTIAL_CHAIN | X509_V_FLAG_NO_CHECK_TIME);
+	X509_VERIFY_PARAM_set_auth_level(X509_STORE_get0_param(store), AUTH_LEVEL);
 	(void)TS_VERIFY_CTX_set_store(c, store);
 	(void)TS_VERIFY_CTX_set_imprint(c, imprint, sizeof(d->b));
 	(void)TS_VERIFY_CTX_set_flags(c, TS_VFY_VERSION | TS_VFY_SIGNER | TS_VFY_IMPRINT |
 					     TS_VFY_SIGNATURE);
-	good = TS_RESP_verify_response(c, r) == 1;
+	good = TS_RESP_verify_response(c, r) == 1 && hashes_well(r);
 	TS_VERIFY_CTX_free(c);
 	return good;
 }

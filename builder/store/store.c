@@ -154,7 +154,7 @@ int store_put_begin(struct store *s, struct store_put **ret, struct err *e)
 	p->s = s;
 	p->hash = hash_new();
 	(void)own_name(s, "put", p->name, sizeof(p->name));
-	p->fd = openat(s->tmp_fd, p->name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
+	p->fd = openat(s->tmp_fd, p->name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 	if (p->fd < 0) {
 		p->name[0] = '\0';
 		return err_sys(e, "store: make a file in %s/tmp", s->path);
@@ -180,12 +180,17 @@ struct sink store_put_sink(struct store_put *p)
 	return (struct sink){put_write, p};
 }
 
+void store_put_start(struct store_put *p)
+{
+	(void)sync_file_range(p->fd, 0, 0, SYNC_FILE_RANGE_WRITE);
+}
+
 /* Gives tmp/name its place under its digest, durably. There already is as good. */
 static int place(struct store *s, int fd, const char *name, const struct digest *d, struct err *e)
 {
 	struct digest_hex h = digest_hex(d);
 
-	if (fsync(fd) != 0)
+	if (fchmod(fd, 0644) != 0 || fsync(fd) != 0)
 		return err_sys(e, "store: sync");
 	fault_point("blob written");
 	if (renameat(s->tmp_fd, name, s->blobs_fd, h.s) != 0)

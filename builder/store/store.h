@@ -63,6 +63,9 @@ int store_put_begin(struct store *s, struct store_put **ret, struct err *e) MUST
 struct sink store_put_sink(struct store_put *p);
 int store_put_commit(struct store_put *p, const struct digest *want, struct digest *ret,
 		     uint64_t *ret_size, struct err *e) MUST_CHECK;
+/* Begins to write out what was put, so that a commit that is yet to come waits less. Until that it
+ * is nobody else's to read. */
+void store_put_start(struct store_put *p);
 void store_put_free(struct store_put *p);
 void store_put_freep(struct store_put **p);
 

@@ -53,6 +53,37 @@ not_shown() {
 	refused 4 "/etc/sales.csv: pan"
 }
 
+# No blob of the store has the number, nor does anything that others may read.
+not_stored() {
+	local file
+	find "$dir/store/blobs" "$dir/store/tmp" -type f >"$dir/blobs"
+	[ -s "$dir/blobs" ]
+	while read -r file; do
+		! zcat -f "$file" | grep -qaF "$card" || { echo "$file" && return 1; }
+	done <"$dir/blobs"
+}
+
+@test "what is refused is in no blob of the store, and what was built before stays" {
+	printf 'name,card\nada,%s\n' "$card" >"$dir/overlay/etc/sales.csv"
+	build
+	refused 4 "/etc/sales.csv: pan"
+	not_stored
+	no_traces
+	rm "$dir/overlay/etc/sales.csv"
+	build
+	succeeded
+	find "$dir/store/blobs" -type f | sort >"$dir/before"
+	run ! grep -v '^-rw-r--r--' <(find "$dir/store/blobs" -type f -printf '%M %p\n')
+	[ -n "$(ls "$dir/store/cache/layers")" ]
+	printf 'layers: {compression: both}\n' >>"$dir/recipes/till.yaml"
+	printf 'name,card\nada,%s\n' "$card" >"$dir/overlay/etc/sales.csv"
+	relock
+	build
+	refused 4 "/etc/sales.csv: pan"
+	not_stored
+	[ -z "$(comm -13 <(find "$dir/store/blobs" -type f | sort) "$dir/before")" ]
+}
+
 @test "a number that the recipe answers for by digest, until its day" {
 	printf 'name,card\nada,%s\n' "$card" >"$dir/overlay/etc/sales.csv"
 	cat >>"$dir/recipes/till.yaml" <<-YAML

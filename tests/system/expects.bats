@@ -404,6 +404,23 @@ at"
 	refused 6 'step work: wrote more than' 'raise limits: disk:'
 }
 
+@test "what is unpacked of a step's own images counts as written, and is bounded by what is left" {
+	mkdir -p "$dir/full"
+	head -c 3M /dev/zero | tr '\0' x >"$dir/full/3M"
+	disc full.iso "$dir/full" -R
+	step full.iso 'as: file' 'mkdir /opt /opt/at; cp /media/it/full.iso /tmp || exit
+		mount /tmp/full.iso /opt/at; echo $?; ls /opt/at' \
+		'expects: {loop: true}' 'limits: {disk: 5M}'
+	build
+	ok
+	[[ $(log_of) = *'more than '*' bytes'*32 ]] || { log_of && false; }
+	step full.iso 'as: file' 'mkdir /opt /opt/at; cp /media/it/full.iso /tmp || exit
+		mount /tmp/full.iso /opt/at || exit; head -c 6M /dev/zero >/opt/more' \
+		'expects: {loop: true}' 'limits: {disk: 8M}'
+	build
+	refused 6 'step work: wrote more than'
+}
+
 @test "an image that cannot be unpacked does not stand in the way of the next" {
 	iso inner.iso -R -uid 0 -gid 0
 	mkdir -p "$dir/two"

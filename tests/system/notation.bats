@@ -181,6 +181,8 @@ bad() {
 	certificate issuer ca 'basicConstraints=critical,CA:TRUE\nkeyUsage=critical,keyCertSign' \
 		-days 90
 	bad 'is an issuer' issuer
+	certificate sha1 ca "$code" -days 90 -sha1
+	bad 'digest algorithm too weak' sha1
 	from='2020-01-01' certificate old ca "$code" -days 90
 	bad 'certificate has expired' old 'head.io.cncf.notary.signingTime="2020-02-01T00:00:00Z"'
 	cat "$dir/good.pem" "$dir/foreign.pem" >"$dir/good.chain"

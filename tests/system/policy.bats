@@ -82,6 +82,45 @@ verify() {
 	refused 4 'the time stamp is not by the authority'
 }
 
+# In place of what is attached, the bundle $dir/bundle with a stamp by the key $1, hashed by $2.
+restamp() {
+	printf '%s\n' '[tsa]' default_tsa=x '[x]' "serial=$dir/serial" "signer_digest=$2" \
+		default_policy=1.2.3 digests=sha256 ess_cert_id_alg=sha256 >"$dir/tsa.cnf"
+	openssl ts -reply -config "$dir/tsa.cnf" -queryfile "$dir/tsq" -inkey "$dir/$1" \
+		-signer "$dir/$1.pem" -out "$dir/tsr"
+	jq -c --arg t "$(base64 -w 0 "$dir/tsr")" '
+		.verificationMaterial.timestampVerificationData = {
+			rfc3161Timestamps: [{signedTimestamp: $t}]}' "$dir/bundle" >"$dir/stamped"
+	cp "$dir/index.json" "$dir/out/till/index.json"
+	tests/lib/add-referrer "$dir/out/till" "$image" x \
+		application/vnd.dev.sigstore.bundle.v0.3+json \
+		application/vnd.dev.sigstore.bundle.v0.3+json "$dir/stamped"
+	rule '[{file: other.pub, from: 2020-01-01}]' >"$dir/policy.yaml" \
+		<<<"tsa: $1.pem"$'\nforms: [bundle]'
+	verify
+}
+
+@test "a stamp by a weak hash or a weak key is none" {
+	local first added type=https://sigstore.dev/cosign/sign/v1
+	posmedia key new tsa
+	openssl genpkey -quiet -algorithm RSA -pkeyopt rsa_keygen_bits:1024 -out "$dir/weak"
+	certify tsa critical,timeStamping
+	certify weak critical,timeStamping
+	first=$(bundle_of "$type")
+	posmedia sign oci:out/till:1 --key other
+	succeeded
+	added=$(bundle_of "$type" | grep -vFx "$first")
+	cp "$(blob "$(jq -r '.layers[0].digest' "$(blob "$added")")")" "$dir/bundle"
+	jq -r '.dsseEnvelope.signatures[0].sig' "$dir/bundle" | base64 -d >"$dir/der"
+	openssl ts -query -data "$dir/der" -sha256 -cert -out "$dir/tsq"
+	restamp tsa sha256
+	succeeded
+	restamp tsa sha1
+	refused 4 'none of its 2 bundle signatures is good'
+	restamp weak sha256
+	refused 4 'none of its 2 bundle signatures is good'
+}
+
 @test "a statement must be there, by a key that counts, and say what is wanted" {
 	rule '[k.pub]' >"$dir/policy.yaml" <<-YAML
 		attestations:

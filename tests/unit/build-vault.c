@@ -283,6 +283,33 @@ static void a_tree_has_a_limit(void **state)
 	assert_int_equal(disk_count(&d, &e), -1);
 }
 
+static void what_is_left_counts_all_directories(void **state)
+{
+	char *bytes SCOPED(mem_freep) = mem_zalloc(1 << 20);
+	struct err e = ERR_INIT;
+	uint64_t left, entries;
+	struct disk d;
+
+	(void)state;
+	memset(bytes, 'x', 1 << 20);
+	put("three/upper/one", bytes, 1 << 20);
+	put("three/ask/two", bytes, 1 << 20);
+	put("three/own/0/three", bytes, 1 << 20);
+	disk_init(&d, "three/upper", 4 << 20);
+	d.also[0] = "three/ask";
+	d.also[1] = "three/own";
+	assert_int_equal(disk_left(&d, &left, &entries, &e), 0);
+	assert_true(left > 900 << 10 && left < 1 << 20);
+	assert_int_equal(entries, left / 4096 + 1);
+	d.max = d.used; /* none is what 0 says elsewhere */
+	assert_int_equal(disk_left(&d, &left, &entries, &e), 0);
+	assert_int_equal(left, 1);
+	assert_int_equal(entries, 1);
+	d.max--;
+	assert_int_equal(disk_left(&d, &left, &entries, &e), -1);
+	assert_int_equal(e.kind, ERR_STEP);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -293,6 +320,7 @@ int main(void)
 	    cmocka_unit_test(found_in_contents_names_and_links),
 	    cmocka_unit_test(found_in_urls_and_files),
 	    cmocka_unit_test(a_tree_has_a_limit),
+	    cmocka_unit_test(what_is_left_counts_all_directories),
 	};
 
 	return cmocka_run_group_tests_name("build-vault", tests, setup, teardown);

@@ -16,9 +16,12 @@ enum mode {
 	COMPLETE_ERROR, /* 200 with an error in it, and it is there all the same */
 	COMPLETE_LOST,  /* no answer, and it is there */
 	COMPLETE_NEVER, /* 200 with an error in it, and it is not there */
+	GOVERNANCE,     /* what is there is locked for long, in that mode, */
+	COMPLIANCE,     /* in that one, */
+	NO_MODE,        /* or in one that is not told */
 };
 
-enum { MODE, ONCE, SIGNED, CONDITIONS, PARTS };
+enum { MODE, ONCE, SIGNED, CONDITIONS, PARTS, LOCKS };
 
 static struct server one;
 static struct scene scene;
@@ -112,6 +115,12 @@ static void serve_put(struct server_req *r)
 		say_error(r, 400, "XAmzContentSHA256Mismatch");
 		return;
 	}
+	if (strstr(r->path, "?retention") != NULL) {
+		if (strstr(r->body, "<Mode>COMPLIANCE</Mode>") != NULL)
+			atomic_fetch_add(&r->sh->count[LOCKS], 1);
+		server_answer(r, 200, "", "");
+		return;
+	}
 	if (mode(r, PUT_500_ONCE) && strstr(r->path, "/blobs/") != NULL && once(r)) {
 		say_error(r, 500, "InternalError");
 		return;
@@ -170,10 +179,26 @@ static void serve_post(struct server_req *r)
 		server_answer(r, 200, "", "<CompleteMultipartUploadResult/>");
 }
 
+static void say_lock(struct server_req *r)
+{
+	char *body SCOPED(mem_freep) = mem_format(
+	    "<Retention>%s<RetainUntilDate>2100-01-01T00:00:00Z</RetainUntilDate></Retention>",
+	    mode(r, GOVERNANCE)   ? "<Mode>GOVERNANCE</Mode>"
+	    : mode(r, COMPLIANCE) ? "<Mode>COMPLIANCE</Mode>"
+				  : "");
+
+	server_answer(r, 200, "", body);
+}
+
 static void serve_get(struct server_req *r)
 {
 	struct buf b SCOPED(buf_release) = BUF_INIT(32 << 20);
 	char etag[68];
+
+	if (strstr(r->path, "?retention") != NULL) {
+		say_lock(r);
+		return;
+	}
 
 	if (strncmp(r->path, "/images/?", 9) == 0) {
 		server_answer(r, 200, "", "<ListBucketResult></ListBucketResult>");
@@ -253,7 +278,8 @@ static int teardown(void **state)
 
 static int push(enum mode m, const char *to, struct err *e)
 {
-	const struct remote_opts o = {.tries = 2, .part_size = 5 << 20};
+	const struct remote_opts o = {
+	    .tries = 2, .part_size = 5 << 20, .lock_s = m >= GOVERNANCE ? 3600 : 0};
 	struct ref r SCOPED(ref_release) = {0};
 	struct remote_stats st = {0};
 
@@ -354,12 +380,28 @@ static void test_nowhere_to_put(void **state)
 	}
 }
 
+/* Whoever has the right to can undo a lock of the mode GOVERNANCE: that is none. */
+static void test_locks(void **state)
+{
+	struct err e;
+
+	(void)state;
+	assert_int_equal(push(GOOD, "s3://images/demo:1.0", &e), 0);
+	for (enum mode m = GOVERNANCE; m <= NO_MODE; m++) {
+		one.sh->count[LOCKS] = 0;
+		if (push(m, "s3://images/demo:1.0", &e) != 0)
+			fail_msg("mode %d: %s", (int)m, e.msg);
+		assert_int_equal(one.sh->count[LOCKS] > 0, m != COMPLIANCE);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test_setup_teardown(test_modes, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_parts, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_nowhere_to_put, setup, teardown),
+	    cmocka_unit_test_setup_teardown(test_locks, setup, teardown),
 	};
 
 	(void)signal(SIGPIPE, SIG_IGN);
