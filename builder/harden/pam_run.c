@@ -181,14 +181,16 @@ static int read_control(const struct pam_line *l, int actions[ANSWERS])
 	};
 	const char *p = l->control;
 	char *value = NULL, *action = NULL;
+	bool bracket;
 	int rc = 0;
 
 	for (size_t i = 0; i < COUNT(words); i++)
 		if (strcasecmp(words[i].word, l->control) == 0)
 			p = words[i].control;
+	bracket = *p == '[';
 	for (size_t i = 0; i < ANSWERS; i++)
 		actions[i] = UNSET;
-	while (rc == 0 && *p == '[' && pam_action(&p, &value, &action)) {
+	while (rc == 0 && bracket && pam_action(&p, &value, &action)) {
 		rc = take_action(actions, value, action);
 		free(value);
 		free(action);

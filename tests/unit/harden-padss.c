@@ -84,38 +84,38 @@ static const struct row rows[] = {
      NULL, NOT_FIXED},
     {"PAM-12", WRITE, "etc/pam.d/pos", "auth requisite pam_nologin.so\n", NULL, NOT_FIXED},
     {"PAM-12", WRITE, "etc/pam.d/pos",
-     "auth required pam_unix.so\nauth [default=reset] pam_warn.so\nauth required pam_permit.so\n",
+     "auth required pam_unix.so\n-auth [default=reset] pam_warn.so\nauth required pam_permit.so\n",
      NULL, NOT_FIXED},
     {"PAM-12", WRITE, "etc/pam.d/pos",
-     "auth [success=die default=1] pam_listfile.so item=user sense=allow file=/etc/none "
-     "onerr=fail\nauth required pam_unix.so\nauth required pam_env.so\n",
+     "-auth [success=die default=1] pam_listfile.so item=user sense=allow file=/etc/none "
+     "onerr=fail\nauth required pam_unix.so\n-auth required pam_env.so\n",
      NULL, NOT_FIXED},
     {"PAM-12", WRITE, "etc/pam.d/pos",
-     "auth [success=ok auth_err=bad default=ignore] pam_sss.so\nauth required pam_permit.so\n",
+     "-auth [success=ok auth_err=bad default=ignore] pam_sss.so\nauth required pam_permit.so\n",
      NULL, NOT_FIXED},
     {"PAM-12", WRITE, "etc/pam.d/pos",
-     "auth [success=ok authinfo_unavail=ignore default=bad] pam_sss.so\nauth required "
+     "-auth [success=ok authinfo_unavail=ignore default=bad] pam_sss.so\nauth required "
      "pam_permit.so\n",
      NULL, NOT_FIXED},
     {"PAM-12", WRITE, "etc/pam.d/pos",
-     "auth required pam_sss.so ignore_unknown_user\nauth required pam_permit.so\n", NULL,
+     "-auth required pam_sss.so ignore_unknown_user\nauth required pam_permit.so\n", NULL,
      NOT_FIXED},
     {"PAM-12", WRITE, "etc/pam.d/pos",
      "auth [default=ignore default=bad] pam_unix.so\nauth required pam_permit.so\n", NULL,
      NOT_FIXED},
     {"PAM-12", WRITE, "etc/pam.d/pos",
-     "auth [ignore=2 default=die] pam_env.so\nauth required pam_unix.so\nauth required "
+     "-auth [ignore=2 default=die] pam_env.so\nauth required pam_unix.so\nauth required "
      "pam_deny.so\nauth required pam_permit.so\n",
      NULL, NOT_FIXED},
     {"PAM-12", WRITE, "etc/pam.d/pos",
-     "auth [success=1 default=1] pam_env.so\nauth substack common-auth\nauth required "
+     "-auth [success=1 default=1] pam_env.so\nauth substack common-auth\nauth required "
      "pam_permit.so\n",
      NULL, NOT_FIXED},
     {"PAM-12", WRITE, "etc/pam.d/pos",
-     "auth substack common-auth\nauth [default=reset] pam_warn.so\nauth required pam_permit.so\n",
+     "auth substack common-auth\n-auth [default=reset] pam_warn.so\nauth required pam_permit.so\n",
      NULL, NOT_FIXED},
     {"PAM-12", WRITE, "etc/pam.d/pos",
-     "auth [success=done default=bad] pam_localuser.so authfail\n", NULL, NOT_FIXED},
+     "-auth [success=done default=bad] pam_localuser.so authfail\n", NULL, NOT_FIXED},
     {"PAM-12", APPEND, "etc/pam.d/login", "session required pam_nosuch.so\n", NULL, NOT_FIXED},
     {"PAM-13", EDIT, "etc/pam.d/su", " group=sugroup", "", FIXED},
     {"PAM-13", EDIT, "etc/group", "sugroup:x:986:", "sugroup:x:986:rti", FIXED},
