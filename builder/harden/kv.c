@@ -226,6 +226,18 @@ static int read_file(int rootfd, const struct kv_format *f, const char *path, st
 	return 0;
 }
 
+/* Whether each line of the key adds to what the others say, sshd_config(5). */
+static bool adds_up(const struct kv_format *f, const char *key)
+{
+	static const char *const keys[] = {"AcceptEnv", "AllowGroups", "AllowUsers", "DenyGroups",
+					   "DenyUsers"};
+
+	for (size_t i = 0; f->syntax == KV_SSHD && i < sizeof(keys) / sizeof(keys[0]); i++)
+		if (strcasecmp(keys[i], key) == 0)
+			return true;
+	return false;
+}
+
 /* Leaves of each key the one that counts. */
 static void keep_effective(const struct kv_format *f, struct kv_set *s)
 {
@@ -236,7 +248,7 @@ static void keep_effective(const struct kv_format *f, struct kv_set *s)
 
 		while (k < n && (s->v[k].scoped || !kv_same_key(f, s->v[k].key, s->v[i].key)))
 			k++;
-		if (f->wins == KV_EVERY || s->v[i].scoped || k == n) {
+		if (f->wins == KV_EVERY || s->v[i].scoped || k == n || adds_up(f, s->v[i].key)) {
 			s->v[n++] = s->v[i];
 		} else if (f->wins == KV_LAST) {
 			kv_entry_release(&s->v[k]);

@@ -51,7 +51,8 @@ struct kv_set {
 const struct kv_format *kv_format_find(const char *name);
 const char *const *kv_format_names(void);
 
-/* Reads what is in effect: of each key the one that wins, and every scoped entry. `main` stands in
+/* Reads what is in effect: of each key the one that wins, or all that add up, and every scoped
+ * entry. `main` stands in
  * for f->main when that is NULL. */
 int kv_read(int rootfd, const struct kv_format *f, const char *main, struct kv_set *ret,
 	    struct err *e) MUST_CHECK;

@@ -55,20 +55,42 @@ static bool wrong(const struct want *one, const char *args, char **ret)
 	return *ret == NULL ? !one->absent && !one->unset_ok : !want_holds(one, *ret, false);
 }
 
+static void found(const struct op_run *r, const struct want *one, const char *val,
+		  const char *where)
+{
+	char *text SCOPED(mem_freep) = want_text(one);
+
+	strv_addf(r->found, "%s: kernel argument %s is %s%s%s, wants %s", where, one->key,
+		  val == NULL ? "not set" : "\"", val == NULL ? "" : val, val == NULL ? "" : "\"",
+		  text);
+}
+
 static void look(const struct op_run *r, const struct kernel_args *w, const char *args,
 		 const char *where)
 {
 	for (size_t i = 0; i < w->n; i++) {
-		char *val SCOPED(mem_freep) = NULL, *text SCOPED(mem_freep) = NULL;
+		char *val SCOPED(mem_freep) = NULL;
 
-		text = want_text(&w->wants[i]);
 		if (wrong(&w->wants[i], args, &val))
-			strv_addf(r->found, "%s: kernel argument %s is %s%s%s, wants %s", where,
-				  w->wants[i].key, val == NULL ? "not set" : "\"",
-				  val == NULL ? "" : val, val == NULL ? "" : "\"", text);
+			found(r, &w->wants[i], val, where);
 		else if (r->held != NULL)
 			strv_addf(r->held, "%s: %s is \"%s\"", where, w->wants[i].key,
 				  val == NULL ? "not set" : val);
+	}
+}
+
+/* GRUB_CMDLINE_LINUX_DEFAULT stands behind and may take back what the other one says. */
+static void look_default(const struct op_run *r, const struct kernel_args *w,
+			 const struct grub_vars *v)
+{
+	char *both SCOPED(mem_freep) = mem_format("%s %s", v->every, v->usual);
+
+	look(r, w, v->every, "/" DEFAULT);
+	for (size_t i = 0; i < w->n; i++) {
+		char *alone SCOPED(mem_freep) = NULL, *val SCOPED(mem_freep) = NULL;
+
+		if (!wrong(&w->wants[i], v->every, &alone) && wrong(&w->wants[i], both, &val))
+			found(r, &w->wants[i], val, "/" DEFAULT ": GRUB_CMDLINE_LINUX_DEFAULT");
 	}
 }
 
@@ -128,13 +150,14 @@ static int kernel_args_check(const struct op_run *r, const void *want, struct er
 	const struct kernel_args *w = want;
 	struct strv cfgs SCOPED(strv_release) = {0}, entries SCOPED(strv_release) = {0};
 	struct strv coming SCOPED(strv_release) = {0};
-	char *cmdline SCOPED(mem_freep) = NULL, *next SCOPED(mem_freep) = NULL;
+	struct grub_vars vars SCOPED(grub_vars_release) = {0};
+	char *next SCOPED(mem_freep) = NULL;
 
-	if (grub_cmdline(r->rootfd, w->alone, &cmdline, e) != 0 ||
+	if (grub_cmdline(r->rootfd, w->alone, &vars, e) != 0 ||
 	    coming_args(r, &coming, &next, e) != 0 ||
 	    root_glob(r->rootfd, GRUB_CFG, &cfgs, e) != 0 || find_entries(r, &entries, e) != 0)
 		return -1;
-	look(r, w, cmdline, "/" DEFAULT);
+	look_default(r, w, &vars);
 	if (next != NULL)
 		look(r, w, next, "/" BLS_CMDLINE);
 	for (size_t i = 0; i < cfgs.n; i++)
@@ -166,23 +189,57 @@ static void lacking(const struct kernel_args *w, const char *args, struct strv *
 	}
 }
 
+/* Appends an assignment to the variable of that name for each argument that `args` lacks, and has
+ * *v as it is then. */
+static int assign(const struct kernel_args *w, const char *name, const char *args,
+		  struct strv *lines, struct grub_vars *v, struct err *e)
+{
+	struct strv more SCOPED(strv_release) = {0}, added SCOPED(strv_release) = {0};
+
+	lacking(w, args, &more);
+	for (size_t i = 0; i < more.n; i++) {
+		strv_addf(&added, "%s=\"$%s %s\"", name, name, more.v[i]);
+		strv_add(lines, added.v[i]);
+	}
+	return grub_sourced(&added, v, e);
+}
+
+/* The assignments that are lacking; none when they do not help, behind a "--". */
+static int assignments(const struct op_run *r, const struct kernel_args *w, struct strv *ret,
+		       struct err *e)
+{
+	struct strv left SCOPED(strv_release) = {0};
+	struct grub_vars v SCOPED(grub_vars_release) = {0};
+	char *both SCOPED(mem_freep) = NULL, *then SCOPED(mem_freep) = NULL;
+
+	if (grub_cmdline(r->rootfd, w->alone, &v, e) != 0 ||
+	    assign(w, "GRUB_CMDLINE_LINUX", v.every, ret, &v, e) != 0)
+		return -1;
+	both = mem_format("%s %s", v.every, v.usual);
+	if (assign(w, "GRUB_CMDLINE_LINUX_DEFAULT", both, ret, &v, e) != 0)
+		return -1;
+	then = mem_format("%s %s", v.every, v.usual);
+	lacking(w, v.every, &left);
+	lacking(w, then, &left);
+	if (left.n > 0)
+		strv_release(ret);
+	return 0;
+}
+
 static int mend_default(const struct op_run *r, const struct kernel_args *w, struct err *e)
 {
 	struct strv lines SCOPED(strv_release) = {0}, more SCOPED(strv_release) = {0};
-	char *cmdline SCOPED(mem_freep) = NULL;
 	const char *path = w->alone ? DEFAULT : OURS;
 	bool there;
 
-	if (grub_cmdline(r->rootfd, w->alone, &cmdline, e) != 0 ||
-	    lines_read(r->rootfd, path, &lines, &there, e) != 0)
+	if (assignments(r, w, &more, e) != 0 || lines_read(r->rootfd, path, &lines, &there, e) != 0)
 		return -1;
-	lacking(w, cmdline, &more);
 	if (more.n == 0)
 		return 0;
 	if (!there)
 		strv_add(&lines, "# Written by posmedia from a hardening profile.");
 	for (size_t i = 0; i < more.n; i++) {
-		strv_addf(&lines, "GRUB_CMDLINE_LINUX=\"$GRUB_CMDLINE_LINUX %s\"", more.v[i]);
+		strv_add(&lines, more.v[i]);
 		strv_addf(r->done, "/%s: %s added", path, more.v[i]);
 	}
 	return lines_write(r->rootfd, path, &lines, 0644, e);
@@ -203,7 +260,7 @@ static int mend_cfg(const struct op_run *r, const struct kernel_args *w, const c
 		if (args != NULL)
 			lacking(w, args, &more);
 		for (size_t i = 0; i < more.n; i++, n++) {
-			char *text SCOPED(mem_freep) = mem_format("%s %s", lines.v[k], more.v[i]);
+			char *text SCOPED(mem_freep) = grub_with(lines.v[k], more.v[i]);
 
 			lines_replace(&lines, k, text);
 		}
@@ -214,26 +271,24 @@ static int mend_cfg(const struct op_run *r, const struct kernel_args *w, const c
 	return lines_write(r->rootfd, path, &lines, 0600, e);
 }
 
-/* Appends what is lacking to the last line that has options, or as one more; `word` is what such a
+/* Adds what is lacking to the last line that has options, or as one more; `word` is what such a
  * line begins with. */
 static int mend_options(const struct op_run *r, const char *path, const char *word,
 			struct strv *lines, const struct strv *more, struct err *e)
 {
-	struct buf b SCOPED(buf_release) = BUF_INIT(ROOT_FILE_MAX);
 	size_t at = lines->n;
 
 	for (size_t i = 0; i < lines->n; i++)
 		if (*word == '\0' ? lines->v[i][0] != '#' : bls_options(lines->v[i]) != NULL)
 			at = i;
-	buf_addf(&b, "%s", at == lines->n ? word : lines->v[at]);
+	if (at == lines->n)
+		strv_add(lines, word);
 	for (size_t i = 0; i < more->n; i++) {
-		buf_addf(&b, "%s%s", b.len == 0 ? "" : " ", more->v[i]);
+		char *text SCOPED(mem_freep) = grub_with(lines->v[at], more->v[i]);
+
+		lines_replace(lines, at, text);
 		strv_addf(r->done, "/%s: %s added", path, more->v[i]);
 	}
-	if (at == lines->n)
-		strv_add(lines, b.data);
-	else
-		lines_replace(lines, at, b.data);
 	return lines_write(r->rootfd, path, lines, 0644, e);
 }
 

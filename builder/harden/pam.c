@@ -90,26 +90,43 @@ void pam_join(struct strv *lines)
 struct reader {
 	int rootfd;
 	struct pam_stack *ret;
-	unsigned depth;
+	unsigned depth, level;
 };
 
 static int read_file(struct reader *r, const char *name, const char *type, struct err *e);
 
-static int take_line(struct reader *r, struct pam_line *l, const char *type, struct err *e)
+static int push(struct reader *r, struct pam_line *l, struct err *e)
 {
-	bool sub =
-	    strcasecmp(l->control, "include") == 0 || strcasecmp(l->control, "substack") == 0;
-
-	if (type != NULL && strcasecmp(type, l->type) != 0)
-		return 0;
-	if (sub)
-		return read_file(r, l->module, l->type, e);
 	if (r->ret->n == STACK_MAX)
 		return err_set(e, ERR_FAIL, "/%s: more than %d lines", l->file, STACK_MAX);
+	l->level = r->level;
 	r->ret->v = mem_resize(r->ret->v, r->ret->n + 1, sizeof(*r->ret->v));
 	r->ret->v[r->ret->n++] = *l;
 	*l = (struct pam_line){0};
 	return 0;
+}
+
+static int read_substack(struct reader *r, struct pam_line *l, struct err *e)
+{
+	char *name SCOPED(mem_freep) = mem_strdup(l->module);
+	char *type SCOPED(mem_freep) = mem_strdup(l->type);
+
+	if (push(r, l, e) != 0)
+		return -1;
+	r->level++;
+	if (read_file(r, name, type, e) != 0)
+		return -1;
+	r->level--;
+	return 0;
+}
+
+static int take_line(struct reader *r, struct pam_line *l, const char *type, struct err *e)
+{
+	if (type != NULL && strcasecmp(type, l->type) != 0)
+		return 0;
+	if (strcasecmp(l->control, "include") == 0)
+		return read_file(r, l->module, l->type, e);
+	return strcasecmp(l->control, "substack") == 0 ? read_substack(r, l, e) : push(r, l, e);
 }
 
 static int read_lines(struct reader *r, const char *path, const struct strv *lines,

@@ -9,8 +9,9 @@ struct pam_line {
 	char *control; /* "required", "[success=1 default=ignore]": one blank between words */
 	char *module;
 	struct strv args;
-	char *file;  /* relative to the root */
-	size_t line; /* from 1 */
+	char *file;     /* relative to the root */
+	size_t line;    /* from 1 */
+	unsigned level; /* how many substacks it is in */
 };
 
 struct pam_stack {
@@ -27,7 +28,8 @@ void pam_line_release(struct pam_line *l);
 char *pam_format(const struct pam_line *l);
 
 /* Everything that the service or common file `name` runs, in order, includes and substacks in
- * place, and lines that go on in the next one joined. An absent file is an empty stack. */
+ * place, the line of a substack before those it has, and lines that go on in the next one joined.
+ * An absent file is an empty stack. */
 int pam_read(int rootfd, const char *name, struct pam_stack *ret, struct err *e) MUST_CHECK;
 void pam_release(struct pam_stack *s);
 
@@ -40,8 +42,9 @@ void pam_jumps_shift(struct strv *lines, size_t at, const char *type, int by);
  * behind it. false: there is none. The caller owns both. */
 bool pam_action(const char **p, char **ret_value, char **ret_action);
 
-/* Whether the lines of type auth let somebody in when every module that asks for a proof says no. A
- * module that is not known counts as one that asks. */
+/* Whether the lines of type auth may let somebody in when every module that asks for a proof says
+ * no, in whichever words, and the others say what they like. A module that is not known counts as
+ * one that asks, a control that cannot be read as one that lets in. */
 bool pam_lets_in(const struct pam_stack *s);
 
 /* Joins a line that ends with a backslash and the next one, which is left empty. */

@@ -15,6 +15,7 @@ static const struct field want_fields[] = {
     {"at-most", FIELD_INT, offsetof(struct want, most), false},
     {"is-flag", FIELD_BOOL, offsetof(struct want, flag), false},
     {"any", FIELD_BOOL, offsetof(struct want, any), false},
+    {"named", FIELD_BOOL, offsetof(struct want, named), false},
     {"absent", FIELD_BOOL, offsetof(struct want, absent), false},
     {"unset-ok", FIELD_BOOL, offsetof(struct want, unset_ok), false},
     {"set", FIELD_TEXT, offsetof(struct want, set), false},
@@ -77,6 +78,18 @@ static bool all_in(const struct strv *some, const struct strv *all)
 	return true;
 }
 
+static bool has_names(const struct strv *list)
+{
+	bool found = false;
+
+	for (size_t i = 0; i < list->n; i++) {
+		if (strpbrk(list->v[i], "*?") != NULL)
+			return false;
+		found = found || list->v[i][0] != '!';
+	}
+	return found;
+}
+
 static bool in_range(const struct want *w, const char *val)
 {
 	int64_t v;
@@ -99,6 +112,8 @@ bool want_holds(const struct want *w, const char *val, bool nocase)
 		known = same(w->one_of.v[i], val, nocase);
 	list_of(val, &list);
 	if (w->subset.n > 0 && (list.n == 0 || !all_in(&list, &w->subset)))
+		return false;
+	if (w->named && !has_names(&list))
 		return false;
 	return known && all_in(&w->includes, &list);
 }
@@ -160,7 +175,7 @@ char *want_text(const struct want *w)
 	if (w->most.set)
 		buf_addf(&b, "%sat most %lld", b.len > 0 ? ", " : "", (long long)w->most.v);
 	if (b.len == 0)
-		buf_addf(&b, "some value");
+		buf_addf(&b, w->named ? "names and no pattern" : "some value");
 	return buf_take(&b);
 }
 

@@ -13,6 +13,7 @@ struct want {
 	struct opt least, most;
 	bool flag;     /* the key alone, without a value */
 	bool any;      /* whatever it is, it must be set */
+	bool named;    /* a list of names: no pattern, and not only what is excepted by "!" */
 	bool absent;   /* it must not be set */
 	bool unset_ok; /* the program's own default is fine */
 	char *set;     /* what a fix writes when it can not be told from the above */

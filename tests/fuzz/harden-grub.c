@@ -19,25 +19,26 @@ static void entry(struct strv *lines)
 		return;
 	HOLDS(strlen(args) <= 4096);
 	found = grub_arg(args, "audit");
-	/* a quote that stays open takes what follows */
-	HOLDS(strchr(args, '"') != NULL || (found != NULL && strcmp(found, "1") == 0));
+	/* what follows an open quote or "--" is no argument */
+	HOLDS(strchr(args, '"') != NULL || strstr(args, "--") != NULL ||
+	      (found != NULL && strcmp(found, "1") == 0));
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
 {
 	char *text SCOPED(mem_freep) = fuzz_text(p, n);
-	char *value SCOPED(mem_freep) = mem_strdup("");
+	struct grub_vars v SCOPED(grub_vars_release) = {0};
 	struct strv lines SCOPED(strv_release) = {0};
 	struct err e = ERR_INIT;
 
 	lines_split(text, &lines);
-	if (grub_sourced(&lines, &value, &e) == 0) {
-		char *more SCOPED(mem_freep) = mem_format("%s audit=1", value);
+	if (grub_sourced(&lines, &v, &e) == 0 && v.every != NULL) {
+		char *more SCOPED(mem_freep) = grub_with(v.every, "audit=1");
 		char *arg SCOPED(mem_freep) = grub_arg(more, "audit");
 
-		HOLDS(strlen(value) <= 4096);
+		HOLDS(strlen(v.every) <= 4096 && (v.usual == NULL || strlen(v.usual) <= 4096));
 		/* a quote that stays open takes what follows */
-		HOLDS(strchr(value, '"') != NULL || (arg != NULL && strcmp(arg, "1") == 0));
+		HOLDS(strchr(v.every, '"') != NULL || (arg != NULL && strcmp(arg, "1") == 0));
 	}
 	for (size_t i = 0; i < lines.n; i++) {
 		const char *args = grub_entry_args(lines.v[i]);

@@ -81,6 +81,9 @@ static const struct row rows[] = {
     {"AUD-02", EDIT, "etc/kernel/cmdline", " audit=1", "", FIXED},
     {"AUD-02", EDIT, "etc/default/grub", "$GRUB_CMDLINE_LINUX audit=1", "$GRUB_CMDLINE_LINUX",
      FIXED},
+    {"AUD-02", APPEND, "etc/default/grub", "GRUB_CMDLINE_LINUX_DEFAULT=\"audit=0\"\n", NULL, FIXED},
+    {"AUD-02", EDIT, ENTRY, "options", "options ro --\noptions", NOT_FIXED},
+    {"AUD-02", EDIT, "etc/kernel/cmdline", " audit=1", " -- audit=1", FIXED},
     {"AUD-13", EDIT, OURS, "-w /usr/share/selinux", "-w /usr/share/x", FIXED},
     {"AUD-13", EDIT, OURS, "-w /etc/sysconfig/nftables.conf", "-w /etc/nftables.conf", FIXED},
     {"AUD-18", APPEND, "etc/audit/plugins.d/syslog.conf", "active = no\n", NULL, FIXED},
@@ -130,6 +133,7 @@ static const struct row rows[] = {
     {"INT-04", APPEND, ENTRY, "options selinux=0\n", NULL, FIXED},
     {"INT-04", APPEND, "etc/default/grub", "GRUB_CMDLINE_LINUX+=' enforcing=0'\n", NULL, FIXED},
     {"SSH-14", EDIT, "etc/ssh/sshd_config.d/00-posmedia.conf", "AllowGroups wheel\n", "", FIXED},
+    {"SSH-14", EDIT, "etc/ssh/sshd_config.d/00-posmedia.conf", "wheel", "wheel *", FIXED},
     {"INT-04", EDIT, "etc/selinux/config", "enforcing", "permissive", FIXED},
 
     {"CRN-01", REMOVE, "etc/cron.allow", NULL, NULL, FIXED},

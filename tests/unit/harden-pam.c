@@ -108,14 +108,17 @@ static void resolves_includes(void **state)
 	    "account include common\nauth substack common\nbroken\n",
 	    0644);
 	assert_int_equal(pam_read(t.fd, "s", &s, &e), 0);
-	assert_int_equal(s.n, 5);
+	assert_int_equal(s.n, 6);
 	assert_string_equal(s.v[0].control, "[a=1\tb=ignore]");
 	assert_int_equal(s.v[0].args.n, 1);
 	assert_string_equal(s.v[1].module, "pam_a.so");
 	assert_string_equal(s.v[1].file, "etc/pam.d/common");
 	assert_string_equal(s.v[2].type, "account");
 	assert_string_equal(s.v[3].module, "pam_b.so");
-	assert_string_equal(s.v[4].module, "pam_a.so");
+	assert_string_equal(s.v[4].control, "substack");
+	assert_int_equal(s.v[4].level, 0);
+	assert_string_equal(s.v[5].module, "pam_a.so");
+	assert_int_equal(s.v[5].level, 1);
 	pam_release(&s);
 	rootfs_drop(&t);
 }
@@ -130,6 +133,54 @@ static void refuses_a_cycle(void **state)
 	put(&t, "etc/pam.d/s", "auth required pam_a.so\n@include s\n", 0644);
 	assert_int_equal(pam_read(t.fd, "s", &s, &e), -1);
 	assert_non_null(strstr(e.msg, "too deep"));
+	rootfs_drop(&t);
+}
+
+/* What the distributions ship, as it is and hardened, and more that libpam would refuse by. */
+static const char *const refusing[] = {
+    "auth required pam_env.so\nauth required pam_faildelay.so delay=2000000\n"
+    "auth required pam_faillock.so preauth silent\n"
+    "auth [default=1 ignore=ignore success=ok] pam_usertype.so isregular\n"
+    "auth [default=1 ignore=ignore success=ok] pam_localuser.so\n"
+    "auth sufficient pam_unix.so nullok\n"
+    "auth [default=1 ignore=ignore success=ok] pam_usertype.so isregular\n"
+    "auth sufficient pam_sss.so forward_pass\nauth required pam_faillock.so authfail\n"
+    "auth required pam_deny.so\n",
+    "auth optional pam_faildelay.so delay=3000000\nauth requisite pam_nologin.so\n"
+    "auth required pam_faillock.so preauth\n"
+    "auth [success=3 default=ignore] pam_unix.so nullok\n"
+    "auth [success=2 default=ignore] pam_sss.so use_first_pass\n"
+    "auth [default=die] pam_faillock.so authfail\nauth requisite pam_deny.so\n"
+    "auth required pam_permit.so\nauth optional pam_cap.so\n",
+    "auth [success=done ignore=ignore default=bad] pam_selinux_permit.so\n"
+    "auth substack deny\nauth optional pam_gnome_keyring.so\nauth required pam_permit.so\n",
+    "auth required pam_unix.so\nauth required pam_permit.so\n",
+    "auth substack permit\nauth required pam_deny.so\n",
+    "auth [default=2] pam_env.so\nauth required pam_permit.so\n",
+    "auth [success=2 default=2] pam_env.so\nauth substack none\nauth substack none\n"
+    "auth required pam_deny.so\nauth required pam_permit.so\n",
+    "auth [default=ok] pam_unix.so\nauth sufficient pam_permit.so\n",
+    "account required pam_permit.so\nauth [default=ignore] pam_permit.so\n",
+};
+
+static void no_proof_no_entry(void **state)
+{
+	struct rootfs t = rootfs_make();
+
+	(void)state;
+	put(&t, "etc/pam.d/deny", "auth requisite pam_deny.so\n", 0644);
+	put(&t, "etc/pam.d/permit", "auth sufficient pam_permit.so\n", 0644);
+	put(&t, "etc/pam.d/none", "# nothing\n", 0644);
+	for (size_t i = 0; i < sizeof(refusing) / sizeof(refusing[0]); i++) {
+		struct pam_stack s = {0};
+		struct err e = ERR_INIT;
+
+		put(&t, "etc/pam.d/s", refusing[i], 0644);
+		assert_int_equal(pam_read(t.fd, "s", &s, &e), 0);
+		if (pam_lets_in(&s))
+			fail_msg("lets in: %s", refusing[i]);
+		pam_release(&s);
+	}
 	rootfs_drop(&t);
 }
 
@@ -148,12 +199,13 @@ static void jumps_shrink_too(void **state)
 
 int main(void)
 {
-	enum { ROWS = sizeof(rows) / sizeof(rows[0]), MORE = 3 };
+	enum { ROWS = sizeof(rows) / sizeof(rows[0]), MORE = 4 };
 	static struct CMUnitTest tests[ROWS + MORE];
 
 	tests[0] = (struct CMUnitTest)cmocka_unit_test(resolves_includes);
 	tests[1] = (struct CMUnitTest)cmocka_unit_test(refuses_a_cycle);
 	tests[2] = (struct CMUnitTest)cmocka_unit_test(jumps_shrink_too);
+	tests[3] = (struct CMUnitTest)cmocka_unit_test(no_proof_no_entry);
 	for (size_t i = 0; i < ROWS; i++)
 		tests[MORE + i] = (struct CMUnitTest){
 		    .name = rows[i].name,
