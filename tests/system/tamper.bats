@@ -60,10 +60,11 @@ slow_step() {
 
 # Starts a build and waits until it says $1: sets pid.
 begin() {
+	rm -f "$dir/build.err" # what the build before said is not waited for
 	env -C "$dir" "$posmedia" build recipes/till.yaml -o "oci:$dir/out/till:1" --no-cache \
 		>"$dir/build.out" 2>"$dir/build.err" 3>&- &
 	pid=$!
-	wait_for 20 grep -q "$1" "$dir/build.err" || { cat "$dir/build.err" && return 1; }
+	wait_for 20 grep -qs "$1" "$dir/build.err" || { cat "$dir/build.err" && return 1; }
 }
 
 finish() {
