@@ -54,6 +54,15 @@ plan() {
 	[ "$status" -eq 0 ]
 }
 
+# The profile p, with the controls from standard input.
+profile() {
+	mkdir "$dir/recipes/profiles"
+	{
+		printf 'posmedia-profile: 1\nid: p\nversion: 1.0.0\ntitle: some\ncontrols:\n'
+		cat
+	} >"$dir/recipes/profiles/p.yaml"
+}
+
 # The stage directory whose tree has the file.
 stage_with() {
 	local d
@@ -258,13 +267,7 @@ stage_with() {
 }
 
 @test "a control that comes later is asked of an image that stays as it is" {
-	mkdir "$dir/recipes/profiles"
-	cat >"$dir/recipes/profiles/p.yaml" <<-'YAML'
-		posmedia-profile: 1
-		id: p
-		version: 1.0.0
-		title: some
-		controls:
+	profile <<-'YAML'
 		  - id: MOT-01
 		    title: A message
 		    severity: high
@@ -286,13 +289,7 @@ stage_with() {
 @test "what a waiver lets pass is refused once it ended, each time" {
 	local today=$((EPOCHSECONDS - EPOCHSECONDS % 86400)) until
 	until=$(date -u -d "@$today" +%F)
-	mkdir "$dir/recipes/profiles"
-	cat >"$dir/recipes/profiles/p.yaml" <<-'YAML'
-		posmedia-profile: 1
-		id: p
-		version: 1.0.0
-		title: some
-		controls:
+	profile <<-'YAML'
 		  - id: MOT-01
 		    title: A message
 		    severity: high
@@ -337,7 +334,7 @@ stage_with() {
 	done
 }
 
-@test "a test whose file lies behind a link, or that ran longer, runs again" {
+@test "a test runs again when its file behind a link changed, or its own program" {
 	mkdir -p "$dir/overlay/data" "$dir/overlay/opt2"
 	echo good >"$dir/overlay/data/x"
 	ln -s data/x "$dir/overlay/conf"
