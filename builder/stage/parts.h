@@ -41,6 +41,34 @@ void stage_release(struct stage *st);
 /* Notes what was done, or would be. */
 void stage_did(struct stage *st, const char *fmt, ...) PRINTF(2, 3);
 
+enum { STAGE_STOP_SECONDS = 90 }; /* then the engine kills it */
+
+/* Whether both are there and are one generation. */
+bool stage_same(const struct stage_one *a, const struct stage_one *b) MUST_CHECK;
+
+/* What the generation's container does; ERR_VERIFY when the one of its name is another's. The
+ * caller releases *ret. */
+int stage_look(struct stage *st, const struct stage_one *one, struct engine_state *ret,
+	       struct err *e) MUST_CHECK;
+
+/* Starts a generation with fresh secrets and waits until it is well; the latter of the two does so
+ * for one of before, as its own site wants it. */
+int stage_start(struct stage *st, const struct stage_one *one, struct err *e) MUST_CHECK;
+int stage_start_former(struct stage *st, const struct stage_one *one, struct err *e) MUST_CHECK;
+
+/* Stops it; none, absent and stopped are success. */
+int stage_stop(struct stage *st, const struct stage_one *one, struct err *e) MUST_CHECK;
+
+/* Before one starts, whatever else the record names must not run: they have the same data. */
+int stage_stop_others(struct stage *st, const struct stage_one *but, struct err *e) MUST_CHECK;
+
+/* Stops and removes it with all that was written for it. */
+int stage_drop(struct stage *st, struct stage_one *one, struct err *e) MUST_CHECK;
+
+/* -1, with an error that says so when it was an interrupt: that one says that nothing was changed,
+ * and here that is not so. */
+int stage_not_done(const struct stage_one *one, struct err *e);
+
 /* Opens the site's own directory (and makes it, but in a dry run: then ownfd stays -1), takes the
  * lock and reads the record. */
 int stage_open(const struct site *s, const struct stage_opts *o, struct stage *ret,

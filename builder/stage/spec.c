@@ -4,7 +4,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { NOFILE = 16384, NPROC = 4096, STOP_SECONDS = 90 };
+enum { NOFILE = 16384, NPROC = 4096 };
 
 /* What the first process and the services of a POS need: owners, other users, ports below 1024. Not
  * mounts, devices, the network's settings, other processes' memory, or the kernel. */
@@ -177,7 +177,7 @@ struct jval *stage_spec(const struct stage *st, const struct stage_one *one)
 	jval_put_text(labels, "posmedia.environment", site_env_word(st->s->env));
 	jval_put_text(labels, "posmedia.generation", digest_text(&one->generation).s);
 	jval_put(v, "Labels", labels);
-	jval_put_int(v, "StopTimeout", STOP_SECONDS);
+	jval_put_int(v, "StopTimeout", STAGE_STOP_SECONDS);
 	jval_put(v, "HostConfig", host_of(st, one, systemd));
 	return v;
 }

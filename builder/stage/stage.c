@@ -11,7 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { CONFIG_MAX = 4 << 20, STOP_SECONDS = 90, ENGINE_BACK_S = 120 };
+enum { CONFIG_MAX = 4 << 20, ENGINE_BACK_S = 120 };
 
 void stage_outcome_release(struct stage_outcome *r)
 {
@@ -116,95 +116,17 @@ static int read_config(struct stage *st, const struct stage_image *i, struct oci
 	return 0;
 }
 
-/* Whether the container is that generation's, and what it does. */
-static int look(struct stage *st, const struct stage_one *one, struct engine_state *ret,
-		struct err *e)
-{
-	const char *label;
-
-	if (engine_state(st->en, one->container, ret, e) != 0)
-		return -1;
-	if (!ret->there)
-		return 0;
-	label = jval_get_str(ret->labels, "posmedia.generation");
-	if (label != NULL && strcmp(label, digest_text(&one->generation).s) == 0 &&
-	    digest_equal(&ret->image, &one->config))
-		return 0;
-	engine_state_release(ret);
-	return err_set(e, ERR_VERIFY, "%s is not what the record says that it is", one->container);
-}
-
-/* An interrupt says that nothing was changed. Here that is not so. */
-static int not_done(const struct stage_one *one, struct err *e)
-{
-	if (intr_pending())
-		(void)err_set(e, ERR_FAIL, "interrupted before %s was well", one->container);
-	return -1;
-}
-
-static int start(struct stage *st, const struct stage_one *one, struct err *e)
-{
-	stage_did(st, "started %s", one->container);
-	return stage_put_secrets(st, one, e) != 0 || engine_start(st->en, one->container, e) != 0 ||
-		       stage_wait_well(st, one->container, e) != 0
-		   ? not_done(one, e)
-		   : 0;
-}
-
-static int stop(struct stage *st, const struct stage_one *one, struct err *e)
-{
-	struct engine_state s SCOPED(engine_state_release) = {0};
-
-	if (one->container == NULL)
-		return 0;
-	if (engine_state(st->en, one->container, &s, e) != 0)
-		return -1;
-	if (!s.there || (!s.running && !s.restarting))
-		return 0;
-	stage_did(st, "stopped %s", one->container);
-	return engine_stop(st->en, one->container, STOP_SECONDS, e);
-}
-
-static int drop(struct stage *st, struct stage_one *one, struct err *e)
-{
-	if (one->container == NULL)
-		return 0;
-	if (stop(st, one, e) != 0 || engine_remove(st->en, one->container, e) != 0)
-		return -1;
-	stage_did(st, "removed %s", one->container);
-	if (stage_drop_files(st, one, e) != 0)
-		return -1;
-	stage_one_release(one);
-	return 0;
-}
-
-static bool same(const struct stage_one *a, const struct stage_one *b)
-{
-	return a->container != NULL && b->container != NULL &&
-	       digest_equal(&a->generation, &b->generation);
-}
-
-/* Before one starts, whatever else the record names must not run: they have the same data. */
-static int stop_others(struct stage *st, const struct stage_one *but, struct err *e)
-{
-	const struct stage_one *const all[] = {&st->r.pending, &st->r.current, &st->r.previous};
-
-	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
-		if (!same(all[i], but) && stop(st, all[i], e) != 0)
-			return -1;
-	return 0;
-}
-
 /* What was begun for another generation and never finished, or is one too many. */
 static int drop_pending(struct stage *st, const struct stage_one *keep, struct err *e)
 {
 	if (st->r.pending.container == NULL)
 		return 0;
-	if (same(&st->r.pending, &st->r.current) || same(&st->r.pending, &st->r.previous))
+	if (stage_same(&st->r.pending, &st->r.current) ||
+	    stage_same(&st->r.pending, &st->r.previous))
 		stage_one_release(&st->r.pending);
-	else if (same(&st->r.pending, keep))
+	else if (stage_same(&st->r.pending, keep))
 		return 0;
-	else if (drop(st, &st->r.pending, e) != 0)
+	else if (stage_drop(st, &st->r.pending, e) != 0)
 		return -1;
 	return stage_record_write(st->ownfd, &st->r, e);
 }
@@ -216,7 +138,7 @@ static int make(struct stage *st, const struct stage_image *i, const struct oci_
 	struct jval *spec SCOPED(jval_freep) = NULL;
 
 	if (stage_put_files(st, one, e) != 0 || stage_seed(st, i, m, e) != 0 ||
-	    look(st, one, &s, e) != 0)
+	    stage_look(st, one, &s, e) != 0)
 		return -1;
 	fault_point("stage: seeded");
 	if (!s.there) {
@@ -227,21 +149,6 @@ static int make(struct stage *st, const struct stage_image *i, const struct oci_
 	}
 	fault_point("stage: made");
 	return 0;
-}
-
-/* Starts a generation of before, as its own site wants it. */
-static int start_former(struct stage *st, const struct stage_one *one, struct err *e)
-{
-	const struct site *now = st->s;
-	struct site *then SCOPED(site_freep) = NULL;
-	int rc;
-
-	if (stage_site_of(st, one, &then, e) != 0)
-		return -1;
-	st->s = then;
-	rc = start(st, one, e);
-	st->s = now;
-	return rc;
 }
 
 /* Between the end of one instance and the record of the next. */
@@ -259,12 +166,12 @@ static void take_over(void *arg)
 	struct engine *en SCOPED(engine_freep) = NULL;
 	struct err why = ERR_INIT;
 
-	if (stage_record_read(t->st->ownfd, &r, &why) != 0 || !same(&r.current, t->from))
+	if (stage_record_read(t->st->ownfd, &r, &why) != 0 || !stage_same(&r.current, t->from))
 		return;
 	/* it may have died with us */
 	for (int i = 0; i < ENGINE_BACK_S && engine_open(t->st->o->socket, &en, &why) != 0; i++)
 		(void)sleep(1);
-	if (en == NULL || engine_stop(en, t->to->container, STOP_SECONDS, &why) != 0)
+	if (en == NULL || engine_stop(en, t->to->container, STAGE_STOP_SECONDS, &why) != 0)
 		return;
 	(void)!engine_start(en, t->from->container, &why);
 }
@@ -277,10 +184,10 @@ static int go_back(struct stage *st, struct guard *g, struct err *e)
 	struct err why = ERR_INIT;
 
 	/* what interrupted the one must not keep the other from running */
-	(void)not_done(&st->r.pending, e);
+	(void)stage_not_done(&st->r.pending, e);
 	intr_forget();
-	if (stop_others(st, former, &why) != 0 ||
-	    (former->container != NULL && start_former(st, former, &why) != 0)) {
+	if (stage_stop_others(st, former, &why) != 0 ||
+	    (former->container != NULL && stage_start_former(st, former, &why) != 0)) {
 		log_warn("%s", why.msg);
 		return err_hint(e, former->container != NULL
 				       ? "what was before is not back: a process in the "
@@ -311,13 +218,13 @@ static int change(struct stage *st, const struct stage_image *i, const struct oc
 	if (st->r.current.container != NULL &&
 	    guard_start(take_over, (void *)(uintptr_t)&t, &g, e) != 0)
 		return -1;
-	if (stop_others(st, one, e) != 0)
+	if (stage_stop_others(st, one, e) != 0)
 		return go_back(st, &g, e);
 	fault_point("stage: stopped");
-	if (start(st, one, e) != 0)
+	if (stage_start(st, one, e) != 0)
 		return go_back(st, &g, e);
 	fault_point("stage: started");
-	if (same(&st->r.previous, one))
+	if (stage_same(&st->r.previous, one))
 		stage_one_release(&st->r.previous);
 	stage_one_release(&st->r.pending);
 	/* the one that has to go stays on record until it is gone */
@@ -340,9 +247,9 @@ static int keep(struct stage *st, const struct stage_one *one, bool *ret_done, s
 	struct engine_state s SCOPED(engine_state_release) = {0};
 
 	*ret_done = false;
-	if (!same(&st->r.current, one))
+	if (!stage_same(&st->r.current, one))
 		return 0;
-	if (look(st, one, &s, e) != 0)
+	if (stage_look(st, one, &s, e) != 0)
 		return -1;
 	if (!s.there) {
 		stage_one_release(&st->r.current);
@@ -354,9 +261,9 @@ static int keep(struct stage *st, const struct stage_one *one, bool *ret_done, s
 			stage_did(st, "started %s", one->container);
 		return 0;
 	}
-	if (stop_others(st, one, e) != 0)
+	if (stage_stop_others(st, one, e) != 0)
 		return -1;
-	return s.running ? 0 : start(st, one, e);
+	return s.running ? 0 : stage_start(st, one, e);
 }
 
 static void conclude(struct stage *st, const struct stage_one *one, struct stage_outcome *ret)
@@ -428,7 +335,8 @@ static int swap(struct stage *st, struct err *e)
 	if (stage_record_write(st->ownfd, &st->r, e) != 0 ||
 	    guard_start(take_over, (void *)(uintptr_t)&t, &g, e) != 0)
 		return -1;
-	if (stop_others(st, &st->r.previous, e) != 0 || start_former(st, &st->r.previous, e) != 0)
+	if (stage_stop_others(st, &st->r.previous, e) != 0 ||
+	    stage_start_former(st, &st->r.previous, e) != 0)
 		return go_back(st, &g, e);
 	fault_point("stage: back");
 	SWAP(st->r.current, st->r.previous);
@@ -462,7 +370,7 @@ int stage_rollback(const struct site *s, const struct stage_opts *o, struct stag
 	if (st.r.previous.container == NULL || st.r.current.container == NULL)
 		return err_set(e, ERR_BUSY, "shop %s in %s: there is nothing to go back to",
 			       s->shop, site_env_word(s->env));
-	if (check_rule(s, &st.r.previous, e) != 0 || look(&st, &st.r.previous, &now, e) != 0)
+	if (check_rule(s, &st.r.previous, e) != 0 || stage_look(&st, &st.r.previous, &now, e) != 0)
 		return -1;
 	if (!now.there)
 		return err_set(e, ERR_BUSY, "%s is gone", st.r.previous.container);

@@ -1,0 +1,95 @@
+/* instance.c - one generation's container: what it does, its start, its stop, its end. */
+#include "stage/parts.h"
+
+#include "sys/intr.h"
+#include <string.h>
+
+int stage_look(struct stage *st, const struct stage_one *one, struct engine_state *ret,
+	       struct err *e)
+{
+	const char *label;
+
+	if (engine_state(st->en, one->container, ret, e) != 0)
+		return -1;
+	if (!ret->there)
+		return 0;
+	label = jval_get_str(ret->labels, "posmedia.generation");
+	if (label != NULL && strcmp(label, digest_text(&one->generation).s) == 0 &&
+	    digest_equal(&ret->image, &one->config))
+		return 0;
+	engine_state_release(ret);
+	return err_set(e, ERR_VERIFY, "%s is not what the record says that it is", one->container);
+}
+
+int stage_not_done(const struct stage_one *one, struct err *e)
+{
+	if (intr_pending())
+		(void)err_set(e, ERR_FAIL, "interrupted before %s was well", one->container);
+	return -1;
+}
+
+int stage_start(struct stage *st, const struct stage_one *one, struct err *e)
+{
+	stage_did(st, "started %s", one->container);
+	return stage_put_secrets(st, one, e) != 0 || engine_start(st->en, one->container, e) != 0 ||
+		       stage_wait_well(st, one->container, e) != 0
+		   ? stage_not_done(one, e)
+		   : 0;
+}
+
+int stage_stop(struct stage *st, const struct stage_one *one, struct err *e)
+{
+	struct engine_state s SCOPED(engine_state_release) = {0};
+
+	if (one->container == NULL)
+		return 0;
+	if (engine_state(st->en, one->container, &s, e) != 0)
+		return -1;
+	if (!s.there || (!s.running && !s.restarting))
+		return 0;
+	stage_did(st, "stopped %s", one->container);
+	return engine_stop(st->en, one->container, STAGE_STOP_SECONDS, e);
+}
+
+int stage_drop(struct stage *st, struct stage_one *one, struct err *e)
+{
+	if (one->container == NULL)
+		return 0;
+	if (stage_stop(st, one, e) != 0 || engine_remove(st->en, one->container, e) != 0)
+		return -1;
+	stage_did(st, "removed %s", one->container);
+	if (stage_drop_files(st, one, e) != 0)
+		return -1;
+	stage_one_release(one);
+	return 0;
+}
+
+bool stage_same(const struct stage_one *a, const struct stage_one *b)
+{
+	return a->container != NULL && b->container != NULL &&
+	       digest_equal(&a->generation, &b->generation);
+}
+
+int stage_stop_others(struct stage *st, const struct stage_one *but, struct err *e)
+{
+	const struct stage_one *const all[] = {&st->r.pending, &st->r.current, &st->r.previous};
+
+	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
+		if (!stage_same(all[i], but) && stage_stop(st, all[i], e) != 0)
+			return -1;
+	return 0;
+}
+
+int stage_start_former(struct stage *st, const struct stage_one *one, struct err *e)
+{
+	const struct site *now = st->s;
+	struct site *then SCOPED(site_freep) = NULL;
+	int rc;
+
+	if (stage_site_of(st, one, &then, e) != 0)
+		return -1;
+	st->s = then;
+	rc = stage_start(st, one, e);
+	st->s = now;
+	return rc;
+}
