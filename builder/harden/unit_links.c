@@ -78,7 +78,7 @@ static int read_starts(int rootfd, const char *path, struct strv *ret, struct st
 	return 0;
 }
 
-/* Targets that any other may ask for: what they start is linked, or a package's. */
+/* Targets that any unit may ask for: what they start is linked, or a package's. */
 static bool is_base(const char *unit)
 {
 	static const char *const base[] = {
@@ -115,9 +115,20 @@ static bool leads_to_package(int rootfd, const char *path)
 	return false;
 }
 
-/* A target that is not a package's, without what the package's of its name starts too. */
-static int read_target(int rootfd, const char *path, struct strv *ret, struct strv *ret_where,
-		       struct err *e)
+static void keep_foreign(const struct strv *units, const struct strv *where,
+			 const struct strv *known, struct strv *ret, struct strv *ret_where)
+{
+	for (size_t i = 0; i < units->n; i++) {
+		if (is_base(units->v[i]) || strv_has(known, units->v[i]))
+			continue;
+		strv_add(ret, units->v[i]);
+		strv_add(ret_where, where->v[i]);
+	}
+}
+
+/* A unit that is not a package's, without what the package's of its name starts too. */
+static int read_unit(int rootfd, const char *path, struct strv *ret, struct strv *ret_where,
+		     struct err *e)
 {
 	char *other SCOPED(mem_freep) =
 	    mem_format("usr/lib/systemd/system/%s", strrchr(path, '/') + 1);
@@ -129,41 +140,43 @@ static int read_target(int rootfd, const char *path, struct strv *ret, struct st
 	if (read_starts(rootfd, path, &units, &where, e) != 0 ||
 	    read_starts(rootfd, other, &known, &unused, e) != 0)
 		return -1;
-	for (size_t i = 0; i < units.n; i++) {
-		if (is_base(units.v[i]) || strv_has(&known, units.v[i]))
-			continue;
-		strv_add(ret, units.v[i]);
-		strv_add(ret_where, where.v[i]);
-	}
+	keep_foreign(&units, &where, &known, ret, ret_where);
 	return 0;
 }
 
-static int read_targets(int rootfd, struct strv *ret, struct strv *ret_where, struct err *e)
+static int read_drop_in(int rootfd, const char *path, struct strv *ret, struct strv *ret_where,
+			struct err *e)
 {
-	struct strv patterns SCOPED(strv_release) = {0}, paths SCOPED(strv_release) = {0};
+	struct strv units SCOPED(strv_release) = {0}, where SCOPED(strv_release) = {0};
+	const struct strv none = {0};
 
-	for (size_t i = 0; i < COUNT(dirs); i++)
-		strv_addf(&patterns, "%s/*.target", dirs[i]);
-	if (root_globs(rootfd, &patterns, &paths, e) != 0)
+	if (read_starts(rootfd, path, &units, &where, e) != 0)
 		return -1;
-	for (size_t i = 0; i < paths.n; i++)
-		if (read_target(rootfd, paths.v[i], ret, ret_where, e) != 0)
-			return -1;
+	keep_foreign(&units, &where, &none, ret, ret_where);
 	return 0;
 }
 
 int unit_pulled(int rootfd, struct strv *ret, struct strv *ret_where, struct err *e)
 {
-	struct strv patterns SCOPED(strv_release) = {0}, paths SCOPED(strv_release) = {0};
+	static const char *const kinds[] = {"target", "service", "socket", "timer",
+					    "path",   "mount",   "swap",   "automount"};
+	struct strv units SCOPED(strv_release) = {0}, drop_ins SCOPED(strv_release) = {0};
+	struct strv found SCOPED(strv_release) = {0}, found_in SCOPED(strv_release) = {0};
 
-	for (size_t i = 0; i < COUNT(dirs); i++) {
-		strv_addf(&patterns, "%s/*.target.d/*.conf", dirs[i]);
-		strv_addf(&patterns, "%s/target.d/*.conf", dirs[i]);
-	}
-	if (root_globs(rootfd, &patterns, &paths, e) != 0)
+	for (size_t i = 0; i < COUNT(dirs); i++)
+		for (size_t k = 0; k < COUNT(kinds); k++) {
+			strv_addf(&units, "%s/*.%s", dirs[i], kinds[k]);
+			strv_addf(&drop_ins, "%s/*.%s.d/*.conf", dirs[i], kinds[k]);
+			strv_addf(&drop_ins, "%s/%s.d/*.conf", dirs[i], kinds[k]);
+		}
+	if (root_globs(rootfd, &drop_ins, &found_in, e) != 0 ||
+	    root_globs(rootfd, &units, &found, e) != 0)
 		return -1;
-	for (size_t i = 0; i < paths.n; i++)
-		if (read_starts(rootfd, paths.v[i], ret, ret_where, e) != 0)
+	for (size_t i = 0; i < found_in.n; i++)
+		if (read_drop_in(rootfd, found_in.v[i], ret, ret_where, e) != 0)
 			return -1;
-	return read_targets(rootfd, ret, ret_where, e);
+	for (size_t i = 0; i < found.n; i++)
+		if (read_unit(rootfd, found.v[i], ret, ret_where, e) != 0)
+			return -1;
+	return 0;
 }
