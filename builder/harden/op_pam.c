@@ -309,11 +309,13 @@ const struct op_kind op_pam = {
 struct modules_want {
 	struct strv shortcuts; /* modules that let anyone in, when a stack may end there */
 	struct strv except;    /* services that may use them */
+	struct strv proofs;    /* modules that ask for one; an empty list: any may */
 };
 
 static const struct field modules_fields[] = {
     {"shortcuts", FIELD_LIST, offsetof(struct modules_want, shortcuts), false},
     {"except", FIELD_LIST, offsetof(struct modules_want, except), false},
+    {"proofs", FIELD_LIST, offsetof(struct modules_want, proofs), false},
     {0},
 };
 
@@ -386,6 +388,21 @@ static void look_shortcut(const struct op_run *r, const struct modules_want *w,
 		strv_addf(r->found, "/%s:%zu: %s lets anyone in", l->file, l->line, l->module);
 }
 
+/* What is written for one shop, or installed beside packages, may say yes to whoever knows how. */
+static void look_proof(const struct op_run *r, const struct modules_want *w,
+		       const struct pam_line *l)
+{
+	const char *service = strrchr(l->file, '/') + 1, *slash = strrchr(l->module, '/');
+	const char *name = slash == NULL ? l->module : slash + 1;
+
+	if (w->proofs.n == 0 || strcasecmp(l->type, "auth") != 0 || pam_asks_nothing(l) ||
+	    strv_has(&w->proofs, name) || strv_has(&w->shortcuts, name) ||
+	    strv_has(&w->except, service))
+		return;
+	strv_addf(r->found, "/%s:%zu: %s is not known to ask for a proof", l->file, l->line,
+		  l->module);
+}
+
 static int look_module(const struct op_run *r, struct map *known, const struct pam_line *l,
 		       struct err *e)
 {
@@ -442,6 +459,7 @@ static int modules_check(const struct op_run *r, const void *want, struct err *e
 			l.file = mem_strdup(files.v[i]);
 			l.line = k + 1;
 			look_shortcut(r, want, &l);
+			look_proof(r, want, &l);
 			/* a leading '-' says that the module may be missing */
 			if (*text != '-' && look_module(r, &known, &l, e) != 0)
 				return -1;

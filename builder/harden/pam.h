@@ -47,6 +47,10 @@ bool pam_action(const char **p, char **ret_value, char **ret_action);
  * one that asks, a control that cannot be read as one that lets in. */
 bool pam_lets_in(const struct pam_stack *s);
 
+/* Whether the module is known to ask for no proof: it says yes, no, or what the time, the terminal
+ * or the account is. */
+bool pam_asks_nothing(const struct pam_line *l);
+
 /* Joins a line that ends with a backslash and the next one, which is left empty. */
 void pam_join(struct strv *lines);
 

@@ -87,6 +87,12 @@ static bool is_of(const char *const *list, size_t n, const struct pam_line *l)
 	return false;
 }
 
+bool pam_asks_nothing(const struct pam_line *l)
+{
+	return is_of(always, COUNT(always), l) || is_of(neutral, COUNT(neutral), l) ||
+	       is_of(never, COUNT(never), l);
+}
+
 /* pam_sss(8): a user or a server that is not there is no error then */
 static bool may_ignore(const struct pam_line *l)
 {

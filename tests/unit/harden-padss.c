@@ -73,6 +73,7 @@ static const struct row rows[] = {
     {"PAM-12", EDIT, "etc/pam.d/sudo", "@include common-auth",
      "Auth Sufficient \\\n  pam_permit.so\n@include common-auth", NOT_FIXED},
     {"PAM-12", WRITE, "etc/pam.d/pos", "auth required pam_permit.so\n", NULL, NOT_FIXED},
+    {"PAM-12", WRITE, "etc/pam.d/pos", "Auth sufficient pam_pwquality.so\n", NULL, NOT_FIXED},
     {"PAM-12", WRITE, "etc/pam.d/pos", "AUTH Required \\\n  pam_permit.so\n", NULL, NOT_FIXED},
     {"PAM-12", WRITE, "etc/pam.d/pos",
      "auth required pam_nologin.so\nauth [default=ignore] pam_unix.so\nauth optional "
