@@ -18,6 +18,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 /* 2026-11-23 */
@@ -30,13 +31,31 @@ struct rootfs {
 
 static inline struct rootfs rootfs_make(void)
 {
-	struct rootfs t = {.path = "/tmp/posmedia-harden.XXXXXX"};
+	struct rootfs t = {.path = "/dev/shm/posmedia-harden.XXXXXX"};
 
+	/* in memory, where that can be: there are hundreds of them */
+	if (access("/dev/shm", W_OK) != 0)
+		(void)snprintf(t.path, sizeof(t.path), "/tmp/posmedia-harden.XXXXXX");
 	assert_non_null(mkdtemp(t.path));
 	assert_int_equal(chmod(t.path, 0755), 0);
 	t.fd = open(t.path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	assert_true(t.fd >= 0);
 	return t;
+}
+
+/* Everything of a tree, as it is, into an empty one. */
+static inline void rootfs_copy(const struct rootfs *from, const struct rootfs *to)
+{
+	char *all SCOPED(mem_freep) = mem_format("%s/.", from->path);
+	int status = -1;
+	pid_t pid = fork();
+
+	if (pid == 0) {
+		(void)execlp("cp", "cp", "-a", "--", all, to->path, (char *)NULL);
+		_exit(127);
+	}
+	assert_true(pid > 0 && waitpid(pid, &status, 0) == pid);
+	assert_int_equal(status, 0);
 }
 
 static inline void rootfs_drop(struct rootfs *t)
