@@ -14,6 +14,9 @@ setup_file() {
 	tool trixie cosign cosign
 	tool sid cosign cosign3
 	tool sid notation notation
+	tool trixie "skopeo libc6 libgpgme11t64 libassuan9 libgpg-error0 libsubid5 libsqlite3-0
+		libdevmapper1.02.1 libseccomp2 libselinux1 libudev1 libcap2 libpcre2-8-0 libaudit1
+		libcap-ng0 libpam0g libattr1 libacl1 libcrypt1" skopeo
 	sign_project "$(mktemp -d "${TMPDIR:-/var/tmp}/interop.XXXXXX")"
 	certify k codeSigning
 	cat "$dir/k.pem" "$dir/ca.pem" >"$dir/chain.pem"
@@ -264,6 +267,42 @@ by_notation() {
 	run skopeo --policy "$dir/policy.json" --registries.d "$dir/registries.d" copy -q \
 		--remove-signatures --src-tls-verify=false "docker://$at" "oci:$dir/got:2"
 	good
+}
+
+# skopeo of Debian 13, with the libraries that it is made for.
+newer_skopeo() {
+	local lib=$OUT/tests/skopeo/usr/lib/x86_64-linux-gnu
+	"$lib/ld-linux-x86-64.so.2" --library-path "$lib" "$OUT/tests/skopeo/usr/bin/skopeo" "$@"
+}
+
+@test "a newer skopeo: OpenPGP and sigstore attachments, and another's key" {
+	need_tool "$OUT/tests/skopeo/usr/bin/skopeo"
+	posmedia key new third --uid 'Third <third@example.org>'
+	succeeded
+	mkdir -p "$dir/newer.d"
+	cat >"$dir/newer.d/pos.yaml" <<-YAML
+		docker:
+		  $registry/pos:
+		    lookaside: file://$dir/lookaside
+		    use-sigstore-attachments: true
+	YAML
+	for key in k third; do
+		jq -n --arg scope "$registry/pos" --arg key "$dir/$key" '{default:
+			[{type: "reject"}], transports: {docker: {($scope): [
+			{type: "signedBy", keyType: "GPGKeys", keyPath: "\($key).gpg"},
+			{type: "sigstoreSigned", keyPath: "\($key).pub"}]}}}' >"$dir/$key.policy"
+		jq 'del(.transports.docker[][0])' "$dir/$key.policy" >"$dir/$key.sigstore"
+		jq 'del(.transports.docker[][1])' "$dir/$key.policy" >"$dir/$key.openpgp"
+	done
+	for policy in k.policy k.sigstore k.openpgp third.sigstore third.openpgp; do
+		run newer_skopeo --policy "$dir/$policy" --registries.d "$dir/newer.d" copy -q \
+			--remove-signatures --src-tls-verify=false "docker://$at" "oci:$dir/newer:1"
+		if [[ $policy == third* ]]; then
+			[ "$status" -ne 0 ] && [[ $output == *'Source image rejected'* ]]
+		else
+			good
+		fi
+	done
 }
 
 @test "SoftHSM2: a key that cannot be read signs; a wrong PIN and no token are errors" {
