@@ -261,7 +261,7 @@ static void set_method(struct xfer *x)
 		(void)curl_easy_setopt(h, CURLOPT_READDATA, x);
 		(void)curl_easy_setopt(h, CURLOPT_SEEKFUNCTION, on_seek);
 		(void)curl_easy_setopt(h, CURLOPT_SEEKDATA, x);
-		(void)curl_easy_setopt(h, CURLOPT_UPLOAD_BUFFERSIZE, 512L << 10);
+		(void)curl_easy_setopt(h, CURLOPT_UPLOAD_BUFFERSIZE, 256L << 10);
 	}
 	/* not CURLOPT_RESUME_FROM: with that a server that sends all of it would be an error */
 	if (q->offset > 0) {
