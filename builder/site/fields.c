@@ -347,5 +347,6 @@ const struct field site_fields[] = {
     {"backup", read_here, AT(backup.pos), backup_fields, false},
     {"health", read_few, AT(health), &health, false},
     {"limits", read_here, AT(limits.pos), limit_fields, false},
+    {"shared", read_bool, AT(shared), NULL, false},
     MANUAL,
 };

@@ -227,5 +227,7 @@ struct jval *site_resolved(const struct site *s)
 	}
 	jval_put(o, "health", health_json(s));
 	jval_put(o, "limits", limits_json(&s->limits));
+	if (s->shared)
+		jval_put(o, "shared", jval_bool(true));
 	return o;
 }

@@ -160,6 +160,7 @@ struct site {
 	enum site_env env;
 	struct site_image image;
 	char *hostname;
+	bool shared; /* its host may have instances of others */
 	struct site_network network;
 	struct site_data *data;
 	struct site_printer *printers;

@@ -79,6 +79,11 @@ int stage_open(const struct site *s, const struct stage_opts *o, struct stage *r
 char *stage_shown_dir(const struct stage *st, const struct stage_one *one) MUST_CHECK;
 char *stage_secret_dir(const struct stage *st, const struct stage_one *one) MUST_CHECK;
 
+/* Whether this host may have the site beside those that it has: ERR_BUSY where one of the two is of
+ * production and does not share. Sites that are only begun count, so of two at once that do not go
+ * together at least one is refused. */
+int stage_check_alone(const struct stage *st, struct err *e) MUST_CHECK;
+
 /* Writes both. */
 int stage_put_files(struct stage *st, const struct stage_one *one, struct err *e) MUST_CHECK;
 /* Removes both. */

@@ -202,18 +202,31 @@ static int go_back(struct stage *st, struct guard *g, struct err *e)
 						     : "nothing was there before");
 }
 
-static int change(struct stage *st, const struct stage_image *i, const struct oci_manifest *m,
-		  const struct stage_one *one, struct err *e)
+/* From here on others see that it comes. */
+static int begin(struct stage *st, const struct stage_one *one, struct err *e)
 {
-	const struct takeover t = {st, &st->r.current, one};
-	struct guard g = {0};
+	struct err why = ERR_INIT;
 
 	stage_one_release(&st->r.pending);
 	stage_one_copy(one, &st->r.pending);
 	if (stage_record_write(st->ownfd, &st->r, e) != 0)
 		return -1;
 	fault_point("stage: begun");
-	if (stage_load(st, i, m, e) != 0 || make(st, i, m, one, e) != 0)
+	if (stage_check_alone(st, e) == 0)
+		return 0;
+	stage_one_release(&st->r.pending);
+	if (stage_record_write(st->ownfd, &st->r, &why) != 0)
+		log_warn("%s", why.msg);
+	return -1;
+}
+
+static int change(struct stage *st, const struct stage_image *i, const struct oci_manifest *m,
+		  const struct stage_one *one, struct err *e)
+{
+	const struct takeover t = {st, &st->r.current, one};
+	struct guard g = {0};
+
+	if (begin(st, one, e) != 0 || stage_load(st, i, m, e) != 0 || make(st, i, m, one, e) != 0)
 		return -1;
 	if (st->r.current.container != NULL &&
 	    guard_start(take_over, (void *)(uintptr_t)&t, &g, e) != 0)
@@ -279,7 +292,7 @@ static void conclude(struct stage *st, const struct stage_one *one, struct stage
 static int would(struct stage *st, const struct stage_image *i, const struct oci_manifest *m,
 		 const struct stage_one *one, struct err *e)
 {
-	if (stage_load(st, i, m, e) != 0)
+	if (stage_check_alone(st, e) != 0 || stage_load(st, i, m, e) != 0)
 		return -1;
 	stage_did(st, "made %s", one->container);
 	if (st->r.current.container != NULL)

@@ -220,6 +220,29 @@ one_at_a_time() {
 	[ "$(running)" = "$at" ]
 }
 
+# Production has its host for itself, unless it says otherwise, whoever comes second.
+alone() {
+	local before kept=$dir/srv/123/prod/.posmedia
+	before=$(containers)
+	stage recipes/sites/prod.yaml
+	refused 7 'shop 123 in prod: shop 123 in dev is on this host'
+	stage --dry-run recipes/sites/prod.yaml
+	refused 7 'is on this host'
+	[ "$(containers)" = "$before" ]
+	[ "$(find "$kept" -mindepth 1 | wc -l)" -eq 2 ]
+	site prod 'shared: true'
+	stage recipes/sites/prod.yaml
+	succeeded
+	kept=$(echo "$kept"/*.site)
+	sed -i 's/"shared":true/"shared":false/' "$kept"
+	site dev 'limits: {files: 4000}'
+	stage recipes/sites/dev.yaml
+	refused 7 'shop 123 in dev: shop 123 in prod is on this host'
+	sed -i 's/"shared":false/"shared":true/' "$kept"
+	stage recipes/sites/dev.yaml
+	succeeded
+}
+
 promoted_only() {
 	local env
 	for env in qa prod; do
@@ -228,6 +251,7 @@ promoted_only() {
 		refused 4 'is not promoted'
 		posmedia promote oci:out/till:1 --to "$env" --key k
 		succeeded
+		[ "$env" = qa ] || alone
 		stage --json "recipes/sites/$env.yaml"
 		succeeded
 		jq -r '.manifest + " " + .config' <<<"$output" >>"$dir/digests"

@@ -109,18 +109,18 @@ static void refuse_all(const char *head, const struct bad *bad, size_t n)
 static void a_whole_site(void **state)
 {
 	struct site *s SCOPED(site_freep) = load(
-	    HEAD
-	    "network: {interface: eth1, address: 192.0.2.9/24, gateway: 192.0.2.1,\n"
-	    "  routes: [{to: 198.51.100.0/24}], dns: [192.0.2.1], mac: 02:00:00:00:00:01}\n"
-	    "printers: [{name: p, uri: \"socket://192.0.2.31:9100\"}]\n"
-	    "users: [{name: u, uid: 1500, groups: [g], keys: [\"" KEY " me\"]}]\n"
-	    "licence: {at: /d/lic, command: [/bin/lic, x]}\n" VPN PEER(
-		"a", "them",
-		"10.1.0.0/24") "]}\n"
-			       "backup: {from: \"s3://b/x\", secret: p}\n"
-			       "health: [{name: h, tcp: 22}, {name: r, run: [/bin/true], "
-			       "within: 5s}]\n"
-			       "limits: {memory: 1G, cpus: 1.5, processes: 100, files: 200}\n");
+	    HEAD "network: {interface: eth1, address: 192.0.2.9/24, gateway: 192.0.2.1,\n"
+		 "  routes: [{to: 198.51.100.0/24}], dns: [192.0.2.1], mac: 02:00:00:00:00:01}\n"
+		 "printers: [{name: p, uri: \"socket://192.0.2.31:9100\"}]\n"
+		 "users: [{name: u, uid: 1500, groups: [g], keys: [\"" KEY " me\"]}]\n"
+		 "licence: {at: /d/lic, command: [/bin/lic, x]}\n" VPN PEER(
+		     "a", "them",
+		     "10.1.0.0/24") "]}\n"
+				    "backup: {from: \"s3://b/x\", secret: p}\n"
+				    "health: [{name: h, tcp: 22}, {name: r, run: [/bin/true], "
+				    "within: 5s}]\n"
+				    "limits: {memory: 1G, cpus: 1.5, processes: 100, files: 200}\n"
+				    "shared: true\n");
 
 	(void)state;
 	assert_string_equal(s->shop, "123");
@@ -137,6 +137,7 @@ static void a_whole_site(void **state)
 	assert_int_equal(s->health[1].within_ms, 5000);
 	assert_int_equal(s->limits.cpu_milli, 1500);
 	assert_int_equal(s->limits.memory, 1 << 30);
+	assert_true(s->shared);
 	assert_true(site_shop_ok("0-a"));
 	assert_false(site_shop_ok(""));
 	assert_false(site_shop_ok("../x"));
@@ -147,7 +148,7 @@ static void resolved_again(void **state)
 {
 	struct site *s SCOPED(site_freep) =
 	    load(HEAD VPN PEER("a", "them", "10.1.0.0/24") "]}\nlimits: {cpus: 0.5}\n"
-							   "users: [{name: u}]\n");
+							   "users: [{name: u}]\nshared: true\n");
 	struct site *again SCOPED(site_freep) = NULL;
 	struct buf text SCOPED(buf_release) = BUF_INIT(1 << 20);
 
@@ -155,6 +156,7 @@ static void resolved_again(void **state)
 	jval_write(s->resolved, &text);
 	again = load(text.data);
 	assert_true(digest_equal(&s->digest, &again->digest));
+	assert_true(again->shared);
 	assert_non_null(strstr(text.data, "\"policy\":\"policy.yaml\""));
 }
 
