@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#define RUNTIME "--runtime="
+
 const struct act acts[] = {
     {'s', "status", "how it is", ACT_SAFE},
     {'t', "start", "start it", ACT_SAFE},
@@ -9,6 +11,7 @@ const struct act acts[] = {
     {'g', "stage", "bring its image to run", ACT_PROD},
     {'b', "rollback", "back to the one before", ACT_ASK},
     {'v', "vpn", "write its tunnels", ACT_SAFE},
+    {'l', "logs", "what it has said", ACT_SAFE},
     {'u', "audit", "check its controls", ACT_SAFE},
     {'x', "destroy", "archive and remove it", ACT_TWICE},
     {0, NULL, NULL, ACT_SAFE},
@@ -67,8 +70,9 @@ int act_argv(const struct act *a, const struct menu_row *r, const struct menu_op
 		strv_addf(ret, "--confirm=%s", r->shop);
 	if (is(a, "destroy") && r->prod)
 		strv_add(ret, "--really");
-	if (!is(a, "vpn"))
-		strv_extend(ret, &o->engine);
+	for (size_t i = 0; i < o->engine.n && !is(a, "vpn"); i++)
+		if (!is(a, "logs") || strncmp(o->engine.v[i], RUNTIME, strlen(RUNTIME)) != 0)
+			strv_add(ret, o->engine.v[i]);
 	strv_add(ret, "--");
 	strv_add(ret, r->site);
 	return 0;

@@ -8,7 +8,7 @@
 #include <unistd.h>
 
 enum { REFRESH_MS = 10000, STATUS_MAX = 8 << 20, CODE_MAX = 64 };
-enum { HEAD_ROWS = 2, ACT_ROWS = 6, FOOT_ROWS = 2, ROWS_LEAST = 3 };
+enum { HEAD_ROWS = 2, ACT_ROWS = 7, FOOT_ROWS = 2, ROWS_LEAST = 3 };
 
 struct menu {
 	const struct menu_opts *o;
@@ -192,7 +192,7 @@ static void draw_acts(const struct menu *m, int row)
 
 		term_put(row + 1 + i / 2, 2 + i % 2 * 39, TERM_PLAIN, text);
 	}
-	term_put(row + 5, 0, TERM_PLAIN, trouble);
+	term_put(row + ACT_ROWS - 1, 0, TERM_PLAIN, trouble);
 }
 
 static void draw(struct menu *m)

@@ -133,6 +133,31 @@ sites_of_all() {
 	[[ $(running) == pos-123-dev-* ]]
 }
 
+@test "what an instance has said is shown by its engine" {
+	[ -n "$(running)" ] || { stage recipes/sites/dev.yaml; succeeded; }
+	inside 'printf "sold \033[31mroses\033[0m\n" >/proc/1/fd/1; echo trouble >/proc/1/fd/2'
+	posmedia logs --engine "$engine_socket" --state "$dir/srv" -n 1 recipes/sites/dev.yaml
+	succeeded
+	[[ $output == [0-9]*' trouble' ]]
+	posmedia logs --engine "$engine_socket" --state "$dir/srv" --json recipes/sites/dev.yaml
+	jq -re .logs <<<"$output" | grep -q 'sold .*roses'
+	terminal=80x24 menu recipes/sites/dev.yaml <<-'END'
+		column 0 > 123       dev
+		type l
+		wait logs 123 dev: done
+		wait sold ?[31mroses?[0m
+		wait trouble
+		type q
+		type q
+		end 0
+	END
+	site qa
+	posmedia logs --engine "$engine_socket" --state "$dir/srv" recipes/sites/qa.yaml
+	refused 7 'nothing was staged'
+	posmedia logs --engine "$engine_socket" -n many recipes/sites/qa.yaml
+	refused 2 lines
+}
+
 @test "a dangerous action wants the code of the shop" {
 	[ -n "$(running)" ] || { stage recipes/sites/dev.yaml; succeeded; }
 	local before

@@ -151,6 +151,7 @@ static void acts_are_runs_of_the_verbs(void **state)
 	    {'g', "prod", "stage --engine=/s -- -s.yaml", 1},
 	    {'b', "dev", "stage --rollback --engine=/s -- -s.yaml", 1},
 	    {'v', "prod", "vpn -- -s.yaml", 0},
+	    {'l', "prod", "logs --engine=/s -- -s.yaml", 0},
 	    {'x', "dev", "destroy --confirm=123 --engine=/s -- -s.yaml", 1},
 	    {'x', "prod", "destroy --confirm=123 --really --engine=/s -- -s.yaml", 2},
 	};
