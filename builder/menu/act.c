@@ -1,5 +1,6 @@
 #include "menu/act.h"
 
+#include "engine/engine.h"
 #include <string.h>
 
 #define RUNTIME "--runtime="
@@ -40,13 +41,22 @@ int act_confirms(const struct act *a, const struct menu_row *r)
 	return r->prod ? 2 : 1;
 }
 
-/* The instance that runs is audited, by its first process. */
-static int audit_argv(const struct menu_row *r, struct strv *ret, struct err *e)
+/* The instance that runs is audited, by its first process, which the engine knows. */
+static int audit_argv(const struct menu_row *r, const struct menu_opts *o, struct strv *ret,
+		      struct err *e)
 {
-	if (r->pid <= 0)
+	struct engine_state now SCOPED(engine_state_release) = {0};
+	struct engine *en SCOPED(engine_freep) = NULL;
+
+	if (*r->container != '\0' &&
+	    (engine_open(o->socket, &en, e) != 0 || engine_state(en, r->container, &now, e) != 0))
+		return -1;
+	if (!now.running || now.pid <= 0)
 		return err_set(e, ERR_BUSY, "it does not run: there is nothing to audit");
 	strv_add(ret, "audit");
-	strv_addf(ret, "instance:%lld", (long long)r->pid);
+	if (*r->root != '\0')
+		strv_addf(ret, "--profile=%s/recipes/profiles/pa-dss-3.2.yaml", r->root);
+	strv_addf(ret, "instance:%d", now.pid);
 	return 0;
 }
 
@@ -60,7 +70,7 @@ int act_argv(const struct act *a, const struct menu_row *r, const struct menu_op
 {
 	strv_add(ret, o->program);
 	if (is(a, "audit"))
-		return audit_argv(r, ret, e);
+		return audit_argv(r, o, ret, e);
 	if (*r->site == '\0')
 		return err_set(e, ERR_BUSY, "the file of this site is not known: name it to menu");
 	strv_add(ret, is(a, "rollback") ? "stage" : a->verb);

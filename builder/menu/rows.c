@@ -9,8 +9,9 @@ enum { ROWS_MAX = 2000, TEXT_MAX = 400, HEX_SHOWN = 12 };
 
 static void row_release(struct menu_row *r)
 {
-	char *const all[] = {r->site,  r->shop,   r->env, r->name, r->state, r->trouble,
-			     r->image, r->uptime, r->vpn, r->room, r->fault};
+	char *const all[] = {r->site, r->root,  r->container, r->shop,  r->env,
+			     r->name, r->state, r->trouble,   r->image, r->uptime,
+			     r->vpn,  r->room,  r->fault};
 
 	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
 		free(all[i]);
@@ -33,6 +34,8 @@ static struct menu_row *add_row(struct menu_rows *rows, const char *site)
 	r = &rows->v[rows->n++];
 	*r = (struct menu_row){
 	    .site = mem_strdup(site),
+	    .root = mem_strdup(""),
+	    .container = mem_strdup(""),
 	    .shop = mem_strdup(""),
 	    .env = mem_strdup(""),
 	    .name = mem_strdup(""),
@@ -67,6 +70,7 @@ void rows_read(const struct strv *sites, struct menu_rows *ret)
 			set(&r->name, sites->v[i]);
 			continue;
 		}
+		set(&r->root, s->root);
 		set(&r->shop, s->shop);
 		set(&r->env, site_env_word(s->env));
 		set(&r->name, s->hostname);
@@ -154,8 +158,7 @@ static void set_row(struct menu_row *r, const struct jval *v)
 		free(r->room);
 		r->room = num_human((uint64_t)n);
 	}
-	if (jval_get_int(v, "pid", &n) == 0)
-		r->pid = n > 0 && n <= INT32_MAX ? n : 0;
+	set(&r->container, jval_get_str(v, "container"));
 	set_vpn(r, jval_get(v, "tunnels"));
 	set_trouble(r, jval_get(v, "trouble"));
 }

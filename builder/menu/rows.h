@@ -7,13 +7,14 @@
 #include "form/json.h"
 
 struct menu_row {
-	char *site;       /* path of its file, "" when only `status` knows it */
+	char *site; /* path of its file, "" when only `status` knows it */
+	char *root; /* of the project that it is in, and its container; "" = not known */
+	char *container;
 	char *shop, *env; /* "" and an error when the file is wrong */
 	char *name;       /* of the host that it is */
 	bool prod;
 	char *state, *image, *uptime, *vpn, *room; /* "" = not known */
 	char *trouble;                             /* what is not well; "" = nothing is known */
-	int64_t pid;                               /* of its first process; 0 = not known */
 	char *fault;                               /* why the file cannot be read; or NULL */
 };
 

@@ -16,6 +16,7 @@ setup_file() {
 	dir=$(mktemp -d)
 	export made=$dir
 	make_image
+	cp -r recipes/profiles "$dir/recipes/"
 	posmedia sign oci:out/till:1 --key k
 	succeeded
 	start_service "$dir/engine" podman
@@ -41,6 +42,14 @@ setup() {
 menu() {
 	# shellcheck disable=SC2086 # words
 	"$BATS_TEST_DIRNAME/../lib/terminal" $terminal $there "$@"
+}
+
+# Skips the test while these verbs are not there.
+needs() {
+	local v
+	for v; do
+		"$posmedia" help "$v" >/dev/null 2>&1 || skip "no verb $v"
+	done
 }
 
 sites_of_all() {
@@ -204,6 +213,92 @@ sites_of_all() {
 		end 0
 	END
 	[ "$(running)" = "$before" ]
+}
+
+@test "the state of instances is on top; one is stopped by its code, and started" {
+	needs status stop start
+	stage recipes/sites/dev.yaml
+	succeeded
+	terminal=80x24 menu recipes/sites/dev.yaml <<-'END'
+		column 0 > 123       dev  shop123-dev      runs
+		wait till:1@
+		type s
+		wait not all is well
+		wait its tunnels are not known
+		wait status 123 dev: failed, status 1
+		type q
+		wait > 123
+		type p
+		wait stop 123 dev: type the code of the shop:
+		type 321
+		key enter
+		wait that is not the code of the shop: nothing was done
+		type q
+		end 0
+	END
+	[ -n "$(running)" ]
+	terminal=80x24 menu recipes/sites/dev.yaml <<-'END'
+		column 0 > 123       dev  shop123-dev      runs
+		type p
+		wait type the code of the shop:
+		type 123
+		key enter
+		wait stop 123 dev: done
+		type q
+		column 0 > 123       dev  shop123-dev      stopped
+		type u
+		wait it does not run: there is nothing to audit
+		type t
+		wait start 123 dev: done
+		type q
+		column 0 > 123       dev  shop123-dev      runs
+		type u
+		wait controls of severity high or above failed
+		wait audit 123 dev: failed, status 4
+		key home
+		wait object   instance:
+		type q
+		type q
+		end 0
+	END
+	[ -n "$(running)" ]
+}
+
+@test "what is destroyed wants the code, and in production a word more" {
+	needs status destroy
+	stage recipes/sites/dev.yaml
+	succeeded
+	site prod
+	terminal=80x24 menu recipes/sites/prod.yaml recipes/sites/dev.yaml <<-'END'
+		column 0 > 123       prod shop123-prod     none
+		type x
+		wait destroy 123 prod: type the code of the shop:
+		type 123
+		key enter
+		wait This is production. Type "really":
+		type yes
+		key enter
+		wait nothing was done
+		key down
+		column 0 > 123       dev  shop123-dev      runs
+		type x
+		wait destroy 123 dev: type the code of the shop:
+		type 12
+		key enter
+		wait that is not the code of the shop: nothing was done
+		type x
+		wait destroy 123 dev: type the code of the shop:
+		type 123
+		key enter
+		wait destroy 123 dev: done
+		type q
+		column 0 > 123       dev  shop123-dev      none
+		type q
+		end 0
+	END
+	[ -z "$(containers)" ]
+	[ ! -e "$dir/srv/123/dev" ]
+	find "$dir/srv/.destroyed" -name '123-dev-*.tar.zst' | grep -q .
 }
 
 nobody_stages() {

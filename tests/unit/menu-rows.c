@@ -28,10 +28,11 @@ static void a_status_is_a_row(void **state)
 {
 	struct menu_rows r SCOPED(rows_release) =
 	    from("[{\"shop\":\"123\",\"environment\":\"prod\",\"hostname\":\"till\",\"state\":"
-		 "\"runs\",\"image\":\"registry.example/shop/till:1\",\"manifest\":"
+		 "\"runs\",\"container\":\"pos-1\",\"image\":\"registry.example/shop/"
+		 "till:1\",\"manifest\":"
 		 "\"sha256:0123456789abcdef\",\"up_seconds\":100000,\"disk_free\":2000000000,"
 		 "\"tunnels\":[{\"peer\":\"a\",\"up\":true},{\"peer\":\"b\",\"up\":false}],"
-		 "\"trouble\":[\"a tunnel is down\",\"no backup\"],\"pid\":42}]");
+		 "\"trouble\":[\"a tunnel is down\",\"no backup\"]}]");
 
 	(void)state;
 	assert_int_equal(r.n, 1);
@@ -39,18 +40,18 @@ static void a_status_is_a_row(void **state)
 	assert_true(r.v[0].prod);
 	assert_string_equal(r.v[0].name, "till");
 	assert_string_equal(r.v[0].state, "runs");
+	assert_string_equal(r.v[0].container, "pos-1");
 	assert_string_equal(r.v[0].image, "till:1@0123456789ab");
 	assert_string_equal(r.v[0].uptime, "1d 03h");
 	assert_string_equal(r.v[0].vpn, "1/2");
 	assert_string_equal(r.v[0].trouble, "a tunnel is down; no backup");
-	assert_int_equal(r.v[0].pid, 42);
 }
 
 static void what_is_not_known_is_not_guessed(void **state)
 {
 	struct menu_rows r SCOPED(rows_release) =
 	    from("[{\"shop\":\"123\",\"environment\":\"qa\",\"state\":null,\"up_seconds\":-1,"
-		 "\"disk_free\":\"much\",\"image\":7,\"pid\":99999999999,\"trouble\":[1,{}],"
+		 "\"disk_free\":\"much\",\"image\":7,\"trouble\":[1,{}],"
 		 "\"tunnels\":[{\"up\":true},{\"up\":null}]}]");
 
 	(void)state;
@@ -62,7 +63,6 @@ static void what_is_not_known_is_not_guessed(void **state)
 	assert_string_equal(r.v[0].image, "");
 	assert_string_equal(r.v[0].vpn, "?/2");
 	assert_string_equal(r.v[0].trouble, "");
-	assert_int_equal(r.v[0].pid, 0);
 }
 
 static void what_is_no_instance_is_no_row(void **state)
@@ -95,6 +95,7 @@ static void nothing_that_a_terminal_obeys_is_left(void **state)
 	/* the direction of writing, a mark heaped on a letter, no character */
 	fits("x\342\200\256y", 80, "x?y");
 	fits("e\314\201", 80, "e?");
+	fits("so\302\255ft", 80, "so?ft");
 	fits("\377\376", 80, "??");
 	fits("a\tb", 80, "a       b");
 }
@@ -117,8 +118,12 @@ static struct menu_row site(const char *env)
 {
 	static char shop[] = "123", file[] = "-s.yaml", empty[] = "";
 
-	return (struct menu_row){
-	    .site = file, .shop = shop, .env = empty, .prod = strcmp(env, "prod") == 0};
+	return (struct menu_row){.site = file,
+				 .shop = shop,
+				 .env = empty,
+				 .root = empty,
+				 .container = empty,
+				 .prod = strcmp(env, "prod") == 0};
 }
 
 /* The arguments behind the program, joined. */
@@ -173,14 +178,10 @@ static void what_does_not_run_is_not_audited(void **state)
 {
 	struct menu_row r = site("dev");
 	struct err e = ERR_INIT;
-	char *got SCOPED(mem_freep) = NULL;
 
 	(void)state;
 	assert_null(argv_of('u', &r, &e));
 	assert_non_null(strstr(e.msg, "does not run"));
-	r.pid = 7;
-	got = argv_of('u', &r, &e);
-	assert_string_equal(got, "audit instance:7");
 	*r.site = '\0';
 	assert_null(argv_of('p', &r, &e));
 	assert_non_null(strstr(e.msg, "the file of this site is not known"));
