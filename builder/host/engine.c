@@ -109,7 +109,20 @@ static int tools(const struct host *h, struct host_item *i, struct err *e)
 	return host_found(i, HOST_WANTED, "not there: %s", lacks.data);
 }
 
+/* The units start it from there. */
+static int program(const struct host *h, struct host_item *i, struct err *e)
+{
+	static const char *const paths[] = {"usr/bin/posmedia", NULL};
+
+	(void)e;
+	if (host_program(h, paths) != NULL)
+		return host_found(i, HOST_OK, "/%s", paths[0]);
+	i->hint = mem_strdup("install -m 755 posmedia /usr/bin/posmedia");
+	return host_found(i, HOST_WANTED, "not there");
+}
+
 const struct host_check host_engine_checks[] = {
+    {"program.installed", "posmedia where the units look for it", program},
     {"engine.installed", "dockerd or podman", installed},
     {"engine.answers", "an engine that answers at its socket with API 1.40 or later", answers},
     {"tunnel.installed", "strongSwan: swanctl and charon", tunnels},

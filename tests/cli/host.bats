@@ -43,8 +43,8 @@ snapshot() {
 # Programs that a host has, as far as files can tell.
 programs() {
 	local p
-	for p in usr/bin/podman usr/sbin/swanctl usr/sbin/charon-systemd usr/bin/ip usr/sbin/nft \
-		usr/bin/nsenter usr/sbin/chronyd; do
+	for p in usr/bin/posmedia usr/bin/podman usr/sbin/swanctl usr/sbin/charon-systemd \
+		usr/bin/ip usr/sbin/nft usr/bin/nsenter usr/sbin/chronyd; do
 		install -D -m 755 /dev/null "$dir/tree/$p"
 	done
 }
@@ -89,7 +89,7 @@ programs() {
 
 @test "what is not installed is named, with the command of the distribution" {
 	prepare --json
-	refused 4 'engine.installed, tunnel.installed, network.tools, time.daemon'
+	refused 4 'program.installed, engine.installed, tunnel.installed, network.tools, time.daemon'
 	[[ $(item tunnel.installed hint) == *'apt-get install'*'strongswan-swanctl charon'* ]]
 	: >"$dir/tree/usr/bin/dnf"
 	prepare --json
