@@ -37,10 +37,17 @@ static const char *socket_of(const struct host *h)
 static int enable_socket(const struct host *h, struct host_item *i, struct err *e)
 {
 	static const char *const argv[] = {"systemctl", "enable", "--now", "podman.socket", NULL};
+	static const char *const ask[] = {"systemctl", "is-active", "podman.socket", NULL};
 	const struct proc_spec p = {.argv = argv, .timeout_ms = 60000};
+	const struct proc_spec q = {.argv = ask, .timeout_ms = 60000};
+	struct proc_result active = {0};
 
 	if (!h->systemd || h->o->check || h->o->socket != NULL || host_program(h, podman) == NULL ||
 	    host_program(h, dockerd) != NULL)
+		return 0;
+	if (proc_run(&q, &active, e) != 0)
+		return -1;
+	if (active.status == 0)
 		return 0;
 	if (proc_ok(&p, ERR_FAIL, e) != 0)
 		return -1;

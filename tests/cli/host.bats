@@ -89,7 +89,7 @@ programs() {
 
 @test "what is not installed is named, with the command of the distribution" {
 	prepare --json
-	refused 4 'program.installed, engine.installed, tunnel.installed, network.tools, time.daemon'
+	refused 4 'program.installed, engine.installed, tunnel.installed, network.tools, time.'
 	[[ $(item tunnel.installed hint) == *'apt-get install'*'strongswan-swanctl charon'* ]]
 	: >"$dir/tree/usr/bin/dnf"
 	prepare --json
