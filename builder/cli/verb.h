@@ -28,8 +28,8 @@ struct plan;
 void plan_print(const struct plan *p);
 
 extern const struct verb verb_audit, verb_build, verb_copy, verb_delete, verb_diff, verb_help,
-    verb_import, verb_key, verb_lock, verb_plan, verb_promote, verb_pull, verb_push, verb_rebuild,
-    verb_sbom, verb_scan, verb_sign, verb_stage, verb_store, verb_tags, verb_verify, verb_version,
-    verb_vpn;
+    verb_host, verb_import, verb_key, verb_lock, verb_logs, verb_menu, verb_plan, verb_promote,
+    verb_pull, verb_push, verb_rebuild, verb_sbom, verb_scan, verb_sign, verb_stage, verb_store,
+    verb_tags, verb_verify, verb_version, verb_vpn;
 
 #endif

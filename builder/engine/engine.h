@@ -105,6 +105,11 @@ struct engine_exec {
 int engine_run(struct engine *en, const char *name, const struct engine_exec *x, int *ret_status,
 	       struct err *e) MUST_CHECK;
 
+/* Appends what a container has said on its own streams, the last so many lines, each with its time,
+ * up to out->max. */
+int engine_logs(struct engine *en, const char *name, unsigned lines, struct buf *out,
+		struct err *e) MUST_CHECK;
+
 /* Unpacks a tar archive below a directory of the container, which need not run. */
 int engine_put(struct engine *en, const char *name, const char *dir, const struct buf *tar,
 	       struct err *e) MUST_CHECK;

@@ -331,6 +331,12 @@ static struct harden_result make_result(const struct pass *s, const struct contr
 	};
 }
 
+/* Whether that place holds the control, for others or as its own. */
+static bool is_held_by(const struct control *c, const char *place)
+{
+	return strcmp(c->target == NULL ? c->place : c->held_by, place) == 0;
+}
+
 static int check_all(struct pass *s, char **fixed, struct harden_report *ret, struct err *e)
 {
 	struct harden_report rep SCOPED(harden_report_release) = {0};
@@ -342,7 +348,8 @@ static int check_all(struct pass *s, char **fixed, struct harden_report *ret, st
 
 		if (intr_pending())
 			return intr_err(e);
-		if (s->image_only && !is_of_image(c))
+		if ((s->image_only && !is_of_image(c)) ||
+		    (s->c->held_by != NULL && !is_held_by(c, s->c->held_by)))
 			continue;
 		rep.n++;
 		*res = make_result(s, c);

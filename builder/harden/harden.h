@@ -134,6 +134,8 @@ struct harden_context {
 	const struct harden_image *image; /* or NULL: controls on it are left to whoever has it */
 	const struct harden_content *content;   /* or NULL: nobody looks */
 	const struct harden_instance *instance; /* NULL = the tree is at rest */
+	const char *held_by; /* "host": only what is held there is judged, as controls of that place
+				and what containers leave to it; NULL = everything */
 	const struct harden_gates *gates; /* NULL = no program of the tree is run; otherwise after
 					     sandbox_enter, in a process without threads */
 };

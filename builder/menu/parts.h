@@ -1,0 +1,19 @@
+/* parts.h - what the screens of the menu share. */
+#ifndef MENU_PARTS_H
+#define MENU_PARTS_H
+
+#include "menu/act.h"
+#include "menu/line.h"
+#include "menu/term.h"
+#include "sys/detached.h"
+
+enum { MENU_TICK_MS = 200 };
+
+/* The output of an action while it runs and afterwards, until the user goes back. Returns the exit
+ * status; -1 when it was left to go on, or when nobody is there any more (*ret_gone). */
+int view_run(struct detached *d, const char *title, bool *ret_gone);
+
+/* Asks for one line of text at the bottom. Returns false when the user thought better of it. */
+bool ask_line(const char *question, char *ret, size_t size, bool *ret_gone);
+
+#endif

@@ -1,0 +1,103 @@
+#!/usr/bin/env bats
+# posmedia host prepare on the machine that runs: a real engine, and features of the real kernel.
+# What is set is set on a copy of its files, in namespaces that are gone afterwards.
+
+bats_require_minimum_version 1.5.0
+load lib
+load engines
+
+setup() {
+	dir=$(mktemp -d)
+	mkdir -p "$dir/recipes/hosts/units"
+	cp -r recipes/profiles "$dir/recipes/"
+	printf '[Service]\nExecStart=/bin/true\n' >"$dir/recipes/hosts/units/pos@.service"
+	engine_pid=
+}
+
+teardown() {
+	[ -z "$engine_pid" ] || stop_service "$dir/engine"
+	rm -rf "$dir"
+}
+
+item() {
+	jq -r --arg id "$1" --arg key "${2-status}" '.items[] | select(.id == $id) | .[$key]' \
+		<<<"$output"
+}
+
+prepare() {
+	run --separate-stderr "$posmedia" host prepare --project "$dir" --state "$dir/srv" \
+		--fail-on never --json "$@"
+}
+
+@test "the engine and the kernel are tried, and nothing is left of it" {
+	start_service "$dir/engine" podman
+	prepare --check --engine "$engine_socket"
+	[ "$status" -eq 4 ]
+	[ "$(item engine.installed)" = ok ]
+	local version
+	version=$(podman version -f '{{.Client.Version}}')
+	[[ $(item engine.answers found) == "podman $version, API 1."* ]]
+	local id
+	for id in namespaces overlay seccomp cgroup macvlan tunnel; do
+		[ "$(item kernel.$id)" = ok ] || { item kernel.$id found; false; }
+	done
+	[ "$(item data.room)" = ok ]
+	[ "$(item data.directory)" = wanted ]
+	[ ! -e "$dir/srv" ]
+	run bash -c 'ip -o link; nft list tables; cat /proc/self/mountinfo'
+	[[ $output != *' pm0'* && $output != *posmedia_try* && $output != *lowerdir=/usr/bin:* ]]
+	# what does not answer any more is told so
+	stop_service "$dir/engine" || true
+	engine_pid=
+	prepare --check --engine "$dir/engine/sock"
+	[ "$(item engine.answers)" = wanted ]
+	[[ $(item engine.answers found) == "no socket $dir/engine/sock" ]]
+}
+
+@test "features that the kernel does not have, or not for us, are not claimed" {
+	command -v setpriv
+	# without the right to make namespaces nothing can be tried
+	run --separate-stderr setpriv --bounding-set=-sys_admin,-net_admin --inh-caps=-all \
+		"$posmedia" host prepare --check --project "$dir" --fail-on never --json
+	[ "$(item kernel.overlay)" = wanted ]
+	[ "$(item kernel.macvlan)" = wanted ]
+	[[ $(item kernel.namespaces found) == *'Operation not permitted'* ]]
+	chmod 755 "$dir"
+	run --separate-stderr setpriv --reuid 65534 --regid 65534 --clear-groups \
+		"$posmedia" host prepare --check --project "$dir" --fail-on never --json
+	[ "$(item kernel.overlay)" = unknown ]
+	[ "$(item kernel.overlay found)" = 'only root can try it' ]
+}
+
+@test "the running machine is set, in its files and in its kernel" {
+	mkdir -p "$dir/etc" "$dir/work" "$dir/scratch"
+	echo 128 >"$dir/instances"
+	cat >"$dir/run" <<-'SH'
+		set -e
+		mount -t tmpfs none "$1/scratch"
+		mkdir "$1/scratch/up" "$1/scratch/work"
+		mount -t overlay -o "lowerdir=/etc,upperdir=$1/scratch/up" \
+			-o "workdir=$1/scratch/work" none /etc
+		mount --bind "$1/instances" /proc/sys/fs/inotify/max_user_instances
+		echo 0 >/proc/sys/net/ipv4/ip_forward
+		"$posmedia" host prepare --project "$1" --state "$1/srv" --fail-on never --json \
+			>"$1/first.json" || :
+		"$posmedia" host prepare --project "$1" --state "$1/srv" --fail-on never --json \
+			>"$1/second.json" || :
+		cat /proc/sys/net/ipv4/ip_forward "$1/instances" >"$1/values"
+		find "$1/scratch/up" -type f -printf '%P\n' | sort >"$1/written"
+	SH
+	export posmedia
+	unshare --mount --net sh "$dir/run" "$dir"
+	output=$(cat "$dir/first.json")
+	[ "$(item settings)" = changed ]
+	[[ $(item settings found) == *'ip_forward is 0, fs.inotify.max_user_instances is 128' ]]
+	[ "$(item units.installed)" = changed ]
+	[ "$(item data.directory)" = changed ]
+	[ "$(xargs <"$dir/values")" = '1 1024' ]
+	[ "$(xargs <"$dir/written")" = 'sysctl.d/60-posmedia.conf systemd/system/pos@.service' ]
+	output=$(cat "$dir/second.json")
+	[ "$(jq '.summary.changed' <<<"$output")" = 0 ]
+	[ "$(item settings)" = ok ]
+	[ ! -e /etc/sysctl.d/60-posmedia.conf ]
+}

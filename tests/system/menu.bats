@@ -1,0 +1,343 @@
+#!/usr/bin/env bats
+# posmedia menu at a terminal, as a person sees it: a pseudo-terminal whose screen is what an
+# emulator makes of the output. What it begins runs on a real engine.
+
+bats_require_minimum_version 1.5.0
+load lib
+load tiny
+load engines
+load stage
+
+setup_file() {
+	load lib
+	load tiny
+	load engines
+	load stage
+	dir=$(mktemp -d)
+	export made=$dir
+	make_image
+	cp -r recipes/profiles "$dir/recipes/"
+	posmedia sign oci:out/till:1 --key k
+	succeeded
+	start_service "$dir/engine" podman
+	export engine_socket engine_pid
+}
+
+teardown_file() {
+	load engines
+	stop_service "$made/engine" || true
+	rm -rf "$made"
+}
+
+setup() {
+	dir=$made
+	export POSMEDIA_STORE=$dir/store
+	cd "$dir" || return
+	[ -e token ] || install -m 600 /dev/stdin token <<<'the token of shop 123'
+	site dev
+	there="$posmedia menu --engine $engine_socket --state $dir/srv --runtime $dir/run"
+}
+
+# Runs the menu with arguments at a terminal and does what standard input says.
+menu() {
+	# shellcheck disable=SC2086 # words
+	"$BATS_TEST_DIRNAME/../lib/terminal" $terminal $there "$@"
+}
+
+# Skips the test while these verbs are not there.
+needs() {
+	local v
+	for v; do
+		"$posmedia" help "$v" >/dev/null 2>&1 || skip "no verb $v"
+	done
+}
+
+sites_of_all() {
+	site qa
+	site prod
+	cp recipes/sites/dev.yaml recipes/sites/wrong.yaml
+	echo 'colour: red' >>recipes/sites/wrong.yaml
+}
+
+@test "what there is and what can be done fits 80 columns and 24 rows" {
+	sites_of_all
+	terminal=80x24
+	menu --sites recipes/sites >screen <<-'END' || { cat screen; false; }
+		wait wrong file
+		column 2 SHOP      ENV  NAME             STATE      UP       VPN   FREE     IMAGE
+		column 0 > 123       dev  shop123-dev
+		column 2 123       qa   shop123-qa
+		wait s status: how it is
+		wait x destroy: archive and remove it *
+		wait q quit
+		key down
+		column 0 > 123       prod shop123-prod
+		wait g stage: bring its image to run *
+		key up
+		key up
+		wait g stage: bring its image to run
+		gone g stage: bring its image to run *
+		key end
+		type v
+		wait wrong.yaml:12:1: unknown key "colour"
+		screen
+		type q
+		end 0
+	END
+	[ "$(wc -l <screen)" -eq 24 ]
+	[ "$(wc -L <screen)" -le 80 ]
+}
+
+@test "other terminals, and none" {
+	site dev
+	for t in xterm vt100 linux screen tmux-256color; do
+		infocmp "$t" >/dev/null 2>&1 || continue
+		terminal="80x24 $t" menu recipes/sites/dev.yaml <<-'END'
+			column 0 > 123       dev  shop123-dev
+			size 60 16
+			wait x destroy
+			size 132 50
+			wait letter act (* asks for the shop's code)
+			size 20 5
+			size 80 24
+			column 0 > 123       dev  shop123-dev
+			key ctrl-c
+			end 0
+		END
+	done
+	for t in dumb unknown-thing; do
+		terminal="80x24 $t" menu recipes/sites/dev.yaml <<-END
+			wait the terminal "$t" cannot show a menu
+			end 2
+		END
+	done
+	# shellcheck disable=SC2086 # words
+	run --separate-stderr $there recipes/sites/dev.yaml
+	refused 2 'the menu wants a terminal'
+	[ -z "$output" ]
+}
+
+@test "an image is staged, and its output can be scrolled through" {
+	terminal=80x24
+	menu recipes/sites/dev.yaml <<-'END'
+		column 0 > 123       dev
+		size 80 6
+		gone x destroy
+		column 0 > 123       dev
+		type g
+		wait stage 123 dev: done
+		wait runs sha256:
+		key home
+		wait loaded sha256:
+		key pagedown
+		wait runs sha256:
+		key up
+		key end
+		wait q back
+		type q
+		wait stage 123 dev: done
+		type q
+		end 0
+	END
+	[[ $(running) == pos-123-dev-* ]]
+}
+
+@test "what an instance has said is shown by its engine" {
+	[ -n "$(running)" ] || { stage recipes/sites/dev.yaml; succeeded; }
+	inside 'printf "sold \033[31mroses\033[0m\n" >/proc/1/fd/1; echo trouble >/proc/1/fd/2'
+	posmedia logs --engine "$engine_socket" --state "$dir/srv" -n 1 recipes/sites/dev.yaml
+	succeeded
+	[[ $output == [0-9]*' trouble' ]]
+	posmedia logs --engine "$engine_socket" --state "$dir/srv" --json recipes/sites/dev.yaml
+	jq -re .logs <<<"$output" | grep -q 'sold .*roses'
+	terminal=80x24 menu recipes/sites/dev.yaml <<-'END'
+		column 0 > 123       dev
+		type l
+		wait logs 123 dev: done
+		wait sold ?[31mroses?[0m
+		wait trouble
+		type q
+		type q
+		end 0
+	END
+	site qa
+	posmedia logs --engine "$engine_socket" --state "$dir/srv" recipes/sites/qa.yaml
+	refused 7 'nothing was staged'
+	posmedia logs --engine "$engine_socket" -n many recipes/sites/qa.yaml
+	refused 2 lines
+}
+
+@test "a dangerous action wants the code of the shop" {
+	[ -n "$(running)" ] || { stage recipes/sites/dev.yaml; succeeded; }
+	local before
+	before=$(running)
+	site dev 'limits: {processes: 100}'
+	stage recipes/sites/dev.yaml
+	succeeded
+	[ "$(running)" != "$before" ]
+	containers >before
+	terminal=80x24
+	menu recipes/sites/dev.yaml <<-'END'
+		column 0 > 123       dev
+		type b
+		wait rollback 123 dev: type the code of the shop:
+		type 124
+		key enter
+		wait that is not the code of the shop: nothing was done
+		type b
+		wait type the code of the shop:
+		key enter
+		wait that is not the code of the shop: nothing was done
+		type b
+		wait type the code of the shop:
+		type 123
+		key escape
+		wait nothing was done
+		type q
+		end 0
+	END
+	containers | diff before -
+	[ "$(running)" != "$before" ]
+	menu recipes/sites/dev.yaml <<-'END'
+		column 0 > 123       dev
+		type b
+		wait type the code of the shop:
+		type 124
+		key backspace
+		type 3
+		key enter
+		wait rollback 123 dev: done
+		type q
+		wait rollback 123 dev: done
+		type q
+		end 0
+	END
+	[ "$(running)" = "$before" ]
+}
+
+@test "the state of instances is on top; one is stopped by its code, and started" {
+	needs status stop start
+	stage recipes/sites/dev.yaml
+	succeeded
+	terminal=80x24 menu recipes/sites/dev.yaml <<-'END'
+		column 0 > 123       dev  shop123-dev      runs
+		wait till:1@
+		type s
+		wait not all is well
+		wait its tunnels are not known
+		wait status 123 dev: failed, status 1
+		type q
+		wait > 123
+		type p
+		wait stop 123 dev: type the code of the shop:
+		type 321
+		key enter
+		wait that is not the code of the shop: nothing was done
+		type q
+		end 0
+	END
+	[ -n "$(running)" ]
+	terminal=80x24 menu recipes/sites/dev.yaml <<-'END'
+		column 0 > 123       dev  shop123-dev      runs
+		type p
+		wait type the code of the shop:
+		type 123
+		key enter
+		wait stop 123 dev: done
+		type q
+		column 0 > 123       dev  shop123-dev      stopped
+		type u
+		wait it does not run: there is nothing to audit
+		type t
+		wait start 123 dev: done
+		type q
+		column 0 > 123       dev  shop123-dev      runs
+		type u
+		wait controls of severity high or above failed
+		wait audit 123 dev: failed, status 4
+		key home
+		wait object   instance:
+		type q
+		type q
+		end 0
+	END
+	[ -n "$(running)" ]
+}
+
+@test "what is destroyed wants the code, and in production a word more" {
+	needs status destroy
+	stage recipes/sites/dev.yaml
+	succeeded
+	site prod
+	terminal=80x24 menu recipes/sites/prod.yaml recipes/sites/dev.yaml <<-'END'
+		column 0 > 123       prod shop123-prod     none
+		type x
+		wait destroy 123 prod: type the code of the shop:
+		type 123
+		key enter
+		wait This is production. Type "really":
+		type yes
+		key enter
+		wait nothing was done
+		key down
+		column 0 > 123       dev  shop123-dev      runs
+		type x
+		wait destroy 123 dev: type the code of the shop:
+		type 12
+		key enter
+		wait that is not the code of the shop: nothing was done
+		type x
+		wait destroy 123 dev: type the code of the shop:
+		type 123
+		key enter
+		wait destroy 123 dev: done
+		type q
+		column 0 > 123       dev  shop123-dev      none
+		type q
+		end 0
+	END
+	[ -z "$(containers)" ]
+	[ ! -e "$dir/srv/123/dev" ]
+	find "$dir/srv/.destroyed" -name '123-dev-*.tar.zst' | grep -q .
+}
+
+nobody_stages() {
+	! pgrep -f "^/proc/self/exe stage .*$dir"
+}
+
+@test "what was begun ends well, whatever becomes of the terminal" {
+	site qa
+	local end
+	# a program of the site's check takes its time, and the user goes
+	for end in hangup 'signal TERM' 'signal HUP'; do
+		site dev "health: [{name: slow, run: [/bin/busybox, sleep, '0.5'], within: 20s}]
+limits: {files: $((1000 + ${#end}))}"
+		terminal=80x24 menu recipes/sites/dev.yaml <<-END
+			column 0 > 123       dev
+			type g
+			wait stage 123 dev: at work
+			key ctrl-c
+			wait still at work: wait for its end
+			type q
+			$end
+			end 0
+		END
+		wait_for 20 nobody_stages
+		stage recipes/sites/dev.yaml
+		succeeded
+		[[ $output == 'nothing changed'* ]] || { echo "$end: $output"; false; }
+	done
+}
+
+@test "what an instance or a file says is shown, and never obeyed" {
+	printf 'posmedia: 1\nshop: "1\\e[2J\\e]0;title\\a\\u202etxt"\n' >recipes/sites/dev.yaml
+	terminal=80x24 menu recipes/sites/dev.yaml <<-'END'
+		wait wrong file
+		wait q quit
+		type v
+		wait recipes/sites/dev.yaml:2:7
+		wait posmedia
+		type q
+		end 0
+	END
+}
