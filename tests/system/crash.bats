@@ -53,7 +53,8 @@ dies_at() {
 # was linked and not renamed leaves is swept the same way everywhere: one of three is tried.
 matters() {
 	[[ ! $stderr =~ 'died at '[0-9]+' '(created|written|blob begun|partial open) ]] || return
-	[[ ! $stderr =~ 'died at '([0-9]+)' linked' ]] || ((BASH_REMATCH[1] / 4 % 3 == 0))
+	[[ $stderr =~ 'died at '([0-9]+)' linked' ]] || return 0
+	[ $((BASH_REMATCH[1] / 4 % 3)) -eq 0 ]
 }
 
 # Every blob of a layout is what its name says; nothing else lies there.
