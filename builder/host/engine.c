@@ -103,6 +103,7 @@ static int tools(const struct host *h, struct host_item *i, struct err *e)
 	    {"usr/bin/ip", "usr/sbin/ip", NULL},
 	    {"usr/sbin/nft", "usr/bin/nft", NULL},
 	    {"usr/bin/nsenter", NULL, NULL},
+	    {"usr/bin/arping", "usr/sbin/arping", NULL},
 	};
 	struct buf lacks SCOPED(buf_release) = BUF_INIT(256);
 
@@ -112,7 +113,8 @@ static int tools(const struct host *h, struct host_item *i, struct err *e)
 			buf_addf(&lacks, "%s/%s", lacks.len == 0 ? "" : ", ", wanted[k][0]);
 	if (lacks.len == 0)
 		return host_found(i, HOST_OK, "all");
-	host_install_hint(h, i, "iproute2 nftables util-linux", "iproute nftables util-linux");
+	host_install_hint(h, i, "iproute2 nftables util-linux iputils-arping",
+			  "iproute nftables util-linux iputils");
 	return host_found(i, HOST_WANTED, "not there: %s", lacks.data);
 }
 
@@ -133,6 +135,6 @@ const struct host_check host_engine_checks[] = {
     {"engine.installed", "dockerd or podman", installed},
     {"engine.answers", "an engine that answers at its socket with API 1.40 or later", answers},
     {"tunnel.installed", "strongSwan: swanctl and charon", tunnels},
-    {"network.tools", "ip, nft and nsenter", tools},
+    {"network.tools", "ip, nft, nsenter and arping", tools},
     {NULL, NULL, NULL},
 };

@@ -3,9 +3,11 @@
 #include "sandbox/priv.h"
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/rtnetlink.h>
 #include <net/if.h>
 #include <net/if_arp.h>
+#include <sched.h>
 #include <stddef.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -143,4 +145,21 @@ int net_up(const char *address, struct err *e)
 	if (set_up(fd, "lo", e) != 0)
 		return -1;
 	return address != NULL ? eth0_up(fd, address, e) : 0;
+}
+
+int sandbox_net_empty(int *ret_fd, struct err *e)
+{
+	int own SCOPED(fd_closep) = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
+	int fd SCOPED(fd_closep) = -1;
+
+	if (own < 0 || unshare(CLONE_NEWNET) != 0)
+		return err_sys(e, "make an empty network");
+	fd = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
+	/* what follows would look for the host's interfaces where none are */
+	if (setns(own, CLONE_NEWNET) != 0)
+		return err_sys(e, "come back from an empty network");
+	if (fd < 0)
+		return err_sys(e, "open an empty network");
+	*ret_fd = STEAL_FD(fd);
+	return 0;
 }

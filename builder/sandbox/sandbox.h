@@ -118,6 +118,9 @@ int sandbox_run(const struct sandbox_spec *spec, struct sandbox_result *ret,
 int sandbox_listen(int to, uint16_t port, struct err *e) MUST_CHECK;
 int sandbox_take_listener(int from, int *ret_fd, struct err *e) MUST_CHECK;
 
+/* Makes a network namespace with nothing in it, which ends with the descriptor. */
+int sandbox_net_empty(int *ret_fd, struct err *e) MUST_CHECK;
+
 struct sandbox_confine_spec {
 	const char *writable; /* absolute; the one directory tree that may be written to */
 	bool network;         /* the machine's network; else an empty one */

@@ -30,11 +30,17 @@ int stage_not_done(const struct stage_one *one, struct err *e)
 
 int stage_start(struct stage *st, const struct stage_one *one, struct err *e)
 {
+	struct aside a SCOPED(stage_net_announced) = {0};
+
 	stage_did(st, "started %s", one->container);
-	return stage_put_secrets(st, one, e) != 0 || engine_start(st->en, one->container, e) != 0 ||
-		       stage_wait_well(st, one->container, e) != 0
-		   ? stage_not_done(one, e)
-		   : 0;
+	if (stage_put_secrets(st, one, e) != 0 || stage_net_ready(st, one, e) != 0 ||
+	    stage_net_start(st, one, e) != 0)
+		return stage_not_done(one, e);
+	stage_net_announce(st, one, &a);
+	if (stage_wait_well(st, one->container, e) == 0)
+		return 0;
+	aside_stop(&a);
+	return stage_not_done(one, e);
 }
 
 int stage_stop(struct stage *st, const struct stage_one *one, struct err *e)
@@ -45,10 +51,12 @@ int stage_stop(struct stage *st, const struct stage_one *one, struct err *e)
 		return 0;
 	if (engine_state(st->en, one->container, &s, e) != 0)
 		return -1;
-	if (!s.there || (!s.running && !s.restarting))
-		return 0;
-	stage_did(st, "stopped %s", one->container);
-	return engine_stop(st->en, one->container, STAGE_STOP_SECONDS, e);
+	if (s.there && (s.running || s.restarting)) {
+		stage_did(st, "stopped %s", one->container);
+		if (stage_net_stop(st, one, e) != 0)
+			return -1;
+	}
+	return stage_net_back(st, one, e);
 }
 
 int stage_drop(struct stage *st, struct stage_one *one, struct err *e)

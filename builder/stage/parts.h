@@ -3,6 +3,7 @@
 #define STAGE_PARTS_H
 
 #include "stage/stage.h"
+#include "sys/aside.h"
 
 /* A generation. */
 struct stage_one {
@@ -35,6 +36,7 @@ struct stage {
 	struct jval *seccomp; /* the filter */
 	struct stage_record r;
 	struct stage_outcome out;
+	bool net_ready; /* the network has been asked for, and can be had */
 };
 void stage_release(struct stage *st);
 
@@ -106,6 +108,40 @@ struct jval *stage_spec(const struct stage *st, const struct stage_one *one) MUS
 
 /* Whether a secret is the instance's: those of tunnels and backups are the host's. */
 bool stage_secret_inside(const struct site *s, const struct site_secret *secret) MUST_CHECK;
+
+/* The shop's own network; but for the lock, each does nothing for a site without.
+ *
+ * stage_net_lock: one at a time on this host, from the question who has what until the answer is in
+ * the record; the lock ends when *ret_fd is closed. stage_net_ready: whether it can be had, before
+ * anything is stopped: conflicts with other sites, the interface, whether the address is in use;
+ * asked once. The latter of the two does so for one of before. In a dry run, of what can be seen
+ * without touching the host. */
+int stage_net_lock(const struct stage *st, int *ret_fd, struct err *e) MUST_CHECK;
+int stage_net_ready(struct stage *st, const struct stage_one *one, struct err *e) MUST_CHECK;
+int stage_net_ready_former(struct stage *st, const struct stage_one *one, struct err *e) MUST_CHECK;
+
+/* What a generation's network needs on disk, and its end. */
+int stage_net_files(const struct stage *st, const struct stage_one *one, struct err *e) MUST_CHECK;
+int stage_net_drop(const struct stage *st, const struct stage_one *one, struct err *e) MUST_CHECK;
+
+/* Starts the container, of any site, and gives it its network; when that cannot be, it is stopped
+ * again. */
+int stage_net_start(struct stage *st, const struct stage_one *one, struct err *e) MUST_CHECK;
+
+/* Gives one that runs what it lacks of its network; in a dry run, only says so. */
+int stage_net_give(struct stage *st, const struct stage_one *one, struct err *e) MUST_CHECK;
+
+/* Tells the neighbours whose address it is now, aside of what follows; the latter waits for it.
+ * What fails is a warning. ret: zeroed. */
+void stage_net_announce(struct stage *st, const struct stage_one *one, struct aside *ret);
+void stage_net_announced(struct aside *a);
+
+/* Stops the container, of any site, and ends what was made for its network. */
+int stage_net_stop(struct stage *st, const struct stage_one *one, struct err *e) MUST_CHECK;
+
+/* Of one that does not run, whether stopped, crashed or gone: an interface that was moved to it
+ * comes back to the host as it was. */
+int stage_net_back(struct stage *st, const struct stage_one *one, struct err *e) MUST_CHECK;
 
 /* Waits until all checks of the site say that the instance is well. */
 int stage_wait_well(struct stage *st, const char *container, struct err *e) MUST_CHECK;

@@ -179,6 +179,8 @@ int stage_put_files(struct stage *st, const struct stage_one *one, struct err *e
 	if (fs_mkdirs(AT_FDCWD, dir, 0755, e) != 0 || put_site(st->s, dir, e) != 0 ||
 	    put_keys(st->s, dir, e) != 0)
 		return -1;
+	if (stage_net_files(st, one, e) != 0)
+		return -1;
 	jval_write(st->seccomp, &text);
 	jval_write(st->s->resolved, &own);
 	if (fs_put_path(filter, text.data, text.len, 0644, e) != 0 ||
@@ -195,9 +197,9 @@ int stage_drop_files(struct stage *st, const struct stage_one *one, struct err *
 	char *site SCOPED(mem_freep) = mem_format("%s.site", shown);
 	char *licence SCOPED(mem_freep) = mem_format("%s.licence", secrets);
 
-	return fs_rmtree(AT_FDCWD, shown, e) != 0 || fs_rmtree(AT_FDCWD, filter, e) != 0 ||
-		       fs_rmtree(AT_FDCWD, site, e) != 0 || fs_rmtree(AT_FDCWD, secrets, e) != 0 ||
-		       fs_rmtree(AT_FDCWD, licence, e) != 0
+	return stage_net_drop(st, one, e) != 0 || fs_rmtree(AT_FDCWD, shown, e) != 0 ||
+		       fs_rmtree(AT_FDCWD, filter, e) != 0 || fs_rmtree(AT_FDCWD, site, e) != 0 ||
+		       fs_rmtree(AT_FDCWD, secrets, e) != 0 || fs_rmtree(AT_FDCWD, licence, e) != 0
 		   ? -1
 		   : 0;
 }

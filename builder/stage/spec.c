@@ -85,6 +85,11 @@ static struct jval *mounts_of(const struct stage *st, const struct stage_one *on
 
 		add_mount(list, from, s->licence.at, true);
 	}
+	if (s->network.interface != NULL) {
+		char *from SCOPED(mem_freep) = mem_format("%s/resolv.conf", shown);
+
+		add_mount(list, from, "/etc/resolv.conf", true);
+	}
 	if (systemd)
 		add_cgroup(list);
 	return list;
@@ -130,6 +135,22 @@ static struct jval *security_of(const struct stage *st, const struct stage_one *
 	return list;
 }
 
+/* A network of the site's own is put where the engine has left it empty (net.c). */
+static void network_of(const struct site_network *n, const char *hostname, struct jval *host)
+{
+	struct jval *hosts;
+	char *line SCOPED(mem_freep) = NULL;
+
+	jval_put_text(host, "NetworkMode", n->interface != NULL ? "none" : "bridge");
+	if (n->interface == NULL)
+		return;
+	/* which an engine writes to /etc/hosts for networks that it knows */
+	line = mem_format("%s:%.*s", hostname, (int)strcspn(n->address.text, "/"), n->address.text);
+	hosts = jval_array();
+	jval_push(hosts, jval_text(line));
+	jval_put(host, "ExtraHosts", hosts);
+}
+
 static struct jval *host_of(const struct stage *st, const struct stage_one *one, bool systemd)
 {
 	struct jval *h = jval_object(), *drop = jval_array(), *add = jval_array();
@@ -147,12 +168,13 @@ static struct jval *host_of(const struct stage *st, const struct stage_one *one,
 		jval_put_text(h, "CgroupnsMode", "host");
 	}
 	jval_put(h, "Tmpfs", tmpfs);
-	jval_put_text(restart, "Name", "unless-stopped");
+	/* the engine would start it without its network */
+	jval_put_text(restart, "Name", st->s->network.interface != NULL ? "no" : "unless-stopped");
 	jval_put(h, "RestartPolicy", restart);
 	jval_put(h, "Mounts", mounts_of(st, one, systemd));
 	jval_put(h, "SecurityOpt", security_of(st, one));
 	jval_put(h, "Ulimits", limits_of(&st->s->limits, h));
-	jval_put_text(h, "NetworkMode", "bridge");
+	network_of(&st->s->network, st->s->hostname, h);
 	return h;
 }
 

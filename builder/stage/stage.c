@@ -164,6 +164,8 @@ static void take_over(void *arg)
 	const struct takeover *t = arg;
 	struct stage_record r SCOPED(stage_record_release) = {0};
 	struct engine *en SCOPED(engine_freep) = NULL;
+	struct site *then SCOPED(site_freep) = NULL;
+	struct stage st = *t->st; /* the rest of it ends with this process */
 	struct err why = ERR_INIT;
 
 	if (stage_record_read(t->st->ownfd, &r, &why) != 0 || !stage_same(&r.current, t->from))
@@ -171,9 +173,16 @@ static void take_over(void *arg)
 	/* it may have died with us */
 	for (int i = 0; i < ENGINE_BACK_S && engine_open(t->st->o->socket, &en, &why) != 0; i++)
 		(void)sleep(1);
-	if (en == NULL || engine_stop(en, t->to->container, STAGE_STOP_SECONDS, &why) != 0)
+	st.en = en;
+	if (en == NULL || stage_stop(&st, t->to, &why) != 0 ||
+	    stage_site_of(&st, t->from, &then, &why) != 0)
 		return;
-	(void)!engine_start(en, t->from->container, &why);
+	st.s = then;
+	if (stage_net_start(&st, t->from, &why) == 0) {
+		struct aside a SCOPED(stage_net_announced) = {0};
+
+		stage_net_announce(&st, t->from, &a);
+	}
 }
 
 /* The new one did not get well: the old one runs again, and if not by this process, then by the
@@ -202,18 +211,24 @@ static int go_back(struct stage *st, struct guard *g, struct err *e)
 						     : "nothing was there before");
 }
 
-/* From here on others see that it comes. */
+/* From here on others see that it comes, and what it has of the host's networks. */
 static int begin(struct stage *st, const struct stage_one *one, struct err *e)
 {
+	bool networked = st->s->network.interface != NULL;
 	struct err why = ERR_INIT;
+	int lock SCOPED(fd_closep) = -1;
 
+	if ((networked && stage_net_lock(st, &lock, e) != 0) || stage_net_ready(st, one, e) != 0)
+		return -1;
+	/* the way back must not depend on it */
+	st->net_ready = true;
 	stage_one_release(&st->r.pending);
 	stage_one_copy(one, &st->r.pending);
 	if (stage_record_write(st->ownfd, &st->r, e) != 0)
 		return -1;
 	fault_point("stage: begun");
 	if (stage_check_alone(st, e) == 0)
-		return 0;
+		return networked ? stage_put_files(st, one, e) : 0;
 	stage_one_release(&st->r.pending);
 	if (stage_record_write(st->ownfd, &st->r, &why) != 0)
 		log_warn("%s", why.msg);
@@ -269,14 +284,15 @@ static int keep(struct stage *st, const struct stage_one *one, bool *ret_done, s
 		return 0;
 	}
 	*ret_done = true;
+	if (st->o->dry_run && s.running)
+		return stage_net_give(st, one, e);
 	if (st->o->dry_run) {
-		if (!s.running)
-			stage_did(st, "started %s", one->container);
+		stage_did(st, "started %s", one->container);
 		return 0;
 	}
 	if (stage_stop_others(st, one, e) != 0)
 		return -1;
-	return s.running ? 0 : stage_start(st, one, e);
+	return s.running ? stage_net_give(st, one, e) : stage_start(st, one, e);
 }
 
 static void conclude(struct stage *st, const struct stage_one *one, struct stage_outcome *ret)
@@ -292,7 +308,8 @@ static void conclude(struct stage *st, const struct stage_one *one, struct stage
 static int would(struct stage *st, const struct stage_image *i, const struct oci_manifest *m,
 		 const struct stage_one *one, struct err *e)
 {
-	if (stage_check_alone(st, e) != 0 || stage_load(st, i, m, e) != 0)
+	if (stage_check_alone(st, e) != 0 || stage_net_ready(st, one, e) != 0 ||
+	    stage_load(st, i, m, e) != 0)
 		return -1;
 	stage_did(st, "made %s", one->container);
 	if (st->r.current.container != NULL)
@@ -317,25 +334,28 @@ static int run(struct stage *st, const struct stage_image *i, const struct oci_m
 	return 0;
 }
 
-static int check_supported(const struct site *s, struct err *e)
-{
-	if (s->network.interface == NULL)
-		return 0;
-	(void)recipe_err(&s->network.pos, e, "\"network\" is not supported yet by this version");
-	return err_hint(e, "without it, the instance has the engine's network");
-}
-
 int stage_run(const struct site *s, const struct stage_image *i, const struct stage_opts *o,
 	      struct stage_outcome *ret, struct err *e)
 {
 	struct stage st SCOPED(stage_release) = {.ownfd = -1, .lock = -1};
 	struct oci_manifest m SCOPED(oci_manifest_release) = {0};
 
-	if (check_supported(s, e) != 0 || check_application(s, i, e) != 0 ||
-	    check_policy(s, i, e) != 0 || stage_open(s, o, &st, e) != 0 ||
-	    read_config(&st, i, &m, e) != 0)
+	if (check_application(s, i, e) != 0 || check_policy(s, i, e) != 0 ||
+	    stage_open(s, o, &st, e) != 0 || read_config(&st, i, &m, e) != 0)
 		return -1;
 	return run(&st, i, &m, ret, e);
+}
+
+static int begin_back(struct stage *st, struct err *e)
+{
+	int lock SCOPED(fd_closep) = -1;
+
+	if (stage_net_lock(st, &lock, e) != 0 ||
+	    stage_net_ready_former(st, &st->r.previous, e) != 0)
+		return -1;
+	st->net_ready = true;
+	stage_one_copy(&st->r.previous, &st->r.pending);
+	return stage_record_write(st->ownfd, &st->r, e);
 }
 
 /* The two change places. */
@@ -344,9 +364,7 @@ static int swap(struct stage *st, struct err *e)
 	const struct takeover t = {st, &st->r.current, &st->r.previous};
 	struct guard g = {0};
 
-	stage_one_copy(&st->r.previous, &st->r.pending);
-	if (stage_record_write(st->ownfd, &st->r, e) != 0 ||
-	    guard_start(take_over, (void *)(uintptr_t)&t, &g, e) != 0)
+	if (begin_back(st, e) != 0 || guard_start(take_over, (void *)(uintptr_t)&t, &g, e) != 0)
 		return -1;
 	if (stage_stop_others(st, &st->r.previous, e) != 0 ||
 	    stage_start_former(st, &st->r.previous, e) != 0)

@@ -1,5 +1,6 @@
 #include "sys/guard.h"
 
+#include "base/fault.h"
 #include "sys/intr.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -16,6 +17,7 @@ static void watch(int fd, void (*fn)(void *arg), void *arg)
 
 	(void)setsid();
 	intr_ignore();
+	fault_none();
 	do
 		n = read(fd, &word, 1);
 	while (n < 0 && errno == EINTR);

@@ -44,7 +44,8 @@ snapshot() {
 programs() {
 	local p
 	for p in usr/bin/posmedia usr/bin/podman usr/sbin/swanctl usr/sbin/charon-systemd \
-		usr/bin/ip usr/sbin/nft usr/bin/nsenter usr/sbin/chronyd; do
+		usr/bin/ip usr/sbin/nft usr/bin/nsenter usr/bin/arping \
+		usr/sbin/chronyd; do
 		install -D -m 755 /dev/null "$dir/tree/$p"
 	done
 }

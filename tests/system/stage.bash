@@ -29,6 +29,7 @@ make_image() {
 		version: 1
 		base: {tar: {url: root.tar, sha256: $(sha256sum <"$dir/root.tar" | cut -c1-64)}}
 		run: {entrypoint: [/bin/till]}
+		ports: [8080/tcp]
 	YAML
 	posmedia lock recipes/till.yaml
 	succeeded

@@ -280,9 +280,6 @@ refusals() {
 	stage recipes/sites/dev.yaml
 	refused 4 'others may read this secret'
 	chmod 600 "$dir/token"
-	site dev 'network: {interface: lo, address: 10.0.0.1/24}'
-	stage recipes/sites/dev.yaml
-	refused 3 '"network" is not supported yet'
 	site dev
 	posmedia stage --engine "$dir/nobody" --state "$dir/srv" recipes/sites/dev.yaml
 	refused 5 "the engine at $dir/nobody"

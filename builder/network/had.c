@@ -1,0 +1,140 @@
+/* had.c - what an interface had, as lines for `ip -batch` that give it back.
+ *
+ * Words come from what ip(8) printed and go to ip(8): those that could be more than one word are
+ * left out with their line. */
+#include "network/parts.h"
+
+#include <string.h>
+
+enum { LINE_MAX_BYTES = 1024 };
+
+#define FOREVER UINT32_MAX /* of a lifetime */
+
+static bool is_word(const char *s)
+{
+	return s != NULL && s[0] != '\0' && strlen(s) <= 64 &&
+	       s[strspn(s,
+			"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789.:_/@%-")] ==
+		   '\0';
+}
+
+/* " KEY VALUE" when the value is there; false when it is no word. */
+static bool put_word(const struct jval *v, const char *key, const char *as, struct buf *ret)
+{
+	const char *word = jval_get_str(v, key);
+
+	if (word == NULL)
+		return jval_get(v, key) == NULL;
+	if (!is_word(word))
+		return false;
+	buf_addf(ret, " %s %s", as, word);
+	return true;
+}
+
+static void put_number(const struct jval *v, const char *key, const char *as, struct buf *ret)
+{
+	int64_t n = 0;
+
+	if (jval_get_int(v, key, &n) == 0 && n >= 0 && n < FOREVER)
+		buf_addf(ret, " %s %lld", as, (long long)n);
+}
+
+static void add_line(struct buf *line, struct strv *ret)
+{
+	if (!buf_over(line))
+		strv_add(ret, line->data);
+}
+
+static void address_line(const char *dev, const struct jval *v, struct strv *ret)
+{
+	struct buf line SCOPED(buf_release) = BUF_INIT(LINE_MAX_BYTES);
+	const char *family = jval_get_str(v, "family"), *local = jval_get_str(v, "local");
+	const char *scope = jval_get_str(v, "scope");
+	int64_t bits = 0;
+
+	if (family == NULL || !is_word(local) || jval_get_int(v, "prefixlen", &bits) != 0)
+		return;
+	/* link-local addresses are the kernel's, temporary ones and those of advertisements too */
+	if (strcmp(family, "inet6") == 0 &&
+	    (jval_get_bool(v, "dynamic") || jval_get_bool(v, "temporary") ||
+	     (scope != NULL && strcmp(scope, "link") == 0)))
+		return;
+	buf_addf(&line, "address replace %s/%lld", local, (long long)bits);
+	if (!put_word(v, "broadcast", "broadcast", &line) ||
+	    !put_word(v, "label", "label", &line) || !put_word(v, "scope", "scope", &line))
+		return;
+	put_number(v, "metric", "metric", &line);
+	buf_addf(&line, " dev %s", dev);
+	put_number(v, "valid_life_time", "valid_lft", &line);
+	put_number(v, "preferred_life_time", "preferred_lft", &line);
+	if (jval_get_bool(v, "noprefixroute"))
+		buf_addf(&line, " noprefixroute");
+	if (jval_get_bool(v, "nodad"))
+		buf_addf(&line, " nodad");
+	add_line(&line, ret);
+}
+
+void net_address_lines(const struct net_link *link, struct strv *ret)
+{
+	for (size_t i = 0; i < jval_len(link->addresses); i++)
+		address_line(link->name, jval_at(link->addresses, i), ret);
+}
+
+static bool has_flag(const struct jval *v, const char *flag)
+{
+	const struct jval *flags = jval_get(v, "flags");
+
+	for (size_t i = 0; i < jval_len(flags); i++) {
+		const char *one = jval_str(jval_at(flags, i));
+
+		if (one != NULL && strcmp(one, flag) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* What the kernel makes with the addresses, and what a router sends again. */
+static bool comes_by_itself(const struct jval *v)
+{
+	const char *protocol = jval_get_str(v, "protocol");
+
+	return protocol != NULL && (strcmp(protocol, "kernel") == 0 || strcmp(protocol, "ra") == 0);
+}
+
+static void route_line(const char *dev, bool ipv6, const struct jval *v, struct strv *ret)
+{
+	struct buf line SCOPED(buf_release) = BUF_INIT(LINE_MAX_BYTES);
+	const char *dst = jval_get_str(v, "dst"), *type = jval_get_str(v, "type");
+
+	if (!is_word(dst) || (type != NULL && !is_word(type)) || comes_by_itself(v))
+		return;
+	/* in a batch only the words say which family it is */
+	if (ipv6 && strcmp(dst, "default") == 0)
+		dst = "::/0";
+	buf_addf(&line, "route replace ");
+	if (type != NULL)
+		buf_addf(&line, "%s ", type);
+	buf_addf(&line, "%s", dst);
+	if (!put_word(v, "gateway", "via", &line))
+		return;
+	buf_addf(&line, " dev %s", dev);
+	if (!put_word(v, "table", "table", &line) || !put_word(v, "protocol", "proto", &line) ||
+	    !put_word(v, "scope", "scope", &line) || !put_word(v, "prefsrc", "src", &line))
+		return;
+	put_number(v, "metric", "metric", &line);
+	if (has_flag(v, "onlink"))
+		buf_addf(&line, " onlink");
+	add_line(&line, ret);
+}
+
+void net_had_lines(const char *dev, bool ipv6, const struct jval *routes, struct strv *ret)
+{
+	/* what others go by way of comes first */
+	for (int round = 0; round < 2; round++)
+		for (size_t i = 0; i < jval_len(routes); i++) {
+			const struct jval *v = jval_at(routes, i);
+
+			if ((jval_get(v, "gateway") != NULL) == (round == 1))
+				route_line(dev, ipv6, v, ret);
+		}
+}

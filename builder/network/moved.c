@@ -1,0 +1,343 @@
+/* moved.c - an interface that is given away, and comes back as it was.
+ *
+ * RUNTIME/SHOP-ENV.interface/record.json says what the interface had; "namespace" beside it is the
+ * instance's network namespace, mounted, so that it does not end with the instance: with it, a
+ * virtual interface would end too, and a card come back under any name. Both are made before the
+ * interface goes and removed after it has come. */
+#include "network/parts.h"
+
+#include "base/fault.h"
+#include "base/log.h"
+#include "sys/fs.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/magic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+enum { RECORD_MAX = 1 << 20, LINES_MAX = 2000 };
+
+#define RECORD "record.json"
+#define HELD   "namespace"
+
+void net_moved_release(struct net_moved *m)
+{
+	free(m->container);
+	strv_release(&m->lines);
+	*m = (struct net_moved){0};
+}
+
+char *net_moved_dir(const char *runtime, const struct site *s)
+{
+	return mem_format("%s/%s-%s.interface", runtime, s->shop, site_env_word(s->env));
+}
+
+static int boot_id(char ret[64], struct err *e)
+{
+	struct buf b SCOPED(buf_release) = BUF_INIT(4096);
+
+	if (fs_get(AT_FDCWD, "/proc/sys/kernel/random/boot_id", &b, e) != 0)
+		return -1;
+	(void)snprintf(ret, 64, "%.*s", (int)strcspn(b.data, "\n"), b.data);
+	return 0;
+}
+
+static int write_record(const char *dir, const struct net_moved *m, struct err *e)
+{
+	struct jval *v SCOPED(jval_freep) = jval_object(), *lines = jval_array();
+	struct buf text SCOPED(buf_release) = BUF_INIT(RECORD_MAX);
+	char *path SCOPED(mem_freep) = fs_join(dir, RECORD);
+	char boot[64];
+
+	for (size_t i = 0; i < m->lines.n; i++)
+		jval_push(lines, jval_text(m->lines.v[i]));
+	jval_put(v, "lines", lines);
+	if (boot_id(boot, e) != 0 || fs_mkdirs(AT_FDCWD, dir, 0700, e) != 0)
+		return -1;
+	jval_put_int(v, "version", 1);
+	jval_put_text(v, "boot", boot);
+	jval_put_text(v, "container", m->container);
+	jval_put_text(v, "interface", m->name);
+	jval_put_text(v, "mac", m->mac);
+	jval_put_int(v, "mtu", m->mtu);
+	jval_put(v, "up", jval_bool(m->up));
+	jval_write_pretty(v, &text);
+	return fs_put_path(path, text.data, text.len, 0600, e);
+}
+
+static int parse_record(const struct jval *v, struct net_moved *ret)
+{
+	const char *container = jval_get_str(v, "container");
+	const char *name = jval_get_str(v, "interface"), *mac = jval_get_str(v, "mac");
+	const struct jval *lines = jval_get(v, "lines");
+	int64_t mtu = 0;
+
+	if (container == NULL || name == NULL || strlen(name) >= NET_NAME || mac == NULL ||
+	    strlen(mac) >= NET_MAC || jval_get_int(v, "mtu", &mtu) != 0 || mtu < 0 ||
+	    mtu > UINT32_MAX || jval_len(lines) > LINES_MAX)
+		return -1;
+	for (size_t i = 0; i < jval_len(lines); i++) {
+		const char *one = jval_str(jval_at(lines, i));
+
+		if (one == NULL || strchr(one, '\n') != NULL)
+			return -1;
+		strv_add(&ret->lines, one);
+	}
+	(void)snprintf(ret->name, sizeof(ret->name), "%s", name);
+	(void)snprintf(ret->mac, sizeof(ret->mac), "%s", mac);
+	ret->container = mem_strdup(container);
+	ret->mtu = (uint32_t)mtu;
+	ret->up = jval_get_bool(v, "up");
+	return 0;
+}
+
+int net_moved_read(const char *dir, struct net_moved *ret, bool *ret_there, struct err *e)
+{
+	char *path SCOPED(mem_freep) = fs_join(dir, RECORD);
+	struct buf text SCOPED(buf_release) = BUF_INIT(RECORD_MAX);
+	struct jval *v SCOPED(jval_freep) = NULL;
+	struct net_moved m SCOPED(net_moved_release) = {0};
+	const char *boot;
+	char now[64];
+
+	*ret_there = false;
+	if (access(path, F_OK) != 0 && errno == ENOENT)
+		return 0;
+	if (fs_get_file(AT_FDCWD, path, &text, e) != 0 || boot_id(now, e) != 0 ||
+	    jval_parse(text.data, text.len, path, &v, e) != 0)
+		return -1;
+	boot = jval_get_str(v, "boot");
+	/* the host has made its interfaces anew since */
+	if (boot == NULL || strcmp(boot, now) != 0)
+		return 0;
+	if (parse_record(v, &m) != 0)
+		return err_set(e, ERR_RECIPE, "%s is damaged", path);
+	*ret = m;
+	m = (struct net_moved){0};
+	*ret_there = true;
+	return 0;
+}
+
+char *net_moved_held(const char *dir)
+{
+	char *path SCOPED(mem_freep) = fs_join(dir, HELD);
+	struct statfs fs;
+
+	return statfs(path, &fs) == 0 && fs.f_type == NSFS_MAGIC ? STEAL(path) : NULL;
+}
+
+static int release(const char *dir, struct err *e)
+{
+	char *path SCOPED(mem_freep) = fs_join(dir, HELD);
+
+	/* one that died may have mounted twice */
+	while (umount2(path, MNT_DETACH | UMOUNT_NOFOLLOW) == 0)
+		continue;
+	return errno == EINVAL || errno == ENOENT ? 0 : err_sys(e, "let go of %s", path);
+}
+
+static int hold(const char *dir, int ns, struct err *e)
+{
+	char *path SCOPED(mem_freep) = fs_join(dir, HELD), *from SCOPED(mem_freep) = net_path(ns);
+	int fd SCOPED(fd_closep) = -1;
+
+	if (release(dir, e) != 0)
+		return -1;
+	fd = open(path, O_RDONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (fd < 0 || mount(from, path, NULL, MS_BIND, NULL) != 0)
+		return err_sys(e, "hold a network at %s", path);
+	return 0;
+}
+
+/* The record and what is held with it. */
+static int forget(const char *dir, struct err *e)
+{
+	return release(dir, e) != 0 || fs_rmtree(AT_FDCWD, dir, e) != 0 ? -1 : 0;
+}
+
+/* What the interface has on the host. */
+static int describe(const struct net *n, struct net_moved *ret, struct err *e)
+{
+	static const char *const families[] = {"-4", "-6"};
+	struct net_moved m SCOPED(net_moved_release) = {.container = mem_strdup(n->container)};
+	struct net_links all SCOPED(net_links_release) = {0};
+	const char *name = n->s->network.interface;
+	const struct net_link *l;
+
+	if (net_links_read(NULL, &all, e) != 0)
+		return -1;
+	l = net_links_find(&all, name);
+	if (l == NULL)
+		return err_set(e, ERR_FAIL, "there is no interface %s", name);
+	memcpy(m.name, l->name, sizeof(m.name));
+	memcpy(m.mac, l->mac, sizeof(m.mac));
+	m.up = l->up;
+	m.mtu = l->mtu;
+	net_address_lines(l, &m.lines);
+	for (size_t i = 0; i < 2; i++) {
+		const char *const argv[] = {"ip",    "-j",  families[i], "route", "show",
+					    "table", "all", "dev",       name,    NULL};
+		struct jval *routes SCOPED(jval_freep) = NULL;
+
+		if (net_ip_json(NULL, argv, &routes, e) != 0)
+			return -1;
+		net_had_lines(name, i == 1, routes, &m.lines);
+	}
+	*ret = m;
+	m = (struct net_moved){0};
+	return 0;
+}
+
+/* Whether the interface of a record is in a namespace; NULL = ours. Another of its name is not. */
+static int is_at(const struct net_moved *m, const char *ns, bool *ret, struct err *e)
+{
+	struct net_links all SCOPED(net_links_release) = {0};
+	const struct net_link *l;
+
+	if (net_links_read(ns, &all, e) != 0)
+		return -1;
+	l = net_links_find(&all, m->name);
+	*ret = l != NULL && strcmp(l->mac, m->mac) == 0;
+	return 0;
+}
+
+/* From wherever it is held to this namespace, with nothing on it. */
+static int bring(const char *dir, const struct net_moved *m, bool *ret_here, struct err *e)
+{
+	char *held SCOPED(mem_freep) = net_moved_held(dir), *own SCOPED(mem_freep) = net_path_own();
+	const char *const argv[] = {"ip", "link", "set", "dev", m->name, "netns", own, NULL};
+	const struct net_run r = {held, argv, NULL, NULL};
+	bool there = false;
+
+	if (held != NULL && is_at(m, held, &there, e) != 0)
+		return -1;
+	if (there && net_run(&r, e) != 0)
+		return err_in(e, "bring %s back", m->name);
+	fault_point("network: brought");
+	return is_at(m, NULL, ret_here, e);
+}
+
+static int restore(const struct net_moved *m, struct err *e)
+{
+	static const char *const argv[] = {"ip", "-force", "-batch", "-", NULL};
+	struct buf lines SCOPED(buf_release) = BUF_INIT(RECORD_MAX);
+	const struct net_run r = {NULL, argv, &lines, NULL};
+
+	buf_addf(&lines, "link set dev %s mtu %u%s\n", m->name, m->mtu, m->up ? " up" : "");
+	for (size_t i = 0; i < m->lines.n; i++)
+		buf_addf(&lines, "%s\n", m->lines.v[i]);
+	return net_run(&r, e);
+}
+
+int net_return(const char *runtime, const struct site *s, const char *container, char **ret,
+	       struct err *e)
+{
+	char *dir SCOPED(mem_freep) = net_moved_dir(runtime, s);
+	struct net_moved m SCOPED(net_moved_release) = {0};
+	struct err why = ERR_INIT;
+	bool there, here = false;
+
+	*ret = NULL;
+	if (net_moved_read(dir, &m, &there, e) != 0)
+		return -1;
+	if (!there)
+		return access(dir, F_OK) == 0 ? forget(dir, e) : 0;
+	if (container != NULL && strcmp(m.container, container) != 0)
+		return 0;
+	if (bring(dir, &m, &here, e) != 0)
+		return -1;
+	if (!here)
+		log_warn("the interface %s of shop %s is gone", m.name, s->shop);
+	else if (restore(&m, &why) != 0)
+		log_warn("%s is back, but not all that it had: %s", m.name, why.msg);
+	fault_point("network: restored");
+	if (forget(dir, e) != 0)
+		return -1;
+	*ret = here ? mem_strdup(m.name) : NULL;
+	return 0;
+}
+
+int net_where(const struct net *n, char **ret, struct err *e)
+{
+	char *dir SCOPED(mem_freep) = net_moved_dir(n->runtime, n->s);
+	char *held SCOPED(mem_freep) = net_moved_held(dir);
+	struct net_moved m SCOPED(net_moved_release) = {0};
+	bool there, here = false;
+
+	if (net_moved_read(dir, &m, &there, e) != 0)
+		return -1;
+	if (there && held != NULL && strcmp(m.name, n->s->network.interface) == 0 &&
+	    is_at(&m, held, &here, e) != 0)
+		return -1;
+	*ret = here ? STEAL(held) : NULL;
+	return 0;
+}
+
+/* The one that another instance of the site had: as if it had never come back. What the record says
+ * of the host stays true. */
+static int take_over(const struct net *n, const char *dir, bool *ret_recorded, struct err *e)
+{
+	struct net_moved m SCOPED(net_moved_release) = {0};
+	bool there, here = false;
+	char *back SCOPED(mem_freep) = NULL;
+
+	*ret_recorded = false;
+	if (net_moved_read(dir, &m, &there, e) != 0)
+		return -1;
+	if (!there || strcmp(m.name, n->s->network.interface) != 0)
+		return net_return(n->runtime, n->s, NULL, &back, e);
+	if (bring(dir, &m, &here, e) != 0)
+		return -1;
+	if (!here)
+		return net_return(n->runtime, n->s, NULL, &back, e);
+	*ret_recorded = true;
+	if (strcmp(m.container, n->container) == 0)
+		return 0;
+	free(m.container);
+	m.container = mem_strdup(n->container);
+	return write_record(dir, &m, e);
+}
+
+/* Whether the instance has it already. */
+static int has_it(const struct net *n, const char *dir, const char *at, bool *ret, struct err *e)
+{
+	struct net_moved m SCOPED(net_moved_release) = {0};
+	bool there;
+
+	*ret = false;
+	if (net_moved_read(dir, &m, &there, e) != 0)
+		return -1;
+	return there && strcmp(m.name, n->s->network.interface) == 0 &&
+		       strcmp(m.container, n->container) == 0
+		   ? is_at(&m, at, ret, e)
+		   : 0;
+}
+
+int net_move(const struct net *n, int ns, struct err *e)
+{
+	const char *name = n->s->network.interface;
+	char *dir SCOPED(mem_freep) = net_moved_dir(n->runtime, n->s);
+	char *at SCOPED(mem_freep) = net_path(ns);
+	const char *const argv[] = {"ip", "link", "set", "dev", name, "netns", at, NULL};
+	const struct net_run r = {NULL, argv, NULL, NULL};
+	struct net_moved m SCOPED(net_moved_release) = {0};
+	bool recorded, here;
+
+	if (has_it(n, dir, at, &here, e) != 0)
+		return -1;
+	if (here)
+		return hold(dir, ns, e);
+	if (take_over(n, dir, &recorded, e) != 0)
+		return -1;
+	if (!recorded && (describe(n, &m, e) != 0 || write_record(dir, &m, e) != 0))
+		return -1;
+	fault_point("network: recorded");
+	if (hold(dir, ns, e) != 0)
+		return -1;
+	fault_point("network: held");
+	return net_run(&r, e);
+}

@@ -1,0 +1,110 @@
+/* parts.h - what the files of network/ share. */
+#ifndef NETWORK_PARTS_H
+#define NETWORK_PARTS_H
+
+#include "network/network.h"
+
+/* What the interface of a child is called in the instance. */
+#define NET_CHILD "eth0"
+
+/* A program, in a network namespace. */
+struct net_run {
+	const char *ns;          /* a file that is one; NULL = ours */
+	const char *const *argv; /* ends with NULL */
+	const struct buf *input; /* or NULL */
+	struct buf *out;         /* or NULL */
+};
+
+/* Runs it; any end but 0 is an error with what it said. */
+int net_run(const struct net_run *r, struct err *e) MUST_CHECK;
+
+/* Runs it; *ret_status is how it ended, and what it said on both streams goes to r->out. */
+int net_try(const struct net_run *r, int *ret_status, struct err *e) MUST_CHECK;
+
+/* Runs ip(8) and reads what it prints as JSON; the caller owns *ret. */
+int net_ip_json(const char *ns, const char *const *argv, struct jval **ret,
+		struct err *e) MUST_CHECK;
+
+/* One ip(8) for many lines, ended with the first that fails. */
+int net_ip_batch(const char *ns, const struct buf *lines, struct err *e) MUST_CHECK;
+
+/* The name of a namespace that is open here, for a program of ours; the caller owns it. */
+char *net_path(int ns) MUST_CHECK;
+/* That of this process. */
+char *net_path_own(void) MUST_CHECK;
+
+/* An interface. */
+struct net_link {
+	char name[NET_NAME];
+	char mac[NET_MAC];     /* "" = it has none */
+	char master[NET_NAME]; /* the bridge or bond that it is a port of, or "" */
+	char lower[NET_NAME];  /* what it is a child of, in the same namespace, or "" */
+	char kind[NET_NAME];   /* "macvlan", "veth", ...; "" = a card, or not asked for */
+	char mode[NET_NAME];   /* of a macvlan or ipvlan */
+	uint32_t mtu;
+	bool up, carrier, ether;
+	struct jval *addresses; /* list as ip(8) has it, borrowed from net_links */
+};
+struct net_links {
+	struct net_link *v;
+	size_t n;
+	struct jval *json;
+};
+
+/* All interfaces of a namespace with their addresses. */
+int net_links_read(const char *ns, struct net_links *ret, struct err *e) MUST_CHECK;
+/* From what `ip -d -j address show` prints; takes v over, also on failure. */
+int net_links_parse(struct jval *v, struct net_links *ret, struct err *e) MUST_CHECK;
+void net_links_release(struct net_links *l);
+const struct net_link *net_links_find(const struct net_links *l, const char *name);
+
+/* Whether an interface has the IPv4 address; bits: also with that network, unless 0. */
+bool net_link_has(const struct net_link *l, uint32_t addr, unsigned bits);
+
+/* Loads the filter into a namespace; whatever of ours is there is replaced at once. */
+int net_filter_load(const struct net *n, const char *ns, struct err *e) MUST_CHECK;
+
+/* The ip(8) command that makes the child in a namespace; mac: "" = any. */
+void net_child_words(const struct net *n, const char *ns, const char *mac, struct strv *ret);
+
+/* The routes that a site wants, as lines for `ip -batch`. */
+void net_route_lines(const struct site_network *n, const char *dev, struct buf *ret);
+
+/* What the interface is called in the instance. */
+const char *net_inside(const struct site_network *n);
+
+/* The record of an interface that was moved, and where its namespace is held. */
+struct net_moved {
+	char *container;
+	char name[NET_NAME];
+	char mac[NET_MAC];
+	bool up;
+	uint32_t mtu;
+	struct strv lines; /* for `ip -batch`: addresses and routes that it had */
+};
+void net_moved_release(struct net_moved *m);
+
+/* RUNTIME/SHOP-ENV.interface, a directory; the caller owns it. */
+char *net_moved_dir(const char *runtime, const struct site *s) MUST_CHECK;
+
+/* Reads the record; *ret_there says whether there is one of this boot of the machine. */
+int net_moved_read(const char *dir, struct net_moved *ret, bool *ret_there,
+		   struct err *e) MUST_CHECK;
+
+/* The file by which the namespace of a record is held, or NULL when it is not; the caller owns it.
+ */
+char *net_moved_held(const char *dir) MUST_CHECK;
+
+/* The namespace in which the site's instance holds the interface, or NULL: it is in ours, if there
+ * is one. The caller owns *ret. */
+int net_where(const struct net *n, char **ret, struct err *e) MUST_CHECK;
+
+/* Moves the interface to the namespace: record, hold, move. */
+int net_move(const struct net *n, int ns, struct err *e) MUST_CHECK;
+
+/* The lines that give an interface what `link` and these routes (as ip(8) prints them, of one
+ * family) say that it has. What the kernel or a router gave it comes by itself. */
+void net_address_lines(const struct net_link *link, struct strv *ret);
+void net_had_lines(const char *dev, bool ipv6, const struct jval *routes, struct strv *ret);
+
+#endif

@@ -1,0 +1,315 @@
+/* net.c - the shop's own network of an instance: network/ does it, this says when. */
+#include "stage/parts.h"
+
+#include "base/fault.h"
+#include "base/log.h"
+#include "network/network.h"
+#include "sys/clock.h"
+#include "sys/fs.h"
+#include "sys/intr.h"
+#include "sys/lock.h"
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* For the process that does it. */
+struct announcement {
+	const struct net *n;
+	int ns;
+};
+
+enum { LOCK_MS = 60000, NAP_US = 50000, RESOLV_MAX = 64 << 10 };
+
+static char *filter_path(const struct stage *st, const struct stage_one *one)
+{
+	char *shown SCOPED(mem_freep) = stage_shown_dir(st, one);
+
+	return mem_format("%s.nft", shown);
+}
+
+/* Resolvers of the site, and none when it has none: the host's are not the shop's. */
+static int put_resolv(const struct stage *st, const char *dir, struct err *e)
+{
+	char *path SCOPED(mem_freep) = fs_join(dir, "resolv.conf");
+	struct buf text SCOPED(buf_release) = BUF_INIT(RESOLV_MAX);
+	const struct strv *dns = &st->s->network.dns;
+
+	buf_addf(&text, "# of the site, by posmedia\n");
+	for (size_t i = 0; i < dns->n; i++)
+		buf_addf(&text, "nameserver %s\n", dns->v[i]);
+	return fs_put_path(path, text.data, text.len, 0644, e);
+}
+
+int stage_net_files(const struct stage *st, const struct stage_one *one, struct err *e)
+{
+	char *shown SCOPED(mem_freep) = stage_shown_dir(st, one);
+	char *path SCOPED(mem_freep) = filter_path(st, one);
+	struct buf text SCOPED(buf_release) = BUF_INIT(NET_FILTER_MAX);
+
+	if (st->s->network.interface == NULL)
+		return 0;
+	return put_resolv(st, shown, e) != 0 || net_filter(st->config, &text, e) != 0
+		   ? -1
+		   : fs_put_path(path, text.data, text.len, 0644, e);
+}
+
+int stage_net_drop(const struct stage *st, const struct stage_one *one, struct err *e)
+{
+	char *path SCOPED(mem_freep) = filter_path(st, one);
+
+	return fs_rmtree(AT_FDCWD, path, e);
+}
+
+/* The filter that was written for a generation; one that is not yet made has that of its image. */
+static int net_of(const struct stage *st, const struct stage_one *one, struct buf *filter,
+		  struct net *ret, struct err *e)
+{
+	char *path SCOPED(mem_freep) = filter_path(st, one);
+
+	if (access(path, F_OK) != 0 && st->config != NULL) {
+		if (net_filter(st->config, filter, e) != 0)
+			return -1;
+	} else if (fs_get_file(AT_FDCWD, path, filter, e) != 0) {
+		return -1;
+	}
+	*ret = (struct net){st->s, one->container, filter->data, st->o->runtime};
+	return 0;
+}
+
+/* What the record of another site names. */
+static void claim(const struct stage *st, const char *own, struct net_claims *ret)
+{
+	int fd SCOPED(fd_closep) = -1;
+	struct stage_record r SCOPED(stage_record_release) = {0};
+	const struct stage_one *const ones[] = {&r.current, &r.pending};
+	struct err why = ERR_INIT;
+
+	if (access(own, F_OK) != 0)
+		return;
+	/* one site's trouble must not become another's */
+	if (fs_open_dir(AT_FDCWD, own, &fd, &why) != 0 || stage_record_read(fd, &r, &why) != 0) {
+		log_warn("%s: %s", own, why.msg);
+		return;
+	}
+	for (size_t i = 0; i < sizeof(ones) / sizeof(ones[0]); i++) {
+		struct site *s SCOPED(site_freep) = NULL;
+		char *path SCOPED(mem_freep) = NULL;
+
+		if (ones[i]->container == NULL)
+			continue;
+		path = mem_format("%s/%.16s.site", own, digest_hex(&ones[i]->generation).s);
+		if (access(path, F_OK) != 0)
+			continue;
+		if (site_load_in(path, st->s->root, &s, &why) != 0)
+			log_warn("%s: %s", path, why.msg);
+		else
+			net_claims_add(ret, s);
+	}
+}
+
+/* All other sites of the host. */
+static int claims(const struct stage *st, struct net_claims *ret, struct err *e)
+{
+	struct strv shops SCOPED(strv_release) = {0};
+
+	if (access(st->o->state, F_OK) != 0)
+		return 0;
+	if (fs_list(AT_FDCWD, st->o->state, &shops, e) != 0)
+		return -1;
+	for (size_t i = 0; i < shops.n; i++)
+		for (int env = SITE_DEV; site_shop_ok(shops.v[i]) && env <= SITE_PROD; env++) {
+			char *own SCOPED(mem_freep) =
+			    mem_format("%s/%s/%s/.posmedia", st->o->state, shops.v[i],
+				       site_env_word((enum site_env)env));
+
+			if (strcmp(own, st->own) != 0)
+				claim(st, own, ret);
+		}
+	return 0;
+}
+
+/* Whether the instance that runs has the address: then nobody need be asked. */
+static bool has_address(struct stage *st)
+{
+	struct engine_state now SCOPED(engine_state_release) = {0};
+	struct site *then SCOPED(site_freep) = NULL;
+	struct err quiet = ERR_INIT;
+
+	return st->r.current.container != NULL &&
+	       stage_site_of(st, &st->r.current, &then, &quiet) == 0 &&
+	       then->network.interface != NULL &&
+	       strcmp(then->network.interface, st->s->network.interface) == 0 &&
+	       then->network.address.addr == st->s->network.address.addr &&
+	       engine_state(st->en, st->r.current.container, &now, &quiet) == 0 && now.running;
+}
+
+int stage_net_lock(const struct stage *st, int *ret_fd, struct err *e)
+{
+	uint64_t end = clock_mono_ms() + LOCK_MS;
+	int dir SCOPED(fd_closep) = -1;
+
+	if (fs_mkdirs(AT_FDCWD, st->o->runtime, 0700, e) != 0 ||
+	    fs_open_dir(AT_FDCWD, st->o->runtime, &dir, e) != 0)
+		return -1;
+	while (lock_take(dir, "network.lock", ret_fd, e) != 0) {
+		if (e->kind != ERR_BUSY || clock_mono_ms() >= end)
+			return -1;
+		if (intr_pending())
+			return intr_err(e);
+		(void)usleep(NAP_US);
+	}
+	return 0;
+}
+
+int stage_net_ready(struct stage *st, const struct stage_one *one, struct err *e)
+{
+	struct buf filter SCOPED(buf_release) = BUF_INIT(NET_FILTER_MAX);
+	struct net_claims others SCOPED(net_claims_release) = {0};
+	struct net n;
+
+	if (st->s->network.interface == NULL || st->net_ready)
+		return 0;
+	if (net_of(st, one, &filter, &n, e) != 0 || claims(st, &others, e) != 0 ||
+	    net_check(&n, &others, !st->o->dry_run, e) != 0)
+		return -1;
+	if (!st->o->dry_run && !has_address(st) && net_probe(&n, e) != 0)
+		return -1;
+	st->net_ready = true;
+	return 0;
+}
+
+int stage_net_ready_former(struct stage *st, const struct stage_one *one, struct err *e)
+{
+	const struct site *now = st->s;
+	struct site *then SCOPED(site_freep) = NULL;
+	int rc;
+
+	if (stage_site_of(st, one, &then, e) != 0)
+		return -1;
+	st->s = then;
+	rc = stage_net_ready(st, one, e);
+	st->s = now;
+	return rc;
+}
+
+/* The number of a process may become another's at any moment; once it is open, and the engine still
+ * says the same, it is the right one. */
+static int open_ns(struct stage *st, const struct net *n, int *ret_ns, struct err *e)
+{
+	struct engine_state first SCOPED(engine_state_release) = {0};
+	struct engine_state again SCOPED(engine_state_release) = {0};
+	int fd SCOPED(fd_closep) = -1;
+
+	if (engine_state(st->en, n->container, &first, e) != 0)
+		return -1;
+	if (first.running && first.pid > 0 && net_open(n, first.pid, &fd, e) != 0)
+		return -1;
+	if (fd >= 0 && engine_state(st->en, n->container, &again, e) != 0)
+		return -1;
+	if (fd < 0 || !again.running || again.pid != first.pid)
+		return err_set(e, ERR_FAIL, "%s does not run: it ended with %d", n->container,
+			       fd < 0 ? first.exit : again.exit);
+	*ret_ns = STEAL_FD(fd);
+	return 0;
+}
+
+static int give(struct stage *st, const struct net *n, bool dry_run, struct err *e)
+{
+	int ns SCOPED(fd_closep) = -1;
+	bool right = false;
+
+	if (open_ns(st, n, &ns, e) != 0 || net_is(n, ns, &right, e) != 0)
+		return -1;
+	if (right)
+		return 0;
+	stage_did(st, "gave %s to %s", st->s->network.address.text, n->container);
+	return dry_run ? 0 : net_give(n, ns, e);
+}
+
+int stage_net_give(struct stage *st, const struct stage_one *one, struct err *e)
+{
+	struct buf filter SCOPED(buf_release) = BUF_INIT(NET_FILTER_MAX);
+	struct net n;
+
+	if (st->s->network.interface == NULL)
+		return 0;
+	if (net_of(st, one, &filter, &n, e) != 0)
+		return -1;
+	return give(st, &n, st->o->dry_run, e);
+}
+
+int stage_net_start(struct stage *st, const struct stage_one *one, struct err *e)
+{
+	struct err why = ERR_INIT;
+
+	if (engine_start(st->en, one->container, e) != 0)
+		return -1;
+	fault_point("stage: up");
+	if (stage_net_give(st, one, e) == 0)
+		return 0;
+	/* without its network it is of no use, and would seem to be */
+	if (stage_stop(st, one, &why) != 0)
+		log_warn("%s", why.msg);
+	return -1;
+}
+
+static int announce(void *arg, struct err *e)
+{
+	const struct announcement *a = arg;
+
+	return net_announce(a->n, a->ns, e);
+}
+
+void stage_net_announce(struct stage *st, const struct stage_one *one, struct aside *ret)
+{
+	struct buf filter SCOPED(buf_release) = BUF_INIT(NET_FILTER_MAX);
+	struct err why = ERR_INIT;
+	struct net n;
+	int ns SCOPED(fd_closep) = -1;
+
+	if (st->s->network.interface == NULL)
+		return;
+	if (net_of(st, one, &filter, &n, &why) == 0 && open_ns(st, &n, &ns, &why) == 0) {
+		struct announcement a = {&n, ns};
+
+		if (aside_start(announce, &a, ret, &why) == 0)
+			return;
+	}
+	log_warn("%s", why.msg);
+}
+
+void stage_net_announced(struct aside *a)
+{
+	struct err why = ERR_INIT;
+
+	if (aside_join(a, &why) != 0)
+		log_warn("%s", why.msg);
+}
+
+int stage_net_stop(struct stage *st, const struct stage_one *one, struct err *e)
+{
+	char *filter SCOPED(mem_freep) = filter_path(st, one);
+	const struct net n = {.s = st->s, .container = one->container};
+	int ns SCOPED(fd_closep) = -1;
+	struct err why = ERR_INIT;
+
+	if (access(filter, F_OK) == 0 && open_ns(st, &n, &ns, &why) != 0)
+		log_warn("%s", why.msg);
+	if (engine_stop(st->en, one->container, STAGE_STOP_SECONDS, e) != 0)
+		return -1;
+	if (ns >= 0 && net_end_child(ns, &why) != 0)
+		log_warn("%s", why.msg);
+	return 0;
+}
+
+int stage_net_back(struct stage *st, const struct stage_one *one, struct err *e)
+{
+	char *name SCOPED(mem_freep) = NULL;
+
+	if (net_return(st->o->runtime, st->s, one->container, &name, e) != 0)
+		return -1;
+	if (name != NULL)
+		stage_did(st, "brought %s back", name);
+	return 0;
+}

@@ -1,0 +1,262 @@
+#!/usr/bin/env bats
+# The shop's own network of an instance: an address on the host's interface, behind a filter, and
+# the interface back on the host when the instance ends.
+
+bats_require_minimum_version 1.5.0
+load lib
+load tiny
+load engines
+load stage
+load network
+
+setup_file() {
+	load lib
+	load tiny
+	load stage
+	dir=$(mktemp -d)
+	export made=$dir
+	make_image
+	posmedia sign oci:out/till:1 --key k
+	succeeded
+}
+
+teardown_file() {
+	rm -rf "$made"
+}
+
+setup() {
+	dir=$(mktemp -d)
+	cp -a "$made/." "$dir"
+	export POSMEDIA_STORE=$dir/store
+	install -m 600 /dev/null "$dir/token"
+	echo 'the token of shop 123' >"$dir/token"
+}
+
+teardown() {
+	stop_host
+	rm -rf "$dir"
+}
+
+# The site with an address on lan0, or on card0 itself; and what else its network and it have.
+lan() {
+	site dev "network: {interface: lan0, address: 192.0.2.$1/24, gateway: 192.0.2.1${2-}}
+health: [{name: web, tcp: 8080, within: 20s}]"
+}
+card() {
+	site dev "network: {interface: card0, mode: move, address: 198.51.100.$1/24}
+limits: {files: ${2-2000}}"
+}
+
+# Fails the test when the command does not fail.
+not() {
+	! "$@" || { echo "this should fail: $*"; return 1; }
+}
+
+nothing_runs() {
+	[ -z "$(running)" ]
+}
+
+started() {
+	ask "/containers/$(running)/json" | jq -c '[.Id,.State.StartedAt]'
+}
+
+has_address() {
+	lan 9 ', dns: [192.0.2.53, 192.0.2.54], routes: [{to: 10.9.9.0/24, via: 192.0.2.1}]'
+	stage --dry-run recipes/sites/dev.yaml
+	succeeded
+	stage recipes/sites/dev.yaml
+	succeeded
+	[[ $output == *"gave 192.0.2.9/24 to pos-123-dev-"* ]]
+	branch ping -c 1 -W 2 192.0.2.9
+	answers 192.0.2.9 8080
+	instance ping -c 1 -W 2 10.9.9.9
+	# what nobody declared is not answered, though somebody listens
+	nsenter --net="/proc/$(pid_of)/ns/net" busybox httpd -f -p 8081 \
+		-h "$dir/srv/123/dev/usr2" 3>&- &
+	listener=$!
+	wait_for 5 instance curl -s -m 2 -o /dev/null http://127.0.0.1:8081/catalogue
+	not answers 192.0.2.9 8081 1
+	kill "$listener"
+	# the host routes, the instance does not
+	[ "$(host cat /proc/sys/net/ipv4/ip_forward)" = 1 ]
+	[ "$(instance cat /proc/sys/net/ipv4/ip_forward)" = 0 ]
+	[ "$(inside 'cat /etc/resolv.conf' | grep -c '^nameserver 192.0.2.5[34]$')" -eq 2 ]
+	[ "$(inside 'grep -c "^192.0.2.9.*shop123-dev" /etc/hosts')" -eq 1 ]
+	[ "$(ask "/containers/$(running)/json" | jq -r .HostConfig.RestartPolicy.Name)" = no ]
+}
+
+stays_so() {
+	local before from
+	before=$(started)
+	from=$(date +%s%N)
+	stage recipes/sites/dev.yaml
+	succeeded
+	echo "# a second stage: $((($(date +%s%N) - from) / 1000000)) ms" >&3
+	[[ $output == 'nothing changed'* ]]
+	# what is taken away comes back, and nothing is started for it
+	instance nft delete table inet posmedia
+	stage --dry-run recipes/sites/dev.yaml
+	[[ $output == *'would: gave 192.0.2.9/24'* ]] || { echo "$output $stderr"; false; }
+	not instance nft list table inet posmedia
+	stage recipes/sites/dev.yaml
+	[[ $output == 'gave 192.0.2.9/24'* ]]
+	instance nft list table inet posmedia
+	instance ip route del 10.9.9.0/24
+	stage recipes/sites/dev.yaml
+	[[ $output == 'gave 192.0.2.9/24'* ]]
+	instance ping -c 1 -W 2 10.9.9.9
+	[ "$(started)" = "$before" ]
+}
+
+# Each of these is refused with its place, and what runs runs on.
+refusals() {
+	local before
+	before=$(started)
+	branch ip address add 192.0.2.10/24 dev lan1
+	lan 10
+	stage recipes/sites/dev.yaml
+	refused 3 'recipes/sites/dev.yaml:11:10: network: the address 192.0.2.10 is in use: '
+	branch ip address del 192.0.2.10/24 dev lan1
+	lan 10 ', mode: ipvlan'
+	stage recipes/sites/dev.yaml
+	refused 1 'network: no ipvlan of lan0: ip: '
+	[[ $stderr == *'modprobe ipvlan'* ]]
+	site dev 'network: {interface: nope0, address: 192.0.2.10/24}'
+	stage recipes/sites/dev.yaml
+	refused 3 'dev.yaml:11:10: network: there is no interface nope0'
+	site dev 'network: {interface: lo, address: 192.0.2.10/24}'
+	stage recipes/sites/dev.yaml
+	refused 3 'network: lo is no Ethernet interface'
+	site dev 'network: {interface: lan0, address: 198.51.100.5/24}'
+	stage recipes/sites/dev.yaml
+	refused 3 "network: 198.51.100.5/24 is the host's own address, of card0"
+	branch ip link set card1 down
+	site dev 'network: {interface: card0, address: 192.0.2.10/24}'
+	stage recipes/sites/dev.yaml
+	refused 3 'network: card0 has no link'
+	host ip link set card0 down
+	stage recipes/sites/dev.yaml
+	refused 3 'network: card0 is down'
+	branch ip link set card1 up
+	host ip link set card0 up
+	[ "$(started)" = "$before" ]
+	answers 192.0.2.9 8080
+}
+
+# Another customer on the same host and interface.
+neighbour() {
+	local first
+	first=$(running)
+	lan 9
+	sed 's/shop: "123"/shop: "456"/' "$dir/recipes/sites/dev.yaml" >"$dir/recipes/sites/b.yaml"
+	stage recipes/sites/b.yaml
+	refused 3 'network: 192.0.2.9/24 is the address of shop 123 in dev'
+	lan 12 ", mac: $(instance ip -br link show eth0 | grep -o '02:[0-9a-f:]*')"
+	sed -i 's/shop: "123"/shop: "456"/' "$dir/recipes/sites/dev.yaml"
+	stage recipes/sites/dev.yaml
+	refused 3 'is the card of shop 123 in dev'
+	site dev 'network: {interface: lan0, mode: move, address: 192.0.2.12/24}'
+	sed -i 's/shop: "123"/shop: "456"/' "$dir/recipes/sites/dev.yaml"
+	stage recipes/sites/dev.yaml
+	refused 3 'network: lan0 belongs to shop 123 in dev'
+	sed -i 's/address: 192.0.2.9/address: 192.0.2.12/' "$dir/recipes/sites/b.yaml"
+	stage recipes/sites/b.yaml
+	succeeded
+	answers 192.0.2.9 8080
+	answers 192.0.2.12 8080
+	# the branch sees both, and they do not see each other
+	local pid
+	pid=$(ask "/containers/$(running | grep pos-456-)/json" | jq .State.Pid)
+	nsenter -t "$pid" -n ping -c 1 -W 1 192.0.2.1
+	not nsenter -t "$pid" -n ping -c 1 -W 1 192.0.2.9
+	ask "/containers/$(running | grep pos-456-)?force=1" -X DELETE
+	rm -rf "$dir/srv/456"
+	[ "$(running)" = "$first" ]
+}
+
+changed_address() {
+	local image mac
+	inside 'echo sale >>/usr2/sales'
+	image=$(ask "/containers/$(running)/json" | jq .Image)
+	mac=$(branch ip neigh show 192.0.2.9 | grep -o '02:[0-9a-f:]*')
+	lan 11
+	stage recipes/sites/dev.yaml
+	succeeded
+	answers 192.0.2.11 8080
+	not branch ping -c 1 -W 1 192.0.2.9
+	[ "$(inside 'cat /usr2/sales')" = sale ]
+	[ "$(ask "/containers/$(running)/json" | jq .Image)" = "$image" ]
+	[ "$(branch ip neigh show 192.0.2.11 | grep -o '02:[0-9a-f:]*')" = "$mac" ]
+	stage --rollback recipes/sites/dev.yaml
+	succeeded
+	answers 192.0.2.9 8080
+	not branch ping -c 1 -W 1 192.0.2.11
+	# its end is the address's end, and it comes back
+	kill -KILL "$(pid_of)"
+	wait_for 10 sh -c "! nsenter --net=/proc/$branch_pid/ns/net ping -c 1 -W 1 192.0.2.9"
+	lan 9 ', dns: [192.0.2.53, 192.0.2.54], routes: [{to: 10.9.9.0/24, via: 192.0.2.1}]'
+	stage recipes/sites/dev.yaml
+	succeeded
+	answers 192.0.2.9 8080
+}
+
+# An interface of the host itself.
+moved() {
+	local before first
+	before=$(card0)
+	card 7
+	stage recipes/sites/dev.yaml
+	succeeded
+	first=$(running)
+	not host ip link show card0
+	answers 198.51.100.7 8080
+	not answers 192.0.2.9 8080 1
+	stage recipes/sites/dev.yaml
+	[[ $output == 'nothing changed'* ]]
+	# from one instance to the next, and back
+	card 7 2001
+	stage recipes/sites/dev.yaml
+	succeeded
+	[ "$(running)" != "$first" ]
+	answers 198.51.100.7 8080
+	stage --rollback recipes/sites/dev.yaml
+	succeeded
+	[ "$(running)" = "$first" ]
+	answers 198.51.100.7 8080
+	# its end does not take the interface along
+	kill -KILL "$(pid_of)"
+	wait_for 10 nothing_runs
+	card 7
+	stage recipes/sites/dev.yaml
+	succeeded
+	[ "$(running)" = "$first" ]
+	answers 198.51.100.7 8080
+	kill -KILL "$(pid_of)"
+	site dev
+	stage recipes/sites/dev.yaml
+	succeeded
+	[[ $output == *'brought card0 back'* ]]
+	[ "$(card0)" = "$before" ] || { diff <(echo "$before") <(card0); false; }
+	[ -z "$(find "$dir/run" -name '*.interface')" ]
+}
+
+@test "dockerd: an address of its own, changed, refused, beside another's" {
+	start_host docker
+	has_address
+	stays_so
+	refusals
+	neighbour
+	changed_address
+}
+
+@test "dockerd: an interface of the host, and back" {
+	start_host docker
+	moved
+}
+
+@test "podman: an address of its own, and an interface of the host" {
+	start_host podman
+	has_address
+	changed_address
+	moved
+}
