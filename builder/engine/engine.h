@@ -114,4 +114,21 @@ int engine_logs(struct engine *en, const char *name, unsigned lines, struct buf 
 int engine_put(struct engine *en, const char *name, const char *dir, const struct buf *tar,
 	       struct err *e) MUST_CHECK;
 
+/* Writes a tar of the file or directory `path` of a container, which need not run, to a file. Its
+ * names begin with the last component of the path. More than bytes_max is ERR_REMOTE; what is not
+ * there, or a container that is not, is none. */
+struct engine_files {
+	const char *path; /* absolute */
+	int to;           /* where; empty */
+	uint64_t bytes_max;
+};
+int engine_get(struct engine *en, const char *name, const struct engine_files *f, bool *ret_there,
+	       struct err *e) MUST_CHECK;
+
+/* Where the tree of a container is to be seen on this machine, when what engine_get writes does not
+ * tell whose the files are: podman makes them all root's. Else *ret is NULL. It is to be looked at
+ * as hostile, without following links. The caller owns it, and calls engine_unmount. */
+int engine_mount(struct engine *en, const char *name, char **ret, struct err *e) MUST_CHECK;
+int engine_unmount(struct engine *en, const char *name, struct err *e) MUST_CHECK;
+
 #endif

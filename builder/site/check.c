@@ -93,6 +93,26 @@ static int check_data(const struct site *s, struct err *e)
 	return 0;
 }
 
+static int check_keep(const struct site *s, struct err *e)
+{
+	static const char *const made[] = {"/etc/passwd", "/etc/group", "/etc/shadow",
+					   "/etc/gshadow"};
+
+	if (s->keep.n > SITE_KEEP_MAX)
+		return refuse(&s->image.pos, e, "Make a directory of data of them.",
+			      "\"keep\" has more than %d items", (int)SITE_KEEP_MAX);
+	for (size_t i = 0; i < s->keep.n; i++) {
+		bool ok = data_place_ok(s->keep.v[i]);
+
+		for (size_t k = 0; k < sizeof(made) / sizeof(made[0]); k++)
+			ok = ok && strcmp(s->keep.v[i], made[k]) != 0;
+		if (!ok)
+			return refuse(&s->image.pos, e, "Name a file of the application's own.",
+				      "keep: %s cannot be kept", s->keep.v[i]);
+	}
+	return 0;
+}
+
 static struct site_net host_net(const char *text)
 {
 	struct in_addr in = {0};
@@ -227,8 +247,9 @@ int site_check(const struct site *s, struct err *e)
 	for (size_t i = 0; i < s->secrets_n; i++)
 		if (check_source(&s->secrets[i].from, &s->secrets[i].pos, "the secret", e) != 0)
 			return -1;
-	if (check_data(s, e) != 0 || check_licence(s, e) != 0 || check_network(s, e) != 0 ||
-	    check_users(s, e) != 0 || check_vpn(s, e) != 0 || check_health(s, e) != 0)
+	if (check_data(s, e) != 0 || check_keep(s, e) != 0 || check_licence(s, e) != 0 ||
+	    check_network(s, e) != 0 || check_users(s, e) != 0 || check_vpn(s, e) != 0 ||
+	    check_health(s, e) != 0)
 		return -1;
 	return check_secret(s, s->backup.secret, &s->backup.pos, e);
 }

@@ -341,6 +341,7 @@ const struct field site_fields[] = {
     {"data", read_few, AT(data), &data, true},
     {"printers", read_few, AT(printers), &printers, false},
     {"users", read_few, AT(users), &users, false},
+    {"keep", read_set, AT(keep), &grammar_image_path, false},
     {"licence", read_here, AT(licence.pos), licence_fields, false},
     {"secrets", read_few, AT(secrets), &secrets, false},
     {"vpn", read_here, AT(vpn.pos), vpn_fields, false},

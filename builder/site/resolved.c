@@ -210,6 +210,7 @@ struct jval *site_resolved(const struct site *s)
 	jval_put(o, "data", data_json(s));
 	jval_put(o, "printers", printers_json(s));
 	jval_put(o, "users", users_json(s));
+	put_list(o, "keep", &s->keep);
 	if (s->licence.at != NULL) {
 		one = jval_object();
 		jval_put_text(one, "at", s->licence.at);

@@ -158,6 +158,7 @@ void site_free(struct site *s)
 	free(s->image.reference);
 	free(s->image.policy);
 	free(s->hostname);
+	strv_release(&s->keep);
 	free(s->shop);
 	free(s->file);
 	free(s->root);

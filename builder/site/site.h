@@ -19,6 +19,7 @@ enum {
 	SITE_SECRETS_MAX = 200,
 	SITE_HEALTH_MAX = 50,
 	SITE_ROUTES_MAX = 100,
+	SITE_KEEP_MAX = 50,
 	SITE_SHOP_MAX = 32,
 };
 
@@ -165,6 +166,7 @@ struct site {
 	struct site_data *data;
 	struct site_printer *printers;
 	struct site_user *users;
+	struct strv keep; /* files of the instance that go from image to image, absolute */
 	struct site_licence licence;
 	struct site_secret *secrets;
 	struct site_vpn vpn;

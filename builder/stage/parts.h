@@ -2,6 +2,7 @@
 #ifndef STAGE_PARTS_H
 #define STAGE_PARTS_H
 
+#include "archive/files.h"
 #include "stage/stage.h"
 #include "sys/aside.h"
 
@@ -32,8 +33,10 @@ struct stage {
 	char *own; /* DIR/.posmedia */
 	int ownfd; /* the latter */
 	int lock;
-	struct jval *config;  /* of the image */
-	struct jval *seccomp; /* the filter */
+	struct jval *config;     /* of the image */
+	struct jval *seccomp;    /* the filter */
+	bool cgroup2;            /* the host has the one hierarchy of cgroups(7) version 2 */
+	struct digest furnished; /* the generation that stage_bring_over was last done for */
 	struct stage_record r;
 	struct stage_outcome out;
 	bool net_ready; /* the network has been asked for, and can be had */
@@ -97,6 +100,33 @@ int stage_put_secrets(struct stage *st, const struct stage_one *one, struct err 
  * ERR_VERIFY when the file is not the one of the record. */
 int stage_site_of(const struct stage *st, const struct stage_one *one, struct site **ret,
 		  struct err *e) MUST_CHECK;
+
+/* What an image has of its own in a container that has never run, noted for later; and whether it
+ * is, and what it is: nothing when it is not. */
+int stage_note_image(struct stage *st, const struct stage_one *one, struct err *e) MUST_CHECK;
+bool stage_image_noted(const struct stage *st, const struct stage_one *one) MUST_CHECK;
+int stage_image_of(const struct stage *st, const struct stage_one *one, struct files *ret,
+		   struct err *e) MUST_CHECK;
+int stage_forget_image(const struct stage *st, const struct stage_one *one,
+		       struct err *e) MUST_CHECK;
+
+/* Reads what people and programs changed in a generation's container, whether it runs or not, and
+ * keeps it in the site's directory as KEPT, mode 0600: it is there when the container is not.
+ * *ret_changed says whether it is other than what was kept before. None and absent are success, and
+ * keep nothing. */
+#define KEPT "kept.tar"
+int stage_keep(struct stage *st, const struct stage_one *one, bool *ret_changed,
+	       struct err *e) MUST_CHECK;
+
+/* stage_keep, after which failure is said and is no error: what an instance made of its own at its
+ * first start would be lost with the engine's storage. */
+void stage_keep_first(struct stage *st, const struct stage_one *one);
+
+/* Makes accounts and printers of its site in a container that does not run, and puts what is kept
+ * there: first what the other had (stage_keep). While that one runs this is a rehearsal, whose
+ * failure stops nothing; once it has stopped it is done again where something changed. */
+int stage_bring_over(struct stage *st, const struct stage_one *from, const struct stage_one *to,
+		     struct err *e) MUST_CHECK;
 
 /* Makes the directories of data that are not there, with what the image has in those places: the
  * image is unpacked for that, once, since engines lose owners on the way. */

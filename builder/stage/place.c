@@ -86,6 +86,7 @@ int stage_open(const struct site *s, const struct stage_opts *o, struct stage *r
 		return err_set(e, ERR_RECIPE, "%s: no shop", s->file);
 	st.dir = mem_format("%s/%s/%s", o->state, s->shop, site_env_word(s->env));
 	st.own = mem_format("%s/.posmedia", st.dir);
+	st.cgroup2 = access("/sys/fs/cgroup/cgroup.controllers", F_OK) == 0;
 	if (seccomp_profile_load(o->seccomp, &st.seccomp, e) != 0 ||
 	    engine_open(o->socket, &st.en, e) != 0 || open_own(&st, e) != 0)
 		return -1;
@@ -199,7 +200,8 @@ int stage_drop_files(struct stage *st, const struct stage_one *one, struct err *
 
 	return stage_net_drop(st, one, e) != 0 || fs_rmtree(AT_FDCWD, shown, e) != 0 ||
 		       fs_rmtree(AT_FDCWD, filter, e) != 0 || fs_rmtree(AT_FDCWD, site, e) != 0 ||
-		       fs_rmtree(AT_FDCWD, secrets, e) != 0 || fs_rmtree(AT_FDCWD, licence, e) != 0
+		       fs_rmtree(AT_FDCWD, secrets, e) != 0 ||
+		       fs_rmtree(AT_FDCWD, licence, e) != 0 || stage_forget_image(st, one, e) != 0
 		   ? -1
 		   : 0;
 }

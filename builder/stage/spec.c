@@ -1,10 +1,13 @@
 /* spec.c - the container of a generation, as engines take it: POST /containers/create. */
 #include "stage/parts.h"
 
+#include "base/num.h"
 #include <string.h>
 #include <unistd.h>
 
-enum { NOFILE = 16384, NPROC = 4096 };
+/* The kernel counts nproc for a user over all instances of a host: what one may have at all is
+ * less, so that it cannot take what another of the same number needs. */
+enum { NOFILE = 16384, NPROC = 4096, PIDS = 2048 };
 
 /* What the first process and the services of a POS need: owners, other users, ports below 1024. Not
  * mounts, devices, the network's settings, other processes' memory, or the kernel. */
@@ -90,7 +93,7 @@ static struct jval *mounts_of(const struct stage *st, const struct stage_one *on
 
 		add_mount(list, from, "/etc/resolv.conf", true);
 	}
-	if (systemd)
+	if (systemd && !st->cgroup2)
 		add_cgroup(list);
 	return list;
 }
@@ -113,8 +116,7 @@ static struct jval *limits_of(const struct site_limits *l, struct jval *host)
 	add_ulimit(list, "nproc", NPROC);
 	if (l->memory != 0)
 		jval_put_int(host, "Memory", (int64_t)l->memory);
-	if (l->processes != 0)
-		jval_put_int(host, "PidsLimit", (int64_t)l->processes);
+	jval_put_int(host, "PidsLimit", (int64_t)(l->processes != 0 ? l->processes : PIDS));
 	if (l->cpu_milli != 0)
 		jval_put_int(host, "NanoCpus", (int64_t)(l->cpu_milli * 1000000));
 	return list;
@@ -151,10 +153,27 @@ static void network_of(const struct site_network *n, const char *hostname, struc
 	jval_put(host, "ExtraHosts", hosts);
 }
 
+/* On a host with cgroup v2 a systemd writes to a hierarchy of its own, which is all that it sees.
+ * podman makes that writable for an init by itself; dockerd does so when asked, from version 28 on
+ * - older ones let no systemd run there. */
+static void add_own_cgroup(const struct stage *st, struct jval *security)
+{
+	const struct engine_about *about = engine_about(st->en);
+	uint64_t major = 0;
+	char *text SCOPED(mem_freep) = NULL;
+
+	if (about->podman || strncmp(about->version, "Docker/", 7) != 0)
+		return;
+	text = mem_strndup(about->version + 7, strcspn(about->version + 7, "."));
+	if (num_u64(text, 9999, &major) == 0 && major >= 28)
+		jval_push(security, jval_text("writable-cgroups=true"));
+}
+
 static struct jval *host_of(const struct stage *st, const struct stage_one *one, bool systemd)
 {
 	struct jval *h = jval_object(), *drop = jval_array(), *add = jval_array();
 	struct jval *tmpfs = jval_object(), *restart = jval_object();
+	struct jval *security = security_of(st, one);
 
 	jval_push(drop, jval_text("ALL"));
 	for (size_t i = 0; i < sizeof(capabilities) / sizeof(capabilities[0]); i++)
@@ -165,14 +184,16 @@ static struct jval *host_of(const struct stage *st, const struct stage_one *one,
 	if (systemd) {
 		jval_put_text(tmpfs, "/run", "rw,nosuid,nodev,mode=755");
 		jval_put_text(tmpfs, "/run/lock", "rw,nosuid,nodev,mode=1777");
-		jval_put_text(h, "CgroupnsMode", "host");
+		jval_put_text(h, "CgroupnsMode", st->cgroup2 ? "private" : "host");
 	}
+	if (systemd && st->cgroup2)
+		add_own_cgroup(st, security);
 	jval_put(h, "Tmpfs", tmpfs);
 	/* the engine would start it without its network */
 	jval_put_text(restart, "Name", st->s->network.interface != NULL ? "no" : "unless-stopped");
 	jval_put(h, "RestartPolicy", restart);
 	jval_put(h, "Mounts", mounts_of(st, one, systemd));
-	jval_put(h, "SecurityOpt", security_of(st, one));
+	jval_put(h, "SecurityOpt", security);
 	jval_put(h, "Ulimits", limits_of(&st->s->limits, h));
 	network_of(&st->s->network, st->s->hostname, h);
 	return h;
@@ -200,6 +221,9 @@ struct jval *stage_spec(const struct stage *st, const struct stage_one *one)
 	jval_put_text(labels, "posmedia.generation", digest_text(&one->generation).s);
 	jval_put(v, "Labels", labels);
 	jval_put_int(v, "StopTimeout", STAGE_STOP_SECONDS);
+	/* to systemd, SIGTERM means to execute itself anew */
+	if (systemd && jval_get(jval_get(st->config, "config"), "StopSignal") == NULL)
+		jval_put_text(v, "StopSignal", "SIGRTMIN+3");
 	jval_put(v, "HostConfig", host_of(st, one, systemd));
 	return v;
 }

@@ -83,7 +83,7 @@ static struct stage_one generation_of(const struct stage *st, const struct stage
 	struct jval *v SCOPED(jval_freep) = jval_object();
 	struct buf text SCOPED(buf_release) = BUF_INIT(1 << 20);
 
-	jval_put_int(v, "version", 1);
+	jval_put_int(v, "version", 2); /* of what spec.c makes */
 	jval_put_text(v, "manifest", digest_text(&one.manifest).s);
 	jval_put_text(v, "config", digest_text(&one.config).s);
 	jval_put_text(v, "site", digest_text(&one.site).s);
@@ -141,13 +141,23 @@ static int make(struct stage *st, const struct stage_image *i, const struct oci_
 	    stage_look(st, one, &s, e) != 0)
 		return -1;
 	fault_point("stage: seeded");
+	/* one that may have run already does not show what its image has */
+	if (s.there && !stage_image_noted(st, one)) {
+		if (stage_stop(st, one, e) != 0 || engine_remove(st->en, one->container, e) != 0)
+			return -1;
+		s.there = false;
+	}
 	if (!s.there) {
 		spec = stage_spec(st, one);
-		if (engine_create(st->en, one->container, spec, e) != 0)
+		if (stage_forget_image(st, one, e) != 0 ||
+		    engine_create(st->en, one->container, spec, e) != 0)
 			return -1;
 		stage_did(st, "made %s", one->container);
+		fault_point("stage: made");
+		if (stage_note_image(st, one, e) != 0)
+			return -1;
 	}
-	fault_point("stage: made");
+	fault_point("stage: noted");
 	return 0;
 }
 
@@ -241,15 +251,17 @@ static int change(struct stage *st, const struct stage_image *i, const struct oc
 	const struct takeover t = {st, &st->r.current, one};
 	struct guard g = {0};
 
-	if (begin(st, one, e) != 0 || stage_load(st, i, m, e) != 0 || make(st, i, m, one, e) != 0)
+	if (begin(st, one, e) != 0 || stage_load(st, i, m, e) != 0 || make(st, i, m, one, e) != 0 ||
+	    stage_bring_over(st, &st->r.current, one, e) != 0)
 		return -1;
+	fault_point("stage: furnished");
 	if (st->r.current.container != NULL &&
 	    guard_start(take_over, (void *)(uintptr_t)&t, &g, e) != 0)
 		return -1;
 	if (stage_stop_others(st, one, e) != 0)
 		return go_back(st, &g, e);
 	fault_point("stage: stopped");
-	if (stage_start(st, one, e) != 0)
+	if (stage_bring_over(st, &st->r.current, one, e) != 0 || stage_start(st, one, e) != 0)
 		return go_back(st, &g, e);
 	fault_point("stage: started");
 	if (stage_same(&st->r.previous, one))
@@ -265,6 +277,7 @@ static int change(struct stage *st, const struct stage_image *i, const struct oc
 		return -1;
 	fault_point("stage: recorded");
 	guard_done(&g);
+	stage_keep_first(st, one);
 	return drop_pending(st, one, e);
 }
 
@@ -367,6 +380,7 @@ static int swap(struct stage *st, struct err *e)
 	if (begin_back(st, e) != 0 || guard_start(take_over, (void *)(uintptr_t)&t, &g, e) != 0)
 		return -1;
 	if (stage_stop_others(st, &st->r.previous, e) != 0 ||
+	    stage_bring_over(st, &st->r.current, &st->r.previous, e) != 0 ||
 	    stage_start_former(st, &st->r.previous, e) != 0)
 		return go_back(st, &g, e);
 	fault_point("stage: back");

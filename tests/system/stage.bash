@@ -54,7 +54,7 @@ site() {
 		image: {reference: "oci:out/till:1", policy: signing/policy.yaml}
 		hostname: shop123-$1
 		data: [{name: usr2, at: /usr2}, {name: log, at: /var/log}]
-		users: [{name: clerk}]
+		users: [{name: clerk, uid: 1600}]
 		secrets: [{name: token, file: $dir/token}, {name: tunnel, file: $dir/token}]
 		vpn: {id: us, networks: [10.0.0.0/24], peers: [
 		  {name: a, id: them, networks: [10.1.0.0/24], secret: tunnel}]}

@@ -1,6 +1,7 @@
 /* engine: what the API does at a real dockerd and at a real podman; both must behave alike. */
 #include "engine/engine.h"
 
+#include "archive/files.h"
 #include "archive/tarw.h"
 #include "engine-daemons.h"
 #include "sandbox/profile.h"
@@ -249,6 +250,66 @@ static void becomes_healthy(struct engine *en)
 	assert_int_equal(health, ENGINE_HEALTHY);
 }
 
+static bool any(void *ctx, const char *path)
+{
+	(void)ctx;
+	(void)path;
+	return true;
+}
+
+/* Files go into a container that has never run, and come out of it, with their owners. */
+static void files(struct engine *en)
+{
+	static char path[] = "etc/shadow", data[] = "root:*:1::::::\n";
+	const struct small_file one = {path, S_IFREG | 0640, 0, 42, data, strlen(data)};
+	const struct files_want all = {"", any, NULL, 1 << 20, 1000};
+	struct files in SCOPED(files_release) = {0}, out SCOPED(files_release) = {0};
+	struct buf tar SCOPED(buf_release) = BUF_INIT(1 << 20);
+	char *root SCOPED(mem_freep) = NULL, *at SCOPED(mem_freep) = NULL;
+	struct engine_files get = {"/etc", temp_file(), 1 << 20};
+	struct err e = ERR_INIT;
+	struct stat st;
+	bool there = false;
+
+	files_put(&in, &one);
+	OK(files_tar(&in, &tar, &why));
+	OK(engine_put(en, "files", "/", &tar, &why));
+	OK(engine_get(en, "files", &get, &there, &why));
+	assert_true(there);
+	OK(files_read(get.to, &all, &out, &why));
+	assert_string_equal(files_find(&out, path)->data, data);
+	assert_int_equal(files_find(&out, path)->mode, S_IFREG | 0640);
+	OK(engine_mount(en, "files", &root, &why));
+	assert_int_equal(root != NULL, engine_about(en)->podman);
+	if (root != NULL) {
+		at = mem_format("%s/etc/shadow", root);
+		assert_int_equal(stat(at, &st), 0);
+		assert_int_equal(st.st_gid, 42);
+	} else {
+		assert_int_equal(files_find(&out, path)->gid, 42);
+	}
+	OK(engine_unmount(en, "files", &why));
+	get.path = "/nowhere";
+	OK(engine_get(en, "files", &get, &there, &why));
+	assert_false(there);
+	get.path = "/bin";
+	get.bytes_max = 1000;
+	assert_int_equal(engine_get(en, "files", &get, &there, &e), -1);
+	if (strstr(e.msg, "there is more than fits") == NULL)
+		fail_msg("%s", e.msg);
+	(void)close(get.to);
+}
+
+static void files_of_one(struct engine *en)
+{
+	struct jval *spec SCOPED(jval_freep) = jval_object();
+
+	jval_put_text(spec, "Image", digest_text(&img.i.config.digest).s);
+	OK(engine_create(en, "files", spec, &why));
+	files(en);
+	OK(engine_remove(en, "files", &why));
+}
+
 static void containers(struct engine *en, const char *dir)
 {
 	struct jval *spec SCOPED(jval_freep) = spec_of(en, dir);
@@ -291,6 +352,7 @@ static void whole(int i)
 
 	about(en, daemons[i].docker);
 	images(en);
+	files_of_one(en);
 	containers(en, daemons[i].dir);
 	daemon_kill(&daemons[i], SIGTERM);
 	assert_int_equal(engine_start(en, "till", &e), -1);

@@ -1,0 +1,46 @@
+/* keeps.h - what of an instance survives its container beside the directories of data: accounts,
+ * host keys, passwords of shares, queues of printers, tables of cron. */
+#ifndef STAGE_KEEPS_H
+#define STAGE_KEEPS_H
+
+#include "archive/files.h"
+#include "stage/parts.h"
+
+/* The path of the host where a path of the instance lies, when it is in a directory of data; else
+ * NULL. The caller owns it. `dir` is STATE/SHOP/ENV. */
+char *keeps_data(const struct site *s, const char *dir, const char *at) MUST_CHECK;
+
+/* Whether a file, without its leading "/", is one that is kept. */
+bool keeps_wants(const struct site *s, const char *path) MUST_CHECK;
+
+/* What to ask an engine for, to have all that is kept: absolute paths. */
+void keeps_roots(const struct site *s, struct strv *ret);
+
+/* A file of that name in the site's own directory, as files_tar made it; none is no file. */
+int keeps_load(const struct stage *st, const char *name, struct files *ret,
+	       struct err *e) MUST_CHECK;
+/* Writes it, mode 0600; *ret_changed says whether it is another than before. */
+int keeps_save(const struct stage *st, const char *name, const struct files *f, bool *ret_changed,
+	       struct err *e) MUST_CHECK;
+
+/* The keys that the site's sshd proves itself with, made when there are none: etc/ssh/ssh_host_*.
+ * They are the site's as long as no instance has others of its own. */
+int keeps_host_keys(struct stage *st, struct files *ret, struct err *e) MUST_CHECK;
+
+/* The queues of the site's printers: /etc/cups/printers.conf and what they need, into *put, or into
+ * the directory of data where they are. `image` is what the image has of it, `kept` what the
+ * instance before had. */
+struct printers {
+	const struct stage *st;
+	const char *container;
+	const struct files *image, *kept;
+	const struct strv *was; /* names of the printers of the former's site */
+};
+int printers_put(const struct printers *p, struct files *put, struct err *e) MUST_CHECK;
+
+/* The text of printers.conf(5) with the queues of the site, and without those of `was` that it has
+ * no more; the others are left as they are. */
+void printers_merge(const char *text, const struct site *s, const struct strv *was,
+		    struct buf *ret);
+
+#endif

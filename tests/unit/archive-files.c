@@ -1,0 +1,110 @@
+/* Small files out of a hostile tar, into memory, and back. */
+#include "archive/files.h"
+
+#include "archive-lib.h"
+#include "archive-tar.h"
+#include <sys/mman.h>
+
+static bool wants_most(void *ctx, const char *path)
+{
+	(void)ctx;
+	return strstr(path, "unwanted") == NULL;
+}
+
+static const struct files_want most = {
+    .below = "", .wants = wants_most, .bytes_max = 1000, .entries_max = 20};
+
+static int read_items(const struct tar_item *items, size_t n, const struct files_want *w,
+		      struct files *ret, struct err *e)
+{
+	struct buf tar SCOPED(buf_release) = BUF_INIT(1 << 20);
+	int fd SCOPED(fd_closep) = memfd_create("tar", MFD_CLOEXEC);
+	static const char zeros[1024];
+
+	assert_true(fd >= 0);
+	for (size_t i = 0; i < n; i++)
+		tar_entry(&tar, &items[i]);
+	buf_add(&tar, zeros, sizeof(zeros));
+	assert_int_equal(fs_write_all(fd, tar.data, tar.len, e), 0);
+	return files_read(fd, w, ret, e);
+}
+
+static void what_is_wanted(void **state)
+{
+	const struct tar_item items[] = {
+	    {.name = "etc/", .type = '5', .mode = 0755},
+	    {.name = "./etc/shadow", .type = '0', .mode = 06640, .data = "a\0b", .data_n = 3},
+	    {.name = "etc/unwanted", .type = '0', .data = "x", .data_n = 1},
+	    {.name = "etc/link", .link = "/etc/shadow", .type = '2'},
+	    {.name = "etc/hard", .link = "etc/shadow", .type = '1'},
+	    {.name = "etc/fifo", .type = '6'},
+	    {.name = "etc/empty", .type = '0'},
+	};
+	const struct files_want w = {
+	    .below = "var", .wants = wants_most, .bytes_max = 1000, .entries_max = 20};
+	struct files f SCOPED(files_release) = {0}, again SCOPED(files_release) = {0};
+	struct buf tar SCOPED(buf_release) = BUF_INIT(1 << 20);
+	int fd SCOPED(fd_closep) = memfd_create("tar", MFD_CLOEXEC);
+	struct err e = ERR_INIT;
+
+	(void)state;
+	assert_int_equal(read_items(items, sizeof(items) / sizeof(items[0]), &w, &f, &e), 0);
+	assert_int_equal(f.n, 2);
+	assert_string_equal(f.v[0].path, "var/etc/shadow");
+	assert_int_equal(f.v[0].mode, S_IFREG | 0640);
+	assert_int_equal(f.v[0].n, 3);
+	assert_memory_equal(f.v[0].data, "a\0b", 4);
+	assert_non_null(files_find(&f, "var/etc/empty"));
+	assert_null(files_find(&f, "var/etc"));
+	/* as we write it, it is read again */
+	assert_int_equal(files_tar(&f, &tar, &e), 0);
+	assert_int_equal(fs_write_all(fd, tar.data, tar.len, &e), 0);
+	assert_int_equal(files_read(fd, &most, &again, &e), 0);
+	assert_int_equal(again.n, 2);
+	assert_memory_equal(again.v[0].data, "a\0b", 4);
+	assert_string_equal(again.v[0].path, "var/etc/shadow");
+}
+
+static void refused(const struct tar_item *items, size_t n, const char *why)
+{
+	struct files f SCOPED(files_release) = {0};
+	struct err e = ERR_INIT;
+
+	assert_int_equal(read_items(items, n, &most, &f, &e), -1);
+	if (strstr(e.msg, why) == NULL)
+		fail_msg("%s", e.msg);
+	assert_int_equal(f.n, 0);
+}
+
+static void hostile(void **state)
+{
+	static char large[1001];
+	const struct tar_item out[] = {
+	    {.name = "a", .type = '0', .data = "x", .data_n = 1},
+	    {.name = "../etc/passwd", .type = '0', .data = "x", .data_n = 1}};
+	const struct tar_item big = {.name = "a", .type = '0', .data = large, .data_n = 1001};
+	const struct tar_item two[] = {{.name = "a", .type = '0', .data = large, .data_n = 600},
+				       {.name = "b", .type = '0', .data = large, .data_n = 600}};
+	const struct tar_item cut = {
+	    .name = "a", .type = '0', .data = "x", .data_n = 1, .size = 5000000};
+	struct tar_item many[30];
+
+	(void)state;
+	for (size_t i = 0; i < 30; i++)
+		many[i] = (struct tar_item){.name = "d/", .type = '5'};
+	refused(out, 2, "a path that leaves the tree");
+	refused(&big, 1, "too large");
+	refused(two, 2, "b: too large");
+	refused(many, 30, "more than 20 entries");
+	refused(&cut, 1, "");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(what_is_wanted),
+	    cmocka_unit_test(hostile),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
