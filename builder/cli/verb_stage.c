@@ -1,4 +1,5 @@
 #include "cli/object.h"
+#include "cli/pulled.h"
 #include "cli/screen.h"
 #include "cli/verb.h"
 
@@ -119,11 +120,11 @@ static int stage_image(const struct args *a, const struct site *s, const struct 
 		       struct stage_outcome *ret, struct err *e)
 {
 	const char *name = a->rest.n > 1 ? a->rest.v[1] : s->image.reference;
-	struct visit v SCOPED(visit_end) = {0};
+	struct pulled p SCOPED(pulled_end) = PULLED_INIT;
 	struct image i SCOPED(image_release) = {0};
 	char *identity SCOPED(mem_freep) = NULL;
 
-	if (object_image(a, name, &v, &i, e) != 0 || input_identity(a, &i, &identity, e) != 0)
+	if (pulled_image(a, name, &p, &i, e) != 0 || input_identity(a, &i, &identity, e) != 0)
 		return -1;
 	const struct stage_image what = {i.layout, i.manifest, identity};
 
