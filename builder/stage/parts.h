@@ -219,7 +219,7 @@ int stage_net_back(struct stage *st, const struct stage_one *one, struct err *e)
 /* Waits until all checks of the site say that the instance is well. */
 int stage_wait_well(struct stage *st, const char *container, struct err *e) MUST_CHECK;
 
-/* Whether a process of this number's network has a port that is listened on; /proc is read. */
+/* Whether a process of this number's network has a port that is listened on. */
 bool stage_listens(int pid, uint16_t port);
 
 /* Gives the image to the engine unless it has it: every byte is hashed before. */
