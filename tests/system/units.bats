@@ -33,6 +33,9 @@ teardown() {
 		"$dir/units/posmedia.target"
 	[ "$status" -eq 0 ] || { echo "$output"; false; }
 	[ -z "$output" ] || { echo "$output"; false; }
+	# what would give it mounts of its own
+	run ! grep -E '^(PrivateMounts|PrivateTmp|PrivateDevices|Protect|ReadWrite|ReadOnly)' \
+		recipes/hosts/units/posmedia@.service
 	echo 'Colour=red' >>"$dir/units/posmedia.target"
 	run systemd-analyze verify --man=no "$dir/units/posmedia.target"
 	[[ $output == *Colour* ]]
