@@ -93,7 +93,8 @@ static char *own_identity(const struct image *i)
 
 	if (i->ref.kind == REF_DOCKER)
 		return mem_format("%s/%s:%s", i->ref.host, i->ref.path, i->ref.tag);
-	return mem_format("localhost/%s:%s", name, oci_desc_tag(&i->manifest));
+	return mem_format("localhost/%s:%s", name,
+			  i->ref.kind == REF_S3 ? i->ref.tag : oci_desc_tag(&i->manifest));
 }
 
 int input_identity(const struct args *a, const struct image *i, char **ret, struct err *e)

@@ -134,24 +134,33 @@ int engine_read_state(const struct jval *v, struct engine_state *ret, struct err
 	return 0;
 }
 
-int engine_state(struct engine *en, const char *name, struct engine_state *ret, struct err *e)
+int engine_inspect(struct engine *en, const char *name, struct jval **ret, struct err *e)
 {
 	struct ask a = {.method = "GET"};
 	struct http_request q = {0};
 	struct http_reply r = {0};
-	struct jval *v SCOPED(jval_freep) = NULL;
-	int rc;
+	int rc = 0;
 
 	if (engine_path(name, "/json", &a.path, e) != 0 || engine_ask(en, &a, &q, &r, e) != 0)
 		return -1;
-	if (r.status == 404) {
-		http_reply_release(&r);
-		*ret = (struct engine_state){0};
-		return 0;
-	}
-	rc = engine_json(en, &r, "look at a container", &v, e);
+	if (r.status == 404)
+		*ret = NULL;
+	else
+		rc = engine_json(en, &r, "look at a container", ret, e);
 	http_reply_release(&r);
-	return rc == 0 ? engine_read_state(v, ret, e) : -1;
+	return rc;
+}
+
+int engine_state(struct engine *en, const char *name, struct engine_state *ret, struct err *e)
+{
+	struct jval *v SCOPED(jval_freep) = NULL;
+
+	if (engine_inspect(en, name, &v, e) != 0)
+		return -1;
+	if (v != NULL)
+		return engine_read_state(v, ret, e);
+	*ret = (struct engine_state){0};
+	return 0;
 }
 
 /* podman has its checks run by timers of the host's systemd; without one nobody runs them. */

@@ -62,8 +62,8 @@ int engine_ask(struct engine *en, struct ask *a, struct http_request *q, struct 
 	q->unix_path = en->socket;
 	q->via = en->http;
 	q->as_is = true;
-	q->tries = ANSWER_TRIES;
-	q->stall_ms = a->quiet_ms;
+	q->tries = en->quiet_ms != 0 ? 1 : ANSWER_TRIES;
+	q->stall_ms = en->quiet_ms != 0 && a->quiet_ms == 0 ? en->quiet_ms : a->quiet_ms;
 	if (q->body_size == 0)
 		q->body_fd = -1;
 	if (a->body != NULL) {
@@ -152,6 +152,11 @@ static int agree(struct engine *en, const struct http_reply *r, struct err *e)
 
 int engine_open(const char *socket, struct engine **ret, struct err *e)
 {
+	return engine_open_within(socket, 0, ret, e);
+}
+
+int engine_open_within(const char *socket, uint64_t quiet_ms, struct engine **ret, struct err *e)
+{
 	struct engine *en SCOPED(engine_freep) = mem_zalloc(sizeof(*en));
 	struct ask a = {.method = "GET", .path = mem_strdup("/_ping"), .plain = true};
 	struct http_request q = {0};
@@ -160,6 +165,7 @@ int engine_open(const char *socket, struct engine **ret, struct err *e)
 
 	en->socket = mem_strdup(socket);
 	en->http = http_new();
+	en->quiet_ms = quiet_ms;
 	if (engine_ask(en, &a, &q, &r, e) != 0)
 		return -1;
 	rc = agree(en, &r, e);

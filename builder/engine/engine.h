@@ -24,6 +24,10 @@ struct engine_about {
 
 /* Finds out who answers at the socket, an absolute path. Older than API 1.40 is refused. */
 int engine_open(const char *socket, struct engine **ret, struct err *e) MUST_CHECK;
+
+/* The same for who only looks: what it is asked, it answers within so long or not at all. */
+int engine_open_within(const char *socket, uint64_t quiet_ms, struct engine **ret,
+		       struct err *e) MUST_CHECK;
 void engine_free(struct engine *en);
 void engine_freep(struct engine **en);
 
@@ -73,6 +77,32 @@ struct engine_state {
 int engine_state(struct engine *en, const char *name, struct engine_state *ret,
 		 struct err *e) MUST_CHECK;
 void engine_state_release(struct engine_state *s);
+
+/* What the engine says of a container in a list: less than engine_state, of all in one answer. */
+struct engine_entry {
+	char *name;
+	bool running;
+	bool restarting;
+	struct jval *labels; /* object, or NULL */
+};
+struct engine_entries {
+	struct engine_entry *v; /* in byte order of their names */
+	size_t n;
+};
+
+/* All containers with a label, those that do not run too. engine_entries_release accepts a zeroed
+ * struct. */
+int engine_list(struct engine *en, const char *label, struct engine_entries *ret,
+		struct err *e) MUST_CHECK;
+void engine_entries_release(struct engine_entries *l);
+
+/* The one of that name, or NULL. */
+const struct engine_entry *engine_entry_find(const struct engine_entries *l, const char *name);
+
+/* All that the engine says of a container, an object; *ret is NULL when there is none. The caller
+ * owns it. */
+int engine_inspect(struct engine *en, const char *name, struct jval **ret,
+		   struct err *e) MUST_CHECK;
 
 /* Makes a container: spec is the body of POST /containers/create. A name that is taken is
  * ERR_BUSY. */

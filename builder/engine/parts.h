@@ -9,6 +9,7 @@ struct engine {
 	char *socket;
 	struct http *http;
 	struct engine_about about;
+	uint64_t quiet_ms; /* it is asked once, and waited for no longer; 0 = see struct ask */
 };
 
 /* One question. */
@@ -42,6 +43,9 @@ int engine_frames(const char *p, size_t n, struct buf *out, struct err *e) MUST_
 
 /* What an inspected container says of itself. */
 int engine_read_state(const struct jval *v, struct engine_state *ret, struct err *e) MUST_CHECK;
+
+/* What a list of containers says. */
+int engine_read_list(const struct jval *v, struct engine_entries *ret, struct err *e) MUST_CHECK;
 
 /* Whether what came from loading an image, one JSON object a line, tells of an error. */
 int engine_read_load(const char *p, size_t n, struct err *e) MUST_CHECK;

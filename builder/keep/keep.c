@@ -270,6 +270,15 @@ static enum keep_kind look_damaged(const struct scan *sc, const char *name, bool
 	return KEEP_DAMAGED;
 }
 
+/* Images that were pulled to be staged: they come again when they are wanted again. */
+static enum keep_kind look_pulled(const struct scan *sc, const char *name, bool *ret_needed)
+{
+	(void)sc;
+	(void)name;
+	*ret_needed = false;
+	return KEEP_IMAGE;
+}
+
 /* Records go before what they name. */
 static const struct shelf shelves[] = {
     {"cache/images", look_record},  {"cache/layers", look_layer},
@@ -280,7 +289,7 @@ static const struct shelf shelves[] = {
     {"cache/debs", look_unpacked},  {ARCHIVE_LOCKS, look_lock},
     {"cache/media", look_medium},   {"cache/audits", look_audited},
     {"partial", look_partial},      {"damaged", look_damaged},
-    {"blobs/sha256", look_blob},
+    {"pulled", look_pulled},        {"blobs/sha256", look_blob},
 };
 
 static int add(struct scan *sc, struct keep_item it, struct err *e)

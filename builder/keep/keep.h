@@ -5,7 +5,8 @@
  * was captured of those and the records of their steps, that the last builds made or found up to
  * date; what tags of layouts name; stages, captures and records made since the last build that went
  * through; decompressed packages of locks, and downloads to be resumed for one. A layout holds
- * copies of its own: nothing that is removed here can break an image. */
+ * copies of its own: nothing that is removed here can break an image. Images that were pulled to be
+ * staged are not needed: they can be pulled again. */
 #ifndef KEEP_KEEP_H
 #define KEEP_KEEP_H
 

@@ -280,9 +280,6 @@ void site_vpn_findings(const struct site *s, struct strv *ret)
 void site_findings(const struct site *s, struct strv *ret)
 {
 	site_vpn_findings(s, ret);
-	if (strncmp(s->image.reference, "s3://", 5) == 0)
-		find(ret, &s->image.pos,
-		     "a reference of s3:// is not supported yet: stage refuses it");
 	if (s->env != SITE_PROD)
 		return;
 	if (s->backup.from == NULL)

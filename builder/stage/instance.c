@@ -36,6 +36,7 @@ int stage_start(struct stage *st, const struct stage_one *one, struct err *e)
 	if (stage_put_secrets(st, one, e) != 0 || stage_net_ready(st, one, e) != 0 ||
 	    stage_net_start(st, one, e) != 0)
 		return stage_not_done(one, e);
+	stage_note_run(st, one);
 	stage_net_announce(st, one, &a);
 	if (stage_wait_well(st, one->container, e) == 0)
 		return 0;

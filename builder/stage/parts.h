@@ -11,12 +11,14 @@ struct stage_one {
 	char *container; /* NULL = there is none */
 	char *identity;
 	struct digest generation, manifest, config, site;
+	int64_t created; /* the image's own date, seconds; 0 = it does not say */
 };
 void stage_one_release(struct stage_one *o);
 void stage_one_copy(const struct stage_one *o, struct stage_one *ret);
 
 struct stage_record {
 	struct stage_one current, previous, pending;
+	bool stopped; /* on purpose: nothing but a start by hand starts it */
 };
 void stage_record_release(struct stage_record *r);
 
@@ -60,6 +62,42 @@ int stage_look(struct stage *st, const struct stage_one *one, struct engine_stat
  * for one of before, as its own site wants it. */
 int stage_start(struct stage *st, const struct stage_one *one, struct err *e) MUST_CHECK;
 int stage_start_former(struct stage *st, const struct stage_one *one, struct err *e) MUST_CHECK;
+
+/* Remembers, until the machine's power goes, which process its first one is (RUNTIME/SHOP-ENV/
+ * GENERATION.run): so that later nobody need ask the engine. What fails is no error. */
+void stage_note_run(struct stage *st, const struct stage_one *one);
+
+/* What was remembered, when that process still is the one: its number, since when it runs, in
+ * seconds since the machine's start, and how often it was started since then. -1 = ask the engine.
+ */
+struct stage_run {
+	int pid;
+	uint64_t since, starts;
+};
+int stage_recall_run(const struct stage *st, const struct stage_one *one, struct stage_run *ret);
+
+/* Since when a process runs, in seconds since the machine's start; -1 when it is gone. */
+int stage_process_since(int pid, uint64_t *ret);
+/* How long the machine has been up, in seconds; 0 when it does not say. */
+uint64_t stage_machine_up(void);
+
+/* Whether a check of the site passes now; -1 when that cannot be asked. */
+int stage_passes(struct stage *st, const char *container, const struct site_health *h, int pid,
+		 bool *ret, struct err *e) MUST_CHECK;
+
+/* Refuses when the site was stopped on purpose. */
+int stage_check_stopped(const struct stage *st, struct err *e) MUST_CHECK;
+
+/* stage_open of what was staged once: nothing is made, and what was not is ERR_BUSY. */
+int stage_open_staged(const struct site *s, const struct stage_opts *o, struct stage *ret,
+		      struct err *e) MUST_CHECK;
+
+/* Starts the current generation, unless it runs, and waits until it is well. When it was not yet
+ * running *ret_started says so, and that too when it does not get well. */
+int stage_start_current(struct stage *st, bool *ret_started, struct err *e) MUST_CHECK;
+
+/* Hands out what was done, for that generation; st->out is empty then. */
+void stage_conclude(struct stage *st, const struct stage_one *one, struct stage_outcome *ret);
 
 /* Stops it; none, absent and stopped are success. */
 int stage_stop(struct stage *st, const struct stage_one *one, struct err *e) MUST_CHECK;
@@ -136,6 +174,11 @@ int stage_seed(struct stage *st, const struct stage_image *i, const struct oci_m
 /* The body of the request that makes the container; the caller owns it. */
 struct jval *stage_spec(const struct stage *st, const struct stage_one *one) MUST_CHECK;
 
+enum { STAGE_NOFILE = 16384 }; /* open files, where the site does not say */
+
+/* Whether an instance is given the capability of that number. */
+bool stage_capability_ok(unsigned number) MUST_CHECK;
+
 /* Whether a secret is the instance's: those of tunnels and backups are the host's. */
 bool stage_secret_inside(const struct site *s, const struct site_secret *secret) MUST_CHECK;
 
@@ -176,7 +219,7 @@ int stage_net_back(struct stage *st, const struct stage_one *one, struct err *e)
 /* Waits until all checks of the site say that the instance is well. */
 int stage_wait_well(struct stage *st, const char *container, struct err *e) MUST_CHECK;
 
-/* Whether a process of this number's network has a port that is listened on; /proc is read. */
+/* Whether a process of this number's network has a port that is listened on. */
 bool stage_listens(int pid, uint16_t port);
 
 /* Gives the image to the engine unless it has it: every byte is hashed before. */

@@ -87,7 +87,7 @@ int stage_open(const struct site *s, const struct stage_opts *o, struct stage *r
 	st.dir = mem_format("%s/%s/%s", o->state, s->shop, site_env_word(s->env));
 	st.own = mem_format("%s/.posmedia", st.dir);
 	st.cgroup2 = access("/sys/fs/cgroup/cgroup.controllers", F_OK) == 0;
-	if (seccomp_profile_load(o->seccomp, &st.seccomp, e) != 0 ||
+	if ((o->seccomp != NULL && seccomp_profile_load(o->seccomp, &st.seccomp, e) != 0) ||
 	    engine_open(o->socket, &st.en, e) != 0 || open_own(&st, e) != 0)
 		return -1;
 	*ret = st;
@@ -197,11 +197,13 @@ int stage_drop_files(struct stage *st, const struct stage_one *one, struct err *
 	char *filter SCOPED(mem_freep) = mem_format("%s.seccomp", shown);
 	char *site SCOPED(mem_freep) = mem_format("%s.site", shown);
 	char *licence SCOPED(mem_freep) = mem_format("%s.licence", secrets);
+	char *run SCOPED(mem_freep) = mem_format("%s.run", secrets);
 
 	return stage_net_drop(st, one, e) != 0 || fs_rmtree(AT_FDCWD, shown, e) != 0 ||
 		       fs_rmtree(AT_FDCWD, filter, e) != 0 || fs_rmtree(AT_FDCWD, site, e) != 0 ||
 		       fs_rmtree(AT_FDCWD, secrets, e) != 0 ||
-		       fs_rmtree(AT_FDCWD, licence, e) != 0 || stage_forget_image(st, one, e) != 0
+		       fs_rmtree(AT_FDCWD, licence, e) != 0 ||
+		       stage_forget_image(st, one, e) != 0 || fs_rmtree(AT_FDCWD, run, e) != 0
 		   ? -1
 		   : 0;
 }

@@ -1,6 +1,7 @@
 /* record.c - what runs, what ran before, what is being made: state.json of a site. */
 #include "stage/parts.h"
 
+#include "sys/clock.h"
 #include "sys/fs.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -50,6 +51,11 @@ static void put_one(struct jval *all, const char *key, const struct stage_one *o
 	jval_put_text(v, "manifest", digest_text(&o->manifest).s);
 	jval_put_text(v, "config", digest_text(&o->config).s);
 	jval_put_text(v, "site", digest_text(&o->site).s);
+	if (o->created != 0) {
+		char *created SCOPED(mem_freep) = clock_rfc3339(o->created);
+
+		jval_put_text(v, "created", created);
+	}
 	jval_put(all, key, v);
 }
 
@@ -65,6 +71,7 @@ static int read_one(const struct jval *all, const char *key, struct stage_one *r
 	const struct jval *v = jval_get(all, key);
 	const char *container = jval_get_str(v, "container");
 	const char *identity = jval_get_str(v, "identity");
+	const char *created = jval_get_str(v, "created");
 	struct stage_one o = {0};
 
 	if (v == NULL)
@@ -72,7 +79,8 @@ static int read_one(const struct jval *all, const char *key, struct stage_one *r
 	if (container == NULL || identity == NULL ||
 	    read_digest(v, "generation", &o.generation) != 0 ||
 	    read_digest(v, "manifest", &o.manifest) != 0 ||
-	    read_digest(v, "config", &o.config) != 0 || read_digest(v, "site", &o.site) != 0)
+	    read_digest(v, "config", &o.config) != 0 || read_digest(v, "site", &o.site) != 0 ||
+	    (created != NULL && clock_parse(created, &o.created) != 0))
 		return -1;
 	o.container = mem_strdup(container);
 	o.identity = mem_strdup(identity);
@@ -94,6 +102,7 @@ int stage_record_read(int dirfd, struct stage_record *ret, struct err *e)
 	if (read_one(v, "current", &r.current) != 0 || read_one(v, "previous", &r.previous) != 0 ||
 	    read_one(v, "pending", &r.pending) != 0)
 		return err_set(e, ERR_RECIPE, FILE_NAME " of the site is damaged");
+	r.stopped = jval_get_bool(v, "stopped");
 	*ret = r;
 	r = (struct stage_record){0};
 	return 0;
@@ -108,6 +117,8 @@ int stage_record_write(int dirfd, const struct stage_record *r, struct err *e)
 	put_one(v, "current", &r->current);
 	put_one(v, "previous", &r->previous);
 	put_one(v, "pending", &r->pending);
+	if (r->stopped)
+		jval_put(v, "stopped", jval_bool(true));
 	jval_write_pretty(v, &text);
 	return fs_put(dirfd, FILE_NAME, text.data, text.len, 0644, e);
 }

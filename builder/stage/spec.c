@@ -2,18 +2,30 @@
 #include "stage/parts.h"
 
 #include "base/num.h"
+#include "form/capability.h"
 #include <string.h>
+#include <strings.h>
 #include <unistd.h>
 
 /* The kernel counts nproc for a user over all instances of a host: what one may have at all is
  * less, so that it cannot take what another of the same number needs. */
-enum { NOFILE = 16384, NPROC = 4096, PIDS = 2048 };
+enum { NPROC = 4096, PIDS = 2048 };
 
 /* What the first process and the services of a POS need: owners, other users, ports below 1024. Not
  * mounts, devices, the network's settings, other processes' memory, or the kernel. */
 static const char *const capabilities[] = {
     "CHOWN",  "DAC_OVERRIDE", "FOWNER",     "FSETID",           "KILL",       "SETGID",
     "SETUID", "SETPCAP",      "SYS_CHROOT", "NET_BIND_SERVICE", "AUDIT_WRITE"};
+
+bool stage_capability_ok(unsigned number)
+{
+	if (number >= CAPABILITIES)
+		return false;
+	for (size_t i = 0; i < sizeof(capabilities) / sizeof(capabilities[0]); i++)
+		if (strcasecmp(capabilities[i], capability_names[number]) == 0)
+			return true;
+	return false;
+}
 
 bool stage_secret_inside(const struct site *s, const struct site_secret *secret)
 {
@@ -112,7 +124,7 @@ static struct jval *limits_of(const struct site_limits *l, struct jval *host)
 {
 	struct jval *list = jval_array();
 
-	add_ulimit(list, "nofile", l->files != 0 ? l->files : NOFILE);
+	add_ulimit(list, "nofile", l->files != 0 ? l->files : STAGE_NOFILE);
 	add_ulimit(list, "nproc", NPROC);
 	if (l->memory != 0)
 		jval_put_int(host, "Memory", (int64_t)l->memory);
@@ -189,8 +201,9 @@ static struct jval *host_of(const struct stage *st, const struct stage_one *one,
 	if (systemd && st->cgroup2)
 		add_own_cgroup(st, security);
 	jval_put(h, "Tmpfs", tmpfs);
-	/* the engine would start it without its network */
-	jval_put_text(restart, "Name", st->s->network.interface != NULL ? "no" : "unless-stopped");
+	/* a start needs secrets, an address and a look at its health, which no engine can: the
+	 * host's units start again what ended, and two who do would fight */
+	jval_put_text(restart, "Name", "no");
 	jval_put(h, "RestartPolicy", restart);
 	jval_put(h, "Mounts", mounts_of(st, one, systemd));
 	jval_put(h, "SecurityOpt", security);

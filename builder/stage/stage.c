@@ -3,6 +3,7 @@
 #include "base/fault.h"
 #include "base/log.h"
 #include "sign/policy.h"
+#include "sys/clock.h"
 #include "sys/fs.h"
 #include "sys/guard.h"
 #include "sys/intr.h"
@@ -80,9 +81,11 @@ static struct stage_one generation_of(const struct stage *st, const struct stage
 				.config = m->config.digest,
 				.site = st->s->digest,
 				.identity = mem_strdup(i->identity)};
+	const char *created = jval_get_str(st->config, "created");
 	struct jval *v SCOPED(jval_freep) = jval_object();
 	struct buf text SCOPED(buf_release) = BUF_INIT(1 << 20);
 
+	(void)(created != NULL && clock_parse(created, &one.created) == 0);
 	jval_put_int(v, "version", 2); /* of what spec.c makes */
 	jval_put_text(v, "manifest", digest_text(&one.manifest).s);
 	jval_put_text(v, "config", digest_text(&one.config).s);
@@ -308,7 +311,7 @@ static int keep(struct stage *st, const struct stage_one *one, bool *ret_done, s
 	return s.running ? stage_net_give(st, one, e) : stage_start(st, one, e);
 }
 
-static void conclude(struct stage *st, const struct stage_one *one, struct stage_outcome *ret)
+void stage_conclude(struct stage *st, const struct stage_one *one, struct stage_outcome *ret)
 {
 	*ret = st->out;
 	st->out = (struct stage_outcome){0};
@@ -343,7 +346,7 @@ static int run(struct stage *st, const struct stage_image *i, const struct oci_m
 		return -1;
 	if (!done && (st->o->dry_run ? would(st, i, m, &one, e) : change(st, i, m, &one, e)) != 0)
 		return -1;
-	conclude(st, &one, ret);
+	stage_conclude(st, &one, ret);
 	return 0;
 }
 
@@ -354,7 +357,8 @@ int stage_run(const struct site *s, const struct stage_image *i, const struct st
 	struct oci_manifest m SCOPED(oci_manifest_release) = {0};
 
 	if (check_application(s, i, e) != 0 || check_policy(s, i, e) != 0 ||
-	    stage_open(s, o, &st, e) != 0 || read_config(&st, i, &m, e) != 0)
+	    stage_open(s, o, &st, e) != 0 || stage_check_stopped(&st, e) != 0 ||
+	    read_config(&st, i, &m, e) != 0)
 		return -1;
 	return run(&st, i, &m, ret, e);
 }
@@ -410,7 +414,7 @@ int stage_rollback(const struct site *s, const struct stage_opts *o, struct stag
 	struct stage st SCOPED(stage_release) = {.ownfd = -1, .lock = -1};
 	struct engine_state now SCOPED(engine_state_release) = {0};
 
-	if (stage_open(s, o, &st, e) != 0)
+	if (stage_open(s, o, &st, e) != 0 || stage_check_stopped(&st, e) != 0)
 		return -1;
 	if (st.r.previous.container == NULL || st.r.current.container == NULL)
 		return err_set(e, ERR_BUSY, "shop %s in %s: there is nothing to go back to",
@@ -421,11 +425,11 @@ int stage_rollback(const struct site *s, const struct stage_opts *o, struct stag
 		return err_set(e, ERR_BUSY, "%s is gone", st.r.previous.container);
 	if (o->dry_run) {
 		stage_did(&st, "started %s", st.r.previous.container);
-		conclude(&st, &st.r.previous, ret);
+		stage_conclude(&st, &st.r.previous, ret);
 		return 0;
 	}
 	if (drop_pending(&st, &st.r.current, e) != 0 || swap(&st, e) != 0)
 		return -1;
-	conclude(&st, &st.r.current, ret);
+	stage_conclude(&st, &st.r.current, ret);
 	return 0;
 }

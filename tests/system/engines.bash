@@ -42,10 +42,15 @@ stop_service() {
 	for id in $(ask '/containers/json?all=1' 2>/dev/null | jq -r '.[].Id' 2>/dev/null); do
 		ask "/containers/$id?force=1" -X DELETE >/dev/null 2>&1 || true
 	done
-	kill "$engine_pid" 2>/dev/null && wait "$engine_pid" 2>/dev/null
+	{ kill "$engine_pid" && wait "$engine_pid"; } 2>/dev/null || true
 	# podman has one wait five minutes for somebody to ask how an exec ended
-	pkill -KILL -f "^/usr/bin/conmon .* -b $base/"
-	awk -v at="$base/" 'index($5, at) == 1 { print $5 }' /proc/self/mountinfo | sort -r |
-		xargs -r umount -l 2>/dev/null
+	pkill -KILL -f "^/usr/bin/conmon .* -b $base/" || true
+	# a podman that cleans up behind a container may mount its storage once more
+	for _ in 1 2 3 4 5 6 7 8 9 10; do
+		awk -v at="$base/" 'index($5, at) == 1 { print $5 }' /proc/self/mountinfo |
+			sort -r | xargs -r umount -l 2>/dev/null
+		rm -rf "$base" 2>/dev/null && return
+		sleep 0.2
+	done
 	rm -rf "$base"
 }

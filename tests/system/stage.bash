@@ -63,7 +63,14 @@ site() {
 }
 
 stage() {
-	posmedia stage --engine "$dir/engine/sock" --state "$dir/srv" --runtime "$dir/run" "$@"
+	verb stage "$@"
+}
+
+# A verb ($1) of this host's instances.
+verb() {
+	local name=$1
+	shift
+	posmedia "$name" --engine "$engine_socket" --state "$dir/srv" --runtime "$dir/run" "$@"
 }
 
 # The containers of the site, and those that run.

@@ -179,6 +179,43 @@ static void what_runs(void **state)
 	    runs("{\"Image\":\"" ID "\",\"State\":{\"Running\":true,\"Restarting\":true}}"));
 }
 
+/* What a list says: how many there are, and -1 of what is none. */
+static int listed(const char *text)
+{
+	struct jval *v SCOPED(jval_freep) = NULL;
+	struct engine_entries l SCOPED(engine_entries_release) = {0};
+	struct err e = ERR_INIT;
+
+	assert_int_equal(jval_parse(text, strlen(text), "list", &v, &e), 0);
+	if (engine_read_list(v, &l, &e) != 0) {
+		assert_int_equal(e.kind, ERR_REMOTE);
+		return -1;
+	}
+	if (l.n == 2) {
+		assert_string_equal(l.v[0].name, "ab");
+		assert_true(engine_entry_find(&l, "cd")->running);
+		assert_false(engine_entry_find(&l, "ab")->running);
+		assert_null(engine_entry_find(&l, "a"));
+		assert_string_equal(jval_get_str(l.v[1].labels, "x"), "y");
+	}
+	return (int)l.n;
+}
+
+static void what_is_listed(void **state)
+{
+	(void)state;
+	assert_int_equal(listed("[]"), 0);
+	assert_int_equal(listed("[{\"Names\":[\"/cd\"],\"State\":\"running\",\"Labels\":"
+				"{\"x\":\"y\"}},{\"Names\":[\"ab\"],\"State\":\"exited\"}]"),
+			 2);
+	assert_int_equal(listed("{}"), -1);
+	assert_int_equal(listed("[7]"), -1);
+	assert_int_equal(listed("[{\"Names\":[],\"State\":\"running\"}]"), -1);
+	assert_int_equal(listed("[{\"Names\":[\"/../x\"],\"State\":\"running\"}]"), -1);
+	assert_int_equal(listed("[{\"Names\":[\"ab\"],\"State\":7}]"), -1);
+	assert_int_equal(listed("[{\"Names\":\"ab\",\"State\":\"running\"}]"), -1);
+}
+
 /* Stopping what the engine says this of: whether that is success. */
 static int stopping(const char *second)
 {
@@ -254,10 +291,10 @@ static void nobody_there(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(who_is_there),    cmocka_unit_test(what_a_container_is),
-	    cmocka_unit_test(frames),          cmocka_unit_test(loading),
-	    cmocka_unit_test(nobody_there),    cmocka_unit_test(what_runs),
-	    cmocka_unit_test(what_is_stopped),
+	    cmocka_unit_test(who_is_there),   cmocka_unit_test(what_a_container_is),
+	    cmocka_unit_test(frames),         cmocka_unit_test(loading),
+	    cmocka_unit_test(nobody_there),   cmocka_unit_test(what_runs),
+	    cmocka_unit_test(what_is_listed), cmocka_unit_test(what_is_stopped),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

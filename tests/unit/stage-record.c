@@ -1,4 +1,5 @@
 /* stage: the record of what runs, and ports that are listened on. */
+#include "stage/look.h"
 #include "stage/parts.h"
 
 #include "sys/fs.h"
@@ -7,6 +8,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -57,7 +59,9 @@ static void written_and_read(void **state)
 	assert_int_equal(stage_record_read(dirfd, &back, &e), 0);
 	assert_null(back.current.container);
 	r.current = one_of("pos-1-dev-a");
+	r.current.created = 1764140400;
 	r.pending = one_of("pos-1-dev-b");
+	r.stopped = true;
 	assert_int_equal(stage_record_write(dirfd, &r, &e), 0);
 	assert_int_equal(stage_record_read(dirfd, &back, &e), 0);
 	assert_string_equal(back.current.container, "pos-1-dev-a");
@@ -65,6 +69,9 @@ static void written_and_read(void **state)
 	assert_null(back.previous.container);
 	assert_true(digest_equal(&back.pending.generation, &r.pending.generation));
 	assert_true(digest_equal(&back.current.config, &r.current.config));
+	assert_int_equal(back.current.created, 1764140400);
+	assert_int_equal(back.pending.created, 0);
+	assert_true(back.stopped);
 }
 
 static void damaged(void **state)
@@ -113,12 +120,67 @@ static void ports(void **state)
 	assert_false(stage_listens(0, 1));
 }
 
+/* As swanctl 5.9.8 writes it, with what another end may put into its identity. */
+static void tunnels(void **state)
+{
+	static const char said[] =
+	    "list-sa event {1-qa_store {uniqueid=1 version=2 state=ESTABLISHED "
+	    "local-host=198.51.100.2 remote-id=store.1 child-sas {net-1 {name=net uniqueid=1 "
+	    "reqid=1 state=INSTALLED mode=TUNNEL protocol=ESP}}}}\n"
+	    "list-sa event {1-qa_other {uniqueid=2 version=2 state=CONNECTING local-host=1.2.3.4 "
+	    "remote-id=x state=ESTABLISHED child-sas {n {state=INSTALLED }}}}\n"
+	    "list-sa event {1-qa_none {uniqueid=3 version=2 state=ESTABLISHED child-sas {}}}\n"
+	    "list-sa event {1-qa_rekey {uniqueid=4 version=2 state=ESTABLISHED local-host=1.2.3.4 "
+	    "child-sas {n-1 {name=n state=REKEYING mode=TUNNEL}}}}\n"
+	    "list-sas reply {}\n";
+	static const char *const odd[] = {"", "\n", "list-sa event {", "list-sa event {a {",
+					  "list-sa event {a { state=ESTABLISHED "};
+	struct strv up SCOPED(strv_release) = {0};
+
+	(void)state;
+	look_read_sas(said, &up);
+	assert_int_equal(up.n, 2);
+	assert_string_equal(up.v[0], "1-qa_store");
+	assert_string_equal(up.v[1], "1-qa_rekey");
+	for (size_t i = 0; i < sizeof(odd) / sizeof(odd[0]); i++)
+		look_read_sas(odd[i], &up);
+	assert_int_equal(up.n, 2);
+}
+
+/* A process that is gone, or whose number is another's now, is not taken for the instance. */
+static void remembered(void **state)
+{
+	const struct site s = {.shop = mem_strdup("1"), .env = SITE_DEV};
+	const struct stage_opts o = {.runtime = dir};
+	const struct stage st = {.s = &s, .o = &o};
+	struct stage_one one SCOPED(stage_one_release) = one_of("pos-1-dev-a");
+	char *secrets SCOPED(mem_freep) = stage_secret_dir(&st, &one);
+	char *path SCOPED(mem_freep) = mem_format("%s.run", secrets);
+	struct stage_run r = {0};
+	struct err e = ERR_INIT;
+	uint64_t since;
+	char text[128];
+
+	(void)state;
+	assert_int_equal(stage_recall_run(&st, &one, &r), -1);
+	assert_int_equal(fs_mkdirs(dirfd, "1-dev", 0700, &e), 0);
+	assert_int_equal(stage_process_since(getpid(), &since), 0);
+	assert_true(since <= stage_machine_up());
+	(void)snprintf(text, sizeof(text), "{\"pid\":%d,\"ticks\":7,\"starts\":1}", (int)getpid());
+	assert_int_equal(fs_put_path(path, text, strlen(text), 0600, &e), 0);
+	assert_int_equal(stage_recall_run(&st, &one, &r), -1);
+	assert_int_equal(stage_process_since(0, &since), -1);
+	free(s.shop);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(written_and_read),
 	    cmocka_unit_test(damaged),
 	    cmocka_unit_test(ports),
+	    cmocka_unit_test(tunnels),
+	    cmocka_unit_test(remembered),
 	};
 
 	return cmocka_run_group_tests(tests, enter, leave);

@@ -1,0 +1,354 @@
+/* destroy.c - the end of a site on this host: kept first, removed after. What is removed is named
+ * by its shop and environment, opened step by step, and never found by a pattern. */
+#include "stage/final.h"
+#include "stage/parts.h"
+
+#include "base/fault.h"
+#include "base/log.h"
+#include "sys/clock.h"
+#include "sys/fs.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/openat2.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define KEPT_DIR ".destroyed"
+
+struct ending {
+	struct stage st; /* its lock is held until all is gone */
+	const struct stage_end *end;
+	struct stage_ended out;
+	char *name;                         /* SHOP-ENV */
+	char *gone;                         /* what the directory is called once nobody needs it */
+	int statefd, shopfd, dirfd, keptfd; /* STATE, SHOP and ENV in it, and KEPT_DIR; -1 = none */
+};
+
+static void ending_release(struct ending *x)
+{
+	stage_release(&x->st);
+	stage_ended_release(&x->out);
+	free(x->name);
+	free(x->gone);
+	fd_closep(&x->statefd);
+	fd_closep(&x->shopfd);
+	fd_closep(&x->dirfd);
+	fd_closep(&x->keptfd);
+}
+
+void stage_ended_release(struct stage_ended *r)
+{
+	free(r->archive);
+	strv_release(&r->did);
+	*r = (struct stage_ended){0};
+}
+
+static int check_asked(const struct site *s, const struct stage_end *end, struct err *e)
+{
+	if (!site_shop_ok(s->shop) || end->confirm == NULL || end->confirm[0] == '\0') {
+		(void)err_set(e, ERR_USAGE, "destroy wants --confirm with the code of the shop");
+		return err_hint(e, "all that the shop has on this host will be removed");
+	}
+	if (strcmp(end->confirm, s->shop) != 0)
+		return err_set(e, ERR_USAGE, "--confirm %.40s: %s is of another shop", end->confirm,
+			       s->file);
+	if (s->env == SITE_PROD && !end->really) {
+		(void)err_set(e, ERR_USAGE, "%s is in production", s->file);
+		return err_hint(e, "--really, when that is what you want");
+	}
+	if (end->archive != NULL && end->archive[0] != '/')
+		return err_set(e, ERR_USAGE, "--archive wants an absolute path");
+	return 0;
+}
+
+/* A directory in the one that is open, and nowhere else; *ret_fd stays -1 when there is none. */
+static int open_in(int dirfd, const char *name, int *ret_fd, struct err *e)
+{
+	const struct open_how how = {.flags = O_RDONLY | O_DIRECTORY | O_CLOEXEC,
+				     .resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS |
+						RESOLVE_NO_MAGICLINKS};
+	int fd = dirfd >= 0 ? fs_openat2(dirfd, name, &how) : -1;
+
+	if (dirfd >= 0 && fd < 0 && errno != ENOENT)
+		return err_sys(e, "open %s", name);
+	*ret_fd = fd;
+	return 0;
+}
+
+static int open_places(struct ending *x, const struct site *s, const struct stage_opts *o,
+		       struct err *e)
+{
+	x->name = mem_format("%s-%s", s->shop, site_env_word(s->env));
+	x->gone = mem_format(".gone-%s", x->name);
+	if (access(o->state, F_OK) != 0 && errno == ENOENT)
+		return 0;
+	if (fs_open_dir(AT_FDCWD, o->state, &x->statefd, e) != 0)
+		return -1;
+	if (!o->dry_run && fs_mkdirs(x->statefd, KEPT_DIR, 0700, e) != 0)
+		return -1;
+	return open_in(x->statefd, KEPT_DIR, &x->keptfd, e) != 0 ||
+		       open_in(x->statefd, s->shop, &x->shopfd, e) != 0 ||
+		       open_in(x->shopfd, site_env_word(s->env), &x->dirfd, e) != 0
+		   ? -1
+		   : 0;
+}
+
+/* What lies on a file system of its own would neither be kept nor removed. */
+static int check_mounts(const struct ending *x, struct err *e)
+{
+	struct strv names SCOPED(strv_release) = {0};
+	struct stat top, st;
+
+	if (fstat(x->keptfd >= 0 ? x->keptfd : x->statefd, &top) != 0 || fstat(x->dirfd, &st) != 0)
+		return err_sys(e, "look at %s", x->st.dir);
+	if (st.st_dev != top.st_dev)
+		return err_set(e, ERR_BUSY, "%s is a file system of its own", x->st.dir);
+	if (fs_list(x->dirfd, ".", &names, e) != 0)
+		return -1;
+	for (size_t i = 0; i < names.n; i++) {
+		if (fstatat(x->dirfd, names.v[i], &st, AT_SYMLINK_NOFOLLOW) != 0)
+			return err_sys(e, "look at %s/%s", x->st.dir, names.v[i]);
+		if (st.st_dev == top.st_dev)
+			continue;
+		(void)err_set(e, ERR_BUSY, "%s/%s is a file system of its own", x->st.dir,
+			      names.v[i]);
+		return err_hint(e, "keep what is in it yourself, and unmount it");
+	}
+	return 0;
+}
+
+/* An archive in what is about to be removed would be none. */
+static int check_outside(const struct ending *x, int fd, struct err *e)
+{
+	int at SCOPED(fd_closep) = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+	struct stat own, now, above;
+
+	if (at < 0 || fstat(x->dirfd, &own) != 0 || fstat(at, &now) != 0)
+		return err_sys(e, "look at %s", x->end->archive);
+	for (;;) {
+		int up;
+
+		if (now.st_dev == own.st_dev && now.st_ino == own.st_ino)
+			return err_set(e, ERR_USAGE, "--archive %s is in what will be removed",
+				       x->end->archive);
+		up = openat(at, "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		if (up < 0 || fstat(up, &above) != 0)
+			return err_sys(e, "look above %s", x->end->archive);
+		(void)close(at);
+		at = up;
+		if (above.st_dev == now.st_dev && above.st_ino == now.st_ino)
+			return 0;
+		now = above;
+	}
+}
+
+/* "20261126T071600Z" */
+static char *stamp(void)
+{
+	char *text = clock_rfc3339(clock_wall_s()), *to = text;
+
+	for (const char *p = text; *p != '\0'; p++)
+		if (*p != '-' && *p != ':')
+			*to++ = *p;
+	*to = '\0';
+	return text;
+}
+
+/* A name that no other archive has: one that died here may have tried in this very second. */
+static char *archive_path(const struct ending *x)
+{
+	char *when SCOPED(mem_freep) = stamp();
+
+	for (unsigned i = 0;; i++) {
+		char *more SCOPED(mem_freep) = i > 0 ? mem_format("-%u", i) : mem_strdup("");
+		char *path SCOPED(mem_freep) = mem_format("%s/" KEPT_DIR "/%s-%s%s.tar.zst",
+							  x->st.o->state, x->name, when, more);
+
+		if (access(path, F_OK) != 0)
+			return STEAL(path);
+	}
+}
+
+static int keep(struct ending *x, struct err *e)
+{
+	char *path SCOPED(mem_freep) =
+	    x->end->archive != NULL ? mem_strdup(x->end->archive) : archive_path(x);
+	char *parent SCOPED(mem_freep) = NULL, *base SCOPED(mem_freep) = NULL;
+	int to SCOPED(fd_closep) = -1;
+	struct final f = {.from = x->dirfd, .to = x->keptfd};
+
+	base = fs_basename(path);
+	if (x->end->archive != NULL) {
+		parent = fs_dirname(path);
+		if (fs_open_dir(AT_FDCWD, parent, &to, e) != 0 || check_outside(x, to, e) != 0)
+			return -1;
+		f.to = to;
+	}
+	stage_did(&x->st, "kept %s as %s", x->st.dir, path);
+	f.name = base;
+	f.what = path;
+	if (!x->st.o->dry_run && final_write(&f, &x->out, e) != 0) {
+		(void)err_in(e, "nothing of shop %s is removed", x->st.s->shop);
+		return err_hint(e, "--archive FILE keeps it elsewhere");
+	}
+	if (x->out.left_out > 0)
+		log_warn("%s: %zu sockets, pipes and devices are not in it", path, x->out.left_out);
+	x->out.archive = STEAL(path);
+	return 0;
+}
+
+/* One that calls itself the site's, and that the record does not know: of an older record. */
+static int drop_stray(struct ending *x, const struct engine_entry *c, struct err *e)
+{
+	const struct site *s = x->st.s;
+	const char *shop = jval_get_str(c->labels, "posmedia.shop");
+	const char *env = jval_get_str(c->labels, "posmedia.environment");
+	char *prefix SCOPED(mem_freep) = mem_format("pos-%s-", x->name);
+
+	if (shop == NULL || env == NULL || strcmp(shop, s->shop) != 0 ||
+	    strcmp(env, site_env_word(s->env)) != 0 ||
+	    strncmp(c->name, prefix, strlen(prefix)) != 0)
+		return 0;
+	stage_did(&x->st, "removed %s", c->name);
+	if (x->st.o->dry_run)
+		return 0;
+	return engine_stop(x->st.en, c->name, STAGE_STOP_SECONDS, e) != 0 ||
+		       engine_remove(x->st.en, c->name, e) != 0
+		   ? -1
+		   : 0;
+}
+
+static int drop_one(struct ending *x, struct stage_one *one, struct err *e)
+{
+	struct engine_state s SCOPED(engine_state_release) = {0};
+
+	if (one->container == NULL)
+		return 0;
+	if (stage_look(&x->st, one, &s, e) != 0)
+		return -1;
+	if (!x->st.o->dry_run)
+		return stage_drop(&x->st, one, e);
+	if (s.there)
+		stage_did(&x->st, "removed %s", one->container);
+	return 0;
+}
+
+static int drop_containers(struct ending *x, struct err *e)
+{
+	struct stage_one *const all[] = {&x->st.r.pending, &x->st.r.current, &x->st.r.previous};
+	struct engine_entries list SCOPED(engine_entries_release) = {0};
+	char *label SCOPED(mem_freep) = mem_format("posmedia.shop=%s", x->st.s->shop);
+
+	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
+		if (drop_one(x, all[i], e) != 0)
+			return -1;
+	if (x->st.o->dry_run)
+		return 0;
+	if (engine_list(x->st.en, label, &list, e) != 0)
+		return -1;
+	for (size_t i = 0; i < list.n; i++)
+		if (drop_stray(x, &list.v[i], e) != 0)
+			return -1;
+	return 0;
+}
+
+static int drop_secrets(struct ending *x, const struct stage_opts *o, struct err *e)
+{
+	int fd SCOPED(fd_closep) = -1, own SCOPED(fd_closep) = -1;
+
+	if (access(o->runtime, F_OK) != 0)
+		return errno == ENOENT ? 0 : err_sys(e, "look at %s", o->runtime);
+	if (fs_open_dir(AT_FDCWD, o->runtime, &fd, e) != 0 || open_in(fd, x->name, &own, e) != 0)
+		return -1;
+	if (own < 0)
+		return 0;
+	stage_did(&x->st, "removed %s/%s", o->runtime, x->name);
+	return o->dry_run ? 0 : fs_rmtree(fd, x->name, e);
+}
+
+/* One rename takes it out of everybody's way; a kill after it leaves what the next one removes. */
+static int set_aside(struct ending *x, struct err *e)
+{
+	const char *env = site_env_word(x->st.s->env);
+
+	stage_did(&x->st, "removed %s", x->st.dir);
+	if (x->st.o->dry_run)
+		return 0;
+	if (renameat2(x->shopfd, env, x->keptfd, x->gone, RENAME_NOREPLACE) != 0)
+		return err_sys(e, "set %s aside", x->st.dir);
+	if (fsync(x->keptfd) != 0 || fsync(x->shopfd) != 0)
+		return err_sys(e, "sync %s", x->st.o->state);
+	fault_point("destroy: set aside");
+	return 0;
+}
+
+static int drop_gone(struct ending *x, const struct site *s, bool dry_run, struct err *e)
+{
+	if (x->keptfd < 0 || dry_run)
+		return 0;
+	if (fs_rmtree(x->keptfd, x->gone, e) != 0)
+		return -1;
+	fault_point("destroy: removed");
+	/* the shop's other environments stay */
+	if (x->shopfd >= 0 && unlinkat(x->statefd, s->shop, AT_REMOVEDIR) != 0 &&
+	    errno != ENOTEMPTY && errno != EEXIST && errno != ENOENT)
+		return err_sys(e, "remove %s", s->shop);
+	return fsync(x->statefd) == 0 ? 0 : err_sys(e, "sync the state");
+}
+
+/* Stopped, kept, removed. */
+static int end_it(struct ending *x, struct err *e)
+{
+	const struct stage_one none = {0};
+	struct stage *st = &x->st;
+
+	if (check_mounts(x, e) != 0)
+		return -1;
+	if (!st->o->dry_run) {
+		bool changed;
+
+		st->r.stopped = true;
+		if (stage_record_write(st->ownfd, &st->r, e) != 0)
+			return -1;
+		fault_point("destroy: noted");
+		if (stage_stop_others(st, &none, e) != 0)
+			return -1;
+		/* what people changed lies in the container */
+		if (stage_keep(st, &st->r.current, &changed, e) != 0)
+			return err_in(e, "nothing of shop %s is removed", st->s->shop);
+		fault_point("destroy: stopped");
+	}
+	if (keep(x, e) != 0)
+		return -1;
+	fault_point("destroy: kept");
+	if (drop_containers(x, e) != 0)
+		return -1;
+	fault_point("destroy: containers removed");
+	return set_aside(x, e);
+}
+
+int stage_destroy(const struct site *s, const struct stage_opts *o, const struct stage_end *end,
+		  struct stage_ended *ret, struct err *e)
+{
+	struct ending x SCOPED(ending_release) = {.st = {.s = s, .o = o, .ownfd = -1, .lock = -1},
+						  .end = end,
+						  .statefd = -1,
+						  .shopfd = -1,
+						  .dirfd = -1,
+						  .keptfd = -1};
+
+	if (check_asked(s, end, e) != 0 || open_places(&x, s, o, e) != 0)
+		return -1;
+	if (x.dirfd >= 0 && (stage_open(s, o, &x.st, e) != 0 ||
+			     drop_gone(&x, s, o->dry_run, e) != 0 || end_it(&x, e) != 0))
+		return -1;
+	if (drop_secrets(&x, o, e) != 0 || drop_gone(&x, s, o->dry_run, e) != 0)
+		return -1;
+	x.out.did = x.st.out.did;
+	x.st.out.did = (struct strv){0};
+	*ret = x.out;
+	x.out = (struct stage_ended){0};
+	return 0;
+}

@@ -1,0 +1,113 @@
+#include "stage/final.h"
+
+#include "archive/pack.h"
+#include "archive/unpack.h"
+#include "base/fault.h"
+#include "sys/fs.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* The lock of whoever is at work is nobody's data. */
+#define LOCK_PATH ".posmedia/lock"
+
+struct filling {
+	const struct final *f;
+	struct tree tree;
+	struct pack_result packed;
+	size_t left_out;
+};
+
+static void filling_release(struct filling *x)
+{
+	tree_release(&x->tree);
+}
+
+static int write_fd(void *ctx, const void *p, size_t n, struct err *e)
+{
+	return fs_write_all(*(const int *)ctx, p, n, e);
+}
+
+static int fill(void *ctx, int fd, struct err *e)
+{
+	struct filling *x = ctx;
+	const struct sink out = {write_fd, &fd};
+	const struct pack_opts o = {.compression = PACK_ZSTD};
+	struct tree_entry *lock;
+
+	if (tree_scan(x->f->from, &x->tree, &x->left_out, e) != 0)
+		return -1;
+	lock = tree_find(&x->tree, LOCK_PATH);
+	if (lock != NULL)
+		lock->layer = -1;
+	return pack_layer(x->f->from, &x->tree, &o, &out, &x->packed, e);
+}
+
+static bool same_entry(const struct tree_entry *a, const struct tree_entry *b)
+{
+	return strcmp(a->path, b->path) == 0 && a->mode == b->mode && a->size == b->size &&
+	       a->uid == b->uid && a->gid == b->gid && a->mtime == b->mtime;
+}
+
+/* Nobody may have written while it was read. */
+static int compare(const struct filling *x, struct err *e)
+{
+	struct tree now SCOPED(tree_release) = {0};
+	const char *other = NULL;
+
+	if (tree_scan(x->f->from, &now, NULL, e) != 0)
+		return -1;
+	for (size_t i = 0; i < now.n && i < x->tree.n && other == NULL; i++)
+		if (!same_entry(&now.v[i], &x->tree.v[i]))
+			other = now.v[i].path;
+	if (other == NULL && now.n == x->tree.n)
+		return 0;
+	return err_set(e, ERR_BUSY, "%s changed while it was kept",
+		       other != NULL ? other : "the directory");
+}
+
+static int read_back(const struct filling *x, struct err *e)
+{
+	int fd SCOPED(fd_closep) = openat(x->f->to, x->f->name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+	struct digest file, tar;
+	uint64_t size, bytes;
+
+	if (fd < 0)
+		return err_sys(e, "open %s", x->f->what);
+	/* from the disk, not from memory */
+	(void)posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
+	if (digest_fd(fd, &file, &size, e) != 0)
+		return -1;
+	if (!digest_equal(&file, &x->packed.digest) || size != x->packed.size)
+		return err_set(e, ERR_VERIFY, "%s is not what was written", x->f->what);
+	if (lseek(fd, 0, SEEK_SET) != 0)
+		return err_sys(e, "read %s", x->f->what);
+	if (unpack_diff_id(fd, x->f->what, &tar, &bytes, e) != 0)
+		return -1;
+	return digest_equal(&tar, &x->packed.diff_id) && bytes == x->packed.raw_size
+		   ? 0
+		   : err_set(e, ERR_VERIFY, "%s does not unpack to what was packed", x->f->what);
+}
+
+int final_write(const struct final *f, struct stage_ended *ret, struct err *e)
+{
+	struct filling x SCOPED(filling_release) = {.f = f};
+	const struct fs_filler filler = {fill, &x};
+
+	if (faccessat(f->to, f->name, F_OK, AT_SYMLINK_NOFOLLOW) == 0)
+		return err_set(e, ERR_BUSY, "%s is there already", f->what);
+	if (fs_put_with(f->to, f->name, 0600, &filler, e) != 0)
+		return err_in(e, "%s", f->what);
+	fault_point("destroy: written");
+	if (read_back(&x, e) != 0 || compare(&x, e) != 0)
+		return -1;
+	ret->digest = x.packed.digest;
+	ret->tar = x.packed.diff_id;
+	ret->size = x.packed.size;
+	ret->bytes = x.packed.raw_size;
+	ret->entries = x.packed.entries;
+	ret->left_out = x.left_out;
+	return 0;
+}
