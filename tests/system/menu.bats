@@ -44,14 +44,6 @@ menu() {
 	"$BATS_TEST_DIRNAME/../lib/terminal" $terminal $there "$@"
 }
 
-# Skips the test while these verbs are not there.
-needs() {
-	local v
-	for v; do
-		"$posmedia" help "$v" >/dev/null 2>&1 || skip "no verb $v"
-	done
-}
-
 sites_of_all() {
 	site qa
 	site prod
@@ -216,7 +208,6 @@ sites_of_all() {
 }
 
 @test "the state of instances is on top; one is stopped by its code, and started" {
-	needs status stop start
 	stage recipes/sites/dev.yaml
 	succeeded
 	terminal=80x24 menu recipes/sites/dev.yaml <<-'END'
@@ -265,7 +256,6 @@ sites_of_all() {
 }
 
 @test "what is destroyed wants the code, and in production a word more" {
-	needs status destroy
 	stage recipes/sites/dev.yaml
 	succeeded
 	site prod
