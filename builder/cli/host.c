@@ -2,7 +2,6 @@
 #include "cli/screen.h"
 
 #include <stdio.h>
-#include <unistd.h>
 
 const char *host_or_else(const struct args *a, const char *name, const char *otherwise)
 {
@@ -13,11 +12,9 @@ const char *host_or_else(const struct args *a, const char *name, const char *oth
 
 int host_options(const struct args *a, struct stage_opts *ret, struct err *e)
 {
-	const char *own =
-	    access("/run/docker.sock", F_OK) == 0 ? "/run/docker.sock" : "/run/podman/podman.sock";
 	const struct stage_opts o = {.state = host_or_else(a, "state", "/srv/pos"),
 				     .runtime = host_or_else(a, "runtime", "/run/posmedia"),
-				     .socket = host_or_else(a, "engine", own),
+				     .socket = host_or_else(a, "engine", engine_socket()),
 				     .dry_run = args_has(a, "dry-run")};
 
 	if (o.state[0] != '/' || o.runtime[0] != '/' || o.socket[0] != '/')

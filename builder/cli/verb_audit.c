@@ -4,6 +4,7 @@
 
 #include "audit/audit.h"
 #include "base/num.h"
+#include "engine/engine.h"
 #include "sandbox/sandbox.h"
 #include "sys/clock.h"
 #include <stdio.h>
@@ -21,6 +22,7 @@ static const struct opt opts[] = {
     {0, "date", "DAY", "Judge waivers as on this day, YYYY-MM-DD."},
     {0, "verify-evidence", "DIR", "Audit again, and refuse files in DIR that say otherwise."},
     {0, "gates", NULL, "Also run its programs in the sandbox where a control wants that."},
+    {0, "engine", "SOCKET", "Whose instance it is; dockerd's or podman's socket when absent."},
     OBJECT_PLAIN,
     {0, "json", NULL, "Print the report as JSON."},
     {0, NULL, NULL, NULL},
@@ -83,16 +85,32 @@ static int of_tree(const struct args *a, const char *path, bool tar, struct requ
 		   : audit_tree(path, object, &q->opts, ret, e);
 }
 
-static int of_instance(const char *object, const char *text, const struct request *q,
+/* The first process of a container. */
+static int pid_of(const struct args *a, const char *name, uint64_t *ret, struct err *e)
+{
+	const char *socket = args_get(a, "engine");
+	struct engine *en SCOPED(engine_freep) = NULL;
+	struct engine_state s SCOPED(engine_state_release) = {0};
+
+	if (engine_open(socket != NULL ? socket : engine_socket(), &en, e) != 0 ||
+	    engine_state(en, name, &s, e) != 0)
+		return -1;
+	if (!s.running || s.pid <= 0)
+		return err_set(e, ERR_BUSY, "%s does not run", name);
+	*ret = (uint64_t)s.pid;
+	return 0;
+}
+
+static int of_instance(const struct args *a, const char *text, const struct request *q,
 		       struct audit *ret, struct err *e)
 {
+	const char *object = a->rest.v[0];
 	uint64_t pid;
 
-	if (num_u64(text, INT32_MAX, &pid) != 0 || pid == 0) {
-		(void)err_set(e, ERR_USAGE, "%s: wants the id of a process in it", object);
-		return err_hint(e, "podman inspect -f '{{.State.Pid}}' NAME tells that of a "
-				   "container.");
-	}
+	if (num_u64(text, INT32_MAX, &pid) != 0 && pid_of(a, text, &pid, e) != 0)
+		return -1;
+	if (pid == 0)
+		return err_set(e, ERR_USAGE, "%s: wants the id of a process in it", object);
 	if (q->opts.gates)
 		return err_set(e, ERR_USAGE, "--gates is for what does not run yet");
 	return audit_instance(pid, object, &q->opts, ret, e);
@@ -105,7 +123,7 @@ static int of_object(const struct args *a, struct request *q, struct audit *ret,
 	struct ref r SCOPED(ref_release) = {0};
 
 	if (strncmp(object, running, strlen(running)) == 0)
-		return of_instance(object, object + strlen(running), q, ret, e);
+		return of_instance(a, object + strlen(running), q, ret, e);
 	if (strncmp(object, tar, strlen(tar)) == 0)
 		return of_tree(a, object + strlen(tar), true, q, ret, e);
 	if (ref_parse(object, &r, e) != 0)
@@ -199,7 +217,7 @@ static int run(const struct args *a, struct err *e)
 
 const struct verb verb_audit = {
     .name = "audit",
-    .args = "IMAGE | dir:PATH | tar:FILE | instance:PID",
+    .args = "IMAGE | dir:PATH | tar:FILE | instance:NAME",
     .help = "Check every control of a profile on an image (oci:, docker:), a tree or what runs.",
     .min = 1,
     .max = 1,

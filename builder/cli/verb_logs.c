@@ -3,7 +3,6 @@
 
 #include "stage/logs.h"
 #include <stdio.h>
-#include <unistd.h>
 
 enum { LINES = 200, LINES_MAX = 10000, SAID_MAX = 8 << 20 };
 
@@ -24,10 +23,8 @@ static const char *or_else(const struct args *a, const char *name, const char *o
 
 static int run(const struct args *a, struct err *e)
 {
-	const char *own =
-	    access("/run/docker.sock", F_OK) == 0 ? "/run/docker.sock" : "/run/podman/podman.sock";
 	const struct stage_opts o = {.state = or_else(a, "state", "/srv/pos"),
-				     .socket = or_else(a, "engine", own)};
+				     .socket = or_else(a, "engine", engine_socket())};
 	struct buf said SCOPED(buf_release) = BUF_INIT(SAID_MAX);
 	struct site *s SCOPED(site_freep) = NULL;
 	uint64_t lines = LINES;

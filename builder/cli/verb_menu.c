@@ -1,11 +1,11 @@
 #include "cli/verb.h"
 
+#include "engine/engine.h"
 #include "menu/menu.h"
 #include "sys/fs.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
-#include <unistd.h>
 
 static const struct opt opts[] = {
     {0, "sites", "DIR", "The site files; /etc/posmedia/recipes/sites when absent."},
@@ -51,9 +51,7 @@ static int run(const struct args *a, struct err *e)
 	struct menu_opts o SCOPED(opts_release) = {
 	    .in = stdin, .out = stdout, .program = "/proc/self/exe"};
 
-	o.socket = args_has(a, "engine")                   ? args_get(a, "engine")
-		   : access("/run/docker.sock", F_OK) == 0 ? "/run/docker.sock"
-							   : "/run/podman/podman.sock";
+	o.socket = args_has(a, "engine") ? args_get(a, "engine") : engine_socket();
 	strv_extend(&o.sites, &a->rest);
 	if ((a->rest.n == 0 || args_has(a, "sites")) && list_sites(a, &o.sites, e) != 0)
 		return -1;

@@ -3,8 +3,16 @@
 #include "base/num.h"
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 enum { API_LEAST = 40, API_TODAY = 44, ANSWER_TRIES = 3, NAME_MAX_BYTES = 128 };
+
+const char *engine_socket(void)
+{
+	static const char docker[] = "/run/docker.sock";
+
+	return access(docker, F_OK) == 0 ? docker : "/run/podman/podman.sock";
+}
 
 void engine_free(struct engine *en)
 {

@@ -22,6 +22,9 @@ struct engine_about {
 	unsigned api; /* 41 = 1.41: what both of us know */
 };
 
+/* Where the machine's own engine listens: dockerd's socket where there is one, or podman's. */
+const char *engine_socket(void);
+
 /* Finds out who answers at the socket, an absolute path. Older than API 1.40 is refused. */
 int engine_open(const char *socket, struct engine **ret, struct err *e) MUST_CHECK;
 

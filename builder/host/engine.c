@@ -29,8 +29,7 @@ static const char *socket_of(const struct host *h)
 {
 	if (h->o->socket != NULL)
 		return h->o->socket;
-	return access("/run/docker.sock", F_OK) == 0 ? "/run/docker.sock"
-						     : "/run/podman/podman.sock";
+	return engine_socket();
 }
 
 /* podman listens only when somebody says so; dockerd's package does by itself. */

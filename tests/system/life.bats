@@ -411,6 +411,25 @@ stop_and_start() {
 	[[ $output == *'OCI-05: Memory is 0, of 67108864'* ]]
 	[[ $output == *'OCI-05: a process may open '* ]]
 }
+
+@test "an instance is audited by its name, and only while it runs" {
+	local at profile=$PWD/recipes/profiles/pa-dss-3.2.yaml
+	plain_site dev 123
+	stage recipes/sites/dev.yaml
+	succeeded
+	at=$(running)
+	posmedia audit "instance:$at" --engine "$engine_socket" --profile "$profile" \
+		--fail-on never
+	succeeded
+	[[ $output == *"object   instance:$at"* ]]
+	posmedia audit instance:../x --engine "$engine_socket" --profile "$profile"
+	[ "$status" -ne 0 ] && [[ $stderr == *'../x'* ]]
+	verb stop recipes/sites/dev.yaml
+	succeeded
+	posmedia audit "instance:$at" --engine "$engine_socket" --profile "$profile"
+	refused 7 "$at does not run"
+}
+
 @test "destroy keeps all in an archive, and leaves the neighbours alone" {
 	local at file
 	plain_site dev 1234
