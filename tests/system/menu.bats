@@ -152,6 +152,18 @@ sites_of_all() {
 		type q
 		end 0
 	END
+	# lines are not forged, and the direction of writing stays
+	inside 'printf "a\rposmedia: \2331mb\342\200\256c\n" >/proc/1/fd/1'
+	posmedia logs --engine "$engine_socket" --state "$dir/srv" -n 1 recipes/sites/dev.yaml
+	succeeded
+	[[ $output == [0-9]*' a?posmedia: ?1mb?c' ]]
+	# more than an answer may have
+	inside "yes $(printf %01200d 7) | head -n 10000 >/proc/1/fd/1; echo last >/proc/1/fd/1"
+	posmedia logs --engine "$engine_socket" --state "$dir/srv" -n 10000 recipes/sites/dev.yaml
+	succeeded
+	# the engine breaks long ones where it likes
+	[ "$(wc -l <<<"$output")" -eq 5000 ]
+	[[ $output == *last && $stderr == *'only the last 5000 lines are shown'* ]]
 	site qa
 	posmedia logs --engine "$engine_socket" --state "$dir/srv" recipes/sites/qa.yaml
 	refused 7 'nothing was staged'
