@@ -141,7 +141,7 @@ struct harden_context {
 	const struct harden_image *image; /* or NULL: controls on it are left to whoever has it */
 	const struct harden_content *content;   /* or NULL: nobody looks */
 	const struct harden_instance *instance; /* NULL = the tree is at rest */
-	const struct harden_live *live; /* NULL = only the tree's files are known */
+	const struct harden_live *live;         /* NULL = only the tree's files are known */
 	const char *held_by; /* "host": only what is held there is judged, as controls of that place
 				and what containers leave to it; NULL = everything */
 	const struct harden_gates *gates; /* NULL = no program of the tree is run; otherwise after
