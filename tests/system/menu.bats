@@ -29,6 +29,11 @@ teardown_file() {
 	rm -rf "$made"
 }
 
+# an engine that a test has stopped would keep it from ending
+teardown() {
+	kill -CONT "$engine_pid" 2>/dev/null || true
+}
+
 setup() {
 	dir=$made
 	export POSMEDIA_STORE=$dir/store
