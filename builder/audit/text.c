@@ -1,16 +1,22 @@
 /* text.c - an audit for people and for programs. */
 #include "audit/audit.h"
 
+#include "form/plain.h"
+
 /* What needs attention comes first. */
 static const enum harden_status order[] = {HARDEN_FAIL, HARDEN_WAIVED, HARDEN_PASS, HARDEN_NOT_RUN,
 					   HARDEN_NOT_APPLICABLE};
 
 static void result_text(const struct harden_result *r, struct buf *out)
 {
+	/* names of files are in it, of whatever bytes */
+	char *detail SCOPED(mem_freep) = mem_strdup(r->detail != NULL ? r->detail : "");
+
+	plain_line(detail);
 	buf_addf(out, "%-14s %-6s %-8s %s\n", harden_status_name(r->status),
 		 harden_severity_name(r->severity), r->id, r->title);
-	if (r->detail != NULL && *r->detail != '\0')
-		buf_addf(out, "    %s\n", r->detail);
+	if (*detail != '\0')
+		buf_addf(out, "    %s\n", detail);
 }
 
 void audit_text(const struct audit *a, bool all, struct buf *out)

@@ -2,6 +2,7 @@
 
 #include "base/log.h"
 #include "base/num.h"
+#include "form/plain.h"
 #include "sys/clock.h"
 #include <stdio.h>
 #include <string.h>
@@ -26,13 +27,12 @@ static void clear_bar(void)
 
 void screen_plain(char *text)
 {
-	for (unsigned char *c = (unsigned char *)text; *c != '\0'; c++)
-		if (*c == '\r')
-			*c = '\n';
-		else if ((*c < ' ' && *c != '\n' && *c != '\t') || *c == 0x7f)
-			*c = '?';
-		else if (*c == 0xc2 && (c[1] & 0xe0) == 0x80) /* U+0080 to U+009F */
-			c[0] = c[1] = '?';
+	plain_text(text);
+}
+
+void screen_plain_line(char *text)
+{
+	plain_line(text);
 }
 
 /* One message to standard error, ended by one newline. */

@@ -18,9 +18,10 @@ void screen_init(enum screen_format format, int level);
 /* Prints an error and its hint. */
 void screen_error(const struct err *e);
 
-/* Replaces what a terminal would act on, line ends and tabs apart: text that came from an image, a
- * step or a server is printed, never obeyed. */
+/* plain_text and plain_line (form/plain.h): text that came from an image, a step or a server is
+ * printed, never obeyed. */
 void screen_plain(char *text);
+void screen_plain_line(char *text);
 
 /* Prints a JSON result, indented, to standard output. */
 void screen_json(const struct jval *v);

@@ -143,7 +143,7 @@ static void print(const struct args *a, const struct audit *found)
 	}
 	audit_text(found, args_has(a, "all"), &b);
 	screen_plain(b.data);
-	(void)fwrite(b.data, 1, b.len, stdout);
+	(void)fputs(b.data, stdout);
 }
 
 static int read_date(const struct args *a, int64_t *ret, struct err *e)

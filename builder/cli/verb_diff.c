@@ -103,7 +103,8 @@ static int print(const struct args *a, const struct diff *d, struct err *e)
 		    &b);
 	if (buf_over(&b))
 		return err_set(e, ERR_FAIL, "the report is larger than %zu bytes", b.max);
-	(void)fwrite(b.data, 1, b.len, stdout);
+	screen_plain(b.data);
+	(void)fputs(b.data, stdout);
 	return 0;
 }
 

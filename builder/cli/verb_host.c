@@ -26,7 +26,7 @@ static void line(const char *before, const char *text)
 {
 	char *plain SCOPED(mem_freep) = mem_strdup(text);
 
-	screen_plain(plain);
+	screen_plain_line(plain);
 	printf("%s%s\n", before, plain);
 }
 

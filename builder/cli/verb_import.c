@@ -81,7 +81,7 @@ static int print(const struct args *a, const struct import *im, const char *path
 	if (buf_over(&b))
 		return err_set(e, ERR_FAIL, "the report is larger than 64 MiB");
 	screen_plain(b.data);
-	(void)fwrite(b.data, 1, b.len, stdout);
+	(void)fputs(b.data, stdout);
 	if (path != NULL)
 		printf("recipe: %s%s%s\n", path, why[0] != '\0' ? "; it still wants: " : "", why);
 	return 0;

@@ -57,7 +57,7 @@ static void report_missing(const struct job *j)
 		return;
 	match_report(&j->match, &b);
 	screen_plain(b.data);
-	(void)fwrite(b.data, 1, b.len, stdout);
+	(void)fputs(b.data, stdout);
 }
 
 static void report(const struct job *j, const struct lock *l, const struct strv *changes,

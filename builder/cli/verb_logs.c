@@ -46,7 +46,7 @@ static int run(const struct args *a, struct err *e)
 		if (said.data[i] == '\0')
 			said.data[i] = '?';
 	screen_plain(said.data);
-	(void)fwrite(said.data, 1, said.len, stdout);
+	(void)fputs(said.data, stdout);
 	return 0;
 }
 

@@ -1,6 +1,5 @@
 #include "cli/verb.h"
 
-#include "engine/engine.h"
 #include "menu/menu.h"
 #include "sys/fs.h"
 #include <errno.h>
@@ -51,7 +50,6 @@ static int run(const struct args *a, struct err *e)
 	struct menu_opts o SCOPED(opts_release) = {
 	    .in = stdin, .out = stdout, .program = "/proc/self/exe"};
 
-	o.socket = args_has(a, "engine") ? args_get(a, "engine") : engine_socket();
 	strv_extend(&o.sites, &a->rest);
 	if ((a->rest.n == 0 || args_has(a, "sites")) && list_sites(a, &o.sites, e) != 0)
 		return -1;

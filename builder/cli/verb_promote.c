@@ -87,7 +87,7 @@ static void print_event(const struct args *a, const struct event *ev, struct jva
 	jval_put_text(v, "image", name);
 	jval_put_text(v, "key", digest_text(&ev->by->key).s);
 	jval_push(list, v);
-	screen_plain(name);
+	screen_plain_line(name);
 	if (!args_has(a, "json"))
 		printf("%s %s %s by key %s\n", when, words[ev->stage], name,
 		       digest_text(&ev->by->key).s);

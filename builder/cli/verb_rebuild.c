@@ -40,7 +40,7 @@ static int print(const struct args *a, const struct rebuild_result *r, struct er
 	if (buf_over(&b))
 		return err_set(e, ERR_FAIL, "the report is larger than %zu bytes", b.max);
 	screen_plain(b.data);
-	(void)fwrite(b.data, 1, b.len, stdout);
+	(void)fputs(b.data, stdout);
 	return 0;
 }
 

@@ -52,7 +52,7 @@ static void print(const struct args *a, const struct jval *report)
 	}
 	scan_text(report, &b);
 	screen_plain(b.data);
-	(void)fwrite(b.data, 1, b.len, stdout);
+	(void)fputs(b.data, stdout);
 }
 
 static int run(const struct args *a, struct err *e)

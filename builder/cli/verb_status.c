@@ -103,11 +103,14 @@ static void print_controls(const struct jval *v)
 {
 	const struct jval *list = jval_get(v, "controls");
 
-	for (size_t i = 0; i < jval_len(list); i++)
+	for (size_t i = 0; i < jval_len(list); i++) {
+		char *found SCOPED(mem_freep) = mem_strdup(text_of(jval_at(list, i), "found"));
+
+		screen_plain_line(found);
 		printf("%s %s %s: %s: %s\n", text_of(v, "shop"), text_of(v, "environment"),
 		       text_of(jval_at(list, i), "control"),
-		       jval_get_bool(jval_at(list, i), "passes") ? "passes" : "fails",
-		       text_of(jval_at(list, i), "found"));
+		       jval_get_bool(jval_at(list, i), "passes") ? "passes" : "fails", found);
+	}
 }
 
 static void print_trouble(const struct jval *v)
@@ -121,7 +124,7 @@ static void print_trouble(const struct jval *v)
 	for (size_t i = 0; i < jval_len(list); i++) {
 		char *text SCOPED(mem_freep) = mem_strdup(jval_str(jval_at(list, i)));
 
-		screen_plain(text);
+		screen_plain_line(text);
 		printf("%s %s: %s\n", text_of(v, "shop"), text_of(v, "environment"), text);
 	}
 }

@@ -102,7 +102,7 @@ static struct jval *checked(const struct args *a, const struct sign_report *r)
 	for (size_t n = 0; n < r->checked.n; n++) {
 		jval_push(list, jval_text(r->checked.v[n]));
 		if (!args_has(a, "json")) {
-			screen_plain(r->checked.v[n]);
+			screen_plain_line(r->checked.v[n]);
 			puts(r->checked.v[n]);
 		}
 	}

@@ -138,8 +138,8 @@ struct engine_exec {
 int engine_run(struct engine *en, const char *name, const struct engine_exec *x, int *ret_status,
 	       struct err *e) MUST_CHECK;
 
-/* Appends what a container has said on its own streams, the last so many lines, each with its time,
- * up to out->max. */
+/* Appends what a container has said on its own streams, the last so many lines, each with its time;
+ * fewer, with a warning, when out->max has no room for their frames. */
 int engine_logs(struct engine *en, const char *name, unsigned lines, struct buf *out,
 		struct err *e) MUST_CHECK;
 

@@ -122,6 +122,13 @@ struct harden_instance {
 	int proc; /* /proc/PID of a process in it, open */
 };
 
+/* The machine that runs the tree: what counts besides its files. */
+struct harden_live {
+	/* Appends swap that is in use and not known to be encrypted, one line each. */
+	int (*swaps)(void *ctx, struct strv *ret, struct err *e);
+	void *ctx;
+};
+
 /* What of the recipe a profile may refer to; NULL members = unknown (auditing a foreign image). */
 struct harden_context {
 	const struct recipe *recipe; /* waivers, ports, users, services; or NULL */
@@ -134,6 +141,7 @@ struct harden_context {
 	const struct harden_image *image; /* or NULL: controls on it are left to whoever has it */
 	const struct harden_content *content;   /* or NULL: nobody looks */
 	const struct harden_instance *instance; /* NULL = the tree is at rest */
+	const struct harden_live *live;         /* NULL = only the tree's files are known */
 	const char *held_by; /* "host": only what is held there is judged, as controls of that place
 				and what containers leave to it; NULL = everything */
 	const struct harden_gates *gates; /* NULL = no program of the tree is run; otherwise after

@@ -235,8 +235,15 @@ static const struct field privileged_fields[] = {
     {0},
 };
 
+/* Blanks part the words of a rule, and nothing quotes them. */
+static bool can_be_named(const char *path)
+{
+	return strpbrk(path, " \t\r\n\v\f\"") == NULL;
+}
+
+/* Into *nameless, when it is not NULL, what no rule can be made for. */
 static int privileged_missing(const struct op_run *r, const struct privileged *w, struct strv *ret,
-			      struct err *e)
+			      struct strv *nameless, struct err *e)
 {
 	const struct facts_files *files;
 	struct strv wanted SCOPED(strv_release) = {0};
@@ -246,10 +253,13 @@ static int privileged_missing(const struct op_run *r, const struct privileged *w
 	for (size_t i = 0; i < files->n; i++) {
 		const struct facts_file *f = &files->v[i];
 
-		if (S_ISREG(f->st.st_mode) && (f->st.st_mode & (S_ISUID | S_ISGID)) != 0 &&
-		    strpbrk(f->path, " \t\"\n") == NULL)
+		if (!S_ISREG(f->st.st_mode) || (f->st.st_mode & (S_ISUID | S_ISGID)) == 0)
+			continue;
+		if (can_be_named(f->path))
 			strv_addf(&wanted, "-a always,exit -F path=/%s -F perm=x %s -k privileged",
 				  f->path, w->who);
+		else if (nameless != NULL)
+			strv_addf(nameless, "/%s: no rule can hold its name", f->path);
 	}
 	return missing(r, &wanted, ret, e);
 }
@@ -258,7 +268,7 @@ static int privileged_check(const struct op_run *r, const void *want, struct err
 {
 	struct strv lacks SCOPED(strv_release) = {0};
 
-	if (privileged_missing(r, want, &lacks, e) != 0)
+	if (privileged_missing(r, want, &lacks, r->found, e) != 0)
 		return -1;
 	for (size_t i = 0; i < lacks.n; i++)
 		strv_addf(r->found, "not recorded: %s", lacks.v[i]);
@@ -269,7 +279,7 @@ static int privileged_fix(const struct op_run *r, const void *want, struct err *
 {
 	struct strv lacks SCOPED(strv_release) = {0};
 
-	if (privileged_missing(r, want, &lacks, e) != 0)
+	if (privileged_missing(r, want, &lacks, NULL, e) != 0)
 		return -1;
 	return add_rules(r, OURS, &lacks, e);
 }

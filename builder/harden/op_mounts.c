@@ -101,7 +101,7 @@ static int look_swap(const struct op_run *r, struct err *e)
 			  m.v[i].line, m.v[i].what);
 	for (size_t i = 0; i < units.n; i++)
 		strv_addf(r->found, "/%s: swap by a unit cannot be judged", units.v[i]);
-	return 0;
+	return r->c->live != NULL ? r->c->live->swaps(r->c->live->ctx, r->found, e) : 0;
 }
 
 static int mounts_check(const struct op_run *r, const void *want, struct err *e)

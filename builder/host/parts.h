@@ -61,6 +61,15 @@ int host_crypt_of(int sysfd, const char *device, enum host_crypt *ret, struct bu
  * "253:0", of what has a number of its own its source's. The caller owns *ret; NULL = none. */
 char *host_mount_source(const char *mountinfo, unsigned maj, unsigned min) MUST_CHECK;
 
+/* Swap that is in use (/proc/swaps' text), with the kernel's tree /sys and /proc/self/mountinfo's
+ * text. */
+struct host_swaps {
+	int sysfd;
+	const char *swaps, *mountinfo;
+};
+/* Appends what is written in the clear to a disk, or may be for all that can be told. */
+int host_swaps_in_clear(const struct host_swaps *s, struct strv *ret, struct err *e) MUST_CHECK;
+
 /* Judges the controls. */
 int host_controls(const struct host *h, struct host_report *ret, struct err *e) MUST_CHECK;
 

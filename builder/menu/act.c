@@ -1,9 +1,9 @@
 #include "menu/act.h"
 
-#include "engine/engine.h"
 #include <string.h>
 
 #define RUNTIME "--runtime="
+#define ENGINE  "--engine="
 
 const struct act acts[] = {
     {'s', "status", "how it is", ACT_SAFE},
@@ -41,28 +41,31 @@ int act_confirms(const struct act *a, const struct menu_row *r)
 	return r->prod ? 2 : 1;
 }
 
-/* The instance that runs is audited, by its first process, which the engine knows. */
-static int audit_argv(const struct menu_row *r, const struct menu_opts *o, struct strv *ret,
-		      struct err *e)
-{
-	struct engine_state now SCOPED(engine_state_release) = {0};
-	struct engine *en SCOPED(engine_freep) = NULL;
-
-	if (*r->container != '\0' &&
-	    (engine_open(o->socket, &en, e) != 0 || engine_state(en, r->container, &now, e) != 0))
-		return -1;
-	if (!now.running || now.pid <= 0)
-		return err_set(e, ERR_BUSY, "it does not run: there is nothing to audit");
-	strv_add(ret, "audit");
-	if (*r->root != '\0')
-		strv_addf(ret, "--profile=%s/recipes/profiles/pa-dss-3.2.yaml", r->root);
-	strv_addf(ret, "instance:%d", now.pid);
-	return 0;
-}
-
 static bool is(const struct act *a, const char *verb)
 {
 	return strcmp(a->verb, verb) == 0;
+}
+
+static bool begins(const char *text, const char *with)
+{
+	return strncmp(text, with, strlen(with)) == 0;
+}
+
+/* What is audited is the container; the engine is asked by whoever does it, for it may not answer.
+ */
+static int audit_argv(const struct menu_row *r, const struct menu_opts *o, struct strv *ret,
+		      struct err *e)
+{
+	if (*r->container == '\0')
+		return err_set(e, ERR_BUSY, "it has no container: there is nothing to audit");
+	strv_add(ret, "audit");
+	if (*r->root != '\0')
+		strv_addf(ret, "--profile=%s/recipes/profiles/pa-dss-3.2.yaml", r->root);
+	for (size_t i = 0; i < o->engine.n; i++)
+		if (begins(o->engine.v[i], ENGINE))
+			strv_add(ret, o->engine.v[i]);
+	strv_addf(ret, "instance:%s", r->container);
+	return 0;
 }
 
 int act_argv(const struct act *a, const struct menu_row *r, const struct menu_opts *o,
@@ -81,7 +84,7 @@ int act_argv(const struct act *a, const struct menu_row *r, const struct menu_op
 	if (is(a, "destroy") && r->prod)
 		strv_add(ret, "--really");
 	for (size_t i = 0; i < o->engine.n && !is(a, "vpn"); i++)
-		if (!is(a, "logs") || strncmp(o->engine.v[i], RUNTIME, strlen(RUNTIME)) != 0)
+		if (!is(a, "logs") || !begins(o->engine.v[i], RUNTIME))
 			strv_add(ret, o->engine.v[i]);
 	strv_add(ret, "--");
 	strv_add(ret, r->site);

@@ -1,17 +1,10 @@
 #include "menu/line.h"
 
+#include "form/plain.h"
 #include <string.h>
 #include <wchar.h>
 
 enum { TAB = 8, LINE_MAX_BYTES = 1 << 14 };
-
-/* What turns, isolates or hides what stands beside it, and separators of lines. */
-static bool is_odd(wchar_t c)
-{
-	return (c >= 0x200b && c <= 0x200f) || (c >= 0x2028 && c <= 0x202e) ||
-	       (c >= 0x2060 && c <= 0x206f) || c == 0xfeff || c == 0x061c || c == 0x00ad ||
-	       (c >= 0xfff9 && c <= 0xfffb) || (c >= 0xe0000 && c <= 0xe007f);
-}
 
 /* One character: how many bytes, how many columns; columns of 0 = it is shown as '?'. */
 static size_t one(const char *p, size_t n, size_t *ret_columns)
@@ -26,7 +19,7 @@ static size_t one(const char *p, size_t n, size_t *ret_columns)
 		return 1;
 	width = wcwidth(c);
 	/* what has no width of its own could be heaped upon a character without end */
-	if (width > 0 && !is_odd(c))
+	if (width > 0 && !plain_is_odd((uint32_t)c))
 		*ret_columns = (size_t)width;
 	return len;
 }

@@ -243,14 +243,25 @@ static bool confirmed(struct menu *m, const struct act *a, const struct menu_row
 	return false;
 }
 
+/* Files change while somebody thinks: what was asked for one shop is not done to another. */
+static bool is_same(struct menu *m, const struct menu_row *r)
+{
+	struct err e = ERR_INIT;
+
+	if (rows_same(r, &e))
+		return true;
+	note(&m->note, mem_strdup(e.msg));
+	m->next_ms = 0;
+	return false;
+}
+
 static void act(struct menu *m, const struct act *a)
 {
 	const struct menu_row *r = chosen(m);
 	struct strv argv SCOPED(strv_release) = {0};
 	struct detached d SCOPED(detached_release) = DETACHED_INIT;
-	char *title SCOPED(mem_freep) = NULL;
+	char *title SCOPED(mem_freep) = NULL, *end SCOPED(mem_freep) = NULL;
 	struct err e = ERR_INIT;
-	int status;
 
 	if (r == NULL)
 		return;
@@ -258,17 +269,15 @@ static void act(struct menu *m, const struct act *a)
 		note(&m->note, mem_strdup(r->fault != NULL ? r->fault : e.msg));
 		return;
 	}
-	if (!confirmed(m, a, r))
+	if (!is_same(m, r) || !confirmed(m, a, r) || !is_same(m, r))
 		return;
 	title = mem_format("%s %s %s", a->verb, r->shop, r->env);
 	if (detached_start(&argv, true, &d, &e) != 0) {
 		note(&m->note, mem_strdup(e.msg));
 		return;
 	}
-	status = view_run(&d, title, &m->gone);
-	note(&m->note, status == 0  ? mem_format("%s: done", title)
-		       : status > 0 ? mem_format("%s: failed, status %d", title, status)
-				    : mem_format("%s: goes on by itself", title));
+	end = view_run(&d, title, &m->gone) ? view_end(&d.result) : mem_strdup("goes on by itself");
+	note(&m->note, mem_format("%s: %s", title, end));
 	m->next_ms = 0;
 }
 

@@ -13,7 +13,6 @@ struct menu_opts {
 	FILE *in, *out;      /* the terminal */
 	const char *program; /* our own, an absolute path */
 	struct strv sites;   /* site files */
-	const char *socket;  /* of the engine */
 	struct strv engine;  /* options for verbs that speak with the engine: "--engine=…" */
 };
 

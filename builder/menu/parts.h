@@ -9,11 +9,15 @@
 
 enum { MENU_TICK_MS = 200 };
 
-/* The output of an action while it runs and afterwards, until the user goes back. Returns the exit
- * status; -1 when it was left to go on, or when nobody is there any more (*ret_gone). */
-int view_run(struct detached *d, const char *title, bool *ret_gone);
+/* The output of an action while it runs and afterwards, until the user goes back. Returns whether
+ * it has ended; false when it was left to go on, or when nobody is there any more (*ret_gone). */
+bool view_run(struct detached *d, const char *title, bool *ret_gone);
 
-/* Asks for one line of text at the bottom. Returns false when the user thought better of it. */
+/* How it ended: "done", "failed, status 3", "ended by signal 9". The caller owns it. */
+char *view_end(const struct proc_result *r) MUST_CHECK;
+
+/* Asks for one line of text at the bottom; what was typed before the question is no answer. Returns
+ * false when the user thought better of it. */
 bool ask_line(const char *question, char *ret, size_t size, bool *ret_gone);
 
 #endif

@@ -79,6 +79,21 @@ void rows_read(const struct strv *sites, struct menu_rows *ret)
 	}
 }
 
+bool rows_same(const struct menu_row *r, struct err *e)
+{
+	struct site *s SCOPED(site_freep) = NULL;
+
+	if (*r->site == '\0')
+		return true;
+	if (site_load(r->site, &s, e) != 0)
+		return false;
+	if (strcmp(s->shop, r->shop) == 0 && strcmp(site_env_word(s->env), r->env) == 0)
+		return true;
+	(void)err_set(e, ERR_BUSY, "%s is of shop %s in %s now: nothing was done", r->site, s->shop,
+		      site_env_word(s->env));
+	return false;
+}
+
 char *rows_time(int64_t s)
 {
 	if (s >= 86400)

@@ -30,6 +30,10 @@ void rows_read(const struct strv *sites, struct menu_rows *ret);
  * unknown. */
 void rows_status(struct menu_rows *rows, const struct jval *status);
 
+/* Whether the site file still is of the row's shop and environment, and can be read; otherwise why
+ * not. A row without a file has nothing that could change. */
+bool rows_same(const struct menu_row *r, struct err *e) MUST_CHECK;
+
 void rows_release(struct menu_rows *r);
 
 /* "3d 04h", "2h 05m", "7m" or "12s"; the caller owns it. */

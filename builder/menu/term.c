@@ -130,6 +130,11 @@ static int known(int c)
 	return c >= ' ' && c <= '~' ? c : TERM_NONE;
 }
 
+void term_drop(void)
+{
+	(void)flushinp();
+}
+
 int term_key(int ms)
 {
 	int c;

@@ -47,6 +47,9 @@ void term_put(int row, int column, enum term_look look, const char *text);
 void term_fill(int row, enum term_look look, const char *text);
 void term_show(bool cursor);
 
+/* Forgets the keys that were pressed until now. */
+void term_drop(void);
+
 /* Waits for a key, at most so long. */
 int term_key(int ms);
 

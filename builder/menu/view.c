@@ -50,14 +50,6 @@ static void break_lines(struct view *v, const char *p, size_t n)
 	}
 }
 
-/* A carriage return alone begins a line anew on a terminal; here it ends one. */
-static void plain_ends(char *p, size_t n)
-{
-	for (size_t i = 0; i < n; i++)
-		if (p[i] == '\r')
-			p[i] = '\n';
-}
-
 /* Reads what was said since, its end when it is long; all of it again when the width is another. */
 static void read_more(struct view *v)
 {
@@ -75,7 +67,6 @@ static void read_more(struct view *v)
 	n = pread(v->d->out, text, TAIL_MAX, from);
 	if (n < 0)
 		return;
-	plain_ends(text, (size_t)n);
 	break_lines(v, text, (size_t)n);
 }
 
@@ -84,16 +75,22 @@ static size_t last_top(const struct view *v)
 	return v->lines.n > page() ? v->lines.n - page() : 0;
 }
 
+char *view_end(const struct proc_result *r)
+{
+	if (r->signal != 0)
+		return mem_format("ended by signal %d", r->signal);
+	if (r->status < 0)
+		return mem_strdup("how it ended is not known");
+	return r->status == 0 ? mem_strdup("done") : mem_format("failed, status %d", r->status);
+}
+
 static char *state_of(const struct view *v)
 {
 	if (!v->d->ended)
 		return mem_strdup(v->refused
 				      ? "still at work: wait for its end, or L leaves it to itself"
 				      : "at work");
-	if (v->d->result.signal != 0)
-		return mem_format("ended by signal %d", v->d->result.signal);
-	return v->d->result.status == 0 ? mem_strdup("done")
-					: mem_format("failed, status %d", v->d->result.status);
+	return view_end(&v->d->result);
 }
 
 static void draw(const struct view *v)
@@ -153,7 +150,7 @@ static bool leaves(struct view *v, int key)
 	return v->d->ended;
 }
 
-int view_run(struct detached *d, const char *title, bool *ret_gone)
+bool view_run(struct detached *d, const char *title, bool *ret_gone)
 {
 	struct view v SCOPED(view_release) = {.d = d, .title = title, .size = -1, .follow = true};
 
@@ -169,10 +166,10 @@ int view_run(struct detached *d, const char *title, bool *ret_gone)
 		key = term_key(ended ? 1000 : MENU_TICK_MS / 2);
 		if (key == TERM_GONE) {
 			*ret_gone = true;
-			return -1;
+			return false;
 		}
 		if (leaves(&v, key))
-			return d->ended ? d->result.status : -1;
+			return d->ended;
 		scroll(&v, key);
 	}
 }
@@ -181,6 +178,8 @@ bool ask_line(const char *question, char *ret, size_t size, bool *ret_gone)
 {
 	size_t n = 0;
 
+	/* before the question is seen: who answers it has seen it */
+	term_drop();
 	ret[0] = '\0';
 	for (;;) {
 		char *line SCOPED(mem_freep) = mem_format("%s %s", question, ret);

@@ -471,7 +471,16 @@ struct walk {
 	int (*fn)(void *, const struct fs_entry *, struct err *);
 	void *ctx;
 	bool types_only;
+	bool living; /* what is gone when it is its turn was never there */
 };
+
+static bool is_gone(const struct walk *w, struct err *e)
+{
+	if (!w->living || (e->sys != ENOENT && e->sys != ENOTDIR && e->sys != ELOOP))
+		return false;
+	*e = (struct err)ERR_INIT;
+	return true;
+}
 
 static int stat_entry(const struct walk *w, struct fs_entry *en, unsigned char type, struct err *e)
 {
@@ -484,34 +493,44 @@ static int stat_entry(const struct walk *w, struct fs_entry *en, unsigned char t
 		   : err_sys(e, "stat %s", en->path);
 }
 
+static int walk_dir(const struct walk *w, int fd, const char *prefix, struct err *e);
+
+static int walk_below(const struct walk *w, const struct fs_entry *en, struct err *e)
+{
+	int fd SCOPED(fd_closep) =
+	    openat(en->parent_fd, en->name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+
+	if (fd >= 0)
+		return walk_dir(w, fd, en->path, e);
+	(void)err_sys(e, "open %s", en->path);
+	return is_gone(w, e) ? 0 : -1;
+}
+
 static int walk_dir(const struct walk *w, int fd, const char *prefix, struct err *e)
 {
 	struct fs_names names SCOPED(fs_names_release) = {0};
 
 	if (fs_list_types(fd, &names, e) != 0)
-		return err_in(e, "%s", prefix[0] ? prefix : ".");
+		return is_gone(w, e) ? 0 : err_in(e, "%s", prefix[0] ? prefix : ".");
 	for (size_t i = 0; i < names.n; i++) {
 		const char *name = names.v[i].name;
 		char *path SCOPED(mem_freep) =
 		    mem_format("%s%s%s", prefix, prefix[0] ? "/" : "", name);
 		struct fs_entry en = {.path = path, .parent_fd = fd, .name = name};
-		int sub SCOPED(fd_closep) = -1;
 		int rc;
 
 		if (strlen(path) >= PATH_MAX)
 			return err_set(e, ERR_FAIL, "%.64s...: deeper than a path can be long",
 				       path);
-		if (stat_entry(w, &en, names.v[i].type, e) != 0)
+		if (stat_entry(w, &en, names.v[i].type, e) != 0) {
+			if (is_gone(w, e))
+				continue;
 			return -1;
+		}
 		rc = w->fn(w->ctx, &en, e);
 		if (rc < 0)
 			return -1;
-		if (rc > 0 || !S_ISDIR(en.st.st_mode))
-			continue;
-		sub = openat(fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-		if (sub < 0)
-			return err_sys(e, "open %s", path);
-		if (walk_dir(w, sub, path, e) != 0)
+		if (rc == 0 && S_ISDIR(en.st.st_mode) && walk_below(w, &en, e) != 0)
 			return -1;
 	}
 	return 0;
@@ -528,11 +547,17 @@ static int walk_from(int dirfd, const struct walk *w, struct err *e)
 int fs_walk(int dirfd, int (*fn)(void *, const struct fs_entry *, struct err *), void *ctx,
 	    struct err *e)
 {
-	return walk_from(dirfd, &(struct walk){fn, ctx, false}, e);
+	return walk_from(dirfd, &(struct walk){.fn = fn, .ctx = ctx}, e);
+}
+
+int fs_walk_living(int dirfd, int (*fn)(void *, const struct fs_entry *, struct err *), void *ctx,
+		   struct err *e)
+{
+	return walk_from(dirfd, &(struct walk){.fn = fn, .ctx = ctx, .living = true}, e);
 }
 
 int fs_walk_types(int dirfd, int (*fn)(void *, const struct fs_entry *, struct err *), void *ctx,
 		  struct err *e)
 {
-	return walk_from(dirfd, &(struct walk){fn, ctx, true}, e);
+	return walk_from(dirfd, &(struct walk){.fn = fn, .ctx = ctx, .types_only = true}, e);
 }

@@ -109,6 +109,10 @@ struct fs_entry {
 int fs_walk(int dirfd, int (*fn)(void *ctx, const struct fs_entry *en, struct err *e), void *ctx,
 	    struct err *e) MUST_CHECK;
 
+/* The same of a tree that is used meanwhile: what goes away is left out. */
+int fs_walk_living(int dirfd, int (*fn)(void *ctx, const struct fs_entry *en, struct err *e),
+		   void *ctx, struct err *e) MUST_CHECK;
+
 /* The same for who wants only the type of each entry: of st there may be nothing else. */
 int fs_walk_types(int dirfd, int (*fn)(void *ctx, const struct fs_entry *en, struct err *e),
 		  void *ctx, struct err *e) MUST_CHECK;

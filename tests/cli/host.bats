@@ -224,6 +224,45 @@ small_recipe_with_waivers() {
 	[ -n "$done" ] && [ "$done" -gt 3 ] || { echo "killed $n times"; false; }
 }
 
+@test "a program with the set-uid bit is found wherever it may run" {
+	local rules=$dir/tree/etc/audit/rules.d/own.rules bits p
+	mkdir -p "$dir/tree/etc/audit/rules.d" "$dir/tree/var/tmp" "$dir/tree/srv/pos"
+	: >"$dir/tree/etc/audit/auditd.conf"
+	for bits in 32 64; do
+		for p in u g; do
+			echo "-a always,exit -F arch=b$bits -S execve -C e${p}id!=${p}id" \
+				"-F auid!=unset -k user-emulation"
+		done
+	done >"$rules"
+	prepare --check --json
+	[ "$(control AUD-08)" = pass ]
+	for p in var/tmp/left 'usr/bin/a tool' $'usr/bin/x\nok forged'; do
+		install -m 4755 /dev/null "$dir/tree/$p"
+		prepare --check --json
+		[ "$(control AUD-08)" = fail ] || { echo "$p: passes"; false; }
+		prepare --check
+		[[ $output == *AUD-08* && $output != *$'\n'ok\ forged* ]]
+		rm "$dir/tree/$p"
+	done
+	# the data of instances is theirs
+	install -m 4755 /dev/null "$dir/tree/srv/pos/theirs"
+	prepare --check --json
+	[ "$(control AUD-08)" = pass ]
+	install -m 4755 /dev/null "$dir/tree/usr/bin/ours"
+	echo "-a always,exit -F path=/usr/bin/ours -F perm=x -F auid>=1000 -F auid!=unset -k x" \
+		>>"$rules"
+	prepare --check --json
+	[ "$(control AUD-08)" = pass ]
+}
+
+@test "text of files is one line of the report" {
+	mkdir -p "$dir/tree/etc/sysctl.d"
+	printf 'kernel.yama.ptrace_scope = 0\rok  forged \2331m\342\200\256x\n' \
+		>"$dir/tree/etc/sysctl.d/99-own.conf"
+	prepare --check
+	[[ $output == *'ptrace_scope'*'0?ok  forged ?1m?x'* ]] || { echo "$output"; false; }
+}
+
 @test "how it is called wrongly" {
 	in_project host
 	refused 2 'host takes: prepare'

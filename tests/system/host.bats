@@ -69,6 +69,47 @@ prepare() {
 	[ "$(item kernel.overlay found)" = 'only root can try it' ]
 }
 
+@test "swap in use, and file systems of their own, are looked at" {
+	local rules=$dir/tree/etc/audit/rules.d/own.rules bits p
+	mkdir -p "$dir/tree/etc/audit/rules.d" "$dir/tree/mnt"
+	: >"$dir/tree/etc/audit/auditd.conf"
+	: >"$dir/swapfile"
+	printf 'Filename Type Size Used Priority\n%s file 1 0 -2\n' "$dir/swapfile" >"$dir/swaps"
+	for bits in 32 64; do
+		for p in u g; do
+			echo "-a always,exit -F arch=b$bits -S execve -C e${p}id!=${p}id" \
+				"-F auid!=unset -k user-emulation"
+		done
+	done >"$rules"
+	cat >"$dir/run" <<-'SH'
+		set -e
+		look() {
+			"$posmedia" host prepare --check --project "$dir" --fail-on never --json \
+				"$@" >"$dir/$name.json" || :
+		}
+		mount -t tmpfs none "$dir/tree/mnt"
+		install -m 4755 /dev/null "$dir/tree/mnt/own"
+		name=runs look --root "$dir/tree"
+		mount -o remount,nosuid "$dir/tree/mnt"
+		name=nosuid look --root "$dir/tree"
+		name=before look
+		mount --bind "$dir/swaps" /proc/swaps
+		name=swaps look
+	SH
+	export posmedia dir
+	unshare --mount sh "$dir/run"
+	aud() {
+		jq -r '.controls[] | select(.id == "AUD-08") | .status' "$dir/$1.json"
+	}
+	[ "$(aud runs)" = fail ]
+	[ "$(aud nosuid)" = pass ]
+	chd() {
+		jq -r '.controls[] | select(.id == "CHD-03") | .detail' "$dir/$1.json"
+	}
+	[[ $(chd before) != *swapfile* ]]
+	[[ $(chd swaps) == *"swap in use on $dir/swapfile"* ]]
+}
+
 @test "the running machine is set, in its files and in its kernel" {
 	mkdir -p "$dir/etc" "$dir/work" "$dir/scratch"
 	echo 128 >"$dir/instances"

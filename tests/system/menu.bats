@@ -29,6 +29,11 @@ teardown_file() {
 	rm -rf "$made"
 }
 
+# an engine that a test has stopped would keep it from ending
+teardown() {
+	kill -CONT "$engine_pid" 2>/dev/null || true
+}
+
 setup() {
 	dir=$made
 	export POSMEDIA_STORE=$dir/store
@@ -152,6 +157,18 @@ sites_of_all() {
 		type q
 		end 0
 	END
+	# lines are not forged, and the direction of writing stays
+	inside 'printf "a\rposmedia: \2331mb\342\200\256c\n" >/proc/1/fd/1'
+	posmedia logs --engine "$engine_socket" --state "$dir/srv" -n 1 recipes/sites/dev.yaml
+	succeeded
+	[[ $output == [0-9]*' a?posmedia: ?1mb?c' ]]
+	# more than an answer may have
+	inside "yes $(printf %01200d 7) | head -n 10000 >/proc/1/fd/1; echo last >/proc/1/fd/1"
+	posmedia logs --engine "$engine_socket" --state "$dir/srv" -n 10000 recipes/sites/dev.yaml
+	succeeded
+	# the engine breaks long ones where it likes
+	[ "$(wc -l <<<"$output")" -eq 5000 ]
+	[[ $output == *last && $stderr == *'only the last 5000 lines are shown'* ]]
 	site qa
 	posmedia logs --engine "$engine_socket" --state "$dir/srv" recipes/sites/qa.yaml
 	refused 7 'nothing was staged'
@@ -207,6 +224,92 @@ sites_of_all() {
 	[ "$(running)" = "$before" ]
 }
 
+@test "what a file became while its question was asked is not acted on" {
+	stage recipes/sites/dev.yaml
+	succeeded
+	local before
+	before=$(running)
+	site dev 'limits: {processes: 101}'
+	stage recipes/sites/dev.yaml
+	succeeded
+	containers >before
+	terminal=80x24 menu recipes/sites/dev.yaml <<-'END'
+		column 0 > 123       dev  shop123-dev      runs
+		type b
+		wait rollback 123 dev: type the code of the shop:
+		run sed -i 's/^environment: .*/environment: qa/' recipes/sites/dev.yaml
+		type 123
+		key enter
+		wait recipes/sites/dev.yaml is of shop 123 in qa now: nothing was done
+		column 0 > 123       qa   shop123-dev      none
+		run sed -i 's/^environment: .*/environment: prod/' recipes/sites/dev.yaml
+		type g
+		wait recipes/sites/dev.yaml is of shop 123 in prod now: nothing was done
+		type q
+		end 0
+	END
+	containers | diff before -
+	[ "$(running)" != "$before" ]
+}
+
+@test "what was typed before a question was seen does not answer it" {
+	[ "$(containers | grep -c pos-123-dev)" -eq 2 ] || {
+		stage recipes/sites/dev.yaml
+		site dev 'limits: {processes: 102}'
+		stage recipes/sites/dev.yaml
+		succeeded
+	}
+	running >before
+	terminal=80x24 menu recipes/sites/dev.yaml <<-'END'
+		column 0 > 123       dev
+		paste b123
+		wait rollback 123 dev: type the code of the shop:
+		type 123
+		wait type the code of the shop: 123
+		key escape
+		wait nothing was done
+		type q
+		end 0
+	END
+	running | diff before -
+}
+
+@test "an engine that hangs holds up its action, and not the menu" {
+	[ -n "$(running)" ] || { stage recipes/sites/dev.yaml; succeeded; }
+	terminal=80x24 menu recipes/sites/dev.yaml <<-END
+		column 0 > 123       dev  shop123-dev      runs
+		run kill -STOP $engine_pid
+		type u
+		wait audit 123 dev: at work
+		type q
+		wait still at work: wait for its end
+		run kill -CONT $engine_pid
+		wait audit 123 dev: failed, status 4
+		type q
+		type q
+		end 0
+	END
+}
+
+@test "an action that was killed is not taken for one that goes on" {
+	site dev "health: [{name: slow, run: [/bin/busybox, sleep, '2'], within: 20s}]"
+	terminal=80x24 menu recipes/sites/dev.yaml <<-END
+		column 0 > 123       dev
+		type g
+		wait stage 123 dev: at work
+		run pkill -KILL -f '^/proc/self/exe stage .*$dir'
+		wait stage 123 dev: ended by signal 9
+		type q
+		gone q back
+		wait stage 123 dev: ended by signal 9
+		type q
+		end 0
+	END
+	site dev
+	stage recipes/sites/dev.yaml
+	succeeded
+}
+
 @test "the state of instances is on top; one is stopped by its code, and started" {
 	stage recipes/sites/dev.yaml
 	succeeded
@@ -238,7 +341,9 @@ sites_of_all() {
 		type q
 		column 0 > 123       dev  shop123-dev      stopped
 		type u
-		wait it does not run: there is nothing to audit
+		wait does not run
+		wait audit 123 dev: failed, status 7
+		type q
 		type t
 		wait start 123 dev: done
 		type q

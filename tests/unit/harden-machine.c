@@ -32,6 +32,7 @@ static const struct debian_file machine_files[] = {
     {"usr/lib/systemd/system/hibernate.target", 0644, "[Unit]\n"},
     {"opt/pos.target", 0644, "[Unit]\nWants=foo.service\n"},
     {"usr/sbin/nft", 0755, "\177ELF"},
+    {"usr/bin/a tool", 0755, "\177ELF"},
     {"usr/sbin/auditctl", 0755, "\177ELF"},
     {"usr/sbin/auditd", 0755, "\177ELF"},
     {"usr/sbin/augenrules", 0755, "#!/bin/sh\n"},
@@ -131,6 +132,7 @@ static const struct row rows[] = {
     {"AUD-06", EDIT, OURS, "path=/usr/sbin/usermod", "path=/usr/sbin/userdel", FIXED},
     {"AUD-07", EDIT, OURS, "-w /etc/sudoers.d", "# -w /etc/sudoers.d", FIXED},
     {"AUD-08", EDIT, OURS, "path=/usr/bin/sudo", "path=/usr/bin/su", FIXED},
+    {"FIL-06 AUD-08", CHMOD, "usr/bin/a tool", "4755", NULL, FIXED},
     {"AUD-08", EDIT, OURS, "-C euid!=uid", "-C euid!=suid", FIXED},
     {"AUD-09", EDIT, OURS, "-w /var/log/lastlog", "-w /var/log/lastlog2", FIXED},
     {"AUD-10", EDIT, OURS, "chmod,fchmod,fchmodat -F auid>=1000",
@@ -296,6 +298,31 @@ static void comparisons_have_no_direction(void **state)
 	rootfs_drop(&t);
 }
 
+static int one_swap(void *ctx, struct strv *ret, struct err *e)
+{
+	(void)e;
+	strv_addf(ret, "swap in use on %s", (const char *)ctx);
+	return 0;
+}
+
+/* What fstab does not name can be in use all the same. */
+static void swap_in_use_counts(void **state)
+{
+	static char disk[] = "/dev/sdb1";
+	const struct harden_live live = {one_swap, disk};
+	const struct harden_context c = {.recipe = &bench->made.r, .today = TODAY, .live = &live};
+	struct harden_report r = {0};
+	struct err e = ERR_INIT;
+	char *ids SCOPED(mem_freep) = NULL;
+
+	(void)state;
+	if (harden_check(bench->profile, hardened.path, &c, &r, &e) != 0)
+		fail_msg("%s", e.msg);
+	ids = failed(&r);
+	assert_string_equal(ids, "CHD-03");
+	harden_report_release(&r);
+}
+
 /* Every control that is for a machine and not for a container has a row above. */
 static void every_control_of_a_machine_is_mutated(void **state)
 {
@@ -322,6 +349,7 @@ int main(void)
 	static const struct CMUnitTest more[] = {
 	    cmocka_unit_test(every_control_of_a_machine_is_mutated),
 	    cmocka_unit_test(comparisons_have_no_direction),
+	    cmocka_unit_test(swap_in_use_counts),
 	};
 	static struct bench b = {
 	    .name = "harden-machine",

@@ -174,14 +174,29 @@ static void acts_are_runs_of_the_verbs(void **state)
 	assert_null(act_find(0));
 }
 
-static void what_does_not_run_is_not_audited(void **state)
+static void what_is_audited_is_the_container(void **state)
+{
+	static char name[] = "pos-1", root[] = "/p";
+	struct menu_row r = site("dev");
+	struct err e = ERR_INIT;
+	char *got SCOPED(mem_freep) = NULL;
+
+	(void)state;
+	r.container = name;
+	r.root = root;
+	got = argv_of('u', &r, &e);
+	assert_string_equal(got, "audit --profile=/p/recipes/profiles/pa-dss-3.2.yaml --engine=/s "
+				 "instance:pos-1");
+}
+
+static void what_has_no_container_is_not_audited(void **state)
 {
 	struct menu_row r = site("dev");
 	struct err e = ERR_INIT;
 
 	(void)state;
 	assert_null(argv_of('u', &r, &e));
-	assert_non_null(strstr(e.msg, "does not run"));
+	assert_non_null(strstr(e.msg, "has no container"));
 	*r.site = '\0';
 	assert_null(argv_of('p', &r, &e));
 	assert_non_null(strstr(e.msg, "the file of this site is not known"));
@@ -196,7 +211,8 @@ int main(void)
 	    cmocka_unit_test(nothing_that_a_terminal_obeys_is_left),
 	    cmocka_unit_test(text_is_cut_by_columns),
 	    cmocka_unit_test(acts_are_runs_of_the_verbs),
-	    cmocka_unit_test(what_does_not_run_is_not_audited),
+	    cmocka_unit_test(what_is_audited_is_the_container),
+	    cmocka_unit_test(what_has_no_container_is_not_audited),
 	};
 
 	(void)setlocale(LC_CTYPE, "C.UTF-8");

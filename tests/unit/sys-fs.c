@@ -355,6 +355,39 @@ static void walks_by_type_alone(void **state)
 	assert_string_equal(b.data, "a@ b/ b/c/ b/c/d- b-a- p? ");
 }
 
+/* Takes away what comes next. */
+static int take(void *ctx, const struct fs_entry *en, struct err *e)
+{
+	const char *const *gone = ctx;
+
+	if (strcmp(en->name, "a") == 0)
+		assert_int_equal(unlinkat(top, gone[0], 0), 0);
+	if (strcmp(en->name, "c") == 0) {
+		assert_int_equal(unlinkat(top, "used/c", AT_REMOVEDIR), 0);
+		assert_int_equal(symlinkat("/", top, "used/c"), 0);
+	}
+	return strcmp(en->name, "c") == 0 || en->path[1] == '\0' ? 0 : err_set(e, ERR_FAIL, "left");
+}
+
+static void walks_while_things_go(void **state)
+{
+	const char *gone[] = {"used/b"};
+	struct err e = ERR_INIT;
+	int fd SCOPED(fd_closep) = -1;
+
+	(void)state;
+	ok(fs_mkdirs(top, "used/c", 0755, &e), &e);
+	make("used/a", "");
+	make("used/b", "");
+	ok(fs_open_dir(top, "used", &fd, &e), &e);
+	assert_int_equal(fs_walk(fd, take, gone, &e), -1);
+	assert_int_equal(e.sys, ENOENT);
+	make("used/b", "");
+	e = (struct err)ERR_INIT;
+	ok(fs_walk_living(fd, take, gone, &e), &e);
+	assert_int_equal(e.sys, 0);
+}
+
 static void walks_have_an_end(void **state)
 {
 	enum { DEEP = 3000 };
@@ -449,6 +482,7 @@ int main(void)
 	    cmocka_unit_test(types_of_names),
 	    cmocka_unit_test(walks_begin_at_the_start),
 	    cmocka_unit_test(walks_by_type_alone),
+	    cmocka_unit_test(walks_while_things_go),
 	    cmocka_unit_test(walks_have_an_end),
 	    cmocka_unit_test(copies_what_pretends_to_be_empty),
 	    cmocka_unit_test(paths),
