@@ -144,10 +144,21 @@ machine() {
 	machine "\$posmedia stage --rollback --engine /none --state $dir/link/pos \
 		$dir/recipes/sites/dev.yaml"
 	[[ $stderr == *"$dir/disk is not mounted, "* ]] || { echo "$stderr"; false; }
+	machine "\$posmedia host prepare --project $dir --state $dir/disk/a/pos \
+		--fail-on never --json"
+	[ "$(item data.directory)" = wanted ]
+	[ "$(item data.encrypted)" = wanted ]
+	[ "$(item data.room)" = wanted ]
+	[[ $(item data.directory found) == "$dir/disk is not mounted" ]] ||
+		{ item data.directory found; false; }
+	[ -z "$(ls -A "$dir/disk/a")" ]
 	# with the disk there is nothing against it: no engine is the next thing that is missing
 	machine "mount $dir/disk; mkdir $dir/disk/a
 		\$posmedia stage --rollback --engine /none --state $dir/link/pos \
-			$dir/recipes/sites/dev.yaml"
+			$dir/recipes/sites/dev.yaml
+		\$posmedia host prepare --project $dir --state $dir/disk/a/pos \
+			--fail-on never --json"
 	[[ $stderr != *'is not mounted'* && $stderr == *'/none'* ]] || { echo "$stderr"; false; }
+	[ "$(item data.directory)" = changed ] || { item data.directory found; false; }
 	[ -z "$(ls -A "$dir/disk/a")" ]
 }
