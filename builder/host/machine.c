@@ -192,7 +192,7 @@ static int encrypted(const struct host *h, struct host_item *i, struct err *e)
 				  way.data);
 	}
 	if (c == HOST_CRYPT_UNKNOWN)
-		return host_found(i, HOST_UNKNOWN, "%s: no disk of this machine", way.data);
+		return host_found(i, HOST_UNKNOWN, "%s: no single disk of this machine", way.data);
 	i->hint = mem_strdup("Put it on a file system on dm-crypt: cryptsetup(8).");
 	return host_found(i, HOST_WANTED, "%s: not encrypted", way.data);
 }

@@ -78,7 +78,8 @@ enum host_crypt {
 };
 
 /* Whether all that a block device ("253:0") lies on is encrypted by dm-crypt, by the kernel's tree
- * /sys, open as sysfd. Appends the names on the way to *ret_way: "dm-1 (crypt), sda2". */
+ * /sys, open as sysfd; unknown when it is one of several of a btrfs. Appends the names on the way
+ * to *ret_way: "dm-1 (crypt), sda2". */
 int host_crypt_of(int sysfd, const char *device, enum host_crypt *ret, struct buf *ret_way,
 		  struct err *e) MUST_CHECK;
 
