@@ -23,6 +23,11 @@ int mounts_parse_fstab(const struct strv *lines, struct mounts *ret, struct err 
 int mounts_at(int rootfd, const char *at, struct mounts *ret, struct err *e) MUST_CHECK;
 void mounts_release(struct mounts *m);
 
+/* What this machine is to mount at an absolute path or above it, and has not: the uppermost in
+ * *ret_at, which the caller owns, or NULL. The path need not be there; of its links, those and what
+ * they lead to count. */
+int mounts_missing(const char *path, char **ret_at, struct err *e) MUST_CHECK;
+
 /* Whether the options, read from left to right, leave this one ("noexec") in force. */
 bool mount_has_option(const char *options, const char *wanted);
 

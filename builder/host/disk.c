@@ -84,12 +84,24 @@ static int beside(int fd, struct walk *w, enum host_crypt *ret, struct err *e)
 	return 0;
 }
 
+/* Devices of dm-crypt, as cryptsetup(8) names them, that encrypt; those of dm-integrity and
+ * dm-verity, which only check, are named alike. */
+static bool encrypts(const char *uuid)
+{
+	static const char *const kinds[] = {"CRYPT-LUKS1-", "CRYPT-LUKS2-", "CRYPT-PLAIN-"};
+
+	for (size_t k = 0; k < sizeof(kinds) / sizeof(kinds[0]); k++)
+		if (strncmp(uuid, kinds[k], strlen(kinds[k])) == 0)
+			return true;
+	return false;
+}
+
 static int look_at(int fd, const char *name, struct walk *w, enum host_crypt *ret, struct err *e)
 {
 	char *uuid SCOPED(mem_freep) = says(fd, "dm/uuid");
 	struct strv slaves SCOPED(strv_release) = {0};
 	struct err none = ERR_INIT;
-	bool crypt = strncmp(uuid, "CRYPT-", 6) == 0;
+	bool crypt = encrypts(uuid);
 
 	buf_addf(w->way, "%s%s%s", w->way->len == 0 ? "" : ", ", name, crypt ? " (dm-crypt)" : "");
 	if (crypt) {
@@ -103,6 +115,29 @@ static int look_at(int fd, const char *name, struct walk *w, enum host_crypt *re
 	return beside(fd, w, ret, e);
 }
 
+/* Whether it is one of several that a file system of btrfs lies on, of which a mount names one. */
+static bool is_one_of_several(int sysfd, const char *name, struct buf *way)
+{
+	struct strv all SCOPED(strv_release) = {0};
+	struct err none = ERR_INIT;
+
+	if (fs_list(sysfd, "fs/btrfs", &all, &none) != 0)
+		return false;
+	for (size_t i = 0; i < all.n; i++) {
+		char *dir SCOPED(mem_freep) = mem_format("fs/btrfs/%s/devices", all.v[i]);
+		struct strv devices SCOPED(strv_release) = {0};
+
+		if (fs_list(sysfd, dir, &devices, &none) != 0 || devices.n < 2 ||
+		    !strv_has(&devices, name))
+			continue;
+		buf_addf(way, "btrfs on ");
+		for (size_t k = 0; k < devices.n; k++)
+			buf_addf(way, "%s%s", k == 0 ? "" : ", ", devices.v[k]);
+		return true;
+	}
+	return false;
+}
+
 int host_crypt_of(int sysfd, const char *device, enum host_crypt *ret, struct buf *ret_way,
 		  struct err *e)
 {
@@ -111,7 +146,7 @@ int host_crypt_of(int sysfd, const char *device, enum host_crypt *ret, struct bu
 	char to[NAME_MAX_BYTES];
 	ssize_t n = readlinkat(sysfd, path, to, sizeof(to) - 1);
 	int fd SCOPED(fd_closep) = openat(sysfd, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	const char *slash;
+	const char *slash, *name;
 
 	if (n < 0 || fd < 0) {
 		buf_addf(ret_way, "device %s", device);
@@ -120,7 +155,12 @@ int host_crypt_of(int sysfd, const char *device, enum host_crypt *ret, struct bu
 	}
 	to[n] = '\0';
 	slash = strrchr(to, '/');
-	return look_at(fd, slash != NULL ? slash + 1 : to, &w, ret, e);
+	name = slash != NULL ? slash + 1 : to;
+	if (is_one_of_several(sysfd, name, ret_way)) {
+		*ret = HOST_CRYPT_UNKNOWN;
+		return 0;
+	}
+	return look_at(fd, name, &w, ret, e);
 }
 
 /* The word that a line of mountinfo has at this place, from 0; its length in *n. */

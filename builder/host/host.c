@@ -52,36 +52,6 @@ void host_install_hint(const struct host *h, struct host_item *i, const char *de
 			  : mem_format("In the tree: %s %s", how, h->dnf ? el : debian);
 }
 
-/* Whether the file at dir/name has this text, and its mode. */
-static int is_same(const struct host *h, const struct host_text *t, bool *ret, struct err *e)
-{
-	char *path SCOPED(mem_freep) = mem_format("%s/%s", t->dir + 1, t->name);
-	struct buf have SCOPED(buf_release) = BUF_INIT(ROOT_FILE_MAX);
-	struct stat st;
-	bool there;
-
-	if (root_read(h->rootfd, path, &have, &there, e) != 0)
-		return -1;
-	*ret = there && have.len == t->n && memcmp(have.data, t->p, t->n) == 0 &&
-	       root_stat(h->rootfd, path, false, &st) == 1 && S_ISREG(st.st_mode) &&
-	       (st.st_mode & 07777) == 0644;
-	return 0;
-}
-
-int host_put(const struct host *h, const struct host_text *t, bool *ret_same, struct err *e)
-{
-	int dir SCOPED(fd_closep) = -1;
-
-	if (is_same(h, t, ret_same, e) != 0)
-		return -1;
-	if (*ret_same || h->o->check)
-		return 0;
-	if (fs_mkdirs_in_root(h->rootfd, t->dir, 0755, NULL, e) != 0 ||
-	    fs_open_in_root(h->rootfd, t->dir, O_RDONLY | O_DIRECTORY, &dir, e) != 0)
-		return -1;
-	return fs_put(dir, t->name, t->p, t->n, 0644, e);
-}
-
 static void look(const struct host *h, const struct host_check *c, struct host_report *r)
 {
 	struct host_item *i = &r->v[r->n++];
@@ -99,7 +69,8 @@ static void look(const struct host *h, const struct host_check *c, struct host_r
 static int look_at_all(const struct host *h, struct host_report *r, struct err *e)
 {
 	const struct host_check *const lists[] = {host_engine_checks, host_kernel_checks,
-						  host_file_checks, host_machine_checks};
+						  host_unit_checks, host_file_checks,
+						  host_machine_checks};
 
 	r->v = mem_zalloc(ITEMS_MAX * sizeof(*r->v));
 	for (size_t l = 0; l < sizeof(lists) / sizeof(lists[0]); l++)

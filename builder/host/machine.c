@@ -2,6 +2,7 @@
 #include "host/parts.h"
 
 #include "base/num.h"
+#include "harden/mounts.h"
 #include "harden/root.h"
 #include "sys/fs.h"
 #include "sys/proc.h"
@@ -114,6 +115,23 @@ static int time_synchronised(const struct host *h, struct host_item *i, struct e
 		   : host_found(i, HOST_WANTED, "nothing keeps the clock");
 }
 
+int host_unmounted(const struct host *h, struct host_item *i, bool *ret, struct err *e)
+{
+	char *at SCOPED(mem_freep) = NULL;
+
+	*ret = false;
+	if (!h->live)
+		return 0;
+	if (mounts_missing(h->o->state, &at, e) != 0)
+		return -1;
+	if (at == NULL)
+		return 0;
+	*ret = true;
+	free(i->hint);
+	i->hint = mem_format("mount %s, or take it out of /etc/fstab", at);
+	return host_found(i, HOST_WANTED, "%s is not mounted", at);
+}
+
 /* The place of the data, or of what is to hold it. */
 static int open_state(const struct host *h, struct err *e)
 {
@@ -158,9 +176,12 @@ static int encrypted(const struct host *h, struct host_item *i, struct err *e)
 {
 	struct buf way SCOPED(buf_release) = BUF_INIT(SAID_MAX);
 	enum host_crypt c = HOST_CRYPT_UNKNOWN;
+	bool lacks = false;
 
 	if (!h->live)
 		return host_not_here(i);
+	if (host_unmounted(h, i, &lacks, e) != 0 || lacks)
+		return lacks ? 0 : -1;
 	if (find_crypt(h, &c, &way, e) != 0)
 		return -1;
 	if (c == HOST_CRYPT_YES)
@@ -171,7 +192,7 @@ static int encrypted(const struct host *h, struct host_item *i, struct err *e)
 				  way.data);
 	}
 	if (c == HOST_CRYPT_UNKNOWN)
-		return host_found(i, HOST_UNKNOWN, "%s: no disk of this machine", way.data);
+		return host_found(i, HOST_UNKNOWN, "%s: no single disk of this machine", way.data);
 	i->hint = mem_strdup("Put it on a file system on dm-crypt: cryptsetup(8).");
 	return host_found(i, HOST_WANTED, "%s: not encrypted", way.data);
 }
@@ -182,9 +203,12 @@ static int room(const struct host *h, struct host_item *i, struct err *e)
 	struct statvfs v;
 	char *text SCOPED(mem_freep) = NULL;
 	uint64_t left;
+	bool lacks = false;
 
 	if (!h->live)
 		return host_not_here(i);
+	if (host_unmounted(h, i, &lacks, e) != 0 || lacks)
+		return lacks ? 0 : -1;
 	if (fd < 0)
 		return -1;
 	if (fstatvfs(fd, &v) != 0)

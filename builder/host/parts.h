@@ -21,8 +21,8 @@ struct host_check {
 };
 
 /* Ended by one without an id. */
-extern const struct host_check host_engine_checks[], host_kernel_checks[], host_file_checks[],
-    host_machine_checks[];
+extern const struct host_check host_engine_checks[], host_kernel_checks[], host_unit_checks[],
+    host_file_checks[], host_machine_checks[];
 
 /* Notes what was found, and how that is. Returns 0. */
 int host_found(struct host_item *i, enum host_status s, const char *fmt, ...) PRINTF(3, 4);
@@ -36,14 +36,39 @@ const char *host_program(const struct host *h, const char *const *paths);
 void host_install_hint(const struct host *h, struct host_item *i, const char *debian,
 		       const char *el);
 
-/* Makes DIR/NAME of the tree have this text and mode 0644, unless o->check. *ret_same: it had. */
+/* What is written to the tree: DIR/NAME with this text and mode 0644. */
 struct host_text {
 	const char *dir, *name; /* "/etc/sysctl.d" */
 	const void *p;
 	size_t n;
 };
-int host_put(const struct host *h, const struct host_text *t, bool *ret_same,
+
+/* What came of several: what was not as wanted and is written, or would be, and what somebody has
+ * decided otherwise, which stays. */
+struct host_put {
+	struct buf wrote, left;
+};
+enum { HOST_PUT_MAX = 1 << 14 };
+#define HOST_PUT_INIT                                                                              \
+	((struct host_put){.wrote = BUF_INIT(HOST_PUT_MAX), .left = BUF_INIT(HOST_PUT_MAX)})
+void host_put_release(struct host_put *p);
+
+/* Makes it so, unless o->check. What has another text is kept beside it, as NAME.old, or as
+ * NAME.old-DIGITS of its digest where that is another one still. A link and an empty file, by
+ * which systemd(1) is told to do without, are left alone. */
+int host_put(const struct host *h, const struct host_text *t, struct host_put *ret,
 	     struct err *e) MUST_CHECK;
+
+/* Adds one more that was not as wanted, or that stays. */
+void host_add(struct buf *list, const char *fmt, ...) PRINTF(2, 3);
+
+/* Ends an item: `all` is what it is when nothing differs. verb: "wrote". */
+void host_put_end(const struct host *h, struct host_item *i, const struct host_put *p,
+		  const char *all, const char *verb);
+
+/* Whether a file system that belongs at the place of the data is not mounted: then the item is
+ * wanted. */
+int host_unmounted(const struct host *h, struct host_item *i, bool *ret, struct err *e) MUST_CHECK;
 
 enum host_crypt {
 	HOST_CRYPT_NO,
@@ -53,7 +78,8 @@ enum host_crypt {
 };
 
 /* Whether all that a block device ("253:0") lies on is encrypted by dm-crypt, by the kernel's tree
- * /sys, open as sysfd. Appends the names on the way to *ret_way: "dm-1 (crypt), sda2". */
+ * /sys, open as sysfd; unknown when it is one of several of a btrfs. Appends the names on the way
+ * to *ret_way: "dm-1 (crypt), sda2". */
 int host_crypt_of(int sysfd, const char *device, enum host_crypt *ret, struct buf *ret_way,
 		  struct err *e) MUST_CHECK;
 

@@ -339,7 +339,8 @@ int stage_destroy(const struct site *s, const struct stage_opts *o, const struct
 						  .dirfd = -1,
 						  .keptfd = -1};
 
-	if (check_asked(s, end, e) != 0 || open_places(&x, s, o, e) != 0)
+	if (check_asked(s, end, e) != 0 || stage_check_mounted(s, o, e) != 0 ||
+	    open_places(&x, s, o, e) != 0)
 		return -1;
 	if (x.dirfd >= 0 && (stage_open(s, o, &x.st, e) != 0 ||
 			     drop_gone(&x, s, o->dry_run, e) != 0 || end_it(&x, e) != 0))

@@ -21,6 +21,8 @@ int stage_open_staged(const struct site *s, const struct stage_opts *o, struct s
 	char *own SCOPED(mem_freep) =
 	    mem_format("%s/%s/%s/.posmedia", o->state, s->shop, site_env_word(s->env));
 
+	if (stage_check_mounted(s, o, e) != 0)
+		return -1;
 	if (access(own, F_OK) == 0)
 		return stage_open(s, o, ret, e);
 	if (errno != ENOENT)

@@ -112,6 +112,10 @@ int stage_drop(struct stage *st, struct stage_one *one, struct err *e) MUST_CHEC
  * and here that is not so. */
 int stage_not_done(const struct stage_one *one, struct err *e);
 
+/* An error while a file system that this machine is to mount at the site's directory, above it or
+ * at its data is not: what is there then is another disk's. Whoever opens it asks first. */
+int stage_check_mounted(const struct site *s, const struct stage_opts *o, struct err *e) MUST_CHECK;
+
 /* Opens the site's own directory (and makes it, but in a dry run: then ownfd stays -1), takes the
  * lock and reads the record. */
 int stage_open(const struct site *s, const struct stage_opts *o, struct stage *ret,

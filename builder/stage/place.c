@@ -84,6 +84,8 @@ int stage_open(const struct site *s, const struct stage_opts *o, struct stage *r
 
 	if (!site_shop_ok(s->shop))
 		return err_set(e, ERR_RECIPE, "%s: no shop", s->file);
+	if (stage_check_mounted(s, o, e) != 0)
+		return -1;
 	st.dir = mem_format("%s/%s/%s", o->state, s->shop, site_env_word(s->env));
 	st.own = mem_format("%s/.posmedia", st.dir);
 	st.cgroup2 = access("/sys/fs/cgroup/cgroup.controllers", F_OK) == 0;

@@ -79,7 +79,7 @@ programs() {
 	programs
 	snapshot >"$dir/before"
 	prepare --check --json
-	refused 4 '4 items are not as wanted: units.installed, units.enabled, settings, data.'
+	refused 4 '4 items are not as wanted: units.enabled, units.installed, settings, data.'
 	[ "$(item units.installed)" = wanted ]
 	[ "$(item units.installed did)" = null ]
 	snapshot | diff "$dir/before" -
@@ -101,22 +101,82 @@ programs() {
 	[ "$(item engine.installed found)" = /usr/bin/podman ]
 }
 
-@test "what somebody has changed is set again, and only that" {
+@test "what somebody has changed is set again, and what it was is kept" {
+	local etc=$dir/tree/etc
 	programs
 	prepare
-	echo '# ours' >>"$dir/tree/etc/systemd/system/pos@.service"
-	chmod 666 "$dir/tree/etc/sysctl.d/60-posmedia.conf"
-	chmod 777 "$dir/tree/srv/pos"
-	rm "$dir/tree/etc/systemd/system/multi-user.target.wants/pos.target"
-	stat -c '%i %Z' "$dir/tree/etc/systemd/system/pos.target" >"$dir/before"
+	echo '# ours' >>"$etc/systemd/system/pos@.service"
+	echo '# mine' >>"$etc/sysctl.d/60-posmedia.conf"
+	cp "$etc/systemd/system/pos@.service" "$dir/first"
+	cp "$etc/sysctl.d/60-posmedia.conf" "$dir/mine"
+	stat -c '%i %Z' "$etc/systemd/system/pos.target" >"$dir/before"
 	prepare --json
 	[ "$status" -eq 0 ]
-	[[ $(item units.installed did) == 'wrote /etc/systemd/system/pos@.service' ]]
-	[ "$(item units.enabled did)" = 'enabled pos.target' ]
-	[ "$(item data.directory found)" = '/srv/pos is 0777 of 0:0' ]
-	[ "$(stat -c %a "$dir/tree/srv/pos" "$dir/tree/etc/sysctl.d/60-posmedia.conf" | xargs)" = \
-		'755 644' ]
-	stat -c '%i %Z' "$dir/tree/etc/systemd/system/pos.target" | diff "$dir/before" -
+	[[ $(item units.installed did) == \
+		'wrote /etc/systemd/system/pos@.service (before: pos@.service.old)' ]]
+	cmp "$units/pos@.service" "$etc/systemd/system/pos@.service"
+	cmp "$dir/first" "$etc/systemd/system/pos@.service.old"
+	cmp "$dir/mine" "$etc/sysctl.d/60-posmedia.conf.old"
+	# a copy is not written over by the next one
+	echo '# again' >>"$etc/systemd/system/pos@.service"
+	cp "$etc/systemd/system/pos@.service" "$dir/second"
+	chmod 666 "$etc/sysctl.d/60-posmedia.conf"
+	prepare
+	cmp "$dir/first" "$etc/systemd/system/pos@.service.old"
+	cmp "$dir/second" "$etc/systemd/system/pos@.service.old-$(sha256sum "$dir/second" |
+		cut -c1-12)"
+	[ "$(stat -c %a "$etc/sysctl.d/60-posmedia.conf")" = 644 ]
+	stat -c '%i %Z' "$etc/systemd/system/pos.target" | diff "$dir/before" -
+}
+
+@test "a mask, what was disabled, and a directory of others' stay" {
+	local system=$dir/tree/etc/systemd/system
+	programs
+	mkdir -p "$system" "$dir/tree/etc/sysctl.d"
+	mkdir -m 1777 "$dir/tree/tmp"
+	ln -s /dev/null "$system/pos.target"
+	ln -s /dev/null "$dir/tree/etc/sysctl.d/60-posmedia.conf"
+	: >"$system/pos@.service"
+	prepare --state /tmp --json
+	refused 4 'units.enabled, units.installed, settings, data.directory'
+	[ "$(readlink "$system/pos.target")" = /dev/null ]
+	[ "$(readlink "$dir/tree/etc/sysctl.d/60-posmedia.conf")" = /dev/null ]
+	[ ! -s "$system/pos@.service" ]
+	[ ! -e "$system/multi-user.target.wants" ]
+	[[ $(item units.installed found) == \
+		*'/pos.target is a link to /dev/null, '*'service is empty' ]]
+	[ "$(item data.directory found)" = '/tmp is 1777 of 0:0' ]
+	[ "$(stat -c %a "$dir/tree/tmp")" = 1777 ]
+	rm "$system"/pos* "$dir/tree/etc/sysctl.d/60-posmedia.conf"
+	prepare
+	rm "$system/multi-user.target.wants/pos.target"
+	prepare --json
+	refused 4 '1 item is not as wanted: units.enabled'
+	[ "$(item units.enabled found)" = 'pos.target is disabled' ]
+	[ ! -e "$system/multi-user.target.wants/pos.target" ]
+}
+
+@test "of settings the last file that has them counts, and larger ones stay" {
+	local etc=$dir/tree/etc/sysctl.d
+	programs
+	mkdir -p "$etc"
+	echo 'fs.inotify.max_user_instances = 8192' >"$etc/10-big.conf"
+	prepare --json
+	[ "$(item settings)" = changed ]
+	grep -qx 'fs.inotify.max_user_instances = 8192' "$etc/60-posmedia.conf"
+	prepare --check
+	[ "$status" -eq 0 ] || { echo "$stderr"; false; }
+	printf '# hard\nnet/ipv4/ip_forward=0\n' >"$etc/99-hard.conf"
+	snapshot >"$dir/before"
+	prepare --json
+	refused 4 '1 item is not as wanted: settings'
+	[ "$(item settings found)" = \
+		'/etc/sysctl.d/99-hard.conf:2 has net.ipv4.ip_forward = 0' ]
+	snapshot | diff "$dir/before" -
+	rm "$etc/60-posmedia.conf" "$etc/10-big.conf"
+	prepare --check --json
+	[[ $(item settings found) == \
+		'not so: /etc/sysctl.d/60-posmedia.conf; '*/99-hard.conf:2* ]]
 }
 
 @test "only modules that every kernel of the tree has are loaded" {
@@ -198,9 +258,23 @@ small_recipe_with_waivers() {
 	ln -s "$dir/outside" "$dir/tree/srv"
 	ln -s "$dir/outside/60" "$dir/tree/etc/sysctl.d"
 	prepare --json
-	refused 4 'units.installed, units.enabled, settings, data.directory'
+	refused 4 'units.enabled, units.installed, settings, data.directory'
 	[ "$(cd "$dir/outside" && find . | sort | xargs)" = '. ./pos ./system' ]
 	[ "$(stat -c %a "$dir/outside/pos")" = 700 ]
+	# the links of units are files of the tree as well
+	rm "$dir/tree/etc/systemd/system"
+	mkdir "$dir/tree/etc/systemd/system"
+	ln -s "$dir/outside" "$dir/tree/etc/systemd/system/multi-user.target.wants"
+	prepare --json
+	refused 4 'units.enabled'
+	[ "$(cd "$dir/outside" && find . | sort | xargs)" = '. ./pos ./system' ]
+	# one that stays inside leads there
+	mkdir "$dir/tree/inside"
+	ln -sfn /inside "$dir/tree/etc/systemd/system/multi-user.target.wants"
+	rm "$dir/tree/etc/systemd/system"/pos*
+	prepare --json
+	[ "$(item units.enabled)" = changed ]
+	[ -L "$dir/tree/inside/pos.target" ]
 }
 
 @test "a run that was killed at any place is only run again" {
@@ -211,8 +285,8 @@ small_recipe_with_waivers() {
 		rm -rf "$dir/tree"
 		cp -a "$dir/fresh" "$dir/tree"
 		# dies at its n-th change that lasts
-		run env -C "$dir" strace -qq -o /dev/null -e trace=renameat,linkat,fchmod \
-			-e "inject=renameat,linkat,fchmod:signal=KILL:when=$n" \
+		run env -C "$dir" strace -qq -o /dev/null -e trace=renameat,linkat,symlinkat \
+			-e "inject=renameat,linkat,symlinkat:signal=KILL:when=$n" \
 			"$posmedia" host prepare --root tree --fail-on never
 		[ "$status" -eq 0 ] && done=$n
 		prepare
@@ -274,7 +348,7 @@ small_recipe_with_waivers() {
 	refused 2 'absolute paths'
 	rm -r "$units"
 	prepare --json
-	refused 4 'units.installed, units.enabled'
+	refused 4 'units.enabled, units.installed'
 	[[ $(item units.installed hint) == *--project* ]]
 	in_project host prepare --root tree --profile nowhere.yaml
 	refused 3 'nowhere.yaml'

@@ -142,3 +142,64 @@ prepare() {
 	[ "$(item settings)" = ok ]
 	[ ! -e /etc/sysctl.d/60-posmedia.conf ]
 }
+
+# Runs a script as root of a machine of its own: $1 is the script, its files of /etc are a copy, and
+# $dir/disk is to be mounted there.
+machine() {
+	mkdir -p "$dir/etc" "$dir/scratch" "$dir/disk/a"
+	cat >"$dir/run" <<-SH
+		set -e
+		mount -t tmpfs none "$dir/scratch"
+		mkdir "$dir/scratch/up" "$dir/scratch/work"
+		mount -t overlay -o "lowerdir=/etc,upperdir=$dir/scratch/up" \
+			-o "workdir=$dir/scratch/work" none /etc
+		echo "none $dir/disk tmpfs noauto 0 0" >/etc/fstab
+		set +e
+		$1
+	SH
+	posmedia=$posmedia run --separate-stderr unshare --mount --net sh "$dir/run"
+}
+
+@test "no data goes below a disk that is not mounted" {
+	local verb
+	mkdir -p "$dir/recipes/sites" "$dir/signing"
+	cp recipes/hosts/seccomp.yaml "$dir/recipes/hosts/"
+	printf 'posmedia-policy: 1\ndefault: reject\n' >"$dir/signing/policy.yaml"
+	cat >"$dir/recipes/sites/dev.yaml" <<-'YAML'
+		posmedia: 1
+		shop: "123"
+		environment: dev
+		image: {reference: "oci:out/till:1", policy: signing/policy.yaml}
+		hostname: shop123-dev
+		data: [{name: usr2, at: /usr2}]
+	YAML
+	ln -s disk/a "$dir/link"
+	for verb in start stop 'stage --rollback' 'destroy --confirm 123'; do
+		machine "\$posmedia $verb --engine /none --state $dir/disk/a/pos \
+			$dir/recipes/sites/dev.yaml"
+		[[ $stderr == *"$dir/disk is not mounted, where $dir/disk/a/pos/123/dev"* ]] || {
+			echo "$verb: $stderr"; false; }
+		[ -z "$(ls -A "$dir/disk/a")" ]
+	done
+	# also through a link
+	machine "\$posmedia stage --rollback --engine /none --state $dir/link/pos \
+		$dir/recipes/sites/dev.yaml"
+	[[ $stderr == *"$dir/disk is not mounted, "* ]] || { echo "$stderr"; false; }
+	machine "\$posmedia host prepare --project $dir --state $dir/disk/a/pos \
+		--fail-on never --json"
+	[ "$(item data.directory)" = wanted ]
+	[ "$(item data.encrypted)" = wanted ]
+	[ "$(item data.room)" = wanted ]
+	[[ $(item data.directory found) == "$dir/disk is not mounted" ]] ||
+		{ item data.directory found; false; }
+	[ -z "$(ls -A "$dir/disk/a")" ]
+	# with the disk there is nothing against it: no engine is the next thing that is missing
+	machine "mount $dir/disk; mkdir $dir/disk/a
+		\$posmedia stage --rollback --engine /none --state $dir/link/pos \
+			$dir/recipes/sites/dev.yaml
+		\$posmedia host prepare --project $dir --state $dir/disk/a/pos \
+			--fail-on never --json"
+	[[ $stderr != *'is not mounted'* && $stderr == *'/none'* ]] || { echo "$stderr"; false; }
+	[ "$(item data.directory)" = changed ] || { item data.directory found; false; }
+	[ -z "$(ls -A "$dir/disk/a")" ]
+}

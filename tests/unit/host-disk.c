@@ -72,6 +72,20 @@ static int make_tree(void **state)
 	on("virtual/dm-3", "dm-0", "virtual/dm-0");
 	on("virtual/dm-3", "nvme1n1", "pci/nvme1n1");
 	on("virtual/dm-4", "dm-4", "virtual/dm-4");
+	put("virtual/dm-5", "dm/uuid", "CRYPT-INTEGRITY-both\n");
+	put("virtual/dm-6", "dm/uuid", "CRYPT-VERITY-0123-v\n");
+	put("virtual/dm-7", "dm/uuid", "CRYPT-LUKS1-0123-one\n");
+	put("virtual/dm-8", "dm/uuid", "CRYPT-PLAIN-two\n");
+	on("virtual/dm-5", "sda1", "pci/sda/sda1");
+	on("virtual/dm-6", "dm-7", "virtual/dm-7");
+	named("253:5", "virtual/dm-5");
+	named("253:6", "virtual/dm-6");
+	named("253:7", "virtual/dm-7");
+	named("253:8", "virtual/dm-8");
+	put("../fs/btrfs/features", "raid56", "0\n");
+	put("../fs/btrfs/0123/devices", "dm-7", "");
+	put("../fs/btrfs/0123/devices", "sdb", "");
+	put("../fs/btrfs/4567/devices", "dm-8", "");
 	named("8:1", "pci/sda/sda1");
 	named("259:1", "pci/nvme1n1");
 	named("253:1", "virtual/dm-1");
@@ -128,6 +142,20 @@ static void of_a_volume_of_aws_it_cannot_be_told(void **state)
 	look("1:2", HOST_CRYPT_UNKNOWN, "device 1:2");
 }
 
+static void what_only_checks_is_looked_through(void **state)
+{
+	(void)state;
+	look("253:5", HOST_CRYPT_NO, "dm-5, sda1, its disk");
+	look("253:6", HOST_CRYPT_YES, "dm-6, dm-7 (dm-crypt)");
+}
+
+static void a_file_system_on_several_disks_cannot_be_told(void **state)
+{
+	(void)state;
+	look("253:7", HOST_CRYPT_UNKNOWN, "btrfs on dm-7, sdb");
+	look("253:8", HOST_CRYPT_YES, "dm-8 (dm-crypt)");
+}
+
 static void disks_in_a_loop_are_an_error(void **state)
 {
 	struct buf b SCOPED(buf_release) = BUF_INIT(1 << 12);
@@ -164,6 +192,8 @@ int main(void)
 	    cmocka_unit_test(a_volume_of_which_a_part_is_in_the_clear_is_not),
 	    cmocka_unit_test(a_partition_is_what_its_disk_is),
 	    cmocka_unit_test(of_a_volume_of_aws_it_cannot_be_told),
+	    cmocka_unit_test(what_only_checks_is_looked_through),
+	    cmocka_unit_test(a_file_system_on_several_disks_cannot_be_told),
 	    cmocka_unit_test(disks_in_a_loop_are_an_error),
 	    cmocka_unit_test(a_mount_without_a_number_has_its_sources),
 	};
