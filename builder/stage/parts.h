@@ -170,8 +170,8 @@ void stage_keep_first(struct stage *st, const struct stage_one *one);
 int stage_bring_over(struct stage *st, const struct stage_one *from, const struct stage_one *to,
 		     struct err *e) MUST_CHECK;
 
-/* Makes the directories of data that are not there, with what the image has in those places: the
- * image is unpacked for that, once, since engines lose owners on the way. */
+/* Makes the directories of data that are not there, with what the image has in those places, which
+ * the engine has been given before (stage_load). What is there is never touched. */
 int stage_seed(struct stage *st, const struct stage_image *i, const struct oci_manifest *m,
 	       struct err *e) MUST_CHECK;
 

@@ -1,9 +1,7 @@
-/* place.c - the site's directories on the host: its record, what its instance is shown, its
- * secrets, and its data. */
+/* place.c - the site's directories on the host: its record, what its instance is shown, and
+ * its secrets. */
 #include "stage/parts.h"
 
-#include "base/log.h"
-#include "oci/unpack.h"
 #include "sandbox/profile.h"
 #include "site/secret.h"
 #include "sys/fs.h"
@@ -223,114 +221,4 @@ int stage_site_of(const struct stage *st, const struct stage_one *one, struct si
 		return err_set(e, ERR_VERIFY, "%s is not the site that the record names", path);
 	*ret = STEAL(s);
 	return 0;
-}
-
-/* The directory `at` of the unpacked image becomes `path`, by one rename; what the image does not
- * have is made empty. */
-static int take(int rootfd, const char *at, const char *path, struct err *e)
-{
-	char *parent SCOPED(mem_freep) = fs_dirname(at), *base SCOPED(mem_freep) = fs_basename(at);
-	int fd SCOPED(fd_closep) = -1;
-	struct stat st;
-
-	if (fs_mkdirs_in_root(rootfd, parent, 0755, NULL, e) != 0 ||
-	    fs_open_in_root(rootfd, parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC, &fd, e) != 0)
-		return -1;
-	if (mkdirat(fd, base, 0755) != 0 && errno != EEXIST)
-		return err_sys(e, "make %s", path);
-	if (fstatat(fd, base, &st, AT_SYMLINK_NOFOLLOW) != 0 || !S_ISDIR(st.st_mode))
-		return err_set(e, ERR_FAIL, "data: %s is no directory in the image", at);
-	return renameat(fd, base, AT_FDCWD, path) == 0 ? 0 : err_sys(e, "make %s", path);
-}
-
-/* Another may write to the layout that the image comes from: what is unpacked are copies, hashed
- * while they were made. */
-static int copy_layers(const struct oci_layout *from, const struct oci_manifest *m,
-		       struct oci_layout *to, struct err *e)
-{
-	for (size_t i = 0; i < m->layers_n; i++) {
-		const struct oci_desc *d = &m->layers[i];
-		int fd SCOPED(fd_closep) = -1;
-
-		if (oci_layout_blob(from, &d->digest, &fd, NULL, e) != 0 ||
-		    oci_layout_add_fd(to, fd, &d->digest, d->size, e) != 0)
-			return err_in(e, "layer %zu", i + 1);
-	}
-	return 0;
-}
-
-/* The tree of the image, TEMP/root. */
-static int unpack_image(const struct stage_image *i, const struct oci_manifest *m, const char *temp,
-			int *ret_rootfd, struct err *e)
-{
-	struct oci_layout *copy SCOPED(oci_layout_freep) = NULL;
-	char *layers SCOPED(mem_freep) = fs_join(temp, "layers");
-	char *root SCOPED(mem_freep) = fs_join(temp, "root");
-	int fd SCOPED(fd_closep) = -1;
-	bool hidden;
-
-	if (fs_mkdirs(AT_FDCWD, temp, 0700, e) != 0 || fs_mkdirs(AT_FDCWD, root, 0755, e) != 0 ||
-	    oci_layout_scratch(layers, &copy, e) != 0 || copy_layers(i->layout, m, copy, e) != 0 ||
-	    oci_unpack_layers(copy, m, root, &hidden, e) != 0 ||
-	    fs_open_dir(AT_FDCWD, root, &fd, e) != 0)
-		return -1;
-	if (syncfs(fd) != 0)
-		return err_sys(e, "sync %s", root);
-	*ret_rootfd = STEAL_FD(fd);
-	return 0;
-}
-
-static int seed_all(struct stage *st, int rootfd, struct err *e)
-{
-	for (size_t k = 0; k < st->s->data_n; k++) {
-		const struct site_data *d = &st->s->data[k];
-		char *path SCOPED(mem_freep) = fs_join(st->dir, d->name);
-
-		if (access(path, F_OK) == 0)
-			continue;
-		if (take(rootfd, d->at, path, e) != 0)
-			return -1;
-		stage_did(st, "made %s", path);
-	}
-	return 0;
-}
-
-static bool all_there(const struct stage *st)
-{
-	for (size_t i = 0; i < st->s->data_n; i++) {
-		char *path SCOPED(mem_freep) = fs_join(st->dir, st->s->data[i].name);
-
-		if (access(path, F_OK) != 0)
-			return false;
-	}
-	return true;
-}
-
-static int seed_from(struct stage *st, const struct stage_image *i, const struct oci_manifest *m,
-		     const char *temp, struct err *e)
-{
-	int rootfd SCOPED(fd_closep) = -1, dirfd SCOPED(fd_closep) = -1;
-
-	if (unpack_image(i, m, temp, &rootfd, e) != 0 || seed_all(st, rootfd, e) != 0 ||
-	    fs_open_dir(AT_FDCWD, st->dir, &dirfd, e) != 0)
-		return -1;
-	return fsync(dirfd) == 0 ? 0 : err_sys(e, "sync %s", st->dir);
-}
-
-int stage_seed(struct stage *st, const struct stage_image *i, const struct oci_manifest *m,
-	       struct err *e)
-{
-	char *temp SCOPED(mem_freep) = fs_join(st->own, "seed");
-	struct err why = ERR_INIT;
-	int rc;
-
-	/* of one that died here */
-	if (fs_rmtree(AT_FDCWD, temp, e) != 0)
-		return -1;
-	if (all_there(st))
-		return 0;
-	rc = seed_from(st, i, m, temp, e);
-	if (fs_rmtree(AT_FDCWD, temp, &why) != 0)
-		log_warn("%s", why.msg);
-	return rc;
 }
