@@ -54,6 +54,23 @@ int stage_net_files(const struct stage *st, const struct stage_one *one, struct 
 		   : fs_put_path(path, text.data, text.len, 0644, e);
 }
 
+int stage_net_renew(const struct stage *st, const struct stage_one *one, struct err *e)
+{
+	char *path SCOPED(mem_freep) = filter_path(st, one);
+	struct buf want SCOPED(buf_release) = BUF_INIT(NET_FILTER_MAX);
+	struct buf have SCOPED(buf_release) = BUF_INIT(NET_FILTER_MAX);
+	struct err quiet = ERR_INIT;
+
+	if (st->s->network.interface == NULL || st->o->dry_run)
+		return 0;
+	if (net_filter(st->config, &want, e) != 0)
+		return -1;
+	return access(path, F_OK) == 0 && fs_get_file(AT_FDCWD, path, &have, &quiet) == 0 &&
+		       strcmp(have.data, want.data) == 0
+		   ? 0
+		   : fs_put_path(path, want.data, want.len, 0644, e);
+}
+
 int stage_net_drop(const struct stage *st, const struct stage_one *one, struct err *e)
 {
 	char *path SCOPED(mem_freep) = filter_path(st, one);

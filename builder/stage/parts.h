@@ -193,8 +193,10 @@ int stage_net_lock(const struct stage *st, int *ret_fd, struct err *e) MUST_CHEC
 int stage_net_ready(struct stage *st, const struct stage_one *one, struct err *e) MUST_CHECK;
 int stage_net_ready_former(struct stage *st, const struct stage_one *one, struct err *e) MUST_CHECK;
 
-/* What a generation's network needs on disk, and its end. */
+/* What a generation's network needs on disk, and its end; the second of the three writes the rules
+ * of one whose image st->config is anew, when this program has others for it. */
 int stage_net_files(const struct stage *st, const struct stage_one *one, struct err *e) MUST_CHECK;
+int stage_net_renew(const struct stage *st, const struct stage_one *one, struct err *e) MUST_CHECK;
 int stage_net_drop(const struct stage *st, const struct stage_one *one, struct err *e) MUST_CHECK;
 
 /* Starts the container, of any site, and gives it its network; when that cannot be, it is stopped

@@ -300,6 +300,8 @@ static int keep(struct stage *st, const struct stage_one *one, bool *ret_done, s
 		return 0;
 	}
 	*ret_done = true;
+	if (stage_net_renew(st, one, e) != 0)
+		return -1;
 	if (st->o->dry_run && s.running)
 		return stage_net_give(st, one, e);
 	if (st->o->dry_run) {

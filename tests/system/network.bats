@@ -70,6 +70,8 @@ has_address() {
 	branch ping -c 1 -W 2 192.0.2.9
 	answers 192.0.2.9 8080
 	instance ping -c 1 -W 2 10.9.9.9
+	# where a cloud has the credentials of the host's role
+	not instance ping -c 1 -W 1 169.254.169.254
 	# what nobody declared is not answered, though somebody listens
 	nsenter --net="/proc/$(pid_of)/ns/net" busybox httpd -f -p 8081 \
 		-h "$dir/srv/123/dev/usr2" 3>&- &
@@ -98,9 +100,17 @@ stays_so() {
 	stage --dry-run recipes/sites/dev.yaml
 	[[ $output == *'would: gave 192.0.2.9/24'* ]] || { echo "$output $stderr"; false; }
 	not instance nft list table inet posmedia
+	instance ping -c 1 -W 2 169.254.169.254
 	stage recipes/sites/dev.yaml
 	[[ $output == 'gave 192.0.2.9/24'* ]]
 	instance nft list table inet posmedia
+	# rules of an older posmedia give way to those of this one
+	nft_of=$(echo "$dir"/srv/123/dev/.posmedia/*.nft)
+	sed -i '/169.254/d; s/comment "sha256:../comment "sha256:zz/' "$nft_of"
+	instance nft -f "$nft_of"
+	stage recipes/sites/dev.yaml
+	[[ $output == 'gave 192.0.2.9/24'* ]]
+	not instance ping -c 1 -W 1 169.254.169.254
 	instance ip route del 10.9.9.0/24
 	stage recipes/sites/dev.yaml
 	[[ $output == 'gave 192.0.2.9/24'* ]]

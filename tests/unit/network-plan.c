@@ -52,6 +52,7 @@ static void rules(void **state)
 				&again),
 			 0);
 	assert_string_equal(b.data, again.data);
+	assert_non_null(strstr(b.data, "\t\tip daddr { 169.254.169.254, 169.254.170.2 } drop\n"));
 	assert_int_equal(filter("{}", &none), 0);
 	assert_null(strstr(none.data, "dport"));
 	a = strstr(b.data, "comment \"sha256:");
