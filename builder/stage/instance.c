@@ -1,8 +1,40 @@
 /* instance.c - one generation's container: what it does, its start, its stop, its end. */
 #include "stage/parts.h"
 
+#include "base/log.h"
 #include "sys/intr.h"
 #include <string.h>
+
+/* A network is nothing to give to a process that is another's. */
+static int look_whether_lost(struct stage *st, struct engine_state *s, struct err *e)
+{
+	if (!s->running || st->s->network.interface == NULL)
+		return 0;
+	if (stage_process_is(s, &s->running, e) != 0)
+		return -1;
+	if (!s->running && engine_about(st->en)->podman)
+		s->there = false;
+	return 0;
+}
+
+int stage_end_lost(struct stage *st, const struct stage_one *one, struct err *e)
+{
+	struct engine_state now SCOPED(engine_state_release) = {0};
+	struct err why = ERR_INIT;
+	bool is = true, changed;
+
+	if (st->s->network.interface == NULL)
+		return 0;
+	if (engine_state(st->en, one->container, &now, e) != 0 ||
+	    (now.running && stage_process_is(&now, &is, e) != 0))
+		return -1;
+	if (is)
+		return 0;
+	log_warn("%s has ended, and its engine has not noticed", one->container);
+	if (stage_keep(st, one, &changed, &why) != 0)
+		log_warn("%s", why.msg);
+	return engine_end_lost(st->en, one->container, e);
+}
 
 int stage_look(struct stage *st, const struct stage_one *one, struct engine_state *ret,
 	       struct err *e)
@@ -16,7 +48,7 @@ int stage_look(struct stage *st, const struct stage_one *one, struct engine_stat
 	label = jval_get_str(ret->labels, "posmedia.generation");
 	if (label != NULL && strcmp(label, digest_text(&one->generation).s) == 0 &&
 	    digest_equal(&ret->image, &one->config))
-		return 0;
+		return look_whether_lost(st, ret, e);
 	engine_state_release(ret);
 	return err_set(e, ERR_VERIFY, "%s is not what the record says that it is", one->container);
 }

@@ -210,23 +210,22 @@ int stage_net_ready_former(struct stage *st, const struct stage_one *one, struct
 	return rc;
 }
 
-/* The number of a process may become another's at any moment; once it is open, and the engine still
- * says the same, it is the right one. */
+/* The number of a process may become another's at any moment: what is open is the right one when
+ * the process is the container's before and after. */
 static int open_ns(struct stage *st, const struct net *n, int *ret_ns, struct err *e)
 {
-	struct engine_state first SCOPED(engine_state_release) = {0};
-	struct engine_state again SCOPED(engine_state_release) = {0};
+	struct engine_state now SCOPED(engine_state_release) = {0};
 	int fd SCOPED(fd_closep) = -1;
+	bool is = false;
 
-	if (engine_state(st->en, n->container, &first, e) != 0)
+	if (engine_state(st->en, n->container, &now, e) != 0 ||
+	    (now.running && stage_process_is(&now, &is, e) != 0))
 		return -1;
-	if (first.running && first.pid > 0 && net_open(n, first.pid, &fd, e) != 0)
+	if (is && (net_open(n, now.pid, &fd, e) != 0 || stage_process_is(&now, &is, e) != 0))
 		return -1;
-	if (fd >= 0 && engine_state(st->en, n->container, &again, e) != 0)
-		return -1;
-	if (fd < 0 || !again.running || again.pid != first.pid)
+	if (!is)
 		return err_set(e, ERR_FAIL, "%s does not run: it ended with %d", n->container,
-			       fd < 0 ? first.exit : again.exit);
+			       now.exit);
 	*ret_ns = STEAL_FD(fd);
 	return 0;
 }
@@ -260,7 +259,8 @@ int stage_net_start(struct stage *st, const struct stage_one *one, struct err *e
 {
 	struct err why = ERR_INIT;
 
-	if (engine_start(st->en, one->container, e) != 0)
+	if (stage_end_lost(st, one, e) != 0 ||
+	    engine_start(st->en, one->container, e) != 0)
 		return -1;
 	fault_point("stage: up");
 	if (stage_net_give(st, one, e) == 0)
@@ -311,6 +311,8 @@ int stage_net_stop(struct stage *st, const struct stage_one *one, struct err *e)
 	int ns SCOPED(fd_closep) = -1;
 	struct err why = ERR_INIT;
 
+	if (stage_end_lost(st, one, e) != 0)
+		return -1;
 	if (access(filter, F_OK) == 0 && open_ns(st, &n, &ns, &why) != 0)
 		log_warn("%s", why.msg);
 	if (engine_stop(st->en, one->container, STAGE_STOP_SECONDS, e) != 0)

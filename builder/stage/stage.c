@@ -152,7 +152,7 @@ static int make(struct stage *st, const struct stage_image *i, const struct oci_
 	}
 	if (!s.there) {
 		spec = stage_spec(st, one);
-		if (stage_forget_image(st, one, e) != 0 ||
+		if (stage_end_lost(st, one, e) != 0 || stage_forget_image(st, one, e) != 0 ||
 		    engine_create(st->en, one->container, spec, e) != 0)
 			return -1;
 		stage_did(st, "made %s", one->container);

@@ -115,6 +115,14 @@ stays_so() {
 	stage recipes/sites/dev.yaml
 	[[ $output == 'gave 192.0.2.9/24'* ]]
 	instance ping -c 1 -W 2 10.9.9.9
+	# what has the name and is not ours is nothing to replace
+	instance ip link set eth0 address 02:00:00:00:00:77
+	instance nft delete table inet posmedia
+	stage recipes/sites/dev.yaml
+	refused 4 'has an interface eth0 that nobody gave it'
+	instance ip link del eth0
+	stage recipes/sites/dev.yaml
+	[[ $output == 'gave 192.0.2.9/24'* ]]
 	[ "$(started)" = "$before" ]
 }
 
@@ -151,6 +159,36 @@ refusals() {
 	host ip link set card0 up
 	[ "$(started)" = "$before" ]
 	answers 192.0.2.9 8080
+}
+
+# The instance dies with its monitor, and its engine does not notice; its number is a stranger's.
+lost() {
+	local pid
+	pid=$(pid_of)
+	kill -KILL "$(ps -o ppid= -p "$pid" | tr -d ' ')" "$pid"
+	wait_for 5 gone "$pid"
+	stage --dry-run recipes/sites/dev.yaml
+	[[ $output == *'would: made'* ]] || { echo "$output $stderr"; false; }
+	wait_for 5 takes "$pid"
+	wait_for 5 apart "$pid"
+	[ "$(pid_of)" = "$pid" ]
+	stage recipes/sites/dev.yaml
+	succeeded
+	answers 192.0.2.9 8080
+	not nsenter --net="/proc/$pid/ns/net" ip link show eth0
+	kill "$pid"
+}
+
+gone() {
+	[ ! -e "/proc/$1" ]
+}
+
+# Whether a process of ours got that number.
+takes() {
+	echo $(($1 - 1)) >/proc/sys/kernel/ns_last_pid
+	unshare --net sleep infinity 3>&- &
+	listener=$!
+	[ "$listener" = "$1" ] || { kill "$listener"; return 1; }
 }
 
 # Another customer on the same host and interface.
@@ -267,6 +305,7 @@ moved() {
 @test "podman: an address of its own, and an interface of the host" {
 	start_host podman
 	has_address
+	lost
 	changed_address
 	moved
 }
