@@ -182,7 +182,8 @@ int net_is(const struct net *n, int ns, bool *ret, struct err *e)
 		return -1;
 	if (!link_is(n, net_links_find(&all, net_inside(&n->s->network))))
 		*ret = false;
-	else if (filter_is(n, at, &yes, e) != 0 || (yes && routes_are(n, at, &yes, e) != 0))
+	else if (filter_is(n, at, &yes, e) != 0 || (yes && routes_are(n, at, &yes, e) != 0) ||
+		 (yes && n->s->network.mode == SITE_MOVE && net_is_held(n, ns, &yes, e) != 0))
 		return -1;
 	else
 		*ret = yes;

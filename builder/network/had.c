@@ -4,6 +4,7 @@
  * left out with their line. */
 #include "network/parts.h"
 
+#include <arpa/inet.h>
 #include <string.h>
 
 enum { LINE_MAX_BYTES = 1024 };
@@ -78,6 +79,25 @@ void net_address_lines(const struct net_link *link, struct strv *ret)
 {
 	for (size_t i = 0; i < jval_len(link->addresses); i++)
 		address_line(link->name, jval_at(link->addresses, i), ret);
+}
+
+bool net_lines_have(const struct strv *lines, uint32_t addr)
+{
+	static const char before[] = "address replace ";
+
+	for (size_t i = 0; i < lines->n; i++) {
+		const char *at = lines->v[i];
+		char *text SCOPED(mem_freep) = NULL;
+		struct in_addr in;
+
+		if (strncmp(at, before, strlen(before)) != 0)
+			continue;
+		at += strlen(before);
+		text = mem_strndup(at, strcspn(at, "/ "));
+		if (inet_pton(AF_INET, text, &in) == 1 && ntohl(in.s_addr) == addr)
+			return true;
+	}
+	return false;
 }
 
 static bool has_flag(const struct jval *v, const char *flag)

@@ -76,12 +76,10 @@ int stage_start(struct stage *st, const struct stage_one *one, struct err *e)
 	return stage_not_done(one, e);
 }
 
-int stage_stop(struct stage *st, const struct stage_one *one, struct err *e)
+static int end(struct stage *st, const struct stage_one *one, struct err *e)
 {
 	struct engine_state s SCOPED(engine_state_release) = {0};
 
-	if (one->container == NULL)
-		return 0;
 	if (engine_state(st->en, one->container, &s, e) != 0)
 		return -1;
 	if (s.there && (s.running || s.restarting)) {
@@ -89,7 +87,14 @@ int stage_stop(struct stage *st, const struct stage_one *one, struct err *e)
 		if (stage_net_stop(st, one, e) != 0)
 			return -1;
 	}
-	return stage_net_back(st, one, e);
+	return 0;
+}
+
+int stage_stop(struct stage *st, const struct stage_one *one, struct err *e)
+{
+	if (one->container == NULL)
+		return 0;
+	return end(st, one, e) != 0 ? -1 : stage_net_back(st, one, e);
 }
 
 int stage_drop(struct stage *st, struct stage_one *one, struct err *e)
@@ -115,9 +120,20 @@ int stage_stop_others(struct stage *st, const struct stage_one *but, struct err 
 {
 	const struct stage_one *const all[] = {&st->r.pending, &st->r.current, &st->r.previous};
 
-	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
-		if (!stage_same(all[i], but) && stage_stop(st, all[i], e) != 0)
+	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
+		struct err why = ERR_INIT;
+
+		if (all[i]->container == NULL || stage_same(all[i], but))
+			continue;
+		if (end(st, all[i], e) != 0)
 			return -1;
+		if (stage_net_back(st, all[i], &why) == 0)
+			continue;
+		if (but->container == NULL)
+			return err_set(e, why.kind, "%s", why.msg);
+		/* it stays held; that is no reason for nobody to run */
+		log_warn("%s", why.msg);
+	}
 	return 0;
 }
 

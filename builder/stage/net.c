@@ -243,11 +243,26 @@ static int give(struct stage *st, const struct net *n, bool dry_run, struct err 
 	return dry_run ? 0 : net_give(n, ns, e);
 }
 
+/* What a site does not want is the host's, whichever instance had it. */
+static void bring_back(struct stage *st)
+{
+	char *name SCOPED(mem_freep) = NULL;
+	struct err why = ERR_INIT;
+
+	if (net_return(st->o->runtime, st->s, NULL, &name, &why) != 0)
+		log_warn("%s", why.msg);
+	if (name != NULL)
+		stage_did(st, "brought %s back", name);
+}
+
 int stage_net_give(struct stage *st, const struct stage_one *one, struct err *e)
 {
 	struct buf filter SCOPED(buf_release) = BUF_INIT(NET_FILTER_MAX);
 	struct net n;
 
+	if (!st->o->dry_run &&
+	    (st->s->network.interface == NULL || st->s->network.mode != SITE_MOVE))
+		bring_back(st);
 	if (st->s->network.interface == NULL)
 		return 0;
 	if (net_of(st, one, &filter, &n, e) != 0)

@@ -187,7 +187,7 @@ static void take_over(void *arg)
 	for (int i = 0; i < ENGINE_BACK_S && engine_open(t->st->o->socket, &en, &why) != 0; i++)
 		(void)sleep(1);
 	st.en = en;
-	if (en == NULL || stage_stop(&st, t->to, &why) != 0 ||
+	if (en == NULL || stage_stop_others(&st, t->from, &why) != 0 ||
 	    stage_site_of(&st, t->from, &then, &why) != 0)
 		return;
 	st.s = then;

@@ -219,6 +219,39 @@ static void links(void **state)
 	}
 }
 
+static bool only_way(const char *v4, const char *v6)
+{
+	struct jval *a SCOPED(jval_freep) = json(v4), *b SCOPED(jval_freep) = json(v6);
+
+	return net_only_way(a, b, "card0");
+}
+
+#define BY(dev)	  "{\"dst\":\"default\",\"gateway\":\"192.0.2.1\",\"dev\":\"" dev "\",\"flags\":["
+#define ROUTE(dev) BY(dev) "]}"
+
+static void ways_out(void **state)
+{
+	(void)state;
+	assert_false(only_way("[]", "[]"));
+	assert_true(only_way("[" ROUTE("card0") "]", "[]"));
+	assert_false(only_way("[" ROUTE("lan0") "]", "[]"));
+	assert_false(only_way("[" ROUTE("card0") "," ROUTE("lan0") "]", "[]"));
+	/* what leads nowhere is no other way */
+	assert_true(only_way("[" ROUTE("card0") ",{\"type\":\"unreachable\",\"dst\":\"default\","
+			     "\"dev\":\"lo\"}]",
+			     "[]"));
+	assert_true(only_way("[" ROUTE("card0") "," BY("lan0") "\"linkdown\"]}]", "[]"));
+	assert_true(only_way("[{\"dst\":\"default\",\"nexthops\":[" ROUTE("card0") "," ROUTE(
+				 "card0") "]}]",
+			     "[]"));
+	assert_false(only_way("[{\"dst\":\"default\",\"nexthops\":[" ROUTE("card0") "," ROUTE(
+				  "lan0") "]}]",
+			      "[]"));
+	assert_true(only_way("[]", "[" ROUTE("card0") "]"));
+	assert_true(only_way("[" ROUTE("card0") "]", "[" ROUTE("lan0") "]"));
+	assert_false(only_way("[" ROUTE("lan0") "]", "[" ROUTE("card0") "]"));
+}
+
 static void gives_back(void **state)
 {
 	struct net_links l SCOPED(net_links_release) = {0};
@@ -261,6 +294,8 @@ static void gives_back(void **state)
 		&l, &e),
 	    0);
 	net_address_lines(&l.v[0], &got);
+	assert_true(net_lines_have(&got, 0xc0000209));
+	assert_false(net_lines_have(&got, 0xc000020a));
 	net_had_lines("eth1", false, v4, &got);
 	net_had_lines("eth1", true, v6, &got);
 	for (size_t i = 0; i < got.n && i < sizeof(want) / sizeof(want[0]); i++)
@@ -309,6 +344,7 @@ int main(void)
 	    cmocka_unit_test(rules),      cmocka_unit_test(no_ports),  cmocka_unit_test(cards),
 	    cmocka_unit_test(children),   cmocka_unit_test(conflicts), cmocka_unit_test(links),
 	    cmocka_unit_test(gives_back), cmocka_unit_test(records),
+	    cmocka_unit_test(ways_out),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
