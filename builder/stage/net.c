@@ -8,6 +8,7 @@
 #include "sys/fs.h"
 #include "sys/intr.h"
 #include "sys/lock.h"
+#include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
@@ -94,21 +95,18 @@ static int net_of(const struct stage *st, const struct stage_one *one, struct bu
 	return 0;
 }
 
-/* What the record of another site names. */
-static void claim(const struct stage *st, const char *own, struct net_claims *ret)
+/* What the record of another site names. What cannot be read may be the very address that is asked
+ * for. */
+static int claim(const struct stage *st, const char *own, struct net_claims *ret, struct err *e)
 {
 	int fd SCOPED(fd_closep) = -1;
 	struct stage_record r SCOPED(stage_record_release) = {0};
 	const struct stage_one *const ones[] = {&r.current, &r.pending};
-	struct err why = ERR_INIT;
 
-	if (access(own, F_OK) != 0)
-		return;
-	/* one site's trouble must not become another's */
-	if (fs_open_dir(AT_FDCWD, own, &fd, &why) != 0 || stage_record_read(fd, &r, &why) != 0) {
-		log_warn("%s: %s", own, why.msg);
-		return;
-	}
+	if (access(own, F_OK) != 0 && errno == ENOENT)
+		return 0;
+	if (fs_open_dir(AT_FDCWD, own, &fd, e) != 0 || stage_record_read(fd, &r, e) != 0)
+		return -1;
 	for (size_t i = 0; i < sizeof(ones) / sizeof(ones[0]); i++) {
 		struct site *s SCOPED(site_freep) = NULL;
 		char *path SCOPED(mem_freep) = NULL;
@@ -116,17 +114,30 @@ static void claim(const struct stage *st, const char *own, struct net_claims *re
 		if (ones[i]->container == NULL)
 			continue;
 		path = mem_format("%s/%.16s.site", own, digest_hex(&ones[i]->generation).s);
-		if (access(path, F_OK) != 0)
+		/* what was only begun has no network before it has this */
+		if (ones[i] == &r.pending && access(path, F_OK) != 0 && errno == ENOENT)
 			continue;
-		if (site_load_in(path, st->s->root, &s, &why) != 0)
-			log_warn("%s: %s", path, why.msg);
-		else
-			net_claims_add(ret, s);
+		if (site_load_in(path, st->s->root, &s, e) != 0)
+			return -1;
+		net_claims_add(ret, s);
 	}
+	return 0;
+}
+
+/* The fault is none of this site's file; who has a network already keeps it. */
+static int unknown(const char *own, const struct err *why, bool has_its, struct err *e)
+{
+	if (has_its) {
+		log_warn("%s", why->msg);
+		return 0;
+	}
+	(void)err_set(e, ERR_BUSY, "which network the site in %s has is not known: %s", own,
+		      why->msg);
+	return err_hint(e, "stage that one, or destroy it");
 }
 
 /* All other sites of the host. */
-static int claims(const struct stage *st, struct net_claims *ret, struct err *e)
+static int claims(const struct stage *st, bool has_its, struct net_claims *ret, struct err *e)
 {
 	struct strv shops SCOPED(strv_release) = {0};
 
@@ -140,8 +151,11 @@ static int claims(const struct stage *st, struct net_claims *ret, struct err *e)
 			    mem_format("%s/%s/%s/.posmedia", st->o->state, shops.v[i],
 				       site_env_word((enum site_env)env));
 
-			if (strcmp(own, st->own) != 0)
-				claim(st, own, ret);
+			struct err why = ERR_INIT;
+
+			if (strcmp(own, st->own) != 0 && claim(st, own, ret, &why) != 0 &&
+			    unknown(own, &why, has_its, e) != 0)
+				return -1;
 		}
 	return 0;
 }
@@ -187,7 +201,8 @@ int stage_net_ready(struct stage *st, const struct stage_one *one, struct err *e
 
 	if (st->s->network.interface == NULL || st->net_ready)
 		return 0;
-	if (net_of(st, one, &filter, &n, e) != 0 || claims(st, &others, e) != 0 ||
+	if (net_of(st, one, &filter, &n, e) != 0 || 
+	    claims(st, stage_same(one, &st->r.current), &others, e) != 0 ||
 	    net_check(&n, &others, !st->o->dry_run, e) != 0)
 		return -1;
 	if (!st->o->dry_run && !has_address(st) && net_probe(&n, e) != 0)

@@ -148,6 +148,9 @@ refusals() {
 	site dev 'network: {interface: lan0, address: 198.51.100.5/24}'
 	stage recipes/sites/dev.yaml
 	refused 3 "network: 198.51.100.5/24 is the host's own address, of card0"
+	lan 10 ", mac: $(host ip -br link show lan0 | grep -o '..:..:..:..:..:..')"
+	stage recipes/sites/dev.yaml
+	refused 3 'is the card of lan0'
 	branch ip link set card1 down
 	site dev 'network: {interface: card0, address: 192.0.2.10/24}'
 	stage recipes/sites/dev.yaml
@@ -212,6 +215,14 @@ neighbour() {
 	succeeded
 	answers 192.0.2.9 8080
 	answers 192.0.2.12 8080
+	# what the other has must be known
+	lan 12
+	mv "$dir"/srv/456/dev/.posmedia/*.site "$dir/other.site"
+	stage recipes/sites/dev.yaml
+	refused 7 "which network the site in $dir/srv/456/dev/.posmedia has is not known"
+	mv "$dir/other.site" "$(echo "$dir"/srv/456/dev/.posmedia/*.nft | sed 's/nft$/site/')"
+	stage recipes/sites/dev.yaml
+	refused 3 'network: 192.0.2.12/24 is the address of shop 456 in dev'
 	# the branch sees both, and they do not see each other
 	local pid
 	pid=$(ask "/containers/$(running | grep pos-456-)/json" | jq .State.Pid)
@@ -261,8 +272,17 @@ moved() {
 	not answers 192.0.2.9 8080 1
 	stage recipes/sites/dev.yaml
 	[[ $output == 'nothing changed'* ]]
-	# from one instance to the next, and back
+	# what the host will have again is its own
+	site dev 'network: {interface: lan0, address: 198.51.100.5/24}'
+	stage recipes/sites/dev.yaml
+	refused 3 "198.51.100.5/24 is the host's own address, of card0"
+	host ip link add card0 type veth peer name cx0
 	card 7 2001
+	stage recipes/sites/dev.yaml
+	refused 3 'network: the host has another card0'
+	[ "$(running)" = "$first" ]
+	host ip link del card0
+	# from one instance to the next, and back
 	stage recipes/sites/dev.yaml
 	succeeded
 	[ "$(running)" != "$first" ]
@@ -288,6 +308,46 @@ moved() {
 	[ -z "$(find "$dir/run" -name '*.interface')" ]
 }
 
+# Records of a move that are lost or damaged, and a name that is taken on the host.
+bad_records() {
+	local at=$dir/run/123-dev.interface
+	card 7
+	stage recipes/sites/dev.yaml
+	succeeded
+	umount "$at/namespace"
+	stage recipes/sites/dev.yaml
+	[[ $output == 'gave 198.51.100.7/24'* ]]
+	mountpoint -q "$at/namespace"
+	rm "$at/record.json"
+	stage recipes/sites/dev.yaml
+	[[ $output == 'gave 198.51.100.7/24'* ]]
+	[ -s "$at/record.json" ]
+	answers 198.51.100.7 8080
+	: >"$at/record.json"
+	host ip link add card0 type veth peer name cx0
+	site dev
+	stage recipes/sites/dev.yaml
+	succeeded
+	[[ $stderr == *'bring card0 back'* ]]
+	host ip link del card0
+	stage recipes/sites/dev.yaml
+	succeeded
+	[[ $output == 'brought card0 back'* ]]
+	host ip link show card0
+	[ ! -e "$at" ]
+	# nobody remembers the instance
+	card 7
+	stage recipes/sites/dev.yaml
+	succeeded
+	ask "/containers/$(running)?force=1" -X DELETE
+	rm "$dir/srv/123/dev/.posmedia/state.json"
+	site dev
+	stage recipes/sites/dev.yaml
+	succeeded
+	[[ $output == *'brought card0 back'* ]]
+	host ip link show card0
+}
+
 @test "dockerd: an address of its own, changed, refused, beside another's" {
 	start_host docker
 	has_address
@@ -300,6 +360,7 @@ moved() {
 @test "dockerd: an interface of the host, and back" {
 	start_host docker
 	moved
+	bad_records
 }
 
 @test "podman: an address of its own, and an interface of the host" {
