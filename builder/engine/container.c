@@ -75,7 +75,8 @@ int engine_end_lost(struct engine *en, const char *name, struct err *e)
 
 	if (!en->about.podman)
 		return engine_stop(en, name, 0, e);
-	/* without a monitor nobody notes its end, and neither stop nor kill nor start is possible */
+	/* without a monitor nobody notes its end, and neither stop nor kill nor start is possible
+	 */
 	if (engine_path(name, "?v=true&force=true", &a.path, e) != 0)
 		return -1;
 	return act(en, name, &a, 404, e);

@@ -171,9 +171,9 @@ static int check_host(const struct net *n, const struct net_links *host,
 	}
 	if (net_moved_has(n, w->address.addr, of, e) != 0)
 		return -1;
-	return of[0] == '\0' ? 0
-			     : refuse(n, e, hint, "%s is the host's own address, of %s",
-				      w->address.text, of);
+	return of[0] == '\0'
+		   ? 0
+		   : refuse(n, e, hint, "%s is the host's own address, of %s", w->address.text, of);
 }
 
 /* One that is to come back from an instance is up if the record says so. */

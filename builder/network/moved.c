@@ -250,11 +250,11 @@ static int restore(const struct net_moved *m, struct err *e)
  */
 static bool may_be_moved(const struct net_link *l)
 {
-	static const char *const not[] = {"macvlan", "ipvlan", "gretap", "ip6gretap", "erspan",
-					  "ip6erspan"};
+	static const char *const not [] = {"macvlan",   "ipvlan", "gretap",
+					   "ip6gretap", "erspan", "ip6erspan"};
 
-	for (size_t i = 0; i < sizeof(not) / sizeof(not[0]); i++)
-		if (strcmp(l->kind, not[i]) == 0)
+	for (size_t i = 0; i < sizeof(not ) / sizeof(not [0]); i++)
+		if (strcmp(l->kind, not [i]) == 0)
 			return false;
 	return l->ether;
 }
@@ -288,8 +288,8 @@ static int bring_all(const char *held, char **ret, struct err *e)
 	if (net_links_read(held, &all, e) != 0)
 		return -1;
 	for (size_t i = 0; i < all.n; i++) {
-		const char *const argv[] = {"ip",    "link", "set", "dev", all.v[i].name,
-					    "netns", own,    NULL};
+		const char *const argv[] = {"ip",          "link",  "set", "dev",
+					    all.v[i].name, "netns", own,   NULL};
 		const struct net_run r = {held, argv, NULL, NULL};
 
 		if (!may_be_moved(&all.v[i]))
@@ -316,6 +316,17 @@ static int return_unknown(const char *dir, bool whoever, char **ret, struct err 
 	return held != NULL && bring_all(held, ret, e) != 0 ? -1 : forget(dir, e);
 }
 
+/* What could not be given back is somebody's to look at. */
+static void keep_record(const char *dir, const struct net_moved *m, const char *why)
+{
+	char *from SCOPED(mem_freep) = fs_join(dir, RECORD);
+	char *to SCOPED(mem_freep) = mem_format("%s.failed", dir);
+
+	log_warn("%s is back, but not all that it had: %s", m->name, why);
+	if (rename(from, to) == 0)
+		log_warn("what it had is in %s", to);
+}
+
 int net_return(const char *runtime, const struct site *s, const char *container, char **ret,
 	       struct err *e)
 {
@@ -336,7 +347,7 @@ int net_return(const char *runtime, const struct site *s, const char *container,
 	if (!here)
 		log_warn("the interface %s of shop %s is gone", m.name, s->shop);
 	else if (restore(&m, &why) != 0)
-		log_warn("%s is back, but not all that it had: %s", m.name, why.msg);
+		keep_record(dir, &m, why.msg);
 	fault_point("network: restored");
 	if (forget(dir, e) != 0)
 		return -1;
@@ -459,8 +470,8 @@ static int has_it(const struct net *n, const char *dir, const char *at, bool *re
 static int move_on(const struct net *n, const char *dir, const char *held, int ns, struct err *e)
 {
 	char *at SCOPED(mem_freep) = net_path(ns);
-	const char *const argv[] = {
-	    "ip", "link", "set", "dev", n->s->network.interface, "netns", at, NULL};
+	const char *const argv[] = {"ip",    "link", "set", "dev", n->s->network.interface,
+				    "netns", at,     NULL};
 	const struct net_run r = {held, argv, NULL, NULL};
 
 	if (held != NULL)

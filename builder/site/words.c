@@ -151,7 +151,8 @@ static int parse_net(const char *s, unsigned least, struct site_net *ret)
 
 	/* ip(8), which gets the text, would take "024" for a number to the base of eight */
 	if (slash == NULL || (slash[1] == '0' && slash[2] != '\0') ||
-	    num_u64(slash + 1, 32, &bits) != 0 || bits < least || inet_pton(AF_INET, host, &in) != 1)
+	    num_u64(slash + 1, 32, &bits) != 0 || bits < least ||
+	    inet_pton(AF_INET, host, &in) != 1)
 		return -1;
 	ret->addr = ntohl(in.s_addr);
 	ret->bits = (unsigned)bits;

@@ -201,7 +201,7 @@ int stage_net_ready(struct stage *st, const struct stage_one *one, struct err *e
 
 	if (st->s->network.interface == NULL || st->net_ready)
 		return 0;
-	if (net_of(st, one, &filter, &n, e) != 0 || 
+	if (net_of(st, one, &filter, &n, e) != 0 ||
 	    claims(st, stage_same(one, &st->r.current), &others, e) != 0 ||
 	    net_check(&n, &others, !st->o->dry_run, e) != 0)
 		return -1;
@@ -289,8 +289,7 @@ int stage_net_start(struct stage *st, const struct stage_one *one, struct err *e
 {
 	struct err why = ERR_INIT;
 
-	if (stage_end_lost(st, one, e) != 0 ||
-	    engine_start(st->en, one->container, e) != 0)
+	if (stage_end_lost(st, one, e) != 0 || engine_start(st->en, one->container, e) != 0)
 		return -1;
 	fault_point("stage: up");
 	if (stage_net_give(st, one, e) == 0)
