@@ -7,6 +7,7 @@
 void engine_state_release(struct engine_state *s)
 {
 	jval_free(s->labels);
+	free(s->id);
 	*s = (struct engine_state){0};
 }
 
@@ -68,6 +69,19 @@ int engine_stop(struct engine *en, const char *name, unsigned seconds, struct er
 	return act(en, name, &a, 404, e);
 }
 
+int engine_end_lost(struct engine *en, const char *name, struct err *e)
+{
+	struct ask a = {.method = "DELETE"};
+
+	if (!en->about.podman)
+		return engine_stop(en, name, 0, e);
+	/* without a monitor nobody notes its end, and neither stop nor kill nor start is possible
+	 */
+	if (engine_path(name, "?v=true&force=true", &a.path, e) != 0)
+		return -1;
+	return act(en, name, &a, 404, e);
+}
+
 int engine_remove(struct engine *en, const char *name, struct err *e)
 {
 	struct ask a = {.method = "DELETE"};
@@ -114,7 +128,8 @@ static enum engine_health health_of(const struct jval *state)
 int engine_read_state(const struct jval *v, struct engine_state *ret, struct err *e)
 {
 	const struct jval *state = jval_get(v, "State");
-	const char *image = jval_get_str(v, "Image");
+	const char *image = jval_get_str(v, "Image"), *id = jval_get_str(v, "Id");
+	struct digest is;
 	/* dockerd says Running of both */
 	bool waits = jval_get_bool(state, "Restarting");
 	struct engine_state s = {.there = true,
@@ -127,6 +142,8 @@ int engine_read_state(const struct jval *v, struct engine_state *ret, struct err
 	    number(state, "ExitCode", 255, &s.exit) != 0)
 		return err_set(e, ERR_REMOTE, "the engine does not say what a container is");
 	s.health = health_of(state);
+	if (id != NULL && digest_parse_hex(id, &is) == 0)
+		s.id = mem_strdup(id);
 	s.labels = jval_get(jval_get(v, "Config"), "Labels");
 	if (s.labels != NULL)
 		(void)jval_ref(s.labels);

@@ -69,6 +69,7 @@ struct engine_state {
 	bool there; /* the rest is of one that is there */
 	bool running;
 	bool restarting; /* it does not run, and the engine is about to start it again */
+	char *id;        /* 64 hexadecimal digits, or NULL */
 	int pid;         /* of its first process, on the host; 0 = none */
 	int exit;        /* status of the last run */
 	struct digest image;
@@ -116,6 +117,10 @@ int engine_create(struct engine *en, const char *name, const struct jval *spec,
  * is success, and so is absent. */
 int engine_start(struct engine *en, const char *name, struct err *e) MUST_CHECK;
 int engine_stop(struct engine *en, const char *name, unsigned seconds, struct err *e) MUST_CHECK;
+
+/* Ends one of which the engine says that it runs, and whose process is gone: podman, which cannot
+ * start such a one again, removes it. */
+int engine_end_lost(struct engine *en, const char *name, struct err *e) MUST_CHECK;
 
 /* Removes it, with its volumes without a name; one that runs is refused. Absent is success. */
 int engine_remove(struct engine *en, const char *name, struct err *e) MUST_CHECK;

@@ -118,31 +118,24 @@ static int check_parent(const struct net *n, const struct net_link *l, struct er
 	return 0;
 }
 
-/* The host would have no way out any more, and nobody a way in to mend it. */
-static int check_way_out(const struct net *n, const char *ns, struct err *e)
+/* Whether the host would have no way out any more, and nobody a way in to mend it. */
+static int check_way_out(const struct net *n, struct err *e)
 {
-	static const char *const argv[] = {"ip", "-j", "route", "show", "default", NULL};
-	struct jval *v SCOPED(jval_freep) = NULL;
+	static const char *const argv[][7] = {{"ip", "-j", "-4", "route", "show", "default", NULL},
+					      {"ip", "-j", "-6", "route", "show", "default", NULL}};
+	struct jval *v4 SCOPED(jval_freep) = NULL, *v6 SCOPED(jval_freep) = NULL;
 	const char *name = n->s->network.interface;
-	bool ours = false;
 
-	if (net_ip_json(ns, argv, &v, e) != 0)
+	if (net_ip_json(NULL, argv[0], &v4, e) != 0 || net_ip_json(NULL, argv[1], &v6, e) != 0)
 		return -1;
-	for (size_t i = 0; i < jval_len(v); i++) {
-		const char *dev = jval_get_str(jval_at(v, i), "dev");
-
-		if (dev == NULL || strcmp(dev, name) != 0)
-			return 0;
-		ours = true;
-	}
-	return !ours ? 0
-		     : refuse(n, e, "Use macvlan, or an interface that the host does not need.",
-			      "%s is the host's only way out", name);
+	return !net_only_way(v4, v6, name)
+		   ? 0
+		   : refuse(n, e, "Use macvlan, or an interface that the host does not need.",
+			    "%s is the host's only way out", name);
 }
 
 /* What stands on an interface does not go with it. */
-static int check_moved(const struct net *n, const char *ns, const struct net_links *all,
-		       struct err *e)
+static int check_moved(const struct net *n, const struct net_links *all, struct err *e)
 {
 	const char *name = n->s->network.interface;
 
@@ -153,31 +146,79 @@ static int check_moved(const struct net *n, const char *ns, const struct net_lin
 			return refuse(n, e, "Use macvlan, or name an interface of its own.",
 				      "%s stands on %s", l->name, name);
 	}
-	return check_way_out(n, ns, e);
+	return check_way_out(n, e);
+}
+
+/* What the host has, or will have when an interface comes back; here: the interface that the site
+ * wants, when it is on the host. */
+static int check_host(const struct net *n, const struct net_links *host,
+		      const struct net_link *here, struct err *e)
+{
+	const struct site_network *w = &n->s->network;
+	const char *hint = "Give the instance one of its own.";
+	char mac[NET_MAC] = "", of[NET_NAME];
+
+	if (w->mode == SITE_MACVLAN)
+		net_mac(n->s, mac);
+	for (size_t i = 0; i < host->n; i++) {
+		const struct net_link *l = &host->v[i];
+
+		if (!(w->mode == SITE_MOVE && l == here) && net_link_has(l, w->address.addr, 0))
+			return refuse(n, e, hint, "%s is the host's own address, of %s",
+				      w->address.text, l->name);
+		if (mac[0] != '\0' && strcmp(l->mac, mac) == 0)
+			return refuse(n, e, hint, "%s is the card of %s", mac, l->name);
+	}
+	if (net_moved_has(n, w->address.addr, of, e) != 0)
+		return -1;
+	return of[0] == '\0'
+		   ? 0
+		   : refuse(n, e, hint, "%s is the host's own address, of %s", w->address.text, of);
+}
+
+/* One that is to come back from an instance is up if the record says so. */
+static int check_held(const struct net *n, const struct net_link *held,
+		      const struct net_links *host, struct err *e)
+{
+	char *dir SCOPED(mem_freep) = net_moved_dir(n->runtime, n->s);
+	struct net_moved m SCOPED(net_moved_release) = {0};
+	struct net_link then = *held;
+	struct err quiet = ERR_INIT;
+	bool there;
+
+	if (net_links_find(host, held->name) != NULL)
+		return refuse(n, e, "Give that one another name, with ip(8).",
+			      "the host has another %s: what was moved could not come back",
+			      held->name);
+	if (n->s->network.mode != SITE_MOVE && net_moved_read(dir, &m, &there, &quiet) == 0 &&
+	    there)
+		then.up = m.up;
+	return check_parent(n, &then, e);
 }
 
 /* ns: where the interface is, when it is ours already. */
 static int check_interface(const struct net *n, const char *ns, struct err *e)
 {
-	const struct site_network *w = &n->s->network;
-	struct net_links all SCOPED(net_links_release) = {0};
+	const char *name = n->s->network.interface;
+	struct net_links host SCOPED(net_links_release) = {0};
+	struct net_links there SCOPED(net_links_release) = {0};
 	const struct net_link *l;
 
-	if (net_links_read(ns, &all, e) != 0)
+	if (net_links_read(NULL, &host, e) != 0 ||
+	    (ns != NULL && net_links_read(ns, &there, e) != 0))
 		return -1;
-	l = net_links_find(&all, w->interface);
+	l = net_links_find(ns != NULL ? &there : &host, name);
 	if (l == NULL)
 		return refuse(n, e, "ip(8) shows which there are.", "there is no interface %s",
-			      w->interface);
-	for (size_t i = 0; ns == NULL && i < all.n; i++)
-		if (net_link_has(&all.v[i], w->address.addr, 0) &&
-		    !(w->mode == SITE_MOVE && &all.v[i] == l))
-			return refuse(n, e, "Give the instance one of its own.",
-				      "%s is the host's own address, of %s", w->address.text,
-				      all.v[i].name);
-	if (check_parent(n, l, e) != 0)
+			      name);
+	if (check_host(n, &host, ns == NULL ? l : NULL, e) != 0)
 		return -1;
-	return w->mode == SITE_MOVE && ns == NULL ? check_moved(n, ns, &all, e) : 0;
+	if (ns != NULL)
+		return check_held(n, l, &host, e);
+	return check_parent(n, l, e) != 0 ||
+		       (n->s->network.mode == SITE_MOVE && check_moved(n, &host, e) != 0)
+		   ? -1
+		   : 0;
 }
 
 /* What this kernel cannot do is seen here, in a namespace that ends with its descriptor. */

@@ -66,7 +66,9 @@ static void put_ports(const char *proto, const bool *open, struct buf *ret)
 }
 
 /* The first two lines make sure that there is one to delete: all is one transaction, and what it
- * leaves is this table whatever was there. */
+ * leaves is this table whatever was there. At the two addresses of the output a cloud gives away
+ * its roles' credentials, which are the host's: who has the host's own card is nearer to them than
+ * a limit of hops. */
 static const char head_text[] =
     "table inet posmedia\n"
     "delete table inet posmedia\n"
@@ -78,6 +80,7 @@ static const char head_text[] =
     "\t\ttype filter hook output priority filter; policy accept;\n"
     "\t\toifname \"lo\" accept\n"
     "\t\tmeta nfproto ipv6 drop\n"
+    "\t\tip daddr { 169.254.169.254, 169.254.170.2 } drop\n"
     "\t}\n"
     "\tchain input {\n"
     "\t\ttype filter hook input priority filter; policy drop;\n"

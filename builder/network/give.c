@@ -48,22 +48,6 @@ void net_child_words(const struct net *n, const char *ns, const char *mac, struc
 	strv_add(ret, "private");
 }
 
-/* What has a network already is another's, or has one that nobody knows of. */
-static int check_empty(const struct net *n, const char *at, struct err *e)
-{
-	struct net_links all SCOPED(net_links_release) = {0};
-	const char *own = net_inside(&n->s->network);
-
-	if (net_links_read(at, &all, e) != 0)
-		return -1;
-	for (size_t i = 0; i < all.n; i++)
-		if (all.v[i].up && strcmp(all.v[i].name, "lo") != 0 &&
-		    strcmp(all.v[i].name, own) != 0)
-			return err_set(e, ERR_VERIFY, "%s has an interface %s that nobody gave it",
-				       n->container, all.v[i].name);
-	return 0;
-}
-
 int net_open(const struct net *n, int pid, int *ret_ns, struct err *e)
 {
 	char *path SCOPED(mem_freep) = mem_format("/proc/%d/ns/net", pid);
@@ -95,6 +79,44 @@ static int filter_is(const struct net *n, const char *ns, bool *ret, struct err 
 	if (net_try(&r, &status, e) != 0)
 		return -1;
 	*ret = status == 0 && strstr(out.data, text) != NULL;
+	return 0;
+}
+
+/* Whether what has the name of an instance's interface was given by us: the card is that of the
+ * site, or the rules are those of the instance, or it has no more than a name yet. */
+static int is_own(const struct net *n, const char *at, const struct net_link *l, bool *ret,
+		  struct err *e)
+{
+	const struct site_network *w = &n->s->network;
+	char mac[NET_MAC];
+
+	if (w->mode != SITE_MACVLAN) {
+		*ret = !l->up || net_link_has(l, w->address.addr, 0);
+		return *ret ? 0 : filter_is(n, at, ret, e);
+	}
+	net_mac(n->s, mac);
+	*ret = strcmp(l->kind, "macvlan") == 0 && strcmp(l->mac, mac) == 0;
+	return 0;
+}
+
+/* What has a network already is another's, or has one that nobody knows of. */
+static int check_empty(const struct net *n, const char *at, struct err *e)
+{
+	struct net_links all SCOPED(net_links_release) = {0};
+	const char *own = net_inside(&n->s->network);
+
+	if (net_links_read(at, &all, e) != 0)
+		return -1;
+	for (size_t i = 0; i < all.n; i++) {
+		const struct net_link *l = &all.v[i];
+		bool ours = strcmp(l->name, "lo") == 0;
+
+		if (!ours && strcmp(l->name, own) == 0 && is_own(n, at, l, &ours, e) != 0)
+			return -1;
+		if (!ours && (l->up || strcmp(l->name, own) == 0))
+			return err_set(e, ERR_VERIFY, "%s has an interface %s that nobody gave it",
+				       n->container, l->name);
+	}
 	return 0;
 }
 
@@ -160,7 +182,8 @@ int net_is(const struct net *n, int ns, bool *ret, struct err *e)
 		return -1;
 	if (!link_is(n, net_links_find(&all, net_inside(&n->s->network))))
 		*ret = false;
-	else if (filter_is(n, at, &yes, e) != 0 || (yes && routes_are(n, at, &yes, e) != 0))
+	else if (filter_is(n, at, &yes, e) != 0 || (yes && routes_are(n, at, &yes, e) != 0) ||
+		 (yes && n->s->network.mode == SITE_MOVE && net_is_held(n, ns, &yes, e) != 0))
 		return -1;
 	else
 		*ret = yes;

@@ -4,6 +4,7 @@
  * left out with their line. */
 #include "network/parts.h"
 
+#include <arpa/inet.h>
 #include <string.h>
 
 enum { LINE_MAX_BYTES = 1024 };
@@ -45,6 +46,21 @@ static void add_line(struct buf *line, struct strv *ret)
 		strv_add(ret, line->data);
 }
 
+/* Of an address with a peer the bits are the peer's. */
+static bool put_local(const struct jval *v, const char *local, int64_t bits, struct buf *ret)
+{
+	const char *peer = jval_get_str(v, "address");
+
+	buf_addf(ret, "address replace %s", local);
+	if (jval_get(v, "address") == NULL)
+		buf_addf(ret, "/%lld", (long long)bits);
+	else if (is_word(peer))
+		buf_addf(ret, " peer %s/%lld", peer, (long long)bits);
+	else
+		return false;
+	return true;
+}
+
 static void address_line(const char *dev, const struct jval *v, struct strv *ret)
 {
 	struct buf line SCOPED(buf_release) = BUF_INIT(LINE_MAX_BYTES);
@@ -59,7 +75,8 @@ static void address_line(const char *dev, const struct jval *v, struct strv *ret
 	    (jval_get_bool(v, "dynamic") || jval_get_bool(v, "temporary") ||
 	     (scope != NULL && strcmp(scope, "link") == 0)))
 		return;
-	buf_addf(&line, "address replace %s/%lld", local, (long long)bits);
+	if (!put_local(v, local, bits, &line))
+		return;
 	if (!put_word(v, "broadcast", "broadcast", &line) ||
 	    !put_word(v, "label", "label", &line) || !put_word(v, "scope", "scope", &line))
 		return;
@@ -80,6 +97,25 @@ void net_address_lines(const struct net_link *link, struct strv *ret)
 		address_line(link->name, jval_at(link->addresses, i), ret);
 }
 
+bool net_lines_have(const struct strv *lines, uint32_t addr)
+{
+	static const char before[] = "address replace ";
+
+	for (size_t i = 0; i < lines->n; i++) {
+		const char *at = lines->v[i];
+		char *text SCOPED(mem_freep) = NULL;
+		struct in_addr in;
+
+		if (strncmp(at, before, strlen(before)) != 0)
+			continue;
+		at += strlen(before);
+		text = mem_strndup(at, strcspn(at, "/ "));
+		if (inet_pton(AF_INET, text, &in) == 1 && ntohl(in.s_addr) == addr)
+			return true;
+	}
+	return false;
+}
+
 static bool has_flag(const struct jval *v, const char *flag)
 {
 	const struct jval *flags = jval_get(v, "flags");
@@ -93,12 +129,41 @@ static bool has_flag(const struct jval *v, const char *flag)
 	return false;
 }
 
-/* What the kernel makes with the addresses, and what a router sends again. */
-static bool comes_by_itself(const struct jval *v)
+/* What the kernel makes with the addresses, what a router sends again, and routes of several ways:
+ * those leave by other interfaces as well. */
+static bool is_left_out(const struct jval *v)
 {
 	const char *protocol = jval_get_str(v, "protocol");
 
+	if (jval_get(v, "nexthops") != NULL)
+		return true;
 	return protocol != NULL && (strcmp(protocol, "kernel") == 0 || strcmp(protocol, "ra") == 0);
+}
+
+/* For which type of service, and by way of which gateway, which may be one of IPv6. */
+static bool put_gateway(const struct jval *v, struct buf *ret)
+{
+	const struct jval *via = jval_get(v, "via");
+	const char *family = jval_get_str(via, "family"), *host = jval_get_str(via, "host");
+
+	if (!put_word(v, "tos", "tos", ret))
+		return false;
+	if (via == NULL)
+		return put_word(v, "gateway", "via", ret);
+	if (!is_word(family) || !is_word(host))
+		return false;
+	buf_addf(ret, " via %s %s", family, host);
+	return true;
+}
+
+static void put_metrics(const struct jval *v, struct buf *ret)
+{
+	static const char *const keys[] = {"mtu", "advmss", "window", "initcwnd", "initrwnd"};
+	const struct jval *all = jval_get(v, "metrics");
+
+	for (size_t i = 0; i < jval_len(all); i++)
+		for (size_t k = 0; k < sizeof(keys) / sizeof(keys[0]); k++)
+			put_number(jval_at(all, i), keys[k], keys[k], ret);
 }
 
 static void route_line(const char *dev, bool ipv6, const struct jval *v, struct strv *ret)
@@ -106,22 +171,24 @@ static void route_line(const char *dev, bool ipv6, const struct jval *v, struct 
 	struct buf line SCOPED(buf_release) = BUF_INIT(LINE_MAX_BYTES);
 	const char *dst = jval_get_str(v, "dst"), *type = jval_get_str(v, "type");
 
-	if (!is_word(dst) || (type != NULL && !is_word(type)) || comes_by_itself(v))
+	if (!is_word(dst) || (type != NULL && !is_word(type)) || is_left_out(v))
 		return;
 	/* in a batch only the words say which family it is */
 	if (ipv6 && strcmp(dst, "default") == 0)
 		dst = "::/0";
-	buf_addf(&line, "route replace ");
+	/* one that somebody has set meanwhile stays */
+	buf_addf(&line, "route add ");
 	if (type != NULL)
 		buf_addf(&line, "%s ", type);
 	buf_addf(&line, "%s", dst);
-	if (!put_word(v, "gateway", "via", &line))
+	if (!put_gateway(v, &line))
 		return;
 	buf_addf(&line, " dev %s", dev);
 	if (!put_word(v, "table", "table", &line) || !put_word(v, "protocol", "proto", &line) ||
 	    !put_word(v, "scope", "scope", &line) || !put_word(v, "prefsrc", "src", &line))
 		return;
 	put_number(v, "metric", "metric", &line);
+	put_metrics(v, &line);
 	if (has_flag(v, "onlink"))
 		buf_addf(&line, " onlink");
 	add_line(&line, ret);
@@ -134,7 +201,9 @@ void net_had_lines(const char *dev, bool ipv6, const struct jval *routes, struct
 		for (size_t i = 0; i < jval_len(routes); i++) {
 			const struct jval *v = jval_at(routes, i);
 
-			if ((jval_get(v, "gateway") != NULL) == (round == 1))
+			bool by_way = jval_get(v, "gateway") != NULL || jval_get(v, "via") != NULL;
+
+			if (by_way == (round == 1))
 				route_line(dev, ipv6, v, ret);
 		}
 }

@@ -114,3 +114,36 @@ bool net_link_has(const struct net_link *l, uint32_t addr, unsigned bits)
 	}
 	return false;
 }
+
+/* A way that a packet can take: by the interface of that name, or by another. */
+static void count_way(const struct jval *v, const char *name, bool *ret_ours, bool *ret_other)
+{
+	const char *dev = jval_get_str(v, "dev");
+
+	if (dev == NULL || has_flag(v, "linkdown") || has_flag(v, "dead"))
+		return;
+	*(strcmp(dev, name) == 0 ? ret_ours : ret_other) = true;
+}
+
+static void count_ways(const struct jval *list, const char *name, bool *ret_ours, bool *ret_other)
+{
+	for (size_t i = 0; i < jval_len(list); i++) {
+		const struct jval *v = jval_at(list, i), *hops = jval_get(v, "nexthops");
+		const char *type = jval_get_str(v, "type");
+
+		if (type != NULL && strcmp(type, "unicast") != 0)
+			continue;
+		count_way(v, name, ret_ours, ret_other);
+		for (size_t k = 0; k < jval_len(hops); k++)
+			count_way(jval_at(hops, k), name, ret_ours, ret_other);
+	}
+}
+
+bool net_only_way(const struct jval *v4, const struct jval *v6, const char *name)
+{
+	bool ours4 = false, other4 = false, ours6 = false, other6 = false;
+
+	count_ways(v4, name, &ours4, &other4);
+	count_ways(v6, name, &ours6, &other6);
+	return (ours4 && !other4) || (ours6 && !other6 && !other4);
+}

@@ -16,6 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
+#include <sys/stat.h>
 #include <sys/vfs.h>
 #include <unistd.h>
 
@@ -120,6 +121,18 @@ int net_moved_read(const char *dir, struct net_moved *ret, bool *ret_there, stru
 	m = (struct net_moved){0};
 	*ret_there = true;
 	return 0;
+}
+
+/* What cannot be read is none: what is held is somebody's all the same. */
+static bool read_usable(const char *dir, struct net_moved *ret)
+{
+	struct err why = ERR_INIT;
+	bool there;
+
+	if (net_moved_read(dir, ret, &there, &why) == 0)
+		return there;
+	log_warn("%s", why.msg);
+	return false;
 }
 
 char *net_moved_held(const char *dir)
@@ -233,19 +246,100 @@ static int restore(const struct net_moved *m, struct err *e)
 	return net_run(&r, e);
 }
 
+/* Whether an interface may be one that was moved: a kernel has some of its own in every namespace.
+ */
+static bool may_be_moved(const struct net_link *l)
+{
+	static const char *const not [] = {"macvlan",   "ipvlan", "gretap",
+					   "ip6gretap", "erspan", "ip6erspan"};
+
+	for (size_t i = 0; i < sizeof(not ) / sizeof(not [0]); i++)
+		if (strcmp(l->kind, not [i]) == 0)
+			return false;
+	return l->ether;
+}
+
+/* Whether a process has a namespace. */
+static int is_lived_in(const char *ns, bool *ret, struct err *e)
+{
+	struct strv all SCOPED(strv_release) = {0};
+	struct stat want, one;
+
+	*ret = false;
+	if (stat(ns, &want) != 0)
+		return err_sys(e, "look at %s", ns);
+	if (fs_list(AT_FDCWD, "/proc", &all, e) != 0)
+		return -1;
+	for (size_t i = 0; i < all.n && !*ret; i++) {
+		char *path SCOPED(mem_freep) = mem_format("/proc/%s/ns/net", all.v[i]);
+
+		*ret = all.v[i][0] >= '1' && all.v[i][0] <= '9' && stat(path, &one) == 0 &&
+		       one.st_dev == want.st_dev && one.st_ino == want.st_ino;
+	}
+	return 0;
+}
+
+/* Without a record all that is held comes back, as it is. */
+static int bring_all(const char *held, char **ret, struct err *e)
+{
+	struct net_links all SCOPED(net_links_release) = {0};
+	char *own SCOPED(mem_freep) = net_path_own();
+
+	if (net_links_read(held, &all, e) != 0)
+		return -1;
+	for (size_t i = 0; i < all.n; i++) {
+		const char *const argv[] = {"ip",          "link",  "set", "dev",
+					    all.v[i].name, "netns", own,   NULL};
+		const struct net_run r = {held, argv, NULL, NULL};
+
+		if (!may_be_moved(&all.v[i]))
+			continue;
+		if (net_run(&r, e) != 0)
+			return err_in(e, "bring %s back", all.v[i].name);
+		log_warn("%s is back, but not what it had: its record is lost", all.v[i].name);
+		free(*ret);
+		*ret = mem_strdup(all.v[i].name);
+	}
+	return 0;
+}
+
+/* Nobody knows whose it is: not that of one that runs, unless all have to go. */
+static int return_unknown(const char *dir, bool whoever, char **ret, struct err *e)
+{
+	char *held SCOPED(mem_freep) = net_moved_held(dir);
+	bool lived = false;
+
+	if (held != NULL && !whoever && is_lived_in(held, &lived, e) != 0)
+		return -1;
+	if (lived)
+		return 0;
+	return held != NULL && bring_all(held, ret, e) != 0 ? -1 : forget(dir, e);
+}
+
+/* What could not be given back is somebody's to look at. */
+static void keep_record(const char *dir, const struct net_moved *m, const char *why)
+{
+	char *from SCOPED(mem_freep) = fs_join(dir, RECORD);
+	char *to SCOPED(mem_freep) = mem_format("%s.failed", dir);
+
+	log_warn("%s is back, but not all that it had: %s", m->name, why);
+	if (rename(from, to) == 0)
+		log_warn("what it had is in %s", to);
+}
+
 int net_return(const char *runtime, const struct site *s, const char *container, char **ret,
 	       struct err *e)
 {
 	char *dir SCOPED(mem_freep) = net_moved_dir(runtime, s);
 	struct net_moved m SCOPED(net_moved_release) = {0};
 	struct err why = ERR_INIT;
-	bool there, here = false;
+	bool here = false;
 
 	*ret = NULL;
-	if (net_moved_read(dir, &m, &there, e) != 0)
-		return -1;
-	if (!there)
-		return access(dir, F_OK) == 0 ? forget(dir, e) : 0;
+	if (access(dir, F_OK) != 0)
+		return errno == ENOENT ? 0 : err_sys(e, "look at %s", dir);
+	if (!read_usable(dir, &m))
+		return return_unknown(dir, container == NULL, ret, e);
 	if (container != NULL && strcmp(m.container, container) != 0)
 		return 0;
 	if (bring(dir, &m, &here, e) != 0)
@@ -253,11 +347,30 @@ int net_return(const char *runtime, const struct site *s, const char *container,
 	if (!here)
 		log_warn("the interface %s of shop %s is gone", m.name, s->shop);
 	else if (restore(&m, &why) != 0)
-		log_warn("%s is back, but not all that it had: %s", m.name, why.msg);
+		keep_record(dir, &m, why.msg);
 	fault_point("network: restored");
 	if (forget(dir, e) != 0)
 		return -1;
 	*ret = here ? mem_strdup(m.name) : NULL;
+	return 0;
+}
+
+/* Whether an interface of a name is held; m: the record, or NULL when there is none. */
+static int is_held(const struct net_moved *m, const char *held, const char *name, bool *ret,
+		   struct err *e)
+{
+	struct net_links all SCOPED(net_links_release) = {0};
+	const struct net_link *l;
+
+	*ret = false;
+	if (held == NULL || (m != NULL && strcmp(m->name, name) != 0))
+		return 0;
+	if (m != NULL)
+		return is_at(m, held, ret, e);
+	if (net_links_read(held, &all, e) != 0)
+		return -1;
+	l = net_links_find(&all, name);
+	*ret = l != NULL && may_be_moved(l);
 	return 0;
 }
 
@@ -266,35 +379,50 @@ int net_where(const struct net *n, char **ret, struct err *e)
 	char *dir SCOPED(mem_freep) = net_moved_dir(n->runtime, n->s);
 	char *held SCOPED(mem_freep) = net_moved_held(dir);
 	struct net_moved m SCOPED(net_moved_release) = {0};
-	bool there, here = false;
+	bool there = read_usable(dir, &m), here;
 
-	if (net_moved_read(dir, &m, &there, e) != 0)
-		return -1;
-	if (there && held != NULL && strcmp(m.name, n->s->network.interface) == 0 &&
-	    is_at(&m, held, &here, e) != 0)
+	if (is_held(there ? &m : NULL, held, n->s->network.interface, &here, e) != 0)
 		return -1;
 	*ret = here ? STEAL(held) : NULL;
 	return 0;
 }
 
+int net_is_held(const struct net *n, int ns, bool *ret, struct err *e)
+{
+	char *dir SCOPED(mem_freep) = net_moved_dir(n->runtime, n->s);
+	char *held SCOPED(mem_freep) = net_moved_held(dir);
+	struct net_moved m SCOPED(net_moved_release) = {0};
+	struct stat a, b;
+
+	*ret = false;
+	if (held == NULL || !read_usable(dir, &m))
+		return 0;
+	if (stat(held, &a) != 0 || fstat(ns, &b) != 0)
+		return err_sys(e, "look at %s", held);
+	*ret = a.st_dev == b.st_dev && a.st_ino == b.st_ino &&
+	       strcmp(m.name, n->s->network.interface) == 0 &&
+	       strcmp(m.container, n->container) == 0;
+	return 0;
+}
+
 /* The one that another instance of the site had: as if it had never come back. What the record says
- * of the host stays true. */
-static int take_over(const struct net *n, const char *dir, bool *ret_recorded, struct err *e)
+ * of the host stays true. *ret_held is where it still is, when it is not here. */
+static int take_over(const struct net *n, const char *dir, bool *ret_recorded, char **ret_held,
+		     struct err *e)
 {
 	struct net_moved m SCOPED(net_moved_release) = {0};
+	char *back SCOPED(mem_freep) = NULL, *held SCOPED(mem_freep) = net_moved_held(dir);
 	bool there, here = false;
-	char *back SCOPED(mem_freep) = NULL;
 
 	*ret_recorded = false;
-	if (net_moved_read(dir, &m, &there, e) != 0)
-		return -1;
-	if (!there || strcmp(m.name, n->s->network.interface) != 0)
+	if (!read_usable(dir, &m) || strcmp(m.name, n->s->network.interface) != 0)
 		return net_return(n->runtime, n->s, NULL, &back, e);
-	if (bring(dir, &m, &here, e) != 0)
+	if (is_held(&m, held, m.name, &there, e) != 0 || (!there && is_at(&m, NULL, &here, e) != 0))
 		return -1;
-	if (!here)
+	if (!there && !here)
 		return net_return(n->runtime, n->s, NULL, &back, e);
 	*ret_recorded = true;
+	*ret_held = there ? STEAL(held) : NULL;
 	if (strcmp(m.container, n->container) == 0)
 		return 0;
 	free(m.container);
@@ -302,28 +430,62 @@ static int take_over(const struct net *n, const char *dir, bool *ret_recorded, s
 	return write_record(dir, &m, e);
 }
 
+/* What is known of an interface whose record is lost. */
+static int record_anew(const struct net *n, const char *dir, const char *at, bool *ret,
+		       struct err *e)
+{
+	struct net_moved m SCOPED(net_moved_release) = {.container = mem_strdup(n->container),
+							.up = true};
+	struct net_links all SCOPED(net_links_release) = {0};
+	const struct net_link *l;
+
+	if (net_links_read(at, &all, e) != 0)
+		return -1;
+	l = net_links_find(&all, n->s->network.interface);
+	if (l == NULL || !may_be_moved(l))
+		return 0;
+	log_warn("what %s had on the host is not known any more", l->name);
+	memcpy(m.name, l->name, sizeof(m.name));
+	memcpy(m.mac, l->mac, sizeof(m.mac));
+	m.mtu = l->mtu;
+	*ret = true;
+	return write_record(dir, &m, e);
+}
+
 /* Whether the instance has it already. */
 static int has_it(const struct net *n, const char *dir, const char *at, bool *ret, struct err *e)
 {
 	struct net_moved m SCOPED(net_moved_release) = {0};
-	bool there;
 
 	*ret = false;
-	if (net_moved_read(dir, &m, &there, e) != 0)
-		return -1;
-	return there && strcmp(m.name, n->s->network.interface) == 0 &&
+	if (!read_usable(dir, &m))
+		return record_anew(n, dir, at, ret, e);
+	return strcmp(m.name, n->s->network.interface) == 0 &&
 		       strcmp(m.container, n->container) == 0
 		   ? is_at(&m, at, ret, e)
 		   : 0;
 }
 
+/* From where a former instance had it; the host, which may have another of its name, need not. */
+static int move_on(const struct net *n, const char *dir, const char *held, int ns, struct err *e)
+{
+	char *at SCOPED(mem_freep) = net_path(ns);
+	const char *const argv[] = {"ip",    "link", "set", "dev", n->s->network.interface,
+				    "netns", at,     NULL};
+	const struct net_run r = {held, argv, NULL, NULL};
+
+	if (held != NULL)
+		return net_run(&r, e) != 0 ? -1 : hold(dir, ns, e);
+	if (hold(dir, ns, e) != 0)
+		return -1;
+	fault_point("network: held");
+	return net_run(&r, e);
+}
+
 int net_move(const struct net *n, int ns, struct err *e)
 {
-	const char *name = n->s->network.interface;
 	char *dir SCOPED(mem_freep) = net_moved_dir(n->runtime, n->s);
-	char *at SCOPED(mem_freep) = net_path(ns);
-	const char *const argv[] = {"ip", "link", "set", "dev", name, "netns", at, NULL};
-	const struct net_run r = {NULL, argv, NULL, NULL};
+	char *at SCOPED(mem_freep) = net_path(ns), *held SCOPED(mem_freep) = NULL;
 	struct net_moved m SCOPED(net_moved_release) = {0};
 	bool recorded, here;
 
@@ -331,13 +493,37 @@ int net_move(const struct net *n, int ns, struct err *e)
 		return -1;
 	if (here)
 		return hold(dir, ns, e);
-	if (take_over(n, dir, &recorded, e) != 0)
+	if (take_over(n, dir, &recorded, &held, e) != 0)
 		return -1;
 	if (!recorded && (describe(n, &m, e) != 0 || write_record(dir, &m, e) != 0))
 		return -1;
 	fault_point("network: recorded");
-	if (hold(dir, ns, e) != 0)
+	return move_on(n, dir, held, ns, e);
+}
+
+int net_moved_has(const struct net *n, uint32_t addr, char ret[NET_NAME], struct err *e)
+{
+	char *own SCOPED(mem_freep) = net_moved_dir(n->runtime, n->s);
+	struct strv all SCOPED(strv_release) = {0};
+
+	ret[0] = '\0';
+	if (access(n->runtime, F_OK) != 0)
+		return 0;
+	if (fs_list(AT_FDCWD, n->runtime, &all, e) != 0)
 		return -1;
-	fault_point("network: held");
-	return net_run(&r, e);
+	for (size_t i = 0; i < all.n; i++) {
+		char *dir SCOPED(mem_freep) = fs_join(n->runtime, all.v[i]);
+		struct net_moved m SCOPED(net_moved_release) = {0};
+		const char *dot = strrchr(all.v[i], '.');
+
+		if (dot == NULL || strcmp(dot, ".interface") != 0 || !read_usable(dir, &m))
+			continue;
+		/* its own card goes with what it has */
+		if (strcmp(dir, own) == 0 && n->s->network.mode == SITE_MOVE &&
+		    strcmp(m.name, n->s->network.interface) == 0)
+			continue;
+		if (net_lines_have(&m.lines, addr))
+			memcpy(ret, m.name, NET_NAME);
+	}
+	return 0;
 }

@@ -87,8 +87,10 @@ int net_announce(const struct net *n, int ns, struct err *e) MUST_CHECK;
 int net_end_child(int ns, struct err *e) MUST_CHECK;
 
 /* Brings a moved interface back to this namespace with the addresses and routes it had: what is
- * recorded in RUNTIME/SHOP-ENV.interface, when the container is that of the record or NULL. Nothing
- * to bring is success. *ret is the name of what came back, or NULL; the caller owns it. */
+ * recorded in RUNTIME/SHOP-ENV.interface, when the container is that of the record or NULL. When
+ * the record is lost, what is held comes back without, with a warning; with a container, only when
+ * no process lives there. Nothing to bring is success. *ret is the name of what came back, or NULL;
+ * the caller owns it. */
 int net_return(const char *runtime, const struct site *s, const char *container, char **ret,
 	       struct err *e) MUST_CHECK;
 

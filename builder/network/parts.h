@@ -61,6 +61,10 @@ const struct net_link *net_links_find(const struct net_links *l, const char *nam
 /* Whether an interface has the IPv4 address; bits: also with that network, unless 0. */
 bool net_link_has(const struct net_link *l, uint32_t addr, unsigned bits);
 
+/* Whether a host of these default routes, as ip(8) prints those of IPv4 and of IPv6, is without one
+ * that can be used when the interface goes. IPv6 alone counts where there is no other by IPv4. */
+bool net_only_way(const struct jval *v4, const struct jval *v6, const char *name);
+
 /* Loads the filter into a namespace; whatever of ours is there is replaced at once. */
 int net_filter_load(const struct net *n, const char *ns, struct err *e) MUST_CHECK;
 
@@ -99,7 +103,17 @@ char *net_moved_held(const char *dir) MUST_CHECK;
  * is one. The caller owns *ret. */
 int net_where(const struct net *n, char **ret, struct err *e) MUST_CHECK;
 
-/* Moves the interface to the namespace: record, hold, move. */
+/* Whether the record says that the instance has it, and its namespace is the one that is held. */
+int net_is_held(const struct net *n, int ns, bool *ret, struct err *e) MUST_CHECK;
+
+/* Which of the interfaces that are moved to instances of this host had an address before; "" =
+ * none, or only the one that the site wants to move itself. */
+int net_moved_has(const struct net *n, uint32_t addr, char ret[NET_NAME], struct err *e) MUST_CHECK;
+/* Whether one of these lines gives an interface the IPv4 address. */
+bool net_lines_have(const struct strv *lines, uint32_t addr) MUST_CHECK;
+
+/* Moves the interface to the namespace: record, hold, move. When the record of one that is there
+ * is lost, another is made, with a warning. */
 int net_move(const struct net *n, int ns, struct err *e) MUST_CHECK;
 
 /* The lines that give an interface what `link` and these routes (as ip(8) prints them, of one

@@ -149,7 +149,9 @@ static int parse_net(const char *s, unsigned least, struct site_net *ret)
 	struct in_addr in;
 	uint64_t bits;
 
-	if (slash == NULL || num_u64(slash + 1, 32, &bits) != 0 || bits < least ||
+	/* ip(8), which gets the text, would take "024" for a number to the base of eight */
+	if (slash == NULL || (slash[1] == '0' && slash[2] != '\0') ||
+	    num_u64(slash + 1, 32, &bits) != 0 || bits < least ||
 	    inet_pton(AF_INET, host, &in) != 1)
 		return -1;
 	ret->addr = ntohl(in.s_addr);

@@ -1,8 +1,40 @@
 /* instance.c - one generation's container: what it does, its start, its stop, its end. */
 #include "stage/parts.h"
 
+#include "base/log.h"
 #include "sys/intr.h"
 #include <string.h>
+
+/* A network is nothing to give to a process that is another's. */
+static int look_whether_lost(struct stage *st, struct engine_state *s, struct err *e)
+{
+	if (!s->running || st->s->network.interface == NULL)
+		return 0;
+	if (stage_process_is(s, &s->running, e) != 0)
+		return -1;
+	if (!s->running && engine_about(st->en)->podman)
+		s->there = false;
+	return 0;
+}
+
+int stage_end_lost(struct stage *st, const struct stage_one *one, struct err *e)
+{
+	struct engine_state now SCOPED(engine_state_release) = {0};
+	struct err why = ERR_INIT;
+	bool is = true, changed;
+
+	if (st->s->network.interface == NULL)
+		return 0;
+	if (engine_state(st->en, one->container, &now, e) != 0 ||
+	    (now.running && stage_process_is(&now, &is, e) != 0))
+		return -1;
+	if (is)
+		return 0;
+	log_warn("%s has ended, and its engine has not noticed", one->container);
+	if (stage_keep(st, one, &changed, &why) != 0)
+		log_warn("%s", why.msg);
+	return engine_end_lost(st->en, one->container, e);
+}
 
 int stage_look(struct stage *st, const struct stage_one *one, struct engine_state *ret,
 	       struct err *e)
@@ -16,7 +48,7 @@ int stage_look(struct stage *st, const struct stage_one *one, struct engine_stat
 	label = jval_get_str(ret->labels, "posmedia.generation");
 	if (label != NULL && strcmp(label, digest_text(&one->generation).s) == 0 &&
 	    digest_equal(&ret->image, &one->config))
-		return 0;
+		return look_whether_lost(st, ret, e);
 	engine_state_release(ret);
 	return err_set(e, ERR_VERIFY, "%s is not what the record says that it is", one->container);
 }
@@ -44,12 +76,10 @@ int stage_start(struct stage *st, const struct stage_one *one, struct err *e)
 	return stage_not_done(one, e);
 }
 
-int stage_stop(struct stage *st, const struct stage_one *one, struct err *e)
+static int end(struct stage *st, const struct stage_one *one, struct err *e)
 {
 	struct engine_state s SCOPED(engine_state_release) = {0};
 
-	if (one->container == NULL)
-		return 0;
 	if (engine_state(st->en, one->container, &s, e) != 0)
 		return -1;
 	if (s.there && (s.running || s.restarting)) {
@@ -57,7 +87,14 @@ int stage_stop(struct stage *st, const struct stage_one *one, struct err *e)
 		if (stage_net_stop(st, one, e) != 0)
 			return -1;
 	}
-	return stage_net_back(st, one, e);
+	return 0;
+}
+
+int stage_stop(struct stage *st, const struct stage_one *one, struct err *e)
+{
+	if (one->container == NULL)
+		return 0;
+	return end(st, one, e) != 0 ? -1 : stage_net_back(st, one, e);
 }
 
 int stage_drop(struct stage *st, struct stage_one *one, struct err *e)
@@ -83,9 +120,20 @@ int stage_stop_others(struct stage *st, const struct stage_one *but, struct err 
 {
 	const struct stage_one *const all[] = {&st->r.pending, &st->r.current, &st->r.previous};
 
-	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
-		if (!stage_same(all[i], but) && stage_stop(st, all[i], e) != 0)
+	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
+		struct err why = ERR_INIT;
+
+		if (all[i]->container == NULL || stage_same(all[i], but))
+			continue;
+		if (end(st, all[i], e) != 0)
 			return -1;
+		if (stage_net_back(st, all[i], &why) == 0)
+			continue;
+		if (but->container == NULL)
+			return err_set(e, why.kind, "%s", why.msg);
+		/* it stays held; that is no reason for nobody to run */
+		log_warn("%s", why.msg);
+	}
 	return 0;
 }
 

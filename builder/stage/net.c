@@ -8,6 +8,7 @@
 #include "sys/fs.h"
 #include "sys/intr.h"
 #include "sys/lock.h"
+#include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
@@ -54,6 +55,23 @@ int stage_net_files(const struct stage *st, const struct stage_one *one, struct 
 		   : fs_put_path(path, text.data, text.len, 0644, e);
 }
 
+int stage_net_renew(const struct stage *st, const struct stage_one *one, struct err *e)
+{
+	char *path SCOPED(mem_freep) = filter_path(st, one);
+	struct buf want SCOPED(buf_release) = BUF_INIT(NET_FILTER_MAX);
+	struct buf have SCOPED(buf_release) = BUF_INIT(NET_FILTER_MAX);
+	struct err quiet = ERR_INIT;
+
+	if (st->s->network.interface == NULL || st->o->dry_run)
+		return 0;
+	if (net_filter(st->config, &want, e) != 0)
+		return -1;
+	return access(path, F_OK) == 0 && fs_get_file(AT_FDCWD, path, &have, &quiet) == 0 &&
+		       strcmp(have.data, want.data) == 0
+		   ? 0
+		   : fs_put_path(path, want.data, want.len, 0644, e);
+}
+
 int stage_net_drop(const struct stage *st, const struct stage_one *one, struct err *e)
 {
 	char *path SCOPED(mem_freep) = filter_path(st, one);
@@ -77,21 +95,18 @@ static int net_of(const struct stage *st, const struct stage_one *one, struct bu
 	return 0;
 }
 
-/* What the record of another site names. */
-static void claim(const struct stage *st, const char *own, struct net_claims *ret)
+/* What the record of another site names. What cannot be read may be the very address that is asked
+ * for. */
+static int claim(const struct stage *st, const char *own, struct net_claims *ret, struct err *e)
 {
 	int fd SCOPED(fd_closep) = -1;
 	struct stage_record r SCOPED(stage_record_release) = {0};
 	const struct stage_one *const ones[] = {&r.current, &r.pending};
-	struct err why = ERR_INIT;
 
-	if (access(own, F_OK) != 0)
-		return;
-	/* one site's trouble must not become another's */
-	if (fs_open_dir(AT_FDCWD, own, &fd, &why) != 0 || stage_record_read(fd, &r, &why) != 0) {
-		log_warn("%s: %s", own, why.msg);
-		return;
-	}
+	if (access(own, F_OK) != 0 && errno == ENOENT)
+		return 0;
+	if (fs_open_dir(AT_FDCWD, own, &fd, e) != 0 || stage_record_read(fd, &r, e) != 0)
+		return -1;
 	for (size_t i = 0; i < sizeof(ones) / sizeof(ones[0]); i++) {
 		struct site *s SCOPED(site_freep) = NULL;
 		char *path SCOPED(mem_freep) = NULL;
@@ -99,17 +114,30 @@ static void claim(const struct stage *st, const char *own, struct net_claims *re
 		if (ones[i]->container == NULL)
 			continue;
 		path = mem_format("%s/%.16s.site", own, digest_hex(&ones[i]->generation).s);
-		if (access(path, F_OK) != 0)
+		/* what was only begun has no network before it has this */
+		if (ones[i] == &r.pending && access(path, F_OK) != 0 && errno == ENOENT)
 			continue;
-		if (site_load_in(path, st->s->root, &s, &why) != 0)
-			log_warn("%s: %s", path, why.msg);
-		else
-			net_claims_add(ret, s);
+		if (site_load_in(path, st->s->root, &s, e) != 0)
+			return -1;
+		net_claims_add(ret, s);
 	}
+	return 0;
+}
+
+/* The fault is none of this site's file; who has a network already keeps it. */
+static int unknown(const char *own, const struct err *why, bool has_its, struct err *e)
+{
+	if (has_its) {
+		log_warn("%s", why->msg);
+		return 0;
+	}
+	(void)err_set(e, ERR_BUSY, "which network the site in %s has is not known: %s", own,
+		      why->msg);
+	return err_hint(e, "stage that one, or destroy it");
 }
 
 /* All other sites of the host. */
-static int claims(const struct stage *st, struct net_claims *ret, struct err *e)
+static int claims(const struct stage *st, bool has_its, struct net_claims *ret, struct err *e)
 {
 	struct strv shops SCOPED(strv_release) = {0};
 
@@ -123,8 +151,11 @@ static int claims(const struct stage *st, struct net_claims *ret, struct err *e)
 			    mem_format("%s/%s/%s/.posmedia", st->o->state, shops.v[i],
 				       site_env_word((enum site_env)env));
 
-			if (strcmp(own, st->own) != 0)
-				claim(st, own, ret);
+			struct err why = ERR_INIT;
+
+			if (strcmp(own, st->own) != 0 && claim(st, own, ret, &why) != 0 &&
+			    unknown(own, &why, has_its, e) != 0)
+				return -1;
 		}
 	return 0;
 }
@@ -170,7 +201,8 @@ int stage_net_ready(struct stage *st, const struct stage_one *one, struct err *e
 
 	if (st->s->network.interface == NULL || st->net_ready)
 		return 0;
-	if (net_of(st, one, &filter, &n, e) != 0 || claims(st, &others, e) != 0 ||
+	if (net_of(st, one, &filter, &n, e) != 0 ||
+	    claims(st, stage_same(one, &st->r.current), &others, e) != 0 ||
 	    net_check(&n, &others, !st->o->dry_run, e) != 0)
 		return -1;
 	if (!st->o->dry_run && !has_address(st) && net_probe(&n, e) != 0)
@@ -193,23 +225,22 @@ int stage_net_ready_former(struct stage *st, const struct stage_one *one, struct
 	return rc;
 }
 
-/* The number of a process may become another's at any moment; once it is open, and the engine still
- * says the same, it is the right one. */
+/* The number of a process may become another's at any moment: what is open is the right one when
+ * the process is the container's before and after. */
 static int open_ns(struct stage *st, const struct net *n, int *ret_ns, struct err *e)
 {
-	struct engine_state first SCOPED(engine_state_release) = {0};
-	struct engine_state again SCOPED(engine_state_release) = {0};
+	struct engine_state now SCOPED(engine_state_release) = {0};
 	int fd SCOPED(fd_closep) = -1;
+	bool is = false;
 
-	if (engine_state(st->en, n->container, &first, e) != 0)
+	if (engine_state(st->en, n->container, &now, e) != 0 ||
+	    (now.running && stage_process_is(&now, &is, e) != 0))
 		return -1;
-	if (first.running && first.pid > 0 && net_open(n, first.pid, &fd, e) != 0)
+	if (is && (net_open(n, now.pid, &fd, e) != 0 || stage_process_is(&now, &is, e) != 0))
 		return -1;
-	if (fd >= 0 && engine_state(st->en, n->container, &again, e) != 0)
-		return -1;
-	if (fd < 0 || !again.running || again.pid != first.pid)
+	if (!is)
 		return err_set(e, ERR_FAIL, "%s does not run: it ended with %d", n->container,
-			       fd < 0 ? first.exit : again.exit);
+			       now.exit);
 	*ret_ns = STEAL_FD(fd);
 	return 0;
 }
@@ -227,11 +258,26 @@ static int give(struct stage *st, const struct net *n, bool dry_run, struct err 
 	return dry_run ? 0 : net_give(n, ns, e);
 }
 
+/* What a site does not want is the host's, whichever instance had it. */
+static void bring_back(struct stage *st)
+{
+	char *name SCOPED(mem_freep) = NULL;
+	struct err why = ERR_INIT;
+
+	if (net_return(st->o->runtime, st->s, NULL, &name, &why) != 0)
+		log_warn("%s", why.msg);
+	if (name != NULL)
+		stage_did(st, "brought %s back", name);
+}
+
 int stage_net_give(struct stage *st, const struct stage_one *one, struct err *e)
 {
 	struct buf filter SCOPED(buf_release) = BUF_INIT(NET_FILTER_MAX);
 	struct net n;
 
+	if (!st->o->dry_run &&
+	    (st->s->network.interface == NULL || st->s->network.mode != SITE_MOVE))
+		bring_back(st);
 	if (st->s->network.interface == NULL)
 		return 0;
 	if (net_of(st, one, &filter, &n, e) != 0)
@@ -243,7 +289,7 @@ int stage_net_start(struct stage *st, const struct stage_one *one, struct err *e
 {
 	struct err why = ERR_INIT;
 
-	if (engine_start(st->en, one->container, e) != 0)
+	if (stage_end_lost(st, one, e) != 0 || engine_start(st->en, one->container, e) != 0)
 		return -1;
 	fault_point("stage: up");
 	if (stage_net_give(st, one, e) == 0)
@@ -294,6 +340,8 @@ int stage_net_stop(struct stage *st, const struct stage_one *one, struct err *e)
 	int ns SCOPED(fd_closep) = -1;
 	struct err why = ERR_INIT;
 
+	if (stage_end_lost(st, one, e) != 0)
+		return -1;
 	if (access(filter, F_OK) == 0 && open_ns(st, &n, &ns, &why) != 0)
 		log_warn("%s", why.msg);
 	if (engine_stop(st->en, one->container, STAGE_STOP_SECONDS, e) != 0)

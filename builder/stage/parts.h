@@ -53,10 +53,15 @@ enum { STAGE_STOP_SECONDS = 90 }; /* then the engine kills it */
 /* Whether both are there and are one generation. */
 bool stage_same(const struct stage_one *a, const struct stage_one *b) MUST_CHECK;
 
-/* What the generation's container does; ERR_VERIFY when the one of its name is another's. The
- * caller releases *ret. */
+/* What the generation's container does; ERR_VERIFY when the one of its name is another's. Of a site
+ * with a network, one whose process is gone does not run, whatever the engine says, and is not
+ * there where that engine cannot start it any more. The caller releases *ret. */
 int stage_look(struct stage *st, const struct stage_one *one, struct engine_state *ret,
 	       struct err *e) MUST_CHECK;
+
+/* Of a site with a network, makes the engine see the end of one whose process is gone, after what
+ * people changed in it is kept. All others are left alone. */
+int stage_end_lost(struct stage *st, const struct stage_one *one, struct err *e) MUST_CHECK;
 
 /* Starts a generation with fresh secrets and waits until it is well; the latter of the two does so
  * for one of before, as its own site wants it. */
@@ -75,6 +80,11 @@ struct stage_run {
 	uint64_t since, starts;
 };
 int stage_recall_run(const struct stage *st, const struct stage_one *one, struct stage_run *ret);
+
+/* Whether a process is of the container that the engine describes: the kernel has it in the
+ * container's cgroup. An engine that was killed with its monitor may name a process that has ended,
+ * and a number that is another's by now. */
+int stage_process_is(const struct engine_state *s, bool *ret, struct err *e) MUST_CHECK;
 
 /* Since when a process runs, in seconds since the machine's start; -1 when it is gone. */
 int stage_process_since(int pid, uint64_t *ret);
@@ -197,8 +207,10 @@ int stage_net_lock(const struct stage *st, int *ret_fd, struct err *e) MUST_CHEC
 int stage_net_ready(struct stage *st, const struct stage_one *one, struct err *e) MUST_CHECK;
 int stage_net_ready_former(struct stage *st, const struct stage_one *one, struct err *e) MUST_CHECK;
 
-/* What a generation's network needs on disk, and its end. */
+/* What a generation's network needs on disk, and its end; the second of the three writes the rules
+ * of one whose image st->config is anew, when this program has others for it. */
 int stage_net_files(const struct stage *st, const struct stage_one *one, struct err *e) MUST_CHECK;
+int stage_net_renew(const struct stage *st, const struct stage_one *one, struct err *e) MUST_CHECK;
 int stage_net_drop(const struct stage *st, const struct stage_one *one, struct err *e) MUST_CHECK;
 
 /* Starts the container, of any site, and gives it its network; when that cannot be, it is stopped

@@ -5,12 +5,13 @@
 #include "base/log.h"
 #include "base/num.h"
 #include "sys/fs.h"
+#include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-enum { RUN_MAX = 4096, STAT_MAX = 8192, STAT_STARTTIME = 22 };
+enum { RUN_MAX = 4096, STAT_MAX = 8192, CGROUP_MAX = 1 << 20, STAT_STARTTIME = 22 };
 
 static char *run_path(const struct stage *st, const struct stage_one *one)
 {
@@ -37,6 +38,22 @@ static int start_ticks(int pid, uint64_t *ret)
 	word = at + 1;
 	word[strcspn(word, " \n")] = '\0';
 	return num_u64(word, INT64_MAX, ret);
+}
+
+int stage_process_is(const struct engine_state *s, bool *ret, struct err *e)
+{
+	char *path SCOPED(mem_freep) = mem_format("/proc/%d/cgroup", s->pid);
+	struct buf text SCOPED(buf_release) = BUF_INIT(CGROUP_MAX);
+
+	*ret = false;
+	if (s->id == NULL)
+		return err_set(e, ERR_REMOTE, "the engine does not say which container it is");
+	if (s->pid <= 0)
+		return 0;
+	if (fs_get(AT_FDCWD, path, &text, e) != 0)
+		return access(path, F_OK) != 0 && errno == ENOENT ? 0 : -1;
+	*ret = strstr(text.data, s->id) != NULL;
+	return 0;
 }
 
 int stage_process_since(int pid, uint64_t *ret)

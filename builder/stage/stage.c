@@ -152,7 +152,7 @@ static int make(struct stage *st, const struct stage_image *i, const struct oci_
 	}
 	if (!s.there) {
 		spec = stage_spec(st, one);
-		if (stage_forget_image(st, one, e) != 0 ||
+		if (stage_end_lost(st, one, e) != 0 || stage_forget_image(st, one, e) != 0 ||
 		    engine_create(st->en, one->container, spec, e) != 0)
 			return -1;
 		stage_did(st, "made %s", one->container);
@@ -187,7 +187,7 @@ static void take_over(void *arg)
 	for (int i = 0; i < ENGINE_BACK_S && engine_open(t->st->o->socket, &en, &why) != 0; i++)
 		(void)sleep(1);
 	st.en = en;
-	if (en == NULL || stage_stop(&st, t->to, &why) != 0 ||
+	if (en == NULL || stage_stop_others(&st, t->from, &why) != 0 ||
 	    stage_site_of(&st, t->from, &then, &why) != 0)
 		return;
 	st.s = then;
@@ -300,6 +300,8 @@ static int keep(struct stage *st, const struct stage_one *one, bool *ret_done, s
 		return 0;
 	}
 	*ret_done = true;
+	if (stage_net_renew(st, one, e) != 0)
+		return -1;
 	if (st->o->dry_run && s.running)
 		return stage_net_give(st, one, e);
 	if (st->o->dry_run) {

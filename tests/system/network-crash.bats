@@ -79,6 +79,9 @@ whole() {
 	before=$(card0)
 	# nobody acts for a first one
 	card 2000
+	dies_at 'network: filtered'
+	instance nft list chain inet posmedia input
+	run ! instance ip link show card0
 	dies_at 'network: there'
 	stage recipes/sites/dev.yaml
 	succeeded

@@ -35,6 +35,7 @@ start_host() {
 		address add 192.0.2.1/24 dev lan1
 		address add 198.51.100.1/24 dev card1
 		address add 10.9.9.9/32 dev lo
+		address add 169.254.169.254/32 dev lo
 	LINES
 	printf '#!/bin/sh\nexec nsenter --net=/proc/%s/ns/net "%s" "$@"\n' "$engine_pid" \
 		"${program-$OUT/posmedia}" >"$dir/posmedia"

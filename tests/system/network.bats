@@ -70,6 +70,8 @@ has_address() {
 	branch ping -c 1 -W 2 192.0.2.9
 	answers 192.0.2.9 8080
 	instance ping -c 1 -W 2 10.9.9.9
+	# where a cloud has the credentials of the host's role
+	not instance ping -c 1 -W 1 169.254.169.254
 	# what nobody declared is not answered, though somebody listens
 	nsenter --net="/proc/$(pid_of)/ns/net" busybox httpd -f -p 8081 \
 		-h "$dir/srv/123/dev/usr2" 3>&- &
@@ -98,13 +100,29 @@ stays_so() {
 	stage --dry-run recipes/sites/dev.yaml
 	[[ $output == *'would: gave 192.0.2.9/24'* ]] || { echo "$output $stderr"; false; }
 	not instance nft list table inet posmedia
+	instance ping -c 1 -W 2 169.254.169.254
 	stage recipes/sites/dev.yaml
 	[[ $output == 'gave 192.0.2.9/24'* ]]
 	instance nft list table inet posmedia
+	# rules of an older posmedia give way to those of this one
+	nft_of=$(echo "$dir"/srv/123/dev/.posmedia/*.nft)
+	sed -i '/169.254/d; s/comment "sha256:../comment "sha256:zz/' "$nft_of"
+	instance nft -f "$nft_of"
+	stage recipes/sites/dev.yaml
+	[[ $output == 'gave 192.0.2.9/24'* ]]
+	not instance ping -c 1 -W 1 169.254.169.254
 	instance ip route del 10.9.9.0/24
 	stage recipes/sites/dev.yaml
 	[[ $output == 'gave 192.0.2.9/24'* ]]
 	instance ping -c 1 -W 2 10.9.9.9
+	# what has the name and is not ours is nothing to replace
+	instance ip link set eth0 address 02:00:00:00:00:77
+	instance nft delete table inet posmedia
+	stage recipes/sites/dev.yaml
+	refused 4 'has an interface eth0 that nobody gave it'
+	instance ip link del eth0
+	stage recipes/sites/dev.yaml
+	[[ $output == 'gave 192.0.2.9/24'* ]]
 	[ "$(started)" = "$before" ]
 }
 
@@ -130,6 +148,9 @@ refusals() {
 	site dev 'network: {interface: lan0, address: 198.51.100.5/24}'
 	stage recipes/sites/dev.yaml
 	refused 3 "network: 198.51.100.5/24 is the host's own address, of card0"
+	lan 10 ", mac: $(host ip -br link show lan0 | grep -o '..:..:..:..:..:..')"
+	stage recipes/sites/dev.yaml
+	refused 3 'is the card of lan0'
 	branch ip link set card1 down
 	site dev 'network: {interface: card0, address: 192.0.2.10/24}'
 	stage recipes/sites/dev.yaml
@@ -141,6 +162,36 @@ refusals() {
 	host ip link set card0 up
 	[ "$(started)" = "$before" ]
 	answers 192.0.2.9 8080
+}
+
+# The instance dies with its monitor, and its engine does not notice; its number is a stranger's.
+lost() {
+	local pid
+	pid=$(pid_of)
+	kill -KILL "$(ps -o ppid= -p "$pid" | tr -d ' ')" "$pid"
+	wait_for 5 gone "$pid"
+	stage --dry-run recipes/sites/dev.yaml
+	[[ $output == *'would: made'* ]] || { echo "$output $stderr"; false; }
+	wait_for 5 takes "$pid"
+	wait_for 5 apart "$pid"
+	[ "$(pid_of)" = "$pid" ]
+	stage recipes/sites/dev.yaml
+	succeeded
+	answers 192.0.2.9 8080
+	not nsenter --net="/proc/$pid/ns/net" ip link show eth0
+	kill "$pid"
+}
+
+gone() {
+	[ ! -e "/proc/$1" ]
+}
+
+# Whether a process of ours got that number.
+takes() {
+	echo $(($1 - 1)) >/proc/sys/kernel/ns_last_pid
+	unshare --net sleep infinity 3>&- &
+	listener=$!
+	[ "$listener" = "$1" ] || { kill "$listener"; return 1; }
 }
 
 # Another customer on the same host and interface.
@@ -164,6 +215,14 @@ neighbour() {
 	succeeded
 	answers 192.0.2.9 8080
 	answers 192.0.2.12 8080
+	# what the other has must be known
+	lan 12
+	mv "$dir"/srv/456/dev/.posmedia/*.site "$dir/other.site"
+	stage recipes/sites/dev.yaml
+	refused 7 "which network the site in $dir/srv/456/dev/.posmedia has is not known"
+	mv "$dir/other.site" "$(echo "$dir"/srv/456/dev/.posmedia/*.nft | sed 's/nft$/site/')"
+	stage recipes/sites/dev.yaml
+	refused 3 'network: 192.0.2.12/24 is the address of shop 456 in dev'
 	# the branch sees both, and they do not see each other
 	local pid
 	pid=$(ask "/containers/$(running | grep pos-456-)/json" | jq .State.Pid)
@@ -213,8 +272,17 @@ moved() {
 	not answers 192.0.2.9 8080 1
 	stage recipes/sites/dev.yaml
 	[[ $output == 'nothing changed'* ]]
-	# from one instance to the next, and back
+	# what the host will have again is its own
+	site dev 'network: {interface: lan0, address: 198.51.100.5/24}'
+	stage recipes/sites/dev.yaml
+	refused 3 "198.51.100.5/24 is the host's own address, of card0"
+	host ip link add card0 type veth peer name cx0
 	card 7 2001
+	stage recipes/sites/dev.yaml
+	refused 3 'network: the host has another card0'
+	[ "$(running)" = "$first" ]
+	host ip link del card0
+	# from one instance to the next, and back
 	stage recipes/sites/dev.yaml
 	succeeded
 	[ "$(running)" != "$first" ]
@@ -240,6 +308,46 @@ moved() {
 	[ -z "$(find "$dir/run" -name '*.interface')" ]
 }
 
+# Records of a move that are lost or damaged, and a name that is taken on the host.
+bad_records() {
+	local at=$dir/run/123-dev.interface
+	card 7
+	stage recipes/sites/dev.yaml
+	succeeded
+	umount "$at/namespace"
+	stage recipes/sites/dev.yaml
+	[[ $output == 'gave 198.51.100.7/24'* ]]
+	mountpoint -q "$at/namespace"
+	rm "$at/record.json"
+	stage recipes/sites/dev.yaml
+	[[ $output == 'gave 198.51.100.7/24'* ]]
+	[ -s "$at/record.json" ]
+	answers 198.51.100.7 8080
+	: >"$at/record.json"
+	host ip link add card0 type veth peer name cx0
+	site dev
+	stage recipes/sites/dev.yaml
+	succeeded
+	[[ $stderr == *'bring card0 back'* ]]
+	host ip link del card0
+	stage recipes/sites/dev.yaml
+	succeeded
+	[[ $output == 'brought card0 back'* ]]
+	host ip link show card0
+	[ ! -e "$at" ]
+	# nobody remembers the instance
+	card 7
+	stage recipes/sites/dev.yaml
+	succeeded
+	ask "/containers/$(running)?force=1" -X DELETE
+	rm "$dir/srv/123/dev/.posmedia/state.json"
+	site dev
+	stage recipes/sites/dev.yaml
+	succeeded
+	[[ $output == *'brought card0 back'* ]]
+	host ip link show card0
+}
+
 @test "dockerd: an address of its own, changed, refused, beside another's" {
 	start_host docker
 	has_address
@@ -252,11 +360,13 @@ moved() {
 @test "dockerd: an interface of the host, and back" {
 	start_host docker
 	moved
+	bad_records
 }
 
 @test "podman: an address of its own, and an interface of the host" {
 	start_host podman
 	has_address
+	lost
 	changed_address
 	moved
 }

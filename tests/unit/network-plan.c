@@ -52,6 +52,7 @@ static void rules(void **state)
 				&again),
 			 0);
 	assert_string_equal(b.data, again.data);
+	assert_non_null(strstr(b.data, "\t\tip daddr { 169.254.169.254, 169.254.170.2 } drop\n"));
 	assert_int_equal(filter("{}", &none), 0);
 	assert_null(strstr(none.data, "dport"));
 	a = strstr(b.data, "comment \"sha256:");
@@ -218,6 +219,37 @@ static void links(void **state)
 	}
 }
 
+static bool only_way(const char *v4, const char *v6)
+{
+	struct jval *a SCOPED(jval_freep) = json(v4), *b SCOPED(jval_freep) = json(v6);
+
+	return net_only_way(a, b, "card0");
+}
+
+#define BY(dev)    "{\"dst\":\"default\",\"gateway\":\"192.0.2.1\",\"dev\":\"" dev "\",\"flags\":["
+#define ROUTE(dev) BY(dev) "]}"
+
+static void ways_out(void **state)
+{
+	(void)state;
+	assert_false(only_way("[]", "[]"));
+	assert_true(only_way("[" ROUTE("card0") "]", "[]"));
+	assert_false(only_way("[" ROUTE("lan0") "]", "[]"));
+	assert_false(only_way("[" ROUTE("card0") "," ROUTE("lan0") "]", "[]"));
+	/* what leads nowhere is no other way */
+	assert_true(only_way("[" ROUTE("card0") ",{\"type\":\"unreachable\",\"dst\":\"default\","
+						"\"dev\":\"lo\"}]",
+			     "[]"));
+	assert_true(only_way("[" ROUTE("card0") "," BY("lan0") "\"linkdown\"]}]", "[]"));
+	assert_true(only_way(
+	    "[{\"dst\":\"default\",\"nexthops\":[" ROUTE("card0") "," ROUTE("card0") "]}]", "[]"));
+	assert_false(only_way(
+	    "[{\"dst\":\"default\",\"nexthops\":[" ROUTE("card0") "," ROUTE("lan0") "]}]", "[]"));
+	assert_true(only_way("[]", "[" ROUTE("card0") "]"));
+	assert_true(only_way("[" ROUTE("card0") "]", "[" ROUTE("lan0") "]"));
+	assert_false(only_way("[" ROUTE("lan0") "]", "[" ROUTE("card0") "]"));
+}
+
 static void gives_back(void **state)
 {
 	struct net_links l SCOPED(net_links_release) = {0};
@@ -226,6 +258,10 @@ static void gives_back(void **state)
 	    "\"192.0.2.9\",\"metric\":100,\"flags\":[\"onlink\",\"linkdown\"]},"
 	    "{\"dst\":\"192.0.2.0/24\",\"protocol\":\"kernel\",\"scope\":\"link\"},"
 	    "{\"type\":\"blackhole\",\"dst\":\"10.0.0.0/8\",\"table\":\"200\"},"
+	    "{\"dst\":\"10.5.0.0/16\",\"tos\":\"0x10\",\"gateway\":\"192.0.2.2\",\"metrics\":"
+	    "[{\"mtu\":1300}]},"
+	    "{\"dst\":\"10.6.0.0/16\",\"via\":{\"family\":\"inet6\",\"host\":\"fe80::1\"}},"
+	    "{\"dst\":\"10.7.0.0/16\",\"nexthops\":[]},"
 	    "{\"dst\":\"10.1.0.0/16 dev lo\",\"protocol\":\"boot\"}]");
 	struct jval *v6 SCOPED(jval_freep) =
 	    json("[{\"dst\":\"default\",\"gateway\":\"2001:db8::1\",\"protocol\":\"static\"},"
@@ -233,11 +269,14 @@ static void gives_back(void **state)
 	static const char *const want[] = {
 	    "address replace 192.0.2.9/24 broadcast 192.0.2.255 label eth1:0 scope global dev "
 	    "eth1 valid_lft 600 preferred_lft 300",
+	    "address replace 192.0.2.7 peer 192.0.2.6/32 dev eth1",
 	    "address replace 2001:db8::9/64 scope global dev eth1",
-	    "route replace blackhole 10.0.0.0/8 dev eth1 table 200",
-	    "route replace default via 192.0.2.1 dev eth1 proto dhcp src 192.0.2.9 metric 100 "
+	    "route add blackhole 10.0.0.0/8 dev eth1 table 200",
+	    "route add default via 192.0.2.1 dev eth1 proto dhcp src 192.0.2.9 metric 100 "
 	    "onlink",
-	    "route replace ::/0 via 2001:db8::1 dev eth1 proto static",
+	    "route add 10.5.0.0/16 tos 0x10 via 192.0.2.2 dev eth1 mtu 1300",
+	    "route add 10.6.0.0/16 via inet6 fe80::1 dev eth1",
+	    "route add ::/0 via 2001:db8::1 dev eth1 proto static",
 	};
 	struct strv got SCOPED(strv_release) = {0};
 	struct err e = ERR_INIT;
@@ -249,6 +288,8 @@ static void gives_back(void **state)
 		     "{\"family\":\"inet\",\"local\":\"192.0.2.9\",\"prefixlen\":24,\"broadcast\":"
 		     "\"192.0.2.255\",\"scope\":\"global\",\"label\":\"eth1:0\","
 		     "\"valid_life_time\":600,\"preferred_life_time\":300},"
+		     "{\"family\":\"inet\",\"local\":\"192.0.2.7\",\"address\":\"192.0.2.6\","
+		     "\"prefixlen\":32},"
 		     "{\"family\":\"inet6\",\"local\":\"2001:db8::9\",\"prefixlen\":64,\"scope\":"
 		     "\"global\",\"valid_life_time\":4294967295},"
 		     "{\"family\":\"inet6\",\"local\":\"2001:db8::8\",\"prefixlen\":64,\"dynamic\":"
@@ -260,6 +301,9 @@ static void gives_back(void **state)
 		&l, &e),
 	    0);
 	net_address_lines(&l.v[0], &got);
+	assert_true(net_lines_have(&got, 0xc0000209));
+	assert_true(net_lines_have(&got, 0xc0000207));
+	assert_false(net_lines_have(&got, 0xc000020a));
 	net_had_lines("eth1", false, v4, &got);
 	net_had_lines("eth1", true, v6, &got);
 	for (size_t i = 0; i < got.n && i < sizeof(want) / sizeof(want[0]); i++)
@@ -307,7 +351,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(rules),      cmocka_unit_test(no_ports),  cmocka_unit_test(cards),
 	    cmocka_unit_test(children),   cmocka_unit_test(conflicts), cmocka_unit_test(links),
-	    cmocka_unit_test(gives_back), cmocka_unit_test(records),
+	    cmocka_unit_test(gives_back), cmocka_unit_test(records),   cmocka_unit_test(ways_out),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -279,6 +279,7 @@ static void networks(void **state)
 	    {NET "10.0.0.255/24}\n", "7:34: \"address\": 10.0.0.255/24 is the network itself"},
 	    {NET "10.0.0.1}\n",
 	     "7:34: \"address\" wants an address with its network, not \"10.0.0.1\""},
+	    {NET "10.0.0.1/024}\n", "7:34: \"address\" wants an address with its network"},
 	    {NET "10.0.0.1/24, gateway: 10.0.1.1}\n",
 	     "7:10: network: gateway 10.0.1.1 is not in 10.0.0.1/24"},
 	    {NET "10.0.0.1/24, gateway: 10.0.0.1}\n",
