@@ -171,6 +171,16 @@ int stage_bring_over(struct stage *st, const struct stage_one *from, const struc
 int stage_seed(struct stage *st, const struct stage_image *i, const struct oci_manifest *m,
 	       struct err *e) MUST_CHECK;
 
+/* Whether the image says that it writes nothing but data and what is in memory. */
+bool stage_read_only(const struct stage *st) MUST_CHECK;
+
+/* Refuses, with ERR_RECIPE, what the site wants written to an instance of such an image. */
+int stage_read_only_ready(const struct stage *st, struct err *e) MUST_CHECK;
+
+/* Whether a generation's container is such a one; absent is none. */
+int stage_is_read_only(struct stage *st, const struct stage_one *one, bool *ret,
+		       struct err *e) MUST_CHECK;
+
 /* Whether the image's first program is a systemd: one of that name, or init. */
 bool stage_systemd(const struct stage *st) MUST_CHECK;
 

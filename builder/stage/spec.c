@@ -147,6 +147,11 @@ static struct jval *host_of(const struct stage *st, const struct stage_one *one)
 		jval_put_text(tmpfs, "/run", "rw,nosuid,nodev,mode=755");
 		jval_put_text(tmpfs, "/run/lock", "rw,nosuid,nodev,mode=1777");
 	}
+	if (stage_read_only(st)) {
+		jval_put(h, "ReadonlyRootfs", jval_bool(true));
+		jval_put_text(tmpfs, "/run", "rw,nosuid,nodev,mode=755");
+		jval_put_text(tmpfs, "/var/tmp", "rw,nosuid,nodev,mode=1777");
+	}
 	stage_cgroup_spec(st, h, security);
 	jval_put(h, "Tmpfs", tmpfs);
 	/* a start needs secrets, an address and a look at its health, which no engine can: the
