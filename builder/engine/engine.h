@@ -37,6 +37,10 @@ void engine_freep(struct engine **en);
 /* Borrowed from it. */
 const struct engine_about *engine_about(const struct engine *en);
 
+/* Whether its containers have the one hierarchy of cgroups(7) version 2: what is mounted where we
+ * run need not be what is mounted where the engine does. podman starts programs to say so. */
+int engine_cgroup2(struct engine *en, bool *ret, struct err *e) MUST_CHECK;
+
 struct engine_blob {
 	struct digest digest;
 	int fd; /* borrowed; read with pread(2) */

@@ -41,6 +41,9 @@ int engine_path(const char *name, const char *rest, char **ret, struct err *e) M
  * out->max. Broken frames are ERR_REMOTE. */
 int engine_frames(const char *p, size_t n, struct buf *out, struct err *e) MUST_CHECK;
 
+/* Which version of cgroups(7) an engine's /info tells of. */
+int engine_read_cgroup2(const struct jval *v, bool *ret, struct err *e) MUST_CHECK;
+
 /* What an inspected container says of itself. */
 int engine_read_state(const struct jval *v, struct engine_state *ret, struct err *e) MUST_CHECK;
 

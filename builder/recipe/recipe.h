@@ -231,6 +231,7 @@ struct recipe {
 	char *compression;                         /* "gzip", "zstd" or "both" */
 	struct strv entrypoint, cmd, env, volumes; /* env: NAME=VALUE */
 	char *user, *workdir, *stop_signal;        /* "" when not given */
+	bool read_only;                            /* nothing but data and /tmp is written */
 	struct jval *resolved; /* the merged recipe, canonical: a recipe again, with all defaults,
 				  without positions and absolute paths */
 	struct digest digest;  /* of `resolved` as jval_write gives it */

@@ -355,6 +355,8 @@ static struct jval *run_json(const struct recipe *r)
 	put_text(o, "user", r->user);
 	put_text(o, "workdir", r->workdir);
 	put_text(o, "stop-signal", r->stop_signal);
+	if (r->read_only)
+		jval_put(o, "read-only", jval_bool(true));
 	return o;
 }
 

@@ -215,6 +215,7 @@ static const struct field run_fields[] = {
     {"workdir", read_word, AT(workdir), &grammar_image_path, false},
     {"stop-signal", read_word, AT(stop_signal), &grammar_signal, false},
     {"volumes", read_set, AT(volumes), &grammar_image_path, false},
+    {"read-only", read_bool, AT(read_only), NULL, false},
     {0},
 };
 

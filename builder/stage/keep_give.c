@@ -261,10 +261,13 @@ static int furnish_as_then(struct stage *st, const struct stage_one *one, struct
 int stage_bring_over(struct stage *st, const struct stage_one *from, const struct stage_one *to,
 		     struct err *e)
 {
-	bool changed = false;
+	bool changed = false, read_only = false;
 
-	if (stage_keep(st, from, &changed, e) != 0)
+	if (stage_keep(st, from, &changed, e) != 0 ||
+	    stage_is_read_only(st, to, &read_only, e) != 0)
 		return -1;
+	if (read_only)
+		return 0;
 	if (!changed && digest_equal(&st->furnished, &to->generation))
 		return 0;
 	if (!stage_image_noted(st, to)) {

@@ -214,13 +214,15 @@ int stage_keep(struct stage *st, const struct stage_one *one, bool *ret_changed,
 {
 	struct engine_state s SCOPED(engine_state_release) = {0};
 	struct site *site SCOPED(site_freep) = NULL;
+	bool read_only = false;
 
 	*ret_changed = false;
 	if (one->container == NULL)
 		return 0;
-	if (stage_look(st, one, &s, e) != 0)
+	if (stage_look(st, one, &s, e) != 0 || stage_is_read_only(st, one, &read_only, e) != 0)
 		return -1;
-	if (!s.there)
+	/* what was kept stays as it was, for one that is not */
+	if (!s.there || read_only)
 		return 0;
 	if (!stage_image_noted(st, one)) {
 		log_warn("%s is of an older version: what people changed in it is not known",

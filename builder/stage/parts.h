@@ -37,7 +37,7 @@ struct stage {
 	int lock;
 	struct jval *config;     /* of the image */
 	struct jval *seccomp;    /* the filter */
-	bool cgroup2;            /* the host has the one hierarchy of cgroups(7) version 2 */
+	bool cgroup2;            /* the engine's: see stage_cgroup_ready */
 	struct digest furnished; /* the generation that stage_bring_over was last done for */
 	struct stage_record r;
 	struct stage_outcome out;
@@ -184,6 +184,30 @@ int stage_bring_over(struct stage *st, const struct stage_one *from, const struc
  * the engine has been given before (stage_load). What is there is never touched. */
 int stage_seed(struct stage *st, const struct stage_image *i, const struct oci_manifest *m,
 	       struct err *e) MUST_CHECK;
+
+/* Whether the image says that it writes nothing but data and what is in memory. */
+bool stage_read_only(const struct stage *st) MUST_CHECK;
+
+/* Refuses, with ERR_RECIPE, what the site wants written to an instance of such an image. */
+int stage_read_only_ready(const struct stage *st, struct err *e) MUST_CHECK;
+
+/* Whether a generation's container is such a one; absent is none. */
+int stage_is_read_only(struct stage *st, const struct stage_one *one, bool *ret,
+		       struct err *e) MUST_CHECK;
+
+/* Whether the image's first program is a systemd: one of that name, or init. */
+bool stage_systemd(const struct stage *st) MUST_CHECK;
+
+/* For an image of systemd, asks the engine which version of cgroups(7) it has, for the container
+ * that is to be made: ERR_REMOTE where no systemd runs in an instance. */
+int stage_cgroup_ready(struct stage *st, struct err *e) MUST_CHECK;
+
+/* What that wants of the container: mounts, HostConfig and SecurityOpt. */
+void stage_cgroup_mounts(const struct stage *st, struct jval *list);
+void stage_cgroup_spec(const struct stage *st, struct jval *host, struct jval *security);
+
+/* Adds a mount of the host's `from`, which must be there. */
+void stage_spec_mount(struct jval *list, const char *from, const char *to, bool read_only);
 
 /* The body of the request that makes the container; the caller owns it. */
 struct jval *stage_spec(const struct stage *st, const struct stage_one *one) MUST_CHECK;

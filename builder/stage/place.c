@@ -86,7 +86,6 @@ int stage_open(const struct site *s, const struct stage_opts *o, struct stage *r
 		return -1;
 	st.dir = mem_format("%s/%s/%s", o->state, s->shop, site_env_word(s->env));
 	st.own = mem_format("%s/.posmedia", st.dir);
-	st.cgroup2 = access("/sys/fs/cgroup/cgroup.controllers", F_OK) == 0;
 	if ((o->seccomp != NULL && seccomp_profile_load(o->seccomp, &st.seccomp, e) != 0) ||
 	    engine_open(o->socket, &st.en, e) != 0 || open_own(&st, e) != 0)
 		return -1;

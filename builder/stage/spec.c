@@ -1,7 +1,6 @@
 /* spec.c - the container of a generation, as engines take it: POST /containers/create. */
 #include "stage/parts.h"
 
-#include "base/num.h"
 #include "form/capability.h"
 #include <string.h>
 #include <strings.h>
@@ -37,7 +36,7 @@ bool stage_secret_inside(const struct site *s, const struct site_secret *secret)
 	return true;
 }
 
-static void add_mount(struct jval *list, const char *from, const char *to, bool read_only)
+void stage_spec_mount(struct jval *list, const char *from, const char *to, bool read_only)
 {
 	struct jval *m = jval_object();
 
@@ -49,39 +48,7 @@ static void add_mount(struct jval *list, const char *from, const char *to, bool 
 	jval_push(list, m);
 }
 
-/* The program that an image starts. */
-static const char *first_word(const struct jval *config)
-{
-	const char *word = jval_str(jval_at(jval_get(config, "Entrypoint"), 0));
-
-	return word != NULL ? word : jval_str(jval_at(jval_get(config, "Cmd"), 0));
-}
-
-static bool is_systemd(const struct jval *config)
-{
-	const char *word = first_word(config), *slash = word != NULL ? strrchr(word, '/') : NULL;
-
-	word = slash != NULL ? slash + 1 : word;
-	return word != NULL && (strcmp(word, "init") == 0 || strcmp(word, "systemd") == 0);
-}
-
-/* A host with cgroup v1: a systemd that is no host's writes to the hierarchy that keeps its
- * services apart, and to no controller. Those stay as the engine mounts them, read-only: a mount of
- * all of /sys/fs/cgroup would cover them, and its ReadOnly does not reach the mounts below it. What
- * the kernel starts when a group is empty is the host's. */
-static void add_cgroup(struct jval *list)
-{
-	static const char own[] = "/sys/fs/cgroup/systemd";
-	static const char agent[] = "/sys/fs/cgroup/systemd/release_agent";
-
-	if (access(own, F_OK) != 0)
-		return;
-	add_mount(list, own, own, false);
-	if (access(agent, F_OK) == 0)
-		add_mount(list, agent, agent, true);
-}
-
-static struct jval *mounts_of(const struct stage *st, const struct stage_one *one, bool systemd)
+static struct jval *mounts_of(const struct stage *st, const struct stage_one *one)
 {
 	const struct site *s = st->s;
 	struct jval *list = jval_array();
@@ -91,22 +58,21 @@ static struct jval *mounts_of(const struct stage *st, const struct stage_one *on
 	for (size_t i = 0; i < s->data_n; i++) {
 		char *from SCOPED(mem_freep) = mem_format("%s/%s", st->dir, s->data[i].name);
 
-		add_mount(list, from, s->data[i].at, false);
+		stage_spec_mount(list, from, s->data[i].at, false);
 	}
-	add_mount(list, shown, "/run/posmedia", true);
-	add_mount(list, secrets, "/run/host/credentials", true);
+	stage_spec_mount(list, shown, "/run/posmedia", true);
+	stage_spec_mount(list, secrets, "/run/host/credentials", true);
 	if (s->licence.at != NULL) {
 		char *from SCOPED(mem_freep) = mem_format("%s.licence", secrets);
 
-		add_mount(list, from, s->licence.at, true);
+		stage_spec_mount(list, from, s->licence.at, true);
 	}
 	if (s->network.interface != NULL) {
 		char *from SCOPED(mem_freep) = mem_format("%s/resolv.conf", shown);
 
-		add_mount(list, from, "/etc/resolv.conf", true);
+		stage_spec_mount(list, from, "/etc/resolv.conf", true);
 	}
-	if (systemd && !st->cgroup2)
-		add_cgroup(list);
+	stage_cgroup_mounts(st, list);
 	return list;
 }
 
@@ -165,23 +131,7 @@ static void network_of(const struct site_network *n, const char *hostname, struc
 	jval_put(host, "ExtraHosts", hosts);
 }
 
-/* On a host with cgroup v2 a systemd writes to a hierarchy of its own, which is all that it sees.
- * podman makes that writable for an init by itself; dockerd does so when asked, from version 28 on
- * - older ones let no systemd run there. */
-static void add_own_cgroup(const struct stage *st, struct jval *security)
-{
-	const struct engine_about *about = engine_about(st->en);
-	uint64_t major = 0;
-	char *text SCOPED(mem_freep) = NULL;
-
-	if (about->podman || strncmp(about->version, "Docker/", 7) != 0)
-		return;
-	text = mem_strndup(about->version + 7, strcspn(about->version + 7, "."));
-	if (num_u64(text, 9999, &major) == 0 && major >= 28)
-		jval_push(security, jval_text("writable-cgroups=true"));
-}
-
-static struct jval *host_of(const struct stage *st, const struct stage_one *one, bool systemd)
+static struct jval *host_of(const struct stage *st, const struct stage_one *one)
 {
 	struct jval *h = jval_object(), *drop = jval_array(), *add = jval_array();
 	struct jval *tmpfs = jval_object(), *restart = jval_object();
@@ -193,19 +143,22 @@ static struct jval *host_of(const struct stage *st, const struct stage_one *one,
 	jval_put(h, "CapDrop", drop);
 	jval_put(h, "CapAdd", add);
 	jval_put_text(tmpfs, "/tmp", "rw,nosuid,nodev,mode=1777");
-	if (systemd) {
+	if (stage_systemd(st)) {
 		jval_put_text(tmpfs, "/run", "rw,nosuid,nodev,mode=755");
 		jval_put_text(tmpfs, "/run/lock", "rw,nosuid,nodev,mode=1777");
-		jval_put_text(h, "CgroupnsMode", st->cgroup2 ? "private" : "host");
 	}
-	if (systemd && st->cgroup2)
-		add_own_cgroup(st, security);
+	if (stage_read_only(st)) {
+		jval_put(h, "ReadonlyRootfs", jval_bool(true));
+		jval_put_text(tmpfs, "/run", "rw,nosuid,nodev,mode=755");
+		jval_put_text(tmpfs, "/var/tmp", "rw,nosuid,nodev,mode=1777");
+	}
+	stage_cgroup_spec(st, h, security);
 	jval_put(h, "Tmpfs", tmpfs);
 	/* a start needs secrets, an address and a look at its health, which no engine can: the
 	 * host's units start again what ended, and two who do would fight */
 	jval_put_text(restart, "Name", "no");
 	jval_put(h, "RestartPolicy", restart);
-	jval_put(h, "Mounts", mounts_of(st, one, systemd));
+	jval_put(h, "Mounts", mounts_of(st, one));
 	jval_put(h, "SecurityOpt", security);
 	jval_put(h, "Ulimits", limits_of(&st->s->limits, h));
 	network_of(&st->s->network, st->s->hostname, h);
@@ -216,7 +169,6 @@ struct jval *stage_spec(const struct stage *st, const struct stage_one *one)
 {
 	struct jval *v = jval_object(), *env = jval_array(), *labels = jval_object();
 	const struct jval *own = jval_get(jval_get(st->config, "config"), "Env");
-	bool systemd = is_systemd(jval_get(st->config, "config"));
 
 	jval_put_text(v, "Image", digest_text(&one->config).s);
 	jval_put_text(v, "Hostname", st->s->hostname);
@@ -235,8 +187,8 @@ struct jval *stage_spec(const struct stage *st, const struct stage_one *one)
 	jval_put(v, "Labels", labels);
 	jval_put_int(v, "StopTimeout", STAGE_STOP_SECONDS);
 	/* to systemd, SIGTERM means to execute itself anew */
-	if (systemd && jval_get(jval_get(st->config, "config"), "StopSignal") == NULL)
+	if (stage_systemd(st) && jval_get(jval_get(st->config, "config"), "StopSignal") == NULL)
 		jval_put_text(v, "StopSignal", "SIGRTMIN+3");
-	jval_put(v, "HostConfig", host_of(st, one, systemd));
+	jval_put(v, "HostConfig", host_of(st, one));
 	return v;
 }

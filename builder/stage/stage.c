@@ -346,6 +346,8 @@ static int run(struct stage *st, const struct stage_image *i, const struct oci_m
 		return -1;
 	if (keep(st, &one, &done, e) != 0)
 		return -1;
+	if (!done && (stage_read_only_ready(st, e) != 0 || stage_cgroup_ready(st, e) != 0))
+		return -1;
 	if (!done && (st->o->dry_run ? would(st, i, m, &one, e) : change(st, i, m, &one, e)) != 0)
 		return -1;
 	stage_conclude(st, &one, ret);

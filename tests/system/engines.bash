@@ -1,19 +1,32 @@
 #!/bin/bash
 # dockerd and podman's service as the tests' own, each with its files below $1 and a network of its
 # own, so that nothing of the machine's is touched. Tests load this after lib.
+# shellcheck disable=SC2034 # the tests use the variables
 
-# Starts docker or podman ($2) below $1; sets engine_socket and engine_pid.
+# Starts docker or podman ($2) below $1; sets engine_socket and engine_pid. With v2 as a third word
+# it has the hierarchy of cgroup v2 where the host may have those of v1, in mounts of its own:
+# engine_enter is what runs a program there. Controllers that v1 has are not in that hierarchy, and
+# podman, unlike dockerd, asks its runtime for those nevertheless: it gets one that asks less.
 start_service() {
-	local base=$1 kind=$2 conf=$1/containers.conf
+	local base=$1 kind=$2 cgroups=${3-} conf=$1/containers.conf
+	local own=(--net) ready='ip link set lo up' runtime=runc
+	if [ "$cgroups" = v2 ]; then
+		own+=(--mount)
+		ready="mount -t cgroup2 none /sys/fs/cgroup && $ready"
+		runtime=less
+	fi
 	engine_socket=$base/sock
 	mkdir -p "$base"
+	cp tests/system/runc-less "$base/less"
 	cat >"$conf" <<-TOML
 		[containers]
 		default_ulimits = ["nofile=16384:16384", "nproc=4096:4096"]
 		[engine]
-		runtime = "runc"
+		runtime = "$runtime"
 		cgroup_manager = "cgroupfs"
 		events_logger = "file"
+		[engine.runtimes]
+		less = ["$base/less"]
 	TOML
 	if [ "$kind" = docker ]; then
 		set -- dockerd --data-root "$base/data" --exec-root "$base/exec" \
@@ -22,10 +35,11 @@ start_service() {
 		set -- podman --root "$base/data" --runroot "$base/exec" system service --time=0 \
 			"unix://$base/sock"
 	fi
-	# shellcheck disable=SC2016 # expanded inside
-	CONTAINERS_CONF=$conf unshare --net sh -c 'ip link set lo up && exec "$@"' sh "$@" \
+	CONTAINERS_CONF=$conf unshare "${own[@]}" sh -c "$ready"' && exec "$@"' sh "$@" \
 		>"$base/log" 2>&1 3>&- &
 	engine_pid=$!
+	engine_enter=()
+	[ "$cgroups" != v2 ] || engine_enter=(nsenter -t "$engine_pid" -m -n)
 	wait_for 60 ask /version || { tail -n 5 "$base/log"; return 1; }
 }
 

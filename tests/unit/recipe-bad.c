@@ -258,6 +258,7 @@ static const struct bad bads[] = {
     {"run: {user: \"a:b:c\"}\n", "5:13: \"user\" wants USER or USER:GROUP, not \"a:b:c\""},
     {"run: {stop-signal: TERM}\n", "5:20: \"stop-signal\" wants a signal, not \"TERM\""},
     {"run: {stop-signal: 65}\n", "5:20: \"stop-signal\" wants a signal, not \"65\""},
+    {"run: {read-only: maybe}\n", "5:18: \"read-only\" wants true or false, not \"maybe\""},
     {"run: {volumes: [../x]}\n", "5:17: \"volumes\" wants an absolute path, not \"../x\""},
     /* known, not here yet */
     {"kickstart: [{file: x}]\n", "5:12: \"kickstart\"" SUP},
@@ -333,6 +334,7 @@ static const char *const kinds[] = {
     "run: {cmd: %s}",
     "run: {stop-signal: %s}",
     "run: {volumes: %s}",
+    "run: {read-only: %s}",
     "extends: %s",
     "extends: [%s]",
 };

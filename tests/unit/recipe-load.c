@@ -103,6 +103,7 @@ static void types_every_member(void **state)
 	assert_string_equal(r->user, "1500:1500");
 	assert_string_equal(r->workdir, "/usr2");
 	assert_string_equal(r->stop_signal, "SIGRTMIN+3");
+	assert_true(r->read_only);
 }
 
 static void reads_users_and_ports(void **state)

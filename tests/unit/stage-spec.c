@@ -107,12 +107,37 @@ static void stop_signal(void **state)
 	assert_null(jval_get(jval_get(plain, "HostConfig"), "CgroupnsMode"));
 }
 
+/* As the engine says it. */
+static void which_cgroups(void **state)
+{
+	static const char v2[] = "{\"CgroupVersion\":\"2\"}", other[] = "{\"CgroupVersion\":3}";
+	static const char v1[] = "{\"CgroupVersion\":\"1\"}", before[] = "{}";
+	static const struct {
+		const char *info;
+		int rc;
+		bool two;
+	} cases[] = {{v2, 0, true}, {v1, 0, false}, {before, 0, false}, {other, -1, false}};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct jval *v SCOPED(jval_freep) = NULL;
+		struct err e = ERR_INIT;
+		bool two = false;
+
+		assert_int_equal(jval_parse(cases[i].info, strlen(cases[i].info), "info", &v, &e),
+				 0);
+		assert_int_equal(engine_read_cgroup2(v, &two, &e), cases[i].rc);
+		assert_int_equal(two, cases[i].two);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(cgroup_v2),
 	    cmocka_unit_test(cgroup_v1),
 	    cmocka_unit_test(stop_signal),
+	    cmocka_unit_test(which_cgroups),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
