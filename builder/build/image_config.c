@@ -44,7 +44,7 @@ static int put_labels(struct job *j, struct jval *part, struct err *e)
 	jval_put_text(v, "org.posmedia.lock", digest_text(&lock).s);
 	jval_put_text(v, "org.posmedia.recipe", digest_text(&j->r->digest).s);
 	if (j->r->read_only)
-		jval_put_text(v, "posmedia.read-only", "true");
+		jval_put_text(v, "org.posmedia.read-only", "true");
 	jval_put(part, "Labels", v);
 	return verdict_labels(j, v, e);
 }

@@ -7,7 +7,7 @@
 bool stage_read_only(const struct stage *st)
 {
 	const struct jval *labels = jval_get(jval_get(st->config, "config"), "Labels");
-	const char *said = jval_get_str(labels, "posmedia.read-only");
+	const char *said = jval_get_str(labels, "org.posmedia.read-only");
 
 	return said != NULL && strcmp(said, "true") == 0;
 }
