@@ -1,0 +1,81 @@
+#!/usr/bin/env bats
+# What an end, a start and a look must not fall for: archives that go with the rest, containers that
+# nobody knows, mounts, and stagings that died. On a real dockerd.
+
+bats_require_minimum_version 1.5.0
+load lib
+load tiny
+load engines
+load stage
+load life
+
+setup_file() {
+	load lib
+	load tiny
+	load engines
+	load stage
+	export made engine_dir engine_socket engine_pid
+	made=$(mktemp -d)
+	dir=$made
+	make_image
+	posmedia sign oci:out/till:1 --key k
+	succeeded
+	engine_dir=$(mktemp -d)
+	start_service "$engine_dir/docker" docker
+}
+
+teardown_file() {
+	stop_service "$engine_dir/docker"
+	rm -rf "$made" "$engine_dir"
+}
+
+setup() {
+	dir=$(mktemp -d)
+	cp -a "$made/." "$dir"
+	export POSMEDIA_STORE=$dir/store
+	install -m 600 /dev/null "$dir/token"
+	echo 'the token of shop 123' >"$dir/token"
+	watcher=
+}
+
+teardown() {
+	local id
+	[ -z "$watcher" ] || { kill "$watcher" && wait "$watcher"; } 2>/dev/null
+	[ -z "${listener-}" ] || kill "$listener"
+	for id in $(containers); do
+		ask "/containers/$id?force=1" -X DELETE >/dev/null
+	done
+	awk -v at="$dir/" 'index($5, at) == 1 { print $5 }' /proc/self/mountinfo |
+		sort -r | xargs -r umount -l
+	rm -rf "$dir"
+}
+
+@test "destroy: an archive that would go with the rest, and mounts of the same file system" {
+	local at mount
+	staged dev
+	at=$(running)
+	verb destroy --confirm 123 --archive "$dir/run/123-dev/a.tar.zst" recipes/sites/dev.yaml
+	refused 2 'is in what will be removed'
+	# the same directory, by another way
+	mkdir "$dir/alias"
+	mount --bind "$dir/srv/123/dev/usr2" "$dir/alias"
+	verb destroy --confirm 123 --archive "$dir/alias/a" recipes/sites/dev.yaml
+	refused 2 'is in what will be removed'
+	[ "$(running)" = "$at" ]
+	umount "$dir/alias"
+	mkdir -p "$dir/outside" "$dir/srv/123/dev/usr2/a/pictures"
+	echo roses >"$dir/outside/roses"
+	mount --bind "$dir/outside" "$dir/srv/123/dev/usr2/a/pictures"
+	verb destroy --confirm 123 recipes/sites/dev.yaml
+	[ "$(cat "$dir/outside/roses")" = roses ]
+	refused 7 'pictures is a file system of its own, or mounted there'
+	umount "$dir/srv/123/dev/usr2/a/pictures"
+	mount -t tmpfs none "$dir/srv/123/dev/usr2/a/pictures"
+	verb destroy --confirm 123 recipes/sites/dev.yaml
+	refused 7 'pictures is a file system of its own, or mounted there'
+	umount "$dir/srv/123/dev/usr2/a/pictures"
+	[ "$(running)" = "$at" ]
+	verb destroy --confirm 123 recipes/sites/dev.yaml
+	succeeded
+	[ ! -e "$dir/srv/123" ]
+}
