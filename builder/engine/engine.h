@@ -86,6 +86,7 @@ struct engine_entry {
 	char *name;
 	bool running;
 	bool restarting;
+	bool paused;
 	struct jval *labels; /* object, or NULL */
 };
 struct engine_entries {
@@ -93,7 +94,7 @@ struct engine_entries {
 	size_t n;
 };
 
-/* All containers with a label, those that do not run too. engine_entries_release accepts a zeroed
+/* All containers with a label, or all when that is NULL, those that do not run too. engine_entries_release accepts a zeroed
  * struct. */
 int engine_list(struct engine *en, const char *label, struct engine_entries *ret,
 		struct err *e) MUST_CHECK;

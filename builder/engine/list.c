@@ -47,6 +47,7 @@ static int read_entry(const struct jval *v, struct engine_entry *ret)
 	*ret = (struct engine_entry){.name = mem_strdup(name),
 				     .running = strcmp(state, "running") == 0,
 				     .restarting = strcmp(state, "restarting") == 0,
+				     .paused = strcmp(state, "paused") == 0,
 				     .labels = labels != NULL ? jval_ref(labels) : NULL};
 	return 0;
 }
@@ -96,7 +97,8 @@ int engine_list(struct engine *en, const char *label, struct engine_entries *ret
 	struct http_reply r = {0};
 	int rc;
 
-	jval_push(labels, jval_text(label));
+	if (label != NULL)
+		jval_push(labels, jval_text(label));
 	jval_put(filters, "label", labels);
 	jval_write(filters, &text);
 	escaped = http_escape(text.data);

@@ -2,6 +2,7 @@
  * by its shop and environment, opened step by step, and never found by a pattern. */
 #include "stage/final.h"
 #include "stage/parts.h"
+#include "stage/strays.h"
 
 #include "base/fault.h"
 #include "base/log.h"
@@ -200,27 +201,6 @@ static int look_again(const struct ending *x, struct err *e)
 	return check_removed(x, &x->kept, e);
 }
 
-/* One that calls itself the site's, and that the record does not know: of an older record. */
-static int drop_stray(struct ending *x, const struct engine_entry *c, struct err *e)
-{
-	const struct site *s = x->st.s;
-	const char *shop = jval_get_str(c->labels, "posmedia.shop");
-	const char *env = jval_get_str(c->labels, "posmedia.environment");
-	char *prefix SCOPED(mem_freep) = mem_format("pos-%s-", x->name);
-
-	if (shop == NULL || env == NULL || strcmp(shop, s->shop) != 0 ||
-	    strcmp(env, site_env_word(s->env)) != 0 ||
-	    strncmp(c->name, prefix, strlen(prefix)) != 0)
-		return 0;
-	stage_did(&x->st, "removed %s", c->name);
-	if (x->st.o->dry_run)
-		return 0;
-	return engine_stop(x->st.en, c->name, STAGE_STOP_SECONDS, e) != 0 ||
-		       engine_remove(x->st.en, c->name, e) != 0
-		   ? -1
-		   : 0;
-}
-
 static int drop_one(struct ending *x, struct stage_one *one, struct err *e)
 {
 	struct engine_state s SCOPED(engine_state_release) = {0};
@@ -239,20 +219,11 @@ static int drop_one(struct ending *x, struct stage_one *one, struct err *e)
 static int drop_containers(struct ending *x, struct err *e)
 {
 	struct stage_one *const all[] = {&x->st.r.pending, &x->st.r.current, &x->st.r.previous};
-	struct engine_entries list SCOPED(engine_entries_release) = {0};
-	char *label SCOPED(mem_freep) = mem_format("posmedia.shop=%s", x->st.s->shop);
 
 	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
 		if (drop_one(x, all[i], e) != 0)
 			return -1;
-	if (x->st.o->dry_run)
-		return 0;
-	if (engine_list(x->st.en, label, &list, e) != 0)
-		return -1;
-	for (size_t i = 0; i < list.n; i++)
-		if (drop_stray(x, &list.v[i], e) != 0)
-			return -1;
-	return 0;
+	return strays_remove(&x->st, e);
 }
 
 static int drop_secrets(struct ending *x, const struct stage_opts *o, struct err *e)
@@ -299,7 +270,7 @@ static int end_it(struct ending *x, struct err *e)
 	const struct stage_one none = {0};
 	struct stage *st = &x->st;
 
-	if (find_archive(x, e) != 0)
+	if (find_archive(x, e) != 0 || strays_check(st, e) != 0)
 		return -1;
 	if (!st->o->dry_run) {
 		bool changed;
@@ -308,7 +279,7 @@ static int end_it(struct ending *x, struct err *e)
 		if (stage_record_write(st->ownfd, &st->r, e) != 0)
 			return -1;
 		fault_point("destroy: noted");
-		if (stage_stop_others(st, &none, e) != 0)
+		if (stage_stop_others(st, &none, e) != 0 || strays_stop(st, e) != 0)
 			return -1;
 		/* what people changed lies in the container */
 		if (stage_keep(st, &st->r.current, &changed, e) != 0)

@@ -1,4 +1,5 @@
 #include "stage/look.h"
+#include "stage/strays.h"
 
 #include "base/num.h"
 #include "sys/clock.h"
@@ -122,6 +123,17 @@ static void look_at_others(struct look *l, const struct stage *st, struct jval *
 	}
 }
 
+static void look_at_strays(struct look *l, const struct stage *st, struct jval *v)
+{
+	for (size_t i = 0; i < l->list.n; i++) {
+		const struct engine_entry *c = &l->list.v[i];
+
+		if (stray_is(st, c))
+			look_trouble(l, v, "%s is not in the record%s", c->name,
+				     c->running ? ", and runs" : "");
+	}
+}
+
 static bool is_ours(const struct stage_one *one, const struct engine_entry *c)
 {
 	const char *label = jval_get_str(c->labels, "posmedia.generation");
@@ -227,6 +239,7 @@ static void look_at_record(struct look *l, struct stage *st, struct jval *v)
 {
 	jval_put_text(v, "state", state_of(l, st, v));
 	look_at_others(l, st, v);
+	look_at_strays(l, st, v);
 	put_disk(l, st, v);
 	put_backup(st, v);
 	if (st->r.current.container == NULL)

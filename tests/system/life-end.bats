@@ -50,6 +50,17 @@ teardown() {
 	rm -rf "$dir"
 }
 
+# A container $1 with the site's data, and labels $2; it runs.
+another() {
+	ask "/containers/$(running | head -n 1)/json" | jq --argjson labels "$2" \
+		--arg from "$dir/srv/123/dev/usr2" '{Image, Labels: $labels, StopSignal: "SIGKILL",
+		Entrypoint: ["/bin/busybox", "sleep", "600"],
+		HostConfig: {Mounts: [{Type: "bind", Source: $from, Target: "/usr2"}],
+		NetworkMode: "host"}}' >"$dir/spec"
+	ask "/containers/create?name=$1" -H 'Content-Type: application/json' -d @"$dir/spec"
+	ask "/containers/$1/start" -X POST
+}
+
 @test "destroy: an archive that would go with the rest, and mounts of the same file system" {
 	local at mount
 	staged dev
@@ -78,4 +89,23 @@ teardown() {
 	verb destroy --confirm 123 recipes/sites/dev.yaml
 	succeeded
 	[ ! -e "$dir/srv/123" ]
+}
+
+@test "destroy: what else has the data is stopped before it is kept, or refused" {
+	local at
+	staged dev
+	at=$(running)
+	# nobody's, with the same data: a sale comes in each moment
+	another backup '{}'
+	verb destroy --confirm 123 recipes/sites/dev.yaml
+	refused 7 'backup runs with files of'
+	[ "$(running | wc -l)" -eq 2 ]
+	ask "/containers/backup?force=1" -X DELETE
+	another pos-123-dev-old '{"posmedia.shop": "123", "posmedia.environment": "dev"}'
+	status_is 1 '.[0].trouble[0] == "pos-123-dev-old is not in the record, and runs"' \
+		--vici "unix://$dir/none"
+	verb destroy --confirm 123 recipes/sites/dev.yaml
+	succeeded
+	[[ $output == *'stopped pos-123-dev-old'*"kept $dir/srv"*'removed pos-123-dev-old'* ]]
+	[ -z "$(containers)" ]
 }
