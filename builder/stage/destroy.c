@@ -297,6 +297,24 @@ static int end_it(struct ending *x, struct err *e)
 	return set_aside(x, e);
 }
 
+/* The site in the directory that is open. */
+static int open_site(struct ending *x, const struct site *s, const struct stage_opts *o,
+		     struct err *e)
+{
+	struct stat own, now;
+
+	if (!o->dry_run && fs_mkdirs(x->dirfd, ".posmedia", 0755, e) != 0)
+		return -1;
+	if (stage_open(s, o, &x->st, e) != 0)
+		return -1;
+	if (x->st.ownfd < 0)
+		return 0;
+	if (fstatat(x->dirfd, ".posmedia", &own, 0) != 0 || fstat(x->st.ownfd, &now) != 0 ||
+	    own.st_dev != now.st_dev || own.st_ino != now.st_ino)
+		return err_set(e, ERR_BUSY, "%s is another's meanwhile", x->st.dir);
+	return 0;
+}
+
 int stage_destroy(const struct site *s, const struct stage_opts *o, const struct stage_end *end,
 		  struct stage_ended *ret, struct err *e)
 {
@@ -312,8 +330,8 @@ int stage_destroy(const struct site *s, const struct stage_opts *o, const struct
 
 	if (check_asked(s, end, e) != 0 || open_places(&x, s, o, e) != 0)
 		return -1;
-	if (x.dirfd >= 0 && (stage_open(s, o, &x.st, e) != 0 ||
-			     drop_gone(&x, s, o->dry_run, e) != 0 || end_it(&x, e) != 0))
+	if (x.dirfd >= 0 && (open_site(&x, s, o, e) != 0 || drop_gone(&x, s, o->dry_run, e) != 0 ||
+			     end_it(&x, e) != 0))
 		return -1;
 	if (drop_secrets(&x, o, e) != 0 || drop_gone(&x, s, o->dry_run, e) != 0)
 		return -1;

@@ -209,19 +209,24 @@ static int start(struct stage *st, enum turn *ret, struct err *e)
 	return 0;
 }
 
+static int no_more(const struct watch *w, enum turn *ret)
+{
+	log_info("shop %s in %s is no more", w->s->shop, site_env_word(w->s->env));
+	*ret = TURN_END;
+	return 0;
+}
+
 static int turn(struct watch *w, enum turn *ret, struct err *e)
 {
 	struct stage st SCOPED(stage_release) = {.ownfd = -1, .lock = -1};
 	int pidfd SCOPED(fd_closep) = -1;
 	int pid = 0;
 
-	if (open_free(w, 0, &st, e) != 0) {
-		if (!w->ready || !is_gone(w))
-			return -1;
-		log_info("shop %s in %s is no more", w->s->shop, site_env_word(w->s->env));
-		*ret = TURN_END;
-		return 0;
-	}
+	if (open_free(w, 0, &st, e) != 0)
+		return w->ready && is_gone(w) ? no_more(w, ret) : -1;
+	/* it was removed, and another is only begun */
+	if (w->ready && st.r.current.container == NULL)
+		return no_more(w, ret);
 	if (st.r.stopped) {
 		w->seen = false;
 		return wait_for_record(w, &st, ret, e);

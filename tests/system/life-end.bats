@@ -109,3 +109,48 @@ another() {
 	[[ $output == *'stopped pos-123-dev-old'*"kept $dir/srv"*'removed pos-123-dev-old'* ]]
 	[ -z "$(containers)" ]
 }
+
+@test "an instance that is made anew stays on record, and its supervisor in its senses" {
+	local at layer
+	site dev
+	stage --rollback recipes/sites/dev.yaml
+	refused 7 'nothing was staged'
+	# only a staging makes places for a site
+	[ ! -e "$dir/srv" ]
+	staged dev
+	at=$(running)
+	watch
+	wait_for 20 told READY=1
+	# the engine has lost it, and its image; and the image does not come
+	kill "$watcher"
+	watch_ends
+	ask "/containers/$at?force=1" -X DELETE
+	layer=$(jq -r .Id <<<"$(ask "/images/json" | jq '.[0]')")
+	ask "/images/$layer?force=1" -X DELETE >/dev/null
+	mv "$dir/out/till/blobs/sha256" "$dir/out/till/blobs/kept"
+	mkdir "$dir/out/till/blobs/sha256"
+	for layer in "$dir/out/till/blobs/kept"/*; do
+		[ "$(stat -c %s "$layer")" -gt 100000 ] || cp "$layer" "$dir/out/till/blobs/sha256/"
+	done
+	stage recipes/sites/dev.yaml
+	[ "$status" -ne 0 ]
+	[ "$(record .current.container)" = "$at" ]
+	verb start recipes/sites/dev.yaml
+	refused 7 "$at is gone from the engine"
+	rm -r "$dir/out/till/blobs/sha256"
+	mv "$dir/out/till/blobs/kept" "$dir/out/till/blobs/sha256"
+	stage recipes/sites/dev.yaml
+	succeeded
+	[ "$(running)" = "$at" ] && [ "$(inside 'cat /usr2/sales')" = sale ]
+	[ "$(record .pending)" = null ]
+	# a record of one that is only begun
+	watch
+	wait_for 20 told READY=1
+	jq '.pending = .current | del(.current)' "$dir/srv/123/dev/.posmedia/state.json" \
+		>"$dir/record"
+	cp "$dir/record" "$dir/srv/123/dev/.posmedia/state.json"
+	ask "/containers/$at/kill" -X POST
+	watch_ends
+	[ "$status" -eq 0 ] || { echo "$status"; cat "$dir/said"; false; }
+	grep -q 'is no more' "$dir/said"
+}
