@@ -188,6 +188,20 @@ static int hold(struct stage *st, int *ret_pid, int *ret_fd, struct err *e)
 			     st->r.current.container);
 }
 
+/* A staging that died, and whose guard died with it, leaves one that would keep the current one
+ * from its data for ever: nobody is at work, so what was begun ends, as that staging would have had
+ * it. */
+static int end_begun(struct stage *st, struct err *e)
+{
+	const struct stage_one *begun = &st->r.pending;
+
+	if (begun->container == NULL || st->r.current.container == NULL ||
+	    stage_same(begun, &st->r.current))
+		return 0;
+	log_warn("%s was begun and not finished: it ends", begun->container);
+	return stage_stop(st, begun, e) != 0 ? -1 : stage_drop_pending(st, &st->r.current, e);
+}
+
 /* What this program started and does not get well must not stay half alive: the next try starts it
  * anew. */
 static int start(struct stage *st, enum turn *ret, struct err *e)
@@ -195,6 +209,8 @@ static int start(struct stage *st, enum turn *ret, struct err *e)
 	bool started = false, interrupted;
 	struct err why = ERR_INIT;
 
+	if (end_begun(st, e) != 0)
+		return -1;
 	if (stage_start_current(st, &started, e) == 0)
 		return 0;
 	interrupted = intr_pending();

@@ -154,3 +154,45 @@ another() {
 	[ "$status" -eq 0 ] || { echo "$status"; cat "$dir/said"; false; }
 	grep -q 'is no more' "$dir/said"
 }
+
+@test "two with the same data are seen and ended, whatever the lock still says" {
+	local first second own
+	staged dev
+	first=$(running)
+	own=$dir/srv/123/dev/.posmedia
+	cp "$own/state.json" "$dir/record"
+	site dev 'limits: {files: 2000}'
+	stage recipes/sites/dev.yaml
+	succeeded
+	second=$(running)
+	# as if the staging and its guard had died before the record, and the lock named a process of
+	# ours that does not hold it
+	jq --argjson begun "$(jq .current "$own/state.json")" '.pending = $begun' "$dir/record" \
+		>"$dir/both"
+	cp "$dir/both" "$own/state.json"
+	mkdir "$dir/bin"
+	ln -s /bin/sleep "$dir/bin/posmedia"
+	"$dir/bin/posmedia" 600 3>&- &
+	listener=$!
+	echo -n "$listener" >"$own/lock"
+	ask "/containers/$first/start" -X POST
+	wait_for 10 running_are 2
+	status_is 1 '.[0] | (has("at_work") | not) and
+		(.trouble | index("'"$second"' runs, and should not"))' \
+		--vici "unix://$dir/none"
+	kill "$listener"
+	listener=
+	ask "/containers/$first/stop?t=1" -X POST
+	verb start recipes/sites/dev.yaml
+	refused 7 "$second runs, which has the same data"
+	watch
+	wait_for 20 told READY=1 || { cat "$dir/said"; false; }
+	[ "$(running)" = "$first" ]
+	[ "$(containers)" = "$first" ]
+	[ "$(record .pending)" = null ]
+	[ "$(inside 'cat /usr2/sales')" = sale ]
+}
+
+running_are() {
+	[ "$(running | wc -l)" -eq "$1" ]
+}
