@@ -297,6 +297,24 @@ static int end_it(struct ending *x, struct err *e)
 	return set_aside(x, e);
 }
 
+/* Parts of archives that were being written when their writer was killed; the lock is ours. */
+static int drop_parts(const struct ending *x, struct err *e)
+{
+	char *prefix SCOPED(mem_freep) = mem_format(".%s-2", x->name);
+	struct strv names SCOPED(strv_release) = {0};
+
+	if (x->keptfd < 0 || x->st.o->dry_run)
+		return 0;
+	if (fs_list(x->keptfd, ".", &names, e) != 0)
+		return -1;
+	for (size_t i = 0; i < names.n; i++)
+		if (strncmp(names.v[i], prefix, strlen(prefix)) == 0 &&
+		    strstr(names.v[i], ".tar.zst.new.") != NULL &&
+		    unlinkat(x->keptfd, names.v[i], 0) != 0 && errno != ENOENT)
+			return err_sys(e, "remove %s", names.v[i]);
+	return 0;
+}
+
 /* The site in the directory that is open. */
 static int open_site(struct ending *x, const struct site *s, const struct stage_opts *o,
 		     struct err *e)
@@ -330,8 +348,8 @@ int stage_destroy(const struct site *s, const struct stage_opts *o, const struct
 
 	if (check_asked(s, end, e) != 0 || open_places(&x, s, o, e) != 0)
 		return -1;
-	if (x.dirfd >= 0 && (open_site(&x, s, o, e) != 0 || drop_gone(&x, s, o->dry_run, e) != 0 ||
-			     end_it(&x, e) != 0))
+	if (x.dirfd >= 0 && (open_site(&x, s, o, e) != 0 || drop_parts(&x, e) != 0 ||
+			     drop_gone(&x, s, o->dry_run, e) != 0 || end_it(&x, e) != 0))
 		return -1;
 	if (drop_secrets(&x, o, e) != 0 || drop_gone(&x, s, o->dry_run, e) != 0)
 		return -1;

@@ -43,6 +43,8 @@ struct stage {
 	struct stage_one lost; /* the current one, once its container is gone: on record until it is
 				  made anew, and then begun as well (pending) */
 	struct stage_outcome out;
+	uint64_t
+	    ask_until;  /* clock_mono_ms: then checks are waited for no longer; 0 = each has 30 s */
 	bool net_ready; /* the network has been asked for, and can be had */
 };
 void stage_release(struct stage *st);

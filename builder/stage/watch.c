@@ -13,7 +13,14 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { LOOK_MS = 500, WELL_MS = 60000, SHUT_MS = 60000, HOLD_TRIES = 100, HOLD_US = 100000 };
+enum {
+	LOOK_MS = 500,
+	WELL_MS = 60000,
+	SHUT_MS = 60000,
+	ASK_MS = 30000,
+	HOLD_TRIES = 100,
+	HOLD_US = 100000
+};
 
 /* What comes next. */
 enum turn { TURN_AGAIN, TURN_END };
@@ -102,6 +109,7 @@ static void look_whether_well(struct watch *w, struct stage *st, int pid)
 		say(w, why.msg);
 		return;
 	}
+	st->ask_until = clock_mono_ms() + ASK_MS;
 	for (size_t i = 0; i < then->health_n; i++) {
 		const struct site_health *h = &then->health[i];
 		bool well = false;
