@@ -69,6 +69,7 @@ struct engine_state {
 	bool there; /* the rest is of one that is there */
 	bool running;
 	bool restarting; /* it does not run, and the engine is about to start it again */
+	bool paused;     /* its processes are there, and stand still */
 	int pid;         /* of its first process, on the host; 0 = none */
 	int exit;        /* status of the last run */
 	struct digest image;
@@ -94,8 +95,8 @@ struct engine_entries {
 	size_t n;
 };
 
-/* All containers with a label, or all when that is NULL, those that do not run too. engine_entries_release accepts a zeroed
- * struct. */
+/* All containers with a label, or all when that is NULL, those that do not run too.
+ * engine_entries_release accepts a zeroed struct. */
 int engine_list(struct engine *en, const char *label, struct engine_entries *ret,
 		struct err *e) MUST_CHECK;
 void engine_entries_release(struct engine_entries *l);
@@ -130,7 +131,8 @@ int engine_health(struct engine *en, const char *name, enum engine_health *ret,
 		  struct err *e) MUST_CHECK;
 
 /* Runs a program in a running container until it ends, or until it has said nothing for so long
- * (ERR_REMOTE). *ret_status is its exit status; what it says goes to out, up to its max. */
+ * (ERR_REMOTE): then it is killed, where it can be told that it is the container's. *ret_status is
+ * its exit status; what it says goes to out, up to its max. */
 struct engine_exec {
 	const struct strv *argv;
 	uint64_t quiet_ms;

@@ -84,6 +84,10 @@ int stage_start_current(struct stage *st, bool *ret_started, struct err *e)
 		return err_hint(e, "posmedia stage %.100s makes it anew, with its data",
 				st->s->file);
 	}
+	if (now.paused) {
+		(void)err_set(e, ERR_BUSY, "%s is paused", one->container);
+		return err_hint(e, "who paused it in the engine lets it go on there");
+	}
 	if (st->o->dry_run) {
 		if (!now.running)
 			stage_did(st, "started %s", one->container);

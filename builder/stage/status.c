@@ -13,7 +13,7 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
-enum { BACKUP_MAX = 64 << 10, DAY_S = 86400, DISK_PERCENT = 5, QUIET_MS = 5000 };
+enum { BACKUP_MAX = 64 << 10, DAY_S = 86400, DISK_PERCENT = 5, QUIET_MS = 5000, ASK_MS = 10000 };
 
 static void look_release(struct look *l)
 {
@@ -152,6 +152,10 @@ static const char *state_of(struct look *l, const struct stage *st, struct jval 
 	}
 	if (!is_ours(one, c))
 		look_trouble(l, v, "%s is not what the record says that it is", c->name);
+	if (c->paused) {
+		look_trouble(l, v, "it is paused");
+		return "paused";
+	}
 	if (c->running && st->r.stopped)
 		look_trouble(l, v, "it was stopped on purpose, and runs");
 	if (c->running)
@@ -185,6 +189,9 @@ static void look_at_checks(struct look *l, struct stage *st, int pid, struct jva
 {
 	struct jval *list = jval_array();
 
+	if (l->ask_until == 0)
+		l->ask_until = clock_mono_ms() + ASK_MS;
+	st->ask_until = l->ask_until;
 	for (size_t i = 0; i < st->s->health_n; i++) {
 		const struct site_health *h = &st->s->health[i];
 		struct jval *one = jval_object();

@@ -104,8 +104,12 @@ another() {
 	another pos-123-dev-old '{"posmedia.shop": "123", "posmedia.environment": "dev"}'
 	status_is 1 '.[0].trouble[0] == "pos-123-dev-old is not in the record, and runs"' \
 		--vici "unix://$dir/none"
+	# parts of archives, whose writers were killed
+	: >"$dir/srv/.destroyed/.123-dev-20261126T010101Z.tar.zst.new.77.0"
+	: >"$dir/srv/.destroyed/.1234-dev-20261126T010101Z.tar.zst.new.78.0"
 	verb destroy --confirm 123 recipes/sites/dev.yaml
 	succeeded
+	[ "$(cd "$dir/srv/.destroyed" && echo .1*)" = .1234-dev-20261126T010101Z.tar.zst.new.78.0 ]
 	[[ $output == *'stopped pos-123-dev-old'*"kept $dir/srv"*'removed pos-123-dev-old'* ]]
 	[ -z "$(containers)" ]
 }
@@ -195,4 +199,23 @@ another() {
 
 running_are() {
 	[ "$(running | wc -l)" -eq "$1" ]
+}
+
+@test "status: programs of checks that hang are ended, and have one time for all; one that is paused" {
+	local start hang='run: [/bin/busybox, sh, -c, "[ ! -e /usr2/hang ] || /bin/busybox sleep 99; true"]'
+	staged dev "health: [{name: a, $hang}, {name: b, $hang}, {name: web, tcp: 8080}]"
+	inside ': >/usr2/hang'
+	start=$SECONDS
+	status_is 1 '.[0].checks == [{name: "a", passes: null}, {name: "b", passes: null},
+		{name: "web", passes: true}]' --checks --vici "unix://$dir/none"
+	[ $((SECONDS - start)) -lt 20 ]
+	[ -z "$(inside '/bin/busybox ps | /bin/busybox grep "[s]leep 99"')" ]
+	rm "$dir/srv/123/dev/usr2/hang"
+	status_is 1 '.[0].checks | all(.passes)' --checks --vici "unix://$dir/none"
+	ask "/containers/$(running)/pause" -X POST
+	status_is 1 '.[0] | .state == "paused" and (.trouble | index("it is paused"))' \
+		--vici "unix://$dir/none"
+	verb start recipes/sites/dev.yaml
+	refused 7 'is paused'
+	ask "/containers/$(containers)/unpause" -X POST
 }
