@@ -95,7 +95,8 @@ struct engine_entries {
 	size_t n;
 };
 
-/* All containers with a label, or all when that is NULL, those that do not run too.
+/* One without a name, as it is for a moment while it is removed, is left out, with a warning. All
+ * containers with a label, or all when that is NULL, those that do not run too.
  * engine_entries_release accepts a zeroed struct. */
 int engine_list(struct engine *en, const char *label, struct engine_entries *ret,
 		struct err *e) MUST_CHECK;

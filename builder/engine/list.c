@@ -1,6 +1,7 @@
 /* list.c - all containers in one answer. */
 #include "engine/parts.h"
 
+#include "base/log.h"
 #include <stdlib.h>
 #include <string.h>
 
@@ -60,11 +61,13 @@ int engine_read_list(const struct jval *v, struct engine_entries *ret, struct er
 	if (!jval_is_array(v) || n > ENTRIES_MAX)
 		return err_set(e, ERR_REMOTE, "the engine does not say which containers it has");
 	l.v = mem_zalloc((n + 1) * sizeof(*l.v));
-	for (; l.n < n; l.n++)
-		if (read_entry(jval_at(v, l.n), &l.v[l.n]) != 0)
-			return err_set(e, ERR_REMOTE,
-				       "the engine does not say what a container "
-				       "of its list is");
+	for (size_t i = 0; i < n; i++) {
+		if (read_entry(jval_at(v, i), &l.v[l.n]) == 0)
+			l.n++;
+		else
+			log_warn("the engine does not say what container %zu of its list is",
+				 i + 1);
+	}
 	qsort(l.v, l.n, sizeof(*l.v), by_name);
 	*ret = l;
 	l = (struct engine_entries){0};

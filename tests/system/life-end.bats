@@ -62,7 +62,7 @@ another() {
 }
 
 @test "destroy: an archive that would go with the rest, and mounts of the same file system" {
-	local at mount
+	local at
 	staged dev
 	at=$(running)
 	verb destroy --confirm 123 --archive "$dir/run/123-dev/a.tar.zst" recipes/sites/dev.yaml
@@ -169,7 +169,7 @@ another() {
 	stage recipes/sites/dev.yaml
 	succeeded
 	second=$(running)
-	# as if the staging and its guard had died before the record, and the lock named a process of
+	# as if the staging and its guard had died before the record; the lock names a process of
 	# ours that does not hold it
 	jq --argjson begun "$(jq .current "$own/state.json")" '.pending = $begun' "$dir/record" \
 		>"$dir/both"
@@ -201,8 +201,9 @@ running_are() {
 	[ "$(running | wc -l)" -eq "$1" ]
 }
 
-@test "status: programs of checks that hang are ended, and have one time for all; one that is paused" {
-	local start hang='run: [/bin/busybox, sh, -c, "[ ! -e /usr2/hang ] || /bin/busybox sleep 99; true"]'
+@test "status: programs that hang are ended, with one time for all; one that is paused" {
+	local start script='[ ! -e /usr2/hang ] || /bin/busybox sleep 99; true'
+	local hang="run: [/bin/busybox, sh, -c, \"$script\"]"
 	staged dev "health: [{name: a, $hang}, {name: b, $hang}, {name: web, tcp: 8080}]"
 	inside ': >/usr2/hang'
 	start=$SECONDS
