@@ -134,7 +134,8 @@ int engine_read_state(const struct jval *v, struct engine_state *ret, struct err
 	bool waits = jval_get_bool(state, "Restarting");
 	struct engine_state s = {.there = true,
 				 .running = !waits && jval_get_bool(state, "Running"),
-				 .restarting = waits};
+				 .restarting = waits,
+				 .paused = jval_get_bool(state, "Paused")};
 
 	if (state == NULL || image == NULL ||
 	    (digest_parse(image, &s.image) != 0 && digest_parse_hex(image, &s.image) != 0) ||

@@ -73,6 +73,7 @@ struct engine_state {
 	bool there; /* the rest is of one that is there */
 	bool running;
 	bool restarting; /* it does not run, and the engine is about to start it again */
+	bool paused;     /* its processes are there, and stand still */
 	char *id;        /* 64 hexadecimal digits, or NULL */
 	int pid;         /* of its first process, on the host; 0 = none */
 	int exit;        /* status of the last run */
@@ -91,6 +92,7 @@ struct engine_entry {
 	char *name;
 	bool running;
 	bool restarting;
+	bool paused;
 	struct jval *labels; /* object, or NULL */
 };
 struct engine_entries {
@@ -98,8 +100,9 @@ struct engine_entries {
 	size_t n;
 };
 
-/* All containers with a label, those that do not run too. engine_entries_release accepts a zeroed
- * struct. */
+/* One without a name, as it is for a moment while it is removed, is left out, with a warning. All
+ * containers with a label, or all when that is NULL, those that do not run too.
+ * engine_entries_release accepts a zeroed struct. */
 int engine_list(struct engine *en, const char *label, struct engine_entries *ret,
 		struct err *e) MUST_CHECK;
 void engine_entries_release(struct engine_entries *l);
@@ -138,7 +141,8 @@ int engine_health(struct engine *en, const char *name, enum engine_health *ret,
 		  struct err *e) MUST_CHECK;
 
 /* Runs a program in a running container until it ends, or until it has said nothing for so long
- * (ERR_REMOTE). *ret_status is its exit status; what it says goes to out, up to its max. */
+ * (ERR_REMOTE): then it is killed, where it can be told that it is the container's. *ret_status is
+ * its exit status; what it says goes to out, up to its max. */
 struct engine_exec {
 	const struct strv *argv;
 	uint64_t quiet_ms;

@@ -1,8 +1,12 @@
 /* exec.c - programs in a container. */
 #include "engine/parts.h"
 
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/pidfd.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 int engine_frames(const char *p, size_t n, struct buf *out, struct err *e)
 {
@@ -75,25 +79,68 @@ static int follow(struct engine *en, const char *id, const struct engine_exec *x
 	return rc;
 }
 
+/* What the engine says of a program in a container. */
+static int look(struct engine *en, const char *id, struct jval **ret, struct err *e)
+{
+	struct ask a = {.method = "GET", .path = mem_format("/exec/%s/json", id)};
+	struct http_request q = {0};
+	struct http_reply r = {0};
+	int rc;
+
+	if (engine_ask(en, &a, &q, &r, e) != 0)
+		return -1;
+	rc = engine_json(en, &r, "the end of a program", ret, e);
+	http_reply_release(&r);
+	return rc;
+}
+
+static bool same_namespace(int pid, int other)
+{
+	char *one SCOPED(mem_freep) = mem_format("/proc/%d/ns/pid", pid);
+	char *two SCOPED(mem_freep) = mem_format("/proc/%d/ns/pid", other);
+	struct stat a, b, c;
+
+	return stat(one, &a) == 0 && stat(two, &b) == 0 && stat("/proc/self/ns/pid", &c) == 0 &&
+	       a.st_ino == b.st_ino && a.st_dev == b.st_dev && a.st_ino != c.st_ino;
+}
+
+/* Ends a program that hangs, with what it started in its group. The number is the engine's word:
+ * it is held, and must be of the container's processes, and not their first. */
+static void end(struct engine *en, const char *name, const char *id)
+{
+	struct engine_state s SCOPED(engine_state_release) = {0};
+	struct jval *v SCOPED(jval_freep) = NULL;
+	struct err quiet = ERR_INIT;
+	int fd SCOPED(fd_closep) = -1;
+	int64_t pid = 0;
+
+	if (look(en, id, &v, &quiet) != 0 || jval_get_int(v, "Pid", &pid) != 0 || pid <= 1 ||
+	    pid > INT32_MAX || !jval_get_bool(v, "Running"))
+		return;
+	fd = pidfd_open((pid_t)pid, 0);
+	if (fd < 0 || engine_state(en, name, &s, &quiet) != 0 || s.pid <= 0 || s.pid == pid ||
+	    !same_namespace((int)pid, s.pid))
+		return;
+	/* while it is held unreaped, its group's number is no other's */
+	if (getpgid((pid_t)pid) == pid && pidfd_send_signal(fd, 0, NULL, 0) == 0)
+		(void)kill(-(pid_t)pid, SIGKILL);
+	(void)pidfd_send_signal(fd, SIGKILL, NULL, 0);
+}
+
 int engine_run(struct engine *en, const char *name, const struct engine_exec *x, int *ret_status,
 	       struct err *e)
 {
-	struct ask a = {.method = "GET"};
-	struct http_request q = {0};
-	struct http_reply r = {0};
 	struct jval *v SCOPED(jval_freep) = NULL;
 	char *id SCOPED(mem_freep) = NULL;
 	int64_t status = -1;
-	int rc;
 
-	if (make(en, name, x->argv, &id, e) != 0 || follow(en, id, x, e) != 0)
+	if (make(en, name, x->argv, &id, e) != 0)
 		return -1;
-	a.path = mem_format("/exec/%s/json", id);
-	if (engine_ask(en, &a, &q, &r, e) != 0)
+	if (follow(en, id, x, e) != 0) {
+		end(en, name, id);
 		return -1;
-	rc = engine_json(en, &r, "the end of a program", &v, e);
-	http_reply_release(&r);
-	if (rc != 0)
+	}
+	if (look(en, id, &v, e) != 0)
 		return -1;
 	if (jval_get_int(v, "ExitCode", &status) != 0 || status < 0 || status > 255)
 		return err_set(e, ERR_REMOTE, "the engine at %s: a program has not ended",

@@ -1,6 +1,7 @@
 /* list.c - all containers in one answer. */
 #include "engine/parts.h"
 
+#include "base/log.h"
 #include <stdlib.h>
 #include <string.h>
 
@@ -47,6 +48,7 @@ static int read_entry(const struct jval *v, struct engine_entry *ret)
 	*ret = (struct engine_entry){.name = mem_strdup(name),
 				     .running = strcmp(state, "running") == 0,
 				     .restarting = strcmp(state, "restarting") == 0,
+				     .paused = strcmp(state, "paused") == 0,
 				     .labels = labels != NULL ? jval_ref(labels) : NULL};
 	return 0;
 }
@@ -59,11 +61,13 @@ int engine_read_list(const struct jval *v, struct engine_entries *ret, struct er
 	if (!jval_is_array(v) || n > ENTRIES_MAX)
 		return err_set(e, ERR_REMOTE, "the engine does not say which containers it has");
 	l.v = mem_zalloc((n + 1) * sizeof(*l.v));
-	for (; l.n < n; l.n++)
-		if (read_entry(jval_at(v, l.n), &l.v[l.n]) != 0)
-			return err_set(e, ERR_REMOTE,
-				       "the engine does not say what a container "
-				       "of its list is");
+	for (size_t i = 0; i < n; i++) {
+		if (read_entry(jval_at(v, i), &l.v[l.n]) == 0)
+			l.n++;
+		else
+			log_warn("the engine does not say what container %zu of its list is",
+				 i + 1);
+	}
 	qsort(l.v, l.n, sizeof(*l.v), by_name);
 	*ret = l;
 	l = (struct engine_entries){0};
@@ -96,7 +100,8 @@ int engine_list(struct engine *en, const char *label, struct engine_entries *ret
 	struct http_reply r = {0};
 	int rc;
 
-	jval_push(labels, jval_text(label));
+	if (label != NULL)
+		jval_push(labels, jval_text(label));
 	jval_put(filters, "label", labels);
 	jval_write(filters, &text);
 	escaped = http_escape(text.data);

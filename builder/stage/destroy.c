@@ -2,6 +2,7 @@
  * by its shop and environment, opened step by step, and never found by a pattern. */
 #include "stage/final.h"
 #include "stage/parts.h"
+#include "stage/strays.h"
 
 #include "base/fault.h"
 #include "base/log.h"
@@ -24,6 +25,10 @@ struct ending {
 	char *name;                         /* SHOP-ENV */
 	char *gone;                         /* what the directory is called once nobody needs it */
 	int statefd, shopfd, dirfd, keptfd; /* STATE, SHOP and ENV in it, and KEPT_DIR; -1 = none */
+	int runfd, secretfd;                /* RUNTIME and SHOP-ENV in it; -1 = none */
+	char *path, *base;                  /* of the archive, and its last component */
+	int tofd;                           /* the directory that it goes to */
+	struct stat kept;                   /* once it is written */
 };
 
 static void ending_release(struct ending *x)
@@ -32,6 +37,11 @@ static void ending_release(struct ending *x)
 	stage_ended_release(&x->out);
 	free(x->name);
 	free(x->gone);
+	free(x->path);
+	free(x->base);
+	fd_closep(&x->tofd);
+	fd_closep(&x->runfd);
+	fd_closep(&x->secretfd);
 	fd_closep(&x->statefd);
 	fd_closep(&x->shopfd);
 	fd_closep(&x->dirfd);
@@ -77,11 +87,22 @@ static int open_in(int dirfd, const char *name, int *ret_fd, struct err *e)
 	return 0;
 }
 
+static int open_secrets(struct ending *x, const struct stage_opts *o, struct err *e)
+{
+	if (access(o->runtime, F_OK) != 0)
+		return errno == ENOENT ? 0 : err_sys(e, "look at %s", o->runtime);
+	return fs_open_dir(AT_FDCWD, o->runtime, &x->runfd, e) != 0
+		   ? -1
+		   : open_in(x->runfd, x->name, &x->secretfd, e);
+}
+
 static int open_places(struct ending *x, const struct site *s, const struct stage_opts *o,
 		       struct err *e)
 {
 	x->name = mem_format("%s-%s", s->shop, site_env_word(s->env));
 	x->gone = mem_format(".gone-%s", x->name);
+	if (open_secrets(x, o, e) != 0)
+		return -1;
 	if (access(o->state, F_OK) != 0 && errno == ENOENT)
 		return 0;
 	if (fs_open_dir(AT_FDCWD, o->state, &x->statefd, e) != 0)
@@ -95,53 +116,15 @@ static int open_places(struct ending *x, const struct site *s, const struct stag
 		   : 0;
 }
 
-/* What lies on a file system of its own would neither be kept nor removed. */
-static int check_mounts(const struct ending *x, struct err *e)
+/* Nothing of what will be removed may be another's, and the archive may not be in it. */
+static int check_removed(const struct ending *x, const struct stat *archive, struct err *e)
 {
-	struct strv names SCOPED(strv_release) = {0};
-	struct stat top, st;
+	char *secrets SCOPED(mem_freep) = mem_format("%s/%s", x->st.o->runtime, x->name);
 
-	if (fstat(x->keptfd >= 0 ? x->keptfd : x->statefd, &top) != 0 || fstat(x->dirfd, &st) != 0)
-		return err_sys(e, "look at %s", x->st.dir);
-	if (st.st_dev != top.st_dev)
-		return err_set(e, ERR_BUSY, "%s is a file system of its own", x->st.dir);
-	if (fs_list(x->dirfd, ".", &names, e) != 0)
+	if (final_look(x->keptfd >= 0 ? x->keptfd : x->statefd, x->dirfd, x->st.dir, archive, e) !=
+	    0)
 		return -1;
-	for (size_t i = 0; i < names.n; i++) {
-		if (fstatat(x->dirfd, names.v[i], &st, AT_SYMLINK_NOFOLLOW) != 0)
-			return err_sys(e, "look at %s/%s", x->st.dir, names.v[i]);
-		if (st.st_dev == top.st_dev)
-			continue;
-		(void)err_set(e, ERR_BUSY, "%s/%s is a file system of its own", x->st.dir,
-			      names.v[i]);
-		return err_hint(e, "keep what is in it yourself, and unmount it");
-	}
-	return 0;
-}
-
-/* An archive in what is about to be removed would be none. */
-static int check_outside(const struct ending *x, int fd, struct err *e)
-{
-	int at SCOPED(fd_closep) = fcntl(fd, F_DUPFD_CLOEXEC, 0);
-	struct stat own, now, above;
-
-	if (at < 0 || fstat(x->dirfd, &own) != 0 || fstat(at, &now) != 0)
-		return err_sys(e, "look at %s", x->end->archive);
-	for (;;) {
-		int up;
-
-		if (now.st_dev == own.st_dev && now.st_ino == own.st_ino)
-			return err_set(e, ERR_USAGE, "--archive %s is in what will be removed",
-				       x->end->archive);
-		up = openat(at, "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-		if (up < 0 || fstat(up, &above) != 0)
-			return err_sys(e, "look above %s", x->end->archive);
-		(void)close(at);
-		at = up;
-		if (above.st_dev == now.st_dev && above.st_ino == now.st_ino)
-			return 0;
-		now = above;
-	}
+	return x->secretfd < 0 ? 0 : final_look(x->runfd, x->secretfd, secrets, archive, e);
 }
 
 /* "20261126T071600Z" */
@@ -171,53 +154,51 @@ static char *archive_path(const struct ending *x)
 	}
 }
 
+/* Where the archive goes, before anything is stopped for it. */
+static int find_archive(struct ending *x, struct err *e)
+{
+	char *parent SCOPED(mem_freep) = NULL;
+	struct stat to;
+
+	x->path = x->end->archive != NULL ? mem_strdup(x->end->archive) : archive_path(x);
+	x->base = fs_basename(x->path);
+	parent = fs_dirname(x->path);
+	if (x->end->archive == NULL && x->keptfd < 0)
+		return check_removed(x, NULL, e);
+	if (fs_open_dir(AT_FDCWD, parent, &x->tofd, e) != 0)
+		return -1;
+	if (fstat(x->tofd, &to) != 0)
+		return err_sys(e, "look at %s", parent);
+	return check_removed(x, &to, e);
+}
+
 static int keep(struct ending *x, struct err *e)
 {
-	char *path SCOPED(mem_freep) =
-	    x->end->archive != NULL ? mem_strdup(x->end->archive) : archive_path(x);
-	char *parent SCOPED(mem_freep) = NULL, *base SCOPED(mem_freep) = NULL;
-	int to SCOPED(fd_closep) = -1;
-	struct final f = {.from = x->dirfd, .to = x->keptfd};
+	const struct final f = {.from = x->dirfd, .to = x->tofd, .name = x->base, .what = x->path};
 
-	base = fs_basename(path);
-	if (x->end->archive != NULL) {
-		parent = fs_dirname(path);
-		if (fs_open_dir(AT_FDCWD, parent, &to, e) != 0 || check_outside(x, to, e) != 0)
-			return -1;
-		f.to = to;
-	}
-	stage_did(&x->st, "kept %s as %s", x->st.dir, path);
-	f.name = base;
-	f.what = path;
+	stage_did(&x->st, "kept %s as %s", x->st.dir, x->path);
 	if (!x->st.o->dry_run && final_write(&f, &x->out, e) != 0) {
 		(void)err_in(e, "nothing of shop %s is removed", x->st.s->shop);
 		return err_hint(e, "--archive FILE keeps it elsewhere");
 	}
+	if (!x->st.o->dry_run && fstatat(x->tofd, x->base, &x->kept, AT_SYMLINK_NOFOLLOW) != 0)
+		return err_sys(e, "look at %s", x->path);
 	if (x->out.left_out > 0)
-		log_warn("%s: %zu sockets, pipes and devices are not in it", path, x->out.left_out);
-	x->out.archive = STEAL(path);
+		log_warn("%s: %zu sockets, pipes and devices are not in it", x->path,
+			 x->out.left_out);
+	x->out.archive = mem_strdup(x->path);
 	return 0;
 }
 
-/* One that calls itself the site's, and that the record does not know: of an older record. */
-static int drop_stray(struct ending *x, const struct engine_entry *c, struct err *e)
+/* What was verified must still be there, and must not go with the rest. */
+static int look_again(const struct ending *x, struct err *e)
 {
-	const struct site *s = x->st.s;
-	const char *shop = jval_get_str(c->labels, "posmedia.shop");
-	const char *env = jval_get_str(c->labels, "posmedia.environment");
-	char *prefix SCOPED(mem_freep) = mem_format("pos-%s-", x->name);
+	struct stat now;
 
-	if (shop == NULL || env == NULL || strcmp(shop, s->shop) != 0 ||
-	    strcmp(env, site_env_word(s->env)) != 0 ||
-	    strncmp(c->name, prefix, strlen(prefix)) != 0)
-		return 0;
-	stage_did(&x->st, "removed %s", c->name);
-	if (x->st.o->dry_run)
-		return 0;
-	return engine_stop(x->st.en, c->name, STAGE_STOP_SECONDS, e) != 0 ||
-		       engine_remove(x->st.en, c->name, e) != 0
-		   ? -1
-		   : 0;
+	if (stat(x->path, &now) != 0 || now.st_dev != x->kept.st_dev ||
+	    now.st_ino != x->kept.st_ino || now.st_size != x->kept.st_size)
+		return err_set(e, ERR_BUSY, "%s is not there any more as it was written", x->path);
+	return check_removed(x, &x->kept, e);
 }
 
 static int drop_one(struct ending *x, struct stage_one *one, struct err *e)
@@ -238,34 +219,19 @@ static int drop_one(struct ending *x, struct stage_one *one, struct err *e)
 static int drop_containers(struct ending *x, struct err *e)
 {
 	struct stage_one *const all[] = {&x->st.r.pending, &x->st.r.current, &x->st.r.previous};
-	struct engine_entries list SCOPED(engine_entries_release) = {0};
-	char *label SCOPED(mem_freep) = mem_format("posmedia.shop=%s", x->st.s->shop);
 
 	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
 		if (drop_one(x, all[i], e) != 0)
 			return -1;
-	if (x->st.o->dry_run)
-		return 0;
-	if (engine_list(x->st.en, label, &list, e) != 0)
-		return -1;
-	for (size_t i = 0; i < list.n; i++)
-		if (drop_stray(x, &list.v[i], e) != 0)
-			return -1;
-	return 0;
+	return strays_remove(&x->st, e);
 }
 
 static int drop_secrets(struct ending *x, const struct stage_opts *o, struct err *e)
 {
-	int fd SCOPED(fd_closep) = -1, own SCOPED(fd_closep) = -1;
-
-	if (access(o->runtime, F_OK) != 0)
-		return errno == ENOENT ? 0 : err_sys(e, "look at %s", o->runtime);
-	if (fs_open_dir(AT_FDCWD, o->runtime, &fd, e) != 0 || open_in(fd, x->name, &own, e) != 0)
-		return -1;
-	if (own < 0)
+	if (x->secretfd < 0)
 		return 0;
 	stage_did(&x->st, "removed %s/%s", o->runtime, x->name);
-	return o->dry_run ? 0 : fs_rmtree(fd, x->name, e);
+	return o->dry_run ? 0 : fs_rmtree(x->runfd, x->name, e);
 }
 
 /* One rename takes it out of everybody's way; a kill after it leaves what the next one removes. */
@@ -304,7 +270,7 @@ static int end_it(struct ending *x, struct err *e)
 	const struct stage_one none = {0};
 	struct stage *st = &x->st;
 
-	if (check_mounts(x, e) != 0)
+	if (find_archive(x, e) != 0 || strays_check(st, e) != 0)
 		return -1;
 	if (!st->o->dry_run) {
 		bool changed;
@@ -313,7 +279,7 @@ static int end_it(struct ending *x, struct err *e)
 		if (stage_record_write(st->ownfd, &st->r, e) != 0)
 			return -1;
 		fault_point("destroy: noted");
-		if (stage_stop_others(st, &none, e) != 0)
+		if (stage_stop_others(st, &none, e) != 0 || strays_stop(st, e) != 0)
 			return -1;
 		/* what people changed lies in the container */
 		if (stage_keep(st, &st->r.current, &changed, e) != 0)
@@ -326,7 +292,45 @@ static int end_it(struct ending *x, struct err *e)
 	if (drop_containers(x, e) != 0)
 		return -1;
 	fault_point("destroy: containers removed");
+	if (!st->o->dry_run && look_again(x, e) != 0)
+		return -1;
 	return set_aside(x, e);
+}
+
+/* Parts of archives that were being written when their writer was killed; the lock is ours. */
+static int drop_parts(const struct ending *x, struct err *e)
+{
+	char *prefix SCOPED(mem_freep) = mem_format(".%s-2", x->name);
+	struct strv names SCOPED(strv_release) = {0};
+
+	if (x->keptfd < 0 || x->st.o->dry_run)
+		return 0;
+	if (fs_list(x->keptfd, ".", &names, e) != 0)
+		return -1;
+	for (size_t i = 0; i < names.n; i++)
+		if (strncmp(names.v[i], prefix, strlen(prefix)) == 0 &&
+		    strstr(names.v[i], ".tar.zst.new.") != NULL &&
+		    unlinkat(x->keptfd, names.v[i], 0) != 0 && errno != ENOENT)
+			return err_sys(e, "remove %s", names.v[i]);
+	return 0;
+}
+
+/* The site in the directory that is open. */
+static int open_site(struct ending *x, const struct site *s, const struct stage_opts *o,
+		     struct err *e)
+{
+	struct stat own, now;
+
+	if (!o->dry_run && fs_mkdirs(x->dirfd, ".posmedia", 0755, e) != 0)
+		return -1;
+	if (stage_open(s, o, &x->st, e) != 0)
+		return -1;
+	if (x->st.ownfd < 0)
+		return 0;
+	if (fstatat(x->dirfd, ".posmedia", &own, 0) != 0 || fstat(x->st.ownfd, &now) != 0 ||
+	    own.st_dev != now.st_dev || own.st_ino != now.st_ino)
+		return err_set(e, ERR_BUSY, "%s is another's meanwhile", x->st.dir);
+	return 0;
 }
 
 int stage_destroy(const struct site *s, const struct stage_opts *o, const struct stage_end *end,
@@ -337,12 +341,15 @@ int stage_destroy(const struct site *s, const struct stage_opts *o, const struct
 						  .statefd = -1,
 						  .shopfd = -1,
 						  .dirfd = -1,
-						  .keptfd = -1};
+						  .keptfd = -1,
+						  .runfd = -1,
+						  .secretfd = -1,
+						  .tofd = -1};
 
 	if (check_asked(s, end, e) != 0 || stage_check_mounted(s, o, e) != 0 ||
 	    open_places(&x, s, o, e) != 0)
 		return -1;
-	if (x.dirfd >= 0 && (stage_open(s, o, &x.st, e) != 0 ||
+	if (x.dirfd >= 0 && (open_site(&x, s, o, e) != 0 || drop_parts(&x, e) != 0 ||
 			     drop_gone(&x, s, o->dry_run, e) != 0 || end_it(&x, e) != 0))
 		return -1;
 	if (drop_secrets(&x, o, e) != 0 || drop_gone(&x, s, o->dry_run, e) != 0)

@@ -13,16 +13,53 @@
 /* The lock of whoever is at work is nobody's data. */
 #define LOCK_PATH ".posmedia/lock"
 
+/* What of an entry no writer leaves as it is. */
+struct mark {
+	char *path;
+	ino_t inode;
+	struct timespec changed; /* nobody sets this one: not touch(1), not rsync(1) */
+	off_t size;
+};
+
+struct marks {
+	struct mark *v;
+	size_t n, cap;
+};
+
+static void marks_release(struct marks *m)
+{
+	for (size_t i = 0; i < m->n; i++)
+		free(m->v[i].path);
+	free(m->v);
+	*m = (struct marks){0};
+}
+
+static int take_mark(void *ctx, const struct fs_entry *en, struct err *e)
+{
+	struct marks *m = ctx;
+
+	(void)e;
+	if (m->n == m->cap) {
+		m->cap = m->cap == 0 ? 256 : 2 * m->cap;
+		m->v = mem_resize(m->v, m->cap, sizeof(*m->v));
+	}
+	m->v[m->n++] = (struct mark){mem_strdup(en->path), en->st.st_ino, en->st.st_ctim,
+				     S_ISDIR(en->st.st_mode) ? 0 : en->st.st_size};
+	return 0;
+}
+
 struct filling {
 	const struct final *f;
 	struct tree tree;
 	struct pack_result packed;
+	struct marks marks; /* before anything was read */
 	size_t left_out;
 };
 
 static void filling_release(struct filling *x)
 {
 	tree_release(&x->tree);
+	marks_release(&x->marks);
 }
 
 static int write_fd(void *ctx, const void *p, size_t n, struct err *e)
@@ -37,7 +74,8 @@ static int fill(void *ctx, int fd, struct err *e)
 	const struct pack_opts o = {.compression = PACK_ZSTD};
 	struct tree_entry *lock;
 
-	if (tree_scan(x->f->from, &x->tree, &x->left_out, e) != 0)
+	if (fs_walk(x->f->from, take_mark, &x->marks, e) != 0 ||
+	    tree_scan(x->f->from, &x->tree, &x->left_out, e) != 0)
 		return -1;
 	lock = tree_find(&x->tree, LOCK_PATH);
 	if (lock != NULL)
@@ -45,24 +83,24 @@ static int fill(void *ctx, int fd, struct err *e)
 	return pack_layer(x->f->from, &x->tree, &o, &out, &x->packed, e);
 }
 
-static bool same_entry(const struct tree_entry *a, const struct tree_entry *b)
+static bool same_mark(const struct mark *a, const struct mark *b)
 {
-	return strcmp(a->path, b->path) == 0 && a->mode == b->mode && a->size == b->size &&
-	       a->uid == b->uid && a->gid == b->gid && a->mtime == b->mtime;
+	return strcmp(a->path, b->path) == 0 && a->inode == b->inode && a->size == b->size &&
+	       a->changed.tv_sec == b->changed.tv_sec && a->changed.tv_nsec == b->changed.tv_nsec;
 }
 
 /* Nobody may have written while it was read. */
 static int compare(const struct filling *x, struct err *e)
 {
-	struct tree now SCOPED(tree_release) = {0};
+	struct marks now SCOPED(marks_release) = {0};
 	const char *other = NULL;
 
-	if (tree_scan(x->f->from, &now, NULL, e) != 0)
+	if (fs_walk(x->f->from, take_mark, &now, e) != 0)
 		return -1;
-	for (size_t i = 0; i < now.n && i < x->tree.n && other == NULL; i++)
-		if (!same_entry(&now.v[i], &x->tree.v[i]))
+	for (size_t i = 0; i < now.n && i < x->marks.n && other == NULL; i++)
+		if (!same_mark(&now.v[i], &x->marks.v[i]))
 			other = now.v[i].path;
-	if (other == NULL && now.n == x->tree.n)
+	if (other == NULL && now.n == x->marks.n)
 		return 0;
 	return err_set(e, ERR_BUSY, "%s changed while it was kept",
 		       other != NULL ? other : "the directory");

@@ -3,6 +3,7 @@
 #define STAGE_FINAL_H
 
 #include "stage/life.h"
+#include <sys/stat.h>
 
 /* What is kept, and as what. */
 struct final {
@@ -17,5 +18,12 @@ struct final {
  * was there when it was begun. Fills the numbers and digests of *ret. On failure there may be a
  * file, which then is not to be believed. */
 int final_write(const struct final *f, struct stage_ended *ret, struct err *e) MUST_CHECK;
+
+/* Looks through an open directory that will be removed, called `what`: ERR_BUSY when it, or
+ * anything in it, is mounted there, also from the same file system, with `above` as what is not;
+ * ERR_USAGE when the archive, or the directory that it goes to, is in it. archive: NULL = none yet.
+ */
+int final_look(int above, int dirfd, const char *what, const struct stat *archive,
+	       struct err *e) MUST_CHECK;
 
 #endif

@@ -61,13 +61,18 @@ int stage_passes(struct stage *st, const char *container, const struct site_heal
 		 bool *ret, struct err *e)
 {
 	struct buf said SCOPED(buf_release) = BUF_INIT(4096);
-	const struct engine_exec x = {&h->run, QUIET_MS, &said};
+	struct engine_exec x = {&h->run, QUIET_MS, &said};
+	uint64_t now = clock_mono_ms();
 	int status = 0;
 
 	if (h->tcp != 0) {
 		*ret = stage_listens(pid, h->tcp);
 		return 0;
 	}
+	if (st->ask_until != 0 && now >= st->ask_until)
+		return err_set(e, ERR_BUSY, "the checks before it took all the time");
+	if (st->ask_until != 0 && st->ask_until - now < x.quiet_ms)
+		x.quiet_ms = st->ask_until - now;
 	if (engine_run(st->en, container, &x, &status, e) != 0)
 		return -1;
 	*ret = status == 0;

@@ -80,10 +80,15 @@ int stage_start_current(struct stage *st, bool *ret_started, struct err *e)
 			       st->s->shop, site_env_word(st->s->env));
 	if (stage_look(st, one, &now, e) != 0 || check_alone(st, e) != 0)
 		return -1;
-	if (!now.there) {
+	/* or it is being made anew, and was not furnished */
+	if (!now.there || stage_same(&st->r.pending, one)) {
 		(void)err_set(e, ERR_BUSY, "%s is gone from the engine", one->container);
 		return err_hint(e, "posmedia stage %.100s makes it anew, with its data",
 				st->s->file);
+	}
+	if (now.paused) {
+		(void)err_set(e, ERR_BUSY, "%s is paused", one->container);
+		return err_hint(e, "who paused it in the engine lets it go on there");
 	}
 	if (st->o->dry_run) {
 		if (!now.running)

@@ -11,11 +11,12 @@ struct look {
 	struct engine *en; /* NULL = it does not answer, */
 	struct err why;    /* and this is why */
 	struct engine_entries list;
-	uint64_t up;      /* of the machine, seconds */
-	bool sas_asked;   /* charon was asked, */
-	bool sas_known;   /* and said which tunnels there are */
-	struct strv sas;  /* the connections whose tunnel is up */
-	struct jval *all; /* array */
+	uint64_t up;        /* of the machine, seconds */
+	uint64_t ask_until; /* see struct stage; of all instances */
+	bool sas_asked;     /* charon was asked, */
+	bool sas_known;     /* and said which tunnels there are */
+	struct strv sas;    /* the connections whose tunnel is up */
+	struct jval *all;   /* array */
 	bool well;
 };
 

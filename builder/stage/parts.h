@@ -40,7 +40,11 @@ struct stage {
 	bool cgroup2;            /* the engine's: see stage_cgroup_ready */
 	struct digest furnished; /* the generation that stage_bring_over was last done for */
 	struct stage_record r;
+	struct stage_one lost; /* the current one, once its container is gone: on record until it is
+				  made anew, and then begun as well (pending) */
 	struct stage_outcome out;
+	uint64_t
+	    ask_until;  /* clock_mono_ms: then checks are waited for no longer; 0 = each has 30 s */
 	bool net_ready; /* the network has been asked for, and can be had */
 };
 void stage_release(struct stage *st);
@@ -95,6 +99,12 @@ uint64_t stage_machine_up(void);
 int stage_passes(struct stage *st, const char *container, const struct site_health *h, int pid,
 		 bool *ret, struct err *e) MUST_CHECK;
 
+/* Ends what was begun for another generation than `keep` and never finished, or is one too many. */
+int stage_drop_pending(struct stage *st, const struct stage_one *keep, struct err *e) MUST_CHECK;
+
+/* Replaces the record by st->r, with st->lost. */
+int stage_note(const struct stage *st, struct err *e) MUST_CHECK;
+
 /* Refuses when the site was stopped on purpose. */
 int stage_check_stopped(const struct stage *st, struct err *e) MUST_CHECK;
 
@@ -126,8 +136,11 @@ int stage_not_done(const struct stage_one *one, struct err *e);
  * at its data is not: what is there then is another disk's. Whoever opens it asks first. */
 int stage_check_mounted(const struct site *s, const struct stage_opts *o, struct err *e) MUST_CHECK;
 
-/* Opens the site's own directory (and makes it, but in a dry run: then ownfd stays -1), takes the
- * lock and reads the record. */
+/* Makes the site's own directory, but in a dry run: staging does, and nothing else. */
+int stage_make_own(const struct site *s, const struct stage_opts *o, struct err *e) MUST_CHECK;
+
+/* Opens the site's own directory, which is there (in a dry run ownfd stays -1 when it is not),
+ * takes the lock and reads the record. Removed by another meanwhile is ERR_BUSY. */
 int stage_open(const struct site *s, const struct stage_opts *o, struct stage *ret,
 	       struct err *e) MUST_CHECK;
 

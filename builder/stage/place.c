@@ -39,6 +39,7 @@ char *stage_secret_dir(const struct stage *st, const struct stage_one *one)
 void stage_release(struct stage *st)
 {
 	stage_record_release(&st->r);
+	stage_one_release(&st->lost);
 	stage_outcome_release(&st->out);
 	engine_free(st->en);
 	jval_free(st->config);
@@ -51,29 +52,54 @@ void stage_release(struct stage *st)
 
 /* STATE/SHOP is for root alone: below it, owners and modes are the image's, and their numbers are
  * those of the host's own users. */
-static int make_shop(const struct stage *st, struct err *e)
+static int make_shop(const struct site *s, const struct stage_opts *o, struct err *e)
 {
-	char *shop SCOPED(mem_freep) = fs_join(st->o->state, st->s->shop);
+	char *shop SCOPED(mem_freep) = fs_join(o->state, s->shop);
 	int fd SCOPED(fd_closep) = -1;
 
-	if (fs_mkdirs(AT_FDCWD, st->o->state, 0755, e) != 0 ||
+	if (fs_mkdirs(AT_FDCWD, o->state, 0755, e) != 0 ||
 	    fs_mkdirs(AT_FDCWD, shop, 0700, e) != 0 || fs_open_dir(AT_FDCWD, shop, &fd, e) != 0)
 		return -1;
 	return fchmod(fd, 0700) == 0 ? 0 : err_sys(e, "chmod %s", shop);
+}
+
+/* The one before may have been its end, which sets the directory aside. */
+static int check_there(const struct stage *st, struct err *e)
+{
+	struct stat open, now;
+
+	if (fstat(st->ownfd, &open) == 0 && stat(st->own, &now) == 0 && open.st_dev == now.st_dev &&
+	    open.st_ino == now.st_ino)
+		return 0;
+	return err_set(e, ERR_BUSY, "shop %s in %s was removed meanwhile", st->s->shop,
+		       site_env_word(st->s->env));
 }
 
 static int open_own(struct stage *st, struct err *e)
 {
 	if (st->o->dry_run && access(st->own, F_OK) != 0)
 		return 0;
-	if (!st->o->dry_run &&
-	    (make_shop(st, e) != 0 || fs_mkdirs(AT_FDCWD, st->own, 0755, e) != 0))
-		return -1;
 	if (fs_open_dir(AT_FDCWD, st->own, &st->ownfd, e) != 0)
 		return -1;
 	if (!st->o->dry_run && lock_take(st->ownfd, "lock", &st->lock, e) != 0)
 		return err_in(e, "shop %s in %s", st->s->shop, site_env_word(st->s->env));
+	if (!st->o->dry_run && check_there(st, e) != 0)
+		return -1;
 	return stage_record_read(st->ownfd, &st->r, e);
+}
+
+int stage_make_own(const struct site *s, const struct stage_opts *o, struct err *e)
+{
+	char *own SCOPED(mem_freep) =
+	    mem_format("%s/%s/%s/.posmedia", o->state, s->shop, site_env_word(s->env));
+
+	if (!site_shop_ok(s->shop))
+		return err_set(e, ERR_RECIPE, "%s: no shop", s->file);
+	if (stage_check_mounted(s, o, e) != 0)
+		return -1;
+	return o->dry_run || (make_shop(s, o, e) == 0 && fs_mkdirs(AT_FDCWD, own, 0755, e) == 0)
+		   ? 0
+		   : -1;
 }
 
 int stage_open(const struct site *s, const struct stage_opts *o, struct stage *ret, struct err *e)

@@ -119,19 +119,26 @@ static int read_config(struct stage *st, const struct stage_image *i, struct oci
 	return 0;
 }
 
-/* What was begun for another generation and never finished, or is one too many. */
-static int drop_pending(struct stage *st, const struct stage_one *keep, struct err *e)
+int stage_note(const struct stage *st, struct err *e)
+{
+	struct stage_record r = st->r; /* borrowed */
+
+	if (r.current.container == NULL)
+		r.current = st->lost;
+	return stage_record_write(st->ownfd, &r, e);
+}
+
+int stage_drop_pending(struct stage *st, const struct stage_one *keep, struct err *e)
 {
 	if (st->r.pending.container == NULL)
 		return 0;
-	if (stage_same(&st->r.pending, &st->r.current) ||
-	    stage_same(&st->r.pending, &st->r.previous))
+	if (stage_same(&st->r.pending, &st->r.previous))
 		stage_one_release(&st->r.pending);
 	else if (stage_same(&st->r.pending, keep))
 		return 0;
 	else if (stage_drop(st, &st->r.pending, e) != 0)
 		return -1;
-	return stage_record_write(st->ownfd, &st->r, e);
+	return stage_note(st, e);
 }
 
 static int make(struct stage *st, const struct stage_image *i, const struct oci_manifest *m,
@@ -218,7 +225,7 @@ static int go_back(struct stage *st, struct guard *g, struct err *e)
 	}
 	fault_point("stage: the former runs");
 	guard_done(g);
-	if (drop_pending(st, former, &why) != 0)
+	if (stage_drop_pending(st, former, &why) != 0)
 		log_warn("%s", why.msg);
 	return err_hint(e, former->container != NULL ? "what was before runs again"
 						     : "nothing was there before");
@@ -237,13 +244,13 @@ static int begin(struct stage *st, const struct stage_one *one, struct err *e)
 	st->net_ready = true;
 	stage_one_release(&st->r.pending);
 	stage_one_copy(one, &st->r.pending);
-	if (stage_record_write(st->ownfd, &st->r, e) != 0)
+	if (stage_note(st, e) != 0)
 		return -1;
 	fault_point("stage: begun");
 	if (stage_check_alone(st, e) == 0)
 		return networked ? stage_put_files(st, one, e) : 0;
 	stage_one_release(&st->r.pending);
-	if (stage_record_write(st->ownfd, &st->r, &why) != 0)
+	if (stage_note(st, &why) != 0)
 		log_warn("%s", why.msg);
 	return -1;
 }
@@ -276,12 +283,13 @@ static int change(struct stage *st, const struct stage_image *i, const struct oc
 		st->r.previous = st->r.current;
 	}
 	stage_one_copy(one, &st->r.current);
-	if (stage_record_write(st->ownfd, &st->r, e) != 0)
+	stage_one_release(&st->lost);
+	if (stage_note(st, e) != 0)
 		return -1;
 	fault_point("stage: recorded");
 	guard_done(&g);
 	stage_keep_first(st, one);
-	return drop_pending(st, one, e);
+	return stage_drop_pending(st, one, e);
 }
 
 /* The generation that should run is the one that does, or did: it is not made anew when it is
@@ -295,8 +303,10 @@ static int keep(struct stage *st, const struct stage_one *one, bool *ret_done, s
 		return 0;
 	if (stage_look(st, one, &s, e) != 0)
 		return -1;
-	if (!s.there) {
-		stage_one_release(&st->r.current);
+	/* gone, or begun anew and not furnished yet */
+	if (!s.there || stage_same(&st->r.pending, one)) {
+		st->lost = st->r.current;
+		st->r.current = (struct stage_one){0};
 		return 0;
 	}
 	*ret_done = true;
@@ -342,7 +352,7 @@ static int run(struct stage *st, const struct stage_image *i, const struct oci_m
 	struct stage_one one SCOPED(stage_one_release) = generation_of(st, i, m);
 	bool done = false;
 
-	if (!st->o->dry_run && drop_pending(st, &one, e) != 0)
+	if (!st->o->dry_run && stage_drop_pending(st, &one, e) != 0)
 		return -1;
 	if (keep(st, &one, &done, e) != 0)
 		return -1;
@@ -361,8 +371,8 @@ int stage_run(const struct site *s, const struct stage_image *i, const struct st
 	struct oci_manifest m SCOPED(oci_manifest_release) = {0};
 
 	if (check_application(s, i, e) != 0 || check_policy(s, i, e) != 0 ||
-	    stage_open(s, o, &st, e) != 0 || stage_check_stopped(&st, e) != 0 ||
-	    read_config(&st, i, &m, e) != 0)
+	    stage_make_own(s, o, e) != 0 || stage_open(s, o, &st, e) != 0 ||
+	    stage_check_stopped(&st, e) != 0 || read_config(&st, i, &m, e) != 0)
 		return -1;
 	return run(&st, i, &m, ret, e);
 }
@@ -375,8 +385,9 @@ static int begin_back(struct stage *st, struct err *e)
 	    stage_net_ready_former(st, &st->r.previous, e) != 0)
 		return -1;
 	st->net_ready = true;
+	stage_one_release(&st->r.pending);
 	stage_one_copy(&st->r.previous, &st->r.pending);
-	return stage_record_write(st->ownfd, &st->r, e);
+	return stage_note(st, e);
 }
 
 /* The two change places. */
@@ -394,7 +405,7 @@ static int swap(struct stage *st, struct err *e)
 	fault_point("stage: back");
 	SWAP(st->r.current, st->r.previous);
 	stage_one_release(&st->r.pending);
-	if (stage_record_write(st->ownfd, &st->r, e) != 0)
+	if (stage_note(st, e) != 0)
 		return -1;
 	guard_done(&g);
 	return 0;
@@ -418,7 +429,7 @@ int stage_rollback(const struct site *s, const struct stage_opts *o, struct stag
 	struct stage st SCOPED(stage_release) = {.ownfd = -1, .lock = -1};
 	struct engine_state now SCOPED(engine_state_release) = {0};
 
-	if (stage_open(s, o, &st, e) != 0 || stage_check_stopped(&st, e) != 0)
+	if (stage_open_staged(s, o, &st, e) != 0 || stage_check_stopped(&st, e) != 0)
 		return -1;
 	if (st.r.previous.container == NULL || st.r.current.container == NULL)
 		return err_set(e, ERR_BUSY, "shop %s in %s: there is nothing to go back to",
@@ -432,7 +443,7 @@ int stage_rollback(const struct site *s, const struct stage_opts *o, struct stag
 		stage_conclude(&st, &st.r.previous, ret);
 		return 0;
 	}
-	if (drop_pending(&st, &st.r.current, e) != 0 || swap(&st, e) != 0)
+	if (stage_drop_pending(&st, &st.r.current, e) != 0 || swap(&st, e) != 0)
 		return -1;
 	stage_conclude(&st, &st.r.current, ret);
 	return 0;

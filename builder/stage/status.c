@@ -1,8 +1,10 @@
 #include "stage/look.h"
+#include "stage/strays.h"
 
 #include "base/num.h"
 #include "sys/clock.h"
 #include "sys/fs.h"
+#include "sys/lock.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <stdarg.h>
@@ -11,7 +13,7 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
-enum { BACKUP_MAX = 64 << 10, LOCK_MAX = 64, DAY_S = 86400, DISK_PERCENT = 5, QUIET_MS = 5000 };
+enum { BACKUP_MAX = 64 << 10, DAY_S = 86400, DISK_PERCENT = 5, QUIET_MS = 5000, ASK_MS = 10000 };
 
 static void look_release(struct look *l)
 {
@@ -82,43 +84,46 @@ static void put_backup(const struct stage *st, struct jval *v)
 	jval_put(v, "backup", at != NULL ? jval_text(at) : jval_null());
 }
 
-/* The process that holds the lock, when it is one of ours that lives; 0 = none. */
-static int at_work(const struct stage *st)
+static bool runs(const struct look *l, const struct stage_one *one)
 {
-	char *lock SCOPED(mem_freep) = fs_join(st->own, "lock"), *comm SCOPED(mem_freep) = NULL;
-	struct buf text SCOPED(buf_release) = BUF_INIT(LOCK_MAX);
-	struct buf name SCOPED(buf_release) = BUF_INIT(LOCK_MAX);
-	struct err quiet = ERR_INIT;
-	uint64_t pid;
+	const struct engine_entry *c =
+	    one->container != NULL ? engine_entry_find(&l->list, one->container) : NULL;
 
-	if (access(lock, F_OK) != 0 || fs_get_file(AT_FDCWD, lock, &text, &quiet) != 0 ||
-	    num_u64(text.data, INT32_MAX, &pid) != 0)
-		return 0;
-	comm = mem_format("/proc/%llu/comm", (unsigned long long)pid);
-	if (access(comm, F_OK) != 0 || fs_get(AT_FDCWD, comm, &name, &quiet) != 0)
-		return 0;
-	return strcmp(name.data, "posmedia\n") == 0 ? (int)pid : 0;
+	return c != NULL && c->running;
 }
 
 /* Those that have the same data as the one that should run. */
 static void look_at_others(struct look *l, const struct stage *st, struct jval *v)
 {
 	const struct stage_one *const all[] = {&st->r.pending, &st->r.previous};
-	int pid = st->r.pending.container != NULL ? at_work(st) : 0;
+	const struct stage_one *begun = &st->r.pending;
+	int pid = begun->container != NULL ? lock_holder(st->ownfd, "lock") : 0;
 
 	if (pid != 0)
 		jval_put_int(v, "at_work", pid);
-	else if (st->r.pending.container != NULL && !stage_same(&st->r.pending, &st->r.current) &&
-		 !stage_same(&st->r.pending, &st->r.previous))
-		look_trouble(l, v, "a staging was begun and not finished: %s",
-			     st->r.pending.container);
-	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]) && pid == 0; i++) {
+	else if (begun->container != NULL && !stage_same(begun, &st->r.current) &&
+		 !stage_same(begun, &st->r.previous))
+		look_trouble(l, v, "a staging was begun and not finished: %s", begun->container);
+	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
 		const struct engine_entry *c = all[i]->container != NULL
 						   ? engine_entry_find(&l->list, all[i]->container)
 						   : NULL;
 
-		if (c != NULL && c->running && !stage_same(all[i], &st->r.current))
+		/* one that is being staged runs while the current one does not */
+		if (c != NULL && c->running && !stage_same(all[i], &st->r.current) &&
+		    (pid == 0 || runs(l, &st->r.current)))
 			look_trouble(l, v, "%s runs, and should not", c->name);
+	}
+}
+
+static void look_at_strays(struct look *l, const struct stage *st, struct jval *v)
+{
+	for (size_t i = 0; i < l->list.n; i++) {
+		const struct engine_entry *c = &l->list.v[i];
+
+		if (stray_is(st, c))
+			look_trouble(l, v, "%s is not in the record%s", c->name,
+				     c->running ? ", and runs" : "");
 	}
 }
 
@@ -147,6 +152,10 @@ static const char *state_of(struct look *l, const struct stage *st, struct jval 
 	}
 	if (!is_ours(one, c))
 		look_trouble(l, v, "%s is not what the record says that it is", c->name);
+	if (c->paused) {
+		look_trouble(l, v, "it is paused");
+		return "paused";
+	}
 	if (c->running && st->r.stopped)
 		look_trouble(l, v, "it was stopped on purpose, and runs");
 	if (c->running)
@@ -180,6 +189,9 @@ static void look_at_checks(struct look *l, struct stage *st, int pid, struct jva
 {
 	struct jval *list = jval_array();
 
+	if (l->ask_until == 0)
+		l->ask_until = clock_mono_ms() + ASK_MS;
+	st->ask_until = l->ask_until;
 	for (size_t i = 0; i < st->s->health_n; i++) {
 		const struct site_health *h = &st->s->health[i];
 		struct jval *one = jval_object();
@@ -227,6 +239,7 @@ static void look_at_record(struct look *l, struct stage *st, struct jval *v)
 {
 	jval_put_text(v, "state", state_of(l, st, v));
 	look_at_others(l, st, v);
+	look_at_strays(l, st, v);
 	put_disk(l, st, v);
 	put_backup(st, v);
 	if (st->r.current.container == NULL)

@@ -13,7 +13,14 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { LOOK_MS = 500, WELL_MS = 60000, SHUT_MS = 60000, HOLD_TRIES = 100, HOLD_US = 100000 };
+enum {
+	LOOK_MS = 500,
+	WELL_MS = 60000,
+	SHUT_MS = 60000,
+	ASK_MS = 30000,
+	HOLD_TRIES = 100,
+	HOLD_US = 100000
+};
 
 /* What comes next. */
 enum turn { TURN_AGAIN, TURN_END };
@@ -102,6 +109,7 @@ static void look_whether_well(struct watch *w, struct stage *st, int pid)
 		say(w, why.msg);
 		return;
 	}
+	st->ask_until = clock_mono_ms() + ASK_MS;
 	for (size_t i = 0; i < then->health_n; i++) {
 		const struct site_health *h = &then->health[i];
 		bool well = false;
@@ -188,6 +196,20 @@ static int hold(struct stage *st, int *ret_pid, int *ret_fd, struct err *e)
 			     st->r.current.container);
 }
 
+/* A staging that died, and whose guard died with it, leaves one that would keep the current one
+ * from its data for ever: nobody is at work, so what was begun ends, as that staging would have had
+ * it. */
+static int end_begun(struct stage *st, struct err *e)
+{
+	const struct stage_one *begun = &st->r.pending;
+
+	if (begun->container == NULL || st->r.current.container == NULL ||
+	    stage_same(begun, &st->r.current))
+		return 0;
+	log_warn("%s was begun and not finished: it ends", begun->container);
+	return stage_stop(st, begun, e) != 0 ? -1 : stage_drop_pending(st, &st->r.current, e);
+}
+
 /* What this program started and does not get well must not stay half alive: the next try starts it
  * anew. */
 static int start(struct stage *st, enum turn *ret, struct err *e)
@@ -195,6 +217,8 @@ static int start(struct stage *st, enum turn *ret, struct err *e)
 	bool started = false, interrupted;
 	struct err why = ERR_INIT;
 
+	if (end_begun(st, e) != 0)
+		return -1;
 	if (stage_start_current(st, &started, e) == 0)
 		return 0;
 	interrupted = intr_pending();
@@ -209,19 +233,24 @@ static int start(struct stage *st, enum turn *ret, struct err *e)
 	return 0;
 }
 
+static int no_more(const struct watch *w, enum turn *ret)
+{
+	log_info("shop %s in %s is no more", w->s->shop, site_env_word(w->s->env));
+	*ret = TURN_END;
+	return 0;
+}
+
 static int turn(struct watch *w, enum turn *ret, struct err *e)
 {
 	struct stage st SCOPED(stage_release) = {.ownfd = -1, .lock = -1};
 	int pidfd SCOPED(fd_closep) = -1;
 	int pid = 0;
 
-	if (open_free(w, 0, &st, e) != 0) {
-		if (!w->ready || !is_gone(w))
-			return -1;
-		log_info("shop %s in %s is no more", w->s->shop, site_env_word(w->s->env));
-		*ret = TURN_END;
-		return 0;
-	}
+	if (open_free(w, 0, &st, e) != 0)
+		return w->ready && is_gone(w) ? no_more(w, ret) : -1;
+	/* it was removed, and another is only begun */
+	if (w->ready && st.r.current.container == NULL)
+		return no_more(w, ret);
 	if (st.r.stopped) {
 		w->seen = false;
 		return wait_for_record(w, &st, ret, e);

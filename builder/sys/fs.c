@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <linux/fs.h>
+#include <linux/openat2.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -286,9 +287,20 @@ static bool bring_up(struct removal *r, int fd, const char *name)
 
 static int remove_below(struct removal *r, int fd, int depth, struct err *e);
 
+/* A directory, unless something is mounted there, from this file system or another. */
+static int open_removed(int fd, const char *name)
+{
+	const struct open_how how = {.flags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC,
+				     .resolve = RESOLVE_NO_XDEV};
+
+	return fs_openat2(fd, name, &how);
+}
+
 /* Two may remove the same tree at once: what the other has removed is gone all the same. */
 static int not_removed(const char *name, struct err *e)
 {
+	if (errno == EXDEV)
+		return err_set(e, ERR_FAIL, "remove %s: a file system is mounted there", name);
 	return errno == ENOENT ? 0 : err_sys(e, "remove %s", name);
 }
 
@@ -301,7 +313,7 @@ static int remove_one(struct removal *r, int fd, const char *name, int depth, st
 		return 0;
 	if (errno != EISDIR && errno != EPERM)
 		return err_sys(e, "remove %s", name);
-	sub = openat(fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	sub = open_removed(fd, name);
 	if (sub < 0)
 		return not_removed(name, e);
 	if (fstat(sub, &st) != 0)

@@ -3,9 +3,12 @@
 #include "base/num.h"
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <sys/file.h>
 #include <unistd.h>
+
+enum { TRIES = 3, TRY_US = 2000 };
 
 static int open_lock(int dirfd, const char *name, int how, int *ret_fd, struct err *e)
 {
@@ -15,9 +18,15 @@ static int open_lock(int dirfd, const char *name, int how, int *ret_fd, struct e
 
 	if (fd < 0)
 		return err_sys(e, "open lock %s", name);
-	if (flock(fd, how | LOCK_NB) == 0) {
-		*ret_fd = STEAL_FD(fd);
-		return 0;
+	/* who asks for its holder has it for a moment */
+	for (int i = 0; i < TRIES; i++) {
+		if (flock(fd, how | LOCK_NB) == 0) {
+			*ret_fd = STEAL_FD(fd);
+			return 0;
+		}
+		if (errno != EWOULDBLOCK)
+			break;
+		(void)usleep(TRY_US);
 	}
 	if (errno != EWOULDBLOCK)
 		return err_sys(e, "lock %s", name);
@@ -26,6 +35,19 @@ static int open_lock(int dirfd, const char *name, int how, int *ret_fd, struct e
 		holder = 0;
 	(void)err_set(e, ERR_BUSY, "%s: held by process %llu", name, (unsigned long long)holder);
 	return err_hint(e, "wait for it to end, or use another output directory");
+}
+
+int lock_holder(int dirfd, const char *name)
+{
+	int fd SCOPED(fd_closep) =
+	    openat(dirfd, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	char pid[24] = "";
+	uint64_t holder;
+
+	if (fd < 0 || flock(fd, LOCK_SH | LOCK_NB) == 0 || errno != EWOULDBLOCK)
+		return 0;
+	(void)!pread(fd, pid, sizeof(pid) - 1, 0);
+	return num_u64(pid, INT_MAX, &holder) == 0 && holder > 0 ? (int)holder : INT_MAX;
 }
 
 int lock_share(int dirfd, const char *name, int *ret_fd, struct err *e)

@@ -11,4 +11,8 @@ int lock_take(int dirfd, const char *name, int *ret_fd, struct err *e) MUST_CHEC
 /* Takes dirfd/name together with any number of other sharers. Held by lock_take: ERR_BUSY. */
 int lock_share(int dirfd, const char *name, int *ret_fd, struct err *e) MUST_CHECK;
 
+/* Whether somebody holds dirfd/name by lock_take: its process id, as it left it there, or INT_MAX
+ * when it did not; 0 when nobody does, or there is none. Takes it for a moment, shared. */
+int lock_holder(int dirfd, const char *name);
+
 #endif

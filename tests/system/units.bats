@@ -36,6 +36,8 @@ teardown() {
 	# what would give it mounts of its own
 	run ! grep -E '^(PrivateMounts|PrivateTmp|PrivateDevices|Protect|ReadWrite|ReadOnly)' \
 		recipes/hosts/units/posmedia@.service
+	# arping, for a site with an address of its own
+	[[ " $(unit RestrictAddressFamilies) " == *' AF_PACKET '* ]]
 	echo 'Colour=red' >>"$dir/units/posmedia.target"
 	run systemd-analyze verify --man=no "$dir/units/posmedia.target"
 	[[ $output == *Colour* ]]

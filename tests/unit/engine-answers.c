@@ -209,11 +209,15 @@ static void what_is_listed(void **state)
 				"{\"x\":\"y\"}},{\"Names\":[\"ab\"],\"State\":\"exited\"}]"),
 			 2);
 	assert_int_equal(listed("{}"), -1);
-	assert_int_equal(listed("[7]"), -1);
-	assert_int_equal(listed("[{\"Names\":[],\"State\":\"running\"}]"), -1);
-	assert_int_equal(listed("[{\"Names\":[\"/../x\"],\"State\":\"running\"}]"), -1);
-	assert_int_equal(listed("[{\"Names\":[\"ab\"],\"State\":7}]"), -1);
-	assert_int_equal(listed("[{\"Names\":\"ab\",\"State\":\"running\"}]"), -1);
+	/* one that cannot be told does not hide the others */
+	assert_int_equal(listed("[7]"), 0);
+	assert_int_equal(listed("[{\"Names\":[],\"State\":\"running\"},{\"Names\":[\"ab\"],"
+				"\"State\":\"exited\"}]"),
+			 1);
+	assert_int_equal(listed("[{\"Names\":null,\"State\":\"running\"}]"), 0);
+	assert_int_equal(listed("[{\"Names\":[\"/../x\"],\"State\":\"running\"}]"), 0);
+	assert_int_equal(listed("[{\"Names\":[\"ab\"],\"State\":7}]"), 0);
+	assert_int_equal(listed("[{\"Names\":\"ab\",\"State\":\"running\"}]"), 0);
 }
 
 /* Stopping what the engine says this of: whether that is success. */

@@ -210,6 +210,7 @@ static void rmtree_stays_on_its_file_system(void **state)
 {
 	struct err e = ERR_INIT;
 	char *at = mem_format("%s/mnt/on", scratch), *file = mem_format("%s/precious", at);
+	char *other = mem_format("%s/other", scratch), *theirs = mem_format("%s/x", other);
 
 	(void)state;
 	ok(fs_mkdirs(top, "mnt/on", 0755, &e), &e);
@@ -219,7 +220,17 @@ static void rmtree_stays_on_its_file_system(void **state)
 	assert_non_null(strstr(e.msg, "a file system is mounted there"));
 	assert_int_equal(access(file, F_OK), 0);
 	assert_int_equal(umount(at), 0);
+	/* and not to another place of the same */
+	ok(fs_mkdirs(top, "other", 0755, &e), &e);
+	ok(fs_put_path(theirs, "x", 1, 0600, &e), &e);
+	assert_int_equal(mount(other, at, NULL, MS_BIND, NULL), 0);
+	assert_int_equal(fs_rmtree(top, "mnt", &e), -1);
+	assert_int_equal(umount(at), 0);
+	assert_int_equal(access(theirs, F_OK), 0);
+	ok(fs_rmtree(top, "other", &e), &e);
 	ok(fs_rmtree(top, "mnt", &e), &e);
+	free(other);
+	free(theirs);
 	free(at);
 	free(file);
 }
