@@ -20,6 +20,8 @@ enum { TABLE_MAX = 8 << 20, TAR_MAX = 64 << 20 };
 struct furnish {
 	struct stage *st;
 	const struct stage_one *one;
+	bool rehearsal;              /* another instance has the directories of data */
+	bool left_out;               /* something for these was not written */
 	struct files image;          /* its image's own */
 	struct files kept;           /* kept.tar */
 	struct strv users, printers; /* of the site before */
@@ -130,6 +132,8 @@ static int put_homes(struct furnish *f, const struct account_homes *homes, struc
 
 		if (path == NULL)
 			files_put(&f->put, &dir);
+		else if (f->rehearsal)
+			f->left_out = true;
 		else if (make_on_host(f->st, h, e) != 0)
 			return -1;
 	}
@@ -224,10 +228,11 @@ static int send(struct furnish *f, struct err *e)
 	return engine_put(f->st->en, f->one->container, "/", &tar, e);
 }
 
-static int furnish(struct stage *st, const struct stage_one *one, struct err *e)
+static int furnish(struct stage *st, const struct stage_one *one, bool rehearsal, struct err *e)
 {
-	struct furnish f SCOPED(furnish_release) = {.st = st, .one = one};
-	const struct printers p = {st, one->container, &f.image, &f.kept, &f.printers};
+	struct furnish f SCOPED(furnish_release) = {.st = st, .one = one, .rehearsal = rehearsal};
+	const struct printers p = {st, one->container, &f.image, &f.kept, &f.printers, rehearsal};
+	char *cups SCOPED(mem_freep) = keeps_data(st->s, st->dir, "/etc/cups");
 
 	if (stage_image_of(st, one, &f.image, e) != 0 || keeps_load(st, KEPT, &f.kept, e) != 0)
 		return -1;
@@ -238,28 +243,33 @@ static int furnish(struct stage *st, const struct stage_one *one, struct err *e)
 	if (put_host_keys(&f, e) != 0 || put_accounts(&f, e) != 0 ||
 	    printers_put(&p, &f.put, e) != 0)
 		return err_in(e, "%s", one->container);
-	return send(&f, e);
+	if (send(&f, e) != 0)
+		return -1;
+	if (!rehearsal || (cups == NULL && !f.left_out))
+		st->furnished = one->generation;
+	return 0;
 }
 
 /* Each generation has the users and printers of the site that it was made from. */
-static int furnish_as_then(struct stage *st, const struct stage_one *one, struct err *e)
+static int furnish_as_then(struct stage *st, const struct stage_one *one, bool rehearsal,
+			   struct err *e)
 {
 	const struct site *now = st->s;
 	struct site *then SCOPED(site_freep) = NULL;
 	int rc;
 
 	if (digest_equal(&now->digest, &one->site))
-		return furnish(st, one, e);
+		return furnish(st, one, rehearsal, e);
 	if (stage_site_of(st, one, &then, e) != 0)
 		return -1;
 	st->s = then;
-	rc = furnish(st, one, e);
+	rc = furnish(st, one, rehearsal, e);
 	st->s = now;
 	return rc;
 }
 
-int stage_bring_over(struct stage *st, const struct stage_one *from, const struct stage_one *to,
-		     struct err *e)
+static int bring_over(struct stage *st, const struct stage_one *from, const struct stage_one *to,
+		      bool rehearsal, struct err *e)
 {
 	bool changed = false;
 
@@ -271,8 +281,19 @@ int stage_bring_over(struct stage *st, const struct stage_one *from, const struc
 		log_warn("%s is of an older version: its accounts stay as they are", to->container);
 		return 0;
 	}
-	if (furnish_as_then(st, to, e) != 0)
+	if (furnish_as_then(st, to, rehearsal, e) != 0)
 		return -1;
-	st->furnished = to->generation;
 	return 0;
+}
+
+int stage_rehearse(struct stage *st, const struct stage_one *from, const struct stage_one *to,
+		   struct err *e)
+{
+	return bring_over(st, from, to, true, e);
+}
+
+int stage_bring_over(struct stage *st, const struct stage_one *from, const struct stage_one *to,
+		     struct err *e)
+{
+	return bring_over(st, from, to, false, e);
 }

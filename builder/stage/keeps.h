@@ -29,12 +29,13 @@ int keeps_host_keys(struct stage *st, struct files *ret, struct err *e) MUST_CHE
 
 /* The queues of the site's printers: /etc/cups/printers.conf and what they need, into *put, or into
  * the directory of data where they are. `image` is what the image has of it, `kept` what the
- * instance before had. */
+ * instance before had. What that directory holds is the instance's: no link is followed in it. */
 struct printers {
 	const struct stage *st;
 	const char *container;
 	const struct files *image, *kept;
 	const struct strv *was; /* names of the printers of the former's site */
+	bool rehearsal;         /* another instance has the directory: nothing is written there */
 };
 int printers_put(const struct printers *p, struct files *put, struct err *e) MUST_CHECK;
 

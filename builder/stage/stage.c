@@ -255,7 +255,7 @@ static int change(struct stage *st, const struct stage_image *i, const struct oc
 	struct guard g = {0};
 
 	if (begin(st, one, e) != 0 || stage_load(st, i, m, e) != 0 || make(st, i, m, one, e) != 0 ||
-	    stage_bring_over(st, &st->r.current, one, e) != 0)
+	    stage_rehearse(st, &st->r.current, one, e) != 0)
 		return -1;
 	fault_point("stage: furnished");
 	if (st->r.current.container != NULL &&

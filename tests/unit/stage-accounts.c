@@ -1,12 +1,16 @@
 /* stage: the accounts of an instance, from its image, its site and the instance before. */
 #include "stage/accounts.h"
 #include "stage/keeps.h"
+#include "sys/fs.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include <fcntl.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -331,6 +335,44 @@ static void queues(void **state)
 	    "Accepting Yes\nShared No\nErrorPolicy retry-job\n</Printer>\n");
 }
 
+/* CUPS in a directory of data: a link that the instance made is not followed. */
+static void queues_on_host(void **state)
+{
+	char dir[] = "/tmp/stage-accounts.XXXXXX";
+	struct site_data d = {"cups", "/etc/cups", {0}};
+	struct site_printer p = {"order1", "socket://192.0.2.31:9100", NULL, {0}};
+	const struct site s = {.data = &d, .data_n = 1, .printers = &p, .printers_n = 1};
+	struct files none = {0};
+	const struct strv was = {0};
+	struct stage st = {.s = &s, .dir = dir};
+	struct printers job = {&st, "a", &none, &none, &was, true};
+	struct buf text SCOPED(buf_release) = BUF_INIT(1 << 16);
+	struct err e = ERR_INIT;
+	int fd SCOPED(fd_closep) = -1;
+
+	(void)state;
+	assert_non_null(mkdtemp(dir));
+	assert_int_equal(fs_open_dir(AT_FDCWD, dir, &fd, &e), 0);
+	assert_int_equal(mkdirat(fd, "cups", 0755), 0);
+	assert_int_equal(fs_put(fd, "secret", "of the host\n", 12, 0600, &e), 0);
+	assert_int_equal(symlinkat("../secret", fd, "cups/printers.conf"), 0);
+	assert_int_equal(symlinkat("nowhere", fd, "cups/cupsd.conf"), 0);
+	assert_int_equal(printers_put(&job, &none, &e), 0);
+	/* in a rehearsal nothing is written */
+	assert_int_equal(fs_get(fd, "cups/printers.conf", &text, &e), 0);
+	assert_string_equal(text.data, "of the host\n");
+	job.rehearsal = false;
+	assert_int_equal(printers_put(&job, &none, &e), 0);
+	buf_cut(&text, 0);
+	assert_int_equal(fs_get(fd, "cups/printers.conf", &text, &e), 0);
+	assert_null(strstr(text.data, "of the host"));
+	assert_non_null(strstr(text.data, "<Printer order1>\n"));
+	assert_int_equal(unlinkat(fd, "cups/printers.conf", 0), 0);
+	assert_int_equal(mkfifoat(fd, "cups/printers.conf", 0600), 0);
+	assert_int_equal(printers_put(&job, &none, &e), 0);
+	assert_int_equal(fs_rmtree(AT_FDCWD, dir, &e), 0);
+}
+
 static void what_is_kept(void **state)
 {
 	struct site_data d = {"cups", "/etc/cups", {0}};
@@ -370,6 +412,7 @@ int main(void)
 	    cmocka_unit_test(damaged),
 	    cmocka_unit_test(homes_stay_in_home),
 	    cmocka_unit_test(queues),
+	    cmocka_unit_test(queues_on_host),
 	    cmocka_unit_test(what_is_kept),
 	};
 
