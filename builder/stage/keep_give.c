@@ -234,7 +234,7 @@ static int furnish(struct stage *st, const struct stage_one *one, bool rehearsal
 	const struct printers p = {st, one->container, &f.image, &f.kept, &f.printers, rehearsal};
 	char *cups SCOPED(mem_freep) = keeps_data(st->s, st->dir, "/etc/cups");
 
-	if (stage_image_of(st, one, &f.image, e) != 0 || keeps_load(st, KEPT, &f.kept, e) != 0)
+	if (keeps_mounts(st, st->s, one, e) != 0 || stage_image_of(st, one, &f.image, e) != 0 || keeps_load(st, KEPT, &f.kept, e) != 0)
 		return -1;
 	read_names(&f.kept, "site/users", &f.users);
 	read_names(&f.kept, "site/printers", &f.printers);

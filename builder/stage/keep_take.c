@@ -188,6 +188,21 @@ static int check_whole(const struct stage_one *one, const struct files *image,
 	return 0;
 }
 
+int keeps_mounts(const struct stage *st, const struct site *s, const struct stage_one *one,
+		 struct err *e)
+{
+	char *dir SCOPED(mem_freep) = stage_secret_dir(st, one);
+	char *licence SCOPED(mem_freep) = mem_format("%s.licence", dir);
+	int fd SCOPED(fd_closep) = -1;
+
+	if (fs_mkdirs(AT_FDCWD, dir, 0700, e) != 0)
+		return -1;
+	if (s->licence.at == NULL)
+		return 0;
+	fd = open(licence, O_RDONLY | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0400);
+	return fd >= 0 ? 0 : err_sys(e, "make %s", licence);
+}
+
 static int take(struct stage *st, const struct stage_one *one, const struct site *s,
 		bool *ret_changed, struct err *e)
 {
@@ -197,7 +212,7 @@ static int take(struct stage *st, const struct stage_one *one, const struct site
 	const struct files_want w = {.wants = wants_kept, .ctx = (void *)(uintptr_t)s};
 
 	keeps_roots(s, &roots);
-	if (stage_image_of(st, one, &image, e) != 0)
+	if (keeps_mounts(st, s, one, e) != 0 || stage_image_of(st, one, &image, e) != 0)
 		return -1;
 	for (size_t i = 0; i < roots.n; i++)
 		if (get_root(st, one, roots.v[i], &w, &was, e) != 0)

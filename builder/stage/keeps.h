@@ -16,6 +16,11 @@ bool keeps_wants(const struct site *s, const char *path) MUST_CHECK;
 /* What to ask an engine for, to have all that is kept: absolute paths. */
 void keeps_roots(const struct site *s, struct strv *ret);
 
+/* Makes what a generation of that site has mounted of RUNTIME where a reboot took it, empty: without
+ * that dockerd does not show the files of a container that does not run. A start fills it. */
+int keeps_mounts(const struct stage *st, const struct site *s, const struct stage_one *one,
+		 struct err *e) MUST_CHECK;
+
 /* A file of that name in the site's own directory, as files_tar made it; none is no file. */
 int keeps_load(const struct stage *st, const char *name, struct files *ret,
 	       struct err *e) MUST_CHECK;
