@@ -103,6 +103,25 @@ int account_files_read(const char *const *texts, const char *whose, struct accou
 	return 0;
 }
 
+int account_files_whole(const struct account_files *image, const struct account_files *was,
+			const char *whose, struct err *e)
+{
+	static const char root[] = "root";
+
+	for (unsigned t = 0; t < ACCOUNT_TABLES; t++) {
+		const struct account_rows *now = &was->t[t];
+
+		if (image->t[t].n > 0 && now->n == 0)
+			return err_set(e, ERR_VERIFY, "%s: /%s is empty or gone", whose,
+				       account_paths[t]);
+		if (t != ACCOUNT_GSHADOW && account_row(&image->t[t], root) != NULL &&
+		    account_row(now, root) == NULL)
+			return err_set(e, ERR_VERIFY, "%s: /%s has no root any more", whose,
+				       account_paths[t]);
+	}
+	return 0;
+}
+
 void account_rows_text(const struct account_rows *rows, struct buf *ret)
 {
 	for (size_t i = 0; i < rows->n; i++)

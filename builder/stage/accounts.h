@@ -35,6 +35,11 @@ int account_files_read(const char *const *texts, const char *whose, struct accou
 		       struct err *e) MUST_CHECK;
 void account_files_release(struct account_files *f);
 
+/* Refuses accounts of an instance (ERR_VERIFY) that nobody has made so: without the rows of a table
+ * that its image has, or without root. An interrupted write of a full disk leaves such. */
+int account_files_whole(const struct account_files *image, const struct account_files *was,
+			const char *whose, struct err *e) MUST_CHECK;
+
 /* Appends the text of one table. */
 void account_rows_text(const struct account_rows *rows, struct buf *ret);
 

@@ -52,24 +52,6 @@ static void read_names(const struct files *f, const char *path, struct strv *ret
 		lines_split(one->data, ret);
 }
 
-static int read_accounts(const struct files *f, const char *below, const char *whose,
-			 struct account_files *ret, struct err *e)
-{
-	const char *texts[ACCOUNT_TABLES] = {NULL};
-
-	for (size_t t = 0; t < ACCOUNT_TABLES; t++) {
-		char *path SCOPED(mem_freep) = mem_format("%s%s", below, account_paths[t]);
-		const struct small_file *one = files_find(f, path);
-
-		if (one != NULL)
-			texts[t] = one->data;
-		if (one != NULL && strlen(one->data) != one->n)
-			return err_set(e, ERR_VERIFY, "%s: /%s has bytes of 0", whose,
-				       account_paths[t]);
-	}
-	return account_files_read(texts, whose, ret, e);
-}
-
 /* As the image has the file, or as an image would. */
 static struct small_file account_like(const struct files *image, enum account_table t)
 {
@@ -156,9 +138,9 @@ static int put_accounts(struct furnish *f, struct err *e)
 					   .login_defs = text_of(&f->image, "etc/login.defs"),
 					   .useradd = text_of(&f->image, "etc/default/useradd")};
 
-	if (read_accounts(&f->image, "", "the image", &image, e) != 0 ||
-	    read_accounts(&f->kept, "image/", "the image before", &was_image, e) != 0 ||
-	    read_accounts(&f->kept, "was/", "the instance before", &was, e) != 0 ||
+	if (keeps_accounts(&f->image, "", "the image", &image, e) != 0 ||
+	    keeps_accounts(&f->kept, "image/", "the image before", &was_image, e) != 0 ||
+	    keeps_accounts(&f->kept, "was/", "the instance before", &was, e) != 0 ||
 	    accounts_make(&from, &made, e) != 0 || put_tables(f, &made.files, e) != 0 ||
 	    put_homes(f, &made.homes, e) != 0)
 		return -1;
@@ -234,7 +216,8 @@ static int furnish(struct stage *st, const struct stage_one *one, bool rehearsal
 	const struct printers p = {st, one->container, &f.image, &f.kept, &f.printers, rehearsal};
 	char *cups SCOPED(mem_freep) = keeps_data(st->s, st->dir, "/etc/cups");
 
-	if (keeps_mounts(st, st->s, one, e) != 0 || stage_image_of(st, one, &f.image, e) != 0 || keeps_load(st, KEPT, &f.kept, e) != 0)
+	if (keeps_mounts(st, st->s, one, e) != 0 || stage_image_of(st, one, &f.image, e) != 0 ||
+	    keeps_load(st, KEPT, &f.kept, e) != 0)
 		return -1;
 	read_names(&f.kept, "site/users", &f.users);
 	read_names(&f.kept, "site/printers", &f.printers);

@@ -176,16 +176,17 @@ static void put_site(struct files *to, const struct site *s)
 	files_put_text(to, &like, p.data);
 }
 
-/* An instance without accounts is one that is not whole. */
+/* Before what was kept is replaced. */
 static int check_whole(const struct stage_one *one, const struct files *image,
 		       const struct files *was, struct err *e)
 {
-	for (size_t t = 0; t < ACCOUNT_TABLES; t++)
-		if (files_find(image, account_paths[t]) != NULL &&
-		    files_find(was, account_paths[t]) == NULL)
-			return err_set(e, ERR_VERIFY, "%s has no file /%s any more", one->container,
-				       account_paths[t]);
-	return 0;
+	struct account_files own SCOPED(account_files_release) = {0};
+	struct account_files now SCOPED(account_files_release) = {0};
+
+	return keeps_accounts(image, "", "the image", &own, e) != 0 ||
+		       keeps_accounts(was, "", one->container, &now, e) != 0
+		   ? -1
+		   : account_files_whole(&own, &now, one->container, e);
 }
 
 int keeps_mounts(const struct stage *st, const struct site *s, const struct stage_one *one,

@@ -80,6 +80,24 @@ void keeps_roots(const struct site *s, struct strv *ret)
 			strv_add(ret, s->keep.v[i]);
 }
 
+int keeps_accounts(const struct files *f, const char *below, const char *whose,
+		   struct account_files *ret, struct err *e)
+{
+	const char *texts[ACCOUNT_TABLES] = {NULL};
+
+	for (size_t t = 0; t < ACCOUNT_TABLES; t++) {
+		char *path SCOPED(mem_freep) = mem_format("%s%s", below, account_paths[t]);
+		const struct small_file *one = files_find(f, path);
+
+		if (one != NULL)
+			texts[t] = one->data;
+		if (one != NULL && strlen(one->data) != one->n)
+			return err_set(e, ERR_VERIFY, "%s: /%s has bytes of 0", whose,
+				       account_paths[t]);
+	}
+	return account_files_read(texts, whose, ret, e);
+}
+
 static bool any(void *ctx, const char *path)
 {
 	(void)ctx;

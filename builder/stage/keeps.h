@@ -4,6 +4,7 @@
 #define STAGE_KEEPS_H
 
 #include "archive/files.h"
+#include "stage/accounts.h"
 #include "stage/parts.h"
 
 /* The path of the host where a path of the instance lies, when it is in a directory of data; else
@@ -16,10 +17,16 @@ bool keeps_wants(const struct site *s, const char *path) MUST_CHECK;
 /* What to ask an engine for, to have all that is kept: absolute paths. */
 void keeps_roots(const struct site *s, struct strv *ret);
 
-/* Makes what a generation of that site has mounted of RUNTIME where a reboot took it, empty: without
- * that dockerd does not show the files of a container that does not run. A start fills it. */
+/* Makes what a generation of that site has mounted of RUNTIME where a reboot took it, empty:
+ * without that dockerd does not show the files of a container that does not run. A start fills it.
+ */
 int keeps_mounts(const struct stage *st, const struct site *s, const struct stage_one *one,
 		 struct err *e) MUST_CHECK;
+
+/* The accounts among files, their paths behind `below` ("was/" or ""); `whose` names them in
+ * errors. account_files_release accepts a zeroed struct. */
+int keeps_accounts(const struct files *f, const char *below, const char *whose,
+		   struct account_files *ret, struct err *e) MUST_CHECK;
 
 /* A file of that name in the site's own directory, as files_tar made it; none is no file. */
 int keeps_load(const struct stage *st, const char *name, struct files *ret,

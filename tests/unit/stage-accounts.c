@@ -294,6 +294,32 @@ static void damaged(void **state)
 	}
 }
 
+/* What a full disk leaves of four files is not what people did. */
+static void emptied(void **state)
+{
+	static const char *const bad[] = {"", "rti:x:1500:1500:POS:/home/rti:/bin/bash\n"};
+	struct account_files own = {0};
+
+	(void)state;
+	assert_int_equal(account_files_read(image, "a test", &own, NULL), 0);
+	for (size_t t = 0; t < ACCOUNT_TABLES; t++)
+		for (size_t i = 0; i < (t == ACCOUNT_PASSWD ? 2 : 1); i++) {
+			const char *texts[ACCOUNT_TABLES];
+			struct account_files was = {0};
+			struct err e = ERR_INIT;
+
+			memcpy(texts, image, sizeof(texts));
+			assert_int_equal(account_files_read(texts, "a test", &was, &e), 0);
+			assert_int_equal(account_files_whole(&own, &was, "a test", &e), 0);
+			account_files_release(&was);
+			texts[t] = bad[i];
+			assert_int_equal(account_files_read(texts, "a test", &was, &e), 0);
+			assert_int_equal(account_files_whole(&own, &was, "a test", &e), -1);
+			account_files_release(&was);
+		}
+	account_files_release(&own);
+}
+
 static void homes_stay_in_home(void **state)
 {
 	struct job j = job_new();
@@ -410,6 +436,7 @@ int main(void)
 	    cmocka_unit_test(leaves_and_returns),
 	    cmocka_unit_test(numbers),
 	    cmocka_unit_test(damaged),
+	    cmocka_unit_test(emptied),
 	    cmocka_unit_test(homes_stay_in_home),
 	    cmocka_unit_test(queues),
 	    cmocka_unit_test(queues_on_host),
