@@ -2,6 +2,7 @@
 #include "stage/accounts.h"
 
 #include "base/num.h"
+#include "harden/accounts.h"
 #include "harden/lines.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -198,17 +199,50 @@ void account_leave(struct account_files *f, const char *group, const char *user)
 	set_member(account_row(&f->t[ACCOUNT_GSHADOW], group), user, false);
 }
 
-void account_lock(struct account_files *f, const char *name)
+/* A hash in the table that all may read comes before the one in shadow: it moves there. */
+static void settle(struct account_files *f, struct account_row *user)
 {
-	struct account_row *row = account_row(&f->t[ACCOUNT_SHADOW], name);
+	struct account_row *row = account_row(&f->t[ACCOUNT_SHADOW], user->f.v[0]);
+	const char *own = user->f.v[HASH];
+	const char *hash = account_hash_usable(own) && strcmp(own, "x") != 0 ? own : "!";
+	struct strv fields SCOPED(strv_release) = {0};
+
+	if (row == NULL) {
+		strv_add(&fields, user->f.v[0]);
+		strv_add(&fields, hash);
+		while (fields.n < widths[ACCOUNT_SHADOW])
+			strv_add(&fields, "");
+		account_add(&f->t[ACCOUNT_SHADOW], &fields);
+	} else if (strcmp(own, "x") != 0) {
+		account_set_field(row, HASH, hash);
+	}
+	account_set_field(user, HASH, "x");
+}
+
+void account_settle(struct account_files *f, const char *name)
+{
+	struct account_row *user = account_row(&f->t[ACCOUNT_PASSWD], name);
+
+	if (user != NULL)
+		settle(f, user);
+}
+
+bool account_lock(struct account_files *f, const char *name)
+{
+	struct account_row *user = account_row(&f->t[ACCOUNT_PASSWD], name), *row;
 	char *hash SCOPED(mem_freep) = NULL;
 
-	if (row == NULL)
-		return;
+	if (user == NULL)
+		return false;
+	settle(f, user);
+	row = account_row(&f->t[ACCOUNT_SHADOW], name);
+	if (row->f.v[HASH][0] == '!' && strcmp(row->f.v[EXPIRES], "1") == 0)
+		return false;
 	if (row->f.v[HASH][0] != '!') {
 		hash = mem_format("!%s", row->f.v[HASH]);
 		account_set_field(row, HASH, hash);
 	}
 	/* the second day of 1970: sshd lets nobody in by a key either */
 	account_set_field(row, EXPIRES, "1");
+	return true;
 }

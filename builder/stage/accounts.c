@@ -198,6 +198,7 @@ static int keep_added(const struct accounts_from *from, struct accounts_made *m,
 		account_add(&m->files.t[ACCOUNT_SHADOW], &was->f);
 	else
 		add_row(&m->files, ACCOUNT_SHADOW, shadow);
+	account_settle(&m->files, name);
 	want_home(m, u->f.v[HOME], account_id(u, ID), account_id(group, ID));
 	return 0;
 }
@@ -237,7 +238,7 @@ static void keep_removed(const struct accounts_from *from, struct accounts_made 
 		if (!is_person(account_id(&old->v[i], ID)) ||
 		    account_row(table(from->was, ACCOUNT_PASSWD), name) != NULL)
 			continue;
-		account_lock(&m->files, name);
+		(void)account_lock(&m->files, name);
 	}
 }
 
@@ -438,8 +439,8 @@ static void take_back(const struct accounts_from *from, struct accounts_made *m,
 	if (account_row(&m->files.t[ACCOUNT_PASSWD], name) == NULL)
 		return;
 	if (group == NULL && u == NULL) {
-		account_lock(&m->files, name);
-		strv_addf(&m->did, "locked the user %s", name);
+		if (account_lock(&m->files, name))
+			strv_addf(&m->did, "locked the user %s", name);
 	}
 	if (group != NULL && !account_is_member(from->image, group + 1, name) &&
 	    (u == NULL || !strv_has(&u->groups, group + 1)))

@@ -58,8 +58,13 @@ void account_leave(struct account_files *f, const char *group, const char *user)
 bool account_is_member(const struct account_files *f, const char *group, const char *user);
 
 /* A password that was taken away and an account that has expired: neither a password nor a key
- * opens it, and it can be had again. */
-void account_lock(struct account_files *f, const char *name);
+ * opens it, and it can be had again. Returns whether it was not so before; nobody of that name is
+ * false. */
+bool account_lock(struct account_files *f, const char *name);
+
+/* Has the password of a row of passwd in shadow, where it is looked for and can be locked; there it
+ * is none where passwd had none. */
+void account_settle(struct account_files *f, const char *name);
 
 struct account_home {
 	char *path; /* absolute */

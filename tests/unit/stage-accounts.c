@@ -232,6 +232,47 @@ static void leaves_and_returns(void **state)
 	end(&j);
 }
 
+/* A password in passwd itself, with and without a row of shadow, and none at all. */
+static void passwords_in_passwd(void **state)
+{
+	static const char *const own[] = {"$6$c", "", "x"};
+	static const char *const after[] = {
+	    "clerk:!$6$c::::::1:", "clerk:!::::::1:", "clerk:!::::::1:"};
+	struct job j = job_new();
+
+	(void)state;
+	strv_add(&j.was_site, "clerk");
+	for (size_t i = 0; i < 3; i++) {
+		char *rows SCOPED(mem_freep) =
+		    mem_format("root:x:0:0:root:/root:/bin/bash\n"
+			       "rti:x:1500:1500:POS:/home/rti:/bin/bash\n"
+			       "clerk:%s:1600:1500::/home/clerk:/bin/bash\n",
+			       own[i]);
+
+		j.was[ACCOUNT_PASSWD] = rows;
+		assert_int_equal(run(&j), 0);
+		row_is(&j, ACCOUNT_PASSWD, "clerk", "clerk:x:1600:1500::/home/clerk:/bin/bash");
+		row_is(&j, ACCOUNT_SHADOW, "clerk", after[i]);
+		assert_int_equal(j.made.did.n, 1);
+		accounts_made_release(&j.made);
+	}
+	j.was[ACCOUNT_PASSWD] = "root:x:0:0:root:/root:/bin/bash\n"
+				"rti:x:1500:1500:POS:/home/rti:/bin/bash\n"
+				"clerk:$6$p:1600:1500::/home/clerk:/bin/bash\n";
+	j.was[ACCOUNT_SHADOW] = "root:*:19000:0:99999:7:::\nclerk:!:19100::::::\n";
+	assert_int_equal(run(&j), 0);
+	row_is(&j, ACCOUNT_SHADOW, "clerk", "clerk:!$6$p:19100:::::1:");
+	accounts_made_release(&j.made);
+	/* locked already: nothing is done, and nothing said */
+	j.was[ACCOUNT_PASSWD] = "root:x:0:0:root:/root:/bin/bash\n"
+				"rti:x:1500:1500:POS:/home/rti:/bin/bash\n"
+				"clerk:x:1600:1500::/home/clerk:/bin/bash\n";
+	j.was[ACCOUNT_SHADOW] = "root:*:19000:0:99999:7:::\nclerk:!$6$p:19100:::::1:\n";
+	assert_int_equal(run(&j), 0);
+	assert_int_equal(j.made.did.n, 0);
+	end(&j);
+}
+
 static void refused(struct job *j, const char *why)
 {
 	assert_int_equal(run(j), -1);
@@ -434,6 +475,7 @@ int main(void)
 	    cmocka_unit_test(of_people),
 	    cmocka_unit_test(taken_away),
 	    cmocka_unit_test(leaves_and_returns),
+	    cmocka_unit_test(passwords_in_passwd),
 	    cmocka_unit_test(numbers),
 	    cmocka_unit_test(damaged),
 	    cmocka_unit_test(emptied),
