@@ -17,7 +17,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { ARCHIVE_MAX = 64 << 20, WANTED_MAX = 16 << 20, ENTRIES_MAX = 20000 };
+enum { ARCHIVE_MAX = 64 << 20, ENTRIES_MAX = 20000 };
 
 /* Of an image beside its accounts: which shells there are, whether it prints, and where its sshd
  * looks for keys. */
@@ -43,6 +43,16 @@ static bool wants_kept(void *ctx, const char *path)
 	return keeps_wants(ctx, path);
 }
 
+static uint64_t bytes_of(const struct files *f)
+{
+	uint64_t n = 0;
+
+	for (size_t i = 0; i < f->n; i++)
+		n += f->v[i].n;
+	return n;
+}
+
+/* w->bytes_max and files_max are of all that *ret has. */
 static int get_root(struct stage *st, const struct stage_one *one, const char *root,
 		    const struct files_want *w, struct files *ret, struct err *e)
 {
@@ -55,7 +65,7 @@ static int get_root(struct stage *st, const struct stage_one *one, const char *r
 	if (fd < 0)
 		return err_sys(e, "make a file");
 	want.below = parent + 1;
-	want.bytes_max = WANTED_MAX;
+	want.bytes_max = w->bytes_max - bytes_of(ret);
 	want.entries_max = ENTRIES_MAX;
 	if (engine_get(st->en, one->container, &f, &there, e) != 0)
 		return -1;
@@ -120,7 +130,8 @@ bool stage_image_noted(const struct stage *st, const struct stage_one *one)
 int stage_note_image(struct stage *st, const struct stage_one *one, struct err *e)
 {
 	char *name SCOPED(mem_freep) = image_name(one);
-	const struct files_want w = {.wants = wants_image};
+	const struct files_want w = {
+	    .wants = wants_image, .bytes_max = KEEPS_IMAGE_MAX, .files_max = KEEPS_IMAGE_FILES};
 	struct files f SCOPED(files_release) = {0};
 	bool changed;
 
@@ -210,7 +221,10 @@ static int take(struct stage *st, const struct stage_one *one, const struct site
 	struct files image SCOPED(files_release) = {0}, was SCOPED(files_release) = {0};
 	struct files all SCOPED(files_release) = {0};
 	struct strv roots SCOPED(strv_release) = {0};
-	const struct files_want w = {.wants = wants_kept, .ctx = (void *)(uintptr_t)s};
+	const struct files_want w = {.wants = wants_kept,
+				     .ctx = (void *)(uintptr_t)s,
+				     .bytes_max = KEEPS_MAX,
+				     .files_max = KEEPS_FILES};
 
 	keeps_roots(s, &roots);
 	if (keeps_mounts(st, s, one, e) != 0 || stage_image_of(st, one, &image, e) != 0)

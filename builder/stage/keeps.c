@@ -10,7 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { STORED_MAX = 64 << 20, WANTED_MAX = 32 << 20, ENTRIES_MAX = 20000 };
+enum { STORED_MAX = 64 << 20, ENTRIES_MAX = 20000 };
 
 /* What a POS server writes outside of its data, and must not lose with an image: patterns of files
  * without their leading "/", of Debian and of Enterprise Linux. */
@@ -108,7 +108,7 @@ static bool any(void *ctx, const char *path)
 int keeps_load(const struct stage *st, const char *name, struct files *ret, struct err *e)
 {
 	const struct files_want all = {
-	    .below = "", .wants = any, .bytes_max = WANTED_MAX, .entries_max = ENTRIES_MAX};
+	    .below = "", .wants = any, .bytes_max = KEEPS_ALL_MAX, .entries_max = ENTRIES_MAX};
 	int fd SCOPED(fd_closep) = -1;
 
 	if (st->ownfd < 0)

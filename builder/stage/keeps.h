@@ -7,6 +7,16 @@
 #include "stage/accounts.h"
 #include "stage/parts.h"
 
+/* What kept.tar has at most: of the image, of the instance in all, and with what we add, which can
+ * be loaded again whatever it is. */
+enum {
+	KEEPS_IMAGE_MAX = 8 << 20,
+	KEEPS_IMAGE_FILES = 500,
+	KEEPS_MAX = 16 << 20,
+	KEEPS_FILES = 3000,
+	KEEPS_ALL_MAX = 32 << 20
+};
+
 /* The path of the host where a path of the instance lies, when it is in a directory of data; else
  * NULL. The caller owns it. `dir` is STATE/SHOP/ENV. */
 char *keeps_data(const struct site *s, const char *dir, const char *at) MUST_CHECK;

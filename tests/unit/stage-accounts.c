@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include <fcntl.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -176,8 +177,8 @@ static void of_people(void **state)
 	row_is(&j, ACCOUNT_SHADOW, "alice", "alice:$6$a:19100:1:90:7:45::");
 	row_is(&j, ACCOUNT_GROUP, "sudo", "sudo:x:27:alice");
 	row_is(&j, ACCOUNT_GROUP, "lp", "lp:x:7:alice");
-	row_is(&j, ACCOUNT_GROUP, "tills", "tills:x:1002:rti,alice");
-	row_is(&j, ACCOUNT_GSHADOW, "tills", "tills:!::rti,alice");
+	row_is(&j, ACCOUNT_GROUP, "tills", "tills:x:1002:alice,rti");
+	row_is(&j, ACCOUNT_GSHADOW, "tills", "tills:!::alice,rti");
 	end(&j);
 }
 
@@ -269,6 +270,53 @@ static void passwords_in_passwd(void **state)
 				"clerk:x:1600:1500::/home/clerk:/bin/bash\n";
 	j.was[ACCOUNT_SHADOW] = "root:*:19000:0:99999:7:::\nclerk:!$6$p:19100:::::1:\n";
 	assert_int_equal(run(&j), 0);
+	assert_int_equal(j.made.did.n, 0);
+	end(&j);
+}
+
+/* As many as may be, each in every group: an instance may have made them so. */
+static void many(void **state)
+{
+	enum { PEOPLE = 1600 };
+	struct job j = job_new();
+	struct buf users SCOPED(buf_release) = BUF_INIT(8 << 20);
+	struct buf groups SCOPED(buf_release) = BUF_INIT(64 << 20);
+	struct timespec from, to;
+
+	(void)state;
+	buf_addf(&users, "root:x:0:0:root:/root:/bin/bash\nrti:x:1500:1500::/:/bin/sh\n");
+	buf_addf(&groups, "root:x:0:\nlp:x:7:\nsudo:x:27:\nrti:x:1500:\n");
+	for (unsigned i = 0; i < PEOPLE; i++) {
+		buf_addf(&users, "u%u:x:%u:1500::/:/bin/sh\n", i, 2000 + i);
+		buf_addf(&groups, "g%u:x:%u:u0", i, 2000 + i);
+		for (unsigned k = 1; k < 400; k++)
+			buf_addf(&groups, ",u%u", k);
+		buf_addf(&groups, "\n");
+	}
+	j.was[ACCOUNT_PASSWD] = users.data;
+	j.was[ACCOUNT_GROUP] = groups.data;
+	(void)clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &from);
+	assert_int_equal(run(&j), 0);
+	(void)clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &to);
+	assert_true(account_is_member(&j.made.files, "g1599", "u399"));
+	assert_true(to.tv_sec - from.tv_sec < 8);
+	end(&j);
+}
+
+/* Of root the site takes back what it gave, and no more. */
+static void root_is_not_locked(void **state)
+{
+	struct job j = job_new();
+
+	(void)state;
+	j.was[ACCOUNT_GROUP] = "root:x:0:\nlp:x:7:\nsudo:x:27:root\nrti:x:1500:\n";
+	strv_add(&j.was_site, "root");
+	strv_add(&j.was_site, "root:sudo");
+	strv_add(&j.was_site, "lp");
+	assert_int_equal(run(&j), 0);
+	row_is(&j, ACCOUNT_SHADOW, "root", "root:*:19000:0:99999:7:::");
+	row_is(&j, ACCOUNT_SHADOW, "lp", "lp:*:19000::::::");
+	row_is(&j, ACCOUNT_GROUP, "sudo", "sudo:x:27:");
 	assert_int_equal(j.made.did.n, 0);
 	end(&j);
 }
@@ -476,6 +524,8 @@ int main(void)
 	    cmocka_unit_test(taken_away),
 	    cmocka_unit_test(leaves_and_returns),
 	    cmocka_unit_test(passwords_in_passwd),
+	    cmocka_unit_test(many),
+	    cmocka_unit_test(root_is_not_locked),
 	    cmocka_unit_test(numbers),
 	    cmocka_unit_test(damaged),
 	    cmocka_unit_test(emptied),
