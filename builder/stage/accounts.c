@@ -173,6 +173,40 @@ static void keep_changes(const struct accounts_from *from, struct accounts_made 
 		    account_row(&m->files.t[ACCOUNT_SHADOW], name), PW, SHADOW_FIELDS);
 }
 
+static bool lies_in(const char *path, const char *dir)
+{
+	size_t n = strlen(dir);
+
+	return strncmp(path, dir, n) == 0 && (path[n] == '\0' || path[n] == '/');
+}
+
+/* Whether another row names the directory, or one in it: it is not this one's to have. */
+static bool is_anothers(const struct account_rows *users, const char *path, uint32_t uid)
+{
+	for (size_t i = 0; i < users->n; i++)
+		if (account_id(&users->v[i], ID) != uid && lies_in(users->v[i].f.v[HOME], path))
+			return true;
+	return false;
+}
+
+/* Once all rows are there. */
+static void drop_homes_of_others(struct accounts_made *m)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < m->homes.n; i++) {
+		struct account_home *h = &m->homes.v[i];
+
+		if (is_anothers(&m->files.t[ACCOUNT_PASSWD], h->path, h->uid)) {
+			log_warn("%s is not made for %u: it is another's too", h->path, h->uid);
+			free(h->path);
+		} else {
+			m->homes.v[n++] = *h;
+		}
+	}
+	m->homes.n = n;
+}
+
 static void want_home(struct accounts_made *m, const char *path, uint32_t uid, uint32_t gid)
 {
 	if (strncmp(path, "/home/", 6) != 0 || !fs_relative_ok(path + 1))
@@ -533,6 +567,7 @@ int accounts_make(const struct accounts_from *from, struct accounts_made *ret, s
 			account_add(&m.files.t[t], &from->image->t[t].v[i].f);
 	if ((from->was != NULL && keep(from, &m, e) != 0) || furnish(from, &m, e) != 0)
 		return -1;
+	drop_homes_of_others(&m);
 	*ret = m;
 	m = (struct accounts_made){0};
 	return 0;

@@ -112,11 +112,17 @@ static int put_homes(struct furnish *f, const struct account_homes *homes, struc
 		char *path SCOPED(mem_freep) = keeps_data(f->st->s, f->st->dir, h->path);
 		struct small_file dir = {h->path + 1, S_IFDIR | 0700, h->uid, h->gid, NULL, 0};
 
-		if (path == NULL)
+		bool there = false;
+
+		/* whose it is there, and for whom it is open, is the image's or people's */
+		if (path == NULL &&
+		    engine_has_path(f->st->en, f->one->container, h->path, &there, e) != 0)
+			return -1;
+		if (path == NULL && !there)
 			files_put(&f->put, &dir);
-		else if (f->rehearsal)
+		else if (path != NULL && f->rehearsal)
 			f->left_out = true;
-		else if (make_on_host(f->st, h, e) != 0)
+		else if (path != NULL && make_on_host(f->st, h, e) != 0)
 			return -1;
 	}
 	return 0;

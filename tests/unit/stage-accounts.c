@@ -419,6 +419,17 @@ static void homes_stay_in_home(void **state)
 				"b:x:1002:1500::/usr/bin:/bin/bash\n";
 	assert_int_equal(run(&j), 0);
 	assert_int_equal(j.made.homes.n, 0);
+	accounts_made_release(&j.made);
+	/* nor are they another's, nor above another's */
+	j.was[ACCOUNT_PASSWD] = "rti:x:1500:1500:POS:/home/rti:/bin/bash\n"
+				"svc:x:1601:1500::/home/rti:/bin/bash\n"
+				"sub:x:1602:1500::/home/sub:/bin/bash\n"
+				"two:x:1603:1500::/home/sub/two:/bin/bash\n"
+				"own:x:1604:1500::/home/own:/bin/bash\n";
+	assert_int_equal(run(&j), 0);
+	assert_int_equal(j.made.homes.n, 2);
+	assert_string_equal(j.made.homes.v[0].path, "/home/sub/two");
+	assert_string_equal(j.made.homes.v[1].path, "/home/own");
 	end(&j);
 }
 
