@@ -227,7 +227,11 @@ void account_settle(struct account_files *f, const char *name)
 		settle(f, user);
 }
 
-bool account_lock(struct account_files *f, const char *name)
+/* "!posmedia=EXPIRES!HASH": what an administrator locked before is locked again once we have
+ * unlocked it. */
+static const char *const marks[] = {"!posmedia=", "!posmedia-image="};
+
+bool account_lock(struct account_files *f, const char *name, enum account_lock why)
 {
 	struct account_row *user = account_row(&f->t[ACCOUNT_PASSWD], name), *row;
 	char *hash SCOPED(mem_freep) = NULL;
@@ -236,13 +240,31 @@ bool account_lock(struct account_files *f, const char *name)
 		return false;
 	settle(f, user);
 	row = account_row(&f->t[ACCOUNT_SHADOW], name);
-	if (row->f.v[HASH][0] == '!' && strcmp(row->f.v[EXPIRES], "1") == 0)
-		return false;
-	if (row->f.v[HASH][0] != '!') {
-		hash = mem_format("!%s", row->f.v[HASH]);
-		account_set_field(row, HASH, hash);
-	}
+	for (size_t i = 0; i < 2; i++)
+		if (strncmp(row->f.v[HASH], marks[i], strlen(marks[i])) == 0 &&
+		    strcmp(row->f.v[EXPIRES], "1") == 0)
+			return false;
+	hash = mem_format("%s%s!%s", marks[why], row->f.v[EXPIRES], row->f.v[HASH]);
+	account_set_field(row, HASH, hash);
 	/* the second day of 1970: sshd lets nobody in by a key either */
 	account_set_field(row, EXPIRES, "1");
+	return true;
+}
+
+bool account_unlock(struct account_files *f, const char *name, enum account_lock why)
+{
+	struct account_row *row = account_row(&f->t[ACCOUNT_SHADOW], name);
+	size_t n = strlen(marks[why]), digits;
+	char *expires SCOPED(mem_freep) = NULL, *hash SCOPED(mem_freep) = NULL;
+
+	if (row == NULL || strncmp(row->f.v[HASH], marks[why], n) != 0)
+		return false;
+	digits = strspn(row->f.v[HASH] + n, "0123456789");
+	if (row->f.v[HASH][n + digits] != '!')
+		return false;
+	expires = mem_strndup(row->f.v[HASH] + n, digits);
+	hash = mem_strdup(row->f.v[HASH] + n + digits + 1);
+	account_set_field(row, HASH, hash);
+	account_set_field(row, EXPIRES, expires);
 	return true;
 }

@@ -282,7 +282,7 @@ static void keep_removed(const struct accounts_from *from, struct accounts_made 
 		if (!is_person(account_id(&old->v[i], ID)) ||
 		    account_row(table(from->was, ACCOUNT_PASSWD), name) != NULL)
 			continue;
-		(void)account_lock(&m->files, name);
+		(void)account_lock(&m->files, name, ACCOUNT_OF_SITE);
 	}
 }
 
@@ -485,19 +485,6 @@ static int add_user(const struct accounts_from *from, struct accounts_made *m,
 	return 0;
 }
 
-/* The site has it again. */
-static void unlock(struct account_files *f, const char *name)
-{
-	struct account_row *row = account_row(&f->t[ACCOUNT_SHADOW], name);
-	char *hash SCOPED(mem_freep) = NULL;
-
-	if (row == NULL || strcmp(row->f.v[7], "1") != 0 || row->f.v[PW][0] != '!')
-		return;
-	hash = mem_strdup(row->f.v[PW][1] != '\0' ? row->f.v[PW] + 1 : "*");
-	account_set_field(row, PW, hash);
-	account_set_field(row, 7, "");
-}
-
 static int site_user(const struct accounts_from *from, struct accounts_made *m,
 		     const struct site_user *u, struct err *e)
 {
@@ -509,7 +496,7 @@ static int site_user(const struct accounts_from *from, struct accounts_made *m,
 		return refuse(u, e, "%s is %u already, not %u", u->name, account_id(row, ID),
 			      u->uid);
 	if (!strv_has(from->was_site, u->name))
-		unlock(&m->files, u->name);
+		(void)account_unlock(&m->files, u->name, ACCOUNT_OF_SITE);
 	begin_ageing(from, m, u);
 	for (size_t i = 0; i < u->groups.n; i++) {
 		const char *group = u->groups.v[i];
@@ -541,7 +528,7 @@ static void take_back(const struct accounts_from *from, struct accounts_made *m,
 		return;
 	/* root and the system's own are the image's: they only lose keys and groups */
 	if (group == NULL && u == NULL && is_person(account_id(row, ID)) &&
-	    account_lock(&m->files, name))
+	    account_lock(&m->files, name, ACCOUNT_OF_SITE))
 		strv_addf(&m->did, "locked the user %s", name);
 	if (group != NULL && !account_is_member(from->image, group + 1, name) &&
 	    (u == NULL || !strv_has(&u->groups, group + 1)))

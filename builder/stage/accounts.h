@@ -58,9 +58,12 @@ void account_leave(struct account_files *f, const char *group, const char *user)
 bool account_is_member(const struct account_files *f, const char *group, const char *user);
 
 /* A password that was taken away and an account that has expired: neither a password nor a key
- * opens it, and it can be had again. Returns whether it was not so before; nobody of that name is
- * false. */
-bool account_lock(struct account_files *f, const char *name);
+ * opens it. Returns whether it was not so before; nobody of that name is false. account_unlock
+ * undoes what was done for that reason, and nothing else: the password and its end are those of
+ * before, locked where an administrator had locked it. Returns whether it was so. */
+enum account_lock { ACCOUNT_OF_SITE, ACCOUNT_OF_IMAGE }; /* which has it no more */
+bool account_lock(struct account_files *f, const char *name, enum account_lock why);
+bool account_unlock(struct account_files *f, const char *name, enum account_lock why);
 
 /* Has the password of a row of passwd in shadow, where it is looked for and can be locked; there it
  * is none where passwd had none. */

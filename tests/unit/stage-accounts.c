@@ -195,7 +195,7 @@ static void taken_away(void **state)
 	accounts_made_release(&j.made);
 	j.was[ACCOUNT_PASSWD] = "root:x:0:0:root:/root:/bin/bash\n";
 	assert_int_equal(run(&j), 0);
-	row_is(&j, ACCOUNT_SHADOW, "rti", "rti:!:19000:1:90:7:45:1:");
+	row_is(&j, ACCOUNT_SHADOW, "rti", "rti:!posmedia=!!:19000:1:90:7:45:1:");
 	end(&j);
 }
 
@@ -215,21 +215,32 @@ static void leaves_and_returns(void **state)
 	strv_add(&j.was_site, "clerk");
 	strv_add(&j.was_site, "clerk:sudo");
 	assert_int_equal(run(&j), 0);
-	row_is(&j, ACCOUNT_SHADOW, "clerk", "clerk:!$6$c:19100:::::1:");
+	row_is(&j, ACCOUNT_SHADOW, "clerk", "clerk:!posmedia=!$6$c:19100:::::1:");
 	row_is(&j, ACCOUNT_GROUP, "sudo", "sudo:x:27:");
 	row_is(&j, ACCOUNT_GROUP, "rti", "rti:x:1500:clerk");
 	assert_string_equal(j.made.did.v[0], "locked the user clerk");
 	accounts_made_release(&j.made);
 	/* whom people lock stays locked while the site has them all the time */
-	j.was[ACCOUNT_SHADOW] = "root:*:19000:0:99999:7:::\nclerk:!$6$c:19100:::::1:\n"
+	j.was[ACCOUNT_SHADOW] = "root:*:19000:0:99999:7:::\nclerk:!posmedia=!$6$c:19100:::::1:\n"
 				"rti:!:19000:1:90:7:45::\n";
 	add(&j, "clerk", 1600, "rti");
 	assert_int_equal(run(&j), 0);
-	row_is(&j, ACCOUNT_SHADOW, "clerk", "clerk:!$6$c:19100:::::1:");
+	row_is(&j, ACCOUNT_SHADOW, "clerk", "clerk:!posmedia=!$6$c:19100:::::1:");
 	accounts_made_release(&j.made);
 	strv_release(&j.was_site);
 	assert_int_equal(run(&j), 0);
 	row_is(&j, ACCOUNT_SHADOW, "clerk", "clerk:$6$c:19100::::::");
+	accounts_made_release(&j.made);
+	/* what an administrator locked is locked afterwards, and ends when he said */
+	j.was[ACCOUNT_SHADOW] = "root:*:19000:0:99999:7:::\nrti:!:19000:1:90:7:45::\n"
+				"clerk:!$6$c:19100:::::1:\n";
+	assert_int_equal(run(&j), 0);
+	row_is(&j, ACCOUNT_SHADOW, "clerk", "clerk:!$6$c:19100:::::1:");
+	accounts_made_release(&j.made);
+	j.was[ACCOUNT_SHADOW] = "root:*:19000:0:99999:7:::\nrti:!:19000:1:90:7:45::\n"
+				"clerk:!posmedia=20500!!$6$c:19100:::::1:\n";
+	assert_int_equal(run(&j), 0);
+	row_is(&j, ACCOUNT_SHADOW, "clerk", "clerk:!$6$c:19100:::::20500:");
 	end(&j);
 }
 
@@ -238,7 +249,8 @@ static void passwords_in_passwd(void **state)
 {
 	static const char *const own[] = {"$6$c", "", "x"};
 	static const char *const after[] = {
-	    "clerk:!$6$c::::::1:", "clerk:!::::::1:", "clerk:!::::::1:"};
+	    "clerk:!posmedia=!$6$c::::::1:", "clerk:!posmedia=!!::::::1:",
+	    "clerk:!posmedia=!!::::::1:"};
 	struct job j = job_new();
 
 	(void)state;
@@ -262,13 +274,13 @@ static void passwords_in_passwd(void **state)
 				"clerk:$6$p:1600:1500::/home/clerk:/bin/bash\n";
 	j.was[ACCOUNT_SHADOW] = "root:*:19000:0:99999:7:::\nclerk:!:19100::::::\n";
 	assert_int_equal(run(&j), 0);
-	row_is(&j, ACCOUNT_SHADOW, "clerk", "clerk:!$6$p:19100:::::1:");
+	row_is(&j, ACCOUNT_SHADOW, "clerk", "clerk:!posmedia=!$6$p:19100:::::1:");
 	accounts_made_release(&j.made);
 	/* locked already: nothing is done, and nothing said */
 	j.was[ACCOUNT_PASSWD] = "root:x:0:0:root:/root:/bin/bash\n"
 				"rti:x:1500:1500:POS:/home/rti:/bin/bash\n"
 				"clerk:x:1600:1500::/home/clerk:/bin/bash\n";
-	j.was[ACCOUNT_SHADOW] = "root:*:19000:0:99999:7:::\nclerk:!$6$p:19100:::::1:\n";
+	j.was[ACCOUNT_SHADOW] = "root:*:19000:0:99999:7:::\nclerk:!posmedia=!$6$p:19100:::::1:\n";
 	assert_int_equal(run(&j), 0);
 	assert_int_equal(j.made.did.n, 0);
 	end(&j);
