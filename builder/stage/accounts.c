@@ -247,6 +247,41 @@ static int keep_added(const struct accounts_from *from, struct accounts_made *m,
 	return 0;
 }
 
+static const struct site_user *user_of(const struct site *s, const char *name)
+{
+	for (size_t i = 0; i < s->users_n; i++)
+		if (strcmp(s->users[i].name, name) == 0)
+			return &s->users[i];
+	return NULL;
+}
+
+/* One that its image had and this one has not: what people made of it is there when one comes that
+ * has it again, as when a site goes back. */
+static int keep_dropped(const struct accounts_from *from, struct accounts_made *m,
+			const struct account_row *u, struct err *e)
+{
+	const struct account_rows *groups = &m->files.t[ACCOUNT_GROUP];
+	const struct account_row *was;
+	const char *name = u->f.v[0];
+
+	was = account_row_of_id(table(from->was, ACCOUNT_GROUP), account_id(u, GID));
+	if (was != NULL && is_person(account_id(was, ID)) &&
+	    account_row(groups, was->f.v[0]) == NULL &&
+	    account_row_of_id(groups, account_id(was, ID)) == NULL)
+		add_group(&m->files, was->f.v[0], account_id(was, ID));
+	if (was == NULL || account_row(groups, was->f.v[0]) == NULL) {
+		log_warn("the account %s is not kept: the image has no more what it had", name);
+		return 0;
+	}
+	if (keep_added(from, m, u, e) != 0)
+		return -1;
+	if (user_of(from->site, name) == NULL) {
+		log_warn("the account %s is locked: the image had it, and has it no more", name);
+		(void)account_lock(&m->files, name, ACCOUNT_OF_IMAGE);
+	}
+	return 0;
+}
+
 static int keep_user(const struct accounts_from *from, struct accounts_made *m,
 		     const struct account_row *u, struct err *e)
 {
@@ -263,12 +298,12 @@ static int keep_user(const struct accounts_from *from, struct accounts_made *m,
 		return -1;
 	if (account_row(&m->files.t[ACCOUNT_PASSWD], name) != NULL) {
 		keep_changes(from, m, name);
+		(void)account_unlock(&m->files, name, ACCOUNT_OF_IMAGE);
 		return 0;
 	}
 	if (!of_image)
 		return keep_added(from, m, u, e);
-	log_warn("the account %s is not kept: the image had it, and has it no more", name);
-	return 0;
+	return uid == 0 ? 0 : keep_dropped(from, m, u, e);
 }
 
 /* Who was taken out of the former instance does not come back with an image. */
@@ -506,14 +541,6 @@ static int site_user(const struct accounts_from *from, struct accounts_made *m,
 		account_join(&m->files, group, u->name);
 	}
 	return 0;
-}
-
-static const struct site_user *user_of(const struct site *s, const char *name)
-{
-	for (size_t i = 0; i < s->users_n; i++)
-		if (strcmp(s->users[i].name, name) == 0)
-			return &s->users[i];
-	return NULL;
 }
 
 /* What the former's site gave and this one does not: an account, or that it is in a group. */

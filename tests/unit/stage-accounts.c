@@ -333,6 +333,33 @@ static void root_is_not_locked(void **state)
 	end(&j);
 }
 
+/* To an image without it, and back. */
+static void image_without_it(void **state)
+{
+	struct job j = job_new();
+
+	(void)state;
+	j.was[ACCOUNT_SHADOW] = "root:*:19000:0:99999:7:::\nlp:*:19000::::::\n"
+				"rti:$6$own:19100:1:90:7:45:20500:\n";
+	j.now[ACCOUNT_PASSWD] = "root:x:0:0:root:/root:/bin/bash\n";
+	j.now[ACCOUNT_GROUP] = "root:x:0:\n";
+	j.now[ACCOUNT_SHADOW] = "root:*:19000:0:99999:7:::\n";
+	assert_int_equal(run(&j), 0);
+	row_is(&j, ACCOUNT_GROUP, "rti", "rti:x:1500:");
+	row_is(&j, ACCOUNT_PASSWD, "rti", "rti:x:1500:1500:POS:/home/rti:/bin/bash");
+	row_is(&j, ACCOUNT_SHADOW, "rti", "rti:!posmedia-image=20500!$6$own:19100:1:90:7:45:1:");
+	accounts_made_release(&j.made);
+	/* the image has a password of its own, which people had changed */
+	memcpy(j.was_image, j.now, sizeof(j.was_image));
+	memcpy(j.now, image, sizeof(j.now));
+	j.now[ACCOUNT_SHADOW] = "root:*:19000:0:99999:7:::\nrti:$6$default:19000:1:90:7:45::\n";
+	j.was[ACCOUNT_SHADOW] = "root:*:19000:0:99999:7:::\n"
+				"rti:!posmedia-image=20500!$6$own:19100:1:90:7:45:1:\n";
+	assert_int_equal(run(&j), 0);
+	row_is(&j, ACCOUNT_SHADOW, "rti", "rti:$6$own:19100:1:90:7:45:20500:");
+	end(&j);
+}
+
 static void refused(struct job *j, const char *why)
 {
 	assert_int_equal(run(j), -1);
@@ -549,6 +576,7 @@ int main(void)
 	    cmocka_unit_test(passwords_in_passwd),
 	    cmocka_unit_test(many),
 	    cmocka_unit_test(root_is_not_locked),
+	    cmocka_unit_test(image_without_it),
 	    cmocka_unit_test(numbers),
 	    cmocka_unit_test(damaged),
 	    cmocka_unit_test(emptied),
