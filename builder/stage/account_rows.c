@@ -147,6 +147,18 @@ struct account_row *account_row_of_id(const struct account_rows *rows, uint32_t 
 	return NULL;
 }
 
+uint32_t account_moved_id(const struct account_rows *was, const struct account_rows *now,
+			  uint32_t id)
+{
+	const struct account_row *old, *same;
+
+	if (id == 0 || id >= ACCOUNT_FIRST)
+		return id;
+	old = account_row_of_id(was, id);
+	same = old != NULL ? account_row(now, old->f.v[0]) : NULL;
+	return same != NULL ? account_id(same, ID) : 0;
+}
+
 void account_set_field(struct account_row *row, size_t field, const char *text)
 {
 	char *copy = mem_strdup(text);

@@ -48,6 +48,11 @@ struct account_row *account_row(const struct account_rows *rows, const char *nam
 struct account_row *account_row_of_id(const struct account_rows *rows, uint32_t id);
 uint32_t account_id(const struct account_row *row, size_t field);
 
+/* A number of the system's in one image as another has it, by its name: root's where that one has
+ * no such name. People's stay. */
+uint32_t account_moved_id(const struct account_rows *was, const struct account_rows *now,
+			  uint32_t id);
+
 /* Adds a row of these fields, in place of none; sets one field. */
 void account_add(struct account_rows *rows, const struct strv *fields);
 void account_set_field(struct account_row *row, size_t field, const char *text);

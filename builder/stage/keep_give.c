@@ -156,10 +156,15 @@ static int put_accounts(struct furnish *f, struct err *e)
 	return 0;
 }
 
-static void put_kept(struct furnish *f)
+static int put_kept(struct furnish *f, struct err *e)
 {
 	static const char below[] = "was/";
+	struct account_files now SCOPED(account_files_release) = {0};
+	struct account_files was SCOPED(account_files_release) = {0};
 
+	if (keeps_accounts(&f->image, "", "the image", &now, e) != 0 ||
+	    keeps_accounts(&f->kept, "image/", "the image before", &was, e) != 0)
+		return -1;
 	for (size_t i = 0; i < f->kept.n; i++) {
 		struct small_file one = f->kept.v[i];
 		bool account = false;
@@ -167,11 +172,14 @@ static void put_kept(struct furnish *f)
 		if (strncmp(one.path, below, strlen(below)) != 0)
 			continue;
 		one.path += strlen(below);
+		one.uid = account_moved_id(&was.t[ACCOUNT_PASSWD], &now.t[ACCOUNT_PASSWD], one.uid);
+		one.gid = account_moved_id(&was.t[ACCOUNT_GROUP], &now.t[ACCOUNT_GROUP], one.gid);
 		for (size_t t = 0; t < ACCOUNT_TABLES; t++)
 			account = account || strcmp(one.path, account_paths[t]) == 0;
 		if (!account && keeps_wants(f->st->s, one.path))
 			files_put(&f->put, &one);
 	}
+	return 0;
 }
 
 /* An instance that had keys of its own has brought them. */
@@ -228,8 +236,7 @@ static int furnish(struct stage *st, const struct stage_one *one, bool rehearsal
 	read_names(&f.kept, "site/users", &f.users);
 	read_names(&f.kept, "site/printers", &f.printers);
 	check_keys(&f);
-	put_kept(&f);
-	if (put_host_keys(&f, e) != 0 || put_accounts(&f, e) != 0 ||
+	if (put_kept(&f, e) != 0 || put_host_keys(&f, e) != 0 || put_accounts(&f, e) != 0 ||
 	    printers_put(&p, &f.put, e) != 0)
 		return err_in(e, "%s", one->container);
 	if (send(&f, e) != 0)

@@ -360,6 +360,25 @@ static void image_without_it(void **state)
 	end(&j);
 }
 
+/* A group of the system's has another number in another image. */
+static void numbers_of_files(void **state)
+{
+	static const char *const other[] = {passwd, "root:x:0:\nlp:x:101:\nweb:x:7:\n", NULL, NULL};
+	struct account_files was = {0}, now = {0};
+	const struct account_rows *a = &was.t[ACCOUNT_GROUP], *b = &now.t[ACCOUNT_GROUP];
+
+	(void)state;
+	assert_int_equal(account_files_read(image, "a test", &was, NULL), 0);
+	assert_int_equal(account_files_read(other, "a test", &now, NULL), 0);
+	assert_int_equal(account_moved_id(a, b, 7), 101);
+	assert_int_equal(account_moved_id(a, b, 0), 0);
+	assert_int_equal(account_moved_id(a, b, 27), 0);
+	assert_int_equal(account_moved_id(a, b, 55), 0);
+	assert_int_equal(account_moved_id(a, b, 1500), 1500);
+	account_files_release(&was);
+	account_files_release(&now);
+}
+
 static void refused(struct job *j, const char *why)
 {
 	assert_int_equal(run(j), -1);
@@ -577,6 +596,7 @@ int main(void)
 	    cmocka_unit_test(many),
 	    cmocka_unit_test(root_is_not_locked),
 	    cmocka_unit_test(image_without_it),
+	    cmocka_unit_test(numbers_of_files),
 	    cmocka_unit_test(numbers),
 	    cmocka_unit_test(damaged),
 	    cmocka_unit_test(emptied),
