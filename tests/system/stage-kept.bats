@@ -87,6 +87,7 @@ reboot() {
 	stage recipes/sites/dev.yaml
 	succeeded
 	cp "$keep" "$dir/kept"
+	# shellcheck disable=SC2016 # the instance's
 	inside 'for f in /a /b /c; do head -c 12000000 /dev/zero >$f; done'
 	site dev 'keep: [/a, /b, /d]'
 	stage recipes/sites/dev.yaml
