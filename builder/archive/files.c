@@ -259,11 +259,14 @@ int files_read(int fd, const struct files_want *w, struct files *ret, struct err
 	struct job j = {fd, to, w};
 	const struct sandbox_worker_spec spec = {.fn = work, .arg = &j, .timeout_ms = TIMEOUT_MS};
 	struct files got SCOPED(files_release) = {0};
+	size_t max = w->files_max != 0 ? w->files_max : FILES_MAX;
 
 	if (to < 0 || lseek(fd, 0, SEEK_SET) != 0)
 		return err_sys(e, "read an archive");
 	if (sandbox_worker(&spec, e) != 0 || take_all(&j, &got, e) != 0)
 		return -1;
+	if (ret->n + got.n > max)
+		return err_set(e, ERR_RECIPE, "more than %zu files", max);
 	for (size_t i = 0; i < got.n; i++)
 		take(ret, got.v[i]);
 	free(STEAL(got.v));

@@ -28,6 +28,7 @@ struct files_want {
 	void *ctx;
 	uint64_t bytes_max;   /* of all that are wanted */
 	uint64_t entries_max; /* of the archive */
+	size_t files_max;     /* that the set may have then; 0 = 4096 */
 };
 
 /* Reads a tar from the beginning of a file, in a sandbox_worker, and adds what is wanted of

@@ -162,7 +162,8 @@ int engine_put(struct engine *en, const char *name, const char *dir, const struc
 
 /* Writes a tar of the file or directory `path` of a container, which need not run, to a file. Its
  * names begin with the last component of the path. More than bytes_max is ERR_REMOTE; what is not
- * there, or a container that is not, is none. */
+ * there, or a container that is not, is none; a container whose mounts lack their sources is
+ * ERR_REMOTE. */
 struct engine_files {
 	const char *path; /* absolute */
 	int to;           /* where; empty */
@@ -170,6 +171,10 @@ struct engine_files {
 };
 int engine_get(struct engine *en, const char *name, const struct engine_files *f, bool *ret_there,
 	       struct err *e) MUST_CHECK;
+
+/* Whether a container, which need not run, has something at an absolute path. */
+int engine_has_path(struct engine *en, const char *name, const char *path, bool *ret,
+		    struct err *e) MUST_CHECK;
 
 /* Where the tree of a container is to be seen on this machine, when what engine_get writes does not
  * tell whose the files are: podman makes them all root's. Else *ret is NULL. It is to be looked at

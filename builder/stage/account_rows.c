@@ -2,6 +2,7 @@
 #include "stage/accounts.h"
 
 #include "base/num.h"
+#include "harden/accounts.h"
 #include "harden/lines.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -103,6 +104,25 @@ int account_files_read(const char *const *texts, const char *whose, struct accou
 	return 0;
 }
 
+int account_files_whole(const struct account_files *image, const struct account_files *was,
+			const char *whose, struct err *e)
+{
+	static const char root[] = "root";
+
+	for (unsigned t = 0; t < ACCOUNT_TABLES; t++) {
+		const struct account_rows *now = &was->t[t];
+
+		if (image->t[t].n > 0 && now->n == 0)
+			return err_set(e, ERR_VERIFY, "%s: /%s is empty or gone", whose,
+				       account_paths[t]);
+		if (t != ACCOUNT_GSHADOW && account_row(&image->t[t], root) != NULL &&
+		    account_row(now, root) == NULL)
+			return err_set(e, ERR_VERIFY, "%s: /%s has no root any more", whose,
+				       account_paths[t]);
+	}
+	return 0;
+}
+
 void account_rows_text(const struct account_rows *rows, struct buf *ret)
 {
 	for (size_t i = 0; i < rows->n; i++)
@@ -125,6 +145,18 @@ struct account_row *account_row_of_id(const struct account_rows *rows, uint32_t 
 		if (account_id(&rows->v[i], ID) == id)
 			return &rows->v[i];
 	return NULL;
+}
+
+uint32_t account_moved_id(const struct account_rows *was, const struct account_rows *now,
+			  uint32_t id)
+{
+	const struct account_row *old, *same;
+
+	if (id == 0 || id >= ACCOUNT_FIRST)
+		return id;
+	old = account_row_of_id(was, id);
+	same = old != NULL ? account_row(now, old->f.v[0]) : NULL;
+	return same != NULL ? account_id(same, ID) : 0;
 }
 
 void account_set_field(struct account_row *row, size_t field, const char *text)
@@ -179,17 +211,72 @@ void account_leave(struct account_files *f, const char *group, const char *user)
 	set_member(account_row(&f->t[ACCOUNT_GSHADOW], group), user, false);
 }
 
-void account_lock(struct account_files *f, const char *name)
+/* A hash in the table that all may read comes before the one in shadow: it moves there. */
+static void settle(struct account_files *f, struct account_row *user)
 {
-	struct account_row *row = account_row(&f->t[ACCOUNT_SHADOW], name);
-	char *hash SCOPED(mem_freep) = NULL;
+	struct account_row *row = account_row(&f->t[ACCOUNT_SHADOW], user->f.v[0]);
+	const char *own = user->f.v[HASH];
+	const char *hash = account_hash_usable(own) && strcmp(own, "x") != 0 ? own : "!";
+	struct strv fields SCOPED(strv_release) = {0};
 
-	if (row == NULL)
-		return;
-	if (row->f.v[HASH][0] != '!') {
-		hash = mem_format("!%s", row->f.v[HASH]);
+	if (row == NULL) {
+		strv_add(&fields, user->f.v[0]);
+		strv_add(&fields, hash);
+		while (fields.n < widths[ACCOUNT_SHADOW])
+			strv_add(&fields, "");
+		account_add(&f->t[ACCOUNT_SHADOW], &fields);
+	} else if (strcmp(own, "x") != 0) {
 		account_set_field(row, HASH, hash);
 	}
+	account_set_field(user, HASH, "x");
+}
+
+void account_settle(struct account_files *f, const char *name)
+{
+	struct account_row *user = account_row(&f->t[ACCOUNT_PASSWD], name);
+
+	if (user != NULL)
+		settle(f, user);
+}
+
+/* "!posmedia=EXPIRES!HASH": what an administrator locked before is locked again once we have
+ * unlocked it. */
+static const char *const marks[] = {"!posmedia=", "!posmedia-image="};
+
+bool account_lock(struct account_files *f, const char *name, enum account_lock why)
+{
+	struct account_row *user = account_row(&f->t[ACCOUNT_PASSWD], name), *row;
+	char *hash SCOPED(mem_freep) = NULL;
+
+	if (user == NULL)
+		return false;
+	settle(f, user);
+	row = account_row(&f->t[ACCOUNT_SHADOW], name);
+	for (size_t i = 0; i < 2; i++)
+		if (strncmp(row->f.v[HASH], marks[i], strlen(marks[i])) == 0 &&
+		    strcmp(row->f.v[EXPIRES], "1") == 0)
+			return false;
+	hash = mem_format("%s%s!%s", marks[why], row->f.v[EXPIRES], row->f.v[HASH]);
+	account_set_field(row, HASH, hash);
 	/* the second day of 1970: sshd lets nobody in by a key either */
 	account_set_field(row, EXPIRES, "1");
+	return true;
+}
+
+bool account_unlock(struct account_files *f, const char *name, enum account_lock why)
+{
+	struct account_row *row = account_row(&f->t[ACCOUNT_SHADOW], name);
+	size_t n = strlen(marks[why]), digits;
+	char *expires SCOPED(mem_freep) = NULL, *hash SCOPED(mem_freep) = NULL;
+
+	if (row == NULL || strncmp(row->f.v[HASH], marks[why], n) != 0)
+		return false;
+	digits = strspn(row->f.v[HASH] + n, "0123456789");
+	if (row->f.v[HASH][n + digits] != '!')
+		return false;
+	expires = mem_strndup(row->f.v[HASH] + n, digits);
+	hash = mem_strdup(row->f.v[HASH] + n + digits + 1);
+	account_set_field(row, HASH, hash);
+	account_set_field(row, EXPIRES, expires);
+	return true;
 }

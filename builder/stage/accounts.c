@@ -1,8 +1,11 @@
 #include "stage/accounts.h"
 
 #include "base/log.h"
+#include "base/map.h"
 #include "harden/accounts.h"
+#include "harden/lines.h"
 #include "sys/fs.h"
+#include "sys/intr.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,8 +19,15 @@ enum {
 	HOME = 5,
 	SHELL = 6,
 	SHADOW_FIELDS = 9,
-	GROUP_PW = 1
+	GROUP_PW = 1,
+	MEMBERS = 3,
+	MEMBERS_MAX = 8 << 20
 };
+
+static void names_release(struct map *m)
+{
+	map_release(m, NULL);
+}
 
 void account_homes_release(struct account_homes *h)
 {
@@ -163,6 +173,40 @@ static void keep_changes(const struct accounts_from *from, struct accounts_made 
 		    account_row(&m->files.t[ACCOUNT_SHADOW], name), PW, SHADOW_FIELDS);
 }
 
+static bool lies_in(const char *path, const char *dir)
+{
+	size_t n = strlen(dir);
+
+	return strncmp(path, dir, n) == 0 && (path[n] == '\0' || path[n] == '/');
+}
+
+/* Whether another row names the directory, or one in it: it is not this one's to have. */
+static bool is_anothers(const struct account_rows *users, const char *path, uint32_t uid)
+{
+	for (size_t i = 0; i < users->n; i++)
+		if (account_id(&users->v[i], ID) != uid && lies_in(users->v[i].f.v[HOME], path))
+			return true;
+	return false;
+}
+
+/* Once all rows are there. */
+static void drop_homes_of_others(struct accounts_made *m)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < m->homes.n; i++) {
+		struct account_home *h = &m->homes.v[i];
+
+		if (is_anothers(&m->files.t[ACCOUNT_PASSWD], h->path, h->uid)) {
+			log_warn("%s is not made for %u: it is another's too", h->path, h->uid);
+			free(h->path);
+		} else {
+			m->homes.v[n++] = *h;
+		}
+	}
+	m->homes.n = n;
+}
+
 static void want_home(struct accounts_made *m, const char *path, uint32_t uid, uint32_t gid)
 {
 	if (strncmp(path, "/home/", 6) != 0 || !fs_relative_ok(path + 1))
@@ -198,7 +242,43 @@ static int keep_added(const struct accounts_from *from, struct accounts_made *m,
 		account_add(&m->files.t[ACCOUNT_SHADOW], &was->f);
 	else
 		add_row(&m->files, ACCOUNT_SHADOW, shadow);
+	account_settle(&m->files, name);
 	want_home(m, u->f.v[HOME], account_id(u, ID), account_id(group, ID));
+	return 0;
+}
+
+static const struct site_user *user_of(const struct site *s, const char *name)
+{
+	for (size_t i = 0; i < s->users_n; i++)
+		if (strcmp(s->users[i].name, name) == 0)
+			return &s->users[i];
+	return NULL;
+}
+
+/* One that its image had and this one has not: what people made of it is there when one comes that
+ * has it again, as when a site goes back. */
+static int keep_dropped(const struct accounts_from *from, struct accounts_made *m,
+			const struct account_row *u, struct err *e)
+{
+	const struct account_rows *groups = &m->files.t[ACCOUNT_GROUP];
+	const struct account_row *was;
+	const char *name = u->f.v[0];
+
+	was = account_row_of_id(table(from->was, ACCOUNT_GROUP), account_id(u, GID));
+	if (was != NULL && is_person(account_id(was, ID)) &&
+	    account_row(groups, was->f.v[0]) == NULL &&
+	    account_row_of_id(groups, account_id(was, ID)) == NULL)
+		add_group(&m->files, was->f.v[0], account_id(was, ID));
+	if (was == NULL || account_row(groups, was->f.v[0]) == NULL) {
+		log_warn("the account %s is not kept: the image has no more what it had", name);
+		return 0;
+	}
+	if (keep_added(from, m, u, e) != 0)
+		return -1;
+	if (user_of(from->site, name) == NULL) {
+		log_warn("the account %s is locked: the image had it, and has it no more", name);
+		(void)account_lock(&m->files, name, ACCOUNT_OF_IMAGE);
+	}
 	return 0;
 }
 
@@ -218,12 +298,12 @@ static int keep_user(const struct accounts_from *from, struct accounts_made *m,
 		return -1;
 	if (account_row(&m->files.t[ACCOUNT_PASSWD], name) != NULL) {
 		keep_changes(from, m, name);
+		(void)account_unlock(&m->files, name, ACCOUNT_OF_IMAGE);
 		return 0;
 	}
 	if (!of_image)
 		return keep_added(from, m, u, e);
-	log_warn("the account %s is not kept: the image had it, and has it no more", name);
-	return 0;
+	return uid == 0 ? 0 : keep_dropped(from, m, u, e);
 }
 
 /* Who was taken out of the former instance does not come back with an image. */
@@ -237,46 +317,102 @@ static void keep_removed(const struct accounts_from *from, struct accounts_made 
 		if (!is_person(account_id(&old->v[i], ID)) ||
 		    account_row(table(from->was, ACCOUNT_PASSWD), name) != NULL)
 			continue;
-		account_lock(&m->files, name);
+		(void)account_lock(&m->files, name, ACCOUNT_OF_SITE);
 	}
 }
 
-static void keep_membership(const struct accounts_from *from, struct accounts_made *m,
-			    const char *group)
+static void members_of(const struct account_files *f, const char *group, struct strv *ret,
+		       struct map *ret_names)
+{
+	const struct account_row *row = account_row(&f->t[ACCOUNT_GROUP], group);
+
+	if (row != NULL)
+		line_fields(row->f.v[MEMBERS], ',', ret);
+	for (size_t i = 0; i < ret->n; i++)
+		(void)map_add(ret_names, ret->v[i], NULL);
+}
+
+/* Who is a person here, and was there. */
+static void people_of(const struct accounts_from *from, const struct accounts_made *m,
+		      struct map *ret)
 {
 	const struct account_rows *users = &m->files.t[ACCOUNT_PASSWD];
+	struct map was SCOPED(names_release) = {0};
 
-	for (size_t i = 0; i < users->n; i++) {
-		const char *name = users->v[i].f.v[0];
-		bool is, was;
+	for (size_t i = 0; i < from->was->t[ACCOUNT_PASSWD].n; i++)
+		(void)map_add(&was, from->was->t[ACCOUNT_PASSWD].v[i].f.v[0], NULL);
+	for (size_t i = 0; i < users->n; i++)
+		if (is_person(account_id(&users->v[i], ID)) && map_has(&was, users->v[i].f.v[0]))
+			(void)map_add(ret, users->v[i].f.v[0], NULL);
+}
 
-		if (!is_person(account_id(&users->v[i], ID)) ||
-		    account_row(table(from->was, ACCOUNT_PASSWD), name) == NULL)
-			continue;
-		is = account_is_member(from->was, group, name);
-		was = account_is_member(from->was_image, group, name);
-		if (is && !was)
-			account_join(&m->files, group, name);
-		if (!is && was)
-			account_leave(&m->files, group, name);
-	}
+/* What of a group's members is another than in the image before. */
+struct moved {
+	struct map gone;
+	struct strv come;
+};
+
+static void moved_release(struct moved *d)
+{
+	map_release(&d->gone, NULL);
+	strv_release(&d->come);
+}
+
+static void move_members(struct account_row *row, const struct moved *d)
+{
+	struct strv members SCOPED(strv_release) = {0};
+	struct map there SCOPED(names_release) = {0};
+	struct buf text SCOPED(buf_release) = BUF_INIT(MEMBERS_MAX);
+
+	if (row == NULL)
+		return;
+	line_fields(row->f.v[MEMBERS], ',', &members);
+	strv_extend(&members, &d->come);
+	for (size_t i = 0; i < members.n; i++)
+		if (members.v[i][0] != '\0' && !map_has(&d->gone, members.v[i]) &&
+		    map_add(&there, members.v[i], NULL))
+			buf_addf(&text, "%s%s", text.len > 0 ? "," : "", members.v[i]);
+	account_set_field(row, MEMBERS, text.len > 0 ? text.data : "");
+}
+
+static void keep_membership(const struct accounts_from *from, struct accounts_made *m,
+			    const struct map *people, const char *group)
+{
+	struct strv was SCOPED(strv_release) = {0}, own SCOPED(strv_release) = {0};
+	struct map were SCOPED(names_release) = {0}, owned SCOPED(names_release) = {0};
+	struct moved d SCOPED(moved_release) = {0};
+
+	members_of(from->was, group, &was, &were);
+	members_of(from->was_image, group, &own, &owned);
+	for (size_t i = 0; i < own.n; i++)
+		if (map_has(people, own.v[i]) && !map_has(&were, own.v[i]))
+			(void)map_add(&d.gone, own.v[i], NULL);
+	for (size_t i = 0; i < was.n; i++)
+		if (map_has(people, was.v[i]) && !map_has(&owned, was.v[i]))
+			strv_add(&d.come, was.v[i]);
+	if (d.gone.n == 0 && d.come.n == 0)
+		return;
+	move_members(account_row(&m->files.t[ACCOUNT_GROUP], group), &d);
+	move_members(account_row(&m->files.t[ACCOUNT_GSHADOW], group), &d);
 }
 
 static int keep(const struct accounts_from *from, struct accounts_made *m, struct err *e)
 {
 	const struct account_rows *was = table(from->was, ACCOUNT_PASSWD);
 	const struct account_rows *groups = table(from->was, ACCOUNT_GROUP);
+	struct map people SCOPED(names_release) = {0};
 
 	if (check_moved(from, ACCOUNT_PASSWD, e) != 0 || check_moved(from, ACCOUNT_GROUP, e) != 0 ||
 	    keep_groups(from, m, e) != 0)
 		return -1;
-	for (size_t i = 0; i < was->n; i++)
+	for (size_t i = 0; i < was->n && !intr_pending(); i++)
 		if (keep_user(from, m, &was->v[i], e) != 0)
 			return -1;
 	keep_removed(from, m);
-	for (size_t i = 0; i < groups->n; i++)
-		keep_membership(from, m, groups->v[i].f.v[0]);
-	return 0;
+	people_of(from, m, &people);
+	for (size_t i = 0; i < groups->n && !intr_pending(); i++)
+		keep_membership(from, m, &people, groups->v[i].f.v[0]);
+	return intr_pending() ? intr_err(e) : 0;
 }
 
 static int refuse(const struct site_user *u, struct err *e, const char *fmt, ...) PRINTF(3, 4);
@@ -384,19 +520,6 @@ static int add_user(const struct accounts_from *from, struct accounts_made *m,
 	return 0;
 }
 
-/* The site has it again. */
-static void unlock(struct account_files *f, const char *name)
-{
-	struct account_row *row = account_row(&f->t[ACCOUNT_SHADOW], name);
-	char *hash SCOPED(mem_freep) = NULL;
-
-	if (row == NULL || strcmp(row->f.v[7], "1") != 0 || row->f.v[PW][0] != '!')
-		return;
-	hash = mem_strdup(row->f.v[PW][1] != '\0' ? row->f.v[PW] + 1 : "*");
-	account_set_field(row, PW, hash);
-	account_set_field(row, 7, "");
-}
-
 static int site_user(const struct accounts_from *from, struct accounts_made *m,
 		     const struct site_user *u, struct err *e)
 {
@@ -408,7 +531,7 @@ static int site_user(const struct accounts_from *from, struct accounts_made *m,
 		return refuse(u, e, "%s is %u already, not %u", u->name, account_id(row, ID),
 			      u->uid);
 	if (!strv_has(from->was_site, u->name))
-		unlock(&m->files, u->name);
+		(void)account_unlock(&m->files, u->name, ACCOUNT_OF_SITE);
 	begin_ageing(from, m, u);
 	for (size_t i = 0; i < u->groups.n; i++) {
 		const char *group = u->groups.v[i];
@@ -420,27 +543,20 @@ static int site_user(const struct accounts_from *from, struct accounts_made *m,
 	return 0;
 }
 
-static const struct site_user *user_of(const struct site *s, const char *name)
-{
-	for (size_t i = 0; i < s->users_n; i++)
-		if (strcmp(s->users[i].name, name) == 0)
-			return &s->users[i];
-	return NULL;
-}
-
 /* What the former's site gave and this one does not: an account, or that it is in a group. */
 static void take_back(const struct accounts_from *from, struct accounts_made *m, const char *what)
 {
 	const char *group = strchr(what, ':');
 	char *name SCOPED(mem_freep) = mem_strndup(what, strcspn(what, ":"));
 	const struct site_user *u = user_of(from->site, name);
+	const struct account_row *row = account_row(&m->files.t[ACCOUNT_PASSWD], name);
 
-	if (account_row(&m->files.t[ACCOUNT_PASSWD], name) == NULL)
+	if (row == NULL)
 		return;
-	if (group == NULL && u == NULL) {
-		account_lock(&m->files, name);
+	/* root and the system's own are the image's: they only lose keys and groups */
+	if (group == NULL && u == NULL && is_person(account_id(row, ID)) &&
+	    account_lock(&m->files, name, ACCOUNT_OF_SITE))
 		strv_addf(&m->did, "locked the user %s", name);
-	}
 	if (group != NULL && !account_is_member(from->image, group + 1, name) &&
 	    (u == NULL || !strv_has(&u->groups, group + 1)))
 		account_leave(&m->files, group + 1, name);
@@ -465,6 +581,7 @@ int accounts_make(const struct accounts_from *from, struct accounts_made *ret, s
 			account_add(&m.files.t[t], &from->image->t[t].v[i].f);
 	if ((from->was != NULL && keep(from, &m, e) != 0) || furnish(from, &m, e) != 0)
 		return -1;
+	drop_homes_of_others(&m);
 	*ret = m;
 	m = (struct accounts_made){0};
 	return 0;

@@ -35,6 +35,11 @@ int account_files_read(const char *const *texts, const char *whose, struct accou
 		       struct err *e) MUST_CHECK;
 void account_files_release(struct account_files *f);
 
+/* Refuses accounts of an instance (ERR_VERIFY) that nobody has made so: without the rows of a table
+ * that its image has, or without root. An interrupted write of a full disk leaves such. */
+int account_files_whole(const struct account_files *image, const struct account_files *was,
+			const char *whose, struct err *e) MUST_CHECK;
+
 /* Appends the text of one table. */
 void account_rows_text(const struct account_rows *rows, struct buf *ret);
 
@@ -42,6 +47,11 @@ void account_rows_text(const struct account_rows *rows, struct buf *ret);
 struct account_row *account_row(const struct account_rows *rows, const char *name);
 struct account_row *account_row_of_id(const struct account_rows *rows, uint32_t id);
 uint32_t account_id(const struct account_row *row, size_t field);
+
+/* A number of the system's in one image as another has it, by its name: root's where that one has
+ * no such name. People's stay. */
+uint32_t account_moved_id(const struct account_rows *was, const struct account_rows *now,
+			  uint32_t id);
 
 /* Adds a row of these fields, in place of none; sets one field. */
 void account_add(struct account_rows *rows, const struct strv *fields);
@@ -53,8 +63,16 @@ void account_leave(struct account_files *f, const char *group, const char *user)
 bool account_is_member(const struct account_files *f, const char *group, const char *user);
 
 /* A password that was taken away and an account that has expired: neither a password nor a key
- * opens it, and it can be had again. */
-void account_lock(struct account_files *f, const char *name);
+ * opens it. Returns whether it was not so before; nobody of that name is false. account_unlock
+ * undoes what was done for that reason, and nothing else: the password and its end are those of
+ * before, locked where an administrator had locked it. Returns whether it was so. */
+enum account_lock { ACCOUNT_OF_SITE, ACCOUNT_OF_IMAGE }; /* which has it no more */
+bool account_lock(struct account_files *f, const char *name, enum account_lock why);
+bool account_unlock(struct account_files *f, const char *name, enum account_lock why);
+
+/* Has the password of a row of passwd in shadow, where it is looked for and can be locked; there it
+ * is none where passwd had none. */
+void account_settle(struct account_files *f, const char *name);
 
 struct account_home {
 	char *path; /* absolute */

@@ -20,6 +20,8 @@ enum { TABLE_MAX = 8 << 20, TAR_MAX = 64 << 20 };
 struct furnish {
 	struct stage *st;
 	const struct stage_one *one;
+	bool rehearsal;              /* another instance has the directories of data */
+	bool left_out;               /* something for these was not written */
 	struct files image;          /* its image's own */
 	struct files kept;           /* kept.tar */
 	struct strv users, printers; /* of the site before */
@@ -48,24 +50,6 @@ static void read_names(const struct files *f, const char *path, struct strv *ret
 
 	if (one != NULL)
 		lines_split(one->data, ret);
-}
-
-static int read_accounts(const struct files *f, const char *below, const char *whose,
-			 struct account_files *ret, struct err *e)
-{
-	const char *texts[ACCOUNT_TABLES] = {NULL};
-
-	for (size_t t = 0; t < ACCOUNT_TABLES; t++) {
-		char *path SCOPED(mem_freep) = mem_format("%s%s", below, account_paths[t]);
-		const struct small_file *one = files_find(f, path);
-
-		if (one != NULL)
-			texts[t] = one->data;
-		if (one != NULL && strlen(one->data) != one->n)
-			return err_set(e, ERR_VERIFY, "%s: /%s has bytes of 0", whose,
-				       account_paths[t]);
-	}
-	return account_files_read(texts, whose, ret, e);
 }
 
 /* As the image has the file, or as an image would. */
@@ -128,9 +112,17 @@ static int put_homes(struct furnish *f, const struct account_homes *homes, struc
 		char *path SCOPED(mem_freep) = keeps_data(f->st->s, f->st->dir, h->path);
 		struct small_file dir = {h->path + 1, S_IFDIR | 0700, h->uid, h->gid, NULL, 0};
 
-		if (path == NULL)
+		bool there = false;
+
+		/* whose it is there, and for whom it is open, is the image's or people's */
+		if (path == NULL &&
+		    engine_has_path(f->st->en, f->one->container, h->path, &there, e) != 0)
+			return -1;
+		if (path == NULL && !there)
 			files_put(&f->put, &dir);
-		else if (make_on_host(f->st, h, e) != 0)
+		else if (path != NULL && f->rehearsal)
+			f->left_out = true;
+		else if (path != NULL && make_on_host(f->st, h, e) != 0)
 			return -1;
 	}
 	return 0;
@@ -152,9 +144,9 @@ static int put_accounts(struct furnish *f, struct err *e)
 					   .login_defs = text_of(&f->image, "etc/login.defs"),
 					   .useradd = text_of(&f->image, "etc/default/useradd")};
 
-	if (read_accounts(&f->image, "", "the image", &image, e) != 0 ||
-	    read_accounts(&f->kept, "image/", "the image before", &was_image, e) != 0 ||
-	    read_accounts(&f->kept, "was/", "the instance before", &was, e) != 0 ||
+	if (keeps_accounts(&f->image, "", "the image", &image, e) != 0 ||
+	    keeps_accounts(&f->kept, "image/", "the image before", &was_image, e) != 0 ||
+	    keeps_accounts(&f->kept, "was/", "the instance before", &was, e) != 0 ||
 	    accounts_make(&from, &made, e) != 0 || put_tables(f, &made.files, e) != 0 ||
 	    put_homes(f, &made.homes, e) != 0)
 		return -1;
@@ -164,10 +156,15 @@ static int put_accounts(struct furnish *f, struct err *e)
 	return 0;
 }
 
-static void put_kept(struct furnish *f)
+static int put_kept(struct furnish *f, struct err *e)
 {
 	static const char below[] = "was/";
+	struct account_files now SCOPED(account_files_release) = {0};
+	struct account_files was SCOPED(account_files_release) = {0};
 
+	if (keeps_accounts(&f->image, "", "the image", &now, e) != 0 ||
+	    keeps_accounts(&f->kept, "image/", "the image before", &was, e) != 0)
+		return -1;
 	for (size_t i = 0; i < f->kept.n; i++) {
 		struct small_file one = f->kept.v[i];
 		bool account = false;
@@ -175,11 +172,14 @@ static void put_kept(struct furnish *f)
 		if (strncmp(one.path, below, strlen(below)) != 0)
 			continue;
 		one.path += strlen(below);
+		one.uid = account_moved_id(&was.t[ACCOUNT_PASSWD], &now.t[ACCOUNT_PASSWD], one.uid);
+		one.gid = account_moved_id(&was.t[ACCOUNT_GROUP], &now.t[ACCOUNT_GROUP], one.gid);
 		for (size_t t = 0; t < ACCOUNT_TABLES; t++)
 			account = account || strcmp(one.path, account_paths[t]) == 0;
 		if (!account && keeps_wants(f->st->s, one.path))
 			files_put(&f->put, &one);
 	}
+	return 0;
 }
 
 /* An instance that had keys of its own has brought them. */
@@ -224,42 +224,48 @@ static int send(struct furnish *f, struct err *e)
 	return engine_put(f->st->en, f->one->container, "/", &tar, e);
 }
 
-static int furnish(struct stage *st, const struct stage_one *one, struct err *e)
+static int furnish(struct stage *st, const struct stage_one *one, bool rehearsal, struct err *e)
 {
-	struct furnish f SCOPED(furnish_release) = {.st = st, .one = one};
-	const struct printers p = {st, one->container, &f.image, &f.kept, &f.printers};
+	struct furnish f SCOPED(furnish_release) = {.st = st, .one = one, .rehearsal = rehearsal};
+	const struct printers p = {st, one->container, &f.image, &f.kept, &f.printers, rehearsal};
+	char *cups SCOPED(mem_freep) = keeps_data(st->s, st->dir, "/etc/cups");
 
-	if (stage_image_of(st, one, &f.image, e) != 0 || keeps_load(st, KEPT, &f.kept, e) != 0)
+	if (keeps_mounts(st, st->s, one, e) != 0 || stage_image_of(st, one, &f.image, e) != 0 ||
+	    keeps_load(st, KEPT, &f.kept, e) != 0)
 		return -1;
 	read_names(&f.kept, "site/users", &f.users);
 	read_names(&f.kept, "site/printers", &f.printers);
 	check_keys(&f);
-	put_kept(&f);
-	if (put_host_keys(&f, e) != 0 || put_accounts(&f, e) != 0 ||
+	if (put_kept(&f, e) != 0 || put_host_keys(&f, e) != 0 || put_accounts(&f, e) != 0 ||
 	    printers_put(&p, &f.put, e) != 0)
 		return err_in(e, "%s", one->container);
-	return send(&f, e);
+	if (send(&f, e) != 0)
+		return -1;
+	if (!rehearsal || (cups == NULL && !f.left_out))
+		st->furnished = one->generation;
+	return 0;
 }
 
 /* Each generation has the users and printers of the site that it was made from. */
-static int furnish_as_then(struct stage *st, const struct stage_one *one, struct err *e)
+static int furnish_as_then(struct stage *st, const struct stage_one *one, bool rehearsal,
+			   struct err *e)
 {
 	const struct site *now = st->s;
 	struct site *then SCOPED(site_freep) = NULL;
 	int rc;
 
 	if (digest_equal(&now->digest, &one->site))
-		return furnish(st, one, e);
+		return furnish(st, one, rehearsal, e);
 	if (stage_site_of(st, one, &then, e) != 0)
 		return -1;
 	st->s = then;
-	rc = furnish(st, one, e);
+	rc = furnish(st, one, rehearsal, e);
 	st->s = now;
 	return rc;
 }
 
-int stage_bring_over(struct stage *st, const struct stage_one *from, const struct stage_one *to,
-		     struct err *e)
+static int bring_over(struct stage *st, const struct stage_one *from, const struct stage_one *to,
+		      bool rehearsal, struct err *e)
 {
 	bool changed = false, read_only = false;
 
@@ -274,8 +280,19 @@ int stage_bring_over(struct stage *st, const struct stage_one *from, const struc
 		log_warn("%s is of an older version: its accounts stay as they are", to->container);
 		return 0;
 	}
-	if (furnish_as_then(st, to, e) != 0)
+	if (furnish_as_then(st, to, rehearsal, e) != 0)
 		return -1;
-	st->furnished = to->generation;
 	return 0;
+}
+
+int stage_rehearse(struct stage *st, const struct stage_one *from, const struct stage_one *to,
+		   struct err *e)
+{
+	return bring_over(st, from, to, true, e);
+}
+
+int stage_bring_over(struct stage *st, const struct stage_one *from, const struct stage_one *to,
+		     struct err *e)
+{
+	return bring_over(st, from, to, false, e);
 }

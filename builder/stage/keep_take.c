@@ -17,7 +17,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { ARCHIVE_MAX = 64 << 20, WANTED_MAX = 16 << 20, ENTRIES_MAX = 20000 };
+enum { ARCHIVE_MAX = 64 << 20, ENTRIES_MAX = 20000 };
 
 /* Of an image beside its accounts: which shells there are, whether it prints, and where its sshd
  * looks for keys. */
@@ -43,6 +43,16 @@ static bool wants_kept(void *ctx, const char *path)
 	return keeps_wants(ctx, path);
 }
 
+static uint64_t bytes_of(const struct files *f)
+{
+	uint64_t n = 0;
+
+	for (size_t i = 0; i < f->n; i++)
+		n += f->v[i].n;
+	return n;
+}
+
+/* w->bytes_max and files_max are of all that *ret has. */
 static int get_root(struct stage *st, const struct stage_one *one, const char *root,
 		    const struct files_want *w, struct files *ret, struct err *e)
 {
@@ -55,7 +65,7 @@ static int get_root(struct stage *st, const struct stage_one *one, const char *r
 	if (fd < 0)
 		return err_sys(e, "make a file");
 	want.below = parent + 1;
-	want.bytes_max = WANTED_MAX;
+	want.bytes_max = w->bytes_max - bytes_of(ret);
 	want.entries_max = ENTRIES_MAX;
 	if (engine_get(st->en, one->container, &f, &there, e) != 0)
 		return -1;
@@ -120,7 +130,8 @@ bool stage_image_noted(const struct stage *st, const struct stage_one *one)
 int stage_note_image(struct stage *st, const struct stage_one *one, struct err *e)
 {
 	char *name SCOPED(mem_freep) = image_name(one);
-	const struct files_want w = {.wants = wants_image};
+	const struct files_want w = {
+	    .wants = wants_image, .bytes_max = KEEPS_IMAGE_MAX, .files_max = KEEPS_IMAGE_FILES};
 	struct files f SCOPED(files_release) = {0};
 	bool changed;
 
@@ -176,16 +187,32 @@ static void put_site(struct files *to, const struct site *s)
 	files_put_text(to, &like, p.data);
 }
 
-/* An instance without accounts is one that is not whole. */
+/* Before what was kept is replaced. */
 static int check_whole(const struct stage_one *one, const struct files *image,
 		       const struct files *was, struct err *e)
 {
-	for (size_t t = 0; t < ACCOUNT_TABLES; t++)
-		if (files_find(image, account_paths[t]) != NULL &&
-		    files_find(was, account_paths[t]) == NULL)
-			return err_set(e, ERR_VERIFY, "%s has no file /%s any more", one->container,
-				       account_paths[t]);
-	return 0;
+	struct account_files own SCOPED(account_files_release) = {0};
+	struct account_files now SCOPED(account_files_release) = {0};
+
+	return keeps_accounts(image, "", "the image", &own, e) != 0 ||
+		       keeps_accounts(was, "", one->container, &now, e) != 0
+		   ? -1
+		   : account_files_whole(&own, &now, one->container, e);
+}
+
+int keeps_mounts(const struct stage *st, const struct site *s, const struct stage_one *one,
+		 struct err *e)
+{
+	char *dir SCOPED(mem_freep) = stage_secret_dir(st, one);
+	char *licence SCOPED(mem_freep) = mem_format("%s.licence", dir);
+	int fd SCOPED(fd_closep) = -1;
+
+	if (fs_mkdirs(AT_FDCWD, dir, 0700, e) != 0)
+		return -1;
+	if (s->licence.at == NULL)
+		return 0;
+	fd = open(licence, O_RDONLY | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0400);
+	return fd >= 0 ? 0 : err_sys(e, "make %s", licence);
 }
 
 static int take(struct stage *st, const struct stage_one *one, const struct site *s,
@@ -194,10 +221,13 @@ static int take(struct stage *st, const struct stage_one *one, const struct site
 	struct files image SCOPED(files_release) = {0}, was SCOPED(files_release) = {0};
 	struct files all SCOPED(files_release) = {0};
 	struct strv roots SCOPED(strv_release) = {0};
-	const struct files_want w = {.wants = wants_kept, .ctx = (void *)(uintptr_t)s};
+	const struct files_want w = {.wants = wants_kept,
+				     .ctx = (void *)(uintptr_t)s,
+				     .bytes_max = KEEPS_MAX,
+				     .files_max = KEEPS_FILES};
 
 	keeps_roots(s, &roots);
-	if (stage_image_of(st, one, &image, e) != 0)
+	if (keeps_mounts(st, s, one, e) != 0 || stage_image_of(st, one, &image, e) != 0)
 		return -1;
 	for (size_t i = 0; i < roots.n; i++)
 		if (get_root(st, one, roots.v[i], &w, &was, e) != 0)

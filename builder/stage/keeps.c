@@ -10,7 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { STORED_MAX = 64 << 20, WANTED_MAX = 32 << 20, ENTRIES_MAX = 20000 };
+enum { STORED_MAX = 64 << 20, ENTRIES_MAX = 20000 };
 
 /* What a POS server writes outside of its data, and must not lose with an image: patterns of files
  * without their leading "/", of Debian and of Enterprise Linux. */
@@ -80,6 +80,24 @@ void keeps_roots(const struct site *s, struct strv *ret)
 			strv_add(ret, s->keep.v[i]);
 }
 
+int keeps_accounts(const struct files *f, const char *below, const char *whose,
+		   struct account_files *ret, struct err *e)
+{
+	const char *texts[ACCOUNT_TABLES] = {NULL};
+
+	for (size_t t = 0; t < ACCOUNT_TABLES; t++) {
+		char *path SCOPED(mem_freep) = mem_format("%s%s", below, account_paths[t]);
+		const struct small_file *one = files_find(f, path);
+
+		if (one != NULL)
+			texts[t] = one->data;
+		if (one != NULL && strlen(one->data) != one->n)
+			return err_set(e, ERR_VERIFY, "%s: /%s has bytes of 0", whose,
+				       account_paths[t]);
+	}
+	return account_files_read(texts, whose, ret, e);
+}
+
 static bool any(void *ctx, const char *path)
 {
 	(void)ctx;
@@ -90,7 +108,7 @@ static bool any(void *ctx, const char *path)
 int keeps_load(const struct stage *st, const char *name, struct files *ret, struct err *e)
 {
 	const struct files_want all = {
-	    .below = "", .wants = any, .bytes_max = WANTED_MAX, .entries_max = ENTRIES_MAX};
+	    .below = "", .wants = any, .bytes_max = KEEPS_ALL_MAX, .entries_max = ENTRIES_MAX};
 	int fd SCOPED(fd_closep) = -1;
 
 	if (st->ownfd < 0)

@@ -4,7 +4,18 @@
 #define STAGE_KEEPS_H
 
 #include "archive/files.h"
+#include "stage/accounts.h"
 #include "stage/parts.h"
+
+/* What kept.tar has at most: of the image, of the instance in all, and with what we add, which can
+ * be loaded again whatever it is. */
+enum {
+	KEEPS_IMAGE_MAX = 8 << 20,
+	KEEPS_IMAGE_FILES = 500,
+	KEEPS_MAX = 16 << 20,
+	KEEPS_FILES = 3000,
+	KEEPS_ALL_MAX = 32 << 20
+};
 
 /* The path of the host where a path of the instance lies, when it is in a directory of data; else
  * NULL. The caller owns it. `dir` is STATE/SHOP/ENV. */
@@ -15,6 +26,17 @@ bool keeps_wants(const struct site *s, const char *path) MUST_CHECK;
 
 /* What to ask an engine for, to have all that is kept: absolute paths. */
 void keeps_roots(const struct site *s, struct strv *ret);
+
+/* Makes what a generation of that site has mounted of RUNTIME where a reboot took it, empty:
+ * without that dockerd does not show the files of a container that does not run. A start fills it.
+ */
+int keeps_mounts(const struct stage *st, const struct site *s, const struct stage_one *one,
+		 struct err *e) MUST_CHECK;
+
+/* The accounts among files, their paths behind `below` ("was/" or ""); `whose` names them in
+ * errors. account_files_release accepts a zeroed struct. */
+int keeps_accounts(const struct files *f, const char *below, const char *whose,
+		   struct account_files *ret, struct err *e) MUST_CHECK;
 
 /* A file of that name in the site's own directory, as files_tar made it; none is no file. */
 int keeps_load(const struct stage *st, const char *name, struct files *ret,
@@ -29,12 +51,13 @@ int keeps_host_keys(struct stage *st, struct files *ret, struct err *e) MUST_CHE
 
 /* The queues of the site's printers: /etc/cups/printers.conf and what they need, into *put, or into
  * the directory of data where they are. `image` is what the image has of it, `kept` what the
- * instance before had. */
+ * instance before had. What that directory holds is the instance's: no link is followed in it. */
 struct printers {
 	const struct stage *st;
 	const char *container;
 	const struct files *image, *kept;
 	const struct strv *was; /* names of the printers of the former's site */
+	bool rehearsal;         /* another instance has the directory: nothing is written there */
 };
 int printers_put(const struct printers *p, struct files *put, struct err *e) MUST_CHECK;
 

@@ -188,8 +188,11 @@ int stage_keep(struct stage *st, const struct stage_one *one, bool *ret_changed,
 void stage_keep_first(struct stage *st, const struct stage_one *one);
 
 /* Makes accounts and printers of its site in a container that does not run, and puts what is kept
- * there: first what the other had (stage_keep). While that one runs this is a rehearsal, whose
- * failure stops nothing; once it has stopped it is done again where something changed. */
+ * there: first what the other had (stage_keep). stage_rehearse is the same while that one runs,
+ * whose failure stops nothing: in the directories of data it writes nothing. Once the other has
+ * stopped it is done again where something changed, or where it was not whole. */
+int stage_rehearse(struct stage *st, const struct stage_one *from, const struct stage_one *to,
+		   struct err *e) MUST_CHECK;
 int stage_bring_over(struct stage *st, const struct stage_one *from, const struct stage_one *to,
 		     struct err *e) MUST_CHECK;
 

@@ -2,6 +2,7 @@
  * nothing runs; lpadmin would want a cupsd, and each start to go well. */
 #include "stage/keeps.h"
 
+#include "base/log.h"
 #include "harden/lines.h"
 #include "sys/fs.h"
 #include <errno.h>
@@ -99,6 +100,7 @@ void printers_merge(const char *text, const struct site *s, const struct strv *w
 /* CUPS as the instance will find it: in a directory of data, or in the container. */
 struct cups {
 	int fd; /* of the directory on the host, or -1 */
+	bool rehearsal;
 	bool there;
 	struct small_file like; /* owner of a file of its own */
 	struct buf conf;
@@ -110,6 +112,31 @@ static void cups_release(struct cups *c)
 	buf_release(&c->conf);
 }
 
+/* Programs of the instance write there: a link leads out of its directory, to files of the host. */
+static int read_on_host(struct cups *c, struct err *e)
+{
+	int fd SCOPED(fd_closep) =
+	    openat(c->fd, "printers.conf", O_RDONLY | O_NONBLOCK | O_NOFOLLOW | O_CLOEXEC);
+	char *data SCOPED(mem_freep) = NULL;
+	struct stat st;
+
+	if (fd < 0 && errno == ENOENT)
+		return 0;
+	if (fd < 0 && errno != ELOOP)
+		return err_sys(e, "open printers.conf");
+	if (fd < 0 || fstat(fd, &st) != 0 || !S_ISREG(st.st_mode)) {
+		log_warn("the instance's /" CONF " is no plain file: it is made anew");
+		return 0;
+	}
+	if (st.st_size > CONF_MAX)
+		return err_set(e, ERR_VERIFY, "printers.conf: too large");
+	data = mem_zalloc((size_t)st.st_size + 1);
+	if (fs_read_all(fd, data, (size_t)st.st_size, e) != 0)
+		return err_in(e, "printers.conf");
+	buf_add(&c->conf, data, (size_t)st.st_size);
+	return 0;
+}
+
 static int look_on_host(const char *dir, struct cups *c, struct err *e)
 {
 	c->fd = open(dir, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
@@ -118,9 +145,7 @@ static int look_on_host(const char *dir, struct cups *c, struct err *e)
 	if (c->fd < 0)
 		return err_sys(e, "open %s", dir);
 	c->there = faccessat(c->fd, "cupsd.conf", F_OK, AT_SYMLINK_NOFOLLOW) == 0;
-	if (faccessat(c->fd, "printers.conf", F_OK, AT_SYMLINK_NOFOLLOW) != 0)
-		return 0;
-	return fs_get_file(c->fd, "printers.conf", &c->conf, e) == 0 ? 0 : err_in(e, "%s", dir);
+	return read_on_host(c, e) == 0 ? 0 : err_in(e, "%s", dir);
 }
 
 static int look(const struct printers *p, struct cups *c, struct err *e)
@@ -152,6 +177,8 @@ static int put(const struct cups *c, const char *name, const char *text, mode_t 
 		files_put_text(to, &like, text);
 		return 0;
 	}
+	if (c->rehearsal)
+		return 0;
 	if (strncmp(name, "ppd/", 4) != 0)
 		return fs_put(c->fd, name, text, strlen(text), mode, e);
 	if (mkdirat(c->fd, "ppd", 0755) != 0 && errno != EEXIST)
@@ -210,7 +237,8 @@ static int put_model(const struct printers *p, const struct cups *c, const struc
 int printers_put(const struct printers *p, struct files *to, struct err *e)
 {
 	const struct site *s = p->st->s;
-	struct cups c SCOPED(cups_release) = {.fd = -1, .conf = BUF_INIT(CONF_MAX)};
+	struct cups c SCOPED(cups_release) = {
+	    .fd = -1, .rehearsal = p->rehearsal, .conf = BUF_INIT(CONF_MAX)};
 	struct buf now SCOPED(buf_release) = BUF_INIT(CONF_MAX);
 
 	if (s->printers_n == 0 && p->was->n == 0)

@@ -262,7 +262,7 @@ static int change(struct stage *st, const struct stage_image *i, const struct oc
 	struct guard g = {0};
 
 	if (begin(st, one, e) != 0 || stage_load(st, i, m, e) != 0 || make(st, i, m, one, e) != 0 ||
-	    stage_bring_over(st, &st->r.current, one, e) != 0)
+	    stage_rehearse(st, &st->r.current, one, e) != 0)
 		return -1;
 	fault_point("stage: furnished");
 	if (st->r.current.container != NULL &&
@@ -377,8 +377,24 @@ int stage_run(const struct site *s, const struct stage_image *i, const struct st
 	return run(&st, i, &m, ret, e);
 }
 
+/* As the site of then has it: that one will live here. */
+static int check_alone_as_then(struct stage *st, const struct stage_one *one, struct err *e)
+{
+	const struct site *now = st->s;
+	struct site *then SCOPED(site_freep) = NULL;
+	int rc;
+
+	if (stage_site_of(st, one, &then, e) != 0)
+		return -1;
+	st->s = then;
+	rc = stage_check_alone(st, e);
+	st->s = now;
+	return rc;
+}
+
 static int begin_back(struct stage *st, struct err *e)
 {
+	struct err why = ERR_INIT;
 	int lock SCOPED(fd_closep) = -1;
 
 	if (stage_net_lock(st, &lock, e) != 0 ||
@@ -387,7 +403,14 @@ static int begin_back(struct stage *st, struct err *e)
 	st->net_ready = true;
 	stage_one_release(&st->r.pending);
 	stage_one_copy(&st->r.previous, &st->r.pending);
-	return stage_note(st, e);
+	if (stage_note(st, e) != 0)
+		return -1;
+	if (check_alone_as_then(st, &st->r.previous, e) == 0)
+		return 0;
+	stage_one_release(&st->r.pending);
+	if (stage_note(st, &why) != 0)
+		log_warn("%s", why.msg);
+	return -1;
 }
 
 /* The two change places. */
@@ -396,7 +419,8 @@ static int swap(struct stage *st, struct err *e)
 	const struct takeover t = {st, &st->r.current, &st->r.previous};
 	struct guard g = {0};
 
-	if (begin_back(st, e) != 0 || guard_start(take_over, (void *)(uintptr_t)&t, &g, e) != 0)
+	if (stage_rehearse(st, &st->r.current, &st->r.previous, e) != 0 || begin_back(st, e) != 0 ||
+	    guard_start(take_over, (void *)(uintptr_t)&t, &g, e) != 0)
 		return -1;
 	if (stage_stop_others(st, &st->r.previous, e) != 0 ||
 	    stage_bring_over(st, &st->r.current, &st->r.previous, e) != 0 ||

@@ -1,12 +1,13 @@
 /* stage: the accounts of an instance, from its image, its site and the instance before. */
 #include "stage/accounts.h"
-#include "stage/keeps.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include <time.h>
 
 #include <cmocka.h>
 
@@ -172,8 +173,8 @@ static void of_people(void **state)
 	row_is(&j, ACCOUNT_SHADOW, "alice", "alice:$6$a:19100:1:90:7:45::");
 	row_is(&j, ACCOUNT_GROUP, "sudo", "sudo:x:27:alice");
 	row_is(&j, ACCOUNT_GROUP, "lp", "lp:x:7:alice");
-	row_is(&j, ACCOUNT_GROUP, "tills", "tills:x:1002:rti,alice");
-	row_is(&j, ACCOUNT_GSHADOW, "tills", "tills:!::rti,alice");
+	row_is(&j, ACCOUNT_GROUP, "tills", "tills:x:1002:alice,rti");
+	row_is(&j, ACCOUNT_GSHADOW, "tills", "tills:!::alice,rti");
 	end(&j);
 }
 
@@ -190,7 +191,7 @@ static void taken_away(void **state)
 	accounts_made_release(&j.made);
 	j.was[ACCOUNT_PASSWD] = "root:x:0:0:root:/root:/bin/bash\n";
 	assert_int_equal(run(&j), 0);
-	row_is(&j, ACCOUNT_SHADOW, "rti", "rti:!:19000:1:90:7:45:1:");
+	row_is(&j, ACCOUNT_SHADOW, "rti", "rti:!posmedia=!!:19000:1:90:7:45:1:");
 	end(&j);
 }
 
@@ -210,22 +211,168 @@ static void leaves_and_returns(void **state)
 	strv_add(&j.was_site, "clerk");
 	strv_add(&j.was_site, "clerk:sudo");
 	assert_int_equal(run(&j), 0);
-	row_is(&j, ACCOUNT_SHADOW, "clerk", "clerk:!$6$c:19100:::::1:");
+	row_is(&j, ACCOUNT_SHADOW, "clerk", "clerk:!posmedia=!$6$c:19100:::::1:");
 	row_is(&j, ACCOUNT_GROUP, "sudo", "sudo:x:27:");
 	row_is(&j, ACCOUNT_GROUP, "rti", "rti:x:1500:clerk");
 	assert_string_equal(j.made.did.v[0], "locked the user clerk");
 	accounts_made_release(&j.made);
 	/* whom people lock stays locked while the site has them all the time */
-	j.was[ACCOUNT_SHADOW] = "root:*:19000:0:99999:7:::\nclerk:!$6$c:19100:::::1:\n"
+	j.was[ACCOUNT_SHADOW] = "root:*:19000:0:99999:7:::\nclerk:!posmedia=!$6$c:19100:::::1:\n"
 				"rti:!:19000:1:90:7:45::\n";
 	add(&j, "clerk", 1600, "rti");
 	assert_int_equal(run(&j), 0);
-	row_is(&j, ACCOUNT_SHADOW, "clerk", "clerk:!$6$c:19100:::::1:");
+	row_is(&j, ACCOUNT_SHADOW, "clerk", "clerk:!posmedia=!$6$c:19100:::::1:");
 	accounts_made_release(&j.made);
 	strv_release(&j.was_site);
 	assert_int_equal(run(&j), 0);
 	row_is(&j, ACCOUNT_SHADOW, "clerk", "clerk:$6$c:19100::::::");
+	accounts_made_release(&j.made);
+	/* what an administrator locked is locked afterwards, and ends when he said */
+	j.was[ACCOUNT_SHADOW] = "root:*:19000:0:99999:7:::\nrti:!:19000:1:90:7:45::\n"
+				"clerk:!$6$c:19100:::::1:\n";
+	assert_int_equal(run(&j), 0);
+	row_is(&j, ACCOUNT_SHADOW, "clerk", "clerk:!$6$c:19100:::::1:");
+	accounts_made_release(&j.made);
+	j.was[ACCOUNT_SHADOW] = "root:*:19000:0:99999:7:::\nrti:!:19000:1:90:7:45::\n"
+				"clerk:!posmedia=20500!!$6$c:19100:::::1:\n";
+	assert_int_equal(run(&j), 0);
+	row_is(&j, ACCOUNT_SHADOW, "clerk", "clerk:!$6$c:19100:::::20500:");
 	end(&j);
+}
+
+/* A password in passwd itself, with and without a row of shadow, and none at all. */
+static void passwords_in_passwd(void **state)
+{
+	static const char *const own[] = {"$6$c", "", "x"};
+	static const char *const after[] = {
+	    "clerk:!posmedia=!$6$c::::::1:", "clerk:!posmedia=!!::::::1:",
+	    "clerk:!posmedia=!!::::::1:"};
+	struct job j = job_new();
+
+	(void)state;
+	strv_add(&j.was_site, "clerk");
+	for (size_t i = 0; i < 3; i++) {
+		char *rows SCOPED(mem_freep) =
+		    mem_format("root:x:0:0:root:/root:/bin/bash\n"
+			       "rti:x:1500:1500:POS:/home/rti:/bin/bash\n"
+			       "clerk:%s:1600:1500::/home/clerk:/bin/bash\n",
+			       own[i]);
+
+		j.was[ACCOUNT_PASSWD] = rows;
+		assert_int_equal(run(&j), 0);
+		row_is(&j, ACCOUNT_PASSWD, "clerk", "clerk:x:1600:1500::/home/clerk:/bin/bash");
+		row_is(&j, ACCOUNT_SHADOW, "clerk", after[i]);
+		assert_int_equal(j.made.did.n, 1);
+		accounts_made_release(&j.made);
+	}
+	j.was[ACCOUNT_PASSWD] = "root:x:0:0:root:/root:/bin/bash\n"
+				"rti:x:1500:1500:POS:/home/rti:/bin/bash\n"
+				"clerk:$6$p:1600:1500::/home/clerk:/bin/bash\n";
+	j.was[ACCOUNT_SHADOW] = "root:*:19000:0:99999:7:::\nclerk:!:19100::::::\n";
+	assert_int_equal(run(&j), 0);
+	row_is(&j, ACCOUNT_SHADOW, "clerk", "clerk:!posmedia=!$6$p:19100:::::1:");
+	accounts_made_release(&j.made);
+	/* locked already: nothing is done, and nothing said */
+	j.was[ACCOUNT_PASSWD] = "root:x:0:0:root:/root:/bin/bash\n"
+				"rti:x:1500:1500:POS:/home/rti:/bin/bash\n"
+				"clerk:x:1600:1500::/home/clerk:/bin/bash\n";
+	j.was[ACCOUNT_SHADOW] = "root:*:19000:0:99999:7:::\nclerk:!posmedia=!$6$p:19100:::::1:\n";
+	assert_int_equal(run(&j), 0);
+	assert_int_equal(j.made.did.n, 0);
+	end(&j);
+}
+
+/* As many as may be, each in every group: an instance may have made them so. */
+static void many(void **state)
+{
+	enum { PEOPLE = 1600 };
+	struct job j = job_new();
+	struct buf users SCOPED(buf_release) = BUF_INIT(8 << 20);
+	struct buf groups SCOPED(buf_release) = BUF_INIT(64 << 20);
+	struct timespec from, to;
+
+	(void)state;
+	buf_addf(&users, "root:x:0:0:root:/root:/bin/bash\nrti:x:1500:1500::/:/bin/sh\n");
+	buf_addf(&groups, "root:x:0:\nlp:x:7:\nsudo:x:27:\nrti:x:1500:\n");
+	for (unsigned i = 0; i < PEOPLE; i++) {
+		buf_addf(&users, "u%u:x:%u:1500::/:/bin/sh\n", i, 2000 + i);
+		buf_addf(&groups, "g%u:x:%u:u0", i, 2000 + i);
+		for (unsigned k = 1; k < 400; k++)
+			buf_addf(&groups, ",u%u", k);
+		buf_addf(&groups, "\n");
+	}
+	j.was[ACCOUNT_PASSWD] = users.data;
+	j.was[ACCOUNT_GROUP] = groups.data;
+	(void)clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &from);
+	assert_int_equal(run(&j), 0);
+	(void)clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &to);
+	assert_true(account_is_member(&j.made.files, "g1599", "u399"));
+	assert_true(to.tv_sec - from.tv_sec < 8);
+	end(&j);
+}
+
+/* Of root the site takes back what it gave, and no more. */
+static void root_is_not_locked(void **state)
+{
+	struct job j = job_new();
+
+	(void)state;
+	j.was[ACCOUNT_GROUP] = "root:x:0:\nlp:x:7:\nsudo:x:27:root\nrti:x:1500:\n";
+	strv_add(&j.was_site, "root");
+	strv_add(&j.was_site, "root:sudo");
+	strv_add(&j.was_site, "lp");
+	assert_int_equal(run(&j), 0);
+	row_is(&j, ACCOUNT_SHADOW, "root", "root:*:19000:0:99999:7:::");
+	row_is(&j, ACCOUNT_SHADOW, "lp", "lp:*:19000::::::");
+	row_is(&j, ACCOUNT_GROUP, "sudo", "sudo:x:27:");
+	assert_int_equal(j.made.did.n, 0);
+	end(&j);
+}
+
+/* To an image without it, and back. */
+static void image_without_it(void **state)
+{
+	struct job j = job_new();
+
+	(void)state;
+	j.was[ACCOUNT_SHADOW] = "root:*:19000:0:99999:7:::\nlp:*:19000::::::\n"
+				"rti:$6$own:19100:1:90:7:45:20500:\n";
+	j.now[ACCOUNT_PASSWD] = "root:x:0:0:root:/root:/bin/bash\n";
+	j.now[ACCOUNT_GROUP] = "root:x:0:\n";
+	j.now[ACCOUNT_SHADOW] = "root:*:19000:0:99999:7:::\n";
+	assert_int_equal(run(&j), 0);
+	row_is(&j, ACCOUNT_GROUP, "rti", "rti:x:1500:");
+	row_is(&j, ACCOUNT_PASSWD, "rti", "rti:x:1500:1500:POS:/home/rti:/bin/bash");
+	row_is(&j, ACCOUNT_SHADOW, "rti", "rti:!posmedia-image=20500!$6$own:19100:1:90:7:45:1:");
+	accounts_made_release(&j.made);
+	/* the image has a password of its own, which people had changed */
+	memcpy(j.was_image, j.now, sizeof(j.was_image));
+	memcpy(j.now, image, sizeof(j.now));
+	j.now[ACCOUNT_SHADOW] = "root:*:19000:0:99999:7:::\nrti:$6$default:19000:1:90:7:45::\n";
+	j.was[ACCOUNT_SHADOW] = "root:*:19000:0:99999:7:::\n"
+				"rti:!posmedia-image=20500!$6$own:19100:1:90:7:45:1:\n";
+	assert_int_equal(run(&j), 0);
+	row_is(&j, ACCOUNT_SHADOW, "rti", "rti:$6$own:19100:1:90:7:45:20500:");
+	end(&j);
+}
+
+/* A group of the system's has another number in another image. */
+static void numbers_of_files(void **state)
+{
+	static const char *const other[] = {passwd, "root:x:0:\nlp:x:101:\nweb:x:7:\n", NULL, NULL};
+	struct account_files was = {0}, now = {0};
+	const struct account_rows *a = &was.t[ACCOUNT_GROUP], *b = &now.t[ACCOUNT_GROUP];
+
+	(void)state;
+	assert_int_equal(account_files_read(image, "a test", &was, NULL), 0);
+	assert_int_equal(account_files_read(other, "a test", &now, NULL), 0);
+	assert_int_equal(account_moved_id(a, b, 7), 101);
+	assert_int_equal(account_moved_id(a, b, 0), 0);
+	assert_int_equal(account_moved_id(a, b, 27), 0);
+	assert_int_equal(account_moved_id(a, b, 55), 0);
+	assert_int_equal(account_moved_id(a, b, 1500), 1500);
+	account_files_release(&was);
+	account_files_release(&now);
 }
 
 static void refused(struct job *j, const char *why)
@@ -290,6 +437,32 @@ static void damaged(void **state)
 	}
 }
 
+/* What a full disk leaves of four files is not what people did. */
+static void emptied(void **state)
+{
+	static const char *const bad[] = {"", "rti:x:1500:1500:POS:/home/rti:/bin/bash\n"};
+	struct account_files own = {0};
+
+	(void)state;
+	assert_int_equal(account_files_read(image, "a test", &own, NULL), 0);
+	for (size_t t = 0; t < ACCOUNT_TABLES; t++)
+		for (size_t i = 0; i < (t == ACCOUNT_PASSWD ? 2 : 1); i++) {
+			const char *texts[ACCOUNT_TABLES];
+			struct account_files was = {0};
+			struct err e = ERR_INIT;
+
+			memcpy(texts, image, sizeof(texts));
+			assert_int_equal(account_files_read(texts, "a test", &was, &e), 0);
+			assert_int_equal(account_files_whole(&own, &was, "a test", &e), 0);
+			account_files_release(&was);
+			texts[t] = bad[i];
+			assert_int_equal(account_files_read(texts, "a test", &was, &e), 0);
+			assert_int_equal(account_files_whole(&own, &was, "a test", &e), -1);
+			account_files_release(&was);
+		}
+	account_files_release(&own);
+}
+
 static void homes_stay_in_home(void **state)
 {
 	struct job j = job_new();
@@ -300,62 +473,18 @@ static void homes_stay_in_home(void **state)
 				"b:x:1002:1500::/usr/bin:/bin/bash\n";
 	assert_int_equal(run(&j), 0);
 	assert_int_equal(j.made.homes.n, 0);
+	accounts_made_release(&j.made);
+	/* nor are they another's, nor above another's */
+	j.was[ACCOUNT_PASSWD] = "rti:x:1500:1500:POS:/home/rti:/bin/bash\n"
+				"svc:x:1601:1500::/home/rti:/bin/bash\n"
+				"sub:x:1602:1500::/home/sub:/bin/bash\n"
+				"two:x:1603:1500::/home/sub/two:/bin/bash\n"
+				"own:x:1604:1500::/home/own:/bin/bash\n";
+	assert_int_equal(run(&j), 0);
+	assert_int_equal(j.made.homes.n, 2);
+	assert_string_equal(j.made.homes.v[0].path, "/home/sub/two");
+	assert_string_equal(j.made.homes.v[1].path, "/home/own");
 	end(&j);
-}
-
-static void queues(void **state)
-{
-	struct site_printer p[] = {{"order1", "socket://192.0.2.31:9100", NULL, {0}},
-				   {"office", "ipp://192.0.2.32/ipp/print", NULL, {0}}};
-	const struct site s = {.printers = p, .printers_n = 2};
-	struct strv was SCOPED(strv_release) = {0};
-	struct buf text SCOPED(buf_release) = BUF_INIT(1 << 16);
-
-	(void)state;
-	strv_add(&was, "gone");
-	strv_add(&was, "order1");
-	printers_merge("# by cupsd\nNextPrinterId 4\n"
-		       "<DefaultPrinter order1>\nInfo Till 1\nDeviceURI socket://192.0.2.31:9100\n"
-		       "StateTime 17\n</DefaultPrinter>\n"
-		       "<Printer office>\nDeviceURI socket://192.0.2.99:9100\n</Printer>\n"
-		       "<Printer gone>\nDeviceURI lpd://192.0.2.7/q\n</Printer>\n"
-		       "<Printer theirs>\nDeviceURI lpd://192.0.2.8/q\n</Printer>\n",
-		       &s, &was, &text);
-	assert_string_equal(
-	    text.data,
-	    "# by cupsd\nNextPrinterId 4\n"
-	    "<DefaultPrinter order1>\nInfo Till 1\nDeviceURI socket://192.0.2.31:9100\n"
-	    "StateTime 17\n</DefaultPrinter>\n"
-	    "<Printer theirs>\nDeviceURI lpd://192.0.2.8/q\n</Printer>\n"
-	    "<Printer office>\nInfo office\nDeviceURI ipp://192.0.2.32/ipp/print\nState Idle\n"
-	    "Accepting Yes\nShared No\nErrorPolicy retry-job\n</Printer>\n");
-}
-
-static void what_is_kept(void **state)
-{
-	struct site_data d = {"cups", "/etc/cups", {0}};
-	struct site s = {.data = &d};
-	struct strv roots SCOPED(strv_release) = {0};
-	char *at SCOPED(mem_freep) = NULL;
-
-	(void)state;
-	strv_add(&s.keep, "/opt/till/serial");
-	assert_true(keeps_wants(&s, "etc/shadow"));
-	assert_true(keeps_wants(&s, "etc/ssh/ssh_host_rsa_key"));
-	assert_true(keeps_wants(&s, "var/spool/cron/crontabs/rti"));
-	assert_true(keeps_wants(&s, "opt/till/serial"));
-	assert_false(keeps_wants(&s, "etc/ssh/sshd_config"));
-	assert_false(keeps_wants(&s, "etc/ssh/ssh_host_/x"));
-	assert_true(keeps_wants(&s, "etc/cups/printers.conf"));
-	keeps_roots(&s, &roots);
-	assert_int_equal(roots.n, 4);
-	assert_string_equal(roots.v[3], "/opt/till/serial");
-	s.data_n = 1;
-	assert_false(keeps_wants(&s, "etc/cups/printers.conf"));
-	at = keeps_data(&s, "/srv/pos/1/dev", "/etc/cups/ppd");
-	assert_string_equal(at, "/srv/pos/1/dev/cups/ppd");
-	assert_null(keeps_data(&s, "/srv", "/etc/cupsd"));
-	strv_release(&s.keep);
 }
 
 int main(void)
@@ -366,11 +495,15 @@ int main(void)
 	    cmocka_unit_test(of_people),
 	    cmocka_unit_test(taken_away),
 	    cmocka_unit_test(leaves_and_returns),
+	    cmocka_unit_test(passwords_in_passwd),
+	    cmocka_unit_test(many),
+	    cmocka_unit_test(root_is_not_locked),
+	    cmocka_unit_test(image_without_it),
+	    cmocka_unit_test(numbers_of_files),
 	    cmocka_unit_test(numbers),
 	    cmocka_unit_test(damaged),
+	    cmocka_unit_test(emptied),
 	    cmocka_unit_test(homes_stay_in_home),
-	    cmocka_unit_test(queues),
-	    cmocka_unit_test(what_is_kept),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
