@@ -193,13 +193,14 @@ machine() {
 	[[ $(item data.directory found) == "$dir/disk is not mounted" ]] ||
 		{ item data.directory found; false; }
 	[ -z "$(ls -A "$dir/disk/a")" ]
-	# with the disk there is nothing against it: no engine is the next thing that is missing
+	# with the disk there is nothing against it: that nothing was staged is what is found next
 	machine "mount $dir/disk; mkdir $dir/disk/a
 		\$posmedia stage --rollback --engine /none --state $dir/link/pos \
 			$dir/recipes/sites/dev.yaml
 		\$posmedia host prepare --project $dir --state $dir/disk/a/pos \
 			--fail-on never --json"
-	[[ $stderr != *'is not mounted'* && $stderr == *'/none'* ]] || { echo "$stderr"; false; }
+	[[ $stderr != *'is not mounted'* && $stderr == *'nothing was staged below'* ]] ||
+		{ echo "$stderr"; false; }
 	[ "$(item data.directory)" = changed ] || { item data.directory found; false; }
 	[ -z "$(ls -A "$dir/disk/a")" ]
 }
