@@ -256,8 +256,16 @@ another_generation() {
 	site rti-dev
 }
 
+# The engine has seen that it ended.
+has_ended() {
+	! ask /containers/json | jq -e --arg n "/$1" 'any(.[].Names[]; . == $n)'
+}
+
 crash_and_loss() {
+	local at
+	at=$(container rti-dev)
 	kill -KILL "$(pid_of rti-dev)"
+	wait_for 30 has_ended "$at"
 	stage recipes/sites/rti-dev.yaml
 	succeeded
 	wait_for 30 sold rti-dev dev
