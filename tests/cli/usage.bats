@@ -148,7 +148,7 @@ posmedia() {
 @test "what a terminal would act on is not printed" {
 	posmedia plan $'no\e[31mred\x7f\xc2\x9b'
 	[ "$status" -ne 0 ]
-	[[ $stderr == *'no?[31mred???'* ]]
+	[[ $stderr == *'no?[31mred??: '* ]]
 }
 
 @test "messages as JSON are one object a line" {
