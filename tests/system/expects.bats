@@ -34,7 +34,7 @@ setup_file() {
 		[Service]
 		Type=forking
 		PIDFile=/run/forks.pid
-		ExecStart=/bin/sh -c 'sleep 54321 & echo $$! >/run/forks.pid'
+		ExecStart=/bin/sh -c 'sleep 54322 & echo $$! >/run/forks.pid'
 		ExecReload=/bin/sh -c 'echo reloaded $MAINPID >/run/forks.reloaded'
 	UNIT
 	cat >"$units/breaks.service" <<-'UNIT'
@@ -53,7 +53,7 @@ setup_file() {
 	cat >"$dir/overlay/etc/init.d/old" <<-'SH'
 		#!/bin/sh
 		case $1 in
-		start) sleep 54321 & echo started >/run/old ;;
+		start) sleep 54322 & echo started >/run/old ;;
 		stop) echo stopped >/run/old ;;
 		esac
 	SH
@@ -70,6 +70,7 @@ teardown_file() {
 
 setup() {
 	media_setup
+	export sleep_mark=54322
 }
 
 # A step that first installs the units and then is the shell text $1, with more keys.
@@ -175,7 +176,7 @@ posmedia: ../x is not the name of a service
 	with_units '' 'exit 5' 'expects: {services: [till]}'
 	build
 	refused 6 'step second: exit status 5'
-	with_units '' 'sleep 54321 & exit 0' 'expects: {services: [till]}'
+	with_units '' 'sleep 54322 & exit 0' 'expects: {services: [till]}'
 	build
 	refused 6 'left 1 processes running: sleep'
 	nothing_left
@@ -193,7 +194,7 @@ unit() {
 		printf '[Unit]\n'
 		cat
 		printf '[Service]\nExecStart=/bin/sh -c "echo %s >>/run/order; ' "$1"
-		printf 'exec sleep 54321"\n'
+		printf 'exec sleep 54322"\n'
 	} >"$dir/needs/usr/lib/systemd/system/$1.service"
 }
 
