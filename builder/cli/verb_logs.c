@@ -1,3 +1,4 @@
+#include "cli/host.h"
 #include "cli/screen.h"
 #include "cli/verb.h"
 
@@ -14,17 +15,10 @@ static const struct opt opts[] = {
     {0, NULL, NULL, NULL},
 };
 
-static const char *or_else(const struct args *a, const char *name, const char *otherwise)
-{
-	const char *given = args_get(a, name);
-
-	return given != NULL ? given : otherwise;
-}
-
 static int run(const struct args *a, struct err *e)
 {
-	const struct stage_opts o = {.state = or_else(a, "state", "/srv/pos"),
-				     .socket = or_else(a, "engine", engine_socket())};
+	const struct stage_opts o = {.state = host_or_else(a, "state", "/srv/pos"),
+				     .socket = host_or_else(a, "engine", engine_socket())};
 	struct buf said SCOPED(buf_release) = BUF_INIT(SAID_MAX);
 	struct site *s SCOPED(site_freep) = NULL;
 	uint64_t lines = LINES;
