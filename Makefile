@@ -100,7 +100,7 @@ $(OUT)/posmedia: $(call objects,cli) $(call archive,$(filter-out cli,$(DIRS)))
 	  $(call ldlibs,$(DIRS)) -o $@
 
 UNIT := $(patsubst tests/unit/%.c,$(OUT)/test/%,$(sort $(wildcard tests/unit/*.c)))
-unit-programs: $(UNIT) fuzz-programs
+unit-programs: $(UNIT) fuzz-programs $(OUT)/bench/tree
 FUZZ := $(patsubst tests/fuzz/%.c,$(OUT)/test/fuzz-%,$(sort $(wildcard tests/fuzz/*-*.c)))
 fuzz-programs: $(FUZZ)
 
@@ -109,6 +109,11 @@ $(OUT)/bench/pack: tests/bench/pack.c $(STAMP) $(call archive,$(call reach,archi
 	@mkdir -p $(@D); echo "  LD    $@"
 	$(Q)$(CC) $(ALL_CFLAGS) -MF $@.d $< $(call libs,$(call reach,archive)) $(ALL_LDFLAGS) \
 	  $(call ldlibs,$(call reach,archive)) -o $@
+
+# What `make bench-restore` and the tests of restore make: a shop's data, and a day's change of it.
+$(OUT)/bench/tree: $(wildcard tests/bench/tree*.[ch]) $(STAMP)
+	@mkdir -p $(@D); echo "  LD    $@"
+	$(Q)$(CC) $(filter-out -MMD -MP,$(ALL_CFLAGS)) $(filter %.c,$^) $(ALL_LDFLAGS) -o $@
 
 deps:
 	$(Q)tests/lib/need builder/DEPENDS
