@@ -7,6 +7,7 @@
 #define APPLY_APPLY_H
 
 #include "manifest/manifest.h"
+#include <stdbool.h>
 
 enum { APPLY_BLOCK = 4096 }; /* what is compared and written as one */
 
@@ -15,18 +16,20 @@ enum { APPLY_BLOCK = 4096 }; /* what is compared and written as one */
 struct apply_content {
 	/* Opens the content of want->v[i]; *ret is the handle of the calls below. */
 	int (*open)(void *ctx, size_t i, void **ret, struct err *e);
-	/* Reads up to n bytes at an offset; *ret_n < n only at the end. */
-	int (*read)(void *ctx, void *handle, uint64_t at, void *p, size_t n, size_t *ret_n,
-		    struct err *e);
+	/* Reads up to n bytes of an open one at an offset; *ret_n < n only at the end. */
+	int (*read)(void *handle, uint64_t at, void *p, size_t n, size_t *ret_n, struct err *e);
 	void (*close)(void *ctx, void *handle);
 	void *ctx;
+	bool living; /* what it is made from may change meanwhile: then what is not as the manifest
+		      * says is ERR_BUSY, else ERR_VERIFY */
 };
 
 struct apply_opts {
-	const struct manifest_names *names; /* numbers of the target's owners; NULL = the machine's */
-	unsigned threads;                   /* 0 = one a processor */
-	struct apply_memory *memory;        /* what is known of the target: see below; or NULL */
-	bool dry_run;                       /* count, and change nothing */
+	const struct manifest_names
+	    *names;                  /* numbers of the target's owners; NULL = the machine's */
+	unsigned threads;            /* 0 = one a processor */
+	struct apply_memory *memory; /* what is known of the target: see below; or NULL */
+	bool dry_run;                /* count, and change nothing */
 	void (*progress)(void *ctx, uint64_t files, uint64_t bytes, uint64_t written);
 	void *ctx;
 };
@@ -38,8 +41,8 @@ struct apply_result {
 
 /* Makes the directory what the manifest says, root included: types, content, modes, owners by name,
  * times, links, ACLs, attributes, holes; what the manifest does not have is removed. Does not cross
- * into another mounted file system and follows no symbolic link. Killed at any instant, run again it
- * ends as if it had not been. All is on disk when it returns (syncfs). An immutable entry
+ * into another mounted file system and follows no symbolic link. Killed at any instant, run again
+ * it ends as if it had not been. All is on disk when it returns (syncfs). An immutable entry
  * (chattr(1), i or a) is made mutable first. */
 int apply_tree(const struct manifest *want, const struct apply_content *c, int dirfd,
 	       const struct apply_opts *o, struct apply_result *ret, struct err *e) MUST_CHECK;
