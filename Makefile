@@ -169,6 +169,11 @@ bench-stage: deps-check
 	$(Q)$(MAKE) -j$(JOBS) all
 	$(Q)OUT=$(OUT) tests/bench/stage
 
+bench-restore: deps-check
+	$(Q)tests/lib/need tests/bench/DEPENDS
+	$(Q)$(MAKE) -j$(JOBS) all $(OUT)/bench/tree
+	$(Q)OUT=$(OUT) tests/bench/restore
+
 # FAULT_RUNS runs of push, pull and copy through a proxy that does what servers must not; where
 # radosgw is installed, a fifth as many of a bucket too.
 FAULT_RUNS ?= 1000
@@ -189,4 +194,5 @@ clean:
 
 -include $(shell find $(OUT)/obj $(OUT)/test -name '*.d' 2>/dev/null)
 .PHONY: all unit-programs fuzz-programs fuzz deps deps-check demo check check-interop lint readme \
-	bench bench-audit bench-refetch bench-scan bench-carry bench-stage check-faults clean
+	bench bench-audit bench-refetch bench-scan bench-carry bench-stage bench-restore \
+	check-faults clean
