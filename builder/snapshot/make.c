@@ -1,0 +1,244 @@
+#include "snapshot/gather.h"
+#include "snapshot/stream.h"
+
+#include "base/log.h"
+#include "sys/clock.h"
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { ROUNDS = 4 };
+
+void snapshot_result_release(struct snapshot_result *r)
+{
+	info_release(&r->info);
+	manifest_release(&r->m);
+}
+
+struct making {
+	struct snapshot_repo *r;
+	const struct snapshot_opts *o;
+	struct writer *w;
+	struct items known;
+	struct gather g;
+	struct body body;
+	struct manifest m;
+	uint64_t again;
+};
+
+static void making_release(struct making *x)
+{
+	writer_free(x->w);
+	gather_release(&x->g);
+	items_release(&x->known);
+	body_release(&x->body);
+	manifest_release(&x->m);
+}
+
+/* The contents that a snapshot has need not be read again: unless something is missing that it may
+ * need. What of it is damaged is stored anew. */
+static int read_known(struct making *x, const struct snapshot_info *last, struct err *e)
+{
+	struct body b SCOPED(body_release);
+	struct err why = ERR_INIT;
+
+	body_init(&b);
+	if (last == NULL || !x->r->whole)
+		return 0;
+	if (body_get(x->r, last->id, &b, &why) == 0 && items_read(x->r, &b, &x->known, &why) == 0) {
+		items_sort(&x->known);
+		return 0;
+	}
+	if (why.kind != ERR_VERIFY) {
+		*e = why;
+		return -1;
+	}
+	log_warn("all files are read: %s", why.msg);
+	items_release(&x->known);
+	return 0;
+}
+
+static void describe(struct making *x, const struct snapshot_info *last)
+{
+	struct snapshot_info *i = &x->body.info;
+	char host[HOST_NAME_MAX + 1] = "";
+
+	(void)gethostname(host, sizeof(host) - 1);
+	i->time = clock_wall_s();
+	i->shop = mem_strdup(x->o->shop);
+	i->env = mem_strdup(x->o->env);
+	i->host = mem_strdup(host);
+	i->source = mem_strdup(x->o->source);
+	if (last != NULL) {
+		i->previous = mem_strdup(last->id);
+		if (i->time <= last->time)
+			i->time = last->time + 1; /* clocks go back; the order stays */
+	}
+	i->id = body_id(i);
+}
+
+static int begin(struct making *x, struct err *e)
+{
+	struct snapshot_infos all SCOPED(snapshot_infos_release) = {0};
+	const struct snapshot_info *last;
+
+	if (repo_load(x->r, e) != 0 || snapshot_list(x->r, &all, e) != 0)
+		return -1;
+	for (size_t i = 0; i < x->r->faults.n; i++)
+		log_warn("%s", x->r->faults.v[i]);
+	last = infos_newest(&all, x->o->shop, x->o->env);
+	describe(x, last);
+	for (size_t i = all.n; last == NULL && i > 0; i--)
+		if (all.v[i - 1].fault == NULL)
+			last = &all.v[i - 1];
+	return read_known(x, last, e);
+}
+
+/* The manifest and the contents, until both are of the same files. */
+static int read_tree(struct making *x, int dirfd, struct err *e)
+{
+	const struct manifest_opts none = {0};
+
+	for (unsigned round = 0; round < ROUNDS; round++) {
+		manifest_release(&x->m);
+		x->m = (struct manifest){0};
+		if (manifest_make(dirfd, x->o->manifest != NULL ? x->o->manifest : &none, &x->m,
+				  e) != 0 ||
+		    gather_files(&x->g, &x->m, e) != 0)
+			return -1;
+		if (x->g.changed == 0)
+			return 0;
+		x->again += x->g.changed;
+	}
+	(void)err_set(e, ERR_BUSY, "%llu files go on changing while they are read",
+		      (unsigned long long)x->g.changed);
+	return err_hint(e, "stop what writes them, or try again");
+}
+
+/* Cuts the manifest's text behind lines by the names in them. */
+struct lines {
+	struct stream s;
+	uint64_t name;
+	bool in_name;
+};
+
+static int take_text(void *ctx, const void *p, size_t n, struct err *e)
+{
+	struct lines *l = ctx;
+	const uint8_t *at = p;
+	size_t from = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		if (at[i] == ' ')
+			l->in_name = false;
+		if (l->in_name)
+			l->name = stream_name(l->name, at[i]);
+		if (at[i] != '\n')
+			continue;
+		if (stream_add(&l->s, at + from, i + 1 - from, e) != 0 ||
+		    stream_may_cut(&l->s, l->name, e) != 0)
+			return -1;
+		from = i + 1;
+		l->name = STREAM_NAME;
+		l->in_name = true;
+	}
+	return stream_add(&l->s, at + from, n - from, e);
+}
+
+static int store_manifest(struct making *x, struct filler *f, struct err *e)
+{
+	struct lines l = {.name = STREAM_NAME, .in_name = true};
+	const struct sink out = {take_text, &l};
+	int rc;
+
+	stream_init(&l.s, f);
+	rc = manifest_write(&x->m, &out, e);
+	if (rc == 0)
+		rc = stream_end(&l.s, &x->body.manifest, e);
+	stream_release(&l.s);
+	return rc;
+}
+
+static int add_items(struct making *x, struct stream *s, struct err *e)
+{
+	for (size_t i = 0; i < x->m.n; i++) {
+		const struct manifest_entry *en = &x->m.v[i];
+		const uint8_t *item;
+		uint64_t name = STREAM_NAME;
+
+		if (en->type != MANIFEST_FILE || en->same_as != NULL)
+			continue;
+		item = gather_item(&x->g, &en->digest);
+		if (item == NULL)
+			return err_set(e, ERR_FAIL, "%s: its content was not read", en->path);
+		for (const char *c = en->path; *c != '\0'; c++)
+			name = stream_name(name, (uint8_t)*c);
+		if (stream_add(s, item, item_size(item), e) != 0 || stream_may_cut(s, name, e) != 0)
+			return -1;
+	}
+	return 0;
+}
+
+static int store_contents(struct making *x, struct filler *f, struct err *e)
+{
+	struct stream s;
+	int rc;
+
+	stream_init(&s, f);
+	rc = add_items(x, &s, e);
+	if (rc == 0)
+		rc = stream_end(&s, &x->body.contents, e);
+	stream_release(&s);
+	return rc;
+}
+
+/* Blocks first, then what says where they are, then what needs them. */
+static int store(struct making *x, struct err *e)
+{
+	struct filler *f = writer_take(x->w);
+	struct snapshot_info *i = &x->body.info;
+	int rc = store_manifest(x, f, e);
+
+	if (rc == 0)
+		rc = store_contents(x, f, e);
+	writer_give(x->w, f);
+	if (rc != 0 || writer_end(x->w, e) != 0)
+		return -1;
+	i->root = manifest_root(&x->m);
+	i->entries = x->m.n;
+	i->files = x->m.files;
+	i->bytes = x->m.bytes;
+	i->added = writer_added(x->w);
+	return x->o->dry_run ? 0 : body_put(x->r, &x->body, e);
+}
+
+int snapshot_make(struct snapshot_repo *r, int dirfd, const struct snapshot_opts *o,
+		  struct snapshot_result *ret, struct err *e)
+{
+	struct making x SCOPED(making_release) = {.r = r, .o = o};
+
+	body_init(&x.body);
+	items_init(&x.known);
+	items_init(&x.g.mine);
+	if (begin(&x, e) != 0)
+		return -1;
+	x.w = writer_new(r, o->dry_run);
+	x.g.w = x.w;
+	x.g.dirfd = dirfd;
+	x.g.o = o;
+	x.g.known = &x.known;
+	if (read_tree(&x, dirfd, e) != 0 || store(&x, e) != 0) {
+		repo_unload(r);
+		return -1;
+	}
+	*ret = (struct snapshot_result){.info = x.body.info,
+					.read = x.g.read,
+					.chunks = writer_blocks(x.w),
+					.again = x.again,
+					.m = x.m};
+	x.body.info = (struct snapshot_info){0};
+	x.m = (struct manifest){0};
+	repo_unload(r);
+	return 0;
+}
