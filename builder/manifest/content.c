@@ -62,14 +62,6 @@ void making_desks_free(struct making *k)
 	}
 }
 
-char *making_shown(const char *path)
-{
-	struct buf b SCOPED(buf_release) = BUF_INIT(LINE_MAX_BYTES);
-
-	text_escape(&b, path[0] == '\0' ? "." : path);
-	return buf_take(&b);
-}
-
 static char *name_of(struct making *k, const char *name, uint32_t id)
 {
 	char *number SCOPED(mem_freep) = name == NULL ? mem_format("%u", id) : NULL;
@@ -349,7 +341,7 @@ static int read_entry(struct making *k, struct desk *d, size_t i, struct err *e)
 
 static void fail(struct making *k, const char *path, struct err *e)
 {
-	char *shown SCOPED(mem_freep) = making_shown(path);
+	char *shown SCOPED(mem_freep) = manifest_shown(path);
 
 	if (!intr_pending())
 		(void)err_in(e, "%s", shown);

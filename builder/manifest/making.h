@@ -42,9 +42,6 @@ void making_stat(struct making *k, struct manifest_entry *en, struct item *it,
 /* Reads the n-th of the order; what fails is in k->err, and k->stop then. */
 void making_read(void *making, size_t n);
 
-/* The path of an entry as one line for people; the caller owns it. */
-char *making_shown(const char *path);
-
 void making_desks_free(struct making *k);
 
 #endif

@@ -138,6 +138,10 @@ void manifest_seen_free(struct manifest_seen *s);
 int manifest_write(const struct manifest *m, const struct sink *out, struct err *e) MUST_CHECK;
 int manifest_read(int fd, const char *name, struct manifest *ret, struct err *e) MUST_CHECK;
 
+/* A path as it stands in the text, "./a\040b" or ".": one line of printable ASCII, whatever is in
+ * it. The caller owns it. */
+char *manifest_shown(const char *path) MUST_CHECK;
+
 /* SHA-256 of the text. */
 struct digest manifest_root(const struct manifest *m);
 

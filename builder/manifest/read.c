@@ -149,7 +149,7 @@ static bool time_of(char *val, struct manifest_entry *en)
 
 static bool device_of(char *val, struct manifest_entry *en)
 {
-	static const char system[] = "linux,";
+	static const char system[] = "native,";
 	char *comma = strrchr(val, ',');
 	uint64_t major_no, minor_no;
 

@@ -77,10 +77,23 @@ static void put_more(struct buf *b, const struct manifest_entry *en)
 	buf_add(b, "\n", 1);
 }
 
+static void put_path(struct buf *b, const char *path)
+{
+	buf_addf(b, path[0] == '\0' ? "." : "./");
+	text_escape(b, path);
+}
+
+char *manifest_shown(const char *path)
+{
+	struct buf b SCOPED(buf_release) = BUF_INIT(LINE_MAX_BYTES);
+
+	put_path(&b, path);
+	return buf_take(&b);
+}
+
 void text_entry(struct buf *b, const struct manifest_entry *en)
 {
-	buf_add(b, en->path[0] == '\0' ? "." : "./", en->path[0] == '\0' ? 1 : 2);
-	text_escape(b, en->path);
+	put_path(b, en->path);
 	buf_addf(b, " type=%s", types[en->type]);
 	put_word(b, "uname", en->user);
 	put_word(b, "gname", en->group);
@@ -88,7 +101,7 @@ void text_entry(struct buf *b, const struct manifest_entry *en)
 	if (en->type == MANIFEST_FILE)
 		buf_addf(b, " size=%" PRIu64, en->size);
 	if (en->type == MANIFEST_CHAR || en->type == MANIFEST_BLOCK)
-		buf_addf(b, " device=linux,%u,%u", major(en->device), minor(en->device));
+		buf_addf(b, " device=native,%u,%u", major(en->device), minor(en->device));
 	if (en->type == MANIFEST_LINK)
 		put_word(b, "link", en->target);
 	buf_addf(b, " time=%" PRId64 ".%09u", en->mtime, en->mtime_ns);

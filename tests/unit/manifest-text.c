@@ -32,7 +32,7 @@ static void it_reads_what_it_writes(void **state)
 	assert_non_null(strstr(text, "\n#+ hardlink=./dir/same\n"));
 	assert_non_null(strstr(text, "\n#+ xattr.trusted.t=eA== xattr.user.a= "
 				     "xattr.user.b\\075\\012=AAE=\n"));
-	assert_non_null(strstr(text, " device=linux,1,300 "));
+	assert_non_null(strstr(text, " device=native,1,300 "));
 	free(text);
 	free(again);
 	manifest_release(&m);
