@@ -37,6 +37,11 @@ void http_freep(struct http **h)
 	*h = NULL;
 }
 
+void http_wake(struct http *h)
+{
+	(void)curl_multi_wakeup(h->multi);
+}
+
 struct pool {
 	CURLM *multi;
 	const struct http_work *w;
