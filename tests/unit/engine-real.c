@@ -262,7 +262,8 @@ static void files(struct engine *en)
 {
 	static char path[] = "etc/shadow", data[] = "root:*:1::::::\n";
 	const struct small_file one = {path, S_IFREG | 0640, 0, 42, data, strlen(data)};
-	const struct files_want all = {"", any, NULL, 1 << 20, 1000, 0};
+	const struct files_want all = {
+	    .below = "", .wants = any, .bytes_max = 1 << 20, .entries_max = 1000};
 	struct files in SCOPED(files_release) = {0}, out SCOPED(files_release) = {0};
 	struct buf tar SCOPED(buf_release) = BUF_INIT(1 << 20);
 	char *root SCOPED(mem_freep) = NULL, *at SCOPED(mem_freep) = NULL;
