@@ -140,18 +140,23 @@ static void about(struct engine *en, bool docker)
 static void images(struct engine *en)
 {
 	struct engine_image other = {config_of(&img.i.config.digest, "b"), &img.layer, 1};
+	struct strv layers SCOPED(strv_release) = {0};
 	struct err e = ERR_INIT;
 	bool there = true;
 
-	OK(engine_has(en, &img.i.config.digest, &there, &why));
+	OK(engine_has(en, &img.i.config.digest, &there, NULL, &why));
 	assert_false(there);
 	OK(engine_load(en, &img.i, &why));
-	OK(engine_has(en, &img.i.config.digest, &there, &why));
+	OK(engine_has(en, &img.i.config.digest, &there, &layers, &why));
 	assert_true(there);
+	/* both of them run on this machine, on overlayfs */
+	assert_int_equal(layers.n, img.i.layers_n);
+	for (size_t i = 0; i < layers.n; i++)
+		assert_int_equal(access(layers.v[i], F_OK), 0);
 	OK(engine_load(en, &img.i, &why));
 	/* a config whose layer is another one */
 	assert_int_equal(engine_load(en, &other, &e), -1);
-	OK(engine_has(en, &other.config.digest, &there, &why));
+	OK(engine_has(en, &other.config.digest, &there, NULL, &why));
 	assert_false(there);
 	(void)close(other.config.fd);
 }
