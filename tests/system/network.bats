@@ -80,6 +80,8 @@ has_address() {
 	not answers 192.0.2.9 8081 1
 	kill "$listener"
 	# the host routes, the instance does not
+	listener=
+	not_by_loopback
 	[ "$(host cat /proc/sys/net/ipv4/ip_forward)" = 1 ]
 	[ "$(instance cat /proc/sys/net/ipv4/ip_forward)" = 0 ]
 	[ "$(inside 'cat /etc/resolv.conf' | grep -c '^nameserver 192.0.2.5[34]$')" -eq 2 ]
@@ -88,6 +90,22 @@ has_address() {
 }
 
 stays_so() {
+# Nobody in the network is answered at an address of loopback, where a kernel would.
+not_by_loopback() {
+	instance tee /proc/sys/net/ipv4/conf/eth0/route_localnet <<<1 >/dev/null
+	branch ip -batch - <<-'LINES'
+		rule add lookup local pref 9
+		rule add to 127.9.9.9 lookup 99 pref 8
+		rule del pref 0
+		route add 127.9.9.9/32 via 192.0.2.9 dev lan1 src 192.0.2.1 table 99
+	LINES
+	branch tee /proc/sys/net/ipv4/conf/lan1/route_localnet <<<1 >/dev/null
+	not answers 127.9.9.9 8080 1
+	instance curl -s -m 2 -o /dev/null http://127.9.9.9:8080/catalogue
+	instance tee /proc/sys/net/ipv4/conf/eth0/route_localnet <<<0 >/dev/null
+	branch ip rule del pref 8
+}
+
 	local before from
 	before=$(started)
 	from=$(date +%s%N)

@@ -53,6 +53,10 @@ static void rules(void **state)
 			 0);
 	assert_string_equal(b.data, again.data);
 	assert_non_null(strstr(b.data, "\t\tip daddr { 169.254.169.254, 169.254.170.2 } drop\n"));
+	/* what says that it is of this machine, or for it, and did not come from it */
+	assert_non_null(strstr(b.data, "\t\tiifname \"lo\" accept\n\t\tmeta nfproto ipv6 drop\n"
+				       "\t\tip saddr 127.0.0.0/8 drop\n"
+				       "\t\tip daddr 127.0.0.0/8 drop\n"));
 	assert_int_equal(filter("{}", &none), 0);
 	assert_null(strstr(none.data, "dport"));
 	a = strstr(b.data, "comment \"sha256:");
