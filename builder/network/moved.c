@@ -37,6 +37,11 @@ char *net_moved_dir(const char *runtime, const struct site *s)
 	return mem_format("%s/%s-%s.interface", runtime, s->shop, site_env_word(s->env));
 }
 
+char *net_failed_path(const char *runtime, const struct site *s)
+{
+	return mem_format("%s/%s-%s.interface.failed", runtime, s->shop, site_env_word(s->env));
+}
+
 static int boot_id(char ret[64], struct err *e)
 {
 	struct buf b SCOPED(buf_release) = BUF_INIT(4096);
@@ -317,10 +322,9 @@ static int return_unknown(const char *dir, bool whoever, char **ret, struct err 
 }
 
 /* What could not be given back is somebody's to look at. */
-static void keep_record(const char *dir, const struct net_moved *m, const char *why)
+static void keep_record(const char *dir, const struct net_moved *m, const char *to, const char *why)
 {
 	char *from SCOPED(mem_freep) = fs_join(dir, RECORD);
-	char *to SCOPED(mem_freep) = mem_format("%s.failed", dir);
 
 	log_warn("%s is back, but not all that it had: %s", m->name, why);
 	if (rename(from, to) == 0)
@@ -331,6 +335,7 @@ int net_return(const char *runtime, const struct site *s, const char *container,
 	       struct err *e)
 {
 	char *dir SCOPED(mem_freep) = net_moved_dir(runtime, s);
+	char *failed SCOPED(mem_freep) = net_failed_path(runtime, s);
 	struct net_moved m SCOPED(net_moved_release) = {0};
 	struct err why = ERR_INIT;
 	bool here = false;
@@ -347,7 +352,7 @@ int net_return(const char *runtime, const struct site *s, const char *container,
 	if (!here)
 		log_warn("the interface %s of shop %s is gone", m.name, s->shop);
 	else if (restore(&m, &why) != 0)
-		keep_record(dir, &m, why.msg);
+		keep_record(dir, &m, failed, why.msg);
 	fault_point("network: restored");
 	if (forget(dir, e) != 0)
 		return -1;

@@ -94,4 +94,8 @@ int net_end_child(int ns, struct err *e) MUST_CHECK;
 int net_return(const char *runtime, const struct site *s, const char *container, char **ret,
 	       struct err *e) MUST_CHECK;
 
+/* RUNTIME/SHOP-ENV.interface.failed: the record of an interface that came back without all that it
+ * had. It stays until somebody removes it; the caller owns the path. */
+char *net_failed_path(const char *runtime, const struct site *s) MUST_CHECK;
+
 #endif
