@@ -10,7 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { LIST_MAX = 4 << 20, FORMER_MS = 5000, LINK_MS = 10000, NAP_US = 100000 };
+enum { LIST_MAX = 4 << 20, FORMER_MS = 75000, LINK_MS = 10000, NAP_US = 100000 };
 
 int net_filter_load(const struct net *n, const char *ns, struct err *e)
 {
@@ -270,7 +270,9 @@ static int give_address(const struct net *n, const char *ns, struct err *e)
 	return set_kernel(ns, dev, e) != 0 ? -1 : net_ip_batch(ns, &lines, e);
 }
 
-/* A former instance's child with the same card ends a moment after its instance. */
+/* A former instance's child with the same card ends a moment after its instance, unless somebody on
+ * the host has made a mount namespace meanwhile: a copy of the file by which dockerd holds a
+ * network is in it, and goes when dockerd removes the file, once a minute. */
 static int give_child(const struct net *n, const char *ns, struct err *e)
 {
 	uint64_t end = clock_mono_ms() + FORMER_MS;

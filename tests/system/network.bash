@@ -46,7 +46,7 @@ start_host() {
 stop_host() {
 	stop_service "$dir/engine"
 	# posmedia holds networks there
-	kill "$branch_pid" "${listener:-$branch_pid}" 2>/dev/null || true
+	kill "$branch_pid" "${listener:-$branch_pid}" "${holder:-$branch_pid}" 2>/dev/null || true
 	awk -v at="$dir/" 'index($5, at) == 1 { print $5 }' /proc/self/mountinfo | sort -r |
 		xargs -r umount -l
 }
