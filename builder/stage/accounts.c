@@ -15,6 +15,7 @@ enum {
 	ID = 2,
 	CHANGED = 2,
 	GID = 3,
+	MOST = 4,
 	GECOS = 4,
 	HOME = 5,
 	SHELL = 6,
@@ -481,16 +482,26 @@ static void add_shadow(const struct accounts_from *from, struct accounts_made *m
 		add_row(&m->files, ACCOUNT_SHADOW, row);
 }
 
-/* A password that is none ages all the same, and then no key opens the account (pam_unix(8)): of
- * who has keys alone it begins anew with each instance. */
-static void begin_ageing(const struct accounts_from *from, struct accounts_made *m,
-			 const struct site_user *u)
+/* pam_unix(8) lets no key open an account whose password has expired, and one that is none would:
+ * who has keys alone has no greatest age, until there is a password, which ages as the image wants
+ * it. */
+static void set_ageing(const struct accounts_from *from, struct accounts_made *m,
+		       const struct site_user *u)
 {
 	struct account_row *row = account_row(&m->files.t[ACCOUNT_SHADOW], u->name);
+	char *most SCOPED(mem_freep) = days_of(from->login_defs, "PASS_MAX_DAYS");
 	char *today SCOPED(mem_freep) = mem_format("%u", from->today);
 
-	if (u->keys.n > 0 && row != NULL && !account_hash_usable(row->f.v[PW]))
+	if (row == NULL || u->keys.n == 0)
+		return;
+	if (account_hash_usable(row->f.v[PW])) {
+		if (row->f.v[MOST][0] == '\0')
+			account_set_field(row, MOST, most);
+	} else {
+		account_set_field(row, MOST, "");
+		/* 0 asks for a change at once, of what nobody can change */
 		account_set_field(row, CHANGED, today);
+	}
 }
 
 static int add_user(const struct accounts_from *from, struct accounts_made *m,
@@ -532,7 +543,7 @@ static int site_user(const struct accounts_from *from, struct accounts_made *m,
 			      u->uid);
 	if (!strv_has(from->was_site, u->name))
 		(void)account_unlock(&m->files, u->name, ACCOUNT_OF_SITE);
-	begin_ageing(from, m, u);
+	set_ageing(from, m, u);
 	for (size_t i = 0; i < u->groups.n; i++) {
 		const char *group = u->groups.v[i];
 
