@@ -75,7 +75,8 @@ int net_open(const struct net *n, int pid, int *ret_ns, struct err *e) MUST_CHEC
 int net_is(const struct net *n, int ns, bool *ret, struct err *e) MUST_CHECK;
 
 /* Makes it so, whatever is there of it; a namespace with another interface that is up is
- * ERR_VERIFY. */
+ * ERR_VERIFY. The network of a moved interface that was down on the host is asked whether somebody
+ * has the address, as by net_probe. */
 int net_give(const struct net *n, int ns, struct err *e) MUST_CHECK;
 
 /* Tells the neighbours once more whose address it is, when there is a link: takes one second, and

@@ -355,6 +355,29 @@ moved() {
 	[ "$(running)" = "$first" ]
 	answers 198.51.100.7 8080
 	kill -KILL "$(pid_of)"
+# One that is down on the host is asked from the instance, and goes back as it was.
+asked_late() {
+	local before
+	host ip link set card0 down
+	host ip route del 203.0.113.128/25
+	host ip -6 route flush 2001:db8:3::/48
+	before=$(card0)
+	branch ip address add 198.51.100.7/24 dev card1
+	card 7
+	stage recipes/sites/dev.yaml
+	refused 3 'network: the address 198.51.100.7 is in use: '
+	[ "$(card0)" = "$before" ] || { diff <(echo "$before") <(card0); false; }
+	branch ip address del 198.51.100.7/24 dev card1
+	stage recipes/sites/dev.yaml
+	succeeded
+	answers 198.51.100.7 8080
+	site dev
+	stage recipes/sites/dev.yaml
+	succeeded
+	[ "$(card0)" = "$before" ]
+	host ip link set card0 up
+}
+
 	site dev
 	stage recipes/sites/dev.yaml
 	succeeded
@@ -425,6 +448,7 @@ bad_records() {
 	has_address
 	stays_so
 	refusals
+	asked_late
 	neighbour
 	changed_address
 	kept_by_a_stranger
