@@ -14,38 +14,21 @@ setup_file() {
 	load tiny
 	load engines
 	load stage
-	export made engine_dir engine_socket engine_pid
-	made=$(mktemp -d)
-	dir=$made
-	make_image
-	posmedia sign oci:out/till:1 --key k
-	succeeded
-	engine_dir=$(mktemp -d)
-	start_service "$engine_dir/docker" docker
+	load life
+	life_set_up_file
 }
 
 teardown_file() {
-	stop_service "$engine_dir/docker"
-	rm -rf "$made" "$engine_dir"
+	life_tear_down_file
 }
 
 setup() {
-	dir=$(mktemp -d)
-	cp -a "$made/." "$dir"
-	export POSMEDIA_STORE=$dir/store
-	install -m 600 /dev/null "$dir/token"
-	echo 'the token of shop 123' >"$dir/token"
+	stage_set_up
 	watcher=
 }
 
 teardown() {
-	local id
-	[ -z "$watcher" ] || { kill "$watcher" && wait "$watcher"; } 2>/dev/null
-	[ -z "${listener-}" ] || kill "$listener"
-	for id in $(containers); do
-		ask "/containers/$id?force=1" -X DELETE >/dev/null
-	done
-	rm -rf "$dir"
+	life_tear_down
 }
 
 # The controls that fail, of the instance that runs.

@@ -14,11 +14,7 @@ setup_file() {
 	load lib
 	load tiny
 	load stage
-	dir=$(mktemp -d)
-	export made=$dir
-	make_image
-	posmedia sign oci:out/till:1 --key k
-	succeeded
+	stage_set_up_file
 }
 
 teardown_file() {
@@ -26,11 +22,7 @@ teardown_file() {
 }
 
 setup() {
-	dir=$(mktemp -d)
-	cp -a "$made/." "$dir"
-	export POSMEDIA_STORE=$dir/store
-	install -m 600 /dev/null "$dir/token"
-	echo 'the token of shop 123' >"$dir/token"
+	stage_set_up
 }
 
 teardown() {
@@ -355,6 +347,14 @@ moved() {
 	[ "$(running)" = "$first" ]
 	answers 198.51.100.7 8080
 	kill -KILL "$(pid_of)"
+	site dev
+	stage recipes/sites/dev.yaml
+	succeeded
+	[[ $output == *'brought card0 back'* ]]
+	[ "$(card0)" = "$before" ] || { diff <(echo "$before") <(card0); false; }
+	[ -z "$(find "$dir/run" -name '*.interface')" ]
+}
+
 # One that is down on the host is asked from the instance, and goes back as it was.
 asked_late() {
 	local before
@@ -376,14 +376,6 @@ asked_late() {
 	succeeded
 	[ "$(card0)" = "$before" ]
 	host ip link set card0 up
-}
-
-	site dev
-	stage recipes/sites/dev.yaml
-	succeeded
-	[[ $output == *'brought card0 back'* ]]
-	[ "$(card0)" = "$before" ] || { diff <(echo "$before") <(card0); false; }
-	[ -z "$(find "$dir/run" -name '*.interface')" ]
 }
 
 # Records of a move that are lost or damaged, and a name that is taken on the host.
@@ -448,7 +440,6 @@ bad_records() {
 	has_address
 	stays_so
 	refusals
-	asked_late
 	neighbour
 	changed_address
 	kept_by_a_stranger
@@ -457,6 +448,7 @@ bad_records() {
 @test "dockerd: an interface of the host, and back" {
 	start_host docker
 	moved
+	asked_late
 	bad_records
 }
 
