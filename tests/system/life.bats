@@ -91,6 +91,7 @@ stop_and_start() {
 }
 
 @test "podman: stopped and started, with its sales and fresh secrets" {
+	# shellcheck disable=SC2034 # stop_service uses it
 	local engine_socket engine_pid
 	start_service "$dir/podman" podman
 	stop_and_start
