@@ -274,6 +274,13 @@ int stage_net_give(struct stage *st, const struct stage_one *one, struct err *e)
 void stage_net_announce(struct stage *st, const struct stage_one *one, struct aside *ret);
 void stage_net_announced(struct aside *a);
 
+/* Opens the network namespace of one that runs and was given an address; -1 = it has none, or it
+ * cannot be opened, which is a warning. The caller closes it. */
+int stage_net_hold(struct stage *st, const struct stage_one *one) MUST_CHECK;
+/* Ends the child in it once its instance has ended, whoever keeps the namespace. -1 is none. What
+ * fails is a warning. */
+void stage_net_ended(int ns);
+
 /* Stops the container, of any site, and ends what was made for its network. */
 int stage_net_stop(struct stage *st, const struct stage_one *one, struct err *e) MUST_CHECK;
 
