@@ -1,4 +1,5 @@
-/* files.h - a handful of small files in memory: out of a tar that a stranger made, and into one. */
+/* files.h - a handful of small files in memory: out of a tar that a stranger made, and into one; or
+ * out of a stranger's tree. */
 #ifndef ARCHIVE_FILES_H
 #define ARCHIVE_FILES_H
 
@@ -25,9 +26,11 @@ struct files_want {
 	const char *below; /* put before each path of the archive, "var/lib"; "" = nothing */
 	/* Which of the files, by their paths with `below`; the others are left alone. */
 	bool (*wants)(void *ctx, const char *path);
+	/* Of a tree: whether such a directory may have some. NULL = each may. */
+	bool (*enters)(void *ctx, const char *path);
 	void *ctx;
 	uint64_t bytes_max;   /* of all that are wanted */
-	uint64_t entries_max; /* of the archive */
+	uint64_t entries_max; /* of the archive, or in what is entered of the tree */
 	size_t files_max;     /* that the set may have then; 0 = 4096 */
 };
 
@@ -35,6 +38,13 @@ struct files_want {
  * the regular files; whatever else has such a name is left out. Their set-id and sticky bits are
  * dropped. More than the limits allow, a path that leaves the tree, or damage: ERR_RECIPE. */
 int files_read(int fd, const struct files_want *w, struct files *ret, struct err *e) MUST_CHECK;
+
+/* Adds what is wanted of a tree that may be in use: of the file or directory `at`, an absolute path
+ * whose links lead nowhere but into the tree, and of all below it that is of the same mount; no
+ * link is followed there, and nothing but regular files is opened. What is not there is none.
+ * `below` is not used. More than the limits allow is ERR_RECIPE. */
+int files_look(int rootfd, const char *at, const struct files_want *w, struct files *ret,
+	       struct err *e) MUST_CHECK;
 
 /* The file of that path, or NULL. */
 const struct small_file *files_find(const struct files *f, const char *path);

@@ -34,9 +34,9 @@ struct pack_result {
 
 /* Writes the layer of all entries with .layer == o->layer, plus their parent directories, to out:
  * sorted by path, numeric owners, empty user and group names, pax records only for long names,
- * long links, large numbers and xattrs (SCHILY.xattr.), two zero blocks at the end. Hard links
- * whose first name lies in another layer are written as files of their own. A file that shrank or
- * grew since the scan is an error. */
+ * long links, large numbers, xattrs (SCHILY.xattr.) and access control lists (SCHILY.acl.), two
+ * zero blocks at the end. Hard links whose first name lies in another layer are written as files of
+ * their own. A file that shrank or grew since the scan is an error. */
 int pack_layer(int rootfd, const struct tree *t, const struct pack_opts *o, const struct sink *out,
 	       struct pack_result *ret, struct err *e) MUST_CHECK;
 

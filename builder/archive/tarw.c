@@ -1,5 +1,6 @@
 #include "archive/tarw.h"
 
+#include "archive/acl.h"
 #include "base/buf.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -113,6 +114,17 @@ static void record_number(struct buf *b, const char *key, int64_t v)
 	record(b, key, text, (size_t)n);
 }
 
+/* GNU tar takes lists from records of their own, and none from an attribute. */
+static int acl_record(struct buf *b, const struct tree_xattr *x, struct err *e)
+{
+	struct buf text SCOPED(buf_release) = BUF_INIT(RECORDS_MAX);
+
+	if (acl_text(x->val, x->len, &text, e) != 0)
+		return -1;
+	record(b, acl_key(x->name), text.data, text.len);
+	return 0;
+}
+
 static int xattr_records(struct buf *b, const struct tree_entry *en, struct err *e)
 {
 	for (size_t i = 0; i < en->xattrs_n; i++) {
@@ -124,7 +136,10 @@ static int xattr_records(struct buf *b, const struct tree_entry *en, struct err 
 			    e, ERR_FAIL,
 			    "%s: a layer cannot hold the attribute name %s: it has a '='", en->path,
 			    x->name);
-		record(b, key, x->val, x->len);
+		if (acl_key(x->name) == NULL)
+			record(b, key, x->val, x->len);
+		else if (acl_record(b, x, e) != 0)
+			return err_in(e, "%s", en->path);
 	}
 	return 0;
 }

@@ -23,6 +23,7 @@ struct scan {
 	size_t names_n, names_cap;
 	dev_t dev; /* of the root */
 	size_t left_out;
+	bool (*keeps)(const char *name); /* which attributes */
 };
 
 static void scan_release(struct scan *s)
@@ -75,6 +76,13 @@ bool tree_keeps_xattr(const char *name)
 	return strcmp(name, "security.capability") == 0 || strncmp(name, "user.", 5) == 0;
 }
 
+/* What an overlay says of its own layers is true nowhere else. */
+static bool keeps_all(const char *name)
+{
+	return strncmp(name, "user.overlay.", 13) != 0 &&
+	       strncmp(name, "trusted.overlay.", 16) != 0;
+}
+
 static int read_xattr(int fd, const char *name, struct tree_entry *en, struct err *e)
 {
 	ssize_t n = fgetxattr(fd, name, NULL, 0);
@@ -92,7 +100,8 @@ static int read_xattr(int fd, const char *name, struct tree_entry *en, struct er
 	return 0;
 }
 
-static int read_xattrs(const struct fs_entry *f, struct tree_entry *en, struct err *e)
+static int read_xattrs(const struct scan *s, const struct fs_entry *f, struct tree_entry *en,
+		       struct err *e)
 {
 	int fd SCOPED(fd_closep) =
 	    openat(f->parent_fd, f->name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
@@ -111,7 +120,7 @@ static int read_xattrs(const struct fs_entry *f, struct tree_entry *en, struct e
 	if (n < 0)
 		return err_sys(e, "list the attributes of %s", f->path);
 	for (const char *at = list; at < list + n; at += strlen(at) + 1)
-		if (tree_keeps_xattr(at))
+		if (s->keeps(at))
 			strv_add(&names, at);
 	strv_sort(&names);
 	for (size_t i = 0; i < names.n; i++)
@@ -158,7 +167,7 @@ static int scan_one(void *ctx, const struct fs_entry *f, struct err *e)
 		if (f->st.st_nlink > 1)
 			add_name(s, &f->st, en->path);
 	}
-	if (read_xattrs(f, en, e) != 0)
+	if (read_xattrs(s, f, en, e) != 0)
 		return -1;
 	return S_ISDIR(en->mode) && f->st.st_dev != s->dev ? 1 : 0;
 }
@@ -204,9 +213,10 @@ void tree_hide(struct tree *t, const char *path, int layer)
 	en->layer = layer;
 }
 
-int tree_scan(int rootfd, struct tree *ret, size_t *ret_left_out, struct err *e)
+static int scan_tree(int rootfd, bool (*keeps)(const char *), struct tree *ret,
+		     size_t *ret_left_out, struct err *e)
 {
-	struct scan s SCOPED(scan_release) = {0};
+	struct scan s SCOPED(scan_release) = {.keeps = keeps};
 	struct stat st;
 
 	if (fstat(rootfd, &st) != 0)
@@ -222,6 +232,16 @@ int tree_scan(int rootfd, struct tree *ret, size_t *ret_left_out, struct err *e)
 	if (ret_left_out != NULL)
 		*ret_left_out = s.left_out;
 	return 0;
+}
+
+int tree_scan(int rootfd, struct tree *ret, size_t *ret_left_out, struct err *e)
+{
+	return scan_tree(rootfd, tree_keeps_xattr, ret, ret_left_out, e);
+}
+
+int tree_scan_all(int rootfd, struct tree *ret, size_t *ret_left_out, struct err *e)
+{
+	return scan_tree(rootfd, keeps_all, ret, ret_left_out, e);
 }
 
 bool tree_same_xattrs(const struct tree_entry *a, const struct tree_entry *b)

@@ -8,7 +8,7 @@
 #include <sys/types.h>
 
 struct tree_xattr {
-	char *name; /* only security.capability and user.*, sorted */
+	char *name; /* sorted */
 	uint8_t *val;
 	size_t len;
 };
@@ -33,8 +33,13 @@ struct tree {
 };
 
 /* Indexes everything below rootfd, staying on any file system mounted there. Sockets and FIFOs
- * and device nodes are left out and counted in *ret_left_out (may be NULL). */
+ * and device nodes are left out and counted in *ret_left_out (may be NULL). Attributes are those
+ * of tree_keeps_xattr. */
 int tree_scan(int rootfd, struct tree *ret, size_t *ret_left_out, struct err *e) MUST_CHECK;
+
+/* The same with all attributes that the kernel shows of files and directories, access control
+ * lists among them, but for an overlay's marks: of data, not of an image. */
+int tree_scan_all(int rootfd, struct tree *ret, size_t *ret_left_out, struct err *e) MUST_CHECK;
 
 /* Whether an attribute belongs to the tree: file capabilities and user.*; security labels, ACLs and
  * the overlay's own marks do not. */

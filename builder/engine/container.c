@@ -135,7 +135,9 @@ int engine_read_state(const struct jval *v, struct engine_state *ret, struct err
 	struct engine_state s = {.there = true,
 				 .running = !waits && jval_get_bool(state, "Running"),
 				 .restarting = waits,
-				 .paused = jval_get_bool(state, "Paused")};
+				 .paused = jval_get_bool(state, "Paused"),
+				 .read_only =
+				     jval_get_bool(jval_get(v, "HostConfig"), "ReadonlyRootfs")};
 
 	if (state == NULL || image == NULL ||
 	    (digest_parse(image, &s.image) != 0 && digest_parse_hex(image, &s.image) != 0) ||

@@ -55,8 +55,11 @@ struct engine_image {
 };
 
 /* Whether the engine has the image of that config: its id is the only name that all engines agree
- * on. */
-int engine_has(struct engine *en, const struct digest *config, bool *ret, struct err *e) MUST_CHECK;
+ * on. layers, when it is not NULL, gets the directories in which an engine with overlayfs says that
+ * it has it unpacked, the topmost first; none when it does not say. They are the engine's own, and
+ * need not be there where we run. */
+int engine_has(struct engine *en, const struct digest *config, bool *ret, struct strv *layers,
+	       struct err *e) MUST_CHECK;
 
 /* Gives the image to the engine, and makes sure afterwards that it has this very one, under
  * "localhost/posmedia:CONFIG". */
@@ -74,6 +77,7 @@ struct engine_state {
 	bool running;
 	bool restarting; /* it does not run, and the engine is about to start it again */
 	bool paused;     /* its processes are there, and stand still */
+	bool read_only;  /* its root */
 	char *id;        /* 64 hexadecimal digits, or NULL */
 	int pid;         /* of its first process, on the host; 0 = none */
 	int exit;        /* status of the last run */

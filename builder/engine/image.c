@@ -4,12 +4,13 @@
 
 #include "archive/tarw.h"
 #include <errno.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { HEADS_MAX = 1 << 20, LOAD_QUIET_MS = 600000, READ_MAX = 1 << 20 };
+enum { HEADS_MAX = 1 << 20, LOAD_QUIET_MS = 600000, READ_MAX = 1 << 20, LAYERS_MAX = 500 };
 
 /* A stretch of the archive: of memory, or of a file. */
 struct stretch {
@@ -199,7 +200,41 @@ int engine_read_load(const char *p, size_t n, struct err *e)
 	return 0;
 }
 
-int engine_has(struct engine *en, const struct digest *config, bool *ret, struct err *e)
+/* "DIR/diff:DIR/diff": a colon in a name would cut it where no "/diff" is. */
+static int split_layers(const char *text, struct strv *ret)
+{
+	static const char last[] = "/diff";
+
+	while (text != NULL && text[0] != '\0') {
+		size_t n = strcspn(text, ":");
+
+		if (ret->n >= LAYERS_MAX || n <= strlen(last) || n >= PATH_MAX || text[0] != '/' ||
+		    strncmp(text + n - strlen(last), last, strlen(last)) != 0)
+			return -1;
+		strv_take(ret, mem_strndup(text, n));
+		text += text[n] == ':' ? n + 1 : n;
+	}
+	return 0;
+}
+
+void engine_read_layers(const struct jval *v, struct strv *ret)
+{
+	const struct jval *driver = jval_get(v, "GraphDriver");
+	const struct jval *data = jval_get(driver, "Data");
+	const char *name = jval_get_str(driver, "Name");
+	const char *upper = jval_get_str(data, "UpperDir");
+	struct strv got SCOPED(strv_release) = {0};
+
+	if (name == NULL || (strcmp(name, "overlay") != 0 && strcmp(name, "overlay2") != 0) ||
+	    upper == NULL || split_layers(upper, &got) != 0 || got.n != 1 ||
+	    split_layers(jval_get_str(data, "LowerDir"), &got) != 0)
+		return;
+	*ret = got;
+	got = (struct strv){0};
+}
+
+int engine_has(struct engine *en, const struct digest *config, bool *ret, struct strv *layers,
+	       struct err *e)
 {
 	struct ask a = {.method = "GET",
 			.path = mem_format("/images/%s/json", digest_text(config).s)};
@@ -223,6 +258,8 @@ int engine_has(struct engine *en, const struct digest *config, bool *ret, struct
 	if (id != NULL && strncmp(id, "sha256:", 7) == 0)
 		id += 7;
 	*ret = id != NULL && strcmp(id, digest_hex(config).s) == 0;
+	if (*ret && layers != NULL)
+		engine_read_layers(v, layers);
 	return 0;
 }
 
@@ -251,7 +288,7 @@ int engine_load(struct engine *en, const struct engine_image *i, struct err *e)
 	bool there = false;
 
 	if (build(i, &a, e) != 0 || send_archive(en, &a, e) != 0 ||
-	    engine_has(en, &i->config.digest, &there, e) != 0)
+	    engine_has(en, &i->config.digest, &there, NULL, e) != 0)
 		return -1;
 	if (there)
 		return 0;

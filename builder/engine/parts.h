@@ -47,6 +47,9 @@ int engine_read_cgroup2(const struct jval *v, bool *ret, struct err *e) MUST_CHE
 /* What an inspected container says of itself. */
 int engine_read_state(const struct jval *v, struct engine_state *ret, struct err *e) MUST_CHECK;
 
+/* The directories of layers that an inspected image names, or none. */
+void engine_read_layers(const struct jval *v, struct strv *ret);
+
 /* What a list of containers says. */
 int engine_read_list(const struct jval *v, struct engine_entries *ret, struct err *e) MUST_CHECK;
 

@@ -6,7 +6,7 @@
 #include <stddef.h>
 #include <string.h>
 
-enum { F_CHANGED = 2, F_MIN, F_MAX, F_WARN, F_INACTIVE, SHADOW_FIELDS = 9, DAY = 86400 };
+enum { F_HASH = 1, F_CHANGED, F_MIN, F_MAX, F_WARN, F_INACTIVE, SHADOW_FIELDS = 9, DAY = 86400 };
 
 struct ageing {
 	struct opt min_days, warn_days;     /* at least */
@@ -58,6 +58,9 @@ static char *wanted(const struct op_run *r, const struct ageing *w, const struct
 			return NULL;
 		return mem_format("%lld", (long long)today);
 	}
+	/* pam_unix(8) would refuse a key for the age of a password that is none */
+	if (i == F_MAX && f->v[i][0] == '\0' && !account_hash_usable(f->v[F_HASH]))
+		return NULL;
 	if (o[i] == NULL || !o[i]->set || (spec_int(f->v[i], &is) == 0 && holds(i, is, o[i]->v)))
 		return NULL;
 	return mem_format("%lld", (long long)o[i]->v);

@@ -87,7 +87,8 @@ struct http_call {
 
 struct http_work {
 	/* The next call to begin, or NULL when there is none now; it stays the caller's and must
-	 * stay where it is until done. Asked again after every done. */
+	 * stay where it is until done. Asked again after every done and http_wake, as long as any
+	 * call is under way. */
 	struct http_call *(*next)(void *ctx);
 	/* One call has ended, well or not. May make it the next one again. -1 with *e set: all
 	 * others are dropped (without done) and http_run fails. */
@@ -101,6 +102,9 @@ struct http_work {
 /* Runs calls until next() has no more and all are done. -1 on an interrupt or when done() says so.
  */
 int http_run(struct http *h, const struct http_work *w, struct err *e) MUST_CHECK;
+
+/* Has http_run ask next() again soon. Any thread may call it. */
+void http_wake(struct http *h);
 
 /* `location` (absolute or relative) as seen from the URL `base`. Anything but http and https, user
  * names in it, and a step down from https to http are refused (ERR_REMOTE). The caller owns *ret.

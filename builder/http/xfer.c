@@ -10,6 +10,7 @@ enum {
 	BODY_MAX = 8 << 20,
 	STALL_MS = 60000,
 	STALL_BYTES = 1024, /* fewer in a whole stall_ms is a stall: no slow drip either */
+	FEW_BYTES = 4096,
 	CONNECT_MS = 30000,
 };
 
@@ -55,6 +56,7 @@ static size_t on_body(char *p, size_t one, size_t n, void *ctx)
 
 	n *= one;
 	moved(x, n);
+	x->few = n < FEW_BYTES;
 	c->r.status = status_of(x);
 	if (c->q.to != NULL && c->r.status / 100 == 2) {
 		x->sink_used = true;
@@ -99,6 +101,7 @@ static size_t on_header(char *p, size_t one, size_t n, void *ctx)
 
 	n *= one;
 	moved(x, n);
+	x->few = true;
 	x->header_bytes += n;
 	if (x->header_bytes > HEADERS_MAX) {
 		(void)err_set(&x->c->err, ERR_REMOTE, "answer with more than %d bytes of headers",

@@ -17,6 +17,7 @@ struct xfer {
 	unsigned redirects;  /* followed so far */
 	off_t body_start;    /* of body_fd */
 	size_t header_bytes; /* of this answer */
+	bool few;            /* little came of the answer since the caller has cleared this */
 	bool sink_used;      /* bytes went to the caller's sink: no way back */
 	struct err *failed;  /* == &c->err once a callback has failed */
 	uint64_t start_ms;   /* begin not before */

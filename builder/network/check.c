@@ -266,26 +266,18 @@ static char *who_answers(const char *said)
 	return n > 0 && n < NET_MAC ? mem_strndup(from + 1, n) : mem_strdup("another");
 }
 
-int net_probe(const struct net *n, struct err *e)
+int net_ask(const struct net *n, const char *ns, const char *name, struct err *e)
 {
 	const struct site_network *w = &n->s->network;
 	size_t bare = strcspn(w->address.text, "/");
 	char *address SCOPED(mem_freep) = mem_strndup(w->address.text, bare);
-	char *ns SCOPED(mem_freep) = NULL, *who SCOPED(mem_freep) = NULL;
+	char *who SCOPED(mem_freep) = NULL;
 	/* RFC 5227: twice, with no address of the sender, so that nobody learns one from it */
-	const char *const argv[] = {"arping", "-D", "-c",         "2",     "-w",
-				    "2",      "-I", w->interface, address, NULL};
+	const char *const argv[] = {"arping", "-D", "-c", "2",     "-w",
+				    "2",      "-I", name, address, NULL};
 	struct buf said SCOPED(buf_release) = BUF_INIT(64 << 10);
-	struct net_links all SCOPED(net_links_release) = {0};
-	const struct net_link *l;
-	int status = 0;
-
-	if (net_where(n, &ns, e) != 0 || net_links_read(ns, &all, e) != 0)
-		return -1;
-	l = net_links_find(&all, w->interface);
-	if (l == NULL || !l->up || !l->carrier)
-		return 0;
 	const struct net_run r = {ns, argv, NULL, &said};
+	int status = 0;
 
 	if (net_try(&r, &status, e) != 0)
 		return -1;
@@ -296,4 +288,17 @@ int net_probe(const struct net *n, struct err *e)
 	who = who_answers(said.data);
 	return refuse(n, e, "End the one that has it, or give the instance another.",
 		      "the address %s is in use: %s answers on %s", address, who, w->interface);
+}
+
+int net_probe(const struct net *n, struct err *e)
+{
+	const char *name = n->s->network.interface;
+	struct net_links all SCOPED(net_links_release) = {0};
+	char *ns SCOPED(mem_freep) = NULL;
+	const struct net_link *l;
+
+	if (net_where(n, &ns, e) != 0 || net_links_read(ns, &all, e) != 0)
+		return -1;
+	l = net_links_find(&all, name);
+	return l != NULL && l->up && l->carrier ? net_ask(n, ns, name, e) : 0;
 }

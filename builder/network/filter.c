@@ -87,6 +87,7 @@ static const char head_text[] =
     "\t\tiifname \"lo\" accept\n"
     "\t\tmeta nfproto ipv6 drop\n"
     "\t\tip saddr 127.0.0.0/8 drop\n"
+    "\t\tip daddr 127.0.0.0/8 drop\n"
     "\t\tct state invalid drop\n"
     "\t\tct state established,related accept\n"
     "\t\ticmp type { echo-request, destination-unreachable, time-exceeded, parameter-problem } "

@@ -10,7 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { LIST_MAX = 4 << 20, FORMER_MS = 5000, LINK_MS = 10000, NAP_US = 100000 };
+enum { LIST_MAX = 4 << 20, FORMER_MS = 75000, LINK_MS = 10000, NAP_US = 100000 };
 
 int net_filter_load(const struct net *n, const char *ns, struct err *e)
 {
@@ -270,7 +270,9 @@ static int give_address(const struct net *n, const char *ns, struct err *e)
 	return set_kernel(ns, dev, e) != 0 ? -1 : net_ip_batch(ns, &lines, e);
 }
 
-/* A former instance's child with the same card ends a moment after its instance. */
+/* A former instance's child with the same card ends a moment after its instance, unless somebody on
+ * the host has made a mount namespace meanwhile: a copy of the file by which dockerd holds a
+ * network is in it, and goes when dockerd removes the file, once a minute. */
 static int give_child(const struct net *n, const char *ns, struct err *e)
 {
 	uint64_t end = clock_mono_ms() + FORMER_MS;
@@ -288,27 +290,6 @@ static int give_child(const struct net *n, const char *ns, struct err *e)
 			return intr_err(e);
 		(void)usleep(NAP_US);
 	}
-}
-
-static int give_moved(const struct net *n, int ns, const char *at, struct err *e)
-{
-	if (net_move(n, ns, e) != 0)
-		return -1;
-	fault_point("network: there");
-	return give_address(n, at, e);
-}
-
-int net_give(const struct net *n, int ns, struct err *e)
-{
-	char *at SCOPED(mem_freep) = net_path(ns);
-
-	if (check_empty(n, at, e) != 0 || net_filter_load(n, at, e) != 0)
-		return -1;
-	fault_point("network: filtered");
-	return (n->s->network.mode == SITE_MOVE ? give_moved(n, ns, at, e)
-						: give_child(n, at, e)) == 0
-		   ? 0
-		   : err_in(e, "network of %s", n->container);
 }
 
 /* A card that was moved needs seconds until it has a link. */
@@ -331,6 +312,49 @@ static int wait_link(const struct net *n, const char *ns, struct err *e)
 			return intr_err(e);
 		(void)usleep(NAP_US);
 	}
+}
+
+/* One that is down on the host is not brought up there, where others would set it up: its network
+ * is asked from the instance, before the address is there. Without a link there is nobody to ask.
+ */
+static int ask_late(const struct net *n, const char *at, struct err *e)
+{
+	const char *name = n->s->network.interface;
+	const char *const up[] = {"ip", "link", "set", "dev", name, "up", NULL};
+	const struct net_run r = {at, up, NULL, NULL};
+	char *dir SCOPED(mem_freep) = net_moved_dir(n->runtime, n->s);
+	struct net_moved m SCOPED(net_moved_release) = {0};
+	struct err none = ERR_INIT;
+	bool there;
+
+	if (net_moved_read(dir, &m, &there, e) != 0)
+		return -1;
+	if (!there || m.up)
+		return 0;
+	if (net_run(&r, e) != 0)
+		return -1;
+	return wait_link(n, at, &none) == 0 ? net_ask(n, at, name, e) : 0;
+}
+
+static int give_moved(const struct net *n, int ns, const char *at, struct err *e)
+{
+	if (net_move(n, ns, e) != 0)
+		return -1;
+	fault_point("network: there");
+	return ask_late(n, at, e) != 0 ? -1 : give_address(n, at, e);
+}
+
+int net_give(const struct net *n, int ns, struct err *e)
+{
+	char *at SCOPED(mem_freep) = net_path(ns);
+
+	if (check_empty(n, at, e) != 0 || net_filter_load(n, at, e) != 0)
+		return -1;
+	fault_point("network: filtered");
+	return (n->s->network.mode == SITE_MOVE ? give_moved(n, ns, at, e)
+						: give_child(n, at, e)) == 0
+		   ? 0
+		   : err_in(e, "network of %s", n->container);
 }
 
 int net_announce(const struct net *n, int ns, struct err *e)

@@ -7,7 +7,7 @@
 #include <arpa/inet.h>
 #include <string.h>
 
-enum { LINE_MAX_BYTES = 1024 };
+enum { LINE_MAX_BYTES = 4096 };
 
 #define FOREVER UINT32_MAX /* of a lifetime */
 
@@ -129,25 +129,20 @@ static bool has_flag(const struct jval *v, const char *flag)
 	return false;
 }
 
-/* What the kernel makes with the addresses, what a router sends again, and routes of several ways:
- * those leave by other interfaces as well. */
+/* What the kernel makes with the addresses, and what a router sends again. */
 static bool is_left_out(const struct jval *v)
 {
 	const char *protocol = jval_get_str(v, "protocol");
 
-	if (jval_get(v, "nexthops") != NULL)
-		return true;
 	return protocol != NULL && (strcmp(protocol, "kernel") == 0 || strcmp(protocol, "ra") == 0);
 }
 
-/* For which type of service, and by way of which gateway, which may be one of IPv6. */
+/* By way of which gateway, which may be one of IPv6. */
 static bool put_gateway(const struct jval *v, struct buf *ret)
 {
 	const struct jval *via = jval_get(v, "via");
 	const char *family = jval_get_str(via, "family"), *host = jval_get_str(via, "host");
 
-	if (!put_word(v, "tos", "tos", ret))
-		return false;
 	if (via == NULL)
 		return put_word(v, "gateway", "via", ret);
 	if (!is_word(family) || !is_word(host))
@@ -166,32 +161,94 @@ static void put_metrics(const struct jval *v, struct buf *ret)
 			put_number(jval_at(all, i), keys[k], keys[k], ret);
 }
 
-static void route_line(const char *dev, bool ipv6, const struct jval *v, struct strv *ret)
+/* "route add unicast 10.0.0.0/8 tos 0x10"; one that somebody has set meanwhile stays. */
+static bool put_route(const struct jval *v, bool ipv6, const char *verb, struct buf *ret)
 {
-	struct buf line SCOPED(buf_release) = BUF_INIT(LINE_MAX_BYTES);
 	const char *dst = jval_get_str(v, "dst"), *type = jval_get_str(v, "type");
 
 	if (!is_word(dst) || (type != NULL && !is_word(type)) || is_left_out(v))
-		return;
+		return false;
 	/* in a batch only the words say which family it is */
 	if (ipv6 && strcmp(dst, "default") == 0)
 		dst = "::/0";
-	/* one that somebody has set meanwhile stays */
-	buf_addf(&line, "route add ");
+	buf_addf(ret, "route %s ", verb);
 	if (type != NULL)
-		buf_addf(&line, "%s ", type);
-	buf_addf(&line, "%s", dst);
-	if (!put_gateway(v, &line))
+		buf_addf(ret, "%s ", type);
+	buf_addf(ret, "%s", dst);
+	return put_word(v, "tos", "tos", ret);
+}
+
+static bool put_rest(const struct jval *v, struct buf *ret)
+{
+	if (!put_word(v, "table", "table", ret) || !put_word(v, "protocol", "proto", ret) ||
+	    !put_word(v, "scope", "scope", ret) || !put_word(v, "prefsrc", "src", ret))
+		return false;
+	put_number(v, "metric", "metric", ret);
+	put_metrics(v, ret);
+	return true;
+}
+
+static void route_line(const char *dev, bool ipv6, const struct jval *v, struct strv *ret)
+{
+	struct buf line SCOPED(buf_release) = BUF_INIT(LINE_MAX_BYTES);
+
+	if (jval_get(v, "nexthops") != NULL || !put_route(v, ipv6, "add", &line) ||
+	    !put_gateway(v, &line))
 		return;
 	buf_addf(&line, " dev %s", dev);
-	if (!put_word(v, "table", "table", &line) || !put_word(v, "protocol", "proto", &line) ||
-	    !put_word(v, "scope", "scope", &line) || !put_word(v, "prefsrc", "src", &line))
+	if (!put_rest(v, &line))
 		return;
-	put_number(v, "metric", "metric", &line);
-	put_metrics(v, &line);
 	if (has_flag(v, "onlink"))
 		buf_addf(&line, " onlink");
 	add_line(&line, ret);
+}
+
+static bool put_way(const struct jval *way, struct buf *ret)
+{
+	buf_addf(ret, " nexthop");
+	if (!put_gateway(way, ret) || !put_word(way, "dev", "dev", ret))
+		return false;
+	put_number(way, "weight", "weight", ret);
+	if (has_flag(way, "onlink"))
+		buf_addf(ret, " onlink");
+	return true;
+}
+
+static bool is_way_of(const struct jval *way, const char *dev)
+{
+	const char *by = jval_get_str(way, "dev");
+
+	return by != NULL && strcmp(by, dev) == 0;
+}
+
+static void ways_line(const char *dev, bool ipv6, const struct jval *v, struct strv *ret)
+{
+	const struct jval *ways = jval_get(v, "nexthops");
+	struct buf line SCOPED(buf_release) = BUF_INIT(LINE_MAX_BYTES);
+	size_t own = 0, put = 0;
+
+	if (!put_route(v, ipv6, ipv6 ? "append" : "add", &line) || !put_rest(v, &line))
+		return;
+	for (size_t i = 0; i < jval_len(ways); i++) {
+		const struct jval *way = jval_at(ways, i);
+		bool is_own = is_way_of(way, dev);
+
+		own += is_own ? 1 : 0;
+		/* nobody can set one by an interface that is down */
+		if (has_flag(way, "dead") || (ipv6 && !is_own))
+			continue;
+		if (!put_way(way, &line))
+			return;
+		put++;
+	}
+	if (own > 0 && put > 0)
+		add_line(&line, ret);
+}
+
+void net_had_ways(const char *dev, bool ipv6, const struct jval *routes, struct strv *ret)
+{
+	for (size_t i = 0; i < jval_len(routes); i++)
+		ways_line(dev, ipv6, jval_at(routes, i), ret);
 }
 
 void net_had_lines(const char *dev, bool ipv6, const struct jval *routes, struct strv *ret)

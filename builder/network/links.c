@@ -125,7 +125,9 @@ static void count_way(const struct jval *v, const char *name, bool *ret_ours, bo
 	*(strcmp(dev, name) == 0 ? ret_ours : ret_other) = true;
 }
 
-static void count_ways(const struct jval *list, const char *name, bool *ret_ours, bool *ret_other)
+/* whole: one of several ways is no way at all without one of them. */
+static void count_ways(const struct jval *list, const char *name, bool whole, bool *ret_ours,
+		       bool *ret_other)
 {
 	for (size_t i = 0; i < jval_len(list); i++) {
 		const struct jval *v = jval_at(list, i), *hops = jval_get(v, "nexthops");
@@ -134,8 +136,12 @@ static void count_ways(const struct jval *list, const char *name, bool *ret_ours
 		if (type != NULL && strcmp(type, "unicast") != 0)
 			continue;
 		count_way(v, name, ret_ours, ret_other);
+		bool ours = false, other = false;
+
 		for (size_t k = 0; k < jval_len(hops); k++)
-			count_way(jval_at(hops, k), name, ret_ours, ret_other);
+			count_way(jval_at(hops, k), name, &ours, &other);
+		*ret_ours |= ours;
+		*ret_other |= other && !(whole && ours);
 	}
 }
 
@@ -143,7 +149,7 @@ bool net_only_way(const struct jval *v4, const struct jval *v6, const char *name
 {
 	bool ours4 = false, other4 = false, ours6 = false, other6 = false;
 
-	count_ways(v4, name, &ours4, &other4);
-	count_ways(v6, name, &ours6, &other6);
+	count_ways(v4, name, true, &ours4, &other4);
+	count_ways(v6, name, false, &ours6, &other6);
 	return (ours4 && !other4) || (ours6 && !other6 && !other4);
 }

@@ -29,12 +29,18 @@ void net_moved_release(struct net_moved *m)
 {
 	free(m->container);
 	strv_release(&m->lines);
+	strv_release(&m->settings);
 	*m = (struct net_moved){0};
 }
 
 char *net_moved_dir(const char *runtime, const struct site *s)
 {
 	return mem_format("%s/%s-%s.interface", runtime, s->shop, site_env_word(s->env));
+}
+
+char *net_failed_path(const char *runtime, const struct site *s)
+{
+	return mem_format("%s/%s-%s.interface.failed", runtime, s->shop, site_env_word(s->env));
 }
 
 static int boot_id(char ret[64], struct err *e)
@@ -47,16 +53,40 @@ static int boot_id(char ret[64], struct err *e)
 	return 0;
 }
 
+static void put_texts(struct jval *v, const char *key, const struct strv *texts)
+{
+	struct jval *list = jval_array();
+
+	for (size_t i = 0; i < texts->n; i++)
+		jval_push(list, jval_text(texts->v[i]));
+	jval_put(v, key, list);
+}
+
+static int get_texts(const struct jval *v, const char *key, struct strv *ret)
+{
+	const struct jval *list = jval_get(v, key);
+
+	if (jval_len(list) > LINES_MAX)
+		return -1;
+	for (size_t i = 0; i < jval_len(list); i++) {
+		const char *one = jval_str(jval_at(list, i));
+
+		if (one == NULL || strchr(one, '\n') != NULL)
+			return -1;
+		strv_add(ret, one);
+	}
+	return 0;
+}
+
 static int write_record(const char *dir, const struct net_moved *m, struct err *e)
 {
-	struct jval *v SCOPED(jval_freep) = jval_object(), *lines = jval_array();
+	struct jval *v SCOPED(jval_freep) = jval_object();
 	struct buf text SCOPED(buf_release) = BUF_INIT(RECORD_MAX);
 	char *path SCOPED(mem_freep) = fs_join(dir, RECORD);
 	char boot[64];
 
-	for (size_t i = 0; i < m->lines.n; i++)
-		jval_push(lines, jval_text(m->lines.v[i]));
-	jval_put(v, "lines", lines);
+	put_texts(v, "lines", &m->lines);
+	put_texts(v, "settings", &m->settings);
 	if (boot_id(boot, e) != 0 || fs_mkdirs(AT_FDCWD, dir, 0700, e) != 0)
 		return -1;
 	jval_put_int(v, "version", 1);
@@ -74,20 +104,13 @@ static int parse_record(const struct jval *v, struct net_moved *ret)
 {
 	const char *container = jval_get_str(v, "container");
 	const char *name = jval_get_str(v, "interface"), *mac = jval_get_str(v, "mac");
-	const struct jval *lines = jval_get(v, "lines");
 	int64_t mtu = 0;
 
 	if (container == NULL || name == NULL || strlen(name) >= NET_NAME || mac == NULL ||
 	    strlen(mac) >= NET_MAC || jval_get_int(v, "mtu", &mtu) != 0 || mtu < 0 ||
-	    mtu > UINT32_MAX || jval_len(lines) > LINES_MAX)
+	    mtu > UINT32_MAX || get_texts(v, "lines", &ret->lines) != 0 ||
+	    get_texts(v, "settings", &ret->settings) != 0)
 		return -1;
-	for (size_t i = 0; i < jval_len(lines); i++) {
-		const char *one = jval_str(jval_at(lines, i));
-
-		if (one == NULL || strchr(one, '\n') != NULL)
-			return -1;
-		strv_add(&ret->lines, one);
-	}
 	(void)snprintf(ret->name, sizeof(ret->name), "%s", name);
 	(void)snprintf(ret->mac, sizeof(ret->mac), "%s", mac);
 	ret->container = mem_strdup(container);
@@ -172,10 +195,24 @@ static int forget(const char *dir, struct err *e)
 	return release(dir, e) != 0 || fs_rmtree(AT_FDCWD, dir, e) != 0 ? -1 : 0;
 }
 
+static int routes_of(const char *name, bool ipv6, struct strv *ret, struct err *e)
+{
+	const char *family = ipv6 ? "-6" : "-4";
+	const char *const all[] = {"ip", "-j", family, "route", "show", "table", "all", NULL};
+	const char *const own[] = {"ip",    "-j",  family, "route", "show",
+				   "table", "all", "dev",  name,    NULL};
+	struct jval *ways SCOPED(jval_freep) = NULL, *routes SCOPED(jval_freep) = NULL;
+
+	if (net_ip_json(NULL, own, &routes, e) != 0 || net_ip_json(NULL, all, &ways, e) != 0)
+		return -1;
+	net_had_lines(name, ipv6, routes, ret);
+	net_had_ways(name, ipv6, ways, ret);
+	return 0;
+}
+
 /* What the interface has on the host. */
 static int describe(const struct net *n, struct net_moved *ret, struct err *e)
 {
-	static const char *const families[] = {"-4", "-6"};
 	struct net_moved m SCOPED(net_moved_release) = {.container = mem_strdup(n->container)};
 	struct net_links all SCOPED(net_links_release) = {0};
 	const char *name = n->s->network.interface;
@@ -191,15 +228,9 @@ static int describe(const struct net *n, struct net_moved *ret, struct err *e)
 	m.up = l->up;
 	m.mtu = l->mtu;
 	net_address_lines(l, &m.lines);
-	for (size_t i = 0; i < 2; i++) {
-		const char *const argv[] = {"ip",    "-j",  families[i], "route", "show",
-					    "table", "all", "dev",       name,    NULL};
-		struct jval *routes SCOPED(jval_freep) = NULL;
-
-		if (net_ip_json(NULL, argv, &routes, e) != 0)
-			return -1;
-		net_had_lines(name, i == 1, routes, &m.lines);
-	}
+	if (routes_of(name, false, &m.lines, e) != 0 || routes_of(name, true, &m.lines, e) != 0 ||
+	    net_settings_read(name, &m.settings, e) != 0)
+		return -1;
 	*ret = m;
 	m = (struct net_moved){0};
 	return 0;
@@ -234,16 +265,27 @@ static int bring(const char *dir, const struct net_moved *m, bool *ret_here, str
 	return is_at(m, NULL, ret_here, e);
 }
 
+/* What is set holds before the kernel makes addresses of its own: it does when the link is up. */
 static int restore(const struct net_moved *m, struct err *e)
 {
 	static const char *const argv[] = {"ip", "-force", "-batch", "-", NULL};
+	struct buf size SCOPED(buf_release) = BUF_INIT(1024);
 	struct buf lines SCOPED(buf_release) = BUF_INIT(RECORD_MAX);
-	const struct net_run r = {NULL, argv, &lines, NULL};
+	const struct net_run first = {NULL, argv, &size, NULL}, r = {NULL, argv, &lines, NULL};
+	struct err *at = e, rest = ERR_INIT;
 
-	buf_addf(&lines, "link set dev %s mtu %u%s\n", m->name, m->mtu, m->up ? " up" : "");
+	buf_addf(&size, "link set dev %s mtu %u\n", m->name, m->mtu);
+	if (net_run(&first, at) != 0)
+		at = &rest;
+	if (net_settings_restore(m->name, &m->settings, at) != 0)
+		at = &rest;
+	if (m->up)
+		buf_addf(&lines, "link set dev %s up\n", m->name);
 	for (size_t i = 0; i < m->lines.n; i++)
 		buf_addf(&lines, "%s\n", m->lines.v[i]);
-	return net_run(&r, e);
+	if (net_run(&r, at) != 0)
+		at = &rest;
+	return at == e ? 0 : -1;
 }
 
 /* Whether an interface may be one that was moved: a kernel has some of its own in every namespace.
@@ -317,10 +359,9 @@ static int return_unknown(const char *dir, bool whoever, char **ret, struct err 
 }
 
 /* What could not be given back is somebody's to look at. */
-static void keep_record(const char *dir, const struct net_moved *m, const char *why)
+static void keep_record(const char *dir, const struct net_moved *m, const char *to, const char *why)
 {
 	char *from SCOPED(mem_freep) = fs_join(dir, RECORD);
-	char *to SCOPED(mem_freep) = mem_format("%s.failed", dir);
 
 	log_warn("%s is back, but not all that it had: %s", m->name, why);
 	if (rename(from, to) == 0)
@@ -331,6 +372,7 @@ int net_return(const char *runtime, const struct site *s, const char *container,
 	       struct err *e)
 {
 	char *dir SCOPED(mem_freep) = net_moved_dir(runtime, s);
+	char *failed SCOPED(mem_freep) = net_failed_path(runtime, s);
 	struct net_moved m SCOPED(net_moved_release) = {0};
 	struct err why = ERR_INIT;
 	bool here = false;
@@ -347,7 +389,7 @@ int net_return(const char *runtime, const struct site *s, const char *container,
 	if (!here)
 		log_warn("the interface %s of shop %s is gone", m.name, s->shop);
 	else if (restore(&m, &why) != 0)
-		keep_record(dir, &m, why.msg);
+		keep_record(dir, &m, failed, why.msg);
 	fault_point("network: restored");
 	if (forget(dir, e) != 0)
 		return -1;

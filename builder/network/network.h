@@ -75,7 +75,8 @@ int net_open(const struct net *n, int pid, int *ret_ns, struct err *e) MUST_CHEC
 int net_is(const struct net *n, int ns, bool *ret, struct err *e) MUST_CHECK;
 
 /* Makes it so, whatever is there of it; a namespace with another interface that is up is
- * ERR_VERIFY. */
+ * ERR_VERIFY. The network of a moved interface that was down on the host is asked whether somebody
+ * has the address, as by net_probe. */
 int net_give(const struct net *n, int ns, struct err *e) MUST_CHECK;
 
 /* Tells the neighbours once more whose address it is, when there is a link: takes one second, and
@@ -93,5 +94,9 @@ int net_end_child(int ns, struct err *e) MUST_CHECK;
  * the caller owns it. */
 int net_return(const char *runtime, const struct site *s, const char *container, char **ret,
 	       struct err *e) MUST_CHECK;
+
+/* RUNTIME/SHOP-ENV.interface.failed: the record of an interface that came back without all that it
+ * had. It stays until somebody removes it; the caller owns the path. */
+char *net_failed_path(const char *runtime, const struct site *s) MUST_CHECK;
 
 #endif

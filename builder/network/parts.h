@@ -84,7 +84,8 @@ struct net_moved {
 	char mac[NET_MAC];
 	bool up;
 	uint32_t mtu;
-	struct strv lines; /* for `ip -batch`: addresses and routes that it had */
+	struct strv lines;    /* for `ip -batch`: addresses and routes that it had */
+	struct strv settings; /* of net_settings_read */
 };
 void net_moved_release(struct net_moved *m);
 
@@ -120,5 +121,18 @@ int net_move(const struct net *n, int ns, struct err *e) MUST_CHECK;
  * family) say that it has. What the kernel or a router gave it comes by itself. */
 void net_address_lines(const struct net_link *link, struct strv *ret);
 void net_had_lines(const char *dev, bool ipv6, const struct jval *routes, struct strv *ret);
+
+/* Of all routes of a family those of several ways of which one is the interface. The kernel drops
+ * one of IPv4 as a whole when the interface goes, and of one of IPv6 that way. */
+void net_had_ways(const char *dev, bool ipv6, const struct jval *routes, struct strv *ret);
+
+/* What is set for an interface of ours in /proc/sys/net, a line each. */
+int net_settings_read(const char *name, struct strv *ret, struct err *e) MUST_CHECK;
+/* Sets it again, where it is another; all that can be, also on failure. */
+int net_settings_restore(const char *name, const struct strv *settings, struct err *e) MUST_CHECK;
+
+/* Asks the network of an interface of this name in a namespace (NULL = ours) whether somebody has
+ * the site's address; an answer is ERR_RECIPE at the site's network. */
+int net_ask(const struct net *n, const char *ns, const char *name, struct err *e) MUST_CHECK;
 
 #endif

@@ -56,6 +56,11 @@ static int hash_piece(const struct s3_batch *b, const struct s3_piece *p, struct
 	return 0;
 }
 
+static bool sends(const struct s3_piece *p)
+{
+	return strcmp(p->method, "PUT") == 0;
+}
+
 /* Of a whole blob it is known. A thread does this ahead of what is sent. */
 static void hash_ahead(void *ctx, size_t i)
 {
@@ -64,8 +69,15 @@ static void hash_ahead(void *ctx, size_t i)
 
 	if (p->whole)
 		p->body = p->d->digest;
-	else if (strcmp(p->method, "PUT") == 0)
+	else if (sends(p))
 		p->unread = hash_piece(b, p, &p->body, &p->why) != 0;
+}
+
+static void hashed(void *ctx)
+{
+	const struct s3_batch *b = ctx;
+
+	http_wake(b->r->http);
 }
 
 static int open_piece(struct s3_batch *b, struct s3_piece *p, struct err *e)
@@ -95,12 +107,10 @@ static void put_headers(const struct s3 *s, const struct s3_piece *p, struct str
 
 static int prepare(struct s3_batch *b, struct s3_piece *p, struct err *e)
 {
-	bool sends = strcmp(p->method, "PUT") == 0;
-
 	strv_release(&p->call.q.headers);
 	p->call = (struct http_call){
 	    .q = {.method = p->method, .url = p->url, .body_fd = -1, .tries = b->r->tries}};
-	if (!sends)
+	if (!sends(p))
 		return s3_sign(b->r->s3, &p->call.q, NULL, e);
 	if (open_piece(b, p, e) != 0)
 		return -1;
@@ -117,17 +127,30 @@ static int prepare(struct s3_batch *b, struct s3_piece *p, struct err *e)
 	return s3_sign(b->r->s3, &p->call.q, &p->body, e);
 }
 
+/* Whether there is a piece to begin with: one whose sum is still being made is not waited for while
+ * others are under way. */
+static bool any_ready(struct s3_batch *b)
+{
+	if (b->has_failed || (b->again_n == 0 && b->at == b->n))
+		return false;
+	return b->again_n > 0 || b->busy == 0 || !sends(&b->v[b->at]) ||
+	       ahead_done(b->ahead, b->at);
+}
+
 static struct http_call *next(void *ctx)
 {
 	struct s3_batch *b = ctx;
 	struct s3_piece *p;
 
-	if (b->has_failed || (b->again_n == 0 && b->at == b->n))
+	if (!any_ready(b))
 		return NULL;
 	p = b->again_n > 0 ? b->again[--b->again_n] : &b->v[b->at++];
 	p->tries++;
 	b->has_failed = prepare(b, p, &b->failed) != 0;
-	return b->has_failed ? NULL : &p->call;
+	if (b->has_failed)
+		return NULL;
+	b->busy++;
+	return &p->call;
 }
 
 static int done(void *ctx, struct http_call *c, struct err *e)
@@ -139,6 +162,7 @@ static int done(void *ctx, struct http_call *c, struct err *e)
 
 	while (&p->call != c)
 		p++;
+	b->busy--;
 	if (c->rc != 0) {
 		*e = c->err;
 		return -1;
@@ -181,7 +205,7 @@ int s3_batch_run(struct s3_batch *b, struct err *e)
 	int rc;
 
 	b->again = mem_zalloc((b->n + 1) * sizeof(struct s3_piece *));
-	b->ahead = ahead_new(b->n, b->r->parallel, hash_ahead, b);
+	b->ahead = ahead_new(b->n, b->r->parallel, hash_ahead, hashed, b);
 	rc = http_run(b->r->http, &w, e);
 	ahead_free(b->ahead);
 	if (rc != 0)

@@ -35,7 +35,7 @@ struct s3_batch {
 	uint64_t before, total; /* for progress: bytes that are there already, and in all */
 	/* own */
 	struct ahead *ahead;
-	size_t at;
+	size_t at, busy; /* of v: the next one; how many are under way */
 	struct s3_piece **again;
 	size_t again_n;
 	struct err failed;

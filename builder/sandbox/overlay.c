@@ -9,6 +9,7 @@
 
 enum {
 	LOWER_MAX = 500, /* the kernel's own limit */
+	TEXT_MAX = 255,  /* of one option of fsconfig(2) */
 };
 
 /* Every directory by an open descriptor, named /proc/self/fd/N: so a path may have any bytes and
@@ -69,7 +70,7 @@ static int set_dir(int fs, const char *key, int dir, struct err *e)
 	return set(fs, key, path, e);
 }
 
-static int configure(int fs, const struct stack *s, struct err *e)
+static int configure_common(int fs, const struct stack *s, struct err *e)
 {
 	for (size_t i = 0; i < COUNT(both_options); i++)
 		if (set(fs, both_options[i][0], both_options[i][1], e) != 0)
@@ -79,6 +80,13 @@ static int configure(int fs, const struct stack *s, struct err *e)
 			return -1;
 	if (s->plain_user && fsconfig(fs, FSCONFIG_SET_FLAG, "userxattr", NULL, 0) != 0)
 		return err_fs(fs, "userxattr", e);
+	return 0;
+}
+
+static int configure(int fs, const struct stack *s, struct err *e)
+{
+	if (configure_common(fs, s, e) != 0)
+		return -1;
 	for (size_t i = 0; i < s->n; i++)
 		if (set_dir(fs, "lowerdir+", s->lower[i], e) != 0)
 			return -1;
@@ -91,16 +99,28 @@ static int configure(int fs, const struct stack *s, struct err *e)
 	return 0;
 }
 
+static int make_mount(int fs, unsigned attributes, int *ret_fd, struct err *e)
+{
+	int mnt;
+
+	if (fsconfig(fs, FSCONFIG_CMD_CREATE, NULL, NULL, 0) != 0)
+		return err_fs(fs, "mount", e);
+	mnt = fsmount(fs, FSMOUNT_CLOEXEC, attributes);
+	if (mnt < 0)
+		return err_sys(e, "overlay: mount");
+	*ret_fd = mnt;
+	return 0;
+}
+
 static int mount_new(int fs, const struct stack *s, const char *target, struct err *e)
 {
 	unsigned attributes =
 	    s->upper < 0 ? MOUNT_ATTR_NODEV | MOUNT_ATTR_RDONLY : MOUNT_ATTR_NODEV;
 	int mnt SCOPED(fd_closep) = -1;
 
-	if (fsconfig(fs, FSCONFIG_CMD_CREATE, NULL, NULL, 0) != 0)
-		return err_fs(fs, "mount", e);
-	mnt = fsmount(fs, FSMOUNT_CLOEXEC, attributes);
-	if (mnt < 0 || move_mount(mnt, "", AT_FDCWD, target, MOVE_MOUNT_F_EMPTY_PATH) != 0)
+	if (make_mount(fs, attributes, &mnt, e) != 0)
+		return -1;
+	if (move_mount(mnt, "", AT_FDCWD, target, MOVE_MOUNT_F_EMPTY_PATH) != 0)
 		return err_sys(e, "overlay: mount at %s", target);
 	return 0;
 }
@@ -134,7 +154,7 @@ static bool has_lower_plus(void)
 }
 
 /* overlayfs wants two directories; one alone is a read-only bind mount. */
-static int mount_one(const char *lower, const char *target, struct err *e)
+static int clone_one(const char *lower, int *ret_fd, struct err *e)
 {
 	int fd SCOPED(fd_closep) =
 	    open_tree(AT_FDCWD, lower, OPEN_TREE_CLONE | (unsigned)OPEN_TREE_CLOEXEC);
@@ -142,6 +162,16 @@ static int mount_one(const char *lower, const char *target, struct err *e)
 	if (fd < 0)
 		return err_sys(e, "open tree %s", lower);
 	if (mounts_restrict(fd, MOUNT_ATTR_RDONLY | MOUNT_ATTR_NODEV, lower, e) != 0)
+		return -1;
+	*ret_fd = STEAL_FD(fd);
+	return 0;
+}
+
+static int mount_one(const char *lower, const char *target, struct err *e)
+{
+	int fd SCOPED(fd_closep) = -1;
+
+	if (clone_one(lower, &fd, e) != 0)
 		return -1;
 	if (move_mount(fd, "", AT_FDCWD, target, MOVE_MOUNT_F_EMPTY_PATH) != 0)
 		return err_sys(e, "mount at %s", target);
@@ -173,27 +203,73 @@ static int forget_volatile(const char *work, struct err *e)
 	return fs_rmtree(AT_FDCWD, path, e);
 }
 
+static int check_count(size_t n, struct err *e)
+{
+	if (n > 0 && n <= LOWER_MAX)
+		return 0;
+	return err_set(e, ERR_FAIL, "overlay: %zu lower directories; 1 to %d are possible", n,
+		       (int)LOWER_MAX);
+}
+
+static int open_lower(const char *const *lower, size_t n, struct stack *s, struct err *e)
+{
+	s->lower = mem_zalloc(n * sizeof(*s->lower));
+	s->plain_user = !idmap_is_initial();
+	for (; s->n < n; s->n++)
+		if (open_dir(lower[s->n], &s->lower[s->n], e) != 0)
+			return -1;
+	return 0;
+}
+
 int sandbox_overlay(const char *const *lower, size_t n, const char *upper, const char *work,
 		    const char *target, struct err *e)
 {
 	struct stack s SCOPED(stack_release) = {.upper = -1, .work = -1};
 
-	if (n == 0 || n > LOWER_MAX)
-		return err_set(e, ERR_FAIL, "overlay: %zu lower directories; 1 to %d are possible",
-			       n, (int)LOWER_MAX);
+	if (check_count(n, e) != 0)
+		return -1;
 	if ((upper == NULL) != (work == NULL))
 		return err_set(e, ERR_FAIL, "overlay: upper and work directories go together");
 	if (n == 1 && upper == NULL)
 		return mount_one(lower[0], target, e);
-	s.lower = mem_zalloc(n * sizeof(*s.lower));
-	s.plain_user = !idmap_is_initial();
-	for (; s.n < n; s.n++)
-		if (open_dir(lower[s.n], &s.lower[s.n], e) != 0)
-			return -1;
+	if (open_lower(lower, n, &s, e) != 0)
+		return -1;
 	if (upper != NULL && (open_dir(upper, &s.upper, e) != 0 || forget_volatile(work, e) != 0 ||
 			      open_dir(work, &s.work, e) != 0))
 		return -1;
 	return mount_stack(&s, target, e);
+}
+
+/* Before Linux 6.5: all directories in one option. */
+static int configure_old(int fs, const struct stack *s, struct err *e)
+{
+	struct buf dirs SCOPED(buf_release) = BUF_INIT(TEXT_MAX);
+
+	for (size_t i = 0; i < s->n; i++)
+		buf_addf(&dirs, "%s/proc/self/fd/%d", i > 0 ? ":" : "", s->lower[i]);
+	if (buf_over(&dirs))
+		return err_set(e, ERR_FAIL, "overlay: %zu layers do not fit this kernel's mount",
+			       s->n);
+	return configure_common(fs, s, e) != 0 ? -1 : set(fs, "lowerdir", dirs.data, e);
+}
+
+int sandbox_overlay_view(const char *const *lower, size_t n, int *ret_fd, struct err *e)
+{
+	struct stack s SCOPED(stack_release) = {.upper = -1, .work = -1};
+	int fs SCOPED(fd_closep) = -1;
+
+	if (check_count(n, e) != 0)
+		return -1;
+	if (n == 1)
+		return clone_one(lower[0], ret_fd, e);
+	if (open_lower(lower, n, &s, e) != 0)
+		return -1;
+	fs = fsopen("overlay", FSOPEN_CLOEXEC);
+	if (fs < 0)
+		return err_sys(e, "overlay: open");
+	if ((has_lower_plus() ? configure(fs, &s, e) : configure_old(fs, &s, e)) != 0)
+		return -1;
+	return make_mount(fs, MOUNT_ATTR_NODEV | MOUNT_ATTR_RDONLY, ret_fd, e);
 }
 
 const char *sandbox_opaque_mark(void)

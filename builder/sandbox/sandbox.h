@@ -25,6 +25,11 @@ int sandbox_enter(struct err *e) MUST_CHECK;
 int sandbox_overlay(const char *const *lower, size_t n, const char *upper, const char *work,
 		    const char *target, struct err *e) MUST_CHECK;
 
+/* The same as a read-only view that is mounted nowhere: it ends with *ret_fd, which is a directory
+ * for openat(2). Nobody needs to have entered for it; root alone may. Before Linux 6.5 it is of at
+ * most 12 directories. */
+int sandbox_overlay_view(const char *const *lower, size_t n, int *ret_fd, struct err *e) MUST_CHECK;
+
 /* The attribute by which such an overlay marks a directory ("y") that hides what lies below it. */
 const char *sandbox_opaque_mark(void);
 

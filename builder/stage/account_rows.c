@@ -36,6 +36,11 @@ uint32_t account_id(const struct account_row *row, size_t field)
 	return (uint32_t)v;
 }
 
+bool account_is_person(uint32_t id)
+{
+	return id >= ACCOUNT_FIRST && id <= ACCOUNT_LAST;
+}
+
 /* What may stand in a message, and in a path. */
 static bool name_ok(const char *name)
 {

@@ -1,7 +1,6 @@
 #include "stage/accounts.h"
 
 #include "base/log.h"
-#include "base/map.h"
 #include "harden/accounts.h"
 #include "harden/lines.h"
 #include "sys/fs.h"
@@ -15,19 +14,13 @@ enum {
 	ID = 2,
 	CHANGED = 2,
 	GID = 3,
+	MOST = 4,
 	GECOS = 4,
 	HOME = 5,
 	SHELL = 6,
 	SHADOW_FIELDS = 9,
-	GROUP_PW = 1,
-	MEMBERS = 3,
-	MEMBERS_MAX = 8 << 20
+	GROUP_PW = 1
 };
-
-static void names_release(struct map *m)
-{
-	map_release(m, NULL);
-}
 
 void account_homes_release(struct account_homes *h)
 {
@@ -42,11 +35,6 @@ void accounts_made_release(struct accounts_made *m)
 	account_files_release(&m->files);
 	account_homes_release(&m->homes);
 	strv_release(&m->did);
-}
-
-static bool is_person(uint32_t id)
-{
-	return id >= ACCOUNT_FIRST && id <= ACCOUNT_LAST;
 }
 
 static struct account_rows *table(const struct account_files *f, enum account_table t)
@@ -74,7 +62,7 @@ static int check_moved(const struct accounts_from *from, enum account_table t, s
 		now = account_row(table(from->image, t), o->f.v[0]);
 		if (now == NULL || account_id(now, ID) == was)
 			continue;
-		if (!is_person(was) && !is_person(account_id(now, ID))) {
+		if (!account_is_person(was) && !account_is_person(account_id(now, ID))) {
 			log_warn("%s was %u in the image before and is %u in this one", o->f.v[0],
 				 was, account_id(now, ID));
 			continue;
@@ -138,7 +126,7 @@ static int keep_groups(const struct accounts_from *from, struct accounts_made *m
 
 		if (account_row(table(from->was_image, ACCOUNT_GROUP), g->f.v[0]) != NULL)
 			continue;
-		if (!is_person(account_id(g, ID))) {
+		if (!account_is_person(account_id(g, ID))) {
 			log_warn("the group %s, %u, is not kept: it is no group of people",
 				 g->f.v[0], account_id(g, ID));
 			continue;
@@ -265,7 +253,7 @@ static int keep_dropped(const struct accounts_from *from, struct accounts_made *
 	const char *name = u->f.v[0];
 
 	was = account_row_of_id(table(from->was, ACCOUNT_GROUP), account_id(u, GID));
-	if (was != NULL && is_person(account_id(was, ID)) &&
+	if (was != NULL && account_is_person(account_id(was, ID)) &&
 	    account_row(groups, was->f.v[0]) == NULL &&
 	    account_row_of_id(groups, account_id(was, ID)) == NULL)
 		add_group(&m->files, was->f.v[0], account_id(was, ID));
@@ -289,7 +277,7 @@ static int keep_user(const struct accounts_from *from, struct accounts_made *m,
 	uint32_t uid = account_id(u, ID);
 	bool of_image = account_row(table(from->was_image, ACCOUNT_PASSWD), name) != NULL;
 
-	if (!is_person(uid) && !(of_image && uid == 0)) {
+	if (!account_is_person(uid) && !(of_image && uid == 0)) {
 		if (!of_image)
 			log_warn("the account %s, %u, is not kept: it is nobody's", name, uid);
 		return 0;
@@ -314,93 +302,16 @@ static void keep_removed(const struct accounts_from *from, struct accounts_made 
 	for (size_t i = 0; i < old->n; i++) {
 		const char *name = old->v[i].f.v[0];
 
-		if (!is_person(account_id(&old->v[i], ID)) ||
+		if (!account_is_person(account_id(&old->v[i], ID)) ||
 		    account_row(table(from->was, ACCOUNT_PASSWD), name) != NULL)
 			continue;
 		(void)account_lock(&m->files, name, ACCOUNT_OF_SITE);
 	}
 }
 
-static void members_of(const struct account_files *f, const char *group, struct strv *ret,
-		       struct map *ret_names)
-{
-	const struct account_row *row = account_row(&f->t[ACCOUNT_GROUP], group);
-
-	if (row != NULL)
-		line_fields(row->f.v[MEMBERS], ',', ret);
-	for (size_t i = 0; i < ret->n; i++)
-		(void)map_add(ret_names, ret->v[i], NULL);
-}
-
-/* Who is a person here, and was there. */
-static void people_of(const struct accounts_from *from, const struct accounts_made *m,
-		      struct map *ret)
-{
-	const struct account_rows *users = &m->files.t[ACCOUNT_PASSWD];
-	struct map was SCOPED(names_release) = {0};
-
-	for (size_t i = 0; i < from->was->t[ACCOUNT_PASSWD].n; i++)
-		(void)map_add(&was, from->was->t[ACCOUNT_PASSWD].v[i].f.v[0], NULL);
-	for (size_t i = 0; i < users->n; i++)
-		if (is_person(account_id(&users->v[i], ID)) && map_has(&was, users->v[i].f.v[0]))
-			(void)map_add(ret, users->v[i].f.v[0], NULL);
-}
-
-/* What of a group's members is another than in the image before. */
-struct moved {
-	struct map gone;
-	struct strv come;
-};
-
-static void moved_release(struct moved *d)
-{
-	map_release(&d->gone, NULL);
-	strv_release(&d->come);
-}
-
-static void move_members(struct account_row *row, const struct moved *d)
-{
-	struct strv members SCOPED(strv_release) = {0};
-	struct map there SCOPED(names_release) = {0};
-	struct buf text SCOPED(buf_release) = BUF_INIT(MEMBERS_MAX);
-
-	if (row == NULL)
-		return;
-	line_fields(row->f.v[MEMBERS], ',', &members);
-	strv_extend(&members, &d->come);
-	for (size_t i = 0; i < members.n; i++)
-		if (members.v[i][0] != '\0' && !map_has(&d->gone, members.v[i]) &&
-		    map_add(&there, members.v[i], NULL))
-			buf_addf(&text, "%s%s", text.len > 0 ? "," : "", members.v[i]);
-	account_set_field(row, MEMBERS, text.len > 0 ? text.data : "");
-}
-
-static void keep_membership(const struct accounts_from *from, struct accounts_made *m,
-			    const struct map *people, const char *group)
-{
-	struct strv was SCOPED(strv_release) = {0}, own SCOPED(strv_release) = {0};
-	struct map were SCOPED(names_release) = {0}, owned SCOPED(names_release) = {0};
-	struct moved d SCOPED(moved_release) = {0};
-
-	members_of(from->was, group, &was, &were);
-	members_of(from->was_image, group, &own, &owned);
-	for (size_t i = 0; i < own.n; i++)
-		if (map_has(people, own.v[i]) && !map_has(&were, own.v[i]))
-			(void)map_add(&d.gone, own.v[i], NULL);
-	for (size_t i = 0; i < was.n; i++)
-		if (map_has(people, was.v[i]) && !map_has(&owned, was.v[i]))
-			strv_add(&d.come, was.v[i]);
-	if (d.gone.n == 0 && d.come.n == 0)
-		return;
-	move_members(account_row(&m->files.t[ACCOUNT_GROUP], group), &d);
-	move_members(account_row(&m->files.t[ACCOUNT_GSHADOW], group), &d);
-}
-
 static int keep(const struct accounts_from *from, struct accounts_made *m, struct err *e)
 {
 	const struct account_rows *was = table(from->was, ACCOUNT_PASSWD);
-	const struct account_rows *groups = table(from->was, ACCOUNT_GROUP);
-	struct map people SCOPED(names_release) = {0};
 
 	if (check_moved(from, ACCOUNT_PASSWD, e) != 0 || check_moved(from, ACCOUNT_GROUP, e) != 0 ||
 	    keep_groups(from, m, e) != 0)
@@ -409,9 +320,7 @@ static int keep(const struct accounts_from *from, struct accounts_made *m, struc
 		if (keep_user(from, m, &was->v[i], e) != 0)
 			return -1;
 	keep_removed(from, m);
-	people_of(from, m, &people);
-	for (size_t i = 0; i < groups->n && !intr_pending(); i++)
-		keep_membership(from, m, &people, groups->v[i].f.v[0]);
+	accounts_keep_members(from, m);
 	return intr_pending() ? intr_err(e) : 0;
 }
 
@@ -481,16 +390,26 @@ static void add_shadow(const struct accounts_from *from, struct accounts_made *m
 		add_row(&m->files, ACCOUNT_SHADOW, row);
 }
 
-/* A password that is none ages all the same, and then no key opens the account (pam_unix(8)): of
- * who has keys alone it begins anew with each instance. */
-static void begin_ageing(const struct accounts_from *from, struct accounts_made *m,
-			 const struct site_user *u)
+/* pam_unix(8) lets no key open an account whose password has expired, and one that is none would:
+ * who has keys alone has no greatest age, until there is a password, which ages as the image wants
+ * it. */
+static void set_ageing(const struct accounts_from *from, struct accounts_made *m,
+		       const struct site_user *u)
 {
 	struct account_row *row = account_row(&m->files.t[ACCOUNT_SHADOW], u->name);
+	char *most SCOPED(mem_freep) = days_of(from->login_defs, "PASS_MAX_DAYS");
 	char *today SCOPED(mem_freep) = mem_format("%u", from->today);
 
-	if (u->keys.n > 0 && row != NULL && !account_hash_usable(row->f.v[PW]))
+	if (row == NULL || u->keys.n == 0)
+		return;
+	if (account_hash_usable(row->f.v[PW])) {
+		if (row->f.v[MOST][0] == '\0')
+			account_set_field(row, MOST, most);
+	} else {
+		account_set_field(row, MOST, "");
+		/* 0 asks for a change at once, of what nobody can change */
 		account_set_field(row, CHANGED, today);
+	}
 }
 
 static int add_user(const struct accounts_from *from, struct accounts_made *m,
@@ -502,7 +421,7 @@ static int add_user(const struct accounts_from *from, struct accounts_made *m,
 
 	if (u->uid == 0)
 		return refuse(u, e, "the image has no %s, and \"uid\" is not given", u->name);
-	if (!is_person(u->uid))
+	if (!account_is_person(u->uid))
 		return refuse(u, e, "%s cannot be %u: people are %d to %d", u->name, u->uid,
 			      (int)ACCOUNT_FIRST, (int)ACCOUNT_LAST);
 	other = account_row_of_id(&m->files.t[ACCOUNT_PASSWD], u->uid);
@@ -532,7 +451,7 @@ static int site_user(const struct accounts_from *from, struct accounts_made *m,
 			      u->uid);
 	if (!strv_has(from->was_site, u->name))
 		(void)account_unlock(&m->files, u->name, ACCOUNT_OF_SITE);
-	begin_ageing(from, m, u);
+	set_ageing(from, m, u);
 	for (size_t i = 0; i < u->groups.n; i++) {
 		const char *group = u->groups.v[i];
 
@@ -554,7 +473,7 @@ static void take_back(const struct accounts_from *from, struct accounts_made *m,
 	if (row == NULL)
 		return;
 	/* root and the system's own are the image's: they only lose keys and groups */
-	if (group == NULL && u == NULL && is_person(account_id(row, ID)) &&
+	if (group == NULL && u == NULL && account_is_person(account_id(row, ID)) &&
 	    account_lock(&m->files, name, ACCOUNT_OF_SITE))
 		strv_addf(&m->did, "locked the user %s", name);
 	if (group != NULL && !account_is_member(from->image, group + 1, name) &&

@@ -57,6 +57,9 @@ uint32_t account_moved_id(const struct account_rows *was, const struct account_r
 void account_add(struct account_rows *rows, const struct strv *fields);
 void account_set_field(struct account_row *row, size_t field, const char *text);
 
+/* Whether the number is one of people. */
+bool account_is_person(uint32_t id);
+
 /* Makes somebody a member of a group that is there, or no longer one. */
 void account_join(struct account_files *f, const char *group, const char *user);
 void account_leave(struct account_files *f, const char *group, const char *user);
@@ -104,6 +107,11 @@ struct accounts_made {
 	struct strv did;
 };
 void accounts_made_release(struct accounts_made *m);
+
+/* Has in the groups of *m whom people put there in the former instance, from->was, and not whom
+ * they took out, as far as it is somebody who was there and is here. Interrupted it stops half-way.
+ */
+void accounts_keep_members(const struct accounts_from *from, struct accounts_made *m);
 
 /* Makes the accounts of an instance. In this order:
  * - the image's own;

@@ -6,6 +6,7 @@
 
 #include "base/fault.h"
 #include "base/log.h"
+#include "network/network.h"
 #include "sys/clock.h"
 #include "sys/fs.h"
 #include <errno.h>
@@ -29,6 +30,7 @@ struct ending {
 	char *path, *base;                  /* of the archive, and its last component */
 	int tofd;                           /* the directory that it goes to */
 	struct stat kept;                   /* once it is written */
+	struct stat failed;                 /* what no return of an interface gave back before */
 };
 
 static void ending_release(struct ending *x)
@@ -87,10 +89,15 @@ static int open_in(int dirfd, const char *name, int *ret_fd, struct err *e)
 	return 0;
 }
 
-static int open_secrets(struct ending *x, const struct stage_opts *o, struct err *e)
+static int open_secrets(struct ending *x, const struct site *s, const struct stage_opts *o,
+			struct err *e)
 {
+	char *failed SCOPED(mem_freep) = net_failed_path(o->runtime, s);
+
 	if (access(o->runtime, F_OK) != 0)
 		return errno == ENOENT ? 0 : err_sys(e, "look at %s", o->runtime);
+	if (lstat(failed, &x->failed) != 0)
+		x->failed = (struct stat){0};
 	return fs_open_dir(AT_FDCWD, o->runtime, &x->runfd, e) != 0
 		   ? -1
 		   : open_in(x->runfd, x->name, &x->secretfd, e);
@@ -101,7 +108,7 @@ static int open_places(struct ending *x, const struct site *s, const struct stag
 {
 	x->name = mem_format("%s-%s", s->shop, site_env_word(s->env));
 	x->gone = mem_format(".gone-%s", x->name);
-	if (open_secrets(x, o, e) != 0)
+	if (open_secrets(x, s, o, e) != 0)
 		return -1;
 	if (access(o->state, F_OK) != 0 && errno == ENOENT)
 		return 0;
@@ -234,6 +241,20 @@ static int drop_secrets(struct ending *x, const struct stage_opts *o, struct err
 	return o->dry_run ? 0 : fs_rmtree(x->runfd, x->name, e);
 }
 
+/* The one of this very end stays: nobody has seen it yet. */
+static int drop_failed(struct ending *x, const struct site *s, const struct stage_opts *o,
+		       struct err *e)
+{
+	char *failed SCOPED(mem_freep) = net_failed_path(o->runtime, s);
+	struct stat now;
+
+	if (x->failed.st_nlink == 0 || lstat(failed, &now) != 0 || now.st_dev != x->failed.st_dev ||
+	    now.st_ino != x->failed.st_ino)
+		return 0;
+	stage_did(&x->st, "removed %s", failed);
+	return o->dry_run || unlink(failed) == 0 ? 0 : err_sys(e, "remove %s", failed);
+}
+
 /* One rename takes it out of everybody's way; a kill after it leaves what the next one removes. */
 static int set_aside(struct ending *x, struct err *e)
 {
@@ -352,7 +373,8 @@ int stage_destroy(const struct site *s, const struct stage_opts *o, const struct
 	if (x.dirfd >= 0 && (open_site(&x, s, o, e) != 0 || drop_parts(&x, e) != 0 ||
 			     drop_gone(&x, s, o->dry_run, e) != 0 || end_it(&x, e) != 0))
 		return -1;
-	if (drop_secrets(&x, o, e) != 0 || drop_gone(&x, s, o->dry_run, e) != 0)
+	if (drop_secrets(&x, o, e) != 0 || drop_failed(&x, s, o, e) != 0 ||
+	    drop_gone(&x, s, o->dry_run, e) != 0)
 		return -1;
 	x.out.did = x.st.out.did;
 	x.st.out.did = (struct strv){0};

@@ -75,7 +75,7 @@ static int fill(void *ctx, int fd, struct err *e)
 	struct tree_entry *lock;
 
 	if (fs_walk(x->f->from, take_mark, &x->marks, e) != 0 ||
-	    tree_scan(x->f->from, &x->tree, &x->left_out, e) != 0)
+	    tree_scan_all(x->f->from, &x->tree, &x->left_out, e) != 0)
 		return -1;
 	lock = tree_find(&x->tree, LOCK_PATH);
 	if (lock != NULL)

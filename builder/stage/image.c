@@ -34,7 +34,7 @@ int stage_load(struct stage *st, const struct stage_image *i, const struct oci_m
 	struct open_image o SCOPED(open_image_release) = {0};
 	bool there = false;
 
-	if (engine_has(st->en, &m->config.digest, &there, e) != 0)
+	if (engine_has(st->en, &m->config.digest, &there, &st->layers, e) != 0)
 		return -1;
 	if (there)
 		return 0;
@@ -49,5 +49,8 @@ int stage_load(struct stage *st, const struct stage_image *i, const struct oci_m
 		if (open_blob(i->layout, &m->layers[o.i.layers_n], &o.i.layers[o.i.layers_n], e) !=
 		    0)
 			return -1;
-	return engine_load(st->en, &o.i, e);
+	return engine_load(st->en, &o.i, e) != 0 ||
+		       engine_has(st->en, &m->config.digest, &there, &st->layers, e) != 0
+		   ? -1
+		   : 0;
 }

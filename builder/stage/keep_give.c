@@ -105,8 +105,26 @@ static int make_on_host(const struct stage *st, const struct account_home *h, st
 	return 0;
 }
 
+/* One that was just made has what its image has; of others the engine is asked. */
+static int has_path(const struct furnish *f, int tree, const char *path, bool *ret, struct err *e)
+{
+	int fd SCOPED(fd_closep) = -1;
+	struct err why = ERR_INIT;
+
+	if (tree < 0)
+		return engine_has_path(f->st->en, f->one->container, path, ret, e);
+	*ret = fs_open_in_root(tree, path, O_PATH | O_NOFOLLOW, &fd, &why) == 0;
+	if (*ret || errno == ENOENT || errno == ENOTDIR)
+		return 0;
+	*e = why;
+	return err_in(e, "the image");
+}
+
 static int put_homes(struct furnish *f, const struct account_homes *homes, struct err *e)
 {
+	bool made = homes->n > 0 && digest_equal(&f->st->noted, &f->one->generation);
+	int tree SCOPED(fd_closep) = made ? stage_image_tree(f->st) : -1;
+
 	for (size_t i = 0; i < homes->n; i++) {
 		const struct account_home *h = &homes->v[i];
 		char *path SCOPED(mem_freep) = keeps_data(f->st->s, f->st->dir, h->path);
@@ -115,8 +133,7 @@ static int put_homes(struct furnish *f, const struct account_homes *homes, struc
 		bool there = false;
 
 		/* whose it is there, and for whom it is open, is the image's or people's */
-		if (path == NULL &&
-		    engine_has_path(f->st->en, f->one->container, h->path, &there, e) != 0)
+		if (path == NULL && has_path(f, tree, h->path, &there, e) != 0)
 			return -1;
 		if (path == NULL && !there)
 			files_put(&f->put, &dir);
@@ -269,12 +286,13 @@ static int bring_over(struct stage *st, const struct stage_one *from, const stru
 {
 	bool changed = false, read_only = false;
 
-	if (stage_keep(st, from, &changed, e) != 0 ||
-	    stage_is_read_only(st, to, &read_only, e) != 0)
+	if (stage_keep(st, from, &changed, e) != 0)
+		return -1;
+	if (!changed && digest_equal(&st->furnished, &to->generation))
+		return 0;
+	if (stage_is_read_only(st, to, &read_only, e) != 0)
 		return -1;
 	if (read_only)
-		return 0;
-	if (!changed && digest_equal(&st->furnished, &to->generation))
 		return 0;
 	if (!stage_image_noted(st, to)) {
 		log_warn("%s is of an older version: its accounts stay as they are", to->container);

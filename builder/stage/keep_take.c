@@ -21,13 +21,13 @@ enum { ARCHIVE_MAX = 64 << 20, ENTRIES_MAX = 20000 };
 
 /* Of an image beside its accounts: which shells there are, whether it prints, and where its sshd
  * looks for keys. */
+static const char *const more[] = {
+    "etc/shells",          "etc/login.defs",         "etc/default/useradd",
+    "etc/cups/cupsd.conf", "etc/cups/printers.conf", "etc/ssh/sshd_config"};
+static const char drop_ins[] = "etc/ssh/sshd_config.d/";
+
 static bool wants_image(void *ctx, const char *path)
 {
-	static const char *const more[] = {
-	    "etc/shells",          "etc/login.defs",         "etc/default/useradd",
-	    "etc/cups/cupsd.conf", "etc/cups/printers.conf", "etc/ssh/sshd_config"};
-	static const char drop_ins[] = "etc/ssh/sshd_config.d/";
-
 	(void)ctx;
 	for (size_t t = 0; t < ACCOUNT_TABLES; t++)
 		if (strcmp(path, account_paths[t]) == 0)
@@ -38,10 +38,32 @@ static bool wants_image(void *ctx, const char *path)
 	return strncmp(path, drop_ins, strlen(drop_ins)) == 0;
 }
 
+static bool enters_image(void *ctx, const char *path)
+{
+	size_t n = strlen(path);
+
+	(void)ctx;
+	for (size_t i = 0; i < sizeof(more) / sizeof(more[0]); i++)
+		if (strncmp(more[i], path, n) == 0 && more[i][n] == '/')
+			return true;
+	return strncmp(path, drop_ins, strlen(drop_ins) - 1) == 0;
+}
+
 static bool wants_kept(void *ctx, const char *path)
 {
 	return keeps_wants(ctx, path);
 }
+
+static bool enters_kept(void *ctx, const char *path)
+{
+	return keeps_enters(ctx, path);
+}
+
+struct roots {
+	const struct strv *at;
+	const struct files_want *w;
+	int tree; /* -1 = it is not to be seen */
+};
 
 static uint64_t bytes_of(const struct files *f)
 {
@@ -52,9 +74,8 @@ static uint64_t bytes_of(const struct files *f)
 	return n;
 }
 
-/* w->bytes_max and files_max are of all that *ret has. */
-static int get_root(struct stage *st, const struct stage_one *one, const char *root,
-		    const struct files_want *w, struct files *ret, struct err *e)
+static int get_archive(struct stage *st, const struct stage_one *one, const char *root,
+		       const struct files_want *w, struct files *ret, struct err *e)
 {
 	char *parent SCOPED(mem_freep) = fs_dirname(root);
 	int fd SCOPED(fd_closep) = memfd_create("archive", MFD_CLOEXEC);
@@ -65,8 +86,6 @@ static int get_root(struct stage *st, const struct stage_one *one, const char *r
 	if (fd < 0)
 		return err_sys(e, "make a file");
 	want.below = parent + 1;
-	want.bytes_max = w->bytes_max - bytes_of(ret);
-	want.entries_max = ENTRIES_MAX;
 	if (engine_get(st->en, one->container, &f, &there, e) != 0)
 		return -1;
 	if (there && files_read(fd, &want, ret, e) != 0)
@@ -115,6 +134,25 @@ static int find_owners(struct stage *st, const struct stage_one *one, struct fil
 	return rc;
 }
 
+/* Of each of the roots what is wanted: of the tree, or else of archives. w->bytes_max and files_max
+ * are of all that *ret has. */
+static int get_roots(struct stage *st, const struct stage_one *one, const struct roots *r,
+		     struct files *ret, struct err *e)
+{
+	struct files_want want = *r->w;
+
+	want.entries_max = ENTRIES_MAX;
+	for (size_t i = 0; i < r->at->n; i++) {
+		want.bytes_max = r->w->bytes_max - bytes_of(ret);
+		if (r->tree < 0) {
+			if (get_archive(st, one, r->at->v[i], &want, ret, e) != 0)
+				return -1;
+		} else if (files_look(r->tree, r->at->v[i], &want, ret, e) != 0)
+			return err_in(e, "%s of %s", r->at->v[i], one->container);
+	}
+	return r->tree < 0 ? find_owners(st, one, ret, e) : 0;
+}
+
 static char *image_name(const struct stage_one *one)
 {
 	return mem_format("%.16s.image.tar", digest_hex(&one->generation).s);
@@ -130,14 +168,22 @@ bool stage_image_noted(const struct stage *st, const struct stage_one *one)
 int stage_note_image(struct stage *st, const struct stage_one *one, struct err *e)
 {
 	char *name SCOPED(mem_freep) = image_name(one);
-	const struct files_want w = {
-	    .wants = wants_image, .bytes_max = KEEPS_IMAGE_MAX, .files_max = KEEPS_IMAGE_FILES};
+	const struct files_want w = {.wants = wants_image,
+				     .enters = enters_image,
+				     .bytes_max = KEEPS_IMAGE_MAX,
+				     .files_max = KEEPS_IMAGE_FILES};
+	int tree SCOPED(fd_closep) = stage_image_tree(st);
+	struct strv at SCOPED(strv_release) = {0};
+	const struct roots r = {&at, &w, tree};
 	struct files f SCOPED(files_release) = {0};
 	bool changed;
 
-	return get_root(st, one, "/etc", &w, &f, e) != 0 || find_owners(st, one, &f, e) != 0
-		   ? -1
-		   : keeps_save(st, name, &f, &changed, e);
+	strv_add(&at, "/etc");
+	if (get_roots(st, one, &r, &f, e) != 0 || keeps_save(st, name, &f, &changed, e) != 0)
+		return -1;
+	SWAP(st->image, f);
+	st->noted = one->generation;
+	return 0;
 }
 
 int stage_image_of(const struct stage *st, const struct stage_one *one, struct files *ret,
@@ -145,7 +191,11 @@ int stage_image_of(const struct stage *st, const struct stage_one *one, struct f
 {
 	char *name SCOPED(mem_freep) = image_name(one);
 
-	return keeps_load(st, name, ret, e);
+	if (!digest_equal(&st->noted, &one->generation))
+		return keeps_load(st, name, ret, e);
+	for (size_t i = 0; i < st->image.n; i++)
+		files_put(ret, &st->image.v[i]);
+	return 0;
 }
 
 int stage_forget_image(const struct stage *st, const struct stage_one *one, struct err *e)
@@ -215,24 +265,27 @@ int keeps_mounts(const struct stage *st, const struct site *s, const struct stag
 	return fd >= 0 ? 0 : err_sys(e, "make %s", licence);
 }
 
-static int take(struct stage *st, const struct stage_one *one, const struct site *s,
+static int take(struct stage *st, const struct stage_one *one, const struct engine_state *now,
 		bool *ret_changed, struct err *e)
 {
+	struct site *s SCOPED(site_freep) = NULL;
 	struct files image SCOPED(files_release) = {0}, was SCOPED(files_release) = {0};
 	struct files all SCOPED(files_release) = {0};
 	struct strv roots SCOPED(strv_release) = {0};
-	const struct files_want w = {.wants = wants_kept,
-				     .ctx = (void *)(uintptr_t)s,
-				     .bytes_max = KEEPS_MAX,
-				     .files_max = KEEPS_FILES};
+	struct files_want w = {.wants = wants_kept,
+			       .enters = enters_kept,
+			       .bytes_max = KEEPS_MAX,
+			       .files_max = KEEPS_FILES};
+	int tree SCOPED(fd_closep) = stage_instance_tree(now);
+	const struct roots r = {&roots, &w, tree};
 
+	if (stage_site_of(st, one, &s, e) != 0)
+		return -1;
+	w.ctx = s;
 	keeps_roots(s, &roots);
 	if (keeps_mounts(st, s, one, e) != 0 || stage_image_of(st, one, &image, e) != 0)
 		return -1;
-	for (size_t i = 0; i < roots.n; i++)
-		if (get_root(st, one, roots.v[i], &w, &was, e) != 0)
-			return -1;
-	if (check_whole(one, &image, &was, e) != 0 || find_owners(st, one, &was, e) != 0)
+	if (get_roots(st, one, &r, &was, e) != 0 || check_whole(one, &image, &was, e) != 0)
 		return -1;
 	put_below(&all, "image", &image);
 	put_below(&all, "was", &was);
@@ -243,25 +296,21 @@ static int take(struct stage *st, const struct stage_one *one, const struct site
 int stage_keep(struct stage *st, const struct stage_one *one, bool *ret_changed, struct err *e)
 {
 	struct engine_state s SCOPED(engine_state_release) = {0};
-	struct site *site SCOPED(site_freep) = NULL;
-	bool read_only = false;
 
 	*ret_changed = false;
 	if (one->container == NULL)
 		return 0;
-	if (stage_look(st, one, &s, e) != 0 || stage_is_read_only(st, one, &read_only, e) != 0)
+	if (stage_look(st, one, &s, e) != 0)
 		return -1;
 	/* what was kept stays as it was, for one that is not */
-	if (!s.there || read_only)
+	if (!s.there || s.read_only)
 		return 0;
 	if (!stage_image_noted(st, one)) {
 		log_warn("%s is of an older version: what people changed in it is not known",
 			 one->container);
 		return 0;
 	}
-	if (stage_site_of(st, one, &site, e) != 0)
-		return -1;
-	return take(st, one, site, ret_changed, e);
+	return take(st, one, &s, ret_changed, e);
 }
 
 void stage_keep_first(struct stage *st, const struct stage_one *one)

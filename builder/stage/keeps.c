@@ -70,6 +70,33 @@ bool keeps_wants(const struct site *s, const char *path)
 	return wanted && !is_data(s, at);
 }
 
+/* Whether the first components of a pattern, as many as the path has, are those of the path. */
+static bool leads_to(const char *path, const char *pattern)
+{
+	const char *end = strchr(pattern, '/');
+	char *head SCOPED(mem_freep) = NULL;
+
+	for (const char *p = strchr(path, '/'); p != NULL && end != NULL; p = strchr(p + 1, '/'))
+		end = strchr(end + 1, '/');
+	if (end == NULL)
+		return false;
+	head = mem_strndup(pattern, (size_t)(end - pattern));
+	return glob_match(head, path);
+}
+
+bool keeps_enters(const struct site *s, const char *path)
+{
+	size_t n = strlen(path);
+
+	for (size_t i = 0; i < COUNT(always); i++)
+		if (leads_to(path, always[i]))
+			return true;
+	for (size_t i = 0; i < s->keep.n; i++)
+		if (strncmp(s->keep.v[i] + 1, path, n) == 0 && s->keep.v[i][n + 1] == '/')
+			return true;
+	return false;
+}
+
 void keeps_roots(const struct site *s, struct strv *ret)
 {
 	for (size_t i = 0; i < COUNT(always_roots); i++)

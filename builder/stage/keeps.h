@@ -24,6 +24,9 @@ char *keeps_data(const struct site *s, const char *dir, const char *at) MUST_CHE
 /* Whether a file, without its leading "/", is one that is kept. */
 bool keeps_wants(const struct site *s, const char *path) MUST_CHECK;
 
+/* Whether a directory, without its leading "/", may have such a file in it, or below it. */
+bool keeps_enters(const struct site *s, const char *path) MUST_CHECK;
+
 /* What to ask an engine for, to have all that is kept: absolute paths. */
 void keeps_roots(const struct site *s, struct strv *ret);
 

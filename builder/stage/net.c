@@ -334,21 +334,36 @@ void stage_net_announced(struct aside *a)
 		log_warn("%s", why.msg);
 }
 
-int stage_net_stop(struct stage *st, const struct stage_one *one, struct err *e)
+int stage_net_hold(struct stage *st, const struct stage_one *one)
 {
 	char *filter SCOPED(mem_freep) = filter_path(st, one);
 	const struct net n = {.s = st->s, .container = one->container};
-	int ns SCOPED(fd_closep) = -1;
 	struct err why = ERR_INIT;
+	int ns = -1;
+
+	if (access(filter, F_OK) == 0 && open_ns(st, &n, &ns, &why) != 0)
+		log_warn("%s", why.msg);
+	return ns;
+}
+
+void stage_net_ended(int ns)
+{
+	struct err why = ERR_INIT;
+
+	if (ns >= 0 && net_end_child(ns, &why) != 0)
+		log_warn("%s", why.msg);
+}
+
+int stage_net_stop(struct stage *st, const struct stage_one *one, struct err *e)
+{
+	int ns SCOPED(fd_closep) = -1;
 
 	if (stage_end_lost(st, one, e) != 0)
 		return -1;
-	if (access(filter, F_OK) == 0 && open_ns(st, &n, &ns, &why) != 0)
-		log_warn("%s", why.msg);
+	ns = stage_net_hold(st, one);
 	if (engine_stop(st->en, one->container, STAGE_STOP_SECONDS, e) != 0)
 		return -1;
-	if (ns >= 0 && net_end_child(ns, &why) != 0)
-		log_warn("%s", why.msg);
+	stage_net_ended(ns);
 	return 0;
 }
 

@@ -39,6 +39,9 @@ struct stage {
 	struct jval *seccomp;    /* the filter */
 	bool cgroup2;            /* the engine's: see stage_cgroup_ready */
 	struct digest furnished; /* the generation that stage_bring_over was last done for */
+	struct strv layers;      /* where the engine has the image: see engine_has */
+	struct files image;      /* what stage_note_image found, ... */
+	struct digest noted;     /* ... in the container of this generation */
 	struct stage_record r;
 	struct stage_one lost; /* the current one, once its container is gone: on record until it is
 				  made anew, and then begun as well (pending) */
@@ -172,6 +175,12 @@ int stage_put_secrets(struct stage *st, const struct stage_one *one, struct err 
 int stage_site_of(const struct stage *st, const struct stage_one *one, struct site **ret,
 		  struct err *e) MUST_CHECK;
 
+/* The tree of the image, once stage_load has asked for it, and that of an instance that runs: open
+ * directories of this machine, for who closes them; -1 where they are not to be seen from here, or
+ * have other numbers of users. The former is read-only; the latter is hostile, and in use. */
+int stage_image_tree(const struct stage *st) MUST_CHECK;
+int stage_instance_tree(const struct engine_state *s) MUST_CHECK;
+
 /* What an image has of its own in a container that has never run, noted for later; and whether it
  * is, and what it is: nothing when it is not. */
 int stage_note_image(struct stage *st, const struct stage_one *one, struct err *e) MUST_CHECK;
@@ -270,6 +279,13 @@ int stage_net_give(struct stage *st, const struct stage_one *one, struct err *e)
  * What fails is a warning. ret: zeroed. */
 void stage_net_announce(struct stage *st, const struct stage_one *one, struct aside *ret);
 void stage_net_announced(struct aside *a);
+
+/* Opens the network namespace of one that runs and was given an address; -1 = it has none, or it
+ * cannot be opened, which is a warning. The caller closes it. */
+int stage_net_hold(struct stage *st, const struct stage_one *one) MUST_CHECK;
+/* Ends the child in it once its instance has ended, whoever keeps the namespace. -1 is none. What
+ * fails is a warning. */
+void stage_net_ended(int ns);
 
 /* Stops the container, of any site, and ends what was made for its network. */
 int stage_net_stop(struct stage *st, const struct stage_one *one, struct err *e) MUST_CHECK;

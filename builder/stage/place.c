@@ -44,6 +44,8 @@ void stage_release(struct stage *st)
 	engine_free(st->en);
 	jval_free(st->config);
 	jval_free(st->seccomp);
+	strv_release(&st->layers);
+	files_release(&st->image);
 	fd_closep(&st->lock);
 	fd_closep(&st->ownfd);
 	free(st->dir);

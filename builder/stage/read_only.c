@@ -29,10 +29,10 @@ int stage_read_only_ready(const struct stage *st, struct err *e)
 
 int stage_is_read_only(struct stage *st, const struct stage_one *one, bool *ret, struct err *e)
 {
-	struct jval *v SCOPED(jval_freep) = NULL;
+	struct engine_state now SCOPED(engine_state_release) = {0};
 
-	if (engine_inspect(st->en, one->container, &v, e) != 0)
+	if (engine_state(st->en, one->container, &now, e) != 0)
 		return -1;
-	*ret = jval_get_bool(jval_get(v, "HostConfig"), "ReadonlyRootfs");
+	*ret = now.read_only;
 	return 0;
 }

@@ -1,9 +1,9 @@
 /* seed.c - the directories of data of a new site, with what the image has in those places.
  *
- * podman has the image unpacked and shows it to this machine: only what is needed is copied. That
- * it has this image was asked by its config's digest, and what it shows is what would run. dockerd
- * shows no more than archives, without the files' user.* attributes: for it, and where podman's
- * mounts are not to be seen, the image is unpacked once more. */
+ * The engine has the image unpacked and says where: only what is needed is copied. That it has this
+ * image was asked by its config's digest, and what lies there is what would run. Where that is not
+ * to be seen, the image is unpacked once more; an archive of the engine's has no user.* attributes.
+ */
 #include "stage/parts.h"
 
 #include "archive/copy.h"
@@ -23,14 +23,12 @@ struct seed {
 	struct stage *st;
 	const struct stage_image *i;
 	const struct oci_manifest *m;
-	char *temp;      /* there as long as a container may be, and removed after it */
-	char *container; /* for its files: it is never started */
+	char *temp;
 };
 
 static void seed_release(struct seed *s)
 {
 	free(s->temp);
-	free(s->container);
 }
 
 /* Another may write to the layout that the image comes from: what is unpacked are copies, hashed
@@ -152,83 +150,19 @@ static int put_all(const struct seed *s, struct err *e)
 	return fsync(dirfd) == 0 ? 0 : err_sys(e, "sync %s", s->st->dir);
 }
 
-/* Labelled as the site's, so that its end takes it too. */
-static struct jval *spec_of(const struct seed *s)
-{
-	struct jval *v = jval_object(), *host = jval_object(), *labels = jval_object();
-	struct jval *run = jval_array();
-
-	jval_put_text(v, "Image", digest_text(&s->m->config.digest).s);
-	jval_push(run, jval_text("/never"));
-	jval_put(v, "Entrypoint", run);
-	jval_put_text(labels, "posmedia.shop", s->st->s->shop);
-	jval_put_text(labels, "posmedia.environment", site_env_word(s->st->s->env));
-	jval_put(v, "Labels", labels);
-	jval_put_text(host, "NetworkMode", "none");
-	jval_put(v, "HostConfig", host);
-	return v;
-}
-
-static int make_container(const struct seed *s, struct err *e)
-{
-	struct jval *spec SCOPED(jval_freep) = spec_of(s);
-	struct engine_state now SCOPED(engine_state_release) = {0};
-
-	if (engine_remove(s->st->en, s->container, e) != 0 ||
-	    engine_create(s->st->en, s->container, spec, e) != 0)
-		return -1;
-	fault_point("seed: container made");
-	if (engine_state(s->st->en, s->container, &now, e) != 0)
-		return -1;
-	if (now.there && !now.running && digest_equal(&now.image, &s->m->config.digest))
-		return 0;
-	return err_set(e, ERR_VERIFY, "%s is not of the image that was asked for", s->container);
-}
-
-/* The tree of the image as the engine has it; *ret_rootfd stays -1 when it is not to be seen from
- * here. */
-static int show_image(const struct seed *s, int *ret_rootfd, struct err *e)
-{
-	char *path SCOPED(mem_freep) = NULL;
-	struct strv names SCOPED(strv_release) = {0};
-	struct err quiet = ERR_INIT;
-	int fd SCOPED(fd_closep) = -1;
-
-	if (!engine_about(s->st->en)->podman)
-		return 0;
-	if (make_container(s, e) != 0 || engine_mount(s->st->en, s->container, &path, e) != 0)
-		return -1;
-	fault_point("seed: mounted");
-	/* a podman that mounts where only it can see it leaves an empty directory here */
-	if (path != NULL && fs_open_dir(AT_FDCWD, path, &fd, &quiet) == 0 &&
-	    fs_list(fd, ".", &names, &quiet) == 0 && names.n > 0)
-		*ret_rootfd = STEAL_FD(fd);
-	return 0;
-}
-
 static int seed_all(const struct seed *s, struct err *e)
 {
-	int rootfd SCOPED(fd_closep) = -1;
+	int rootfd SCOPED(fd_closep) = stage_image_tree(s->st);
 
-	if (fs_mkdirs(AT_FDCWD, s->temp, 0700, e) != 0 || show_image(s, &rootfd, e) != 0)
+	if (fs_mkdirs(AT_FDCWD, s->temp, 0700, e) != 0)
 		return -1;
+	fault_point("seed: begun");
 	if (rootfd < 0 && unpack_image(s, &rootfd, e) != 0)
 		return -1;
 	if (make_all(s, rootfd, e) != 0)
 		return -1;
 	fault_point("seed: made");
 	return put_all(s, e);
-}
-
-static int clean_up(const struct seed *s, struct err *e)
-{
-	if (access(s->temp, F_OK) != 0 && errno == ENOENT)
-		return 0;
-	/* of its mount too */
-	return engine_remove(s->st->en, s->container, e) != 0 ||
-		       fs_rmtree(AT_FDCWD, s->temp, e) != 0
-		   ? -1
-		   : 0;
 }
 
 static bool all_there(const struct stage *st)
@@ -243,22 +177,18 @@ int stage_seed(struct stage *st, const struct stage_image *i, const struct oci_m
 	       struct err *e)
 {
 	struct seed s SCOPED(seed_release) = {
-	    .st = st,
-	    .i = i,
-	    .m = m,
-	    .temp = fs_join(st->own, "seed"),
-	    .container = mem_format("pos-%s-%s-seed", st->s->shop, site_env_word(st->s->env))};
+	    .st = st, .i = i, .m = m, .temp = fs_join(st->own, "seed")};
 	struct err why = ERR_INIT;
 	int rc;
 
 	/* of one that died here */
-	if (clean_up(&s, e) != 0)
+	if (fs_rmtree(AT_FDCWD, s.temp, e) != 0)
 		return -1;
 	if (all_there(st))
 		return 0;
 	rc = seed_all(&s, e);
 	fault_point("seed: done");
-	if (clean_up(&s, &why) != 0)
+	if (fs_rmtree(AT_FDCWD, s.temp, &why) != 0)
 		log_warn("%s", why.msg);
 	return rc;
 }

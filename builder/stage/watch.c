@@ -133,6 +133,7 @@ static int follow(struct watch *w, struct stage *st, int pid, int pidfd, enum tu
 {
 	char *status SCOPED(mem_freep) = mem_format("%s runs", st->r.current.container);
 	struct pollfd p = {.fd = pidfd, .events = POLLIN};
+	int ns SCOPED(fd_closep) = stage_net_hold(st, &st->r.current);
 	uint64_t look = clock_mono_ms() + WELL_MS;
 
 	w->seen = true;
@@ -141,8 +142,10 @@ static int follow(struct watch *w, struct stage *st, int pid, int pidfd, enum tu
 	for (;;) {
 		if (intr_pending())
 			return shut_down(w, ret, e);
-		if (poll(&p, 1, LOOK_MS) > 0)
+		if (poll(&p, 1, LOOK_MS) > 0) {
+			stage_net_ended(ns);
 			return 0;
+		}
 		if (clock_mono_ms() < look)
 			continue;
 		look_whether_well(w, st, pid);

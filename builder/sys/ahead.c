@@ -8,6 +8,7 @@
 
 struct ahead {
 	void (*fn)(void *ctx, size_t i);
+	void (*told)(void *ctx);
 	void *ctx;
 	size_t n, most;
 	size_t done;   /* of the first so many */
@@ -33,17 +34,21 @@ static void *work(void *ctx)
 		(void)pthread_mutex_lock(&a->lock);
 		a->done++;
 		(void)pthread_cond_broadcast(&a->changed);
+		if (a->told != NULL)
+			a->told(a->ctx);
 	}
 	(void)pthread_mutex_unlock(&a->lock);
 	return NULL;
 }
 
-struct ahead *ahead_new(size_t n, size_t most, void (*fn)(void *ctx, size_t i), void *ctx)
+struct ahead *ahead_new(size_t n, size_t most, void (*fn)(void *ctx, size_t i),
+			void (*told)(void *ctx), void *ctx)
 {
 	struct ahead *a = mem_zalloc(sizeof(*a));
 	sigset_t all, before;
 
 	a->fn = fn;
+	a->told = told;
 	a->ctx = ctx;
 	a->n = n;
 	a->most = most;
@@ -58,14 +63,34 @@ struct ahead *ahead_new(size_t n, size_t most, void (*fn)(void *ctx, size_t i), 
 	return a;
 }
 
+/* Lets the thread go on so far. The lock is held. */
+static void want(struct ahead *a, size_t i)
+{
+	if (i + 1 + a->most <= a->wanted)
+		return;
+	a->wanted = i + 1 + a->most;
+	(void)pthread_cond_broadcast(&a->changed);
+}
+
+bool ahead_done(struct ahead *a, size_t i)
+{
+	bool done;
+
+	if (!a->threaded)
+		return true;
+	(void)pthread_mutex_lock(&a->lock);
+	want(a, i);
+	done = a->done > i;
+	(void)pthread_mutex_unlock(&a->lock);
+	return done;
+}
+
 void ahead_wait(struct ahead *a, size_t i)
 {
 	for (; !a->threaded && a->done <= i; a->done++)
 		a->fn(a->ctx, a->done);
 	(void)pthread_mutex_lock(&a->lock);
-	if (i + 1 + a->most > a->wanted)
-		a->wanted = i + 1 + a->most;
-	(void)pthread_cond_broadcast(&a->changed);
+	want(a, i);
 	while (a->done <= i)
 		(void)pthread_cond_wait(&a->changed, &a->lock);
 	(void)pthread_mutex_unlock(&a->lock);

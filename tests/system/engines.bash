@@ -35,7 +35,9 @@ start_service() {
 		set -- podman --root "$base/data" --runroot "$base/exec" system service --time=0 \
 			"unix://$base/sock"
 	fi
-	CONTAINERS_CONF=$conf unshare "${own[@]}" sh -c "$ready"' && exec "$@"' sh "$@" \
+	# conmon leaves a file `oom` in the directory that it was started in
+	CONTAINERS_CONF=$conf unshare "${own[@]}" sh -c "$ready"' && exec "$@"' sh \
+		env -C "$base" "$@" \
 		>"$base/log" 2>&1 3>&- &
 	engine_pid=$!
 	engine_enter=()

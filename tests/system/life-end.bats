@@ -14,40 +14,21 @@ setup_file() {
 	load tiny
 	load engines
 	load stage
-	export made engine_dir engine_socket engine_pid
-	made=$(mktemp -d)
-	dir=$made
-	make_image
-	posmedia sign oci:out/till:1 --key k
-	succeeded
-	engine_dir=$(mktemp -d)
-	start_service "$engine_dir/docker" docker
+	load life
+	life_set_up_file
 }
 
 teardown_file() {
-	stop_service "$engine_dir/docker"
-	rm -rf "$made" "$engine_dir"
+	life_tear_down_file
 }
 
 setup() {
-	dir=$(mktemp -d)
-	cp -a "$made/." "$dir"
-	export POSMEDIA_STORE=$dir/store
-	install -m 600 /dev/null "$dir/token"
-	echo 'the token of shop 123' >"$dir/token"
+	stage_set_up
 	watcher=
 }
 
 teardown() {
-	local id
-	[ -z "$watcher" ] || { kill "$watcher" && wait "$watcher"; } 2>/dev/null
-	[ -z "${listener-}" ] || kill "$listener"
-	for id in $(containers); do
-		ask "/containers/$id?force=1" -X DELETE >/dev/null
-	done
-	awk -v at="$dir/" 'index($5, at) == 1 { print $5 }' /proc/self/mountinfo |
-		sort -r | xargs -r umount -l
-	rm -rf "$dir"
+	life_tear_down
 }
 
 # A container $1 with the site's data, and labels $2; it runs.

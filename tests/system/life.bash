@@ -2,6 +2,31 @@
 # What instances do in their lives: tests load this after stage.
 # shellcheck disable=SC2154,SC2034 # those and the tests set and use the variables
 
+# A till in $made and a dockerd for all tests of a file.
+life_set_up_file() {
+	export engine_dir engine_socket engine_pid
+	stage_set_up_file
+	engine_dir=$(mktemp -d)
+	start_service "$engine_dir/docker" docker
+}
+life_tear_down_file() {
+	stop_service "$engine_dir/docker"
+	rm -rf "$made" "$engine_dir"
+}
+
+# Ends what a test left, with what it mounted.
+life_tear_down() {
+	local id
+	[ -z "$watcher" ] || { kill "$watcher" && wait "$watcher"; } 2>/dev/null
+	[ -z "${listener-}" ] || kill "$listener"
+	for id in $(containers); do
+		ask "/containers/$id?force=1" -X DELETE >/dev/null
+	done
+	awk -v at="$dir/" 'index($5, at) == 1 { print $5 }' /proc/self/mountinfo |
+		sort -r | xargs -r umount -l
+	rm -rf "$dir"
+}
+
 # A site in an environment that runs, with a sale.
 staged() {
 	site "$1" "${2-health: [{name: web, tcp: 8080, within: 20s\}]}"

@@ -14,38 +14,21 @@ setup_file() {
 	load tiny
 	load engines
 	load stage
-	export made engine_dir engine_socket engine_pid
-	made=$(mktemp -d)
-	dir=$made
-	make_image
-	posmedia sign oci:out/till:1 --key k
-	succeeded
-	engine_dir=$(mktemp -d)
-	start_service "$engine_dir/docker" docker
+	load life
+	life_set_up_file
 }
 
 teardown_file() {
-	stop_service "$engine_dir/docker"
-	rm -rf "$made" "$engine_dir"
+	life_tear_down_file
 }
 
 setup() {
-	dir=$(mktemp -d)
-	cp -a "$made/." "$dir"
-	export POSMEDIA_STORE=$dir/store
-	install -m 600 /dev/null "$dir/token"
-	echo 'the token of shop 123' >"$dir/token"
+	stage_set_up
 	watcher=
 }
 
 teardown() {
-	local id
-	[ -z "$watcher" ] || { kill "$watcher" && wait "$watcher"; } 2>/dev/null
-	[ -z "${listener-}" ] || kill "$listener"
-	for id in $(containers); do
-		ask "/containers/$id?force=1" -X DELETE >/dev/null
-	done
-	rm -rf "$dir"
+	life_tear_down
 }
 
 # The controls that fail, of the instance that runs.
@@ -108,6 +91,7 @@ stop_and_start() {
 }
 
 @test "podman: stopped and started, with its sales and fresh secrets" {
+	# shellcheck disable=SC2034 # stop_service uses it
 	local engine_socket engine_pid
 	start_service "$dir/podman" podman
 	stop_and_start
@@ -370,7 +354,7 @@ stop_and_start() {
 }
 
 @test "destroy keeps all in an archive, and leaves the neighbours alone" {
-	local at file
+	local at file lists
 	plain_site dev 1234
 	stage recipes/sites/1234-dev.yaml
 	succeeded
@@ -382,6 +366,9 @@ stop_and_start() {
 	mkdir "$dir/srv/123/qa"
 	setcap cap_net_raw=ep "$dir/srv/123/dev/usr2/sales"
 	ln "$dir/srv/123/dev/usr2/sales" "$dir/srv/123/dev/usr2/same"
+	setfacl -m u:1600:rw "$dir/srv/123/dev/usr2/catalogue"
+	setfacl -d -m g:1700:rx "$dir/srv/123/dev/usr2"
+	lists=$(getfacl -nR "$dir/srv/123/dev/usr2" 2>/dev/null | grep -v '^# file')
 	verb destroy recipes/sites/dev.yaml
 	refused 2 'wants --confirm'
 	verb destroy --confirm '' recipes/sites/dev.yaml
@@ -407,11 +394,14 @@ stop_and_start() {
 	[[ $output == *"sha256:$(sha256sum <"$file" | cut -c1-64)" ]]
 	[ "$(stat -c '%a' "$file" "$dir/srv/.destroyed" | xargs)" = '600 700' ]
 	mkdir "$dir/back"
-	tar --zstd -C "$dir/back" --xattrs --xattrs-include='*' -xpf "$file"
+	tar --zstd -C "$dir/back" --acls --xattrs --xattrs-include='*' -xpf "$file"
+	[[ $lists == *'user:1600:rw-'*'default:group:1700:r-x'* ]] ||
+		[[ $lists == *'default:group:1700:r-x'*'user:1600:rw-'* ]]
+	[ "$(getfacl -nR "$dir/back/usr2" 2>/dev/null | grep -v '^# file')" = "$lists" ]
 	[ "$(cat "$dir/back/usr2/sales")" = sale ]
 	[ "$(stat -c %h "$dir/back/usr2/same")" -eq 2 ]
 	[[ $(getcap "$dir/back/usr2/sales") == *cap_net_raw=ep ]]
-	[ "$(stat -c '%u %a' "$dir/back/usr2/catalogue")" = '1500 640' ]
+	[ "$(stat -c '%u %a' "$dir/back/usr2/catalogue")" = '1500 660' ]
 	[ -e "$dir/back/.posmedia/state.json" ]
 	run ! grep -rq 'the token of shop' "$dir/back"
 	verb destroy --confirm 123 recipes/sites/dev.yaml

@@ -27,7 +27,16 @@ start_host() {
 		route add 203.0.113.0/24 via 198.51.100.1 dev card0 metric 77
 		route add 203.0.113.9/32 dev card0 table 200
 		route add 2001:db8:1::/48 via 2001:db8::1 dev card0
+		address add 192.0.2.5/24 dev lan0
+		address add 2001:db8:2::5/64 dev lan0 nodad
+		route add 203.0.113.128/25 metric 7 nexthop via 198.51.100.1 dev card0 weight 3 \
+			nexthop via 192.0.2.1 dev lan0
+		route add 2001:db8:3::/48 metric 7 nexthop via 2001:db8::1 dev card0 \
+			nexthop via 2001:db8:2::1 dev lan0
 	LINES
+	host tee /proc/sys/net/ipv4/conf/card0/rp_filter /proc/sys/net/ipv6/conf/card0/accept_ra \
+		/proc/sys/net/ipv4/conf/card0/arp_ignore <<<2 >/dev/null
+	host tee /proc/sys/net/ipv4/neigh/card0/gc_stale_time <<<77 >/dev/null
 	branch ip -batch - <<-'LINES'
 		link set lo up
 		link set lan1 up
@@ -46,7 +55,7 @@ start_host() {
 stop_host() {
 	stop_service "$dir/engine"
 	# posmedia holds networks there
-	kill "$branch_pid" "${listener:-$branch_pid}" 2>/dev/null || true
+	kill "$branch_pid" "${listener:-$branch_pid}" "${holder:-$branch_pid}" 2>/dev/null || true
 	awk -v at="$dir/" 'index($5, at) == 1 { print $5 }' /proc/self/mountinfo | sort -r |
 		xargs -r umount -l
 }
@@ -77,4 +86,9 @@ card0() {
 	host ip -o address show card0 scope global | sed 's/^[0-9]*: //; s/valid_lft.*//'
 	host ip route show table all dev card0 proto boot
 	host ip -6 route show table all dev card0 proto boot
+	host ip route show 203.0.113.128/25
+	host ip -6 route show 2001:db8:3::/48 | sort
+	host sh -c 'cd /proc/sys/net && grep -H . ipv4/conf/card0/rp_filter \
+		ipv4/conf/card0/arp_ignore \
+		ipv6/conf/card0/accept_ra ipv4/neigh/card0/gc_stale_time'
 }

@@ -7,17 +7,14 @@ load lib
 load tiny
 load engines
 load stage
+load life
 load network
 
 setup_file() {
 	load lib
 	load tiny
 	load stage
-	dir=$(mktemp -d)
-	export made=$dir
-	make_image
-	posmedia sign oci:out/till:1 --key k
-	succeeded
+	stage_set_up_file
 }
 
 teardown_file() {
@@ -25,11 +22,7 @@ teardown_file() {
 }
 
 setup() {
-	dir=$(mktemp -d)
-	cp -a "$made/." "$dir"
-	export POSMEDIA_STORE=$dir/store
-	install -m 600 /dev/null "$dir/token"
-	echo 'the token of shop 123' >"$dir/token"
+	stage_set_up
 }
 
 teardown() {
@@ -79,12 +72,30 @@ has_address() {
 	wait_for 5 instance curl -s -m 2 -o /dev/null http://127.0.0.1:8081/catalogue
 	not answers 192.0.2.9 8081 1
 	kill "$listener"
+	listener=
+	not_by_loopback
 	# the host routes, the instance does not
 	[ "$(host cat /proc/sys/net/ipv4/ip_forward)" = 1 ]
 	[ "$(instance cat /proc/sys/net/ipv4/ip_forward)" = 0 ]
 	[ "$(inside 'cat /etc/resolv.conf' | grep -c '^nameserver 192.0.2.5[34]$')" -eq 2 ]
 	[ "$(inside 'grep -c "^192.0.2.9.*shop123-dev" /etc/hosts')" -eq 1 ]
 	[ "$(ask "/containers/$(running)/json" | jq -r .HostConfig.RestartPolicy.Name)" = no ]
+}
+
+# Nobody in the network is answered at an address of loopback, where a kernel would.
+not_by_loopback() {
+	instance tee /proc/sys/net/ipv4/conf/eth0/route_localnet <<<1 >/dev/null
+	branch ip -batch - <<-'LINES'
+		rule add lookup local pref 9
+		rule add to 127.9.9.9 lookup 99 pref 8
+		rule del pref 0
+		route add 127.9.9.9/32 via 192.0.2.9 dev lan1 src 192.0.2.1 table 99
+	LINES
+	branch tee /proc/sys/net/ipv4/conf/lan1/route_localnet <<<1 >/dev/null
+	not answers 127.9.9.9 8080 1
+	instance curl -s -m 2 -o /dev/null http://127.9.9.9:8080/catalogue
+	instance tee /proc/sys/net/ipv4/conf/eth0/route_localnet <<<0 >/dev/null
+	branch ip rule del pref 8
 }
 
 stays_so() {
@@ -180,6 +191,7 @@ lost() {
 	answers 192.0.2.9 8080
 	not nsenter --net="/proc/$pid/ns/net" ip link show eth0
 	kill "$pid"
+	listener=
 }
 
 gone() {
@@ -250,13 +262,48 @@ changed_address() {
 	succeeded
 	answers 192.0.2.9 8080
 	not branch ping -c 1 -W 1 192.0.2.11
-	# its end is the address's end, and it comes back
+	# its end is the address's end, and it comes back; a mount namespace that anybody on this
+	# machine makes meanwhile keeps the network until dockerd looks for such, once a minute
 	kill -KILL "$(pid_of)"
-	wait_for 10 sh -c "! nsenter --net=/proc/$branch_pid/ns/net ping -c 1 -W 1 192.0.2.9"
+	wait_for 75 is_silent 192.0.2.9
 	lan 9 ', dns: [192.0.2.53, 192.0.2.54], routes: [{to: 10.9.9.0/24, via: 192.0.2.1}]'
 	stage recipes/sites/dev.yaml
 	succeeded
 	answers 192.0.2.9 8080
+}
+
+is_silent() {
+	! branch ping -c 1 -W 1 "$1"
+}
+
+# The network of one that crashed is kept by a stranger's mount namespace, which has a copy of the
+# file by which dockerd holds it.
+kept_by_a_stranger() {
+	unshare --mount sleep infinity 3>&- &
+	holder=$!
+	wait_for 5 mounts_apart "$holder"
+	watch
+	wait_for 20 told READY=1
+	branch ping -c 1 -W 2 192.0.2.9
+	kill -KILL "$(pid_of)"
+	watch_ends
+	[ "$status" -eq 1 ] || { echo "$status"; cat "$dir/said"; false; }
+	is_silent 192.0.2.9
+	kill "$holder"
+	# nobody saw it end: the next waits for it
+	stage recipes/sites/dev.yaml
+	succeeded
+	unshare --mount sleep 9 3>&- &
+	holder=$!
+	wait_for 5 mounts_apart "$holder"
+	kill -KILL "$(pid_of)"
+	stage recipes/sites/dev.yaml
+	succeeded
+	answers 192.0.2.9 8080
+}
+
+mounts_apart() {
+	[ "$(readlink "/proc/$1/ns/mnt")" != "$(readlink /proc/self/ns/mnt)" ]
 }
 
 # An interface of the host itself.
@@ -308,6 +355,29 @@ moved() {
 	[ -z "$(find "$dir/run" -name '*.interface')" ]
 }
 
+# One that is down on the host is asked from the instance, and goes back as it was.
+asked_late() {
+	local before
+	host ip link set card0 down
+	host ip route del 203.0.113.128/25
+	host ip -6 route flush 2001:db8:3::/48
+	before=$(card0)
+	branch ip address add 198.51.100.7/24 dev card1
+	card 7
+	stage recipes/sites/dev.yaml
+	refused 3 'network: the address 198.51.100.7 is in use: '
+	[ "$(card0)" = "$before" ] || { diff <(echo "$before") <(card0); false; }
+	branch ip address del 198.51.100.7/24 dev card1
+	stage recipes/sites/dev.yaml
+	succeeded
+	answers 198.51.100.7 8080
+	site dev
+	stage recipes/sites/dev.yaml
+	succeeded
+	[ "$(card0)" = "$before" ]
+	host ip link set card0 up
+}
+
 # Records of a move that are lost or damaged, and a name that is taken on the host.
 bad_records() {
 	local at=$dir/run/123-dev.interface
@@ -346,6 +416,23 @@ bad_records() {
 	succeeded
 	[[ $output == *'brought card0 back'* ]]
 	host ip link show card0
+	# what could not be given back stays to be looked at, until the site goes
+	card 7
+	stage recipes/sites/dev.yaml
+	succeeded
+	jq '.lines += ["route add nonsense"]' "$at/record.json" >"$dir/record"
+	cp "$dir/record" "$at/record.json"
+	site dev
+	stage recipes/sites/dev.yaml
+	succeeded
+	[[ $stderr == *"what it had is in $at.failed"* ]]
+	[ -s "$at.failed" ]
+	verb destroy --confirm 123 --dry-run recipes/sites/dev.yaml
+	[[ $output == *"would: removed $at.failed"* ]]
+	[ -s "$at.failed" ]
+	verb destroy --confirm 123 recipes/sites/dev.yaml
+	succeeded
+	[ ! -e "$at.failed" ]
 }
 
 @test "dockerd: an address of its own, changed, refused, beside another's" {
@@ -355,11 +442,13 @@ bad_records() {
 	refusals
 	neighbour
 	changed_address
+	kept_by_a_stranger
 }
 
 @test "dockerd: an interface of the host, and back" {
 	start_host docker
 	moved
+	asked_late
 	bad_records
 }
 

@@ -12,10 +12,7 @@ setup_file() {
 	load lib
 	load tiny
 	load stage
-	export made
-	made=$(mktemp -d)
-	dir=$made
-	make_image
+	stage_set_up_file unsigned
 	posmedia key new other --uid 'Other <other@example.org>'
 	succeeded
 }
@@ -25,11 +22,7 @@ teardown_file() {
 }
 
 setup() {
-	dir=$(mktemp -d)
-	cp -a "$made/." "$dir"
-	export POSMEDIA_STORE=$dir/store
-	install -m 600 /dev/null "$dir/token"
-	echo 'the token of shop 123' >"$dir/token"
+	stage_set_up
 	start_service "$dir/engine" docker
 }
 

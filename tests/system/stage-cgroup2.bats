@@ -12,9 +12,7 @@ setup_file() {
 	load lib
 	load tiny
 	load stage
-	dir=$(mktemp -d)
-	export made=$dir
-	make_image
+	stage_set_up_file unsigned
 	need_demo
 	copy_demo "$dir/out/rti"
 	for app in till:1 rti:0.1.0; do
@@ -29,10 +27,7 @@ teardown_file() {
 }
 
 setup() {
-	dir=$made
-	export POSMEDIA_STORE=$dir/store
-	install -m 600 /dev/null "$dir/token"
-	echo 'the token of shop 123' >"$dir/token"
+	stage_set_up shared
 }
 
 teardown() {

@@ -11,11 +11,7 @@ setup_file() {
 	load lib
 	load tiny
 	load stage
-	dir=$(mktemp -d)
-	export made=$dir
-	make_image
-	posmedia sign oci:out/till:1 --key k
-	succeeded
+	stage_set_up_file
 }
 
 teardown_file() {
@@ -23,10 +19,7 @@ teardown_file() {
 }
 
 setup() {
-	dir=$made
-	export POSMEDIA_STORE=$dir/store
-	install -m 600 /dev/null "$dir/token"
-	echo 'the token of shop 123' >"$dir/token"
+	stage_set_up shared
 }
 
 teardown() {

@@ -12,9 +12,7 @@ setup_file() {
 	load lib
 	load tiny
 	load stage
-	dir=$(mktemp -d)
-	export made=$dir
-	make_image
+	stage_set_up_file unsigned
 	sed -i 's/version: 1$/version: 2/; s/^run: {/&read-only: true, /' "$dir/recipes/till.yaml"
 	posmedia lock recipes/till.yaml
 	succeeded
@@ -31,10 +29,7 @@ teardown_file() {
 }
 
 setup() {
-	dir=$made
-	export POSMEDIA_STORE=$dir/store
-	install -m 600 /dev/null "$dir/token"
-	echo 'the token of shop 123' >"$dir/token"
+	stage_set_up shared
 }
 
 teardown() {

@@ -46,6 +46,28 @@ make_image() {
 	YAML
 }
 
+# A till for all tests of a file, in $made; its image is signed unless $1 is "unsigned".
+stage_set_up_file() {
+	dir=$(mktemp -d)
+	export made=$dir
+	make_image
+	[ "${1-}" != unsigned ] || return 0
+	posmedia sign oci:out/till:1 --key k
+	succeeded
+}
+
+# A copy of it for one test in $dir, or with "shared" itself; with the token of the shop.
+stage_set_up() {
+	dir=$made
+	[ "${1-}" = shared ] || {
+		dir=$(mktemp -d)
+		cp -a "$made/." "$dir"
+	}
+	export POSMEDIA_STORE=$dir/store
+	install -m 600 /dev/null "$dir/token"
+	echo 'the token of shop 123' >"$dir/token"
+}
+
 # A site file recipes/sites/ENV.yaml, with more lines.
 site() {
 	local well='health: [{name: web, tcp: 8080, within: 20s}]'

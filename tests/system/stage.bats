@@ -11,9 +11,7 @@ setup_file() {
 	load lib
 	load tiny
 	load stage
-	dir=$(mktemp -d)
-	export made=$dir
-	make_image
+	stage_set_up_file unsigned
 }
 
 teardown_file() {
@@ -21,11 +19,7 @@ teardown_file() {
 }
 
 setup() {
-	dir=$(mktemp -d)
-	cp -a "$made/." "$dir"
-	export POSMEDIA_STORE=$dir/store
-	install -m 600 /dev/null "$dir/token"
-	echo 'the token of shop 123' >"$dir/token"
+	stage_set_up
 }
 
 teardown() {

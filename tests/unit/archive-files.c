@@ -99,11 +99,107 @@ static void hostile(void **state)
 	refused(&cut, 1, "");
 }
 
+static bool enters_some(void *ctx, const char *path)
+{
+	(void)ctx;
+	return strcmp(path, "etc/closed") != 0;
+}
+
+/* A tree of links, devices and what is mounted there. */
+static void out_of_a_tree(void **state)
+{
+	struct scratch s = scratch_make();
+	struct files f SCOPED(files_release) = {0};
+	struct files_want w = most;
+	struct err e = ERR_INIT;
+
+	(void)state;
+	w.enters = enters_some;
+	put(&s, "etc/shadow", "secret", 06640);
+	put(&s, "etc/unwanted", "x", 0644);
+	put(&s, "etc/deep/er/file", "f", 0644);
+	put(&s, "etc/closed/file", "f", 0644);
+	put(&s, "out", "of it", 0644);
+	assert_int_equal(symlinkat("shadow", s.fd, "etc/link"), 0);
+	assert_int_equal(symlinkat("/etc/deep", s.fd, "etc/dir"), 0);
+	assert_int_equal(symlinkat("/etc", s.fd, "in"), 0);
+	assert_int_equal(symlinkat("../../../../etc", s.fd, "up"), 0);
+	assert_int_equal(mkfifoat(s.fd, "etc/fifo", 0644), 0);
+	assert_int_equal(files_look(s.fd, "/etc", &w, &f, &e), 0);
+	assert_int_equal(f.n, 2);
+	assert_string_equal(f.v[0].path, "etc/deep/er/file");
+	assert_string_equal(f.v[1].path, "etc/shadow");
+	assert_int_equal(f.v[1].mode, S_IFREG | 0640);
+	assert_string_equal(f.v[1].data, "secret");
+	assert_int_equal(f.v[1].n, 6);
+	/* one file, behind links that lead out but for the root */
+	assert_int_equal(files_look(s.fd, "/in/shadow", &w, &f, &e), 0);
+	assert_int_equal(files_look(s.fd, "/up/shadow", &w, &f, &e), 0);
+	assert_int_equal(f.n, 4);
+	assert_string_equal(f.v[3].path, "up/shadow");
+	assert_string_equal(f.v[3].data, "secret");
+	/* what is not there, is a link, or is in none */
+	assert_int_equal(files_look(s.fd, "/etc/none", &w, &f, &e), 0);
+	assert_int_equal(files_look(s.fd, "/none/none", &w, &f, &e), 0);
+	assert_int_equal(files_look(s.fd, "/out/none", &w, &f, &e), 0);
+	assert_int_equal(files_look(s.fd, "/etc/link", &w, &f, &e), 0);
+	assert_int_equal(files_look(s.fd, "/in", &w, &f, &e), 0);
+	assert_int_equal(files_look(s.fd, "/etc/fifo", &w, &f, &e), 0);
+	assert_int_equal(f.n, 4);
+	scratch_drop(&s);
+}
+
+static void another_mount_is_not_of_the_tree(void **state)
+{
+	struct files f SCOPED(files_release) = {0};
+	struct err e = ERR_INIT;
+	int root = open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	(void)state;
+	assert_true(root >= 0);
+	assert_int_equal(files_look(root, "/proc/version", &most, &f, &e), 0);
+	assert_int_equal(files_look(root, "/proc/self/root/etc/passwd", &most, &f, &e), 0);
+	assert_int_equal(f.n, 0);
+	(void)close(root);
+}
+
+static void too_much_of_a_tree(void **state)
+{
+	struct scratch s = scratch_make();
+	struct files f SCOPED(files_release) = {0};
+	struct files_want w = most;
+	struct err e = ERR_INIT;
+
+	(void)state;
+	put(&s, "etc/a", "12345", 0644);
+	put(&s, "etc/b", "12345", 0644);
+	w.bytes_max = 9;
+	assert_int_equal(files_look(s.fd, "/etc", &w, &f, &e), -1);
+	assert_int_equal(e.kind, ERR_RECIPE);
+	w.bytes_max = 10;
+	w.entries_max = 1;
+	assert_int_equal(files_look(s.fd, "/etc", &w, &f, &e), -1);
+	assert_string_equal(e.msg, "more than 1 entries");
+	w.entries_max = 2;
+	w.files_max = 1;
+	files_release(&f);
+	assert_int_equal(files_look(s.fd, "/etc", &w, &f, &e), -1);
+	assert_string_equal(e.msg, "more than 1 files");
+	w.files_max = 2;
+	files_release(&f);
+	assert_int_equal(files_look(s.fd, "/etc", &w, &f, &e), 0);
+	assert_int_equal(f.n, 2);
+	scratch_drop(&s);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(what_is_wanted),
 	    cmocka_unit_test(hostile),
+	    cmocka_unit_test(out_of_a_tree),
+	    cmocka_unit_test(another_mount_is_not_of_the_tree),
+	    cmocka_unit_test(too_much_of_a_tree),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,5 +1,6 @@
 /* Layers: their bytes, and strangers that read them. */
 #include "archive-lib.h"
+#include "archive/acl.h"
 #include "archive/pack.h"
 #include "archive/tree.h"
 
@@ -260,6 +261,77 @@ static void capabilities_and_attributes(void **state)
 	scratch_drop(&s);
 }
 
+static void same_attribute(const struct scratch *s, const char *to, const char *name)
+{
+	char *a SCOPED(mem_freep) = mem_format("%s/t/d", s->path);
+	char *b SCOPED(mem_freep) = mem_format("%s/%s/d", s->path, to);
+	uint8_t was[256], is[256];
+	ssize_t n = getxattr(a, name, was, sizeof(was));
+
+	assert_true(n > 0);
+	assert_int_equal(getxattr(b, name, is, sizeof(is)), n);
+	assert_memory_equal(was, is, (size_t)n);
+}
+
+/* What data may have, and an image has not. */
+static void strangers_restore_lists(void **state)
+{
+	struct buf out SCOPED(buf_release) = BUF_INIT(OUT_MAX);
+	struct scratch s = scratch_make();
+	struct tree t SCOPED(tree_release) = {0};
+	struct err e = ERR_INIT;
+	char *path;
+	int root;
+
+	(void)state;
+	put(&s, "t/d/f", "x", 0640);
+	DO(&s, "mkdir", "u", "v");
+	DO(&s, "setfacl", "-m", "u:1600:rwx,g:70000:r,m::rx", "-d", "-m", "u:7:rx", "t/d");
+	DO(&s, "setfacl", "-m", "u:1600:rwx,g:70000:r,m::rx", "t/d");
+	path = mem_format("%s/t/d", s.path);
+	assert_int_equal(setxattr(path, "trusted.t", "x", 1, 0), 0);
+	assert_int_equal(setxattr(path, "security.note", "y", 1, 0), 0);
+	free(path);
+	root = open_sub(&s, "t");
+	assert_int_equal(tree_scan_all(root, &t, NULL, &e), 0);
+	(void)pack(root, &t, &plain, &out);
+	(void)close(root);
+	put_bytes(&s, "out", out.data, out.len);
+	DO(&s, "tar", "-C", "u", "--acls", "--xattrs", "--xattrs-include=*", "-xpf", "out");
+	same_attribute(&s, "u", "system.posix_acl_access");
+	same_attribute(&s, "u", "system.posix_acl_default");
+	same_attribute(&s, "u", "trusted.t");
+	same_attribute(&s, "u", "security.note");
+	DO(&s, "bsdtar", "-C", "v", "--acls", "--xattrs", "-xpf", "out");
+	same_attribute(&s, "v", "system.posix_acl_access");
+	same_attribute(&s, "v", "system.posix_acl_default");
+	scratch_drop(&s);
+}
+
+static void damaged_lists(void **state)
+{
+	static const struct {
+		uint8_t v[16];
+		size_t len;
+	} bad[] = {
+	    {{0}, 0},
+	    {{2, 0, 0}, 3},
+	    {{1, 0, 0, 0}, 4},
+	    {{2, 0, 0, 0, 1, 0, 7}, 11},
+	    {{2, 0, 0, 0, 3, 0, 7, 0, 0, 0, 0, 0}, 12},
+	    {{2, 0, 0, 0, 1, 0, 8, 0, 0, 0, 0, 0}, 12},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		struct buf text SCOPED(buf_release) = BUF_INIT(256);
+		struct err e = ERR_INIT;
+
+		assert_int_equal(acl_text(bad[i].v, bad[i].len, &text, &e), -1);
+		assert_int_equal(e.kind, ERR_VERIFY);
+	}
+}
+
 static void numbers_without_room(void **state)
 {
 	struct scratch s = scratch_make();
@@ -497,6 +569,8 @@ int main(void)
 	    cmocka_unit_test(long_names),
 	    cmocka_unit_test(long_links),
 	    cmocka_unit_test(capabilities_and_attributes),
+	    cmocka_unit_test(strangers_restore_lists),
+	    cmocka_unit_test(damaged_lists),
 	    cmocka_unit_test(numbers_without_room),
 	    cmocka_unit_test(layers_and_their_parents),
 	    cmocka_unit_test(a_link_has_no_size),

@@ -275,6 +275,42 @@ static void loading(void **state)
 	assert_int_equal(engine_read_load("{\"error\":{}}", 12, &e), -1);
 }
 
+/* What it says of its layers, as one text. */
+static void layers(const char *driver, const char *want)
+{
+	struct jval *v SCOPED(jval_freep) = NULL;
+	struct buf got SCOPED(buf_release) = BUF_INIT(1000);
+	struct strv l SCOPED(strv_release) = {0};
+	struct err e = ERR_INIT;
+
+	assert_int_equal(jval_parse(driver, strlen(driver), "it", &v, &e), 0);
+	engine_read_layers(v, &l);
+	for (size_t i = 0; i < l.n; i++)
+		buf_addf(&got, "%s\n", l.v[i]);
+	assert_string_equal(got.data, want);
+}
+
+#define DRIVER(name, data) "{\"GraphDriver\":{\"Name\":" name ",\"Data\":" data "}}"
+
+static void where_an_image_is(void **state)
+{
+	(void)state;
+	layers(
+	    DRIVER("\"overlay2\"", "{\"LowerDir\":\"/b/diff:/c/diff\",\"UpperDir\":\"/a/diff\"}"),
+	    "/a/diff\n/b/diff\n/c/diff\n");
+	layers(DRIVER("\"overlay\"", "{\"UpperDir\":\"/a/diff\"}"), "/a/diff\n");
+	/* other drivers, and what is none */
+	layers(DRIVER("\"vfs\"", "{\"UpperDir\":\"/a/diff\"}"), "");
+	layers(DRIVER("7", "null"), "");
+	layers("{}", "");
+	layers(DRIVER("\"overlay\"", "{\"LowerDir\":\"/b/diff\"}"), "");
+	/* a path with a colon, and paths that are none of a layer */
+	layers(DRIVER("\"overlay\"", "{\"UpperDir\":\"/x:y/a/diff\"}"), "");
+	layers(DRIVER("\"overlay\"", "{\"UpperDir\":\"/a/diff\",\"LowerDir\":\"/etc\"}"), "");
+	layers(DRIVER("\"overlay\"", "{\"UpperDir\":\"a/diff\"}"), "");
+	layers(DRIVER("\"overlay\"", "{\"UpperDir\":\"/a/diff:/b/diff\"}"), "");
+}
+
 static void nobody_there(void **state)
 {
 	struct engine *en = NULL;
@@ -295,10 +331,15 @@ static void nobody_there(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(who_is_there),   cmocka_unit_test(what_a_container_is),
-	    cmocka_unit_test(frames),         cmocka_unit_test(loading),
-	    cmocka_unit_test(nobody_there),   cmocka_unit_test(what_runs),
-	    cmocka_unit_test(what_is_listed), cmocka_unit_test(what_is_stopped),
+	    cmocka_unit_test(who_is_there),
+	    cmocka_unit_test(what_a_container_is),
+	    cmocka_unit_test(frames),
+	    cmocka_unit_test(loading),
+	    cmocka_unit_test(where_an_image_is),
+	    cmocka_unit_test(nobody_there),
+	    cmocka_unit_test(what_runs),
+	    cmocka_unit_test(what_is_listed),
+	    cmocka_unit_test(what_is_stopped),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -140,18 +140,23 @@ static void about(struct engine *en, bool docker)
 static void images(struct engine *en)
 {
 	struct engine_image other = {config_of(&img.i.config.digest, "b"), &img.layer, 1};
+	struct strv layers SCOPED(strv_release) = {0};
 	struct err e = ERR_INIT;
 	bool there = true;
 
-	OK(engine_has(en, &img.i.config.digest, &there, &why));
+	OK(engine_has(en, &img.i.config.digest, &there, NULL, &why));
 	assert_false(there);
 	OK(engine_load(en, &img.i, &why));
-	OK(engine_has(en, &img.i.config.digest, &there, &why));
+	OK(engine_has(en, &img.i.config.digest, &there, &layers, &why));
 	assert_true(there);
+	/* both of them run on this machine, on overlayfs */
+	assert_int_equal(layers.n, img.i.layers_n);
+	for (size_t i = 0; i < layers.n; i++)
+		assert_int_equal(access(layers.v[i], F_OK), 0);
 	OK(engine_load(en, &img.i, &why));
 	/* a config whose layer is another one */
 	assert_int_equal(engine_load(en, &other, &e), -1);
-	OK(engine_has(en, &other.config.digest, &there, &why));
+	OK(engine_has(en, &other.config.digest, &there, NULL, &why));
 	assert_false(there);
 	(void)close(other.config.fd);
 }
@@ -262,7 +267,8 @@ static void files(struct engine *en)
 {
 	static char path[] = "etc/shadow", data[] = "root:*:1::::::\n";
 	const struct small_file one = {path, S_IFREG | 0640, 0, 42, data, strlen(data)};
-	const struct files_want all = {"", any, NULL, 1 << 20, 1000, 0};
+	const struct files_want all = {
+	    .below = "", .wants = any, .bytes_max = 1 << 20, .entries_max = 1000};
 	struct files in SCOPED(files_release) = {0}, out SCOPED(files_release) = {0};
 	struct buf tar SCOPED(buf_release) = BUF_INIT(1 << 20);
 	char *root SCOPED(mem_freep) = NULL, *at SCOPED(mem_freep) = NULL;

@@ -15,6 +15,8 @@ static const struct row rows[] = {
     {"ACC-07", APPEND, "etc/shells", "/usr/sbin/nologin\n", NULL, FIXED},
     {"ACC-08", APPEND, "etc/login.defs", "PASS_MAX_DAYS 365\n", NULL, FIXED},
     {"ACC-08", EDIT, "etc/shadow", "rti:!:20000:1:90:", "rti:!:20000:1:99999:", FIXED},
+    {"ACC-04 ACC-08 SEC-05", EDIT, "etc/shadow",
+     "rti:!:20000:1:90:", "rti:$y$j9T$a$b:20000:1::", FIXED},
     {"ACC-09", EDIT, "etc/shadow", "rti:!:20000:1:90:", "rti:!:20000:0:90:", FIXED},
     {"ACC-10", APPEND, "etc/login.defs", "PASS_WARN_AGE 1\n", NULL, FIXED},
     {"ACC-11", APPEND, "etc/default/useradd", "INACTIVE=-1\n", NULL, FIXED},

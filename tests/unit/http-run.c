@@ -2,16 +2,34 @@
 #include "http-server.h"
 #include "http/http.h"
 
+#include <limits.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <linux/sockios.h>
+#include <sys/ioctl.h>
 
 static struct server one;
 
-enum { AUTH_SEEN = 14 };
+enum { LOOKS = 13, AUTH_SEEN = 14, HALVES = 15 };
+
+/* The second half of an answer goes out when the first is known to have come, as it does from a
+ * server that leaves RFC 896 on; the fewest looks that this took. The kernel acknowledges the first
+ * few segments of a connection at once by itself: they do not count. */
+static void answer_in_halves(struct server_req *r)
+{
+	int left = 1, looks = 0;
+
+	server_say(r, "HTTP/1.1 200 X\r\nContent-Length: 4\r\n\r\n");
+	for (; ioctl(r->fd, SIOCOUTQ, &left) == 0 && left > 0; looks++)
+		(void)usleep(500);
+	server_say(r, "here");
+	if (atomic_fetch_add(&r->sh->count[HALVES], 1) >= 30 && looks < r->sh->count[LOOKS])
+		atomic_store(&r->sh->count[LOOKS], looks);
+}
 
 static void serve(struct server_req *r)
 {
@@ -19,7 +37,9 @@ static void serve(struct server_req *r)
 
 	if (server_header(r, "authorization") != NULL)
 		atomic_fetch_add(&r->sh->count[AUTH_SEEN], 1);
-	if (strstr(r->path, "shop.invalid") == NULL)
+	if (strcmp(r->path, "/halves") == 0)
+		answer_in_halves(r);
+	else if (strstr(r->path, "shop.invalid") == NULL)
 		server_answer(r, 200, "", "here");
 	else
 		server_answer(r, strcmp(r->method, "CONNECT") == 0 ? 403 : 200, "", all);
@@ -101,6 +121,26 @@ static void test_many_at_once(void **state)
 	assert_int_equal(b.ended, 1);
 }
 
+/* A delayed acknowledgement takes 40 ms, 80 looks on a machine with nothing else to do. */
+static void test_no_waiting_for_acknowledgements(void **state)
+{
+	struct http *h SCOPED(http_freep) = http_new();
+	char *url SCOPED(mem_freep) = mem_format("http://127.0.0.1:%d/halves", one.port);
+	const struct http_request q = {.method = "GET", .url = url, .body_fd = -1, .via = h};
+
+	(void)state;
+	atomic_store(&one.sh->count[LOOKS], INT_MAX);
+	for (int i = 0; i < 60; i++) {
+		struct http_reply r = {0};
+		struct err e = ERR_INIT;
+
+		assert_int_equal(http_send(&q, &r, &e), 0);
+		assert_string_equal(r.body.data, "here");
+		http_reply_release(&r);
+	}
+	assert_in_range(one.sh->count[LOOKS], 0, 4);
+}
+
 /* The environment's proxy is used, and what is for the server is not for the proxy's own eyes more
  * than plain http makes it. */
 static void test_proxy(void **state)
@@ -132,6 +172,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test_setup_teardown(test_many_at_once, setup, teardown),
+	    cmocka_unit_test_setup_teardown(test_no_waiting_for_acknowledgements, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_proxy, setup, teardown),
 	};
 

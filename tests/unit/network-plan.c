@@ -53,6 +53,10 @@ static void rules(void **state)
 			 0);
 	assert_string_equal(b.data, again.data);
 	assert_non_null(strstr(b.data, "\t\tip daddr { 169.254.169.254, 169.254.170.2 } drop\n"));
+	/* what says that it is of this machine, or for it, and did not come from it */
+	assert_non_null(strstr(b.data, "\t\tiifname \"lo\" accept\n\t\tmeta nfproto ipv6 drop\n"
+				       "\t\tip saddr 127.0.0.0/8 drop\n"
+				       "\t\tip daddr 127.0.0.0/8 drop\n"));
 	assert_int_equal(filter("{}", &none), 0);
 	assert_null(strstr(none.data, "dport"));
 	a = strstr(b.data, "comment \"sha256:");
@@ -229,6 +233,59 @@ static bool only_way(const char *v4, const char *v6)
 #define BY(dev)    "{\"dst\":\"default\",\"gateway\":\"192.0.2.1\",\"dev\":\"" dev "\",\"flags\":["
 #define ROUTE(dev) BY(dev) "]}"
 
+static void settings_of_records(void **state)
+{
+	static const char *const bad[] = {"ipv4/conf ../../kernel/panic 1",
+					  "ipv4/conf/x y 1",
+					  "kernel panic 1",
+					  "ipv4/conf rp_filter",
+					  "",
+					  " "};
+	struct strv all SCOPED(strv_release) = {0};
+	struct err e = ERR_INIT;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		struct strv one SCOPED(strv_release) = {0};
+
+		strv_add(&one, bad[i]);
+		assert_int_equal(net_settings_restore("lo", &one, &e), -1);
+		assert_int_equal(e.kind, ERR_VERIFY);
+	}
+	/* what is right already is not written */
+	assert_int_equal(net_settings_read("lo", &all, &e), 0);
+	assert_true(all.n > 10);
+	assert_int_equal(net_settings_restore("lo", &all, &e), 0);
+}
+
+static void gives_ways_back(void **state)
+{
+	static const char text[] =
+	    "[{\"dst\":\"10.7.0.0/16\",\"metric\":7,\"nexthops\":[{\"gateway\":\"192.0.2.1\","
+	    "\"dev\":\"eth1\",\"weight\":3,\"flags\":[\"onlink\"]},{\"via\":{\"family\":\"inet6\","
+	    "\"host\":\"fe80::1\"},\"dev\":\"eth0\",\"weight\":1,\"flags\":[]}]},"
+	    "{\"dst\":\"10.8.0.0/16\",\"nexthops\":[{\"dev\":\"eth0\"}]},"
+	    "{\"dst\":\"10.9.0.0/16\",\"nexthops\":[{\"dev\":\"eth1\"},{\"dev\":\"eth0 up\"}]},"
+	    "{\"dst\":\"10.10.0.0/16\",\"dev\":\"eth1\"},"
+	    "{\"dst\":\"10.11.0.0/16\",\"nexthops\":[{\"dev\":\"eth1\",\"flags\":[\"dead\"]},"
+	    "{\"dev\":\"eth0\"}]}]";
+	struct jval *v SCOPED(jval_freep) = json(text);
+	struct strv got SCOPED(strv_release) = {0};
+
+	(void)state;
+	net_had_ways("eth1", false, v, &got);
+	assert_int_equal(got.n, 2);
+	assert_string_equal(
+	    got.v[0], "route add 10.7.0.0/16 metric 7 nexthop via 192.0.2.1 dev eth1 weight 3 "
+		      "onlink nexthop via inet6 fe80::1 dev eth0 weight 1");
+	assert_string_equal(got.v[1], "route add 10.11.0.0/16 nexthop dev eth0");
+	net_had_ways("eth1", true, v, &got);
+	assert_int_equal(got.n, 4);
+	assert_string_equal(got.v[2], "route append 10.7.0.0/16 metric 7 nexthop via 192.0.2.1 dev "
+				      "eth1 weight 3 onlink");
+	assert_string_equal(got.v[3], "route append 10.9.0.0/16 nexthop dev eth1");
+}
+
 static void ways_out(void **state)
 {
 	(void)state;
@@ -243,8 +300,13 @@ static void ways_out(void **state)
 	assert_true(only_way("[" ROUTE("card0") "," BY("lan0") "\"linkdown\"]}]", "[]"));
 	assert_true(only_way(
 	    "[{\"dst\":\"default\",\"nexthops\":[" ROUTE("card0") "," ROUTE("card0") "]}]", "[]"));
-	assert_false(only_way(
+	/* a kernel drops it with one of its ways, of IPv4 */
+	assert_true(only_way(
 	    "[{\"dst\":\"default\",\"nexthops\":[" ROUTE("card0") "," ROUTE("lan0") "]}]", "[]"));
+	assert_false(only_way(
+	    "[]", "[{\"dst\":\"default\",\"nexthops\":[" ROUTE("card0") "," ROUTE("lan0") "]}]"));
+	assert_false(only_way(
+	    "[{\"dst\":\"default\",\"nexthops\":[" ROUTE("lan1") "," ROUTE("lan0") "]}]", "[]"));
 	assert_true(only_way("[]", "[" ROUTE("card0") "]"));
 	assert_true(only_way("[" ROUTE("card0") "]", "[" ROUTE("lan0") "]"));
 	assert_false(only_way("[" ROUTE("lan0") "]", "[" ROUTE("card0") "]"));
@@ -349,9 +411,17 @@ static void records(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(rules),      cmocka_unit_test(no_ports),  cmocka_unit_test(cards),
-	    cmocka_unit_test(children),   cmocka_unit_test(conflicts), cmocka_unit_test(links),
-	    cmocka_unit_test(gives_back), cmocka_unit_test(records),   cmocka_unit_test(ways_out),
+	    cmocka_unit_test(rules),
+	    cmocka_unit_test(no_ports),
+	    cmocka_unit_test(cards),
+	    cmocka_unit_test(children),
+	    cmocka_unit_test(conflicts),
+	    cmocka_unit_test(links),
+	    cmocka_unit_test(gives_back),
+	    cmocka_unit_test(gives_ways_back),
+	    cmocka_unit_test(settings_of_records),
+	    cmocka_unit_test(records),
+	    cmocka_unit_test(ways_out),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

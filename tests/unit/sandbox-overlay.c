@@ -129,6 +129,39 @@ static void read_only_views(void **state)
 	free(in);
 }
 
+static void views_that_are_mounted_nowhere(void **state)
+{
+	char *one = dir("v1"), *two = dir("v2");
+	const char *lower[] = {one, two};
+	const char *gone[] = {one, "/nonexistent/layer"};
+	struct err e = ERR_INIT;
+
+	(void)state;
+	put(one, "f", "1");
+	for (size_t n = 1; n <= 2; n++) {
+		struct buf mounts[2] = {BUF_INIT(1 << 20), BUF_INIT(1 << 20)};
+		struct buf text = BUF_INIT(100);
+		int fd = -1;
+
+		ok(fs_get(AT_FDCWD, "/proc/self/mounts", &mounts[0], &e), &e);
+		ok(sandbox_overlay_view(lower, n, &fd, &e), &e);
+		ok(fs_get(AT_FDCWD, "/proc/self/mounts", &mounts[1], &e), &e);
+		assert_string_equal(mounts[0].data, mounts[1].data);
+		ok(fs_get(fd, "f", &text, &e), &e);
+		assert_string_equal(text.data, "1");
+		assert_int_equal(mkdirat(fd, "new", 0755), -1);
+		assert_int_equal(errno, EROFS);
+		assert_int_equal(close(fd), 0);
+		buf_release(&mounts[0]);
+		buf_release(&mounts[1]);
+		buf_release(&text);
+	}
+	assert_int_equal(sandbox_overlay_view(gone, 2, &(int){-1}, &e), -1);
+	assert_string_equal(e.msg, "open directory /nonexistent/layer: No such file or directory");
+	free(one);
+	free(two);
+}
+
 static void as_many_layers_as_the_kernel_takes(void **state)
 {
 	struct strv layers = {0};
@@ -204,6 +237,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(paths_of_any_bytes_and_twice),
 	    cmocka_unit_test(read_only_views),
+	    cmocka_unit_test(views_that_are_mounted_nowhere),
 	    cmocka_unit_test(as_many_layers_as_the_kernel_takes),
 	    cmocka_unit_test(refusals_name_what_is_wrong),
 	    cmocka_unit_test(nobody_else_sees_it),

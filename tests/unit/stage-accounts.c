@@ -132,10 +132,16 @@ static void of_the_site(void **state)
 	row_is(&j, ACCOUNT_GROUP, "sudo", "sudo:x:27:rti");
 	row_is(&j, ACCOUNT_SHADOW, "rti", "rti:!:19000:1:90:7:45::");
 	accounts_made_release(&j.made);
-	/* with a key alone, it begins to age anew */
+	/* with a key alone, nothing ages */
 	strv_add(&j.users[1].keys, "ssh-ed25519 AAAA");
 	assert_int_equal(run(&j), 0);
-	row_is(&j, ACCOUNT_SHADOW, "rti", "rti:!:20000:1:90:7:45::");
+	row_is(&j, ACCOUNT_SHADOW, "rti", "rti:!:20000:1::7:45::");
+	accounts_made_release(&j.made);
+	/* until there is a password */
+	j.was[ACCOUNT_SHADOW] = "root:*:19000::::::\nrti:$6$t:19100:1::7:45::\n";
+	j.former = true;
+	assert_int_equal(run(&j), 0);
+	row_is(&j, ACCOUNT_SHADOW, "rti", "rti:$6$t:19100:1:90:7:45::");
 	strv_release(&j.users[1].keys);
 	assert_int_equal(j.made.homes.n, 1);
 	assert_string_equal(j.made.homes.v[0].path, "/home/clerk");

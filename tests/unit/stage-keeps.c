@@ -95,6 +95,16 @@ static void what_is_kept(void **state)
 	assert_false(keeps_wants(&s, "etc/ssh/sshd_config"));
 	assert_false(keeps_wants(&s, "etc/ssh/ssh_host_/x"));
 	assert_true(keeps_wants(&s, "etc/cups/printers.conf"));
+	assert_true(keeps_enters(&s, "etc"));
+	assert_true(keeps_enters(&s, "etc/cups"));
+	assert_true(keeps_enters(&s, "etc/cups/ppd"));
+	assert_true(keeps_enters(&s, "var/spool/cron/crontabs"));
+	assert_true(keeps_enters(&s, "opt/till"));
+	assert_false(keeps_enters(&s, "etc/cup"));
+	assert_false(keeps_enters(&s, "etc/ssl"));
+	assert_false(keeps_enters(&s, "etc/shadow"));
+	assert_false(keeps_enters(&s, "var/spool/cron/crontabs/rti"));
+	assert_false(keeps_enters(&s, "opt/till/serial"));
 	keeps_roots(&s, &roots);
 	assert_int_equal(roots.n, 4);
 	assert_string_equal(roots.v[3], "/opt/till/serial");
