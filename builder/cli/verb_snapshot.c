@@ -1,8 +1,10 @@
+#include "cli/host.h"
 #include "cli/screen.h"
 #include "cli/verb.h"
 
 #include "base/log.h"
 #include "base/num.h"
+#include "restore/restore.h"
 #include "site/secret.h"
 #include "site/site.h"
 #include "snapshot/snapshot.h"
@@ -29,7 +31,7 @@ static const struct opt opts[] = {
     {0, "seen", "FILE", "Keep digests of files here, and read unchanged ones only once."},
     {0, "passwd", "FILE", "Owners' names are those of this passwd(5)."},
     {0, "group", "FILE", "Groups' names are those of this group(5)."},
-    {0, "state", "DIR", "Where instances keep their data; /srv/pos when absent."},
+    HOST_OPTS,
     {0, "dry-run", NULL, "Say what would be done, and do nothing."},
     {0, "json", NULL, "Print the outcome as JSON."},
     {0, NULL, NULL, NULL},
@@ -306,12 +308,22 @@ static int find_repo(const struct args *a, struct job *j, struct err *e)
 	return 0;
 }
 
+/* The numbers of a site's files are its instance's, and say nothing to another. */
+static int names_of_site(const struct args *a, struct job *j, struct err *e)
+{
+	struct stage_opts o;
+
+	if (host_options(a, &o, e) == 0 && restore_names_of(j->site, &o, &j->names, e) == 0)
+		return 0;
+	return err_hint(e, "--passwd and --group say whose its files are without its instance");
+}
+
 static int find_names(const struct args *a, struct job *j, struct err *e)
 {
 	const char *passwd = args_get(a, "passwd"), *group = args_get(a, "group");
 
 	if (passwd == NULL && group == NULL)
-		return manifest_names_host(&j->names, e);
+		return j->site != NULL ? names_of_site(a, j, e) : manifest_names_host(&j->names, e);
 	if (passwd == NULL || group == NULL)
 		return err_set(e, ERR_USAGE, "--passwd and --group go together");
 	if (fs_get_file(AT_FDCWD, passwd, &j->passwd, e) != 0 ||

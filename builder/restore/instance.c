@@ -76,12 +76,38 @@ int instance_names(struct stage *st, struct manifest_names **ret, struct err *e)
 	return manifest_names_of(users->data, groups->data, ret, e);
 }
 
-static void note(const char *kind, const char *name, bool known, struct map *seen, struct strv *ret)
+/* A number without a name must not become the number of somebody who has one here. */
+static void note(const char *kind, const char *name, const char *here, struct map *seen,
+		 struct strv *ret)
 {
 	char *text SCOPED(mem_freep) = mem_format("%s %s", kind, name);
 
-	if (map_add(seen, text, NULL) && !known)
+	if (!map_add(seen, text, NULL) || (here != NULL && strcmp(here, name) == 0))
+		return;
+	if (here == NULL)
 		strv_add(ret, text);
+	else
+		strv_addf(ret, "%s (which is %s there)", text, here);
+}
+
+static void note_owners(const struct manifest_entry *en, const struct manifest_names *names,
+			struct map *seen, struct strv *ret)
+{
+	struct err quiet = ERR_INIT;
+	const char *user = NULL, *group = NULL;
+	uid_t uid;
+	gid_t gid;
+
+	if (manifest_names_uid(names, en->user, &uid, &quiet) == 0) {
+		user = manifest_names_user(names, uid);
+		user = user != NULL ? user : en->user;
+	}
+	if (manifest_names_gid(names, en->group, &gid, &quiet) == 0) {
+		group = manifest_names_group(names, gid);
+		group = group != NULL ? group : en->group;
+	}
+	note("user", en->user, user, seen, ret);
+	note("group", en->group, group, seen, ret);
 }
 
 void instance_unknown(const struct manifest *m, const struct manifest_names *names,
@@ -89,19 +115,9 @@ void instance_unknown(const struct manifest *m, const struct manifest_names *nam
 {
 	struct map seen = {0};
 
-	for (size_t i = 0; i < m->n; i++) {
-		const struct manifest_entry *en = &m->v[i];
-		struct err quiet = ERR_INIT;
-		uid_t uid;
-		gid_t gid;
-
-		if (en->same_as != NULL)
-			continue;
-		note("user", en->user, manifest_names_uid(names, en->user, &uid, &quiet) == 0,
-		     &seen, ret);
-		note("group", en->group, manifest_names_gid(names, en->group, &gid, &quiet) == 0,
-		     &seen, ret);
-	}
+	for (size_t i = 0; i < m->n; i++)
+		if (m->v[i].same_as == NULL)
+			note_owners(&m->v[i], names, &seen, ret);
 	map_release(&seen, NULL);
 	strv_sort(ret);
 }

@@ -13,7 +13,7 @@ int instance_runs(struct stage *st, bool *ret, struct err *e) MUST_CHECK;
 int instance_names(struct stage *st, struct manifest_names **ret, struct err *e) MUST_CHECK;
 
 /* Every user and group of a manifest that the instance does not know: "user NAME", "group NAME",
- * sorted. */
+ * sorted; a number without a name too, when it is somebody's number there. */
 void instance_unknown(const struct manifest *m, const struct manifest_names *names,
 		      struct strv *ret);
 

@@ -47,6 +47,10 @@ int restore_rollback(const struct site *s, const struct stage_opts *so, struct j
 int restore_discard(const struct site *s, const struct stage_opts *so, struct jval **ret,
 		    struct err *e) MUST_CHECK;
 
+/* Names and numbers of the users and groups of a site's instance, whether it runs or not. */
+int restore_names_of(const struct site *s, const struct stage_opts *so, struct manifest_names **ret,
+		     struct err *e) MUST_CHECK;
+
 /* Compares two trees (dir:PATH) or manifests (a file), calls fn for every difference and says how
  * many there are. */
 struct restore_compare {

@@ -61,21 +61,31 @@ static int open_places(struct restoring *x, struct err *e)
 }
 
 /* The record of the stage and its engine, without its lock: what runs goes on. */
-static int look_at_stage(struct restoring *x, struct err *e)
+static int look(const struct site *s, const struct stage_opts *so, struct digest *generation,
+		struct manifest_names **ret, struct err *e)
 {
 	struct stage st SCOPED(stage_release) = {.ownfd = -1, .lock = -1};
-	struct stage_opts o = *x->so;
+	struct stage_opts o = *so;
 
 	o.dry_run = true;
 	o.seccomp = NULL;
-	if (stage_open_staged(x->s, &o, &st, e) != 0)
+	if (stage_open_staged(s, &o, &st, e) != 0)
 		return -1;
 	if (st.r.current.container == NULL) {
-		(void)err_set(e, ERR_BUSY, "shop %s in %s: no staging came to its end", x->s->shop,
-			      site_env_word(x->s->env));
-		return err_hint(e, "posmedia stage %.200s: users come first", x->s->file);
+		(void)err_set(e, ERR_BUSY, "shop %s in %s: no staging came to its end", s->shop,
+			      site_env_word(s->env));
+		return err_hint(e, "posmedia stage %.200s: users come first", s->file);
 	}
-	return x->names != NULL ? 0 : instance_names(&st, &x->names, e);
+	*generation = st.r.current.generation;
+	return instance_names(&st, ret, e);
+}
+
+int restore_names_of(const struct site *s, const struct stage_opts *so, struct manifest_names **ret,
+		     struct err *e)
+{
+	struct digest generation;
+
+	return look(s, so, &generation, ret, e);
 }
 
 int restoring_open(struct restoring *x, struct err *e)
@@ -346,9 +356,13 @@ static int fix(struct restoring *x, struct err *e)
 /* The stage, locked: from here on nobody else starts or stops the site. */
 static int take_stage(struct restoring *x, struct err *e)
 {
-	if (x->st.ownfd >= 0)
+	if (stage_open_staged(x->s, x->so, &x->st, e) != 0)
+		return -1;
+	if (digest_equal(&x->st.r.current.generation, &x->generation))
 		return 0;
-	return stage_open_staged(x->s, x->so, &x->st, e);
+	/* whose users may have other numbers */
+	return err_set(e, ERR_BUSY, "shop %s in %s was staged meanwhile: restore once more",
+		       x->s->shop, site_env_word(x->s->env));
 }
 
 static int begin(struct restoring *x, struct err *e)
@@ -379,7 +393,8 @@ static int prepare(struct restoring *x, struct err *e)
 	}
 	x->v = mem_zalloc((x->s->data_n + 1) * sizeof(*x->v));
 	x->fetch = restore_filter_new(x->s->env, x->o->exclude, "");
-	if (source_parse(from, &x->src, e) != 0 || look_at_stage(x, e) != 0)
+	if (source_parse(from, &x->src, e) != 0 ||
+	    look(x->s, x->so, &x->generation, &x->names, e) != 0)
 		return -1;
 	set_help(x);
 	return 0;
@@ -400,6 +415,9 @@ int restoring_switch(struct restoring *x, struct err *e)
 {
 	if (verify(x, e) != 0 || take_stage(x, e) != 0 || fix(x, e) != 0)
 		return -1;
+	/* what the fixers wrote, too */
+	if (syncfs(x->p.workfd) != 0)
+		return err_sys(e, "sync %s", x->work);
 	name_data(x);
 	if (exchange_look(&x->p, &x->r, e) != 0)
 		return -1;

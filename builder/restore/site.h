@@ -33,6 +33,7 @@ struct restoring {
 	struct site_source secret;
 	struct restore_filter *fetch;
 	struct manifest_names *names; /* of the instance */
+	struct digest generation;     /* which that was */
 	struct restoring_data *v;
 	size_t n;
 	struct restoring_data *fresh[SITE_DATA_MAX]; /* by the site's order */
