@@ -64,6 +64,19 @@ static int parse_ssh(const char *rest, struct source *s, struct err *e)
 	return 0;
 }
 
+/* BUCKET[/PREFIX] */
+static int parse_s3(const char *rest, struct source *s, struct err *e)
+{
+	size_t n = strcspn(rest, "/");
+
+	s->host = mem_strndup(rest, n);
+	s->path = mem_strdup(rest[n] == '/' ? rest + n + 1 : "");
+	return n >= 3 && n <= 63 && word_ok(s->host, ".-")
+		   ? 0
+		   : err_set(e, ERR_USAGE, "%s: s3://BUCKET/PREFIX wants the name of a bucket",
+			     s->text);
+}
+
 static bool has_permfile(int fd)
 {
 	struct strv names SCOPED(strv_release) = {0};
@@ -106,9 +119,10 @@ static int parse(const char *text, struct source *s, struct err *e)
 	static const struct {
 		const char *prefix;
 		enum source_kind kind;
-	} kinds[] = {{"dir:", SOURCE_DIR},   {"account:", SOURCE_ACCOUNT},
-		     {"ssh://", SOURCE_SSH}, {"tar:", SOURCE_TAR},
-		     {"site:", SOURCE_SITE}, {"snapshot:", SOURCE_SNAPSHOT}};
+	} kinds[] = {{"dir:", SOURCE_DIR},          {"account:", SOURCE_ACCOUNT},
+		     {"ssh://", SOURCE_SSH},        {"tar:", SOURCE_TAR},
+		     {"site:", SOURCE_SITE},        {"s3://", SOURCE_S3},
+		     {"snapshot:", SOURCE_SNAPSHOT}};
 
 	s->text = mem_strdup(text);
 	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
@@ -119,6 +133,8 @@ static int parse(const char *text, struct source *s, struct err *e)
 		s->kind = kinds[i].kind;
 		if (s->kind == SOURCE_SSH)
 			return parse_ssh(text + n, s, e);
+		if (s->kind == SOURCE_S3)
+			return parse_s3(text + n, s, e);
 		s->path = mem_strdup(text + n);
 		return text[n] != '\0' ? 0 : err_set(e, ERR_USAGE, "%s wants a path", text);
 	}
@@ -127,7 +143,8 @@ static int parse(const char *text, struct source *s, struct err *e)
 		return look_at(s, e);
 	}
 	(void)err_set(e, ERR_USAGE, "no source of data: %s", text);
-	return err_hint(e, "dir:PATH, account:PATH, ssh://[USER@]HOST/PATH, tar:FILE, site:FILE or "
+	return err_hint(e, "dir:PATH, account:PATH, ssh://[USER@]HOST/PATH, tar:FILE, site:FILE, "
+			   "s3://BUCKET/PREFIX or "
 			   "snapshot:REPO[@ID]");
 }
 
@@ -194,42 +211,43 @@ static int open_root(struct source *s, const char *path, struct err *e)
 	return fs_open_dir(AT_FDCWD, path, &s->rootfd, e);
 }
 
-static int check_fetched(const struct source *s, const struct source_help *h, struct err *e)
+/* What lies elsewhere, to WORK/fetched. */
+static int fetch(struct source *s, const struct source_help *h, struct err *e)
 {
-	if (!h->dry_run)
-		return 0;
-	return err_set(e, ERR_USAGE, "%s has to be fetched: there is no --dry-run of it", s->text);
+	char *fetched SCOPED(mem_freep) = fs_join(h->work, "fetched");
+	int rc;
+
+	if (h->dry_run)
+		return err_set(e, ERR_USAGE, "%s has to be fetched: there is no --dry-run of it",
+			       s->text);
+	if (s->kind == SOURCE_SSH)
+		rc = source_fetch_ssh(s, h, e);
+	else if (s->kind == SOURCE_S3)
+		rc = source_fetch_s3(s, h, e);
+	else
+		rc = source_fetch_tar(s, h, e);
+	return rc == 0 ? open_root(s, fetched, e) : -1;
 }
 
-int source_ready(struct source *s, const struct source_help *h, struct err *e)
+static int open_tree(struct source *s, const struct source_help *h, struct err *e)
 {
-	switch (s->kind) {
-	case SOURCE_SSH:
-		if (check_fetched(s, h, e) != 0 || source_fetch_ssh(s, h, e) != 0)
-			return -1;
-		break;
-	case SOURCE_TAR:
-		if (check_fetched(s, h, e) != 0 || source_fetch_tar(s, h, e) != 0)
-			return -1;
-		break;
-	case SOURCE_SITE:
-		return source_open_site(s, h, e);
-	case SOURCE_SNAPSHOT:
-		return source_open_snapshot(s, h, e);
-	default:
-		if (open_root(s, s->path, e) != 0)
-			return -1;
-	}
-	if (s->rootfd < 0) {
-		char *fetched SCOPED(mem_freep) = fs_join(h->work, "fetched");
+	bool here = s->kind == SOURCE_DIR || s->kind == SOURCE_ACCOUNT;
 
-		if (open_root(s, fetched, e) != 0)
-			return -1;
-	}
+	if ((here ? open_root(s, s->path, e) : fetch(s, h, e)) != 0)
+		return -1;
 	if (s->kind == SOURCE_ACCOUNT && s->perms == NULL &&
 	    source_perms_read(s->rootfd, &s->perms, e) != 0)
 		return err_in(e, "%s", s->text);
 	return names_of_tree(s, e);
+}
+
+int source_ready(struct source *s, const struct source_help *h, struct err *e)
+{
+	if (s->kind == SOURCE_SITE)
+		return source_open_site(s, h, e);
+	if (s->kind == SOURCE_SNAPSHOT)
+		return source_open_snapshot(s, h, e);
+	return open_tree(s, h, e);
 }
 
 static int open_below(const struct source *s, const char *below)

@@ -9,6 +9,7 @@ enum source_kind {
 	SOURCE_DIR,      /* a tree as a machine has it: usr2, var/log */
 	SOURCE_ACCOUNT,  /* the same of a backup account: owners are in its permfiles */
 	SOURCE_SSH,      /* a tree of another machine, by rsync */
+	SOURCE_S3,       /* the objects of a bucket below a prefix */
 	SOURCE_TAR,      /* an archive of one, plain, compressed or encrypted */
 	SOURCE_SITE,     /* another instance's data, by their names */
 	SOURCE_SNAPSHOT, /* of a tree, or of a site: by their names */
@@ -21,7 +22,7 @@ struct source {
 	enum source_kind kind;
 	char *text;        /* as it was asked for; never holds a secret */
 	char *path;        /* here, or on the other machine; of a snapshot REPO[@ID] */
-	char *user, *host; /* of ssh: user may be NULL */
+	char *user, *host; /* of ssh: user may be NULL; of s3: the bucket */
 	unsigned port;     /* 0 = the usual one */
 	bool by_name;      /* data lie by their names, and not by where an instance has them */
 	int rootfd;        /* once it is ready; -1 of a snapshot */
@@ -31,8 +32,8 @@ struct source {
 };
 
 /* Reads what the operator wrote: "dir:PATH", "account:PATH", "ssh://[USER@]HOST[:PORT]/PATH",
- * "tar:FILE", "site:FILE", "snapshot:REPO[@ID]", or an absolute path, which is looked at. ERR_USAGE
- * for anything else. */
+ * "s3://BUCKET/PREFIX", "tar:FILE", "site:FILE", "snapshot:REPO[@ID]", or an absolute path, which
+ * is looked at. ERR_USAGE for anything else. */
 int source_parse(const char *text, struct source *ret, struct err *e) MUST_CHECK;
 /* Accepts a zeroed struct with rootfd -1. */
 void source_release(struct source *s);
@@ -96,6 +97,8 @@ void source_snapshot_free(struct source_snapshot *s);
 
 /* rsync over ssh to WORK/fetched; any exit but 0 is ERR_REMOTE. */
 int source_fetch_ssh(struct source *s, const struct source_help *h, struct err *e) MUST_CHECK;
+/* All objects below a prefix to WORK/fetched; what is there with the same size and time stays. */
+int source_fetch_s3(struct source *s, const struct source_help *h, struct err *e) MUST_CHECK;
 /* An archive to WORK/fetched, when it is not there already as this very file. */
 int source_fetch_tar(struct source *s, const struct source_help *h, struct err *e) MUST_CHECK;
 /* The key or passphrase; ERR_USAGE when there is none. Released by site_secret_release. */

@@ -4,6 +4,7 @@
 #include "site/secret.h"
 #include "snapshot/snapshot.h"
 #include <stdlib.h>
+#include <string.h>
 
 struct source_snapshot {
 	struct snapshot_repo *repo;
@@ -29,8 +30,10 @@ static int open_one(const struct source *s, const struct source_help *h,
 	if (snapshot_split(s->path, &where, &id, e) != 0 ||
 	    source_secret(h, s->text, &secret, e) != 0)
 		return -1;
-	/* a newline ends the line of a file, and is no part of the secret */
-	at.secret_n = secret.len - (secret.data[secret.len - 1] == '\n');
+	/* a line's end behind a secret is the editor's, and no part of it */
+	at.secret_n = secret.len;
+	while (at.secret_n > 0 && strchr("\r\n", secret.data[at.secret_n - 1]) != NULL)
+		at.secret_n--;
 	at.where = where;
 	at.secret = secret.data;
 	return snapshot_repo_open(&at, &ret->repo, e) != 0 ||

@@ -26,6 +26,11 @@ static void sources(void **state)
 	assert_int_equal(s.kind, SOURCE_SNAPSHOT);
 	assert_string_equal(s.path, "dir:/b@SHOP");
 	source_release(&s);
+	assert_int_equal(source_parse("s3://shops/123/usr2", &s, &e), 0);
+	assert_int_equal(s.kind, SOURCE_S3);
+	assert_string_equal(s.host, "shops");
+	assert_string_equal(s.path, "123/usr2");
+	source_release(&s);
 	assert_int_equal(source_parse("/", &s, &e), 0);
 	assert_int_equal(s.kind, SOURCE_DIR);
 	source_release(&s);
@@ -38,6 +43,8 @@ static void no_sources(void **state)
 					  "dir:",
 					  "usr2",
 					  "http://x/",
+					  "s3://",
+					  "s3://a?b/x",
 					  "ssh://-oProxyCommand=x/usr2",
 					  "ssh://a b/usr2",
 					  "ssh://old.example",
