@@ -7,11 +7,7 @@
 #include <time.h>
 #include <unistd.h>
 
-/* Looking waits for the disk, which takes several questions at once; work is done while another
- * thread waits for it. */
 enum {
-	LOOKERS = 8,
-	WORKERS_A_CPU = 2,
 	BIG = 1 << 20,      /* files from this size on come first, the biggest at the head */
 	TICK_NS = 10000000, /* the coarsest clock of a file system */
 };
@@ -114,11 +110,8 @@ static int settle(struct job *j, bool whole, struct err *e)
 
 	if (j->o->dry_run)
 		return 0;
-	if (syncfs(j->root) != 0 || j->unwritten) {
-		(void)err_sys(e, "sync the target");
-		memory_take(j->memory, NULL, 0, true);
-		return -1;
-	}
+	if (syncfs(j->root) != 0)
+		return err_sys(e, "sync the target");
 	fault_point("synced");
 	(void)nanosleep(&tick, NULL);
 	memory_take(j->memory, j->records, j->want->n, whole);
@@ -139,10 +132,7 @@ static int run(struct job *j, struct err *e)
 
 	if (job_plan(j, e) != 0 || memory_begin(j->memory, j->root, e) != 0)
 		return -1;
-	j->threads = j->o->threads > 0 ? j->o->threads : LOOKERS;
-	rc = job_look(j, e);
-	j->threads = j->o->threads > 0 ? j->o->threads : par_cpus() * WORKERS_A_CPU;
-	rc = rc == 0 ? do_work(j, e) : -1;
+	rc = job_look(j, e) == 0 ? do_work(j, e) : -1;
 	if (settle(j, rc == 0, rc == 0 ? e : &after) != 0)
 		return -1;
 	count_same(j);
@@ -174,6 +164,7 @@ int apply_tree(const struct manifest *want, const struct apply_content *c, int d
 	    .o = o,
 	    .names = o->names,
 	    .root = dirfd,
+	    .threads = o->threads > 0 ? o->threads : par_cpus(),
 	    .mighty = geteuid() == 0,
 	    .memory = o->memory != NULL ? o->memory : mine,
 	    .err = ERR_INIT,

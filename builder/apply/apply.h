@@ -27,7 +27,7 @@ struct apply_content {
 struct apply_opts {
 	const struct manifest_names
 	    *names;                  /* numbers of the target's owners; NULL = the machine's */
-	unsigned threads;            /* 0 = as many as keep processors and disk busy */
+	unsigned threads;            /* 0 = one a processor */
 	struct apply_memory *memory; /* what is known of the target: see below; or NULL */
 	bool dry_run;                /* count, and change nothing */
 	void (*progress)(void *ctx, uint64_t files, uint64_t bytes, uint64_t written);
@@ -55,10 +55,7 @@ void apply_content_free(struct apply_content *c);
 
 /* What the target's blocks are, as this program wrote them: the hashes of the blocks of its files,
  * believed only where device, inode, size, mtime and ctime are the same. So a file of the target
- * need not be read to learn which of its blocks differ. A file that is damaged, or that others may
- * write, is an empty one. Saved after the run, also after one that failed. Beside NAME lies
- * NAME.open while a run that was not saved may have left files that a power cut made older than
- * their content: loading does not believe what is known of those. */
+ * need not be read to learn which of its blocks differ. A damaged file is an empty one. */
 struct apply_memory;
 int apply_memory_load(int dirfd, const char *name, struct apply_memory **ret,
 		      struct err *e) MUST_CHECK;

@@ -113,8 +113,6 @@ static int learn(struct job *j, size_t i, int path, struct apply_old *old, bool 
 		*ret_same = old->size == en->size && digest_equal(&is, &en->digest);
 		return 0;
 	}
-	if (job_stop(j))
-		return err_set(e, ERR_FAIL, "stopped");
 	log_warn("%s: %s: written anew", en->path, unread.msg);
 	old->hashes = MEMORY_NONE;
 	return 0;

@@ -47,7 +47,6 @@ struct job {
 	struct apply_memory *memory;
 	struct apply_result result;
 	uint64_t files, bytes; /* for the progress */
-	bool unwritten;        /* the disk did not take something: nothing can be remembered */
 	bool failed;           /* `err` is set, or is about to be: all threads stop */
 	struct err err;        /* the first one's */
 };

@@ -59,15 +59,6 @@ static int by_inode(const void *a, const void *b)
 	return x->dev == y->dev ? 0 : x->dev < y->dev ? -1 : 1;
 }
 
-static int by_number(const void *a, const void *b)
-{
-	const struct apply_inode *x = a, *y = b;
-
-	if (x->ino != y->ino)
-		return x->ino < y->ino ? -1 : 1;
-	return x->dev == y->dev ? 0 : x->dev < y->dev ? -1 : 1;
-}
-
 /* NH of UMAC (Black, Halevi, Krawczyk, Krovetz, Rogaway 1999) on words of 64 bits: whoever does not
  * know the key finds two blocks of one hash with a chance of 2^-64, at a fraction of the time of
  * SHA-256. The key never leaves the file, nor does a hash. */
@@ -225,18 +216,14 @@ void memory_take(struct apply_memory *m, const struct apply_record *v, size_t n,
 
 int memory_intend(struct apply_memory *m, const struct apply_inode *v, size_t n, struct err *e)
 {
-	size_t all = m->doubted_n + n, kept = 0;
+	size_t all = m->doubted_n + n;
 
 	if (m->dirfd < 0 || m->n == 0 || n == 0)
 		return 0;
 	m->doubted = mem_resize(m->doubted, all, sizeof(*m->doubted));
 	memcpy(m->doubted + m->doubted_n, v, n * sizeof(*v));
-	qsort(m->doubted, all, sizeof(*m->doubted), by_number);
-	for (size_t i = 0; i < all; i++)
-		if (i == 0 || by_number(&m->doubted[i - 1], &m->doubted[i]) != 0)
-			m->doubted[kept++] = m->doubted[i];
-	m->doubted_n = kept;
-	return fs_put(m->dirfd, m->intent, m->doubted, kept * sizeof(*m->doubted), 0600, e);
+	m->doubted_n = all;
+	return fs_put(m->dirfd, m->intent, m->doubted, all * sizeof(*m->doubted), 0600, e);
 }
 
 /* Bytes on their way to the file: buffered, and hashed for the last 32 of it. */
@@ -379,10 +366,10 @@ static bool sound(int fd, uint64_t size)
 
 static bool doubted(const struct apply_memory *m, const struct apply_record *r)
 {
-	const struct apply_inode want = {r->dev, r->ino};
-
-	return m->doubted_n > 0 &&
-	       bsearch(&want, m->doubted, m->doubted_n, sizeof(want), by_number) != NULL;
+	for (size_t i = 0; i < m->doubted_n; i++)
+		if (m->doubted[i].ino == r->ino && m->doubted[i].dev == r->dev)
+			return true;
+	return false;
 }
 
 /* Reads records, of which each may only point at hashes that there are. */
@@ -436,7 +423,6 @@ static void load_doubted(struct apply_memory *m)
 	m->doubted_n = b.len / sizeof(*m->doubted);
 	m->doubted = mem_resize(NULL, m->doubted_n, sizeof(*m->doubted));
 	memcpy(m->doubted, b.data, m->doubted_n * sizeof(*m->doubted));
-	qsort(m->doubted, m->doubted_n, sizeof(*m->doubted), by_number);
 }
 
 int apply_memory_load(int dirfd, const char *name, struct apply_memory **ret, struct err *e)

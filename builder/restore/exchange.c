@@ -63,7 +63,7 @@ static int turn(const struct restore_places *p, const struct restore_data *d, ui
 			       d->name);
 	if (renameat2(p->dirfd, d->name, p->workfd, fresh, RENAME_EXCHANGE) != 0)
 		return err_sys(e, "exchange %s", d->name);
-	fault_point("restore: exchanged");
+	fault_point("restore: one exchanged");
 	return 0;
 }
 
@@ -91,8 +91,13 @@ static int move(const struct restore_places *p, const char *from, const char *to
 static int note(const struct restore_places *p, struct restore_record *r, enum restore_phase phase,
 		struct err *e)
 {
+	enum restore_phase was = r->phase;
+
 	r->phase = phase;
-	return restore_record_write(p->ownfd, r, e);
+	if (restore_record_write(p->ownfd, r, e) == 0)
+		return 0;
+	r->phase = was;
+	return -1;
 }
 
 static bool is_there(const struct restore_places *p, const char *name)

@@ -12,7 +12,7 @@ enum { DIFFERENCES_TOLD = 5 };
 
 struct phase {
 	const char *what;
-	uint64_t total;
+	uint64_t total, files; /* of a writing: bytes and files that there will be */
 	struct restore_filter *filter;
 	pthread_mutex_t telling; /* who finds another at it has nothing better to say */
 	uint64_t unsteady;
@@ -29,6 +29,7 @@ static void was_read(void *ctx, const struct manifest_progress *now)
 {
 	const struct phase *p = ctx;
 
+	log_files(now->files, now->files_total);
 	log_progress(p->what, now->bytes, now->bytes_total);
 }
 
@@ -36,10 +37,10 @@ static void was_written(void *ctx, uint64_t files, uint64_t bytes, uint64_t writ
 {
 	struct phase *p = ctx;
 
-	(void)files;
 	(void)written;
 	if (bytes >= p->total || pthread_mutex_trylock(&p->telling) != 0)
 		return;
+	log_files(files, p->files);
 	log_progress(p->what, bytes, p->total);
 	(void)pthread_mutex_unlock(&p->telling);
 }
@@ -71,8 +72,10 @@ int restore_make(int dirfd, const struct restore_making *how, struct manifest *r
 int restore_fill(const struct restore_view *v, const struct restore_target *to,
 		 struct apply_result *ret, struct err *e)
 {
-	struct phase p = {
-	    .what = "restore", .total = v->m.bytes, .telling = PTHREAD_MUTEX_INITIALIZER};
+	struct phase p = {.what = "restore",
+			  .total = v->m.bytes,
+			  .files = v->m.files,
+			  .telling = PTHREAD_MUTEX_INITIALIZER};
 	struct apply_opts o = {.names = to->names,
 			       .threads = to->threads,
 			       .dry_run = to->dry_run,

@@ -14,6 +14,16 @@ enum { RECORD_MAX = 256 << 10 };
 static const char *const words[] = {"none",     "filling", "exchanging", "exchanged",
 				    "restored", "undoing", "committing"};
 
+#ifdef POSMEDIA_FAULTS
+static const char *const points[] = {"",
+				     "restore: filling",
+				     "restore: exchanging",
+				     "restore: exchanged",
+				     "restore: restored",
+				     "restore: undoing",
+				     "restore: committing"};
+#endif
+
 const char *restore_phase_word(enum restore_phase p)
 {
 	return words[p];
@@ -106,7 +116,7 @@ int restore_record_write(int ownfd, const struct restore_record *r, struct err *
 	jval_write_pretty(v, &text);
 	if (fs_put(ownfd, STAGE_RESTORE, text.data, text.len, 0600, e) != 0)
 		return -1;
-	fault_point("restore: recorded");
+	fault_point(points[r->phase]);
 	return 0;
 }
 

@@ -45,6 +45,12 @@ static int start(struct restoring *x, struct err *e)
 	return 0;
 }
 
+static bool is_half_or_new(const struct restoring *x)
+{
+	return x->r.phase == RESTORE_EXCHANGING || x->r.phase == RESTORE_EXCHANGED ||
+	       x->r.phase == RESTORE_UNDOING;
+}
+
 /* The outage must end: what was live is live again, and the error stays that of the start. */
 static int take_back(struct restoring *x, struct err *e)
 {
@@ -52,8 +58,8 @@ static int take_back(struct restoring *x, struct err *e)
 	struct err why = ERR_INIT;
 
 	intr_forget();
-	if (stage_stop_others(&x->st, &none, &why) != 0 || exchange_undo(&x->p, &x->r, &why) != 0 ||
-	    start(x, &why) != 0) {
+	if (stage_stop_others(&x->st, &none, &why) != 0 ||
+	    (is_half_or_new(x) && exchange_undo(&x->p, &x->r, &why) != 0) || start(x, &why) != 0) {
 		log_warn("%s", why.msg);
 		return err_hint(e, "what was before is not back: posmedia restore --rollback");
 	}
@@ -70,10 +76,12 @@ int restoring_exchange(struct restoring *x, struct err *e)
 {
 	uint64_t begun = clock_mono_ms();
 
+	if (x->st.ownfd < 0 && stage_open_staged(x->s, x->so, &x->st, e) != 0)
+		return -1;
 	if (stop_all(x, e) != 0)
-		return -1;
+		return take_back(x, e);
 	if (x->r.phase != RESTORE_EXCHANGED && exchange_do(&x->p, &x->r, e) != 0)
-		return -1;
+		return take_back(x, e);
 	if (start(x, e) != 0)
 		return take_back(x, e);
 	x->outage_ms = clock_mono_ms() - begun;

@@ -98,6 +98,11 @@ restore() {
 	refused 4 'does not know whose the files are: user stranger'
 	[ "$(inside 'cat /usr2/catalogue')" = roses ]
 	[ "$(stat -c %u "$(live dev)/usr2/catalogue")" = 1500 ]
+	# a number that has no name there, and one here
+	printf '%s\n' root:x:0:0::/:/bin/sh rti:x:777:778::/:/bin/sh >"$dir/shop/etc/passwd"
+	chown -h 1600 "$dir/shop/usr2/empty" "$dir/shop/usr2/bbx/bbxd/CUSTMST"
+	restore --from "dir:$dir/shop" recipes/sites/dev.yaml
+	refused 4 'user 1600 (which is clerk there)'
 	restore --discard recipes/sites/dev.yaml
 	succeeded
 	[ ! -e "$(live dev)/.posmedia/restore" ]
@@ -174,6 +179,33 @@ restore() {
 	succeeded
 	[ "$(cat "$(live qa)/usr2/sales")" = sale ]
 	[ "$(cat "$(live dev)/usr2/sales")" = sale ]
+}
+
+@test "a snapshot of one environment into another" {
+	install -m 600 /dev/null "$dir/pass"
+	echo 'a long passphrase' >"$dir/pass"
+	stage_till dev
+	restore --from "dir:$dir/shop" recipes/sites/dev.yaml
+	succeeded
+	verb snapshot recipes/sites/dev.yaml --to "dir:$dir/repo" --secret-file "$dir/pass"
+	succeeded
+	stage_till qa
+	restore --from "snapshot:dir:$dir/repo" recipes/sites/qa.yaml
+	refused 2 'wants a secret'
+	restore --from "snapshot:dir:$dir/repo" --secret-file "$dir/pass" recipes/sites/qa.yaml
+	succeeded
+	diff -r --no-dereference --exclude=fifo "$(live dev)/usr2" "$(live qa)/usr2"
+	[ "$(stat -c '%u:%g %a' "$(live qa)/usr2/setuid")" = '1500:1500 4755' ]
+	# a byte of it that is another is found before anything changes
+	restore --commit recipes/sites/qa.yaml
+	succeeded
+	local pack
+	pack=$(find "$dir/repo/packs" -type f | head -n 1)
+	flip "$pack"
+	echo mine >"$(live qa)/usr2/mine"
+	restore --from "snapshot:dir:$dir/repo" --secret-file "$dir/pass" recipes/sites/qa.yaml
+	refused 4 'is damaged'
+	[ "$(inside_of qa 'cat /usr2/mine')" = mine ]
 }
 
 @test "a site that was stopped on purpose stays so, and links lead nowhere" {

@@ -90,3 +90,11 @@ is_restored() {
 	[ ! -e "$at/sales" ]
 	diff -r --no-dereference --exclude=fifo "$1/usr2" "$at"
 }
+
+# Runs a script in the running container of environment $1.
+inside_of() {
+	local name pid
+	name=$(running | grep -F -e "-$1-")
+	pid=$(ask "/containers/$name/json" | jq .State.Pid)
+	nsenter -t "$pid" -m -u -i -n -p /bin/busybox sh -c "$2"
+}
