@@ -295,11 +295,8 @@ static int find_repo(const struct args *a, struct job *j, struct err *e)
 {
 	const char *to = args_get(a, "to");
 
-	if (to == NULL && j->site != NULL && j->site->backup.from != NULL) {
+	if (to == NULL && j->site != NULL)
 		to = j->site->backup.from;
-		j->repo = mem_format("%s%s", to[0] == '/' ? "dir:" : "", to);
-		return 0;
-	}
 	if (to == NULL) {
 		(void)err_set(e, ERR_USAGE, "no repository is named");
 		return err_hint(e, "name it: --to dir:PATH, or --to s3://BUCKET/PREFIX");

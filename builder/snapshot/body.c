@@ -141,23 +141,24 @@ int body_read(const struct seal_key *k, const char *id, const struct buf *text, 
 	      struct err *e)
 {
 	struct jval *v SCOPED(jval_freep) = NULL, *in SCOPED(jval_freep) = NULL;
+	char *object SCOPED(mem_freep) = mem_format("snapshots/%s.json", id);
 	struct buf sealed SCOPED(buf_release) = BUF_INIT(BODY_MAX);
 	struct buf plain SCOPED(buf_release) = BUF_INIT(BODY_MAX);
 	const char *base64;
 	int64_t version = 0;
 
-	if (jval_parse(text->data, text->len, id, &v, e) != 0) {
+	if (jval_parse(text->data, text->len, object, &v, e) != 0) {
 		e->kind = ERR_VERIFY;
 		return -1;
 	}
 	base64 = jval_get_str(v, "sealed");
 	if (jval_get_int(v, "posmedia-snapshot", &version) != 0 || version != 1 || base64 == NULL ||
 	    base64_decode(base64, &sealed) != 0 || buf_over(&sealed))
-		return err_set(e, ERR_VERIFY, "snapshots/%s.json: is no snapshot", id);
+		return err_set(e, ERR_VERIFY, "%s: is no snapshot", object);
 	if (seal_unwhole(k, SEAL_SNAPSHOT, id, &sealed, &plain, e) != 0)
-		return err_in(e, "snapshots/%s.json", id);
+		return err_in(e, "%s", object);
 	if (jval_parse(plain.data, plain.len, id, &in, e) != 0 || read_inside(in, ret) != 0)
-		return err_set(e, ERR_VERIFY, "snapshots/%s.json: says what is not known", id);
+		return err_set(e, ERR_VERIFY, "%s: says what is not known", object);
 	ret->info.id = mem_strdup(id);
 	return 0;
 }

@@ -21,13 +21,15 @@ struct cache {
 	pthread_mutex_t lock;
 	pthread_cond_t changed;
 	uint64_t turn;
+	unsigned n;
 	struct cache_place v[PLACES];
 };
 
-struct cache *cache_new(void)
+struct cache *cache_new(unsigned places)
 {
 	struct cache *c = mem_zalloc(sizeof(*c));
 
+	c->n = places < PLACES ? places : PLACES;
 	(void)pthread_mutex_init(&c->lock, NULL);
 	(void)pthread_cond_init(&c->changed, NULL);
 	return c;
@@ -51,7 +53,7 @@ static struct cache_place *choose(struct cache *c, uint32_t segment)
 {
 	struct cache_place *oldest = NULL;
 
-	for (size_t i = 0; i < PLACES; i++) {
+	for (size_t i = 0; i < c->n; i++) {
 		struct cache_place *p = &c->v[i];
 
 		if (p->segment == segment)

@@ -6,8 +6,8 @@
 #include "snapshot/repo.h"
 
 struct cache;
-/* Empty. */
-struct cache *cache_new(void) MUST_CHECK;
+/* Empty, for so many segments of half a megabyte, 8 at most. */
+struct cache *cache_new(unsigned places) MUST_CHECK;
 void cache_free(struct cache *c);
 
 /* Copies size bytes of a segment; it is read when it is not there. For several threads. */

@@ -260,6 +260,8 @@ int snapshot_drop_lost(struct snapshot *s, struct strv *ret, struct err *e)
 
 		if (lost[i]) {
 			strv_add(ret, en.path);
+			s->m.files -= item != NULL;
+			s->m.bytes -= item != NULL ? en.size : 0;
 			continue;
 		}
 		s->m.v[n] = en;

@@ -211,6 +211,7 @@ static int read_file(struct gather_run *x, struct filler *f, struct ids *ids, si
 	const struct manifest_entry *en = &x->m->v[i];
 	struct buf item SCOPED(buf_release) = BUF_INIT(ITEM_MAX);
 	int fd SCOPED(fd_closep) = -1;
+	uint8_t *own;
 	int rc = open_entry(x->g->dirfd, en->path, &fd, e);
 
 	if (rc != 0)
@@ -223,8 +224,10 @@ static int read_file(struct gather_run *x, struct filler *f, struct ids *ids, si
 	buf_add(&item, en->digest.b, DIGEST_BYTES);
 	if (ids_end(ids, f, &item, e) != 0)
 		return -1;
+	own = mem_resize(NULL, item.len, 1);
+	memcpy(own, item.data, item.len);
 	(void)pthread_mutex_lock(&x->lock);
-	items_add(&x->g->mine, (uint8_t *)buf_take(&item));
+	items_add(&x->g->mine, own);
 	(void)pthread_mutex_unlock(&x->lock);
 	return 0;
 }

@@ -2,7 +2,8 @@
  * ids of blocks that are rows of ids, and so on. For the files of snapshot/ only.
  *
  * A record: 1 byte, the depth: 0 = the ids are of the blocks themselves; 2 bytes, how many ids;
- * the ids. A row in a block has 512, but for the last. */
+ * the ids. A row in a block has 64, but for the last: the fewer, the fewer change with one block.
+ */
 #ifndef SNAPSHOT_IDS_H
 #define SNAPSHOT_IDS_H
 
@@ -10,13 +11,13 @@
 
 enum {
 	IDS_INLINE = 64,
-	IDS_ROW = SNAPSHOT_GRID / PACK_ID,
-	IDS_DEPTH_MAX = 4,
+	IDS_ROW = 64,
+	IDS_DEPTH_MAX = 6,
 	IDS_HEAD = 3,
 	IDS_RECORD_MAX = IDS_HEAD + IDS_INLINE * PACK_ID,
 };
 
-/* Rows that are being made; zeroed is empty. Too large for a stack. */
+/* Rows that are being made; zeroed is empty. */
 struct ids {
 	struct {
 		struct block_id v[IDS_ROW];

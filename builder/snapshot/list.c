@@ -165,7 +165,7 @@ int snapshot_split(const char *text, char **ret_repo, char **ret_id, struct err 
 		at = NULL; /* of a directory's name */
 	if (at != NULL && at[1] == '\0')
 		return err_set(e, ERR_USAGE, "%s: nothing behind the @", text);
-	if (strncmp(text, "dir:", 4) != 0 && strncmp(text, "s3://", 5) != 0)
+	if (text[0] != '/' && strncmp(text, "dir:", 4) != 0 && strncmp(text, "s3://", 5) != 0)
 		return err_set(e, ERR_USAGE, "%s: a repository is dir:PATH or s3://BUCKET/PREFIX",
 			       text);
 	*ret_repo = at != NULL ? mem_strndup(text, (size_t)(at - text)) : mem_strdup(text);

@@ -36,19 +36,47 @@ static void making_release(struct making *x)
 	manifest_release(&x->m);
 }
 
-/* The contents that a snapshot has need not be read again: unless something is missing that it may
- * need. What of it is damaged is stored anew. */
+static int is_there(void *ctx, const struct block_id *id, bool leaf, struct err *e)
+{
+	const struct snapshot_repo *r = ctx;
+
+	(void)leaf;
+	return table_get(&r->table, id, NULL) ? 0 : err_set(e, ERR_VERIFY, "a block is gone");
+}
+
+/* Where packs are gone, or are to go, only what needs none of them is known. */
+static int drop_incomplete(struct making *x, struct err *e)
+{
+	const struct ids_visit v = {is_there, x->r};
+	size_t n = 0;
+
+	for (size_t i = 0; i < x->known.n; i++) {
+		struct ids_record rec = item_record(x->known.v[i]);
+		struct err why = ERR_INIT;
+
+		if (ids_each(x->r, &rec, &v, &why) == 0) {
+			x->known.v[n++] = x->known.v[i];
+		} else if (why.kind != ERR_VERIFY) {
+			*e = why;
+			return -1;
+		}
+	}
+	x->known.n = n;
+	return 0;
+}
+
+/* The contents that a snapshot has need not be read again. What of it is damaged is stored anew. */
 static int read_known(struct making *x, const struct snapshot_info *last, struct err *e)
 {
 	struct body b SCOPED(body_release);
 	struct err why = ERR_INIT;
 
 	body_init(&b);
-	if (last == NULL || !x->r->whole)
+	if (last == NULL)
 		return 0;
 	if (body_get(x->r, last->id, &b, &why) == 0 && items_read(x->r, &b, &x->known, &why) == 0) {
 		items_sort(&x->known);
-		return 0;
+		return x->r->whole ? 0 : drop_incomplete(x, e);
 	}
 	if (why.kind != ERR_VERIFY) {
 		*e = why;
@@ -65,7 +93,6 @@ static void describe(struct making *x, const struct snapshot_info *last)
 	char host[HOST_NAME_MAX + 1] = "";
 
 	(void)gethostname(host, sizeof(host) - 1);
-	i->time = clock_wall_s();
 	i->shop = mem_strdup(x->o->shop);
 	i->env = mem_strdup(x->o->env);
 	i->host = mem_strdup(host);
@@ -78,7 +105,7 @@ static void describe(struct making *x, const struct snapshot_info *last)
 	i->id = body_id(i);
 }
 
-static int begin(struct making *x, struct err *e)
+static int load(struct making *x, struct err *e)
 {
 	struct snapshot_infos all SCOPED(snapshot_infos_release) = {0};
 	const struct snapshot_info *last;
@@ -92,19 +119,27 @@ static int begin(struct making *x, struct err *e)
 	for (size_t i = all.n; last == NULL && i > 0; i--)
 		if (all.v[i - 1].fault == NULL)
 			last = &all.v[i - 1];
-	return read_known(x, last, e);
+	repo_read_little(x->r);
+	if (read_known(x, last, e) != 0)
+		return -1;
+	repo_read_little(x->r);
+	return 0;
+}
+
+static int make_manifest(struct making *x, int dirfd, struct err *e)
+{
+	const struct manifest_opts none = {0};
+
+	manifest_release(&x->m);
+	x->m = (struct manifest){0};
+	return manifest_make(dirfd, x->o->manifest != NULL ? x->o->manifest : &none, &x->m, e);
 }
 
 /* The manifest and the contents, until both are of the same files. */
 static int read_tree(struct making *x, int dirfd, struct err *e)
 {
-	const struct manifest_opts none = {0};
-
 	for (unsigned round = 0; round < ROUNDS; round++) {
-		manifest_release(&x->m);
-		x->m = (struct manifest){0};
-		if (manifest_make(dirfd, x->o->manifest != NULL ? x->o->manifest : &none, &x->m,
-				  e) != 0 ||
+		if ((round > 0 && make_manifest(x, dirfd, e) != 0) ||
 		    gather_files(&x->g, &x->m, e) != 0)
 			return -1;
 		if (x->g.changed == 0)
@@ -210,7 +245,9 @@ static int store(struct making *x, struct err *e)
 	i->files = x->m.files;
 	i->bytes = x->m.bytes;
 	i->added = writer_added(x->w);
-	return x->o->dry_run ? 0 : body_put(x->r, &x->body, e);
+	if (x->o->dry_run)
+		return 0;
+	return repo_still(x->r, e) != 0 ? -1 : body_put(x->r, &x->body, e);
 }
 
 int snapshot_make(struct snapshot_repo *r, int dirfd, const struct snapshot_opts *o,
@@ -221,7 +258,9 @@ int snapshot_make(struct snapshot_repo *r, int dirfd, const struct snapshot_opts
 	body_init(&x.body);
 	items_init(&x.known);
 	items_init(&x.g.mine);
-	if (begin(&x, e) != 0)
+	x.body.info.time = clock_wall_s();
+	/* the manifest first: the repository's blocks are not in memory yet */
+	if (make_manifest(&x, dirfd, e) != 0 || load(&x, e) != 0)
 		return -1;
 	x.w = writer_new(r, o->dry_run);
 	x.g.w = x.w;

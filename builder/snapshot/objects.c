@@ -28,6 +28,8 @@ int objects_open(const char *where, bool make, struct objects **ret, struct err 
 	o->where = mem_strdup(where);
 	if (strncmp(where, "dir:", 4) == 0 && where[4] != '\0')
 		rc = objects_dir(where + 4, make, o, e);
+	else if (where[0] == '/')
+		rc = objects_dir(where, make, o, e);
 	else if (strncmp(where, "s3://", 5) == 0)
 		rc = objects_s3(where + 5, o, e);
 	else

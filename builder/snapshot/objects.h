@@ -35,8 +35,8 @@ struct objects_ops {
 	void (*free)(void *ctx);
 };
 
-/* Opens "dir:PATH" or "s3://BUCKET[/PREFIX]"; a directory that is not there is made when `make` is
- * set. ERR_USAGE for anything else. May be used by several threads. */
+/* Opens "dir:PATH", an absolute path or "s3://BUCKET[/PREFIX]"; a directory that is not there is
+ * made when `make` is set. ERR_USAGE for anything else. May be used by several threads. */
 int objects_open(const char *where, bool make, struct objects **ret, struct err *e) MUST_CHECK;
 void objects_free(struct objects *o);
 

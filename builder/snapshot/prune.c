@@ -1,3 +1,4 @@
+#include "snapshot/marks.h"
 #include "snapshot/open.h"
 
 #include <stdlib.h>
@@ -169,8 +170,8 @@ static int put_indexes(struct merging *m, struct strv *ret_new, struct err *e)
 	return 0;
 }
 
-/* Snapshots are gone before what they need is; the packs before the indexes that name them, so that
- * a kill leaves nothing that is not found by the next run. */
+/* Snapshots are gone before what they need is, and the indexes that name a pack before that: a kill
+ * leaves packs that nobody names, which the next run finds. */
 static int remove_packs(struct snapshot_repo *r, const bool *packs, const struct snapshot_keep *k,
 			struct snapshot_pruned *ret, struct err *e)
 {
@@ -179,6 +180,8 @@ static int remove_packs(struct snapshot_repo *r, const bool *packs, const struct
 	int rc = k->dry_run ? 0 : put_indexes(&m, &fresh, e);
 
 	buf_release(&m.entries);
+	if (rc == 0 && !k->dry_run)
+		rc = remove_indexes(r, &fresh, e);
 	for (size_t i = 0; rc == 0 && i < r->packs_n; i++) {
 		char *object SCOPED(mem_freep) = pack_object(&r->packs[i].name);
 
@@ -189,9 +192,35 @@ static int remove_packs(struct snapshot_repo *r, const bool *packs, const struct
 		if (!k->dry_run)
 			rc = objects_remove(r->objects, object, e);
 	}
-	if (rc != 0 || k->dry_run)
+	return rc;
+}
+
+/* Of a bucket: packs that are not needed, and were not marked a day ago, stay and are marked. Marks
+ * of packs that are gone are of no use any more. */
+static int wait_for_ripe(struct snapshot_repo *r, bool *packs, bool dry_run,
+			 struct snapshot_pruned *ret, struct err *e)
+{
+	struct marks m SCOPED(marks_release) = {0};
+	struct strv fresh SCOPED(strv_release) = {0};
+	size_t marked = 0;
+	int rc = marks_read(r, &m, e);
+
+	for (size_t i = 0; rc == 0 && i < r->packs_n; i++) {
+		char *hex SCOPED(mem_freep) = mem_strdup(digest_hex(&r->packs[i].name).s);
+
+		marked += marks_has(&m, hex);
+		if (packs[i] || marks_ripe(&m, hex))
+			continue;
+		packs[i] = true;
+		ret->waiting++;
+		if (!marks_has(&m, hex))
+			strv_add(&fresh, hex);
+	}
+	for (size_t i = 0; rc == 0 && marked == 0 && !dry_run && i < m.objects.n; i++)
+		rc = objects_remove(r->objects, m.objects.v[i], e);
+	if (rc != 0 || dry_run || fresh.n == 0)
 		return rc;
-	return remove_indexes(r, &fresh, e);
+	return marks_put(r, &fresh, e);
 }
 
 static int remove_snapshots(struct snapshot_repo *r, const struct snapshot_infos *all,
@@ -217,6 +246,8 @@ static int remove_snapshots(struct snapshot_repo *r, const struct snapshot_infos
 		if (objects_remove(r->objects, object, e) != 0)
 			return -1;
 	}
+	if (r->objects->remote && wait_for_ripe(r, packs, k->dry_run, ret, e) != 0)
+		return -1;
 	return remove_packs(r, packs, k, ret, e);
 }
 

@@ -4,9 +4,11 @@
 #include "base/map.h"
 #include "form/hex.h"
 #include "snapshot/cache.h"
+#include "snapshot/marks.h"
 #include <stdlib.h>
 #include <string.h>
 
+enum { PLACES = 6 };
 enum { INDEX_MAX = 64 << 20, FORMAT_MAX = 16 << 10, SEGMENTS_MAX = 1 << 26 };
 
 void snapshot_repo_close(struct snapshot_repo *r)
@@ -35,7 +37,9 @@ static int make_new(struct snapshot_repo *r, const struct snapshot_at *at, struc
 {
 	struct object_list l SCOPED(object_list_release) = {0};
 	struct buf text SCOPED(buf_release) = BUF_INIT(FORMAT_MAX);
-	struct seal_key k;
+	/* 16 MiB and a fifth of a second */
+	static const struct key_cost cost = {1 << 14, 8, 4};
+	const struct key_from secret = {at->secret, NULL, at->secret_n, 0};
 	int rc;
 
 	if (objects_list(r->objects, "packs", &l, e) != 0)
@@ -43,9 +47,8 @@ static int make_new(struct snapshot_repo *r, const struct snapshot_at *at, struc
 	if (l.n > 0)
 		return err_set(e, ERR_VERIFY, "%s: there are packs, and format.json is gone",
 			       at->where);
-	if (seal_key_new(at->secret, at->secret_n, &k, &text, e) != 0)
+	if (seal_key_new(&secret, &cost, &text, e) != 0)
 		return -1;
-	explicit_bzero(&k, sizeof(k));
 	fault_point("snapshot format");
 	if (objects_put_bytes(r->objects, "format.json", text.data, text.len, e) != 0)
 		return -1;
@@ -73,7 +76,8 @@ int snapshot_repo_open(const struct snapshot_at *at, struct snapshot_repo **ret,
 {
 	struct snapshot_repo *r = mem_zalloc(sizeof(*r));
 
-	r->cache = cache_new();
+	r->cache = cache_new(PLACES);
+	r->writing = at->use == SNAPSHOT_WRITE;
 	if (objects_open(at->where, at->use == SNAPSHOT_WRITE, &r->objects, e) != 0 ||
 	    open_key(r, at, e) != 0 ||
 	    objects_lock(r->objects, at->use == SNAPSHOT_PRUNE, e) != 0) {
@@ -142,12 +146,14 @@ struct loading {
 	struct snapshot_repo *r;
 	struct map listed; /* of hex of pack: the object, or &seen once an index had it */
 	struct object_list packs;
+	struct marks marks;
 };
 
 static void loading_release(struct loading *l)
 {
 	map_release(&l->listed, NULL);
 	object_list_release(&l->packs);
+	marks_release(&l->marks);
 }
 
 static struct object seen;
@@ -166,7 +172,11 @@ static int take_entry(void *ctx, const struct pack_entry *en, struct err *e)
 		l->r->whole = false;
 	}
 	(void)map_put(&l->listed, name, &seen);
-	return repo_add_pack(l->r, en, o != NULL ? o->size : 0, e);
+	if (o == NULL || marks_has(&l->marks, name)) {
+		l->r->whole = false;
+		return repo_add_pack(l->r, en, 0, e);
+	}
+	return repo_add_pack(l->r, en, o->size, e);
 }
 
 static int read_index(struct loading *l, const char *name, struct err *e)
@@ -228,8 +238,14 @@ void repo_unload(struct snapshot_repo *r)
 	strv_release(&r->faults);
 	r->indexes = r->faults = (struct strv){0};
 	cache_free(r->cache);
-	r->cache = cache_new();
+	r->cache = cache_new(PLACES);
 	r->loaded = false;
+}
+
+void repo_read_little(struct snapshot_repo *r)
+{
+	cache_free(r->cache);
+	r->cache = cache_new(1);
 }
 
 int repo_load(struct snapshot_repo *r, struct err *e)
@@ -244,6 +260,8 @@ int repo_load(struct snapshot_repo *r, struct err *e)
 	if (objects_list(r->objects, "indexes", &indexes, e) != 0 ||
 	    objects_list(r->objects, "packs", &l.packs, e) != 0)
 		return -1;
+	if (r->writing && r->objects->remote && marks_read(r, &l.marks, e) != 0)
+		return -1;
 	for (size_t i = 0; i < l.packs.n; i++)
 		(void)map_put(&l.listed, l.packs.v[i].name, &l.packs.v[i]);
 	for (size_t i = 0; i < indexes.n && rc == 0; i++) {
@@ -257,6 +275,27 @@ int repo_load(struct snapshot_repo *r, struct err *e)
 		return -1;
 	r->loaded = true;
 	return 0;
+}
+
+int repo_still(struct snapshot_repo *r, struct err *e)
+{
+	struct object_list l SCOPED(object_list_release) = {0};
+	struct map names = {0};
+	bool all = true;
+
+	if (!r->objects->remote)
+		return 0;
+	if (objects_list(r->objects, "packs", &l, e) != 0)
+		return -1;
+	for (size_t i = 0; i < l.n; i++)
+		(void)map_put(&names, l.v[i].name, &seen);
+	for (size_t i = 0; i < r->packs_n; i++)
+		all &= r->packs[i].there == 0 || map_has(&names, digest_hex(&r->packs[i].name).s);
+	map_release(&names, NULL);
+	if (all)
+		return 0;
+	(void)err_set(e, ERR_BUSY, "the repository was pruned meanwhile");
+	return err_hint(e, "make the snapshot again");
 }
 
 int repo_put_index(struct snapshot_repo *r, const struct buf *entries, struct digest *ret,

@@ -32,6 +32,7 @@ struct snapshot_repo {
 	struct table table;
 	struct strv indexes; /* names of those that were read */
 	struct strv faults;  /* of indexes and packs, a line each: what they have may be missing */
+	bool writing;        /* packs that are marked to go are not made use of */
 	bool loaded;
 	bool whole; /* all packs that the indexes name are there */
 	struct cache *cache;
@@ -44,9 +45,17 @@ int repo_load(struct snapshot_repo *r, struct err *e) MUST_CHECK;
 /* Forgets all that was read. */
 void repo_unload(struct snapshot_repo *r);
 
+/* Forgets the blocks that were read, and keeps only one segment of them from now on, for their
+ * memory's sake; repo_unload ends it. */
+void repo_read_little(struct snapshot_repo *r);
+
 /* Adds what an index says of a pack, of which so many bytes are there. */
 int repo_add_pack(struct snapshot_repo *r, const struct pack_entry *en, uint64_t there,
 		  struct err *e) MUST_CHECK;
+
+/* Whether all packs are still there that were, of a bucket that may be pruned meanwhile: ERR_BUSY.
+ */
+int repo_still(struct snapshot_repo *r, struct err *e) MUST_CHECK;
 
 /* Puts an index of these entries; *ret is its name. */
 int repo_put_index(struct snapshot_repo *r, const struct buf *entries, struct digest *ret,

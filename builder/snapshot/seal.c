@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { FORMAT = 1, FORMAT_MAX = 16 << 10, COST_N = 1 << 14, COST_R = 8, COST_P = 4 };
+enum { FORMAT = 1, FORMAT_MAX = 16 << 10 };
 
 /* What the wrapped key is vouched for along with. */
 static const char wrapped_as[] = "posmedia snapshots 1";
@@ -32,26 +32,28 @@ static void put_bytes(struct jval *v, const char *name, const void *p, size_t n)
 	jval_put_text(v, name, text);
 }
 
-int seal_key_new(const void *secret, size_t n, struct seal_key *ret, struct buf *ret_text,
+int seal_key_new(const struct key_from *secret, const struct key_cost *cost, struct buf *ret_text,
 		 struct err *e)
 {
 	struct jval *v SCOPED(jval_freep) = jval_object();
 	struct jval *kdf = jval_object();
 	uint8_t salt[SEAL_SALT], stretched[AEAD_KEY], wrapped[AEAD_KEY + AEAD_TAG];
+	const struct key_from from = {secret->key, salt, secret->key_n, sizeof(salt)};
 	const struct aead_box box = aead_box(0, wrapped_as, sizeof(wrapped_as) - 1);
 	struct aead *a SCOPED(aead_freep) = NULL;
+	struct seal_key k;
 
 	key_random(salt, sizeof(salt));
-	key_random(ret->master, sizeof(ret->master));
-	if (key_stretch(&(struct key_from){secret, salt, n, sizeof(salt)},
-			&(struct key_cost){COST_N, COST_R, COST_P}, stretched, AEAD_KEY, e) != 0)
+	if (key_stretch(&from, cost, stretched, AEAD_KEY, e) != 0)
 		return -1;
+	key_random(k.master, sizeof(k.master));
 	a = aead_of(stretched, stretched);
-	aead_seal(a, &box, ret->master, AEAD_KEY, wrapped);
+	aead_seal(a, &box, k.master, AEAD_KEY, wrapped);
+	explicit_bzero(&k, sizeof(k));
 	jval_put_text(kdf, "name", "scrypt");
-	jval_put_int(kdf, "n", COST_N);
-	jval_put_int(kdf, "r", COST_R);
-	jval_put_int(kdf, "p", COST_P);
+	jval_put_int(kdf, "n", (int64_t)cost->n);
+	jval_put_int(kdf, "r", (int64_t)cost->r);
+	jval_put_int(kdf, "p", (int64_t)cost->p);
 	put_bytes(kdf, "salt", salt, sizeof(salt));
 	jval_put_int(v, "posmedia-snapshots", FORMAT);
 	jval_put_int(v, "grid", SNAPSHOT_GRID);

@@ -14,6 +14,7 @@ enum { SEAL_MAGIC = 16, SEAL_SALT = 32, SEAL_HEAD = SEAL_MAGIC + SEAL_SALT };
 #define SEAL_INDEX    "posmedia-indx-1\n"
 #define SEAL_SNAPSHOT "posmedia-snap-1\n"
 #define SEAL_PRUNED   "posmedia-prun-1\n"
+#define SEAL_MARKS    "posmedia-mark-1\n"
 
 struct seal_key {
 	uint8_t master[AEAD_KEY];
@@ -28,8 +29,8 @@ int seal_key_read(struct objects *o, const void *secret, size_t n, struct seal_k
 int seal_key_parse(const char *text, size_t text_n, const struct key_from *secret,
 		   struct seal_key *ret, struct err *e) MUST_CHECK;
 
-/* Makes a key, and the format.json that it is in. */
-int seal_key_new(const void *secret, size_t n, struct seal_key *ret, struct buf *ret_text,
+/* Makes a key, and the format.json that it is in; what a guess at the secret costs. */
+int seal_key_new(const struct key_from *secret, const struct key_cost *cost, struct buf *ret_text,
 		 struct err *e) MUST_CHECK;
 
 /* The HMAC that names blocks. */

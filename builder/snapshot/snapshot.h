@@ -16,7 +16,7 @@ enum {
 	SNAPSHOT_SECRET_MIN = 8,
 };
 
-/* A repository that is open: "dir:PATH" or "s3://BUCKET[/PREFIX]". */
+/* A repository that is open: "dir:PATH", an absolute path, or "s3://BUCKET[/PREFIX]". */
 struct snapshot_repo;
 
 /* Where it is, and what opens it: the secret, borrowed. */

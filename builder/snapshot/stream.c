@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { ONE_IN = 32 };
+enum { ONE_IN = 8 };
 
 void stream_init(struct stream *s, struct filler *f)
 {

@@ -18,7 +18,7 @@ void stream_release(struct stream *s);
 /* Appends bytes; a block that is full is cut. */
 int stream_add(struct stream *s, const void *p, size_t n, struct err *e) MUST_CHECK;
 
-/* Cuts here, when what is called `name` is one of the 1 in 32 that it is done after. */
+/* Cuts here, when what is called `name` is one of the 1 in 8 that it is done after. */
 int stream_may_cut(struct stream *s, uint64_t name, struct err *e) MUST_CHECK;
 
 /* Ends it; appends the record of its blocks. */

@@ -4,81 +4,84 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { SIZE_BITS = 13, SIZE_MASK = (1 << SIZE_BITS) - 1 };
+enum { SIZE_BITS = 13, SIZE_MASK = (1 << SIZE_BITS) - 1, PART = 1 << 14 };
 
-/* `where` has the offset in the segment above the size less 1; `segment` is one more than it is, 0
- * is a free slot. */
-struct table_slot {
+/* `where` has the offset in the segment above the size less 1. */
+struct table_row {
 	uint8_t id[PACK_ID];
 	uint32_t segment, where;
 };
 
 void table_release(struct table *t)
 {
-	free(t->v);
+	for (size_t i = 0; i * PART < t->n; i++)
+		free(t->parts[i]);
+	free(t->parts);
+	free(t->slots);
 	*t = (struct table){0};
 }
 
-/* Ids are as good as random, whoever chose the blocks: the key made them. */
-static struct table_slot *find(const struct table *t, const struct block_id *id)
+static struct table_row *row_of(const struct table *t, size_t i)
 {
-	size_t mask = t->cap - 1, at = (size_t)le_get(id->b, 8) & mask;
-
-	while (t->v[at].segment != 0 && memcmp(t->v[at].id, id->b, PACK_ID) != 0)
-		at = (at + 1) & mask;
-	return &t->v[at];
+	return &t->parts[i / PART][i % PART];
 }
 
-static size_t most(size_t cap)
+/* Ids are as good as random, whoever chose the blocks: the key made them. */
+static uint32_t *find(const struct table *t, const uint8_t *id)
 {
-	return cap / 8 * 7;
+	size_t mask = t->cap - 1, at = (size_t)le_get(id, 8) & mask;
+
+	while (t->slots[at] != 0 && memcmp(row_of(t, t->slots[at] - 1)->id, id, PACK_ID) != 0)
+		at = (at + 1) & mask;
+	return &t->slots[at];
 }
 
 void table_reserve(struct table *t, size_t n)
 {
-	struct table old = *t;
-	size_t cap = old.cap > 0 ? old.cap : 1024;
+	size_t cap = t->cap > 0 ? t->cap : 1024;
 
-	while (most(cap) <= n)
+	while (cap / 8 * 7 <= n)
 		cap *= 2;
-	if (cap == old.cap)
+	if (cap == t->cap)
 		return;
+	free(t->slots);
 	t->cap = cap;
-	t->v = mem_zalloc(cap * sizeof(*t->v));
-	for (size_t i = 0; i < old.cap; i++) {
-		struct block_id id;
-
-		if (old.v[i].segment == 0)
-			continue;
-		memcpy(id.b, old.v[i].id, PACK_ID);
-		*find(t, &id) = old.v[i];
-	}
-	free(old.v);
+	t->slots = mem_zalloc(cap * sizeof(*t->slots));
+	for (size_t i = 0; i < t->n; i++)
+		*find(t, row_of(t, i)->id) = (uint32_t)i + 1;
 }
 
 bool table_add(struct table *t, const struct block_id *id, const struct block_at *at)
 {
-	struct table_slot *s;
+	uint32_t *slot;
+	struct table_row *row;
 
 	table_reserve(t, t->n);
-	s = find(t, id);
-	if (s->segment != 0)
+	slot = find(t, id->b);
+	if (*slot != 0)
 		return false;
-	memcpy(s->id, id->b, PACK_ID);
-	s->segment = at->segment + 1;
-	s->where = at->from << SIZE_BITS | (at->size - 1);
-	t->n++;
+	if (t->n % PART == 0) {
+		t->parts = mem_resize(t->parts, t->n / PART + 1, sizeof(*t->parts));
+		t->parts[t->n / PART] = mem_resize(NULL, PART, sizeof(struct table_row));
+	}
+	row = row_of(t, t->n++);
+	memcpy(row->id, id->b, PACK_ID);
+	row->segment = at->segment;
+	row->where = at->from << SIZE_BITS | (at->size - 1);
+	*slot = (uint32_t)t->n;
 	return true;
 }
 
 bool table_get(const struct table *t, const struct block_id *id, struct block_at *ret)
 {
-	const struct table_slot *s = t->n > 0 ? find(t, id) : NULL;
+	uint32_t slot = t->n > 0 ? *find(t, id->b) : 0;
+	const struct table_row *row;
 
-	if (s == NULL || s->segment == 0)
+	if (slot == 0)
 		return false;
+	row = row_of(t, slot - 1);
 	if (ret != NULL)
-		*ret = (struct block_at){s->segment - 1, s->where >> SIZE_BITS,
-					 (s->where & SIZE_MASK) + 1};
+		*ret = (struct block_at){row->segment, row->where >> SIZE_BITS,
+					 (row->where & SIZE_MASK) + 1};
 	return true;
 }

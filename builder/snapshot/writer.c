@@ -8,7 +8,7 @@
 enum {
 	LEVEL = 3,
 	ROW = PACK_ID + 2,
-	INDEX_FULL = 1 << 20, /* an index of that size is put: what is in memory has a limit */
+	INDEX_FULL = 512 << 10, /* an index of that size is put: what is in memory has a limit */
 	ENTRIES_MAX = 32 << 20,
 };
 /* the segment of a block that is being written */

@@ -20,7 +20,7 @@ int filler_block(struct filler *f, const void *p, size_t n, struct block_id *ret
 		 struct err *e) MUST_CHECK;
 
 /* A buffer of FILLER_BUFFER bytes for who has the filler, and its hash. */
-enum { FILLER_BUFFER = 256 << 10 };
+enum { FILLER_BUFFER = 64 << 10 };
 uint8_t *filler_buffer(struct filler *f);
 struct hash *filler_hash(struct filler *f);
 
