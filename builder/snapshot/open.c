@@ -138,6 +138,25 @@ static int check_chain(const struct snapshot_infos *all, const struct snapshot_i
 	return err_hint(e, "name the snapshot to take it all the same: @%s", last->id);
 }
 
+/* A newer one that cannot be believed is not passed over in silence: what is restored is a day
+ * older than whoever asks for the newest thinks. */
+static int check_newer(const struct snapshot_infos *all, const struct snapshot_info *last,
+		       const char *site, struct err *e)
+{
+	for (size_t i = 0; i < all->n; i++) {
+		const struct snapshot_info *s = &all->v[i];
+
+		/* of a damaged one only the id is known, which begins with its time */
+		if (s->fault == NULL || strcmp(s->id, last->id) < 0 ||
+		    (site != NULL && strstr(s->id, site) == NULL))
+			continue;
+		(void)err_set(e, ERR_VERIFY, "snapshot %s, the newest, cannot be believed: %s",
+			      s->id, s->fault);
+		return err_hint(e, "name the one before it to take that: @%s", last->id);
+	}
+	return 0;
+}
+
 static bool one_site(const struct snapshot_infos *all)
 {
 	const struct snapshot_info *first = NULL;
@@ -209,6 +228,8 @@ static int choose(const struct snapshot_infos *all, const char *id,
 	if (s == NULL)
 		return by_prefix(all, id, ret, e);
 	*ret = s;
+	if (check_newer(all, s, id, e) != 0)
+		return -1;
 	return check_chain(all, s, e);
 }
 
