@@ -76,15 +76,17 @@ snapshot() {
 
 @test "a pruning of a bucket marks first, and removes a day later" {
 	snapshot "dir:$dir/tree" --to s3://kept/prune
+	cp -r "$dir/tree" "$dir/before"
 	head -c 1000000 /dev/urandom >"$dir/tree/large"
+	echo other >"$dir/tree/numbers"
 	snapshot "dir:$dir/tree" --to s3://kept/prune
 	snapshot --prune s3://kept/prune --keep 1 --json
 	[ "$(jq -r '.packs' <<<"$output")" -eq 0 ]
 	[ "$(jq -r '.waiting' <<<"$output")" -ge 1 ]
 	snapshot --verify --read s3://kept/prune
 	# what is marked is not made use of: the bytes come again
-	head -c 100 /dev/urandom >"$dir/tree/numbers"
-	snapshot "dir:$dir/tree" --to s3://kept/prune
+	snapshot "dir:$dir/before" --to s3://kept/prune --json
+	[ "$(jq -r '.added' <<<"$output")" -gt 20000000 ]
 	snapshot --prune s3://kept/prune --keep 1
 	snapshot --verify --read s3://kept/prune
 }
