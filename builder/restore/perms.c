@@ -190,6 +190,17 @@ static bool name_ok(const char *s)
 	return n > 0 && n <= ID_MAX && strpbrk(s, ":,\n\t /\\") == NULL;
 }
 
+/* "s-t": set-uid, set-gid, sticky. */
+static unsigned special_of(const char *flags)
+{
+	unsigned bits = 0;
+
+	for (unsigned i = 0; i < 3 && flags[i] != '\0'; i++)
+		if (flags[i] != '-')
+			bits |= 4U >> i;
+	return bits;
+}
+
 static int header(struct reading *x, char *text, struct err *e)
 {
 	bool is_user = strncmp(text, "owner: ", 7) == 0;
@@ -205,8 +216,7 @@ static int header(struct reading *x, char *text, struct err *e)
 			return wrong(x, "no name of an owner", e);
 		*to = mem_strdup(text + 7);
 	} else if (strncmp(text, "flags: ", 7) == 0) {
-		x->special = (text[7] == 's') << 2 | (text[8] == 's') << 1 |
-			     (text[8] != '\0' && text[9] == 't');
+		x->special = special_of(text + 7);
 	}
 	return 0;
 }
