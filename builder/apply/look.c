@@ -45,7 +45,9 @@ static unsigned char kind_of(int dirfd, const struct fs_name *name)
 
 	if (name->type != DT_UNKNOWN)
 		return name->type;
-	return fstatat(dirfd, name->name, &st, AT_SYMLINK_NOFOLLOW) == 0 ? IFTODT(st.st_mode) : 0;
+	if (fstatat(dirfd, name->name, &st, AT_SYMLINK_NOFOLLOW) != 0)
+		return DT_UNKNOWN;
+	return (unsigned char)IFTODT(st.st_mode);
 }
 
 /* Entry i is there under its name: of its type, or it goes. */
