@@ -16,6 +16,7 @@ static const struct opt opts[] = {
     {0, "rollback", NULL, "Put the data that was live before back."},
     {0, "discard", NULL, "Remove what was filled and never exchanged."},
     {0, "verify", NULL, "With --to: read all of it again. Else: compare two trees or manifests."},
+    {0, "content", NULL, "Read every byte of the source, also of files that look as before."},
     {0, "exclude", "PATTERN", "Leave out what is at this absolute path; may be given again."},
     {0, "environment", "ENV", "With --to: what the data is for: prod (the default), qa or dev."},
     {0, "secret-file", "FILE", "What opens the source: a key of ssh, or a passphrase."},
@@ -47,10 +48,13 @@ static void print_tree(const struct jval *v)
 	char *bytes SCOPED(mem_freep) = num_human((uint64_t)number(v, "bytes")),
 		    *written SCOPED(mem_freep) = num_human((uint64_t)number(v, "written-bytes"));
 
-	printf(": %lld entries, %lld files, %s; made %lld, changed %lld, removed %lld; wrote %s\n",
+	printf(": %lld entries, %lld files, %s; made %lld, changed %lld, removed %lld; wrote %s",
 	       (long long)number(v, "entries"), (long long)number(v, "files"), bytes,
 	       (long long)number(v, "made"), (long long)number(v, "changed"),
 	       (long long)number(v, "removed"), written);
+	if (number(v, "remembered") > 0)
+		printf("; %lld files as they were read before", (long long)number(v, "remembered"));
+	printf("\n");
 	printf("  root %s\n", jval_get_str(v, "root"));
 }
 
@@ -181,6 +185,7 @@ static int read_opts(const struct args *a, struct restore_opts *o, struct strv *
 				   .threads = (unsigned)jobs,
 				   .dry_run = args_has(a, "dry-run"),
 				   .verify = args_has(a, "verify"),
+				   .content = args_has(a, "content"),
 				   .warm = args_has(a, "warm")};
 	return 0;
 }
@@ -209,7 +214,7 @@ static int of_site(const struct args *a, const struct restore_opts *o, struct jv
 static const char *wrong_form(const struct args *a)
 {
 	int ends = args_has(a, "commit") + args_has(a, "rollback") + args_has(a, "discard");
-	bool from = args_has(a, "from"), warm = args_has(a, "warm");
+	bool from = args_has(a, "from"), warm = args_has(a, "warm") || args_has(a, "content");
 
 	if (ends > 1 || (ends == 1 && (from || warm || a->rest.n != 1)))
 		return "--commit, --rollback and --discard go alone, with a site";

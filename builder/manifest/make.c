@@ -8,6 +8,7 @@
 #include "sys/par.h"
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 enum { LARGE = 1 << 20 };
 
@@ -250,7 +251,7 @@ static void finish(struct making *k)
 			k->m.bytes += en->size;
 		}
 	}
-	if (k->o->seen == NULL)
+	if (!k->settled)
 		return;
 	files = mem_resize(NULL, k->m.files + 1, sizeof(*files));
 	for (size_t i = 0; i < k->m.n; i++) {
@@ -278,6 +279,8 @@ int manifest_make(int dirfd, const struct manifest_opts *o, struct manifest *ret
 	int rc = o->names != NULL ? 0 : manifest_names_host(&host, e);
 
 	k.names = o->names != NULL ? o->names : host;
+	/* else a store to a page that is mapped and dirty leaves the ctime as it is */
+	k.settled = o->seen != NULL && syncfs(dirfd) == 0;
 	if (rc == 0)
 		rc = look(&k, e);
 	if (rc == 0)

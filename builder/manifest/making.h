@@ -21,6 +21,7 @@ struct desk; /* what one thread reads with */
 struct making {
 	int dirfd;
 	int64_t begun_s;
+	bool settled; /* what is read may be remembered */
 	const struct manifest_opts *o;
 	const struct manifest_names *names;
 	struct manifest m;

@@ -125,7 +125,10 @@ int manifest_make(int dirfd, const struct manifest_opts *o, struct manifest *ret
  * device, inode, size, mtime and ctime are the same, and kept only where ctime was two seconds
  * older than the making (as git's index: a file that was written just then may be written again
  * within the same tick of the clock). A damaged file, or one that others may write, is an empty
- * one. What the makings since loading did not come across is not saved. */
+ * one, and so is name NULL. What the makings since loading did not come across is not saved.
+ *
+ * A making that is given one first writes out what is dirty (syncfs): a program that has mapped a
+ * file may change it without another ctime as long as the page is not written. */
 struct manifest_seen;
 int manifest_seen_load(int dirfd, const char *name, struct manifest_seen **ret,
 		       struct err *e) MUST_CHECK;

@@ -130,13 +130,13 @@ int manifest_seen_load(int dirfd, const char *name, struct manifest_seen **ret, 
 {
 	struct manifest_seen *s = mem_zalloc(sizeof(*s));
 	int fd SCOPED(fd_closep) =
-	    openat(dirfd, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	    name == NULL ? -1 : openat(dirfd, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
 	const size_t frame = HEAD + sizeof(struct digest);
 	struct err why = ERR_INIT;
 	struct stat st = {0};
 	size_t n;
 
-	if (fd < 0 && errno != ENOENT && errno != ELOOP) {
+	if (fd < 0 && name != NULL && errno != ENOENT && errno != ELOOP) {
 		manifest_seen_free(s);
 		return err_sys(e, "open %s", name);
 	}

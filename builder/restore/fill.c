@@ -61,7 +61,8 @@ int restore_make(int dirfd, const struct restore_making *how, struct manifest *r
 					.wants = wants,
 					.progress = was_read,
 					.unsteady = how->living ? unsteady : NULL,
-					.ctx = &p};
+					.ctx = &p,
+					.seen = how->seen};
 	int rc = manifest_make(dirfd, &o, ret, e);
 
 	if (rc == 0)
@@ -136,6 +137,7 @@ void restore_report_tree(struct jval *o, const struct manifest *m, const struct 
 	jval_put_int(o, "files", (int64_t)m->files);
 	jval_put_int(o, "bytes", (int64_t)m->bytes);
 	jval_put_int(o, "sockets", (int64_t)m->left_out);
+	jval_put_int(o, "remembered", (int64_t)m->remembered);
 	jval_put_int(o, "made", (int64_t)r->made);
 	jval_put_int(o, "changed", (int64_t)r->changed);
 	jval_put_int(o, "removed", (int64_t)r->removed);

@@ -50,13 +50,14 @@ int restore_view_make(const struct restore_part *p, struct restore_view *ret,
 /* Accepts a zeroed struct. */
 void restore_view_release(struct restore_view *v);
 
-/* The manifest of an open directory, every byte of it read. */
+/* The manifest of an open directory. */
 struct restore_making {
 	const struct manifest_names *names;
 	struct restore_filter *filter; /* or NULL */
 	unsigned threads;
-	const char *what; /* of its progress */
-	bool living;      /* what changes meanwhile, or goes away, is no error */
+	const char *what;           /* of its progress */
+	bool living;                /* what changes meanwhile, or goes away, is no error */
+	struct manifest_seen *seen; /* believed and brought up to date; NULL = every byte is read */
 };
 int restore_make(int dirfd, const struct restore_making *how, struct manifest *ret,
 		 struct err *e) MUST_CHECK;

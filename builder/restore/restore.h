@@ -20,6 +20,7 @@ struct restore_opts {
 	enum site_env env;          /* what a tree without a site is restored for */
 	unsigned threads;           /* 0 = one a processor */
 	bool dry_run;               /* count, and change nothing */
+	bool content;               /* read every byte, also of files that look as before */
 	bool verify;                /* of a tree without a site: read all of it again */
 	bool warm;                  /* of a site: fill, and do not exchange */
 };

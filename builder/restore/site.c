@@ -23,6 +23,7 @@ void restoring_release(struct restoring *x)
 		restore_filter_free(x->v[i].filter);
 		free(x->v[i].below);
 		free(x->v[i].memory);
+		free(x->v[i].seen);
 		fd_closep(&x->v[i].fd);
 	}
 	free(x->v);
@@ -133,6 +134,7 @@ static struct restoring_data *add(struct restoring *x, const struct site_data *d
 	*one = (struct restoring_data){.d = d,
 				       .below = mem_strdup(below),
 				       .memory = mem_format("memory-%s", d->name),
+				       .seen = mem_format("seen-%s", d->name),
 				       .fd = -1,
 				       .tree = {.fd = -1}};
 	return one;
@@ -188,7 +190,13 @@ static int read_source(struct restoring *x, bool last, struct err *e)
 		return -1;
 	for (size_t i = 0; i < x->n; i++) {
 		struct restoring_data *one = &x->v[i];
-		struct source_want w = {one->below, NULL, x->o->threads, !last};
+		struct source_want w = {.below = one->below,
+					.threads = x->o->threads,
+					.living = !last,
+					.seenfd = x->p.workfd,
+					.seen = one->seen,
+					.content = x->o->content,
+					.dry_run = x->so->dry_run};
 
 		/* each pass counts anew */
 		restore_filter_free(one->filter);

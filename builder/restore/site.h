@@ -11,6 +11,7 @@ struct restoring_data {
 	const struct site_data *d;
 	char *below;  /* in the source */
 	char *memory; /* name of what is known of its blocks */
+	char *seen;   /* and of what was read of the source */
 	int fd;       /* new/NAME */
 	struct restore_filter *filter;
 	struct source_tree tree;

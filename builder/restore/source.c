@@ -306,20 +306,36 @@ int source_tree_drop(struct source_tree *t, const struct map *drop, struct err *
 	return view(t, drop, e);
 }
 
+/* What an earlier pass has read need not be read again, where it is as it was. */
+static int make_tree(const struct source *s, const struct source_want *w, struct source_tree *t,
+		     struct err *e)
+{
+	struct restore_making how = {.names = s->names,
+				     .filter = w->filter,
+				     .threads = w->threads,
+				     .what = "read",
+				     .living = w->living};
+	int rc;
+
+	if (w->seenfd >= 0 &&
+	    manifest_seen_load(w->seenfd, w->content ? NULL : w->seen, &how.seen, e) != 0)
+		return -1;
+	rc = restore_make(t->fd, &how, &t->made, e);
+	if (rc == 0 && how.seen != NULL && !w->dry_run)
+		rc = manifest_seen_save(how.seen, w->seenfd, w->seen, e);
+	manifest_seen_free(how.seen);
+	return rc;
+}
+
 static int tree_of_dir(struct source *s, const struct source_want *w, struct source_tree *t,
 		       struct err *e)
 {
-	const struct restore_making how = {.names = s->names,
-					   .filter = w->filter,
-					   .threads = w->threads,
-					   .what = "read",
-					   .living = w->living};
 	uint64_t without = 0;
 
 	t->fd = open_below(s, w->below);
 	if (t->fd < 0)
 		return err_sys(e, "open %s", w->below);
-	if (restore_make(t->fd, &how, &t->made, e) != 0)
+	if (make_tree(s, w, t, e) != 0)
 		return -1;
 	if (s->perms != NULL && source_perms_apply(s->perms, w->below, &t->made, &without, e) != 0)
 		return -1;

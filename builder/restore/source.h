@@ -72,7 +72,11 @@ struct source_want {
 	const char *below; /* path of the source; "" = all */
 	struct restore_filter *filter;
 	unsigned threads;
-	bool living; /* a warm copy: what changes meanwhile will be read again */
+	bool living;      /* a warm copy: what changes meanwhile will be read again */
+	int seenfd;       /* the directory of what was read before; -1 = every byte is read */
+	const char *seen; /* and the name of it there */
+	bool content;     /* every byte is read all the same, and that is remembered */
+	bool dry_run;     /* nothing is remembered */
 };
 /* Reads the tree, and makes the view of it. *ret must not be moved; the caller releases it, also a
  * zeroed one with fd -1. ERR_VERIFY when the source has no such directory. */

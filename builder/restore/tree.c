@@ -121,7 +121,13 @@ static int read_source(struct job *j, struct err *e)
 				      .env = j->o->env,
 				      .last = true,
 				      .dry_run = j->o->dry_run};
-	const struct source_want w = {"", j->filter, j->o->threads, false};
+	const struct source_want w = {.below = "",
+				      .filter = j->filter,
+				      .threads = j->o->threads,
+				      .seenfd = j->besidefd,
+				      .seen = "seen",
+				      .content = j->o->content,
+				      .dry_run = j->o->dry_run};
 
 	return source_ready(&j->src, &h, e) != 0 || source_tree(&j->src, &w, &j->tree, e) != 0 ? -1
 											       : 0;

@@ -141,6 +141,7 @@ int restore_view_make(const struct restore_part *p, struct restore_view *ret, st
 	if (b.v.m.n == 0 || b.v.m.v[0].path[0] != '\0' || b.v.m.v[0].type != MANIFEST_DIR)
 		return err_set(e, ERR_VERIFY, "there is no directory %s", p->below);
 	b.v.m.left_out = p->of->left_out;
+	b.v.m.remembered = p->of->remembered;
 	b.v.m.excluded += p->of->excluded;
 	b.v.whole = p->content;
 	*ret = b.v;

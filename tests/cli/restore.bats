@@ -47,6 +47,25 @@ wants() {
 	done
 }
 
+@test "a pass reads only what changed since the last one, or every byte" {
+	echo violets >"$dir/a/usr2/other"
+	sleep 3
+	pass() {
+		"$posmedia" restore --json --from "dir:$dir/a" --to "dir:$dir/b" "$@" |
+			jq -c '[.remembered, .changed]'
+	}
+	[ "$(pass)" = '[0,1]' ]
+	[ "$(pass --dry-run)" = '[2,0]' ]
+	[ "$(pass)" = '[2,0]' ]
+	# of the same size and mtime
+	touch -r "$dir/a/usr2/catalogue" "$dir/time"
+	echo tulip >"$dir/a/usr2/catalogue"
+	touch -r "$dir/time" "$dir/a/usr2/catalogue"
+	[ "$(pass)" = '[1,1]' ]
+	cmp "$dir/a/usr2/catalogue" "$dir/b/usr2/catalogue"
+	[ "$(pass --content)" = '[0,0]' ]
+}
+
 @test "an interrupted fill is marked, and the next one goes on" {
 	run "$posmedia" restore --from "dir:$dir/a" --to "dir:$dir/b"
 	[ "$status" -eq 0 ]
