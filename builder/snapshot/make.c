@@ -44,7 +44,8 @@ static int is_there(void *ctx, const struct block_id *id, bool leaf, struct err 
 	return table_get(&r->table, id, NULL) ? 0 : err_set(e, ERR_VERIFY, "a block is gone");
 }
 
-/* Where packs are gone, or are to go, only what needs none of them is known. */
+/* Only what is there in full is known. That no pack is missed says nothing: one that is gone with
+ * its index is named by nobody. */
 static int drop_incomplete(struct making *x, struct err *e)
 {
 	const struct ids_visit v = {is_there, x->r};
@@ -76,7 +77,7 @@ static int read_known(struct making *x, const struct snapshot_info *last, struct
 		return 0;
 	if (body_get(x->r, last->id, &b, &why) == 0 && items_read(x->r, &b, &x->known, &why) == 0) {
 		items_sort(&x->known);
-		return x->r->whole ? 0 : drop_incomplete(x, e);
+		return drop_incomplete(x, e);
 	}
 	if (why.kind != ERR_VERIFY) {
 		*e = why;

@@ -111,7 +111,8 @@ static int add_segment(void *ctx, const struct pack_segment *s, struct err *e)
 				  .sealed = s->sealed,
 				  .plain = s->plain,
 				  .bad = s->offset + s->sealed > r->packs[a->pack].there};
-	for (uint32_t i = 0; i < s->blocks; i++) {
+	/* what is cut off is to be stored anew, or is in another pack */
+	for (uint32_t i = 0; i < s->blocks && !r->segments[at.segment].bad; i++) {
 		struct block_id id = pack_row_id(s, i);
 
 		at.size = pack_row_size(s, i);

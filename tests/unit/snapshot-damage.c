@@ -204,6 +204,34 @@ static void a_pack_is_cut_short(void **state)
 	assert_int_equal(truncate(path, 1000000), 0);
 	assert_true(found(b, l.v[0], false));
 	assert_true(found(b, l.v[0], true));
+	/* what is cut off is stored anew */
+	free(make_one(b));
+	restore(b, NULL);
+	assert_int_equal(differences(b), 0);
+}
+
+/* Nothing that is there names it any more: only the snapshot before needs it. */
+static void a_pack_and_its_index_are_lost(void **state)
+{
+	const struct bed *b = *state;
+	struct strv l SCOPED(strv_release) = {0};
+
+	put_bytes(b->src, "stays", 100000, 1);
+	put_text(b->src, "changes", "a");
+	free(make_one(b));
+	objects_of(b, "packs", &l);
+	objects_of(b, "indexes", &l);
+	assert_int_equal(l.n, 2);
+	put_text(b->src, "changes", "b"); /* manifest and contents are in the second pack */
+	free(make_one(b));
+	for (size_t i = 0; i < l.n; i++) {
+		char *path SCOPED(mem_freep) = mem_format("repo/%s", l.v[i]);
+
+		assert_int_equal(unlinkat(b->top, path, 0), 0);
+	}
+	free(make_one(b));
+	restore(b, NULL);
+	assert_int_equal(differences(b), 0);
 }
 
 /* What is there is as it was sealed, only under another name. */
@@ -279,6 +307,7 @@ int main(void)
 	    cmocka_unit_test_setup_teardown(an_index_is_lost, bed_setup, bed_teardown),
 	    cmocka_unit_test_setup_teardown(a_pack_is_lost, bed_setup, bed_teardown),
 	    cmocka_unit_test_setup_teardown(a_pack_is_cut_short, bed_setup, bed_teardown),
+	    cmocka_unit_test_setup_teardown(a_pack_and_its_index_are_lost, bed_setup, bed_teardown),
 	    cmocka_unit_test_setup_teardown(objects_change_places, bed_setup, bed_teardown),
 	    cmocka_unit_test_setup_teardown(an_old_one_as_new, bed_setup, bed_teardown),
 	};
