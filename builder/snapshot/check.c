@@ -2,6 +2,7 @@
 #include "snapshot/open.h"
 
 #include "base/log.h"
+#include "snapshot/le.h"
 #include "sys/intr.h"
 #include "sys/par.h"
 #include <pthread.h>
@@ -59,21 +60,33 @@ static void check_segment(struct pack_check *x, struct repo_segment *s)
 	(void)pthread_mutex_unlock(&x->c->lock);
 }
 
+static int unlike_index(const struct pack_check *x, struct err *e)
+{
+	return err_set(e, ERR_VERIFY, "packs/%s: is not what the index says",
+		       digest_hex(&x->p->name).s);
+}
+
 /* Whether the blocks of a segment are those that they are called: a directory's segment, read
- * before into x->plain. */
+ * before into x->plain. The index may be of somebody who meant harm. */
 static int check_ids(void *ctx, const struct pack_segment *s, struct err *e)
 {
 	struct pack_check *x = ctx;
 	struct repo_segment *seg = &x->c->r->segments[x->p->first + s->number];
 	size_t from = 0;
 
+	if (s->number >= x->p->n || seg->offset != s->offset || seg->sealed != s->sealed ||
+	    seg->plain != s->plain)
+		return unlike_index(x, e);
 	check_segment(x, seg);
 	if (seg->bad)
 		return x->c->failed ? err_set(e, ERR_FAIL, "given up") : 0;
 	for (uint32_t i = 0; i < s->blocks; i++) {
 		struct block_id id = pack_row_id(s, i);
 		struct digest d = mac_of(x->mac, x->plain + from, pack_row_size(s, i));
+		struct block_at at;
 
+		if (!table_get(&x->c->r->table, &id, &at))
+			return unlike_index(x, e);
 		if (memcmp(id.b, d.b, PACK_ID) != 0) {
 			seg->bad = true;
 			return err_set(e, ERR_VERIFY, "packs/%s: a block is not what it is called",
@@ -88,6 +101,8 @@ static int check_entry(void *ctx, const struct pack_entry *en, struct err *e)
 {
 	struct pack_check *x = ctx;
 
+	if (memcmp(en->salt, x->p->salt, SEAL_SALT) != 0 || le_get(en->directory, 4) != x->p->n)
+		return unlike_index(x, e);
 	return pack_directory_each(en->directory, en->directory_n, en->size, check_ids, x, e);
 }
 

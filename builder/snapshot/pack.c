@@ -88,8 +88,12 @@ int pack_directory_each(const void *p, size_t n, uint64_t pack_size,
 
 static int put(struct pack *p, const void *bytes, size_t n, struct err *e)
 {
-	if (fs_write_all(p->fd, bytes, n, e) != 0)
+	if (p->broken)
+		return err_set(e, ERR_FAIL, "a pack that could not be written");
+	if (fs_write_all(p->fd, bytes, n, e) != 0) {
+		p->broken = true;
 		return err_in(e, "a pack");
+	}
 	hash_add(p->hash, bytes, n);
 	p->size += n;
 	return 0;
@@ -125,7 +129,7 @@ void pack_free(struct pack *p)
 
 int pack_append(struct pack *p, const struct pack_add *a, struct err *e)
 {
-	const struct aead_box box = aead_box(p->segments, p->head, SEAL_HEAD);
+	const struct aead_box box = aead_box(p->segments++, p->head, SEAL_HEAD);
 
 	aead_seal(p->aead, &box, a->bytes, a->n, a->bytes);
 	if (put(p, a->bytes, a->n + AEAD_TAG, e) != 0)
@@ -135,8 +139,13 @@ int pack_append(struct pack *p, const struct pack_add *a, struct err *e)
 	buf_add(&p->rows, a->rows, (size_t)a->blocks * ROW);
 	if (buf_over(&p->rows))
 		return err_set(e, ERR_FAIL, "a pack of too many blocks");
-	p->segments++;
 	return 0;
+}
+
+bool pack_full(const struct pack *p)
+{
+	return p->size >= PACK_FULL || p->segments == PACK_SEGMENTS_MAX ||
+	       p->rows.len + 8 + (size_t)PACK_BLOCKS_MAX * ROW > p->rows.max;
 }
 
 int pack_end(struct pack *p, struct objects *o, struct buf *ret_entry, struct err *e)

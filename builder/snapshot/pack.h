@@ -52,14 +52,16 @@ struct pack {
 	struct hash *hash; /* of the file so far */
 	struct aead *aead;
 	uint8_t head[SEAL_HEAD];
-	uint32_t segments;
-	struct buf rows; /* the directory, but for the number of segments */
+	uint32_t segments; /* also those whose writing failed: a nonce is used once */
+	bool broken;       /* a write failed: nothing may be added any more */
+	struct buf rows;   /* the directory, but for the number of segments */
 };
 int pack_begin(struct objects *o, const struct seal_key *k, struct pack **ret,
 	       struct err *e) MUST_CHECK;
 void pack_free(struct pack *p);
 
-/* Seals and appends a segment: n bytes compressed, of which the rows of `blocks` blocks tell. */
+/* Seals and appends a segment: n bytes compressed, of which the rows of `blocks` blocks tell. After
+ * an error the pack can only be freed. */
 struct pack_add {
 	uint8_t *bytes; /* room for AEAD_TAG more; used up */
 	size_t n;
@@ -67,6 +69,10 @@ struct pack_add {
 	uint32_t blocks;
 };
 int pack_append(struct pack *p, const struct pack_add *a, struct err *e) MUST_CHECK;
+
+/* Whether it is to be ended: it is large enough, or its directory has no room for one segment more.
+ */
+bool pack_full(const struct pack *p);
 
 /* Ends the pack and puts it. Appends to *ret_entry what an index says of it. */
 int pack_end(struct pack *p, struct objects *o, struct buf *ret_entry, struct err *e) MUST_CHECK;

@@ -161,7 +161,7 @@ static int append(struct writer *w, const struct pack_add *a, struct pack **ret_
 		rc = pack_begin(w->r->objects, &w->r->key, &w->pack, e);
 	if (rc == 0)
 		rc = pack_append(w->pack, a, e);
-	if (rc == 0 && (w->pack->size >= PACK_FULL || w->pack->segments == PACK_SEGMENTS_MAX))
+	if (rc == 0 && pack_full(w->pack))
 		*ret_full = STEAL(w->pack);
 	(void)pthread_mutex_unlock(&w->lock);
 	return rc;

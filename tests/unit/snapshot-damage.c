@@ -2,6 +2,9 @@
  * named, and the rest can be restored. */
 #include "snapshot-lib.h"
 
+#include "snapshot/le.h"
+#include "snapshot/repo.h"
+
 /* The object with one byte other than it was; and back. */
 static void flip(const struct bed *b, const char *object, off_t at)
 {
@@ -298,6 +301,77 @@ static void an_old_one_as_new(void **state)
 	restore(b, one);
 }
 
+/* What an index says of the only pack, but with its two segments as one. */
+static int put_false_index(void *ctx, const struct pack_entry *en, struct err *e)
+{
+	const uint8_t *dir = en->directory;
+	struct buf false_dir SCOPED(buf_release) = BUF_INIT(PACK_DIRECTORY_MAX);
+	struct buf entry SCOPED(buf_release) = BUF_INIT(PACK_DIRECTORY_MAX);
+	struct pack_entry mine = *en;
+	size_t rows = le_get(dir + 8, 4) * (PACK_ID + 2);
+	uint64_t sealed = en->size - SEAL_HEAD - AEAD_TAG - PACK_TAIL;
+	struct digest d;
+
+	assert_int_equal(le_get(dir, 4), 2);
+	le_add(&false_dir, 4, 1);
+	le_add(&false_dir, 4, sealed - (12 + rows));
+	buf_add(&false_dir, dir + 8, 4 + rows);
+	mine.directory = false_dir.data;
+	mine.directory_n = false_dir.len;
+	pack_entry_add(&mine, &entry);
+	return repo_put_index(ctx, &entry, &d, e);
+}
+
+/* Of somebody who has the key: it is told, and nothing is read past what it names. */
+static void an_index_of_another_pack(void **state)
+{
+	const struct bed *b = *state;
+	struct snapshot_repo *r SCOPED(snapshot_repo_closep) = NULL;
+	struct buf entry SCOPED(buf_release) = BUF_INIT(PACK_DIRECTORY_MAX);
+	struct strv packs SCOPED(strv_release) = {0}, l SCOPED(strv_release) = {0};
+	struct object at = {0};
+	char *path SCOPED(mem_freep) = NULL;
+	struct err e = ERR_INIT;
+
+	for (unsigned i = 0; i < 100; i++)
+		put_at(b->src, "f", &i, sizeof(i), (off_t)i * SNAPSHOT_GRID);
+	free(make_one(b));
+	objects_of(b, "packs", &packs);
+	objects_of(b, "indexes", &l);
+	path = mem_format("repo/%s", l.v[0]);
+	assert_int_equal(unlinkat(b->top, path, 0), 0);
+	r = open_repo(b, SNAPSHOT_WRITE);
+	at.name = packs.v[0] + strlen("packs/");
+	at.size = (uint64_t)size_of(b, packs.v[0]);
+	assert_int_equal(pack_look(r->objects, &r->key, &at, &entry, &e), 0);
+	assert_int_equal(pack_entries_each(entry.data, entry.len, put_false_index, r, &e), 0);
+	assert_true(found(b, "is not what the index says", true));
+}
+
+/* A nonce is used once, and a pack is whole or not there: of one whose writing failed once nothing
+ * comes any more. */
+static void a_pack_that_cannot_be_written(void **state)
+{
+	const struct bed *b = *state;
+	struct snapshot_repo *r SCOPED(snapshot_repo_closep) = open_repo(b, SNAPSHOT_WRITE);
+	int full SCOPED(fd_closep) = open("/dev/full", O_WRONLY | O_CLOEXEC), kept;
+	uint8_t bytes[100 + AEAD_TAG] = {0}, row[PACK_ID + 2] = {0};
+	const struct pack_add a = {.bytes = bytes, .n = 100, .rows = row, .blocks = 1};
+	struct buf entry SCOPED(buf_release) = BUF_INIT(PACK_DIRECTORY_MAX);
+	struct pack *p = NULL;
+	struct err e = ERR_INIT;
+
+	assert_int_equal(pack_begin(r->objects, &r->key, &p, &e), 0);
+	kept = p->fd;
+	p->fd = full;
+	assert_int_equal(pack_append(p, &a, &e), -1);
+	assert_int_equal(p->segments, 1);
+	p->fd = kept;
+	assert_int_equal(pack_append(p, &a, &e), -1);
+	assert_int_equal(pack_end(p, r->objects, &entry, &e), -1);
+	pack_free(p);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -309,6 +383,8 @@ int main(void)
 	    cmocka_unit_test_setup_teardown(a_pack_is_cut_short, bed_setup, bed_teardown),
 	    cmocka_unit_test_setup_teardown(a_pack_and_its_index_are_lost, bed_setup, bed_teardown),
 	    cmocka_unit_test_setup_teardown(objects_change_places, bed_setup, bed_teardown),
+	    cmocka_unit_test_setup_teardown(an_index_of_another_pack, bed_setup, bed_teardown),
+	    cmocka_unit_test_setup_teardown(a_pack_that_cannot_be_written, bed_setup, bed_teardown),
 	    cmocka_unit_test_setup_teardown(an_old_one_as_new, bed_setup, bed_teardown),
 	};
 

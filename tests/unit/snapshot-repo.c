@@ -1,6 +1,8 @@
 /* Snapshots of a tree in a directory, and back. */
 #include "snapshot-lib.h"
 
+#include "snapshot/writer.h"
+
 static void there_and_back(void **state)
 {
 	const struct bed *b = *state;
@@ -253,6 +255,39 @@ static void several_sites(void **state)
 	assert_int_equal(differences(b), 2); /* the file, and the directory's time */
 }
 
+/* Blocks so small that a pack's directory is full before the pack is. */
+static void very_many_small_blocks(void **state)
+{
+	enum { BLOCKS = 500000 };
+	const struct bed *b = *state;
+	struct snapshot_repo *r SCOPED(snapshot_repo_closep) = open_repo(b, SNAPSHOT_WRITE);
+	struct writer *w SCOPED(writer_freep) = NULL;
+	struct strv packs SCOPED(strv_release) = {0};
+	struct block_id id = {0};
+	struct filler *f;
+	struct err e = ERR_INIT;
+	uint8_t block[SNAPSHOT_GRID];
+	uint32_t n;
+
+	assert_int_equal(repo_load(r, &e), 0);
+	w = writer_new(r, false);
+	f = writer_take(w);
+	for (uint32_t i = 0; i < BLOCKS; i++)
+		if (filler_block(f, &i, sizeof(i), &id, &e) != 0)
+			fail_msg("%s", e.msg);
+	writer_give(w, f);
+	if (writer_end(w, &e) != 0)
+		fail_msg("%s", e.msg);
+	repo_unload(r);
+	objects_of(b, "packs", &packs);
+	assert_int_equal(packs.n, 2);
+	assert_int_equal(repo_load(r, &e), 0);
+	assert_int_equal(r->faults.n, 0);
+	assert_int_equal(r->table.n, BLOCKS);
+	assert_int_equal(repo_block(r, &id, block, &n, &e), 0);
+	assert_int_equal(n, sizeof(n));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -266,6 +301,7 @@ int main(void)
 	    cmocka_unit_test_setup_teardown(secrets, bed_setup, bed_teardown),
 	    cmocka_unit_test(places_that_are_none),
 	    cmocka_unit_test(names_of_snapshots),
+	    cmocka_unit_test_setup_teardown(very_many_small_blocks, bed_setup, bed_teardown),
 	    cmocka_unit_test_setup_teardown(several_sites, bed_setup, bed_teardown),
 	};
 
