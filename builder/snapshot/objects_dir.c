@@ -6,6 +6,7 @@
 #include "sys/lock.h"
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -15,6 +16,7 @@ enum { LIST_MAX = 4 << 20 };
 struct place {
 	int fd;
 	int lock_fd;
+	bool writing;
 };
 
 static void place_free(void *ctx)
@@ -48,14 +50,33 @@ static int copy_to(void *ctx, int fd, struct err *e)
 	return fs_copy_fd(*(int *)ctx, fd, NULL, e);
 }
 
+/* Gives the file its name unless something has it. A file system that can do neither has no other
+ * way than to look first. */
+static int name_new(int dirfd, const char *temp, const char *name)
+{
+	if (renameat2(dirfd, temp, dirfd, name, RENAME_NOREPLACE) == 0 || errno == EEXIST)
+		return 0;
+	if (linkat(dirfd, temp, dirfd, name, 0) == 0 || errno == EEXIST)
+		return 0;
+	if (faccessat(dirfd, name, F_OK, AT_SYMLINK_NOFOLLOW) == 0)
+		return 0;
+	return renameat(dirfd, temp, dirfd, name);
+}
+
 /* Of a file system without nameless files, or another one than the repository's. */
 static int put_copy(int dirfd, const char *name, int fd, struct err *e)
 {
 	const struct fs_filler f = {copy_to, &fd};
+	char *temp SCOPED(mem_freep) = mem_format(".%s.%d-%d", name, (int)getpid(), fd);
+	int rc;
 
 	if (faccessat(dirfd, name, F_OK, AT_SYMLINK_NOFOLLOW) == 0)
 		return 0;
-	return fs_put_with(dirfd, name, 0400, &f, e);
+	if (fs_put_with(dirfd, temp, 0400, &f, e) != 0)
+		return -1;
+	rc = name_new(dirfd, temp, name) == 0 ? 0 : err_sys(e, "name the copy");
+	(void)unlinkat(dirfd, temp, 0);
+	return rc;
 }
 
 static int place_put(void *ctx, const char *name, int fd, uint64_t size, struct err *e)
@@ -80,6 +101,19 @@ static int place_put(void *ctx, const char *name, int fd, uint64_t size, struct 
 	return fsync(dirfd) == 0 ? 0 : err_sys(e, "sync its directory");
 }
 
+/* What a disk or a file system will not give out of one object is its fault, as wrong bytes are:
+ * the rest is of use all the same. What the process lacks is not. */
+static int unreadable(const char *name, const char *what, struct err *e)
+{
+	int errnum = errno;
+
+	(void)err_sys(e, "%s", what);
+	if (strchr(name, '/') != NULL && errnum != EMFILE && errnum != ENFILE && errnum != ENOMEM &&
+	    errnum != EINTR)
+		e->kind = ERR_VERIFY;
+	return -1;
+}
+
 static int place_read(void *ctx, const char *name, uint64_t from, struct buf *ret, struct err *e)
 {
 	struct place *p = ctx;
@@ -94,14 +128,14 @@ static int place_read(void *ctx, const char *name, uint64_t from, struct buf *re
 		return errno == ENOENT ? 1 : err_sys(e, "open its directory");
 	fd = openat(dirfd, last, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
 	if (fd < 0)
-		return errno == ENOENT ? 1 : err_sys(e, "open");
+		return errno == ENOENT ? 1 : unreadable(name, "open", e);
 	chunk = mem_resize(NULL, want + 1, 1);
 	while (got < want) {
 		r = pread(fd, chunk + got, want - got, (off_t)(from + got));
 		if (r < 0 && errno == EINTR)
 			continue;
 		if (r < 0)
-			return err_sys(e, "read");
+			return unreadable(name, "read", e);
 		if (r == 0)
 			break;
 		got += (size_t)r;
@@ -174,7 +208,8 @@ static int place_temp(void *ctx, int *ret_fd, struct err *e)
 	return 0;
 }
 
-/* Who may only read cannot have a lock, and needs none where nobody can remove anything. */
+/* Who may only read cannot have a lock, and needs none where nobody can remove anything. A writer
+ * without one would lose its packs to a pruning. */
 static int place_lock(void *ctx, bool alone, struct err *e)
 {
 	struct place *p = ctx;
@@ -182,10 +217,29 @@ static int place_lock(void *ctx, bool alone, struct err *e)
 	int rc = alone ? lock_take(p->fd, "lock", &p->lock_fd, &why)
 		       : lock_share(p->fd, "lock", &p->lock_fd, &why);
 
-	if (rc == 0 || (!alone && why.kind != ERR_BUSY))
+	if (rc == 0 || (!alone && !p->writing && why.kind != ERR_BUSY))
 		return 0;
 	*e = why;
 	return why.kind == ERR_BUSY ? err_hint(e, "wait until it has ended") : -1;
+}
+
+/* Makes the directory, so that its name is on disk before anything in it is. */
+static int make_place(const char *path, struct err *e)
+{
+	char *up SCOPED(mem_freep) = NULL;
+	size_t n = strlen(path);
+	int fd SCOPED(fd_closep) = -1;
+
+	if (mkdir(path, 0700) != 0)
+		return errno == EEXIST ? 0 : err_sys(e, "make the directory %s", path);
+	while (n > 1 && path[n - 1] == '/')
+		n--;
+	while (n > 0 && path[n - 1] != '/')
+		n--;
+	up = n > 0 ? mem_strndup(path, n) : mem_strdup(".");
+	if (fs_open_dir(AT_FDCWD, up, &fd, e) != 0)
+		return -1;
+	return fsync(fd) == 0 ? 0 : err_sys(e, "sync %s", up);
 }
 
 int objects_dir(const char *path, bool make, struct objects *o, struct err *e)
@@ -196,13 +250,14 @@ int objects_dir(const char *path, bool make, struct objects *o, struct err *e)
 	struct place *p;
 	int fd;
 
-	if (make && mkdir(path, 0700) != 0 && errno != EEXIST)
-		return err_sys(e, "make the directory %s", path);
+	if (make && make_place(path, e) != 0)
+		return -1;
 	if (fs_open_dir(AT_FDCWD, path, &fd, e) != 0)
 		return -1;
 	p = mem_zalloc(sizeof(*p));
 	p->fd = fd;
 	p->lock_fd = -1;
+	p->writing = make;
 	o->ops = &ops;
 	o->ctx = p;
 	return 0;

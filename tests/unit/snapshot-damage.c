@@ -301,6 +301,40 @@ static void an_old_one_as_new(void **state)
 	restore(b, one);
 }
 
+/* One object that cannot be read at all: here, as root is refused nothing, a directory. */
+static void objects_that_cannot_be_read(void **state)
+{
+	static const char *const folders[] = {"snapshots", "indexes", "packs"};
+	const struct bed *b = *state;
+	char *first SCOPED(mem_freep) = NULL;
+
+	put_text(b->src, "f", "1");
+	first = make_one(b);
+	put_text(b->src, "f", "2");
+	free(make_one(b));
+	for (size_t i = 0; i < 3; i++) {
+		struct strv l SCOPED(strv_release) = {0};
+		char *path SCOPED(mem_freep) = NULL;
+
+		objects_of(b, folders[i], &l);
+		assert_true(l.n >= 2);
+		strv_sort(&l);
+		path = mem_format("repo/%s", l.v[1]);
+		assert_int_equal(renameat(b->top, path, b->top, "aside"), 0);
+		make_dir(b->top, path);
+		assert_true(found(b, l.v[1], false));
+		assert_true(found(b, l.v[1], true));
+		if (i < 2)
+			restore(b, first);
+		free(make_one(b));
+		restore(b, NULL);
+		assert_int_equal(differences(b), 0);
+		assert_int_equal(unlinkat(b->top, path, AT_REMOVEDIR), 0);
+		assert_int_equal(renameat(b->top, "aside", b->top, path), 0);
+	}
+	is_whole(b);
+}
+
 /* What an index says of the only pack, but with its two segments as one. */
 static int put_false_index(void *ctx, const struct pack_entry *en, struct err *e)
 {
@@ -383,6 +417,7 @@ int main(void)
 	    cmocka_unit_test_setup_teardown(a_pack_is_cut_short, bed_setup, bed_teardown),
 	    cmocka_unit_test_setup_teardown(a_pack_and_its_index_are_lost, bed_setup, bed_teardown),
 	    cmocka_unit_test_setup_teardown(objects_change_places, bed_setup, bed_teardown),
+	    cmocka_unit_test_setup_teardown(objects_that_cannot_be_read, bed_setup, bed_teardown),
 	    cmocka_unit_test_setup_teardown(an_index_of_another_pack, bed_setup, bed_teardown),
 	    cmocka_unit_test_setup_teardown(a_pack_that_cannot_be_written, bed_setup, bed_teardown),
 	    cmocka_unit_test_setup_teardown(an_old_one_as_new, bed_setup, bed_teardown),

@@ -255,6 +255,25 @@ static void several_sites(void **state)
 	assert_int_equal(differences(b), 2); /* the file, and the directory's time */
 }
 
+/* Reading needs no lock where none can be had; writing does. */
+static void a_lock_that_cannot_be_had(void **state)
+{
+	const struct bed *b = *state;
+	char *where SCOPED(mem_freep) = mem_format("dir:%s/repo", b->dir);
+	const struct snapshot_at at = {
+	    .where = where, .secret = SECRET, .secret_n = strlen(SECRET), .use = SNAPSHOT_WRITE};
+	struct snapshot_repo *r = NULL;
+	struct err e = ERR_INIT;
+
+	put_text(b->src, "f", "abc");
+	free(make_one(b));
+	assert_int_equal(unlinkat(b->top, "repo/lock", 0), 0);
+	make_dir(b->top, "repo/lock");
+	restore(b, NULL);
+	assert_int_equal(differences(b), 0);
+	assert_int_equal(snapshot_repo_open(&at, &r, &e), -1);
+}
+
 /* Blocks so small that a pack's directory is full before the pack is. */
 static void very_many_small_blocks(void **state)
 {
@@ -301,6 +320,7 @@ int main(void)
 	    cmocka_unit_test_setup_teardown(secrets, bed_setup, bed_teardown),
 	    cmocka_unit_test(places_that_are_none),
 	    cmocka_unit_test(names_of_snapshots),
+	    cmocka_unit_test_setup_teardown(a_lock_that_cannot_be_had, bed_setup, bed_teardown),
 	    cmocka_unit_test_setup_teardown(very_many_small_blocks, bed_setup, bed_teardown),
 	    cmocka_unit_test_setup_teardown(several_sites, bed_setup, bed_teardown),
 	};
