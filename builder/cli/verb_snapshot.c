@@ -85,8 +85,8 @@ static int read_secret(const struct args *a, struct job *j, struct err *e)
 }
 
 /* A line's end behind a secret is the editor's, not the secret's. */
-static int open_repo(const struct args *a, struct job *j, int use, struct snapshot_repo **ret,
-		     struct err *e)
+static int open_repo(const struct args *a, struct job *j, enum snapshot_use use,
+		     struct snapshot_repo **ret, struct err *e)
 {
 	struct snapshot_at at = {.where = j->repo};
 

@@ -154,7 +154,6 @@ static int remove_indexes(struct snapshot_repo *r, const struct strv *stay, stru
 static int put_indexes(struct merging *m, struct strv *ret_new, struct err *e)
 {
 	enum { FULL = 8 << 20 };
-	struct object_list l SCOPED(object_list_release) = {0};
 	struct digest d;
 
 	for (size_t i = 0; i < m->r->packs_n; i++) {

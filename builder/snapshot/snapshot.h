@@ -26,7 +26,7 @@ struct snapshot_at {
 	size_t secret_n;
 	/* Whose turn it is: others may make snapshots at the same time, but not while something is
 	 * removed. ERR_BUSY when that is so. */
-	enum { SNAPSHOT_READ, SNAPSHOT_WRITE, SNAPSHOT_PRUNE } use;
+	enum snapshot_use { SNAPSHOT_READ, SNAPSHOT_WRITE, SNAPSHOT_PRUNE } use;
 };
 
 /* Opens it; for writing it is made when nothing is there. A wrong secret is ERR_VERIFY, and so is a
