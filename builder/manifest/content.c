@@ -15,6 +15,7 @@ enum {
 	READINGS = 3,
 	HOLE = 4096,
 	LARGE = 1 << 20,
+	AHEAD = 8 << 20, /* bytes of a large file that the disk brings while others are hashed */
 	TELL_FILES = 256,
 	TELL_BYTES = 8 << 20,
 };
@@ -107,14 +108,31 @@ static void tell(struct making *k, uint64_t files, int64_t bytes)
 	(void)pthread_mutex_unlock(&k->lock);
 }
 
-static int hash_all(struct making *k, struct desk *d, int fd, uint64_t *ret_n, struct err *e)
+struct look {
+	struct making *k;
+	struct desk *d;
+	struct manifest_entry *en;
+	struct item *it;
+	int fd;
+	bool path_only;
+};
+
+static int hash_all(const struct look *l, uint64_t *ret_n, struct err *e)
 {
+	const int fd = l->fd;
+	struct desk *d = l->d;
+	struct making *k = l->k;
+	const uint64_t size = l->en->size;
 	uint64_t at = 0, told = 0;
 
 	/* what an earlier file's failed reading left */
 	(void)hash_final(d->hash);
 	for (;;) {
-		ssize_t n = pread(fd, d->chunk, CHUNK, (off_t)at);
+		ssize_t n;
+
+		if (size >= LARGE && at % (AHEAD / 2) == 0)
+			(void)posix_fadvise(fd, (off_t)at, AHEAD, POSIX_FADV_WILLNEED);
+		n = pread(fd, d->chunk, CHUNK, (off_t)at);
 
 		if (n < 0 && errno == EINTR)
 			continue;
@@ -177,15 +195,6 @@ static bool same_state(const struct stat *a, const struct stat *b)
 	return memcmp(&x, &y, sizeof(x)) == 0;
 }
 
-struct look {
-	struct making *k;
-	struct desk *d;
-	struct manifest_entry *en;
-	struct item *it;
-	int fd;
-	bool path_only;
-};
-
 /* An attribute that was listed and then is not there is a change like others. */
 static int attributes(const struct look *l, struct err *e)
 {
@@ -232,7 +241,7 @@ static int read_once(const struct look *l, bool *ret_same, struct err *e)
 	if (known) {
 		n = l->en->size;
 	} else {
-		if (hash_all(l->k, l->d, l->fd, &n, e) != 0)
+		if (hash_all(l, &n, e) != 0)
 			return -1;
 		l->en->digest = hash_final(l->d->hash);
 	}
