@@ -44,7 +44,8 @@ struct job {
 	struct buf passwd, group;
 	struct manifest_names *names;
 	struct manifest_seen *seen;
-	char *path; /* of the tree */
+	char *path;   /* of the tree */
+	char *source; /* what the snapshot calls it */
 	char *repo;
 	char *seen_dir, *seen_name;
 	int fd;
@@ -59,6 +60,7 @@ static void job_release(struct job *j)
 	manifest_names_free(j->names);
 	manifest_seen_free(j->seen);
 	free(j->path);
+	free(j->source);
 	free(j->repo);
 	free(j->seen_dir);
 	free(j->seen_name);
@@ -274,13 +276,25 @@ static bool is_data(void *ctx, const char *path, enum manifest_type type)
 	return false;
 }
 
+/* A tree is known again by its name: the same words elsewhere are another tree. */
+static int name_tree(struct job *j, struct err *e)
+{
+	char *real = realpath(j->path, NULL);
+
+	if (real == NULL)
+		return err_sys(e, "look at %s", j->path);
+	j->source = mem_format("dir:%s", real);
+	free(real);
+	return 0;
+}
+
 static int find_tree(const struct args *a, struct job *j, struct err *e)
 {
 	const char *what = a->rest.v[0], *state = args_get(a, "state");
 
 	if (strncmp(what, "dir:", 4) == 0) {
 		j->path = mem_strdup(what + 4);
-		return fs_open_dir(AT_FDCWD, j->path, &j->fd, e);
+		return fs_open_dir(AT_FDCWD, j->path, &j->fd, e) == 0 ? name_tree(j, e) : -1;
 	}
 	if (site_load(what, &j->site, e) != 0)
 		return -1;
@@ -397,7 +411,6 @@ static int make(const struct args *a, struct job *j, struct err *e)
 	struct snapshot_opts o = {.manifest = &m,
 				  .shop = "",
 				  .env = "",
-				  .source = a->rest.v[0],
 				  .dry_run = args_has(a, "dry-run"),
 				  .progress = stored};
 	int seen_fd SCOPED(fd_closep) = -1;
@@ -405,6 +418,7 @@ static int make(const struct args *a, struct job *j, struct err *e)
 	if (find_tree(a, j, e) != 0 || find_repo(a, j, e) != 0 || find_names(a, j, e) != 0 ||
 	    find_seen(a, j, &seen_fd, e) != 0)
 		return -1;
+	o.source = j->source != NULL ? j->source : a->rest.v[0];
 	m.names = j->names;
 	m.seen = j->seen;
 	if (j->site != NULL) {

@@ -36,8 +36,12 @@ char *body_id(const struct snapshot_info *i) MUST_CHECK;
 int pruned_list(struct snapshot_repo *r, struct strv *ret, struct err *e) MUST_CHECK;
 int pruned_put(struct snapshot_repo *r, const struct strv *ids, struct err *e) MUST_CHECK;
 
-/* The newest of a list that is of that site, or NULL; one with a fault is none. */
-const struct snapshot_info *infos_newest(const struct snapshot_infos *l, const char *shop,
-					 const char *env);
+/* Whether two are of the same site; or, of trees without one, of the same tree of the same host.
+ * Neither has a fault. */
+bool info_same_tree(const struct snapshot_info *a, const struct snapshot_info *b);
+
+/* The newest of a list that is of the same tree, or NULL; one with a fault is none. */
+const struct snapshot_info *infos_newest(const struct snapshot_infos *l,
+					 const struct snapshot_info *of);
 
 #endif

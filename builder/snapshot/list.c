@@ -145,13 +145,21 @@ int snapshot_list(struct snapshot_repo *r, struct snapshot_infos *ret, struct er
 	return 0;
 }
 
-const struct snapshot_info *infos_newest(const struct snapshot_infos *l, const char *shop,
-					 const char *env)
+bool info_same_tree(const struct snapshot_info *a, const struct snapshot_info *b)
+{
+	if (strcmp(a->shop, b->shop) != 0 || strcmp(a->env, b->env) != 0)
+		return false;
+	return a->shop[0] != '\0' ||
+	       (strcmp(a->source, b->source) == 0 && strcmp(a->host, b->host) == 0);
+}
+
+const struct snapshot_info *infos_newest(const struct snapshot_infos *l,
+					 const struct snapshot_info *of)
 {
 	for (size_t i = l->n; i > 0; i--) {
 		const struct snapshot_info *s = &l->v[i - 1];
 
-		if (s->fault == NULL && strcmp(s->shop, shop) == 0 && strcmp(s->env, env) == 0)
+		if (s->fault == NULL && info_same_tree(s, of))
 			return s;
 	}
 	return NULL;

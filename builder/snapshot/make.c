@@ -88,7 +88,7 @@ static int read_known(struct making *x, const struct snapshot_info *last, struct
 	return 0;
 }
 
-static void describe(struct making *x, const struct snapshot_info *last)
+static void describe(struct making *x)
 {
 	struct snapshot_info *i = &x->body.info;
 	char host[HOST_NAME_MAX + 1] = "";
@@ -98,6 +98,12 @@ static void describe(struct making *x, const struct snapshot_info *last)
 	i->env = mem_strdup(x->o->env);
 	i->host = mem_strdup(host);
 	i->source = mem_strdup(x->o->source);
+}
+
+static void follow(struct making *x, const struct snapshot_info *last)
+{
+	struct snapshot_info *i = &x->body.info;
+
 	if (last != NULL) {
 		i->previous = mem_strdup(last->id);
 		if (i->time <= last->time)
@@ -115,8 +121,9 @@ static int load(struct making *x, struct err *e)
 		return -1;
 	for (size_t i = 0; i < x->r->faults.n; i++)
 		log_warn("%s", x->r->faults.v[i]);
-	last = infos_newest(&all, x->o->shop, x->o->env);
-	describe(x, last);
+	describe(x);
+	last = infos_newest(&all, &x->body.info);
+	follow(x, last);
 	for (size_t i = all.n; last == NULL && i > 0; i--)
 		if (all.v[i - 1].fault == NULL)
 			last = &all.v[i - 1];

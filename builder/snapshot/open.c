@@ -125,17 +125,35 @@ int snapshot_load(struct snapshot_repo *r, const char *id, struct snapshot **ret
 	return 0;
 }
 
-/* Whether every one before it is there, or was pruned by who may. */
+/* Whether every one before it, of its tree, is there, or was pruned by who may. */
 static int check_chain(const struct snapshot_infos *all, const struct snapshot_info *last,
 		       struct err *e)
 {
-	if (all->missing.n == 0)
+	const char *gone = NULL;
+
+	for (size_t i = 0; i < all->n && gone == NULL; i++) {
+		const struct snapshot_info *s = &all->v[i];
+
+		if (s->fault == NULL && s->previous != NULL && info_same_tree(s, last) &&
+		    strv_has(&all->missing, s->previous))
+			gone = s->previous;
+	}
+	if (gone == NULL)
 		return 0;
 	(void)err_set(e, ERR_VERIFY,
 		      "snapshot %s was made after %s, which is gone and was not pruned: there may "
 		      "have been newer ones too",
-		      last->id, all->missing.v[0]);
+		      last->id, gone);
 	return err_hint(e, "name the snapshot to take it all the same: @%s", last->id);
+}
+
+/* Whether an id, "TIME-SHOP-ENV-HEX", is of that site. */
+static bool id_of_site(const char *id, const char *site)
+{
+	const char *from = strchr(id, '-'), *to = strrchr(id, '-');
+
+	return from != NULL && to > from && strlen(site) == (size_t)(to - from - 1) &&
+	       strncmp(from + 1, site, strlen(site)) == 0;
 }
 
 /* A newer one that cannot be believed is not passed over in silence: what is restored is a day
@@ -148,7 +166,7 @@ static int check_newer(const struct snapshot_infos *all, const struct snapshot_i
 
 		/* of a damaged one only the id is known, which begins with its time */
 		if (s->fault == NULL || strcmp(s->id, last->id) < 0 ||
-		    (site != NULL && strstr(s->id, site) == NULL))
+		    (site != NULL && !id_of_site(s->id, site)))
 			continue;
 		(void)err_set(e, ERR_VERIFY, "snapshot %s, the newest, cannot be believed: %s",
 			      s->id, s->fault);
@@ -168,7 +186,7 @@ static bool one_site(const struct snapshot_infos *all)
 			continue;
 		if (first == NULL)
 			first = s;
-		if (strcmp(first->shop, s->shop) != 0 || strcmp(first->env, s->env) != 0)
+		if (!info_same_tree(first, s))
 			return false;
 	}
 	return true;
@@ -183,8 +201,10 @@ static const struct snapshot_info *newest(const struct snapshot_infos *all, cons
 
 		if (s->fault != NULL)
 			continue;
+		if (site == NULL)
+			return s;
 		name = mem_format("%s-%s", s->shop, s->env);
-		if (site == NULL || strcmp(name, site) == 0)
+		if (s->shop[0] != '\0' && strcmp(name, site) == 0)
 			return s;
 	}
 	return NULL;
@@ -219,7 +239,7 @@ static int choose(const struct snapshot_infos *all, const char *id,
 	const struct snapshot_info *s;
 
 	if (id == NULL && !one_site(all)) {
-		(void)err_set(e, ERR_USAGE, "the repository has snapshots of several sites");
+		(void)err_set(e, ERR_USAGE, "the repository has snapshots of several trees");
 		return err_hint(e, "name the snapshot, @ID, or the site, @SHOP-ENV");
 	}
 	s = newest(all, id);

@@ -28,12 +28,7 @@ static int64_t period_of(int64_t time, unsigned which)
 	return (int64_t)tm.tm_year * 12 + tm.tm_mon;
 }
 
-static bool same_site(const struct snapshot_info *a, const struct snapshot_info *b)
-{
-	return strcmp(a->shop, b->shop) == 0 && strcmp(a->env, b->env) == 0;
-}
-
-/* Marks what stays of the site that the snapshot `last` is the newest of. */
+/* Marks what stays of the site or tree that the snapshot `last` is the newest of. */
 static void keep_site(const struct snapshot_infos *all, size_t last, const struct snapshot_keep *k,
 		      bool *stays)
 {
@@ -44,7 +39,7 @@ static void keep_site(const struct snapshot_infos *all, size_t last, const struc
 	for (size_t i = last + 1; i > 0; i--) {
 		const struct snapshot_info *s = &all->v[i - 1];
 
-		if (s->fault != NULL || !same_site(s, &all->v[last]))
+		if (s->fault != NULL || !info_same_tree(s, &all->v[last]))
 			continue;
 		if (newest++ < k->newest)
 			stays[i - 1] = true;
@@ -63,11 +58,12 @@ static void keep_site(const struct snapshot_infos *all, size_t last, const struc
 static void keep_all(const struct snapshot_infos *all, const struct snapshot_keep *k, bool *stays)
 {
 	for (size_t i = all->n; i > 0; i--) {
-		bool newer = false;
+		bool newer = all->v[i - 1].fault != NULL;
 
-		for (size_t j = i; j < all->n; j++)
-			newer |= all->v[j].fault == NULL && same_site(&all->v[j], &all->v[i - 1]);
-		if (all->v[i - 1].fault == NULL && !newer)
+		for (size_t j = i; !newer && j < all->n; j++)
+			newer |=
+			    all->v[j].fault == NULL && info_same_tree(&all->v[j], &all->v[i - 1]);
+		if (!newer)
 			keep_site(all, i - 1, k, stays);
 	}
 }

@@ -45,11 +45,12 @@ struct snapshot_info {
 	char *id;            /* "20261126T101500Z-SHOP-ENV-0a1b2c3d" */
 	int64_t time;        /* when it was begun, seconds */
 	char *shop, *env;    /* of a site; "" of a tree without one */
-	char *host, *source; /* where it was made, and of what */
+	char *host, *source; /* where it was made, and of what: a tree without a site is its own by
+			      * both of them */
 	struct digest root;  /* of its manifest */
 	uint64_t entries, files, bytes;
 	uint64_t added; /* bytes that the repository has for it alone */
-	char *previous; /* id of the one before it of the same site, or NULL */
+	char *previous; /* id of the one before it of the same site or tree, or NULL */
 	char *fault;    /* why it cannot be believed, or NULL: then only the id is known */
 };
 struct snapshot_infos {
@@ -92,7 +93,7 @@ int snapshot_make(struct snapshot_repo *r, int dirfd, const struct snapshot_opts
 struct snapshot;
 
 /* Opens the snapshot of that id, which may be cut short; "SHOP-ENV" or NULL is the newest of these,
- * or of all, when those are of one site. Of the newest the ones before it must be there or pruned:
+ * or of all, when those are of one site or tree. Of the newest the ones before it must be there or pruned:
  * else ERR_VERIFY, since who removes the last ones gives out an old one as new. */
 int snapshot_open(struct snapshot_repo *r, const char *id, struct snapshot **ret,
 		  struct err *e) MUST_CHECK;
@@ -123,7 +124,7 @@ void snapshot_verified_release(struct snapshot_verified *v);
 int snapshot_verify(struct snapshot_repo *r, bool read, struct snapshot_verified *ret,
 		    struct err *e) MUST_CHECK;
 
-/* Which snapshots of each site stay: the newest ones, and the newest of each of so many days,
+/* Which snapshots of each site, or tree without one, stay: the newest ones, and the newest of each of so many days,
  * weeks and months that have one. All 0 is ERR_USAGE. */
 struct snapshot_keep {
 	unsigned newest, daily, weekly, monthly;

@@ -406,6 +406,32 @@ static void a_pack_that_cannot_be_written(void **state)
 	pack_free(p);
 }
 
+/* What is missing of one site is no reason not to give the other its own. */
+static void one_is_gone_of_another_site(void **state)
+{
+	static const struct snapshot_opts rose = {.shop = "ROSE", .env = "qa"},
+					  more = {.shop = "PRIMROSE", .env = "qa"};
+	const struct bed *b = *state;
+	struct snapshot_result r[4] = {0};
+	char *object SCOPED(mem_freep) = NULL;
+	struct err e = ERR_INIT;
+
+	put_text(b->src, "f", "1");
+	r[0] = make_with(b, &rose);
+	r[1] = make_with(b, &more);
+	r[2] = make_with(b, &more);
+	r[3] = make_with(b, &more);
+	remove_snapshot(b, r[1].info.id);
+	restore(b, "ROSE-qa");
+	assert_int_equal(try_restore(b, "PRIMROSE-qa", &e), -1);
+	assert_int_equal(e.kind, ERR_VERIFY);
+	object = mem_format("snapshots/%s.json", r[3].info.id);
+	flip(b, object, size_of(b, object) / 2);
+	restore(b, "ROSE-qa");
+	for (size_t i = 0; i < 4; i++)
+		snapshot_result_release(&r[i]);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -421,6 +447,7 @@ int main(void)
 	    cmocka_unit_test_setup_teardown(an_index_of_another_pack, bed_setup, bed_teardown),
 	    cmocka_unit_test_setup_teardown(a_pack_that_cannot_be_written, bed_setup, bed_teardown),
 	    cmocka_unit_test_setup_teardown(an_old_one_as_new, bed_setup, bed_teardown),
+	    cmocka_unit_test_setup_teardown(one_is_gone_of_another_site, bed_setup, bed_teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

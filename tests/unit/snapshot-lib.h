@@ -45,7 +45,7 @@ static inline int try_make(const struct bed *b, const struct snapshot_opts *o,
 
 	own.shop = own.shop != NULL ? own.shop : "";
 	own.env = own.env != NULL ? own.env : "";
-	own.source = "dir:src";
+	own.source = own.source != NULL ? own.source : "dir:src";
 	return snapshot_make(r, b->src, &own, ret, e);
 }
 

@@ -25,6 +25,14 @@ static char *made_at(const struct bed *b, const char *time, const char *shop)
 	return mem_strdup(body.info.id);
 }
 
+static char *made_of(const struct bed *b, const char *source)
+{
+	struct snapshot_result s SCOPED(snapshot_result_release) =
+	    make_with(b, &(struct snapshot_opts){.source = source});
+
+	return mem_strdup(s.info.id);
+}
+
 static struct snapshot_pruned prune(const struct bed *b, const struct snapshot_keep *k)
 {
 	struct snapshot_repo *r SCOPED(snapshot_repo_closep) = open_repo(b, SNAPSHOT_PRUNE);
@@ -94,6 +102,24 @@ static void each_site_for_itself(void **state)
 	assert_int_equal(p.packs, 0);
 }
 
+/* Two trees without a site in one repository. */
+static void each_tree_for_itself(void **state)
+{
+	const struct bed *b = *state;
+	char *one SCOPED(mem_freep) = NULL, *two SCOPED(mem_freep) = NULL;
+	struct snapshot_pruned p SCOPED(snapshot_pruned_release) = {0};
+	struct err e = ERR_INIT;
+
+	put_text(b->src, "f", "text");
+	one = made_of(b, "dir:/one");
+	two = made_of(b, "dir:/two");
+	p = prune(b, &(struct snapshot_keep){.newest = 1});
+	assert_int_equal(p.gone.n, 0);
+	assert_int_equal(try_restore(b, NULL, &e), -1);
+	assert_int_equal(e.kind, ERR_USAGE);
+	restore(b, one);
+}
+
 static void packs_that_none_needs(void **state)
 {
 	const struct bed *b = *state;
@@ -144,6 +170,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test_setup_teardown(rules, bed_setup, bed_teardown),
 	    cmocka_unit_test_setup_teardown(each_site_for_itself, bed_setup, bed_teardown),
+	    cmocka_unit_test_setup_teardown(each_tree_for_itself, bed_setup, bed_teardown),
 	    cmocka_unit_test_setup_teardown(packs_that_none_needs, bed_setup, bed_teardown),
 	    cmocka_unit_test_setup_teardown(none_kept_is_meant_otherwise, bed_setup, bed_teardown),
 	};
