@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 enum { PAGES_MAX = 10000, BUCKET_MAX = 63, STALL_MS = 300000 };
+enum { ROUNDS = 6, WAIT_US = 200000 };
 
 struct bucket {
 	struct s3 *s3;
@@ -73,6 +74,59 @@ static int put_once(struct bucket *b, struct http_request *q, const struct diges
 	return rc;
 }
 
+/* Whether what has the name is whole: 1 when nothing has it any more. */
+static int is_whole(struct bucket *b, const char *url, uint64_t size, struct err *e)
+{
+	struct http_request q = {.method = "HEAD", .url = url, .body_fd = -1};
+	struct http_reply r = {0};
+	const char *length;
+	uint64_t n = 0;
+	int rc = 0;
+
+	if (ask(b, &q, NULL, &r, e) != 0)
+		return -1;
+	length = http_header(&r, "content-length");
+	if (r.status == 404)
+		rc = 1;
+	else if (r.status != 200)
+		rc = s3_refused(&q, &r, e);
+	else if (length == NULL || num_u64(length, INT64_MAX, &n) != 0 || n != size)
+		rc = err_set(e, ERR_REMOTE, "is there already, but not with %llu bytes",
+			     (unsigned long long)size);
+	http_reply_release(&r);
+	return rc;
+}
+
+/* Sends until it is settled. 409 says that another is writing the same name, not that it is there.
+ */
+static int put_until(struct bucket *b, struct http_request *q, const struct digest *d, bool named,
+		     struct err *e)
+{
+	int status = 0, rc = 0;
+
+	for (unsigned round = 1; round <= ROUNDS; round++) {
+		rc = put_once(b, q, d, &status, e);
+		if (rc == 0 && status == 501 && b->s3->condition != S3_REFUSES) {
+			b->s3->condition = S3_REFUSES;
+			free(q->headers.v[--q->headers.n]);
+			q->headers.v[q->headers.n] = NULL;
+			rc = put_once(b, q, d, &status, e);
+		}
+		if (rc == 0 && status == 412 && named)
+			rc = is_whole(b, q->url, q->body_size, e);
+		if (rc < 0 || (rc == 0 && status != 409))
+			break;
+		(void)usleep(round * WAIT_US);
+	}
+	if (rc < 0)
+		return -1;
+	return rc == 0 && (status == 200 || status == 412)
+		   ? 0
+		   : err_set(e, ERR_REMOTE, "PUT %s: %d", q->url, status);
+}
+
+/* What names are made from content is the same wherever it is whole; of other names who comes first
+ * has won. */
 static int bucket_put(void *ctx, const char *name, int fd, uint64_t size, struct err *e)
 {
 	struct bucket *b = ctx;
@@ -80,7 +134,7 @@ static int bucket_put(void *ctx, const char *name, int fd, uint64_t size, struct
 	struct http_request q = {
 	    .method = "PUT", .url = url, .body_fd = fd, .body_size = size, .stall_ms = STALL_MS};
 	struct digest d;
-	int rc, status = 0;
+	int rc;
 
 	if (digest_fd(fd, &d, NULL, e) != 0)
 		return -1;
@@ -90,16 +144,8 @@ static int bucket_put(void *ctx, const char *name, int fd, uint64_t size, struct
 	if (b->s3->condition != S3_REFUSES)
 		strv_add(&q.headers, "If-None-Match: *");
 	fault_point("snapshot object");
-	rc = put_once(b, &q, &d, &status, e);
-	if (rc == 0 && status == 501 && b->s3->condition != S3_REFUSES) {
-		b->s3->condition = S3_REFUSES;
-		free(q.headers.v[--q.headers.n]);
-		q.headers.v[q.headers.n] = NULL;
-		rc = put_once(b, &q, &d, &status, e);
-	}
+	rc = put_until(b, &q, &d, strchr(name, '/') != NULL, e);
 	strv_release(&q.headers);
-	if (rc == 0 && status == 501)
-		rc = err_set(e, ERR_REMOTE, "PUT %s: 501", url);
 	return rc;
 }
 

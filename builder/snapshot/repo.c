@@ -21,6 +21,7 @@ void snapshot_repo_close(struct snapshot_repo *r)
 	free(r->segments);
 	table_release(&r->table);
 	strv_release(&r->indexes);
+	strv_release(&r->put);
 	strv_release(&r->faults);
 	cache_free(r->cache);
 	free(r);
@@ -30,6 +31,19 @@ void snapshot_repo_closep(struct snapshot_repo **r)
 {
 	snapshot_repo_close(*r);
 	*r = NULL;
+}
+
+/* 1: there is no format.json. */
+static int read_key(struct snapshot_repo *r, const struct snapshot_at *at, struct err *e)
+{
+	struct buf text SCOPED(buf_release) = BUF_INIT(FORMAT_MAX);
+	int rc = objects_get(r->objects, "format.json", &text, e);
+
+	if (rc != 0)
+		return rc;
+	r->format = digest_of(text.data, text.len);
+	return seal_key_parse(text.data, text.len,
+			      &(struct key_from){at->secret, NULL, at->secret_n, 0}, &r->key, e);
 }
 
 /* Another may make it at the same time: the key is the one that is there afterwards. */
@@ -49,10 +63,13 @@ static int make_new(struct snapshot_repo *r, const struct snapshot_at *at, struc
 			       at->where);
 	if (seal_key_new(&secret, &cost, &text, e) != 0)
 		return -1;
+	rc = read_key(r, at, e); /* that took a while */
+	if (rc != 1)
+		return rc;
 	fault_point("snapshot format");
 	if (objects_put_bytes(r->objects, "format.json", text.data, text.len, e) != 0)
 		return -1;
-	rc = seal_key_read(r->objects, at->secret, at->secret_n, &r->key, e);
+	rc = read_key(r, at, e);
 	return rc == 1 ? err_set(e, ERR_REMOTE, "format.json was put, and is not there") : rc;
 }
 
@@ -64,7 +81,7 @@ static int open_key(struct snapshot_repo *r, const struct snapshot_at *at, struc
 		(void)err_set(e, ERR_VERIFY, "a secret of less than %d bytes", SNAPSHOT_SECRET_MIN);
 		return err_hint(e, "make one of 32 random bytes");
 	}
-	rc = seal_key_read(r->objects, at->secret, at->secret_n, &r->key, e);
+	rc = read_key(r, at, e);
 	if (rc == 1 && at->use == SNAPSHOT_WRITE)
 		return make_new(r, at, e);
 	if (rc == 1)
@@ -236,8 +253,9 @@ void repo_unload(struct snapshot_repo *r)
 	r->packs_n = r->packs_cap = r->segments_n = r->segments_cap = 0;
 	table_release(&r->table);
 	strv_release(&r->indexes);
+	strv_release(&r->put);
 	strv_release(&r->faults);
-	r->indexes = r->faults = (struct strv){0};
+	r->indexes = r->put = r->faults = (struct strv){0};
 	cache_free(r->cache);
 	r->cache = cache_new(PLACES);
 	r->loaded = false;
@@ -278,12 +296,29 @@ int repo_load(struct snapshot_repo *r, struct err *e)
 	return 0;
 }
 
+int repo_same(struct snapshot_repo *r, struct err *e)
+{
+	struct buf text SCOPED(buf_release) = BUF_INIT(FORMAT_MAX);
+	int rc = objects_get(r->objects, "format.json", &text, e);
+	struct digest d;
+
+	if (rc < 0)
+		return -1;
+	d = digest_of(text.data, text.len);
+	if (rc == 0 && digest_equal(&d, &r->format))
+		return 0;
+	(void)err_set(e, ERR_BUSY, "format.json is another one than it was");
+	return err_hint(e, "two made the repository at once: make the snapshot again");
+}
+
 int repo_still(struct snapshot_repo *r, struct err *e)
 {
 	struct object_list l SCOPED(object_list_release) = {0};
 	struct map names = {0};
 	bool all = true;
 
+	if (repo_same(r, e) != 0)
+		return -1;
 	if (!r->objects->remote)
 		return 0;
 	if (objects_list(r->objects, "packs", &l, e) != 0)
@@ -292,6 +327,9 @@ int repo_still(struct snapshot_repo *r, struct err *e)
 		(void)map_put(&names, l.v[i].name, &seen);
 	for (size_t i = 0; i < r->packs_n; i++)
 		all &= r->packs[i].there == 0 || map_has(&names, digest_hex(&r->packs[i].name).s);
+	/* a making may take longer than a pruning waits */
+	for (size_t i = 0; i < r->put.n; i++)
+		all &= map_has(&names, r->put.v[i]);
 	map_release(&names, NULL);
 	if (all)
 		return 0;

@@ -25,12 +25,14 @@ struct repo_segment {
 struct snapshot_repo {
 	struct objects *objects;
 	struct seal_key key;
+	struct digest format; /* of the bytes that the key was in */
 	struct repo_pack *packs;
 	size_t packs_n, packs_cap;
 	struct repo_segment *segments;
 	size_t segments_n, segments_cap;
 	struct table table;
 	struct strv indexes; /* names of those that were read */
+	struct strv put;     /* names of packs that were put since */
 	struct strv faults;  /* of indexes and packs, a line each: what they have may be missing */
 	bool writing;        /* packs that are marked to go are not made use of */
 	bool loaded;
@@ -53,8 +55,12 @@ void repo_read_little(struct snapshot_repo *r);
 int repo_add_pack(struct snapshot_repo *r, const struct pack_entry *en, uint64_t there,
 		  struct err *e) MUST_CHECK;
 
-/* Whether all packs are still there that were, of a bucket that may be pruned meanwhile: ERR_BUSY.
- */
+/* Whether the repository is still the one that was opened, and not one that another has made in its
+ * place where the first writer does not win: ERR_BUSY. */
+int repo_same(struct snapshot_repo *r, struct err *e) MUST_CHECK;
+
+/* The same, and whether all packs are still there that were or were put, of a bucket that may be
+ * pruned meanwhile: ERR_BUSY. */
 int repo_still(struct snapshot_repo *r, struct err *e) MUST_CHECK;
 
 /* Puts an index of these entries; *ret is its name. */

@@ -138,10 +138,16 @@ static int put_index(struct writer *w, bool all, struct err *e)
 static int end_pack(struct writer *w, struct pack *p, struct err *e)
 {
 	struct buf entry SCOPED(buf_release) = BUF_INIT(PACK_DIRECTORY_MAX + 256);
-	int rc = pack_end(p, w->r->objects, &entry, e);
+	int rc = repo_same(w->r, e);
 
+	if (rc == 0)
+		rc = pack_end(p, w->r->objects, &entry, e);
 	if (rc == 0) {
+		struct digest name;
+
+		memcpy(name.b, entry.data, DIGEST_BYTES);
 		(void)pthread_mutex_lock(&w->lock);
+		strv_add(&w->r->put, digest_hex(&name).s);
 		buf_add(&w->entries, entry.data, entry.len);
 		w->added += p->size;
 		(void)pthread_mutex_unlock(&w->lock);

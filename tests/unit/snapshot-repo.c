@@ -255,6 +255,30 @@ static void several_sites(void **state)
 	assert_int_equal(differences(b), 2); /* the file, and the directory's time */
 }
 
+/* Two make the repository at once, where who comes last wins: what the first would write could be
+ * read by nobody. */
+static void another_repository_in_its_place(void **state)
+{
+	const struct bed *b = *state;
+	struct snapshot_repo *r SCOPED(snapshot_repo_closep) = open_repo(b, SNAPSHOT_WRITE);
+	const struct snapshot_opts o = {.shop = "", .env = "", .source = "dir:src"};
+	struct snapshot_result res = {0};
+	struct strv packs SCOPED(strv_release) = {0};
+	struct err e = ERR_INIT;
+
+	put_text(b->src, "f", "abc");
+	assert_int_equal(renameat(b->top, "repo", b->top, "aside"), 0);
+	cheap_repo(b);
+	assert_int_equal(renameat(b->top, "repo/format.json", b->top, "aside/format.json"), 0);
+	assert_int_equal(unlinkat(b->top, "repo", AT_REMOVEDIR), 0);
+	assert_int_equal(renameat(b->top, "aside", b->top, "repo"), 0);
+	assert_int_equal(snapshot_make(r, b->src, &o, &res, &e), -1);
+	assert_int_equal(e.kind, ERR_BUSY);
+	objects_of(b, "packs", &packs);
+	objects_of(b, "snapshots", &packs);
+	assert_int_equal(packs.n, 0);
+}
+
 /* Reading needs no lock where none can be had; writing does. */
 static void a_lock_that_cannot_be_had(void **state)
 {
@@ -321,6 +345,8 @@ int main(void)
 	    cmocka_unit_test(places_that_are_none),
 	    cmocka_unit_test(names_of_snapshots),
 	    cmocka_unit_test_setup_teardown(a_lock_that_cannot_be_had, bed_setup, bed_teardown),
+	    cmocka_unit_test_setup_teardown(another_repository_in_its_place, bed_setup,
+					    bed_teardown),
 	    cmocka_unit_test_setup_teardown(very_many_small_blocks, bed_setup, bed_teardown),
 	    cmocka_unit_test_setup_teardown(several_sites, bed_setup, bed_teardown),
 	};
