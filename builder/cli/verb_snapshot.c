@@ -397,7 +397,7 @@ static void print_result(const struct args *a, const struct snapshot_result *s)
 	       args_has(a, "dry-run") ? "would be " : "", (unsigned long long)s->info.files, bytes,
 	       added, (unsigned long long)s->chunks);
 	if (s->again > 0)
-		printf(", %llu files read again", (unsigned long long)s->again);
+		printf(", %llu files changed meanwhile", (unsigned long long)s->again);
 	printf("\nroot %s\n", digest_text(&s->info.root).s);
 	if (!args_has(a, "dry-run"))
 		printf("snapshot %s\n", s->info.id);

@@ -1,5 +1,6 @@
 #include "snapshot/gather.h"
 
+#include "base/log.h"
 #include "sys/fs.h"
 #include "sys/intr.h"
 #include "sys/par.h"
@@ -11,7 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { JOB_FILES = 256, JOB_BYTES = 4 << 20 };
+enum { JOB_FILES = 256, JOB_BYTES = 4 << 20, TRIES = 3, TOLD = 20 };
 
 /* Files that one thread reads one after the other, so that their blocks lie together. */
 struct job {
@@ -20,8 +21,8 @@ struct job {
 
 struct gather_run {
 	struct gather *g;
-	const struct manifest *m;
-	size_t *todo; /* numbers of entries: large files first, then as they come */
+	struct manifest *m; /* each entry is one thread's */
+	size_t *todo;       /* numbers of entries: large files first, then as they come */
 	size_t todo_n;
 	struct job *jobs;
 	size_t jobs_n;
@@ -144,18 +145,26 @@ static ssize_t fill(int fd, uint8_t *p, size_t n)
 	return (ssize_t)got;
 }
 
-/* One open file into blocks; whether it was what the entry says. */
-static int read_blocks(struct gather_run *x, struct filler *f, struct ids *ids, int fd,
-		       const struct manifest_entry *en, struct err *e)
+/* An open file. */
+struct reading {
+	int fd;
+	const char *path;
+	uint64_t limit; /* its size when it was opened: what is added later is not looked at */
+};
+
+/* Into blocks; what they are together. */
+static int read_blocks(struct gather_run *x, struct filler *f, struct ids *ids,
+		       const struct reading *from, struct manifest_entry *ret, struct err *e)
 {
 	struct hash *h = filler_hash(f);
 	uint8_t *p = filler_buffer(f);
 	uint64_t size = 0;
-	struct digest d;
 	ssize_t n;
 
 	(void)hash_final(h);
-	while ((n = fill(fd, p, FILLER_BUFFER)) > 0) {
+	while ((n = fill(from->fd, p,
+			 from->limit - size < FILLER_BUFFER ? (size_t)(from->limit - size)
+							    : FILLER_BUFFER)) > 0) {
 		hash_add(h, p, (size_t)n);
 		size += (uint64_t)n;
 		for (size_t at = 0; at < (size_t)n; at += SNAPSHOT_GRID) {
@@ -168,15 +177,14 @@ static int read_blocks(struct gather_run *x, struct filler *f, struct ids *ids, 
 				return -1;
 		}
 		say_progress(x, (size_t)n);
-		if (size > en->size)
-			return 1;
 	}
 	if (intr_pending())
 		return intr_err(e);
 	if (n < 0)
-		return err_sys(e, "read %s", en->path);
-	d = hash_final(h);
-	return size == en->size && digest_equal(&d, &en->digest) ? 0 : 1;
+		return err_sys(e, "read %s", from->path);
+	ret->digest = hash_final(h);
+	ret->size = size;
+	return 0;
 }
 
 /* What is not there any more, or is another thing. */
@@ -204,23 +212,55 @@ static int open_entry(int dirfd, const char *path, int *ret_fd, struct err *e)
 	return 0;
 }
 
-/* 1: it has changed. */
-static int read_file(struct gather_run *x, struct filler *f, struct ids *ids, size_t i,
-		     struct err *e)
+/* What was written to while it was read, and did not only grow, may be half of the one and half of
+ * the other. */
+static bool is_torn(const struct stat *before, int fd)
 {
-	const struct manifest_entry *en = &x->m->v[i];
-	struct buf item SCOPED(buf_release) = BUF_INIT(ITEM_MAX);
-	int fd SCOPED(fd_closep) = -1;
-	uint8_t *own;
-	int rc = open_entry(x->g->dirfd, en->path, &fd, e);
+	struct stat now;
 
-	if (rc != 0)
-		return rc;
-	(void)posix_fadvise(fd, 0, 0, POSIX_FADV_SEQUENTIAL);
-	memset(ids, 0, sizeof(*ids));
-	rc = read_blocks(x, f, ids, fd, en, e);
-	if (rc != 0)
-		return rc;
+	return fstat(fd, &now) != 0 || now.st_size < before->st_size ||
+	       (now.st_size == before->st_size && (now.st_mtim.tv_sec != before->st_mtim.tv_sec ||
+						   now.st_mtim.tv_nsec != before->st_mtim.tv_nsec));
+}
+
+/* The entry becomes what was read. */
+static void take_changed(struct gather_run *x, struct manifest_entry *en,
+			 const struct manifest_entry *is, const struct stat *st)
+{
+	char *shown SCOPED(mem_freep) = manifest_shown(en->path);
+
+	if (is->size == en->size && digest_equal(&is->digest, &en->digest))
+		return;
+	en->size = is->size;
+	en->digest = is->digest;
+	en->mode = st->st_mode & 07777;
+	en->mtime = st->st_mtim.tv_sec;
+	en->mtime_ns = (uint32_t)st->st_mtim.tv_nsec;
+	en->holes = 0;
+	(void)pthread_mutex_lock(&x->lock);
+	if (x->g->changed++ < TOLD)
+		log_warn("%s changed meanwhile: the snapshot has what was read last", shown);
+	(void)pthread_mutex_unlock(&x->lock);
+}
+
+static int read_open(struct gather_run *x, struct filler *f, struct ids *ids, int fd,
+		     struct manifest_entry *en, struct err *e)
+{
+	struct buf item SCOPED(buf_release) = BUF_INIT(ITEM_MAX);
+	struct reading from = {.fd = fd, .path = en->path};
+	struct manifest_entry is;
+	struct stat st;
+	uint8_t *own;
+
+	for (unsigned tries = 0; tries == 0 || (tries < TRIES && is_torn(&st, fd)); tries++) {
+		if (fstat(fd, &st) != 0 || lseek(fd, 0, SEEK_SET) != 0)
+			return err_sys(e, "read %s", en->path);
+		memset(ids, 0, sizeof(*ids));
+		from.limit = (uint64_t)st.st_size;
+		if (read_blocks(x, f, ids, &from, &is, e) != 0)
+			return -1;
+	}
+	take_changed(x, en, &is, &st);
 	buf_add(&item, en->digest.b, DIGEST_BYTES);
 	if (ids_end(ids, f, &item, e) != 0)
 		return -1;
@@ -230,6 +270,20 @@ static int read_file(struct gather_run *x, struct filler *f, struct ids *ids, si
 	items_add(&x->g->mine, own);
 	(void)pthread_mutex_unlock(&x->lock);
 	return 0;
+}
+
+/* 1: it is not there any more. */
+static int read_file(struct gather_run *x, struct filler *f, struct ids *ids, size_t i,
+		     struct err *e)
+{
+	struct manifest_entry *en = &x->m->v[i];
+	int fd SCOPED(fd_closep) = -1;
+	int rc = open_entry(x->g->dirfd, en->path, &fd, e);
+
+	if (rc != 0)
+		return rc;
+	(void)posix_fadvise(fd, 0, 0, POSIX_FADV_SEQUENTIAL);
+	return read_open(x, f, ids, fd, en, e);
 }
 
 static void run_job(void *ctx, size_t n)
@@ -247,7 +301,7 @@ static void run_job(void *ctx, size_t n)
 			continue;
 		(void)pthread_mutex_lock(&x->lock);
 		if (rc == 1)
-			x->g->changed++;
+			x->g->gone++;
 		else if (!x->failed)
 			x->err = e;
 		x->failed |= rc < 0;
@@ -256,12 +310,12 @@ static void run_job(void *ctx, size_t n)
 	writer_give(x->g->w, f);
 }
 
-int gather_files(struct gather *g, const struct manifest *m, struct err *e)
+int gather_files(struct gather *g, struct manifest *m, struct err *e)
 {
 	struct gather_run x = {.g = g, .m = m, .err = ERR_INIT};
 
 	(void)pthread_mutex_init(&x.lock, NULL);
-	g->changed = 0;
+	g->gone = 0;
 	items_sort(&g->mine);
 	find_todo(&x);
 	make_jobs(&x);
@@ -274,4 +328,36 @@ int gather_files(struct gather *g, const struct manifest *m, struct err *e)
 		return 0;
 	*e = x.err;
 	return -1;
+}
+
+void gather_settle(const struct gather *g, struct manifest *m, bool drop)
+{
+	size_t n = 0;
+
+	m->files = m->bytes = 0;
+	for (size_t i = 0; i < m->n; i++) {
+		struct manifest_entry en = m->v[i];
+		/* what is before it is settled, and stays in order */
+		const struct manifest settled = {.v = m->v, .n = n};
+		const struct manifest_entry *first =
+		    en.same_as != NULL ? manifest_find(&settled, en.same_as) : NULL;
+
+		if (drop && ((en.same_as != NULL && first == NULL) ||
+			     (has_content(&en) && gather_item(g, &en.digest) == NULL))) {
+			m->gone++;
+			continue;
+		}
+		if (first != NULL && en.type == MANIFEST_FILE) {
+			en.size = first->size;
+			en.digest = first->digest;
+			en.mode = first->mode;
+			en.mtime = first->mtime;
+			en.mtime_ns = first->mtime_ns;
+			en.holes = first->holes;
+		}
+		m->files += has_content(&en);
+		m->bytes += has_content(&en) ? en.size : 0;
+		m->v[n++] = en;
+	}
+	m->n = n;
 }

@@ -24,7 +24,6 @@ struct making {
 	struct gather g;
 	struct body body;
 	struct manifest m;
-	uint64_t again;
 };
 
 static void making_release(struct making *x)
@@ -134,29 +133,52 @@ static int load(struct making *x, struct err *e)
 	return 0;
 }
 
-static int make_manifest(struct making *x, int dirfd, struct err *e)
+static void go_on(void *ctx, const char *path)
 {
-	const struct manifest_opts none = {0};
-
-	manifest_release(&x->m);
-	x->m = (struct manifest){0};
-	return manifest_make(dirfd, x->o->manifest != NULL ? x->o->manifest : &none, &x->m, e);
+	(void)ctx;
+	(void)path; /* it is told when its content is read */
 }
 
-/* The manifest and the contents, until both are of the same files. */
+static int make_manifest(struct making *x, int dirfd, struct err *e)
+{
+	struct manifest_opts o = {0};
+
+	if (x->o->manifest != NULL)
+		o = *x->o->manifest;
+	if (o.unsteady == NULL)
+		o.unsteady = go_on;
+	manifest_release(&x->m);
+	x->m = (struct manifest){0};
+	return manifest_make(dirfd, &o, &x->m, e);
+}
+
+/* Gathers until every file that is there has its content: of two that were the same only one was
+ * read, and that one may have changed. Each turn settles what it read. */
+static int gather_all(struct making *x, bool last, struct err *e)
+{
+	uint64_t before;
+
+	do {
+		before = x->g.changed;
+		if (gather_files(&x->g, &x->m, e) != 0)
+			return -1;
+	} while (x->g.changed > before);
+	if (x->g.changed > 0 || last)
+		gather_settle(&x->g, &x->m, last);
+	return 0;
+}
+
+/* What went away may be there by another name: the manifest is made again, and at last does without
+ * it. */
 static int read_tree(struct making *x, int dirfd, struct err *e)
 {
-	for (unsigned round = 0; round < ROUNDS; round++) {
-		if ((round > 0 && make_manifest(x, dirfd, e) != 0) ||
-		    gather_files(&x->g, &x->m, e) != 0)
+	for (unsigned round = 1;; round++) {
+		if ((round > 1 && make_manifest(x, dirfd, e) != 0) ||
+		    gather_all(x, round == ROUNDS, e) != 0)
 			return -1;
-		if (x->g.changed == 0)
+		if (x->g.gone == 0 || round == ROUNDS)
 			return 0;
-		x->again += x->g.changed;
 	}
-	(void)err_set(e, ERR_BUSY, "%llu files go on changing while they are read",
-		      (unsigned long long)x->g.changed);
-	return err_hint(e, "stop what writes them, or try again");
 }
 
 /* Cuts the manifest's text behind lines by the names in them. */
@@ -282,7 +304,7 @@ int snapshot_make(struct snapshot_repo *r, int dirfd, const struct snapshot_opts
 	*ret = (struct snapshot_result){.info = x.body.info,
 					.read = x.g.read,
 					.chunks = writer_blocks(x.w),
-					.again = x.again,
+					.again = x.g.changed,
 					.m = x.m};
 	x.body.info = (struct snapshot_info){0};
 	x.m = (struct manifest){0};

@@ -78,12 +78,13 @@ struct snapshot_result {
 	struct snapshot_info info; /* released by snapshot_result_release */
 	uint64_t read;             /* bytes of files that were not known from the snapshot before */
 	uint64_t chunks;           /* blocks that were new */
-	uint64_t again;    /* files that changed while they were read, and were read again */
-	struct manifest m; /* what is in it */
+	uint64_t again;            /* files that changed meanwhile: it has what was read last */
+	struct manifest m;         /* what is in it */
 };
 void snapshot_result_release(struct snapshot_result *r);
 
-/* Makes a snapshot of what is below an open directory. A file that goes on changing is ERR_BUSY.
+/* Makes a snapshot of what is below an open directory. A file that changes meanwhile is in it as
+ * it was read last, up to the size that it had then, and is told; it is no error.
  * Killed at any instant it leaves the repository as it was, but for blocks that the next run finds
  * there, or a pruning removes. */
 int snapshot_make(struct snapshot_repo *r, int dirfd, const struct snapshot_opts *o,
@@ -93,8 +94,8 @@ int snapshot_make(struct snapshot_repo *r, int dirfd, const struct snapshot_opts
 struct snapshot;
 
 /* Opens the snapshot of that id, which may be cut short; "SHOP-ENV" or NULL is the newest of these,
- * or of all, when those are of one site or tree. Of the newest the ones before it must be there or pruned:
- * else ERR_VERIFY, since who removes the last ones gives out an old one as new. */
+ * or of all, when those are of one site or tree. Of the newest the ones before it must be there or
+ * pruned: else ERR_VERIFY, since who removes the last ones gives out an old one as new. */
 int snapshot_open(struct snapshot_repo *r, const char *id, struct snapshot **ret,
 		  struct err *e) MUST_CHECK;
 void snapshot_close(struct snapshot *s);
@@ -124,8 +125,8 @@ void snapshot_verified_release(struct snapshot_verified *v);
 int snapshot_verify(struct snapshot_repo *r, bool read, struct snapshot_verified *ret,
 		    struct err *e) MUST_CHECK;
 
-/* Which snapshots of each site, or tree without one, stay: the newest ones, and the newest of each of so many days,
- * weeks and months that have one. All 0 is ERR_USAGE. */
+/* Which snapshots of each site, or tree without one, stay: the newest ones, and the newest of each
+ * of so many days, weeks and months that have one. All 0 is ERR_USAGE. */
 struct snapshot_keep {
 	unsigned newest, daily, weekly, monthly;
 	bool dry_run;
