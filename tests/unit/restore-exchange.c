@@ -168,8 +168,8 @@ static void a_damaged_record_is_no_record(void **state)
 	static const char *const bad[] = {
 	    "", "{}", "{\"phase\":\"filling\",\"source\":\"x\"}",
 	    "{\"phase\":\"none\",\"source\":\"x\",\"since\":1,\"data\":[]}",
-	    "{\"phase\":\"exchanging\",\"source\":\"x\",\"since\":1,\"data\":[{\"name\":\"../x\","
-	    "\"live\":1,\"new\":2}]}"};
+	    ("{\"phase\":\"exchanging\",\"source\":\"x\",\"since\":1,\"data\":[{\"name\":\"../x\","
+	     "\"live\":1,\"new\":2}]}")};
 	struct place *x = *state;
 	struct site s = {.shop = (char *)(uintptr_t) "123",
 			 .file = (char *)(uintptr_t) "site.yaml"};

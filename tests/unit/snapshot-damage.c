@@ -192,7 +192,6 @@ static void a_pack_is_cut_short(void **state)
 {
 	const struct bed *b = *state;
 	struct strv l SCOPED(strv_release) = {0};
-	struct strv lost SCOPED(strv_release) = {0};
 	char *path SCOPED(mem_freep) = NULL;
 
 	make_tree(b->src);

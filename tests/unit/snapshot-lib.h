@@ -22,7 +22,7 @@ static inline void cheap_repo(const struct bed *b)
 	put_at(b->top, "repo/format.json", text.data, text.len, 0);
 }
 
-static inline struct snapshot_repo *open_repo(const struct bed *b, int use)
+static inline struct snapshot_repo *open_repo(const struct bed *b, enum snapshot_use use)
 {
 	char *where SCOPED(mem_freep) = mem_format("dir:%s/repo", b->dir);
 	struct snapshot_at at = {.where = where, .secret = SECRET, .secret_n = strlen(SECRET)};
