@@ -2,6 +2,7 @@
 #include "cli/screen.h"
 #include "cli/verb.h"
 
+#include "base/log.h"
 #include "base/num.h"
 #include "restore/restore.h"
 #include <stdio.h>
@@ -239,6 +240,20 @@ static int check(const struct args *a, struct err *e)
 	return why == NULL ? 0 : err_set(e, ERR_USAGE, "%s", why);
 }
 
+/* Of a damaged snapshot: the rest was restored. */
+static int tell_lost(const struct jval *report, struct err *e)
+{
+	const struct jval *l = jval_get(report, "lost");
+	size_t n = l != NULL ? jval_len(l) : 0;
+
+	for (size_t i = 0; i < n; i++)
+		log_warn("lost: %s", jval_str(jval_at(l, i)));
+	return n == 0 ? 0
+		      : err_set(e, ERR_VERIFY,
+				"the snapshot is damaged: %zu files are lost, the rest is restored",
+				n);
+}
+
 static int run(const struct args *a, struct err *e)
 {
 	struct strv exclude SCOPED(strv_release) = {0};
@@ -253,7 +268,7 @@ static int run(const struct args *a, struct err *e)
 			       : of_site(a, &o, &report, e)) != 0)
 		return -1;
 	print(a, report);
-	return 0;
+	return tell_lost(report, e);
 }
 
 const struct verb verb_restore = {

@@ -27,7 +27,9 @@ struct restore_opts {
 
 /* Makes the directory `to` what the source is; it is made when it is not there. Beside it,
  * .NAME.restore has what is known of it, and a mark as long as it is not whole. *ret is the report,
- * an object, which the caller owns. The two may not be in each other (ERR_USAGE); a source that
+ * an object, which the caller owns. Of a
+ * damaged snapshot all that can be read is restored, and "lost" in the report has the rest. The two
+ * may not be in each other (ERR_USAGE); a source that
  * changes is ERR_BUSY, one that is not what it says ERR_VERIFY. */
 int restore_tree(const struct restore_opts *o, const char *to, struct jval **ret,
 		 struct err *e) MUST_CHECK;

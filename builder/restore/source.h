@@ -97,6 +97,9 @@ int source_open_site(struct source *s, const struct source_help *h, struct err *
 int source_open_snapshot(struct source *s, const struct source_help *h, struct err *e) MUST_CHECK;
 const struct manifest *source_snapshot_manifest(const struct source_snapshot *s);
 const struct apply_content *source_snapshot_content(const struct source_snapshot *s);
+/* Takes the files out of it that cannot be read, and appends their paths. */
+int source_snapshot_drop_lost(struct source_snapshot *s, struct strv *ret,
+			      struct err *e) MUST_CHECK;
 void source_snapshot_free(struct source_snapshot *s);
 
 /* rsync over ssh to WORK/fetched; any exit but 0 is ERR_REMOTE. */

@@ -67,3 +67,8 @@ const struct apply_content *source_snapshot_content(const struct source_snapshot
 {
 	return snapshot_content(s->one);
 }
+
+int source_snapshot_drop_lost(struct source_snapshot *s, struct strv *ret, struct err *e)
+{
+	return snapshot_drop_lost(s->one, ret, e);
+}

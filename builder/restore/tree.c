@@ -20,6 +20,7 @@ struct job {
 	struct site_source secret;
 	struct restore_filter *filter, *fetch;
 	struct source_tree tree;
+	struct strv lost;  /* of a damaged snapshot: what cannot be read */
 	char *to, *beside; /* PARENT/.NAME.restore */
 	int tofd, besidefd, lock;
 	struct apply_result did;
@@ -30,6 +31,7 @@ static void job_release(struct job *j)
 {
 	source_tree_release(&j->tree);
 	source_release(&j->src);
+	strv_release(&j->lost);
 	restore_filter_free(j->filter);
 	restore_filter_free(j->fetch);
 	free(j->to);
@@ -150,6 +152,22 @@ static int mark(const struct job *j, bool on, struct err *e)
 	return fsync(j->besidefd) == 0 ? 0 : err_sys(e, "sync %s", j->beside);
 }
 
+/* What a damaged snapshot still has. */
+static int fill_rest(struct job *j, const struct restore_target *to, struct err *e)
+{
+	struct err why = ERR_INIT;
+
+	if (e->kind != ERR_VERIFY || j->src.snapshot == NULL)
+		return -1;
+	if (source_snapshot_drop_lost(j->src.snapshot, &j->lost, &why) != 0 || j->lost.n == 0)
+		return -1;
+	/* it is counted anew */
+	source_tree_release(&j->tree);
+	restore_filter_free(j->filter);
+	j->filter = restore_filter_new(j->o->env, j->o->exclude, "");
+	return read_source(j, e) != 0 ? -1 : restore_fill(&j->tree.view, to, &j->did, e);
+}
+
 static int fill(struct job *j, struct err *e)
 {
 	const struct restore_target to = {.dirfd = j->tofd,
@@ -169,7 +187,7 @@ static int fill(struct job *j, struct err *e)
 	if (mark(j, true, e) != 0)
 		return -1;
 	fault_point("restore: marked");
-	if (restore_fill(&j->tree.view, &to, &j->did, e) != 0)
+	if (restore_fill(&j->tree.view, &to, &j->did, e) != 0 && fill_rest(j, &to, e) != 0)
 		return err_in(e, "%s", j->to);
 	j->apply_ms = clock_mono_ms() - begun;
 	begun = clock_mono_ms();
@@ -177,12 +195,14 @@ static int fill(struct job *j, struct err *e)
 		return -1;
 	j->verify_ms = clock_mono_ms() - begun;
 	fault_point("restore: filled");
-	return mark(j, false, e);
+	/* what is not all of it stays marked */
+	return j->lost.n > 0 ? 0 : mark(j, false, e);
 }
 
 static struct jval *report_of(const struct job *j)
 {
 	struct jval *v = jval_object(), *out = jval_array(), *times = jval_object();
+	struct jval *lost = jval_array();
 
 	jval_put_text(v, "source", j->src.text);
 	jval_put_text(v, "to", j->to);
@@ -195,6 +215,12 @@ static struct jval *report_of(const struct job *j)
 	jval_put(v, "dry-run", jval_bool(j->o->dry_run));
 	jval_put(v, "verified", jval_bool(j->o->verify && !j->o->dry_run));
 	jval_put_int(v, "differences", 0);
+	for (size_t i = 0; i < j->lost.n; i++) {
+		char *shown SCOPED(mem_freep) = manifest_shown(j->lost.v[i]);
+
+		jval_push(lost, jval_text(shown));
+	}
+	jval_put(v, "lost", lost);
 	jval_put_int(times, "read-ms", (int64_t)j->read_ms);
 	jval_put_int(times, "apply-ms", (int64_t)j->apply_ms);
 	jval_put_int(times, "verify-ms", (int64_t)j->verify_ms);

@@ -126,3 +126,18 @@ snapshot() {
 	[ "$status" -eq 1 ]
 	[ ! -e repo ]
 }
+
+@test "of a damaged snapshot the rest is restored, and what is lost is told" {
+	head -c 2000000 /dev/urandom >tree/random
+	snapshot dir:tree --to dir:repo
+	pack=$(find repo/packs -type f)
+	chmod u+w "$pack"
+	printf x | dd of="$pack" bs=1 seek=700000 conv=notrunc status=none
+	run --separate-stderr "$posmedia" restore --from snapshot:dir:repo --to dir:back \
+		--secret-file secret
+	[ "$status" -eq 4 ]
+	[[ $stderr == *"lost: ./random"* ]]
+	[ ! -e back/random ]
+	rm tree/random
+	diff -r tree back
+}
