@@ -430,11 +430,10 @@ static int make(const struct args *a, struct job *j, struct err *e)
 	if (open_repo(a, j, o.dry_run ? SNAPSHOT_READ : SNAPSHOT_WRITE, &r, e) != 0 ||
 	    snapshot_make(r, j->fd, &o, &s, e) != 0)
 		return -1;
-	if (j->seen != NULL && !o.dry_run &&
-	    manifest_seen_save(j->seen, seen_fd, j->seen_name, e) != 0)
-		return -1;
+	/* the snapshot is made, whatever comes of the digests */
 	print_result(a, &s);
-	return 0;
+	return j->seen == NULL || o.dry_run ? 0
+					    : manifest_seen_save(j->seen, seen_fd, j->seen_name, e);
 }
 
 static int run(const struct args *a, struct err *e)
@@ -447,6 +446,11 @@ static int run(const struct args *a, struct err *e)
 
 	if (n > 1)
 		return err_set(e, ERR_USAGE, "--list, --verify or --prune: one of them");
+	if (args_has(a, "read") && !args_has(a, "verify"))
+		return err_set(e, ERR_USAGE, "--read goes with --verify");
+	if (!args_has(a, "prune") && (args_has(a, "keep") || args_has(a, "keep-daily") ||
+				      args_has(a, "keep-weekly") || args_has(a, "keep-monthly")))
+		return err_set(e, ERR_USAGE, "--keep goes with --prune");
 	if (n == 0)
 		return make(a, &j, e);
 	j.repo = mem_strdup(a->rest.v[0]);

@@ -260,6 +260,9 @@ int snapshot_prune(struct snapshot_repo *r, const struct snapshot_keep *k,
 	for (size_t i = 0; i < all.n; i++)
 		if (all.v[i].fault != NULL)
 			strv_add(&r->faults, all.v[i].fault);
+	for (size_t i = 0; i < all.missing.n; i++)
+		strv_addf(&r->faults, "snapshots/%s.json is gone, and was not pruned",
+			  all.missing.v[i]);
 	if (r->faults.n > 0) {
 		(void)err_set(e, ERR_VERIFY, "nothing is removed from a damaged repository: %s",
 			      r->faults.v[0]);

@@ -113,6 +113,10 @@ snapshot() {
 }
 
 @test "what is meant in two ways is refused" {
+	snapshot dir:tree --to dir:repo --keep 1
+	[ "$status" -eq 2 ]
+	snapshot --list dir:repo --read
+	[ "$status" -eq 2 ]
 	snapshot --list --verify dir:repo
 	[ "$status" -eq 2 ]
 	snapshot dir:tree

@@ -278,6 +278,8 @@ static void an_old_one_as_new(void **state)
 	const struct bed *b = *state;
 	char *one SCOPED(mem_freep) = NULL, *two SCOPED(mem_freep) = NULL,
 		  *three SCOPED(mem_freep) = NULL;
+	struct snapshot_repo *r SCOPED(snapshot_repo_closep) = NULL;
+	struct snapshot_pruned p = {0};
 	struct snapshot_infos l SCOPED(snapshot_infos_release) = {0};
 	struct err e = ERR_INIT;
 
@@ -298,6 +300,10 @@ static void an_old_one_as_new(void **state)
 	restore(b, three);
 	assert_int_equal(differences(b), 0);
 	restore(b, one);
+	/* and what it needed may be wanted once it is found again */
+	r = open_repo(b, SNAPSHOT_PRUNE);
+	assert_int_equal(snapshot_prune(r, &(struct snapshot_keep){.newest = 1}, &p, &e), -1);
+	assert_int_equal(e.kind, ERR_VERIFY);
 }
 
 /* One object that cannot be read at all: here, as root is refused nothing, a directory. */
