@@ -163,7 +163,9 @@ static int place_list(void *ctx, const char *folder, struct object_list *ret, st
 			continue;
 		if (ret->n == ret->cap)
 			ret->v = mem_resize(ret->v, ret->cap = ret->cap * 2 + 16, sizeof(*ret->v));
-		ret->v[ret->n++] = (struct object){mem_strdup(names.v[i]), (uint64_t)st.st_size,
+		/* of what is no file nothing is to be had */
+		ret->v[ret->n++] = (struct object){mem_strdup(names.v[i]),
+						   S_ISREG(st.st_mode) ? (uint64_t)st.st_size : 0,
 						   (int64_t)st.st_mtime};
 	}
 	return 0;
