@@ -2,6 +2,7 @@
 #include "snapshot/stream.h"
 
 #include "base/log.h"
+#include "form/sigv4.h"
 #include "sys/clock.h"
 #include <limits.h>
 #include <stdlib.h>
@@ -99,7 +100,19 @@ static void describe(struct making *x)
 	i->source = mem_strdup(x->o->source);
 }
 
-static void follow(struct making *x, const struct snapshot_info *last)
+/* A damaged one of the same second would be as new as this. */
+static bool same_second(const struct snapshot_infos *all, int64_t time)
+{
+	char *text SCOPED(mem_freep) = sigv4_time(time);
+
+	for (size_t i = 0; i < all->n; i++)
+		if (all->v[i].fault != NULL && strncmp(all->v[i].id, text, strlen(text)) == 0)
+			return true;
+	return false;
+}
+
+static void follow(struct making *x, const struct snapshot_infos *all,
+		   const struct snapshot_info *last)
 {
 	struct snapshot_info *i = &x->body.info;
 
@@ -108,6 +121,8 @@ static void follow(struct making *x, const struct snapshot_info *last)
 		if (i->time <= last->time)
 			i->time = last->time + 1; /* clocks go back; the order stays */
 	}
+	while (same_second(all, i->time))
+		i->time++;
 	i->id = body_id(i);
 }
 
@@ -122,7 +137,7 @@ static int load(struct making *x, struct err *e)
 		log_warn("%s", x->r->faults.v[i]);
 	describe(x);
 	last = infos_newest(&all, &x->body.info);
-	follow(x, last);
+	follow(x, &all, last);
 	for (size_t i = all.n; last == NULL && i > 0; i--)
 		if (all.v[i - 1].fault == NULL)
 			last = &all.v[i - 1];
