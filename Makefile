@@ -100,7 +100,7 @@ $(OUT)/posmedia: $(call objects,cli) $(call archive,$(filter-out cli,$(DIRS)))
 	  $(call ldlibs,$(DIRS)) -o $@
 
 UNIT := $(patsubst tests/unit/%.c,$(OUT)/test/%,$(sort $(wildcard tests/unit/*.c)))
-unit-programs: $(UNIT) fuzz-programs
+unit-programs: $(UNIT) fuzz-programs $(OUT)/bench/tree $(OUT)/test/fault-shim.so
 FUZZ := $(patsubst tests/fuzz/%.c,$(OUT)/test/fuzz-%,$(sort $(wildcard tests/fuzz/*-*.c)))
 fuzz-programs: $(FUZZ)
 
@@ -109,6 +109,16 @@ $(OUT)/bench/pack: tests/bench/pack.c $(STAMP) $(call archive,$(call reach,archi
 	@mkdir -p $(@D); echo "  LD    $@"
 	$(Q)$(CC) $(ALL_CFLAGS) -MF $@.d $< $(call libs,$(call reach,archive)) $(ALL_LDFLAGS) \
 	  $(call ldlibs,$(call reach,archive)) -o $@
+
+# What `make bench-restore` and the tests of restore make: a shop's data, and a day's change of it.
+$(OUT)/bench/tree: $(wildcard tests/bench/tree*.[ch]) $(STAMP)
+	@mkdir -p $(@D); echo "  LD    $@"
+	$(Q)$(CC) $(filter-out -MMD -MP,$(ALL_CFLAGS)) $(filter %.c,$^) $(ALL_LDFLAGS) -o $@
+
+# What makes calls of a program go wrong in tests/lib/restore-runs.
+$(OUT)/test/fault-shim.so: tests/lib/fault-shim.c $(STAMP)
+	@mkdir -p $(@D); echo "  LD    $@"
+	$(Q)$(CC) -std=gnu17 -D_GNU_SOURCE -O2 -g -Wall -Wextra -Werror -fPIC -shared $< -o $@
 
 deps:
 	$(Q)tests/lib/need builder/DEPENDS
@@ -164,12 +174,21 @@ bench-stage: deps-check
 	$(Q)$(MAKE) -j$(JOBS) all
 	$(Q)OUT=$(OUT) tests/bench/stage
 
-# FAULT_RUNS runs of push, pull and copy through a proxy that does what servers must not; where
-# radosgw is installed, a fifth as many of a bucket too.
+bench-restore: deps-check
+	$(Q)tests/lib/need tests/bench/DEPENDS
+	$(Q)$(MAKE) -j$(JOBS) all $(OUT)/bench/tree
+	$(Q)OUT=$(OUT) tests/bench/restore
+
+# FAULT_RUNS runs of push, pull and copy through a proxy that does what servers must not, and of
+# restores and snapshots that are killed or meet disks that do; where radosgw is installed, a fifth
+# as many of a bucket too.
 FAULT_RUNS ?= 1000
 check-faults: deps-check
 	$(Q)$(MAKE) -j$(JOBS) all
 	$(Q)tests/lib/fault-runs $(OUT)/posmedia $(FAULT_RUNS) 2026 16
+	$(Q)$(MAKE) -j$(JOBS) OUT=$(OUT)/faults VARIANT=faults all
+	$(Q)$(MAKE) $(OUT)/bench/tree $(OUT)/test/fault-shim.so
+	$(Q)tests/lib/restore-runs $(OUT) $(FAULT_RUNS) 2026 4
 	$(Q)! command -v radosgw >/dev/null || \
 	  tests/lib/fault-runs $(OUT)/posmedia $$(($(FAULT_RUNS) / 5)) 2026 6 s3
 
@@ -184,4 +203,5 @@ clean:
 
 -include $(shell find $(OUT)/obj $(OUT)/test -name '*.d' 2>/dev/null)
 .PHONY: all unit-programs fuzz-programs fuzz deps deps-check demo check check-interop lint readme \
-	bench bench-audit bench-refetch bench-scan bench-carry bench-stage check-faults clean
+	bench bench-audit bench-refetch bench-scan bench-carry bench-stage bench-restore \
+	check-faults clean

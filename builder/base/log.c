@@ -53,3 +53,9 @@ void log_progress(const char *what, uint64_t done, uint64_t total)
 	if (the_sink.progress != NULL)
 		the_sink.progress(the_sink.ctx, what, done, total);
 }
+
+void log_files(uint64_t done, uint64_t total)
+{
+	if (the_sink.files != NULL)
+		the_sink.files(the_sink.ctx, done, total);
+}

@@ -18,6 +18,8 @@ struct log_sink {
 	void (*message)(void *ctx, enum log_level level, const char *text);
 	/* what: a short stable phrase such as "fetch"; total 0 = unknown; done == total ends it */
 	void (*progress)(void *ctx, const char *what, uint64_t done, uint64_t total);
+	/* how many files the next progress of that kind is about; may be NULL */
+	void (*files)(void *ctx, uint64_t done, uint64_t total);
 	void *ctx;
 };
 
@@ -29,5 +31,8 @@ void log_debug(const char *fmt, ...) PRINTF(1, 2);
 void log_info(const char *fmt, ...) PRINTF(1, 2);
 void log_warn(const char *fmt, ...) PRINTF(1, 2);
 void log_progress(const char *what, uint64_t done, uint64_t total);
+
+/* Before a log_progress of bytes: the files that they are in, told with them until they end. */
+void log_files(uint64_t done, uint64_t total);
 
 #endif

@@ -37,6 +37,8 @@ static struct jval *ports(const struct recipe *r)
 static int put_labels(struct job *j, struct jval *part, struct err *e)
 {
 	struct digest lock = lock_digest(j->l);
+	const struct jval *fixers = jval_get(jval_get(j->r->resolved, "restore"), "fixers");
+	struct buf text SCOPED(buf_release) = BUF_INIT(1 << 20);
 	struct jval *v = jval_object();
 
 	jval_put_text(v, "org.opencontainers.image.title", j->r->name);
@@ -45,6 +47,10 @@ static int put_labels(struct job *j, struct jval *part, struct err *e)
 	jval_put_text(v, "org.posmedia.recipe", digest_text(&j->r->digest).s);
 	if (j->r->read_only)
 		jval_put_text(v, "org.posmedia.read-only", "true");
+	if (fixers != NULL) {
+		jval_write(fixers, &text);
+		jval_put_text(v, "org.posmedia.restore", text.data);
+	}
 	jval_put(part, "Labels", v);
 	return verdict_labels(j, v, e);
 }

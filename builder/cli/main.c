@@ -2,6 +2,7 @@
 #include "cli/verb.h"
 #include "sys/intr.h"
 #include <fcntl.h>
+#include <malloc.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -67,6 +68,9 @@ int main(int argc, char **argv)
 	struct err e = ERR_INIT;
 
 	fill_standard_streams();
+	/* what is large goes back when it is freed: left alone, the C library keeps as much for
+	 * itself as the largest that ever was */
+	(void)mallopt(M_MMAP_THRESHOLD, 128 << 10);
 	(void)umask(022);
 	intr_install();
 	if (dispatch(argc, argv, &e) == 0 && screen_close(&e) == 0)

@@ -16,6 +16,7 @@ static struct {
 	uint64_t drawn_ms;
 	char what[16]; /* what is under way, since when, and from how much on */
 	uint64_t begun_ms, begun_at;
+	uint64_t files, files_total; /* 0 = nobody says */
 } screen;
 
 static void clear_bar(void)
@@ -98,16 +99,46 @@ static void draw(const char *what, uint64_t done, uint64_t total)
 	memset(bar, '#', (size_t)(filled > WIDTH ? WIDTH : filled));
 	bar[WIDTH] = '\0';
 	if (total >= 1000000) {
+		uint64_t speed = rate(what, done);
 		char *x SCOPED(mem_freep) = num_human(done),
 			*y SCOPED(mem_freep) = num_human(total),
-			*z SCOPED(mem_freep) = num_human(rate(what, done));
+			*z SCOPED(mem_freep) = num_human(speed);
 
 		(void)fprintf(stderr, "\r\033[K%-8s [%s] %s of %s, %s/s", what, bar, x, y, z);
+		if (screen.files_total > 0)
+			(void)fprintf(stderr, ", %llu of %llu files",
+				      (unsigned long long)screen.files,
+				      (unsigned long long)screen.files_total);
+		if (speed > 0 && done < total)
+			(void)fprintf(stderr, ", %llu:%02llu left",
+				      (unsigned long long)((total - done) / speed / 60),
+				      (unsigned long long)((total - done) / speed % 60));
 	} else {
 		(void)fprintf(stderr, "\r\033[K%-8s [%s] %llu of %llu", what, bar,
 			      (unsigned long long)done, (unsigned long long)total);
 	}
 	screen.bar = true;
+}
+
+static void files(void *ctx, uint64_t done, uint64_t total)
+{
+	(void)ctx;
+	screen.files = done;
+	screen.files_total = total;
+}
+
+static void progress_json(const char *what, uint64_t done, uint64_t total)
+{
+	struct jval *v = jval_object();
+
+	jval_put_text(v, "progress", what);
+	jval_put_int(v, "done", (int64_t)done);
+	jval_put_int(v, "total", (int64_t)total);
+	if (screen.files_total > 0) {
+		jval_put_int(v, "files", (int64_t)screen.files);
+		jval_put_int(v, "files_total", (int64_t)screen.files_total);
+	}
+	line_json(v);
 }
 
 static void progress(void *ctx, const char *what, uint64_t done, uint64_t total)
@@ -118,23 +149,19 @@ static void progress(void *ctx, const char *what, uint64_t done, uint64_t total)
 	if (screen.level < 0 || (now - screen.drawn_ms < 100 && done != total))
 		return;
 	screen.drawn_ms = now;
-	if (screen.format == SCREEN_JSON) {
-		struct jval *v = jval_object();
-
-		jval_put_text(v, "progress", what);
-		jval_put_int(v, "done", (int64_t)done);
-		jval_put_int(v, "total", (int64_t)total);
-		line_json(v);
-	} else if (screen.terminal) {
+	if (screen.format == SCREEN_JSON)
+		progress_json(what, done, total);
+	else if (screen.terminal)
 		draw(what, done, total);
-		if (done == total)
-			clear_bar();
-	}
+	if (done != total)
+		return;
+	screen.files_total = 0;
+	clear_bar();
 }
 
 void screen_init(enum screen_format format, int level)
 {
-	struct log_sink s = {.message = message, .progress = progress};
+	struct log_sink s = {.message = message, .progress = progress, .files = files};
 
 	screen.format = format;
 	screen.level = level;

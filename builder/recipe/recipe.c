@@ -169,7 +169,12 @@ static void free_work(struct recipe *r)
 	free(r->overlays);
 	free(r->media);
 	free(r->steps);
+	for (size_t i = 0; i < r->fixers_n; i++) {
+		free(r->fixers[i].name);
+		strv_release(&r->fixers[i].run);
+	}
 	free(r->tests);
+	free(r->fixers);
 }
 
 static void free_policy(struct recipe *r)

@@ -197,6 +197,13 @@ struct recipe_test {
 	struct recipe_pos pos;
 };
 
+/* A program that puts restored data right before an instance starts on it. */
+struct recipe_fixer {
+	char *name;
+	struct strv run;
+	struct recipe_pos pos;
+};
+
 struct recipe {
 	char *file; /* as it was named */
 	char *root; /* the project root, absolute */
@@ -215,7 +222,8 @@ struct recipe {
 	struct recipe_media *media;
 	struct recipe_step *steps;
 	struct recipe_test *tests;
-	size_t overlays_n, groups_n, users_n, ports_n, media_n, steps_n, tests_n;
+	struct recipe_fixer *fixers;
+	size_t overlays_n, groups_n, users_n, ports_n, media_n, steps_n, tests_n, fixers_n;
 	struct strv enable, disable, mask, start_order;
 	struct strv profiles; /* absolute paths of recipes/profiles/NAME.yaml */
 	char *fail_on;        /* "low", "medium", "high", "never" */

@@ -337,6 +337,20 @@ static struct jval *tests_json(const struct recipe *r)
 	return a;
 }
 
+static struct jval *fixers_json(const struct recipe *r)
+{
+	struct jval *a = jval_array();
+
+	for (size_t i = 0; i < r->fixers_n; i++) {
+		struct jval *o = jval_object();
+
+		jval_put_text(o, "name", r->fixers[i].name);
+		jval_put(o, "run", recipe_list_json(&r->fixers[i].run));
+		jval_push(a, o);
+	}
+	return a;
+}
+
 static struct jval *run_json(const struct recipe *r)
 {
 	struct jval *o = jval_object(), *env = jval_object();
@@ -380,6 +394,12 @@ struct jval *recipe_resolved(const struct recipe *r)
 	jval_put(o, "hardening", hardening_json(r));
 	jval_put(o, "layers", layers_json(r));
 	jval_put(o, "tests", tests_json(r));
+	if (r->fixers_n > 0) { /* or locks of before were stale */
+		struct jval *restore = jval_object();
+
+		jval_put(restore, "fixers", fixers_json(r));
+		jval_put(o, "restore", restore);
+	}
 	jval_put(o, "run", run_json(r));
 	return o;
 }

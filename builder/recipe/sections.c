@@ -219,6 +219,11 @@ static const struct field run_fields[] = {
     {0},
 };
 
+static const struct field restore_fields[] = {
+    {"fixers", read_array, AT(fixers), &array_fixers, true},
+    {0},
+};
+
 const struct field recipe_fields[] = {
     {"name", read_word, AT(name), &grammar_image_name, true},
     {"version", read_word, AT(version), &grammar_tag, true},
@@ -236,6 +241,7 @@ const struct field recipe_fields[] = {
     {"hardening", read_map, 0, hardening_fields, false},
     {"layers", read_map, 0, layer_fields, false},
     {"tests", read_array, AT(tests), &array_tests, false},
+    {"restore", read_map, 0, restore_fields, false},
     {"run", read_map, 0, run_fields, false},
     {0},
 };

@@ -8,7 +8,7 @@
 extern const struct field recipe_fields[];
 
 /* The parts of recipe_fields that live in files of their own. */
-extern const struct array array_users, array_groups, array_steps, array_tests;
+extern const struct array array_users, array_groups, array_steps, array_tests, array_fixers;
 FIELD_READER(read_base);
 FIELD_READER(read_media);
 FIELD_READER(read_ports);

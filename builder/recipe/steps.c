@@ -185,3 +185,16 @@ const struct array array_tests = {test_fields,
 				  offsetof(struct recipe, tests_n),
 				  offsetof(struct recipe_test, pos),
 				  test_defaults};
+
+static const struct field fixer_fields[] = {
+    {"name", read_word, offsetof(struct recipe_fixer, name), &grammar_name, true},
+    {"run", read_argv, offsetof(struct recipe_fixer, run), NULL, true},
+    {0},
+};
+
+const struct array array_fixers = {fixer_fields,
+				   unique_name,
+				   sizeof(struct recipe_fixer),
+				   offsetof(struct recipe, fixers_n),
+				   offsetof(struct recipe_fixer, pos),
+				   NULL};

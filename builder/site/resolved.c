@@ -224,6 +224,7 @@ struct jval *site_resolved(const struct site *s)
 		one = jval_object();
 		jval_put_text(one, "from", s->backup.from);
 		put_text(one, "secret", s->backup.secret);
+		put_text(one, "known_hosts", s->backup.known_hosts);
 		jval_put(o, "backup", one);
 	}
 	jval_put(o, "health", health_json(s));

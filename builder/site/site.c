@@ -155,6 +155,7 @@ void site_free(struct site *s)
 	free_vpn(&s->vpn);
 	free(s->backup.from);
 	free(s->backup.secret);
+	free(s->backup.known_hosts);
 	free(s->image.reference);
 	free(s->image.policy);
 	free(s->hostname);

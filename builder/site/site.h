@@ -131,8 +131,9 @@ struct site_vpn {
 };
 
 struct site_backup {
-	char *from;   /* an absolute directory, s3:// or ssh://; NULL = none */
-	char *secret; /* a name of site.secrets, or NULL */
+	char *from;        /* an absolute path, s3:// or ssh://; NULL = none */
+	char *secret;      /* a name of site.secrets, or NULL */
+	char *known_hosts; /* of ssh://: which key its host has; absolute, or NULL */
 	struct recipe_pos pos;
 };
 

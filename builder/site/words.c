@@ -64,17 +64,53 @@ static bool printer_uri(const char *s)
 	return host_uri(s, schemes);
 }
 
-static bool backup(const char *s)
+static bool absolute(const char *s)
+{
+	return s[0] == '/' && s[1] != '\0' && grammar_ok(&grammar_image_path, s);
+}
+
+/* "[USER@]HOST[:PORT]/PATH" behind "ssh://". */
+static bool backup_ssh(const char *rest)
 {
 	static const char *const schemes[] = {"ssh://", NULL};
+	size_t user = strcspn(rest, "@/");
+	char *uri SCOPED(mem_freep) = NULL;
+
+	if (rest[user] == '@' && (user == 0 || rest[0] == '-'))
+		return false;
+	uri = mem_format("ssh://%s", rest[user] == '@' ? rest + user + 1 : rest);
+	return host_uri(uri, schemes);
+}
+
+static bool bucket(const char *s)
+{
 	struct ref r SCOPED(ref_release) = {0};
 	struct err quiet = ERR_INIT;
 
-	if (s[0] == '/')
-		return grammar_ok(&grammar_image_path, s) && s[1] != '\0';
-	if (strncmp(s, "s3://", 5) == 0)
-		return ref_parse(s, &r, &quiet) == 0 && r.tag[0] == '\0' && !r.has_digest;
-	return host_uri(s, schemes);
+	return strncmp(s, "s3://", 5) == 0 && ref_parse(s, &r, &quiet) == 0 && r.tag[0] == '\0' &&
+	       !r.has_digest;
+}
+
+/* What a snapshot is called, behind the "@", is the repository's to know. */
+static bool repository(const char *s)
+{
+	char *where SCOPED(mem_freep) = mem_strndup(s, strcspn(s, "@"));
+
+	return strncmp(where, "dir:", 4) == 0 ? absolute(where + 4) : bucket(where);
+}
+
+static bool backup(const char *s)
+{
+	static const char *const here[] = {"dir:", "account:", "tar:"};
+
+	for (size_t i = 0; i < sizeof(here) / sizeof(here[0]); i++)
+		if (strncmp(s, here[i], strlen(here[i])) == 0)
+			return absolute(s + strlen(here[i]));
+	if (strncmp(s, "snapshot:", 9) == 0)
+		return repository(s + 9);
+	if (strncmp(s, "ssh://", 6) == 0)
+		return backup_ssh(s + 6);
+	return s[0] == '/' ? absolute(s) : bucket(s);
 }
 
 static bool reference(const char *s)
@@ -124,9 +160,9 @@ const struct grammar grammar_printer_uri = {
     printer_uri};
 const struct grammar grammar_backup = {
     "where backups are",
-    "An absolute directory, s3://BUCKET/PREFIX or ssh://HOST/PATH.",
+    "An absolute path, ssh://[USER@]HOST/PATH or snapshot:REPOSITORY, as posmedia-site(5) has it.",
     LOWER "/",
-    ALNUM "./:_-",
+    ALNUM "./:@_-",
     1024,
     backup};
 const struct grammar grammar_reference = {

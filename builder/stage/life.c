@@ -75,6 +75,8 @@ int stage_start_current(struct stage *st, bool *ret_started, struct err *e)
 	struct engine_state now SCOPED(engine_state_release) = {0};
 
 	*ret_started = false;
+	if (stage_check_restored(st, e) != 0)
+		return -1;
 	if (one->container == NULL)
 		return err_set(e, ERR_BUSY, "shop %s in %s: no staging came to its end",
 			       st->s->shop, site_env_word(st->s->env));

@@ -289,7 +289,8 @@ int stage_net_start(struct stage *st, const struct stage_one *one, struct err *e
 {
 	struct err why = ERR_INIT;
 
-	if (stage_end_lost(st, one, e) != 0 || engine_start(st->en, one->container, e) != 0)
+	if (stage_check_restored(st, e) != 0 || stage_end_lost(st, one, e) != 0 ||
+	    engine_start(st->en, one->container, e) != 0)
 		return -1;
 	fault_point("stage: up");
 	if (stage_net_give(st, one, e) == 0)

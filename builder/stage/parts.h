@@ -111,6 +111,12 @@ int stage_note(const struct stage *st, struct err *e) MUST_CHECK;
 /* Refuses when the site was stopped on purpose. */
 int stage_check_stopped(const struct stage *st, struct err *e) MUST_CHECK;
 
+/* Refuses (ERR_BUSY) while the site's data is neither what it was nor what is restored:
+ * STAGE_RESTORE in its own directory says "exchanging" or "undoing", or cannot be read. Nothing may
+ * start then. */
+#define STAGE_RESTORE "restore.json"
+int stage_check_restored(const struct stage *st, struct err *e) MUST_CHECK;
+
 /* stage_open of what was staged once: nothing is made, and what was not is ERR_BUSY. */
 int stage_open_staged(const struct site *s, const struct stage_opts *o, struct stage *ret,
 		      struct err *e) MUST_CHECK;

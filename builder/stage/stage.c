@@ -372,7 +372,8 @@ int stage_run(const struct site *s, const struct stage_image *i, const struct st
 
 	if (check_application(s, i, e) != 0 || check_policy(s, i, e) != 0 ||
 	    stage_make_own(s, o, e) != 0 || stage_open(s, o, &st, e) != 0 ||
-	    stage_check_stopped(&st, e) != 0 || read_config(&st, i, &m, e) != 0)
+	    stage_check_stopped(&st, e) != 0 || stage_check_restored(&st, e) != 0 ||
+	    read_config(&st, i, &m, e) != 0)
 		return -1;
 	return run(&st, i, &m, ret, e);
 }
@@ -453,7 +454,8 @@ int stage_rollback(const struct site *s, const struct stage_opts *o, struct stag
 	struct stage st SCOPED(stage_release) = {.ownfd = -1, .lock = -1};
 	struct engine_state now SCOPED(engine_state_release) = {0};
 
-	if (stage_open_staged(s, o, &st, e) != 0 || stage_check_stopped(&st, e) != 0)
+	if (stage_open_staged(s, o, &st, e) != 0 || stage_check_stopped(&st, e) != 0 ||
+	    stage_check_restored(&st, e) != 0)
 		return -1;
 	if (st.r.previous.container == NULL || st.r.current.container == NULL)
 		return err_set(e, ERR_BUSY, "shop %s in %s: there is nothing to go back to",

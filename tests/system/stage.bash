@@ -4,7 +4,8 @@
 # shellcheck disable=SC2154,SC2034 # those and the tests set and use the variables
 
 # A till of one static program: it answers on port 8080, and keeps its sales in /usr2. Its project
-# is in $dir, with a key and a policy; it is not signed.
+# is in $dir, with a key and a policy; it is not signed. What is in $dir/root before is in it too,
+# and $recipe_more in its recipe.
 make_image() {
 	local root=$dir/root
 	export POSMEDIA_STORE=$dir/store
@@ -30,6 +31,7 @@ make_image() {
 		base: {tar: {url: root.tar, sha256: $(sha256sum <"$dir/root.tar" | cut -c1-64)}}
 		run: {entrypoint: [/bin/till]}
 		ports: [8080/tcp]
+		${recipe_more-}
 	YAML
 	posmedia lock recipes/till.yaml
 	succeeded

@@ -90,6 +90,7 @@ static void messages_go_to_the_sink_and_nowhere_else(void **state)
 	assert_string_equal(heard, "7 bytes");
 	assert_int_equal(heard_level, LOG_WARN);
 	log_progress("fetch", 1, 2); /* no listener for that */
+	log_files(1, 2);
 	log_set_sink(NULL);
 	log_debug("again nobody");
 	assert_int_equal(n, 1);

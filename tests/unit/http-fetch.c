@@ -461,7 +461,7 @@ static void test_many_on_few_connections(void **state)
 	struct want w[FILES];
 	struct fetch_job jobs[FILES];
 	struct seen seen = {0};
-	const struct log_sink sink = {NULL, on_progress, &seen};
+	const struct log_sink sink = {.progress = on_progress, .ctx = &seen};
 	struct err e = ERR_INIT;
 	uint64_t total = 0;
 

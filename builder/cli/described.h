@@ -1,0 +1,23 @@
+/* described.h - the manifest of whatever a verb is given. */
+#ifndef CLI_DESCRIBED_H
+#define CLI_DESCRIBED_H
+
+#include "cli/object.h"
+#include "manifest/manifest.h"
+
+#define DESCRIBED_OPTS                                                                             \
+	{0, "seen", "FILE", "Remember digests in FILE, and read only what changed since."},        \
+	    {0, "passwd", "FILE",                                                                  \
+	     "Names of users, as passwd(5) has them (default: this machine's)."},                  \
+	    {0, "group", "FILE", "Names of groups, as group(5) has them."},                        \
+	    {0, "state", "DIR", "Where instances keep their data; /srv/pos when absent."},         \
+	{                                                                                          \
+		0, "threads", "N", "Read with N threads (default: one a processor)."               \
+	}
+
+/* Of dir:PATH, tar:FILE, site:FILE (the site's data directories) or an image; anything else is a
+ * manifest's own file. Tells progress. An image or an archive is unpacked in the store first. */
+int described(const struct args *a, const char *object, struct manifest *ret,
+	      struct err *e) MUST_CHECK;
+
+#endif

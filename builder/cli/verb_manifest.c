@@ -1,0 +1,201 @@
+#include "cli/described.h"
+#include "cli/screen.h"
+#include "cli/signing.h"
+#include "cli/verb.h"
+
+#include "base/num.h"
+#include "sign/file.h"
+#include "sys/clock.h"
+#include "sys/fs.h"
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+
+static const struct opt opts[] = {
+    {'o', "output", "FILE", "Write the manifest to FILE (default: standard output)."},
+    {0, "root", NULL, "Print only its SHA-256: the root hash."},
+    {0, "compare", NULL, "List every difference of two objects, and refuse if there is one."},
+    DESCRIBED_OPTS,
+    {'k', "key", "FILE", "Sign FILE, the output, with this private key."},
+    SIGNING_WITH,
+    OBJECT_PLAIN,
+    {0, "json", NULL, "Print the outcome as JSON."},
+    {0, NULL, NULL, NULL},
+};
+
+static int to_stdout(void *ctx, const void *p, size_t n, struct err *e)
+{
+	(void)ctx;
+	return fwrite(p, 1, n, stdout) == n ? 0 : err_sys(e, "write the manifest");
+}
+
+static int to_fd(void *ctx, const void *p, size_t n, struct err *e)
+{
+	return fs_write_all(*(const int *)ctx, p, n, e);
+}
+
+static int fill(void *ctx, int fd, struct err *e)
+{
+	return manifest_write(ctx, &(struct sink){.write = to_fd, .ctx = &fd}, e);
+}
+
+static int put(struct manifest *m, const char *path, struct err *e)
+{
+	char *dir SCOPED(mem_freep) = fs_dirname(path);
+	char *name SCOPED(mem_freep) = fs_basename(path);
+	int fd SCOPED(fd_closep) = -1;
+
+	if (fs_open_dir(AT_FDCWD, dir, &fd, e) != 0)
+		return -1;
+	return fs_put_with(fd, name, 0644, &(struct fs_filler){.fill = fill, .ctx = m}, e);
+}
+
+static void report_json(const struct args *a, const struct manifest *m, uint64_t ms)
+{
+	struct jval *v SCOPED(jval_freep) = jval_object();
+	const struct digest root = manifest_root(m);
+
+	jval_put_text(v, "object", a->rest.v[0]);
+	jval_put_text(v, "root", digest_text(&root).s);
+	jval_put_int(v, "entries", (int64_t)m->n);
+	jval_put_int(v, "files", (int64_t)m->files);
+	jval_put_int(v, "bytes", (int64_t)m->bytes);
+	jval_put_int(v, "sockets_left_out", (int64_t)m->left_out);
+	jval_put_int(v, "files_read_again", (int64_t)m->reread);
+	jval_put_int(v, "files_remembered", (int64_t)m->remembered);
+	jval_put_int(v, "milliseconds", (int64_t)ms);
+	screen_json(v);
+}
+
+static void report(const struct args *a, const struct manifest *m, uint64_t ms)
+{
+	const struct digest root = manifest_root(m);
+	char *bytes SCOPED(mem_freep) = num_human(m->bytes);
+	char *rate SCOPED(mem_freep) = num_human(ms > 0 ? m->bytes * 1000 / ms : 0);
+
+	printf("manifest %s %s: %zu entries, %llu files, %s", digest_text(&root).s,
+	       args_get(a, "output"), m->n, (unsigned long long)m->files, bytes);
+	if (ms > 0 && m->bytes > 0)
+		printf(" at %s/s", rate);
+	if (m->left_out > 0)
+		printf("; %llu sockets left out", (unsigned long long)m->left_out);
+	if (m->reread > 0)
+		printf("; %llu files changed and were read again", (unsigned long long)m->reread);
+	printf("\n");
+}
+
+static int describe(const struct args *a, struct err *e)
+{
+	struct signing s SCOPED(signing_release) = {0};
+	struct manifest m SCOPED(manifest_release) = {0};
+	const char *output = args_get(a, "output");
+	uint64_t begun_ms = clock_mono_ms(), ms;
+	struct digest root;
+
+	if (args_has(a, "key") && output == NULL)
+		return err_set(e, ERR_USAGE, "--key wants --output FILE, which it signs");
+	if ((args_has(a, "key") && signing_open(a, &s, e) != 0) ||
+	    described(a, a->rest.v[0], &m, e) != 0)
+		return -1;
+	ms = clock_mono_ms() - begun_ms;
+	if (output != NULL && put(&m, output, e) != 0)
+		return -1;
+	if (s.key != NULL && sign_file(output, s.key, clock_epoch_s(), &root, e) != 0)
+		return -1;
+	root = manifest_root(&m);
+	if (args_has(a, "json"))
+		report_json(a, &m, ms);
+	else if (args_has(a, "root"))
+		printf("%s\n", digest_hex(&root).s);
+	else if (output != NULL)
+		report(a, &m, ms);
+	else
+		return manifest_write(&m, &(struct sink){.write = to_stdout}, e);
+	return 0;
+}
+
+static char *value(const char *text)
+{
+	char *plain = mem_strdup(text != NULL ? text : "-");
+
+	screen_plain_line(plain);
+	return plain;
+}
+
+static void print_difference(void *ctx, const struct manifest_difference *d)
+{
+	char *path SCOPED(mem_freep) = manifest_shown(d->path);
+	char *a SCOPED(mem_freep) = value(d->a), *b SCOPED(mem_freep) = value(d->b);
+
+	(void)ctx;
+	printf("%-7s %s %s -> %s\n", d->field, path, a, b);
+}
+
+static void add_difference(void *ctx, const struct manifest_difference *d)
+{
+	char *path SCOPED(mem_freep) = manifest_shown(d->path);
+	char *a SCOPED(mem_freep) = value(d->a), *b SCOPED(mem_freep) = value(d->b);
+	struct jval *v = jval_object();
+
+	jval_put_text(v, "path", path);
+	jval_put_text(v, "field", d->field);
+	if (d->a != NULL)
+		jval_put_text(v, "a", a);
+	if (d->b != NULL)
+		jval_put_text(v, "b", b);
+	jval_push(ctx, v);
+}
+
+static uint64_t compare_json(const struct args *args, const struct manifest *a,
+			     const struct manifest *b)
+{
+	struct jval *v SCOPED(jval_freep) = jval_object();
+	struct jval *list = jval_array();
+	const struct digest x = manifest_root(a), y = manifest_root(b);
+	uint64_t n = manifest_compare(a, b, add_difference, list);
+
+	jval_put_text(v, "a", args->rest.v[0]);
+	jval_put_text(v, "b", args->rest.v[1]);
+	jval_put_text(v, "root_a", digest_text(&x).s);
+	jval_put_text(v, "root_b", digest_text(&y).s);
+	jval_put_int(v, "count", (int64_t)n);
+	jval_put(v, "differences", list);
+	screen_json(v);
+	return n;
+}
+
+static int compare(const struct args *args, struct err *e)
+{
+	struct manifest a SCOPED(manifest_release) = {0}, b SCOPED(manifest_release) = {0};
+	uint64_t n;
+
+	if (args_has(args, "output") || args_has(args, "root") || args_has(args, "key"))
+		return err_set(e, ERR_USAGE, "--compare writes no manifest");
+	if (described(args, args->rest.v[0], &a, e) != 0 ||
+	    described(args, args->rest.v[1], &b, e) != 0)
+		return -1;
+	n = args_has(args, "json") ? compare_json(args, &a, &b)
+				   : manifest_compare(&a, &b, print_difference, NULL);
+	if (n > 0)
+		return err_set(e, ERR_VERIFY, "%llu differences", (unsigned long long)n);
+	if (!args_has(args, "json"))
+		printf("the same: %zu entries\n", a.n);
+	return 0;
+}
+
+static int run(const struct args *a, struct err *e)
+{
+	if (args_has(a, "compare") != (a->rest.n == 2))
+		return err_set(e, ERR_USAGE, "manifest takes one object, and with --compare two");
+	return args_has(a, "compare") ? compare(a, e) : describe(a, e);
+}
+
+const struct verb verb_manifest = {
+    .name = "manifest",
+    .args = "OBJECT [OBJECT]",
+    .help = "Say all of a tree, entry by entry, or compare two.",
+    .min = 1,
+    .max = 2,
+    .opts = opts,
+    .run = run,
+};

@@ -1,0 +1,281 @@
+#include "cli/host.h"
+#include "cli/screen.h"
+#include "cli/verb.h"
+
+#include "base/log.h"
+#include "base/num.h"
+#include "restore/restore.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const struct opt opts[] = {
+    {0, "from", "SOURCE", "Where the data is; the site's backup when absent."},
+    {0, "to", "dir:PATH", "Fill a directory, without a site."},
+    {0, "warm", NULL, "Only fill what is new, while the instance runs."},
+    {0, "commit", NULL, "Remove the data that was live before."},
+    {0, "rollback", NULL, "Put the data that was live before back."},
+    {0, "discard", NULL, "Remove what was filled and never exchanged."},
+    {0, "verify", NULL, "With --to: read all of it again. Else: compare two trees or manifests."},
+    {0, "content", NULL, "Read every byte of the source, also of files that look as before."},
+    {0, "exclude", "PATTERN", "Leave out what is at this absolute path; may be given again."},
+    {0, "environment", "ENV", "With --to: what the data is for: prod (the default), qa or dev."},
+    {0, "secret-file", "FILE", "What opens the source: a key of ssh, or a passphrase."},
+    {0, "known-hosts", "FILE", "Which keys the hosts of ssh:// have."},
+    {0, "jobs", "N", "Threads; one a processor when absent."},
+    HOST_OPTS,
+    {0, "dry-run", NULL, "Only say what would be done, with its figures."},
+    {0, "json", NULL, "Print the report as JSON."},
+    {0, NULL, NULL, NULL},
+};
+
+static int64_t number(const struct jval *v, const char *key)
+{
+	int64_t n = 0;
+
+	return jval_get_int(v, key, &n) == 0 ? n : 0;
+}
+
+static void say(const char *text)
+{
+	char *plain SCOPED(mem_freep) = mem_strdup(text != NULL ? text : "");
+
+	screen_plain_line(plain);
+	(void)fputs(plain, stdout);
+}
+
+static void print_tree(const struct jval *v)
+{
+	char *bytes SCOPED(mem_freep) = num_human((uint64_t)number(v, "bytes")),
+		    *written SCOPED(mem_freep) = num_human((uint64_t)number(v, "written-bytes"));
+
+	printf(": %lld entries, %lld files, %s; made %lld, changed %lld, removed %lld; wrote %s",
+	       (long long)number(v, "entries"), (long long)number(v, "files"), bytes,
+	       (long long)number(v, "made"), (long long)number(v, "changed"),
+	       (long long)number(v, "removed"), written);
+	if (number(v, "remembered") > 0)
+		printf("; %lld files as they were read before", (long long)number(v, "remembered"));
+	printf("\n");
+	printf("  root %s\n", jval_get_str(v, "root"));
+}
+
+static void print_excluded(const struct jval *v)
+{
+	const struct jval *list = jval_get(v, "excluded");
+
+	for (size_t i = 0; i < jval_len(list); i++) {
+		const struct jval *o = jval_at(list, i);
+		const struct jval *paths = jval_get(o, "paths");
+
+		if (number(o, "count") == 0)
+			continue;
+		printf("left out %lld by \"%s\" (%s)\n", (long long)number(o, "count"),
+		       jval_get_str(o, "pattern"), jval_get_str(o, "why"));
+		for (size_t k = 0; k < jval_len(paths); k++) {
+			(void)fputs("  ", stdout);
+			say(jval_str(jval_at(paths, k)));
+			(void)fputc('\n', stdout);
+		}
+	}
+}
+
+static void print_list(const struct jval *list, const char *before)
+{
+	for (size_t i = 0; i < jval_len(list); i++) {
+		(void)fputs(before, stdout);
+		say(jval_str(jval_at(list, i)));
+		(void)fputc('\n', stdout);
+	}
+}
+
+static void print(const struct args *a, const struct jval *v)
+{
+	const struct jval *data = jval_get(v, "data");
+	const char *to = jval_get_str(v, "to"), *state = jval_get_str(v, "state");
+
+	if (args_has(a, "json")) {
+		screen_json(v);
+		return;
+	}
+	if (to != NULL) {
+		say(to);
+		print_tree(v);
+	}
+	for (size_t i = 0; i < jval_len(data); i++) {
+		say(jval_get_str(jval_at(data, i), "at"));
+		print_tree(jval_at(data, i));
+	}
+	print_excluded(v);
+	print_list(jval_get(v, "not-in-source"), "stays as it is, since the source has none: ");
+	print_list(jval_get(v, "fixers"), "fixer ");
+	print_list(jval_get(v, "did"), "");
+	if (state != NULL)
+		printf("state: %s\n", state);
+	if (state != NULL && strcmp(state, "restored") == 0)
+		printf("the data of before is kept until --commit; --rollback puts it back\n");
+}
+
+static void differs(void *ctx, const struct manifest_difference *d)
+{
+	bool json = *(bool *)ctx;
+
+	if (json) {
+		struct jval *v SCOPED(jval_freep) = jval_object();
+		struct buf b SCOPED(buf_release) = BUF_INIT(1 << 20);
+
+		jval_put_text(v, "path", d->path);
+		jval_put_text(v, "field", d->field);
+		if (d->a != NULL)
+			jval_put_text(v, "a", d->a);
+		if (d->b != NULL)
+			jval_put_text(v, "b", d->b);
+		jval_write(v, &b);
+		puts(b.data);
+		return;
+	}
+	say(d->path[0] != '\0' ? d->path : ".");
+	printf(": %s", d->field);
+	if (d->a != NULL && d->b != NULL) {
+		(void)fputs(": ", stdout);
+		say(d->a);
+		(void)fputs(" and ", stdout);
+		say(d->b);
+	}
+	(void)fputc('\n', stdout);
+}
+
+static int compare(const struct args *a, struct err *e)
+{
+	bool json = args_has(a, "json");
+	struct restore_compare c = {
+	    .a = a->rest.v[0], .b = a->rest.v[1], .fn = differs, .ctx = &json};
+	uint64_t n = 0;
+
+	if (restore_compare(&c, &n, e) != 0)
+		return -1;
+	return n == 0 ? 0
+		      : err_set(e, ERR_VERIFY, "%s and %s: %llu differences", c.a, c.b,
+				(unsigned long long)n);
+}
+
+static int read_opts(const struct args *a, struct restore_opts *o, struct strv *exclude,
+		     struct err *e)
+{
+	static const char *const words[] = {"dev", "qa", "prod"};
+	const char *env = args_get(a, "environment"), *pattern;
+	uint64_t jobs = 0;
+	size_t i = 0;
+
+	if (args_num(a, "jobs", 256, &jobs, e) != 0)
+		return -1;
+	while (env != NULL && i < 3 && strcmp(words[i], env) != 0)
+		i++;
+	if (i == 3)
+		return err_set(e, ERR_USAGE, "--environment wants dev, qa or prod, not %s", env);
+	for (size_t k = 0; (pattern = args_nth(a, "exclude", k)) != NULL; k++) {
+		if (pattern[0] != '/')
+			return err_set(e, ERR_USAGE, "--exclude wants an absolute path: %s",
+				       pattern);
+		strv_add(exclude, pattern);
+	}
+	*o = (struct restore_opts){.from = args_get(a, "from"),
+				   .secret_file = args_get(a, "secret-file"),
+				   .known_hosts = args_get(a, "known-hosts"),
+				   .exclude = exclude,
+				   .env = env != NULL ? (enum site_env)i : SITE_PROD,
+				   .threads = (unsigned)jobs,
+				   .dry_run = args_has(a, "dry-run"),
+				   .verify = args_has(a, "verify"),
+				   .content = args_has(a, "content"),
+				   .warm = args_has(a, "warm")};
+	return 0;
+}
+
+static int of_site(const struct args *a, const struct restore_opts *o, struct jval **ret,
+		   struct err *e)
+{
+	struct site *s SCOPED(site_freep) = NULL;
+	char *seccomp SCOPED(mem_freep) = NULL;
+	struct stage_opts so;
+
+	if (host_options(a, &so, e) != 0 || site_load(a->rest.v[0], &s, e) != 0)
+		return -1;
+	seccomp = mem_format("%s/recipes/hosts/seccomp.yaml", s->root);
+	so.seccomp = seccomp;
+	if (args_has(a, "commit"))
+		return restore_commit(s, &so, ret, e);
+	if (args_has(a, "rollback"))
+		return restore_rollback(s, &so, ret, e);
+	if (args_has(a, "discard"))
+		return restore_discard(s, &so, ret, e);
+	return restore_site(s, &so, o, ret, e);
+}
+
+/* What makes no sense together. */
+static const char *wrong_form(const struct args *a)
+{
+	int ends = args_has(a, "commit") + args_has(a, "rollback") + args_has(a, "discard");
+	bool from = args_has(a, "from"), warm = args_has(a, "warm") || args_has(a, "content");
+
+	if (ends > 1 || (ends == 1 && (from || warm || a->rest.n != 1)))
+		return "--commit, --rollback and --discard go alone, with a site";
+	if (a->rest.n == 2 && (!args_has(a, "verify") || from))
+		return "two arguments go with --verify";
+	if (a->rest.n == 1 && args_has(a, "verify"))
+		return "--verify wants two trees or manifests; a site is always verified";
+	return NULL;
+}
+
+static int check(const struct args *a, struct err *e)
+{
+	bool to = args_has(a, "to");
+	const char *why = wrong_form(a);
+
+	if (why == NULL && to && (a->rest.n > 0 || args_has(a, "warm")))
+		why = "--to goes without a site";
+	if (why == NULL && !to && a->rest.n == 0)
+		why = "restore wants a site, or --from and --to";
+	if (why == NULL && !to && args_has(a, "environment"))
+		why = "the site says its environment";
+	return why == NULL ? 0 : err_set(e, ERR_USAGE, "%s", why);
+}
+
+/* Of a damaged snapshot: the rest was restored. */
+static int tell_lost(const struct jval *report, struct err *e)
+{
+	const struct jval *l = jval_get(report, "lost");
+	size_t n = l != NULL ? jval_len(l) : 0;
+
+	for (size_t i = 0; i < n; i++)
+		log_warn("lost: %s", jval_str(jval_at(l, i)));
+	return n == 0 ? 0
+		      : err_set(e, ERR_VERIFY,
+				"the snapshot is damaged: %zu files are lost, the rest is restored",
+				n);
+}
+
+static int run(const struct args *a, struct err *e)
+{
+	struct strv exclude SCOPED(strv_release) = {0};
+	struct jval *report SCOPED(jval_freep) = NULL;
+	struct restore_opts o;
+
+	if (check(a, e) != 0 || read_opts(a, &o, &exclude, e) != 0)
+		return -1;
+	if (a->rest.n == 2)
+		return compare(a, e);
+	if ((args_has(a, "to") ? restore_tree(&o, args_get(a, "to"), &report, e)
+			       : of_site(a, &o, &report, e)) != 0)
+		return -1;
+	print(a, report);
+	return tell_lost(report, e);
+}
+
+const struct verb verb_restore = {
+    .name = "restore",
+    .args = "[SITE | --verify A B]",
+    .help = "Restore a site's data, verified and exchanged at once, or a tree.",
+    .max = 2,
+    .opts = opts,
+    .run = run,
+};

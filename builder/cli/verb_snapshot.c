@@ -1,0 +1,470 @@
+#include "cli/host.h"
+#include "cli/screen.h"
+#include "cli/verb.h"
+
+#include "base/log.h"
+#include "base/num.h"
+#include "restore/restore.h"
+#include "site/secret.h"
+#include "site/site.h"
+#include "snapshot/snapshot.h"
+#include "sys/clock.h"
+#include "sys/fs.h"
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { NAMES_MAX = 4 << 20, KEEP_MAX = 100000 };
+
+static const struct opt opts[] = {
+    {0, "to", "REPO", "The repository: dir:PATH or s3://BUCKET/PREFIX."},
+    {0, "secret-file", "FILE", "What opens the repository: FILE, which only its owner may read."},
+    {0, "list", NULL, "List the snapshots of a repository."},
+    {0, "verify", NULL, "Check that all that a repository's snapshots need is there."},
+    {0, "read", NULL, "With --verify: that every byte of it is right."},
+    {0, "prune", NULL, "Remove snapshots, and what no other needs."},
+    {0, "keep", "N", "With --prune: the newest N stay."},
+    {0, "keep-daily", "N", "With --prune: the newest of each of the last N days stay."},
+    {0, "keep-weekly", "N", "With --prune: the same of weeks."},
+    {0, "keep-monthly", "N", "With --prune: the same of months."},
+    {0, "seen", "FILE", "Keep digests of files here, and read unchanged ones only once."},
+    {0, "passwd", "FILE", "Owners' names are those of this passwd(5)."},
+    {0, "group", "FILE", "Groups' names are those of this group(5)."},
+    HOST_OPTS,
+    {0, "dry-run", NULL, "Say what would be done, and do nothing."},
+    {0, "json", NULL, "Print the outcome as JSON."},
+    {0, NULL, NULL, NULL},
+};
+
+/* What a call is about: a tree, its site, and the secret. */
+struct job {
+	struct site *site; /* or NULL */
+	struct buf secret;
+	struct buf passwd, group;
+	struct manifest_names *names;
+	struct manifest_seen *seen;
+	char *path;   /* of the tree */
+	char *source; /* what the snapshot calls it */
+	char *repo;
+	char *seen_dir, *seen_name;
+	int fd;
+};
+
+static void job_release(struct job *j)
+{
+	site_free(j->site);
+	site_secret_release(&j->secret);
+	buf_release(&j->passwd);
+	buf_release(&j->group);
+	manifest_names_free(j->names);
+	manifest_seen_free(j->seen);
+	free(j->path);
+	free(j->source);
+	free(j->repo);
+	free(j->seen_dir);
+	free(j->seen_name);
+	fd_closep(&j->fd);
+}
+
+static int read_secret(const struct args *a, struct job *j, struct err *e)
+{
+	const char *file = args_get(a, "secret-file");
+	const struct site_secret *s;
+	char *own SCOPED(mem_freep) = NULL;
+
+	if (file != NULL) {
+		own = mem_strdup(file);
+		return site_secret_read(&(struct site_source){.file = own}, &j->secret, e);
+	}
+	s = j->site != NULL && j->site->backup.secret != NULL
+		? site_secret_find(j->site, j->site->backup.secret)
+		: NULL;
+	if (s != NULL)
+		return site_secret_read(&s->from, &j->secret, e);
+	(void)err_set(e, ERR_USAGE, "no secret is named that opens the repository");
+	return err_hint(e, "name it by --secret-file FILE, or by the site's backup.secret");
+}
+
+/* A line's end behind a secret is the editor's, not the secret's. */
+static int open_repo(const struct args *a, struct job *j, enum snapshot_use use,
+		     struct snapshot_repo **ret, struct err *e)
+{
+	struct snapshot_at at = {.where = j->repo};
+
+	at.use = use;
+	if (read_secret(a, j, e) != 0)
+		return -1;
+	at.secret = j->secret.data;
+	at.secret_n = j->secret.len;
+	while (at.secret_n > 0 &&
+	       (j->secret.data[at.secret_n - 1] == '\n' || j->secret.data[at.secret_n - 1] == '\r'))
+		at.secret_n--;
+	return snapshot_repo_open(&at, ret, e);
+}
+
+static struct jval *info_json(const struct snapshot_info *i)
+{
+	struct jval *v = jval_object();
+	char *time SCOPED(mem_freep) = clock_rfc3339(i->time);
+
+	jval_put_text(v, "id", i->id);
+	if (i->fault != NULL) {
+		jval_put_text(v, "fault", i->fault);
+		return v;
+	}
+	jval_put_text(v, "time", time);
+	jval_put_text(v, "shop", i->shop);
+	jval_put_text(v, "environment", i->env);
+	jval_put_text(v, "host", i->host);
+	jval_put_text(v, "source", i->source);
+	jval_put_text(v, "root", digest_text(&i->root).s);
+	jval_put_int(v, "entries", (int64_t)i->entries);
+	jval_put_int(v, "files", (int64_t)i->files);
+	jval_put_int(v, "bytes", (int64_t)i->bytes);
+	jval_put_int(v, "added", (int64_t)i->added);
+	if (i->previous != NULL)
+		jval_put_text(v, "previous", i->previous);
+	return v;
+}
+
+static struct jval *texts_json(const struct strv *l)
+{
+	struct jval *v = jval_array();
+
+	for (size_t i = 0; i < l->n; i++)
+		jval_push(v, jval_text(l->v[i]));
+	return v;
+}
+
+/* Text that came from a repository or a tree is printed, never obeyed. */
+static void line(const char *before, const char *text)
+{
+	char *plain SCOPED(mem_freep) = mem_strdup(text);
+
+	screen_plain_line(plain);
+	printf("%s%s\n", before, plain);
+}
+
+static void print_info(const struct snapshot_info *i)
+{
+	char *time SCOPED(mem_freep) = clock_rfc3339(i->time);
+	char *bytes SCOPED(mem_freep) = num_human(i->bytes), *added SCOPED(mem_freep) = NULL;
+	char *text SCOPED(mem_freep) = NULL;
+
+	if (i->fault != NULL) {
+		text = mem_format("%s  damaged: %s", i->id, i->fault);
+	} else {
+		added = num_human(i->added);
+		text = mem_format("%s  %s  %llu files, %s, %s added  %s of %s", i->id, time,
+				  (unsigned long long)i->files, bytes, added, i->source, i->host);
+	}
+	line("", text);
+}
+
+static int list(const struct args *a, struct job *j, struct err *e)
+{
+	struct snapshot_repo *r SCOPED(snapshot_repo_closep) = NULL;
+	struct snapshot_infos all SCOPED(snapshot_infos_release) = {0};
+	struct jval *v SCOPED(jval_freep) = jval_object();
+	struct jval *l = jval_array();
+
+	jval_put(v, "snapshots", l);
+	if (open_repo(a, j, SNAPSHOT_READ, &r, e) != 0 || snapshot_list(r, &all, e) != 0)
+		return -1;
+	for (size_t i = 0; i < all.n; i++)
+		jval_push(l, info_json(&all.v[i]));
+	jval_put(v, "missing", texts_json(&all.missing));
+	if (args_has(a, "json")) {
+		screen_json(v);
+		return 0;
+	}
+	for (size_t i = 0; i < all.n; i++)
+		print_info(&all.v[i]);
+	for (size_t i = 0; i < all.missing.n; i++)
+		log_warn("%s is gone, and was not pruned", all.missing.v[i]);
+	if (all.n == 0)
+		puts("no snapshots");
+	return 0;
+}
+
+static int verify(const struct args *a, struct job *j, struct err *e)
+{
+	struct snapshot_repo *r SCOPED(snapshot_repo_closep) = NULL;
+	struct snapshot_verified f SCOPED(snapshot_verified_release) = {0};
+	struct jval *v SCOPED(jval_freep) = jval_object();
+
+	if (open_repo(a, j, SNAPSHOT_READ, &r, e) != 0 ||
+	    snapshot_verify(r, args_has(a, "read"), &f, e) != 0)
+		return -1;
+	jval_put_int(v, "snapshots", (int64_t)f.snapshots);
+	jval_put_int(v, "packs", (int64_t)f.packs);
+	jval_put_int(v, "blocks", (int64_t)f.chunks);
+	jval_put_int(v, "bytes", (int64_t)f.bytes);
+	jval_put(v, "faults", texts_json(&f.faults));
+	jval_put(v, "lost", texts_json(&f.lost));
+	if (args_has(a, "json")) {
+		screen_json(v);
+	} else {
+		for (size_t i = 0; i < f.faults.n; i++)
+			line("fault: ", f.faults.v[i]);
+		for (size_t i = 0; i < f.lost.n; i++)
+			line("lost: ", f.lost.v[i]);
+		printf("%llu snapshots, %llu packs, %llu blocks: %zu faults, %zu files lost\n",
+		       (unsigned long long)f.snapshots, (unsigned long long)f.packs,
+		       (unsigned long long)f.chunks, f.faults.n, f.lost.n);
+	}
+	if (f.faults.n + f.lost.n == 0)
+		return 0;
+	return err_set(e, ERR_VERIFY, "the repository is damaged: %zu faults, %zu files lost",
+		       f.faults.n, f.lost.n);
+}
+
+static int keep_of(const struct args *a, const char *name, unsigned *ret, struct err *e)
+{
+	uint64_t n = 0;
+
+	if (args_num(a, name, KEEP_MAX, &n, e) != 0)
+		return -1;
+	*ret = (unsigned)n;
+	return 0;
+}
+
+static int prune(const struct args *a, struct job *j, struct err *e)
+{
+	struct snapshot_repo *r SCOPED(snapshot_repo_closep) = NULL;
+	struct snapshot_keep k = {.dry_run = args_has(a, "dry-run")};
+	struct snapshot_pruned p SCOPED(snapshot_pruned_release) = {0};
+	struct jval *v SCOPED(jval_freep) = jval_object();
+	char *bytes SCOPED(mem_freep) = NULL;
+
+	if (keep_of(a, "keep", &k.newest, e) != 0 || keep_of(a, "keep-daily", &k.daily, e) != 0 ||
+	    keep_of(a, "keep-weekly", &k.weekly, e) != 0 ||
+	    keep_of(a, "keep-monthly", &k.monthly, e) != 0)
+		return -1;
+	if (k.newest + k.daily + k.weekly + k.monthly == 0)
+		return err_set(e, ERR_USAGE, "--prune wants --keep, or another of its kind");
+	if (open_repo(a, j, SNAPSHOT_PRUNE, &r, e) != 0 || snapshot_prune(r, &k, &p, e) != 0)
+		return -1;
+	jval_put(v, "gone", texts_json(&p.gone));
+	jval_put_int(v, "packs", (int64_t)p.packs);
+	jval_put_int(v, "bytes", (int64_t)p.bytes);
+	jval_put_int(v, "waiting", (int64_t)p.waiting);
+	if (args_has(a, "json")) {
+		screen_json(v);
+		return 0;
+	}
+	for (size_t i = 0; i < p.gone.n; i++)
+		line(k.dry_run ? "would remove " : "removed ", p.gone.v[i]);
+	bytes = num_human(p.bytes);
+	printf("%zu snapshots, %llu packs, %s\n", p.gone.n, (unsigned long long)p.packs, bytes);
+	return 0;
+}
+
+/* A site's data is what it calls so, and nothing else that lies there. */
+static bool is_data(void *ctx, const char *path, enum manifest_type type)
+{
+	const struct site *s = ctx;
+	size_t n = strcspn(path, "/");
+
+	(void)type;
+	if (path[0] == '\0')
+		return true;
+	for (size_t i = 0; i < s->data_n; i++)
+		if (strncmp(s->data[i].name, path, n) == 0 && s->data[i].name[n] == '\0')
+			return true;
+	return false;
+}
+
+/* A tree is known again by its name: the same words elsewhere are another tree. */
+static int name_tree(struct job *j, struct err *e)
+{
+	char *real = realpath(j->path, NULL);
+
+	if (real == NULL)
+		return err_sys(e, "look at %s", j->path);
+	j->source = mem_format("dir:%s", real);
+	free(real);
+	return 0;
+}
+
+static int find_tree(const struct args *a, struct job *j, struct err *e)
+{
+	const char *what = a->rest.v[0], *state = args_get(a, "state");
+
+	if (strncmp(what, "dir:", 4) == 0) {
+		j->path = mem_strdup(what + 4);
+		return fs_open_dir(AT_FDCWD, j->path, &j->fd, e) == 0 ? name_tree(j, e) : -1;
+	}
+	if (site_load(what, &j->site, e) != 0)
+		return -1;
+	j->path = mem_format("%s/%s/%s", state != NULL ? state : "/srv/pos", j->site->shop,
+			     site_env_word(j->site->env));
+	if (fs_open_dir(AT_FDCWD, j->path, &j->fd, e) == 0)
+		return 0;
+	return err_hint(e, "stage the site first, or name where its data is: --state DIR");
+}
+
+static int find_repo(const struct args *a, struct job *j, struct err *e)
+{
+	const char *to = args_get(a, "to");
+
+	if (to == NULL && j->site != NULL)
+		to = j->site->backup.from;
+	if (to == NULL) {
+		(void)err_set(e, ERR_USAGE, "no repository is named");
+		return err_hint(e, "name it: --to dir:PATH, or --to s3://BUCKET/PREFIX");
+	}
+	j->repo = mem_strdup(to);
+	return 0;
+}
+
+/* The numbers of a site's files are its instance's, and say nothing to another. */
+static int names_of_site(const struct args *a, struct job *j, struct err *e)
+{
+	struct stage_opts o;
+
+	if (host_options(a, &o, e) == 0 && restore_names_of(j->site, &o, &j->names, e) == 0)
+		return 0;
+	return err_hint(e, "--passwd and --group say whose its files are without its instance");
+}
+
+static int find_names(const struct args *a, struct job *j, struct err *e)
+{
+	const char *passwd = args_get(a, "passwd"), *group = args_get(a, "group");
+
+	if (passwd == NULL && group == NULL)
+		return j->site != NULL ? names_of_site(a, j, e) : manifest_names_host(&j->names, e);
+	if (passwd == NULL || group == NULL)
+		return err_set(e, ERR_USAGE, "--passwd and --group go together");
+	if (fs_get_file(AT_FDCWD, passwd, &j->passwd, e) != 0 ||
+	    fs_get_file(AT_FDCWD, group, &j->group, e) != 0)
+		return -1;
+	return manifest_names_of(j->passwd.data, j->group.data, &j->names, e);
+}
+
+static int find_seen(const struct args *a, struct job *j, int *ret_fd, struct err *e)
+{
+	const char *seen = args_get(a, "seen");
+
+	if (seen == NULL && j->site == NULL)
+		return 0;
+	if (seen != NULL) {
+		j->seen_dir = fs_dirname(seen);
+		j->seen_name = fs_basename(seen);
+	} else {
+		j->seen_dir = mem_format("%s/.posmedia", j->path);
+		j->seen_name = mem_strdup("snapshot.seen");
+		if (fs_mkdirs(AT_FDCWD, j->seen_dir, 0700, e) != 0)
+			return -1;
+	}
+	if (fs_open_dir(AT_FDCWD, j->seen_dir, ret_fd, e) != 0)
+		return -1;
+	return manifest_seen_load(*ret_fd, j->seen_name, &j->seen, e);
+}
+
+static void looked(void *ctx, const struct manifest_progress *p)
+{
+	(void)ctx;
+	log_progress("look", p->bytes, p->bytes_total);
+}
+
+static void stored(void *ctx, uint64_t done, uint64_t total, uint64_t added)
+{
+	(void)ctx;
+	(void)added;
+	log_progress("store", done, total);
+}
+
+static void print_result(const struct args *a, const struct snapshot_result *s)
+{
+	struct jval *v SCOPED(jval_freep) = info_json(&s->info);
+	char *bytes SCOPED(mem_freep) = num_human(s->info.bytes);
+	char *added SCOPED(mem_freep) = num_human(s->info.added);
+
+	jval_put_int(v, "read", (int64_t)s->read);
+	jval_put_int(v, "blocks", (int64_t)s->chunks);
+	jval_put_int(v, "again", (int64_t)s->again);
+	jval_put_int(v, "left_out", (int64_t)s->m.left_out);
+	jval_put_int(v, "excluded", (int64_t)s->m.excluded);
+	if (args_has(a, "dry-run"))
+		jval_put(v, "dry_run", jval_bool(true));
+	if (args_has(a, "json")) {
+		screen_json(v);
+		return;
+	}
+	printf("%s%llu files, %s: %s added in %llu blocks",
+	       args_has(a, "dry-run") ? "would be " : "", (unsigned long long)s->info.files, bytes,
+	       added, (unsigned long long)s->chunks);
+	if (s->again > 0)
+		printf(", %llu files changed meanwhile", (unsigned long long)s->again);
+	printf("\nroot %s\n", digest_text(&s->info.root).s);
+	if (!args_has(a, "dry-run"))
+		printf("snapshot %s\n", s->info.id);
+}
+
+static int make(const struct args *a, struct job *j, struct err *e)
+{
+	struct snapshot_repo *r SCOPED(snapshot_repo_closep) = NULL;
+	struct snapshot_result s SCOPED(snapshot_result_release) = {0};
+	struct manifest_opts m = {.progress = looked};
+	struct snapshot_opts o = {.manifest = &m,
+				  .shop = "",
+				  .env = "",
+				  .dry_run = args_has(a, "dry-run"),
+				  .progress = stored};
+	int seen_fd SCOPED(fd_closep) = -1;
+
+	if (find_tree(a, j, e) != 0 || find_repo(a, j, e) != 0 || find_names(a, j, e) != 0 ||
+	    find_seen(a, j, &seen_fd, e) != 0)
+		return -1;
+	o.source = j->source != NULL ? j->source : a->rest.v[0];
+	m.names = j->names;
+	m.seen = j->seen;
+	if (j->site != NULL) {
+		m.wants = is_data;
+		m.ctx = j->site;
+		o.shop = j->site->shop;
+		o.env = site_env_word(j->site->env);
+	}
+	if (open_repo(a, j, o.dry_run ? SNAPSHOT_READ : SNAPSHOT_WRITE, &r, e) != 0 ||
+	    snapshot_make(r, j->fd, &o, &s, e) != 0)
+		return -1;
+	/* the snapshot is made, whatever comes of the digests */
+	print_result(a, &s);
+	return j->seen == NULL || o.dry_run ? 0
+					    : manifest_seen_save(j->seen, seen_fd, j->seen_name, e);
+}
+
+static int run(const struct args *a, struct err *e)
+{
+	struct job j SCOPED(job_release) = {.fd = -1,
+					    .secret = BUF_INIT(0),
+					    .passwd = BUF_INIT(NAMES_MAX),
+					    .group = BUF_INIT(NAMES_MAX)};
+	int n = args_has(a, "list") + args_has(a, "verify") + args_has(a, "prune");
+
+	if (n > 1)
+		return err_set(e, ERR_USAGE, "--list, --verify or --prune: one of them");
+	if (args_has(a, "read") && !args_has(a, "verify"))
+		return err_set(e, ERR_USAGE, "--read goes with --verify");
+	if (!args_has(a, "prune") && (args_has(a, "keep") || args_has(a, "keep-daily") ||
+				      args_has(a, "keep-weekly") || args_has(a, "keep-monthly")))
+		return err_set(e, ERR_USAGE, "--keep goes with --prune");
+	if (n == 0)
+		return make(a, &j, e);
+	j.repo = mem_strdup(a->rest.v[0]);
+	if (args_has(a, "list"))
+		return list(a, &j, e);
+	return args_has(a, "verify") ? verify(a, &j, e) : prune(a, &j, e);
+}
+
+const struct verb verb_snapshot = {
+    .name = "snapshot",
+    .args = "SITE | dir:PATH | REPO",
+    .help = "Keep a copy of a tree in a repository, or look after the repository.",
+    .min = 1,
+    .max = 1,
+    .opts = opts,
+    .run = run,
+};

@@ -1,0 +1,147 @@
+/* fill.c - one tree: read, filled, read again. */
+#include "restore/parts.h"
+
+#include "base/fault.h"
+#include "base/log.h"
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { DIFFERENCES_TOLD = 5 };
+
+struct phase {
+	const char *what;
+	uint64_t total, files; /* of a writing: bytes and files that there will be */
+	struct restore_filter *filter;
+	pthread_mutex_t telling; /* who finds another at it has nothing better to say */
+	uint64_t unsteady;
+};
+
+static bool wants(void *ctx, const char *path, enum manifest_type type)
+{
+	struct phase *p = ctx;
+
+	return p->filter == NULL || restore_filter_wants(p->filter, path, type);
+}
+
+static void was_read(void *ctx, const struct manifest_progress *now)
+{
+	const struct phase *p = ctx;
+
+	log_files(now->files, now->files_total);
+	log_progress(p->what, now->bytes, now->bytes_total);
+}
+
+static void was_written(void *ctx, uint64_t files, uint64_t bytes, uint64_t written)
+{
+	struct phase *p = ctx;
+
+	(void)written;
+	if (bytes >= p->total || pthread_mutex_trylock(&p->telling) != 0)
+		return;
+	log_files(files, p->files);
+	log_progress(p->what, bytes, p->total);
+	(void)pthread_mutex_unlock(&p->telling);
+}
+
+static void unsteady(void *ctx, const char *path)
+{
+	struct phase *p = ctx;
+
+	if (p->unsteady++ == 0)
+		log_info("%s changes while it is read", path);
+}
+
+int restore_make(int dirfd, const struct restore_making *how, struct manifest *ret, struct err *e)
+{
+	struct phase p = {.what = how->what, .filter = how->filter};
+	const struct manifest_opts o = {.names = how->names,
+					.threads = how->threads,
+					.wants = wants,
+					.progress = was_read,
+					.unsteady = how->living ? unsteady : NULL,
+					.ctx = &p,
+					.seen = how->seen};
+	int rc = manifest_make(dirfd, &o, ret, e);
+
+	if (rc == 0)
+		log_progress(how->what, ret->bytes, ret->bytes);
+	return rc;
+}
+
+int restore_fill(const struct restore_view *v, const struct restore_target *to,
+		 struct apply_result *ret, struct err *e)
+{
+	struct phase p = {.what = "restore",
+			  .total = v->m.bytes,
+			  .files = v->m.files,
+			  .telling = PTHREAD_MUTEX_INITIALIZER};
+	struct apply_opts o = {.names = to->names,
+			       .threads = to->threads,
+			       .dry_run = to->dry_run,
+			       .progress = was_written,
+			       .ctx = &p};
+	int rc;
+
+	if (to->memory != NULL && apply_memory_load(to->memfd, to->memory, &o.memory, e) != 0)
+		return -1;
+	rc = apply_tree(&v->m, &v->content, to->dirfd, &o, ret, e);
+	fault_point("restore: applied");
+	if (rc == 0 && o.memory != NULL && !to->dry_run)
+		rc = apply_memory_save(o.memory, to->memfd, to->memory, e);
+	apply_memory_free(o.memory);
+	if (rc == 0)
+		log_progress(p.what, v->m.bytes, v->m.bytes);
+	return rc;
+}
+
+struct differing {
+	struct buf text;
+	unsigned n;
+};
+
+static void differs(void *ctx, const struct manifest_difference *d)
+{
+	struct differing *x = ctx;
+
+	if (x->n++ < DIFFERENCES_TOLD)
+		buf_addf(&x->text, "%s%s: %s", x->n > 1 ? "; " : "", d->path, d->field);
+}
+
+int restore_check(const struct restore_view *v, const struct restore_target *to, const char *what,
+		  struct err *e)
+{
+	const struct restore_making how = {
+	    .names = to->names, .threads = to->threads, .what = "verify"};
+	struct manifest is SCOPED(manifest_release) = {0};
+	struct differing x = {BUF_INIT(900), 0};
+	uint64_t n;
+
+	if (restore_make(to->dirfd, &how, &is, e) != 0)
+		return err_in(e, "%s", what);
+	n = manifest_compare(&v->m, &is, differs, &x);
+	if (n > 0)
+		(void)err_set(e, ERR_VERIFY, "%s is not what its source is: %llu differences: %s",
+			      what, (unsigned long long)n, x.text.data);
+	buf_release(&x.text);
+	return n > 0 ? -1 : 0;
+}
+
+void restore_report_tree(struct jval *o, const struct manifest *m, const struct apply_result *r)
+{
+	const struct digest root = manifest_root(m);
+
+	jval_put_text(o, "root", digest_text(&root).s);
+	jval_put_int(o, "entries", (int64_t)m->n);
+	jval_put_int(o, "files", (int64_t)m->files);
+	jval_put_int(o, "bytes", (int64_t)m->bytes);
+	jval_put_int(o, "sockets", (int64_t)m->left_out);
+	jval_put_int(o, "remembered", (int64_t)m->remembered);
+	jval_put_int(o, "made", (int64_t)r->made);
+	jval_put_int(o, "changed", (int64_t)r->changed);
+	jval_put_int(o, "removed", (int64_t)r->removed);
+	jval_put_int(o, "same", (int64_t)r->same);
+	jval_put_int(o, "compared-bytes", (int64_t)r->bytes_compared);
+	jval_put_int(o, "written-bytes", (int64_t)r->bytes_written);
+}

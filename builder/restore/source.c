@@ -1,0 +1,371 @@
+#include "restore/source.h"
+
+#include "base/log.h"
+#include "base/num.h"
+#include "site/secret.h"
+#include "sys/fs.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/openat2.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { TABLE_MAX = 8 << 20 };
+
+void source_release(struct source *s)
+{
+	free(s->text);
+	free(s->path);
+	free(s->user);
+	free(s->host);
+	fd_closep(&s->rootfd);
+	manifest_names_free(s->names);
+	source_perms_free(s->perms);
+	source_snapshot_free(s->snapshot);
+	*s = (struct source)SOURCE_INIT;
+}
+
+static bool word_ok(const char *s, const char *more)
+{
+	if (s[0] == '\0' || s[0] == '-')
+		return false;
+	for (; *s != '\0'; s++)
+		if (!(*s >= 'a' && *s <= 'z') && !(*s >= 'A' && *s <= 'Z') &&
+		    !(*s >= '0' && *s <= '9') && strchr(more, *s) == NULL)
+			return false;
+	return true;
+}
+
+/* [USER@]HOST[:PORT]/PATH: what ssh(1) and rsync(1) would read as something else is refused. */
+static int parse_ssh(const char *rest, struct source *s, struct err *e)
+{
+	const char *slash = strchr(rest, '/');
+	char *who SCOPED(mem_freep) = NULL;
+	char *at, *colon;
+	uint64_t port = 0;
+
+	if (slash == NULL || slash[1] == '\0')
+		return err_set(e, ERR_USAGE, "ssh://[USER@]HOST[:PORT]/PATH wants a path");
+	who = mem_strndup(rest, (size_t)(slash - rest));
+	at = strchr(who, '@');
+	if (at != NULL)
+		*at = '\0';
+	s->host = mem_strdup(at != NULL ? at + 1 : who);
+	s->user = at != NULL ? mem_strdup(who) : NULL;
+	colon = strchr(s->host, ':');
+	if (colon != NULL)
+		*colon = '\0';
+	if ((s->user != NULL && !word_ok(s->user, "._-")) || !word_ok(s->host, ".-") ||
+	    (colon != NULL && (num_u64(colon + 1, 65535, &port) != 0 || port == 0)))
+		return err_set(e, ERR_USAGE, "ssh://[USER@]HOST[:PORT]/PATH wants plain names");
+	s->port = (unsigned)port;
+	s->path = mem_strdup(slash);
+	return 0;
+}
+
+/* BUCKET[/PREFIX] */
+static int parse_s3(const char *rest, struct source *s, struct err *e)
+{
+	size_t n = strcspn(rest, "/");
+
+	s->host = mem_strndup(rest, n);
+	s->path = mem_strdup(rest[n] == '/' ? rest + n + 1 : "");
+	return n >= 3 && n <= 63 && word_ok(s->host, ".-")
+		   ? 0
+		   : err_set(e, ERR_USAGE, "%s: s3://BUCKET/PREFIX wants the name of a bucket",
+			     s->text);
+}
+
+static bool has_permfile(int fd)
+{
+	struct strv names SCOPED(strv_release) = {0};
+	struct err quiet = ERR_INIT;
+	static const char end[] = "-perms.txt";
+
+	if (fs_list(fd, ".", &names, &quiet) != 0)
+		return false;
+	for (size_t i = 0; i < names.n; i++) {
+		size_t n = strlen(names.v[i]);
+
+		if (n > strlen(end) && strcmp(names.v[i] + n - strlen(end), end) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* What a path is that nobody said anything of. */
+static int look_at(struct source *s, struct err *e)
+{
+	char *base SCOPED(mem_freep) = fs_basename(s->path);
+	int fd SCOPED(fd_closep) = -1;
+	struct stat st;
+
+	if (stat(s->path, &st) != 0)
+		return err_sys(e, "look at %s", s->path);
+	if (S_ISREG(st.st_mode)) {
+		s->kind = SOURCE_TAR;
+		return 0;
+	}
+	if (fs_open_dir(AT_FDCWD, s->path, &fd, e) != 0)
+		return -1;
+	s->kind =
+	    strncmp(base, "tfrsync-", 8) == 0 || has_permfile(fd) ? SOURCE_ACCOUNT : SOURCE_DIR;
+	return 0;
+}
+
+static int parse(const char *text, struct source *s, struct err *e)
+{
+	static const struct {
+		const char *prefix;
+		enum source_kind kind;
+	} kinds[] = {{"dir:", SOURCE_DIR},          {"account:", SOURCE_ACCOUNT},
+		     {"ssh://", SOURCE_SSH},        {"tar:", SOURCE_TAR},
+		     {"site:", SOURCE_SITE},        {"s3://", SOURCE_S3},
+		     {"snapshot:", SOURCE_SNAPSHOT}};
+
+	s->text = mem_strdup(text);
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+		size_t n = strlen(kinds[i].prefix);
+
+		if (strncmp(text, kinds[i].prefix, n) != 0)
+			continue;
+		s->kind = kinds[i].kind;
+		if (s->kind == SOURCE_SSH)
+			return parse_ssh(text + n, s, e);
+		if (s->kind == SOURCE_S3)
+			return parse_s3(text + n, s, e);
+		s->path = mem_strdup(text + n);
+		return text[n] != '\0' ? 0 : err_set(e, ERR_USAGE, "%s wants a path", text);
+	}
+	if (text[0] == '/') {
+		s->path = mem_strdup(text);
+		return look_at(s, e);
+	}
+	(void)err_set(e, ERR_USAGE, "no source of data: %s", text);
+	return err_hint(e, "dir:PATH, account:PATH, ssh://[USER@]HOST/PATH, tar:FILE, site:FILE, "
+			   "s3://BUCKET/PREFIX or "
+			   "snapshot:REPO[@ID]");
+}
+
+int source_parse(const char *text, struct source *ret, struct err *e)
+{
+	struct source s SCOPED(source_release) = SOURCE_INIT;
+
+	if (parse(text, &s, e) != 0)
+		return -1;
+	*ret = s;
+	s = (struct source)SOURCE_INIT;
+	return 0;
+}
+
+int source_secret(const struct source_help *h, const char *what, struct buf *ret, struct err *e)
+{
+	if (h->secret == NULL) {
+		(void)err_set(e, ERR_USAGE, "%s wants a secret", what);
+		return err_hint(e, "--secret-file FILE, or backup.secret of the site");
+	}
+	return site_secret_read(h->secret, ret, e) == 0 ? 0 : err_in(e, "the secret of %s", what);
+}
+
+/* The text of a regular file of the tree that is no link. */
+static int table_of(int rootfd, const char *path, struct buf *ret, bool *ret_there, struct err *e)
+{
+	const struct open_how how = {.flags = O_RDONLY | O_CLOEXEC | O_NONBLOCK,
+				     .resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS};
+	int fd SCOPED(fd_closep) = fs_openat2(rootfd, path, &how);
+	struct stat st;
+	char chunk[4096];
+	ssize_t n = 0;
+
+	*ret_there = fd >= 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode);
+	while (*ret_there && (n = read(fd, chunk, sizeof(chunk))) > 0)
+		buf_add(ret, chunk, (size_t)n);
+	if (n < 0)
+		return err_sys(e, "read %s", path);
+	return buf_over(ret) ? err_set(e, ERR_VERIFY, "%s: too large", path) : 0;
+}
+
+/* A tree of a whole machine says itself who its numbers are. */
+static int names_of_tree(struct source *s, struct err *e)
+{
+	struct buf passwd SCOPED(buf_release) = BUF_INIT(TABLE_MAX);
+	struct buf group SCOPED(buf_release) = BUF_INIT(TABLE_MAX);
+	bool users = false, groups = false;
+
+	if (s->names != NULL)
+		return 0;
+	if (table_of(s->rootfd, "etc/passwd", &passwd, &users, e) != 0 ||
+	    table_of(s->rootfd, "etc/group", &group, &groups, e) != 0)
+		return err_in(e, "%s", s->text);
+	if (!users || !groups)
+		return manifest_names_host(&s->names, e);
+	return manifest_names_of(passwd.data, group.data, &s->names, e) == 0
+		   ? 0
+		   : err_in(e, "%s", s->text);
+}
+
+static int open_root(struct source *s, const char *path, struct err *e)
+{
+	fd_closep(&s->rootfd);
+	return fs_open_dir(AT_FDCWD, path, &s->rootfd, e);
+}
+
+/* What lies elsewhere, to WORK/fetched. */
+static int fetch(struct source *s, const struct source_help *h, struct err *e)
+{
+	char *fetched SCOPED(mem_freep) = fs_join(h->work, "fetched");
+	int rc;
+
+	if (h->dry_run)
+		return err_set(e, ERR_USAGE, "%s has to be fetched: there is no --dry-run of it",
+			       s->text);
+	if (s->kind == SOURCE_SSH)
+		rc = source_fetch_ssh(s, h, e);
+	else if (s->kind == SOURCE_S3)
+		rc = source_fetch_s3(s, h, e);
+	else
+		rc = source_fetch_tar(s, h, e);
+	return rc == 0 ? open_root(s, fetched, e) : -1;
+}
+
+static int open_tree(struct source *s, const struct source_help *h, struct err *e)
+{
+	bool here = s->kind == SOURCE_DIR || s->kind == SOURCE_ACCOUNT;
+
+	if ((here ? open_root(s, s->path, e) : fetch(s, h, e)) != 0)
+		return -1;
+	if (s->kind == SOURCE_ACCOUNT && s->perms == NULL &&
+	    source_perms_read(s->rootfd, &s->perms, e) != 0)
+		return err_in(e, "%s", s->text);
+	return names_of_tree(s, e);
+}
+
+int source_ready(struct source *s, const struct source_help *h, struct err *e)
+{
+	if (s->kind == SOURCE_SITE)
+		return source_open_site(s, h, e);
+	if (s->kind == SOURCE_SNAPSHOT)
+		return source_open_snapshot(s, h, e);
+	return open_tree(s, h, e);
+}
+
+static int open_below(const struct source *s, const char *below)
+{
+	const struct open_how how = {.flags = O_RDONLY | O_DIRECTORY | O_CLOEXEC,
+				     .resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS};
+
+	return fs_openat2(s->rootfd, below[0] != '\0' ? below : ".", &how);
+}
+
+int source_has(const struct source *s, const char *below, bool *ret, struct err *e)
+{
+	int fd SCOPED(fd_closep) = -1;
+
+	if (s->snapshot != NULL) {
+		const struct manifest_entry *one =
+		    manifest_find(source_snapshot_manifest(s->snapshot), below);
+
+		*ret = one != NULL && one->type == MANIFEST_DIR;
+		return 0;
+	}
+	fd = open_below(s, below);
+	if (fd < 0 && errno != ENOENT) {
+		(void)err_sys(e, "%s: open %s", s->text, below);
+		return err_hint(e, "what is a link there leads out of the source");
+	}
+	*ret = fd >= 0;
+	return 0;
+}
+
+void source_tree_release(struct source_tree *t)
+{
+	restore_view_release(&t->view);
+	if (t->content.ctx != NULL)
+		apply_content_free(&t->content);
+	manifest_release(&t->made);
+	fd_closep(&t->fd);
+	*t = (struct source_tree){.fd = -1};
+}
+
+static int view(struct source_tree *t, const struct map *drop, struct err *e)
+{
+	const struct restore_part p = {.of = t->all,
+				       .content = t->all_of,
+				       .below = t->below,
+				       .filter = t->filter,
+				       .again = drop != NULL,
+				       .drop = drop};
+
+	restore_view_release(&t->view);
+	return restore_view_make(&p, &t->view, e);
+}
+
+int source_tree_drop(struct source_tree *t, const struct map *drop, struct err *e)
+{
+	return view(t, drop, e);
+}
+
+/* What an earlier pass has read need not be read again, where it is as it was. */
+static int make_tree(const struct source *s, const struct source_want *w, struct source_tree *t,
+		     struct err *e)
+{
+	struct restore_making how = {.names = s->names,
+				     .filter = w->filter,
+				     .threads = w->threads,
+				     .what = "read",
+				     .living = w->living};
+	int rc;
+
+	if (w->seenfd >= 0 &&
+	    manifest_seen_load(w->seenfd, w->content ? NULL : w->seen, &how.seen, e) != 0)
+		return -1;
+	rc = restore_make(t->fd, &how, &t->made, e);
+	if (rc == 0 && how.seen != NULL && !w->dry_run)
+		rc = manifest_seen_save(how.seen, w->seenfd, w->seen, e);
+	manifest_seen_free(how.seen);
+	return rc;
+}
+
+static int tree_of_dir(struct source *s, const struct source_want *w, struct source_tree *t,
+		       struct err *e)
+{
+	uint64_t without = 0;
+
+	t->fd = open_below(s, w->below);
+	if (t->fd < 0)
+		return err_sys(e, "open %s", w->below);
+	if (make_tree(s, w, t, e) != 0)
+		return -1;
+	if (s->perms != NULL && source_perms_apply(s->perms, w->below, &t->made, &without, e) != 0)
+		return -1;
+	if (without > 0)
+		log_warn("%s: %llu entries below /%s are in no permfile: they get the owner of "
+			 "their directory",
+			 s->text, (unsigned long long)without, w->below);
+	if (apply_content_of_dir(t->fd, &t->made, &t->content, e) != 0)
+		return -1;
+	t->content.living = w->living;
+	t->all = &t->made;
+	t->all_of = &t->content;
+	t->below = "";
+	return view(t, NULL, e);
+}
+
+int source_tree(struct source *s, const struct source_want *w, struct source_tree *ret,
+		struct err *e)
+{
+	int rc;
+
+	source_tree_release(ret);
+	if (s->snapshot == NULL) {
+		rc = tree_of_dir(s, w, ret, e);
+	} else {
+		ret->all = source_snapshot_manifest(s->snapshot);
+		ret->all_of = source_snapshot_content(s->snapshot);
+		ret->below = w->below;
+		ret->filter = w->filter;
+		rc = view(ret, NULL, e);
+	}
+	return rc == 0 ? 0 : err_in(e, "%s", s->text);
+}

@@ -1,0 +1,211 @@
+/* source_ssh.c - a tree of another machine, by the real rsync(1) over the real ssh(1). */
+#include "restore/source.h"
+
+#include "base/log.h"
+#include "site/secret.h"
+#include "sys/fs.h"
+#include "sys/proc.h"
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { SAID_MAX = 1 << 20 };
+
+/* rsync parts the value of -e at blanks and quotes. */
+static int check_plain(const char *path, const char *what, struct err *e)
+{
+	if (path[0] == '/' && strpbrk(path, " \t\n\"'\\") == NULL)
+		return 0;
+	(void)err_set(e, ERR_USAGE, "%s wants an absolute path without blanks and quotes", what);
+	return -1;
+}
+
+/* A key that is a file stays where it is; another is put where only we read it. */
+static int key_file(const struct source_help *h, char **ret, struct err *e)
+{
+	struct buf key SCOPED(site_secret_release) = BUF_INIT(SITE_SECRET_MAX);
+	char *path SCOPED(mem_freep) = NULL;
+
+	if (h->secret == NULL)
+		return 0;
+	if (source_secret(h, "ssh", &key, e) != 0)
+		return -1;
+	if (h->secret->file != NULL) {
+		*ret = mem_strdup(h->secret->file);
+		return 0;
+	}
+	path = fs_join(h->work, "key");
+	if (fs_put_path(path, key.data, key.len, 0600, e) != 0)
+		return -1;
+	*ret = STEAL(path);
+	return 0;
+}
+
+static int shell_of(const struct source *s, const struct source_help *h, const char *key,
+		    char **ret, struct err *e)
+{
+	struct buf b SCOPED(buf_release) = BUF_INIT(8192);
+
+	if (h->known_hosts == NULL) {
+		(void)err_set(e, ERR_USAGE, "%s: nothing says which key its host has", s->text);
+		return err_hint(e, "--known-hosts FILE, or backup.known_hosts of the site");
+	}
+	if (check_plain(h->known_hosts, "known_hosts", e) != 0 ||
+	    (key != NULL && check_plain(key, "the key", e) != 0))
+		return -1;
+	buf_addf(&b,
+		 "ssh -F none -T -oBatchMode=yes -oStrictHostKeyChecking=yes "
+		 "-oUserKnownHostsFile=%s -oGlobalKnownHostsFile=/dev/null -oUpdateHostKeys=no "
+		 "-oClearAllForwardings=yes -oIdentityAgent=none -oConnectTimeout=30 "
+		 "-oServerAliveInterval=15 -oServerAliveCountMax=4",
+		 h->known_hosts);
+	if (key != NULL)
+		buf_addf(&b, " -oIdentitiesOnly=yes -oIdentityFile=%s", key);
+	if (s->port != 0)
+		buf_addf(&b, " -oPort=%u", s->port);
+	*ret = buf_take(&b);
+	return 0;
+}
+
+/* rsync's own patterns: what begins with a slash is anchored at the source's root, as ours are;
+ * what does not is looked for at any depth. */
+static void add_patterns(const struct source_help *h, const char *option, struct strv *argv)
+{
+	struct strv patterns SCOPED(strv_release) = {0};
+
+	if (h->filter == NULL)
+		return;
+	restore_filter_patterns(h->filter, &patterns);
+	for (size_t i = 0; i < patterns.n; i++) {
+		bool deep = strncmp(patterns.v[i], "/**/", 4) == 0;
+
+		strv_addf(argv, "%s=%s", option, deep ? patterns.v[i] + 4 : patterns.v[i]);
+	}
+}
+
+struct transfer {
+	const struct source *s;
+	const struct source_help *h;
+	const char *shell, *to;
+};
+
+/* Ends the arguments with where from. */
+static void add_source(const struct transfer *t, struct strv *argv)
+{
+	const struct source *s = t->s;
+
+	strv_add(argv, "--protect-args");
+	strv_add(argv, "--timeout=600");
+	strv_addf(argv, "--rsh=%s", t->shell);
+	strv_add(argv, "--");
+	strv_addf(argv, "%s%s%s:%s/", s->user != NULL ? s->user : "", s->user != NULL ? "@" : "",
+		  s->host, s->path);
+}
+
+static int run(const struct transfer *t, const struct strv *argv, struct buf *out, struct err *e)
+{
+	struct buf said SCOPED(buf_release) = BUF_INIT(SAID_MAX);
+	const struct proc_spec spec = {
+	    .argv = (const char *const *)argv->v, .out = out, .err = &said};
+
+	return proc_ok(&spec, ERR_REMOTE, e) == 0 ? 0 : err_in(e, "%s", t->s->text);
+}
+
+static int rsync(const struct transfer *t, const char *const *more, struct buf *out, struct err *e)
+{
+	struct strv argv SCOPED(strv_release) = {0};
+
+	strv_add(&argv, "rsync");
+	strv_add(&argv, "-aHAXS");
+	strv_add(&argv, "--numeric-ids");
+	strv_add(&argv, "--delete");
+	strv_add(&argv, "--delete-excluded");
+	for (; *more != NULL; more++)
+		strv_add(&argv, *more);
+	add_patterns(t->h, "--exclude", &argv);
+	add_source(t, &argv);
+	strv_addf(&argv, "%s/", t->to);
+	return run(t, &argv, out, e);
+}
+
+/* What the filter keeps from being fetched: a list of it alone, "MODE SIZE DATE TIME PATH". */
+static int count(const struct transfer *t, struct err *e)
+{
+	struct strv argv SCOPED(strv_release) = {0};
+	struct buf names SCOPED(buf_release) = BUF_INIT(64 << 20);
+
+	strv_add(&argv, "rsync");
+	strv_add(&argv, "-r");
+	strv_add(&argv, "--links");
+	strv_add(&argv, "--list-only");
+	strv_add(&argv, "--prune-empty-dirs");
+	add_patterns(t->h, "--include", &argv);
+	strv_add(&argv, "--include=*/");
+	strv_add(&argv, "--exclude=*");
+	add_source(t, &argv);
+	if (run(t, &argv, &names, e) != 0)
+		return -1;
+	if (names.over)
+		return err_set(e, ERR_REMOTE, "%s: more names than fit", t->s->text);
+	for (char *at = names.data, *end; (end = strchr(at, '\n')) != NULL; at = end + 1) {
+		*end = '\0';
+		for (int column = 0; column < 4; column++) {
+			at += strspn(at, " ");
+			at += strcspn(at, " ");
+		}
+		at += at[0] == ' ';
+		(void)restore_filter_wants(t->h->filter, at, MANIFEST_FILE);
+	}
+	return 0;
+}
+
+/* What differs in content, though size and time do not, rsync finds only when it reads all. What
+ * still differs then was changed meanwhile. */
+static int compare(const struct transfer *t, struct err *e)
+{
+	static const char *const look[] = {"-nc", "--itemize-changes", NULL};
+	static const char *const again[] = {"-c", NULL};
+	struct buf first SCOPED(buf_release) = BUF_INIT(SAID_MAX);
+	struct buf second SCOPED(buf_release) = BUF_INIT(SAID_MAX);
+
+	if (rsync(t, look, &first, e) != 0)
+		return -1;
+	if (first.len == 0 && !first.over)
+		return 0;
+	if (rsync(t, again, NULL, e) != 0 || rsync(t, look, &second, e) != 0)
+		return -1;
+	if (second.len == 0 && !second.over)
+		return 0;
+	(void)err_set(e, ERR_BUSY, "%s changes while it is copied: %.*s", t->s->text,
+		      (int)strcspn(second.data, "\n"), second.data);
+	return err_hint(e, "stop what writes there, and restore again");
+}
+
+int source_fetch_ssh(struct source *s, const struct source_help *h, struct err *e)
+{
+	static const char *const plain[] = {NULL};
+	char *to SCOPED(mem_freep) = fs_join(h->work, "fetched");
+	char *key SCOPED(mem_freep) = NULL, *shell SCOPED(mem_freep) = NULL;
+	struct transfer t = {s, h, NULL, to};
+	int rc;
+
+	if (!proc_has("rsync")) {
+		(void)err_set(e, ERR_FAIL, "there is no rsync here");
+		return err_hint(e, "install rsync and openssh-client");
+	}
+	if (fs_mkdirs(AT_FDCWD, to, 0700, e) != 0 || key_file(h, &key, e) != 0 ||
+	    shell_of(s, h, key, &shell, e) != 0)
+		return -1;
+	t.shell = shell;
+	log_info("%s: rsync", s->text);
+	/* once a run */
+	rc = s->rootfd < 0 && h->filter != NULL ? count(&t, e) : 0;
+	if (rc == 0)
+		rc = rsync(&t, plain, NULL, e);
+	if (rc == 0 && h->last)
+		rc = compare(&t, e);
+	if (key != NULL && h->secret->file == NULL)
+		(void)unlink(key);
+	return rc;
+}

@@ -1,0 +1,268 @@
+/* source_tar.c - an archive, as a backup left it: by tar(1), openssl(1) and gpg(1), each with its
+ * own arguments and no shell. A passphrase goes by a pipe. */
+#include "restore/source.h"
+
+#include "base/log.h"
+#include "form/digest.h"
+#include "site/secret.h"
+#include "sys/fs.h"
+#include "sys/proc.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { HEAD = 512, LIST_MAX = 256 << 20 };
+
+enum packing { PLAIN, GZIP, ZSTD, BZIP2, XZ, SALTED, PGP, UNKNOWN };
+
+static enum packing packing_of(const uint8_t *p, size_t n)
+{
+	static const struct {
+		enum packing is;
+		size_t at, n;
+		const char *magic;
+	} kinds[] = {{GZIP, 0, 2, "\x1f\x8b"},
+		     {ZSTD, 0, 4, "\x28\xb5\x2f\xfd"},
+		     {BZIP2, 0, 3, "BZh"},
+		     {XZ, 0, 6,
+		      "\xfd"
+		      "7zXZ\0"},
+		     {SALTED, 0, 8, "Salted__"},
+		     {PGP, 0, 15, "-----BEGIN PGP "},
+		     {PLAIN, 257, 5, "ustar"}};
+
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
+		if (n >= kinds[i].at + kinds[i].n &&
+		    memcmp(p + kinds[i].at, kinds[i].magic, kinds[i].n) == 0)
+			return kinds[i].is;
+	/* RFC 4880, 4.2: a packet of a session key, of either format */
+	if (n > 0 && (p[0] == 0x84 || p[0] == 0x85 || p[0] == 0x8c || p[0] == 0xc1 || p[0] == 0xc3))
+		return PGP;
+	return UNKNOWN;
+}
+
+static int look(const char *path, enum packing *ret, struct err *e)
+{
+	int fd SCOPED(fd_closep) = open(path, O_RDONLY | O_CLOEXEC);
+	uint8_t head[HEAD];
+	ssize_t n = fd < 0 ? -1 : read(fd, head, sizeof(head));
+
+	if (n < 0)
+		return err_sys(e, "read %s", path);
+	*ret = packing_of(head, (size_t)n);
+	return 0;
+}
+
+/* One way to open it. The result is only kept when it is an archive: what these programs encrypted
+ * has no sum of its own, and a wrong key gives noise. */
+struct opening {
+	const char *from, *to;
+	const struct buf *secret;
+};
+
+static int open_by(const struct opening *o, const char *const *argv, struct err *e)
+{
+	int fd SCOPED(fd_closep) = open(o->to, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	const struct proc_spec spec = {
+	    .argv = argv, .input = o->secret->data, .input_len = o->secret->len, .out_fd = fd};
+	enum packing is;
+
+	if (fd < 0)
+		return err_sys(e, "write %s", o->to);
+	if (proc_ok(&spec, ERR_VERIFY, e) != 0 || look(o->to, &is, e) != 0)
+		return -1;
+	return is < SALTED
+		   ? 0
+		   : err_set(e, ERR_VERIFY, "%s: what the secret opens is no archive", o->from);
+}
+
+static int open_salted(const struct opening *o, struct err *e)
+{
+	/* the digest that makes the key of the passphrase: md5 before OpenSSL 1.1 */
+	static const char *const digests[] = {"md5", "sha256"};
+	struct err why = ERR_INIT;
+
+	for (size_t i = 0; i < 2; i++) {
+		const char *const argv[] = {"openssl", "enc",      "-d",    "-aes-128-cbc",
+					    "-md",     digests[i], "-pass", "stdin",
+					    "-in",     o->from,    NULL};
+
+		if (open_by(o, argv, &why) == 0)
+			return 0;
+	}
+	return err_set(e, ERR_VERIFY, "%s: the secret does not open it: %s", o->from, why.msg);
+}
+
+static int open_pgp(const struct opening *o, const char *home, struct err *e)
+{
+	const char *const argv[] = {"gpg",
+				    "--batch",
+				    "--no-tty",
+				    "--quiet",
+				    "--no-options",
+				    "--homedir",
+				    home,
+				    "--pinentry-mode",
+				    "loopback",
+				    "--passphrase-fd",
+				    "0",
+				    "--output",
+				    "-",
+				    "--decrypt",
+				    o->from,
+				    NULL};
+
+	return fs_mkdirs(AT_FDCWD, home, 0700, e) != 0 || open_by(o, argv, e) != 0
+		   ? err_in(e, "%s", o->from)
+		   : 0;
+}
+
+/* The archive without its encryption, WORK/open.tar, when it has one. */
+static int decrypt(const char *path, enum packing is, const struct source_help *h, char **ret,
+		   struct err *e)
+{
+	struct buf secret SCOPED(site_secret_release) = BUF_INIT(SITE_SECRET_MAX);
+	char *to SCOPED(mem_freep) = fs_join(h->work, "open.tar");
+	char *home SCOPED(mem_freep) = fs_join(h->work, "gnupg");
+	const struct opening o = {path, to, &secret};
+
+	if (source_secret(h, path, &secret, e) != 0)
+		return -1;
+	if (secret.data[secret.len - 1] != '\n')
+		buf_add(&secret, "\n", 1);
+	if ((is == SALTED ? open_salted(&o, e) : open_pgp(&o, home, e)) != 0)
+		return -1;
+	*ret = STEAL(to);
+	return 0;
+}
+
+static const char *const packed[] = {NULL, "--gzip", "--zstd", "--bzip2", "--xz"};
+
+/* Every name, in the order of the archive; those that the filter holds back are counted, and named
+ * to tar as what it leaves out. */
+static int hold_back(const char *path, enum packing is, struct restore_filter *f, struct strv *argv,
+		     struct err *e)
+{
+	struct buf names SCOPED(buf_release) = BUF_INIT(LIST_MAX);
+	const char *const list[] = {
+	    "tar",      "--list", "--quoting-style=escape", "--absolute-names", "--file", path,
+	    packed[is], NULL};
+	const struct proc_spec spec = {.argv = list, .out = &names};
+	struct strv patterns SCOPED(strv_release) = {0};
+
+	if (proc_ok(&spec, ERR_VERIFY, e) != 0)
+		return -1;
+	if (names.over)
+		return err_set(e, ERR_VERIFY, "%s: more names than fit", path);
+	for (char *at = names.data, *end; (end = strchr(at, '\n')) != NULL; at = end + 1) {
+		*end = '\0';
+		while (at[0] == '/' || (at[0] == '.' && at[1] == '/'))
+			at++;
+		if (end > at && end[-1] == '/')
+			end[-1] = '\0';
+		(void)restore_filter_wants(f, at, MANIFEST_FILE);
+	}
+	restore_filter_patterns(f, &patterns);
+	strv_add(argv, "--anchored");
+	strv_add(argv, "--wildcards");
+	for (size_t i = 0; i < patterns.n; i++) {
+		const char *p = patterns.v[i] + 1;
+		bool deep = strncmp(p, "**/", 3) == 0;
+
+		/* tar's star goes over slashes too, and an archive may name its root */
+		strv_addf(argv, "--exclude=%s", deep ? p + 3 : p);
+		strv_addf(argv, "--exclude=./%s", deep ? p + 3 : p);
+		if (deep)
+			strv_addf(argv, "--exclude=*/%s", p + 3);
+	}
+	return 0;
+}
+
+static int unpack(const char *path, const struct source_help *h, const char *to, struct err *e)
+{
+	struct strv argv SCOPED(strv_release) = {0};
+	struct proc_spec spec = {0};
+	enum packing is = UNKNOWN;
+	static const char *const words[] = {"tar",
+					    "--extract",
+					    "--same-permissions",
+					    "--same-owner",
+					    "--numeric-owner",
+					    "--acls",
+					    "--xattrs",
+					    "--xattrs-include=*",
+					    "--sparse",
+					    "--delay-directory-restore"};
+
+	if (look(path, &is, e) != 0)
+		return -1;
+	if (is >= SALTED)
+		return err_set(e, ERR_VERIFY, "%s is no archive that tar reads", path);
+	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+		strv_add(&argv, words[i]);
+	if (packed[is] != NULL)
+		strv_add(&argv, packed[is]);
+	if (h->filter != NULL && h->env != SITE_PROD &&
+	    hold_back(path, is, h->filter, &argv, e) != 0)
+		return -1;
+	strv_addf(&argv, "--file=%s", path);
+	strv_addf(&argv, "--directory=%s", to);
+	spec.argv = (const char *const *)argv.v;
+	return proc_ok(&spec, ERR_VERIFY, e) == 0 ? 0 : err_in(e, "%s", path);
+}
+
+static int fetch(const struct source *s, const struct source_help *h, struct err *e)
+{
+	char *to SCOPED(mem_freep) = fs_join(h->work, "fetched");
+	char *opened SCOPED(mem_freep) = NULL;
+	enum packing is = UNKNOWN;
+	int rc;
+
+	if (fs_rmtree(AT_FDCWD, to, e) != 0 || fs_mkdirs(AT_FDCWD, to, 0700, e) != 0 ||
+	    look(s->path, &is, e) != 0)
+		return -1;
+	if ((is == SALTED || is == PGP) && decrypt(s->path, is, h, &opened, e) != 0)
+		return -1;
+	rc = unpack(opened != NULL ? opened : s->path, h, to, e);
+	if (opened != NULL)
+		(void)unlink(opened);
+	return rc;
+}
+
+/* Which file it was: an archive that is the same is not unpacked twice. */
+static int identity(const char *path, struct buf *ret, struct err *e)
+{
+	int fd SCOPED(fd_closep) = open(path, O_RDONLY | O_CLOEXEC);
+	struct digest d;
+	struct stat st;
+
+	if (fd < 0 || fstat(fd, &st) != 0)
+		return err_sys(e, "read %s", path);
+	if (!S_ISREG(st.st_mode))
+		return err_set(e, ERR_USAGE, "%s is no file", path);
+	if (digest_fd(fd, &d, NULL, e) != 0)
+		return -1;
+	buf_addf(ret, "%s\n", digest_text(&d).s);
+	return 0;
+}
+
+int source_fetch_tar(struct source *s, const struct source_help *h, struct err *e)
+{
+	char *note SCOPED(mem_freep) = fs_join(h->work, "unpacked");
+	struct buf is SCOPED(buf_release) = BUF_INIT(128), was SCOPED(buf_release) = BUF_INIT(128);
+	struct err quiet = ERR_INIT;
+
+	if (identity(s->path, &is, e) != 0)
+		return -1;
+	/* what the filter held back when it was unpacked must be counted in this run */
+	if ((h->env == SITE_PROD || s->rootfd >= 0) &&
+	    fs_get_file(AT_FDCWD, note, &was, &quiet) == 0 && strcmp(was.data, is.data) == 0)
+		return 0;
+	if (fs_rmtree(AT_FDCWD, note, e) != 0)
+		return -1;
+	log_info("%s: unpack", s->text);
+	return fetch(s, h, e) != 0 ? -1 : fs_put_path(note, is.data, is.len, 0600, e);
+}

@@ -1,0 +1,226 @@
+#!/usr/bin/env bats
+# A shop's data into a staged site on a real dockerd: beside what is live, verified, exchanged.
+
+bats_require_minimum_version 1.5.0
+load lib
+load tiny
+load engines
+load stage
+load restore
+
+setup_file() {
+	load lib
+	load tiny
+	load stage
+	load restore
+	dir=$(mktemp -d)
+	export made=$dir
+	make_restore_image
+}
+
+teardown_file() {
+	rm -rf "$made"
+}
+
+setup() {
+	dir=$(mktemp -d)
+	cp -a "$made/." "$dir"
+	export POSMEDIA_STORE=$dir/store
+	start_service "$dir/engine" docker
+	make_shop "$dir/shop"
+}
+
+teardown() {
+	stop_service "$dir/engine"
+	rm -rf "$dir"
+}
+
+restore() {
+	verb restore "$@"
+}
+
+@test "a warm copy, a last pass, an exchange, and the way back" {
+	stage_till dev
+	inside 'echo sale >>/usr2/sales'
+	restore --dry-run --json --from "dir:$dir/shop" recipes/sites/dev.yaml
+	succeeded
+	jq -e '.data[0] | .made > 15 and .name == "usr2"' <<<"$output"
+	[ ! -e "$(live dev)/.posmedia/restore" ]
+	restore --warm --from "dir:$dir/shop" recipes/sites/dev.yaml
+	succeeded
+	[ "$(inside 'cat /usr2/sales')" = sale ]
+	[ "$(record)" = filling ]
+	# a day goes by, and one record changes with neither size nor time
+	echo more >"$dir/shop/usr2/today"
+	chown 777:778 "$dir/shop/usr2/today"
+	cp --preserve=all "$dir/shop/usr2/bbx/bbxd/CUSTMST" "$dir/was"
+	printf X | dd of="$dir/shop/usr2/bbx/bbxd/CUSTMST" bs=1 seek=300000 conv=notrunc status=none
+	touch -r "$dir/was" "$dir/shop/usr2/bbx/bbxd/CUSTMST"
+	restore --json --from "dir:$dir/shop" recipes/sites/dev.yaml
+	succeeded
+	jq -e '.state == "restored" and .differences == 0 and .verified and
+		.fixers == ["permissions"] and .data[0].fixed > 0 and
+		.["not-in-source"] == ["log"]' <<<"$output"
+	is_restored "$dir/shop"
+	[ "$(inside 'cat /usr2/today')" = more ]
+	[ "$(record)" = restored ]
+	restore --from "dir:$dir/shop" recipes/sites/dev.yaml
+	refused 7 'the data of before is still kept'
+	restore --rollback recipes/sites/dev.yaml
+	succeeded
+	[ "$(inside 'cat /usr2/sales; cat /usr2/catalogue')" = $'sale\nroses' ]
+	restore --from "dir:$dir/shop" recipes/sites/dev.yaml
+	succeeded
+	is_restored "$dir/shop"
+	restore --commit recipes/sites/dev.yaml
+	succeeded
+	[ ! -e "$(live dev)/.posmedia/restore" ] && [ ! -e "$(live dev)/.posmedia/restore.json" ]
+	[ "$(inside 'cat /usr2/today')" = more ]
+	restore --rollback recipes/sites/dev.yaml
+	refused 7 'nothing was restored'
+	# the ledger is a chain
+	local file before want
+	file=$(live dev)/.posmedia/ledger.jsonl
+	[ "$(jq -r .what "$file" | xargs)" = 'warm restore rollback restore commit' ]
+	before=$(printf '' | sha256sum | cut -c1-64)
+	while IFS= read -r line; do
+		want=$(jq -r .previous <<<"$line")
+		[ "$want" = "sha256:$before" ]
+		before=$(printf '%s\n' "$line" | sha256sum | cut -c1-64)
+	done <"$file"
+}
+
+@test "a user that the instance does not have is named before anything changes" {
+	stage_till dev
+	chown 4321 "$dir/shop/usr2/empty"
+	sed -i 's/^clerk:/stranger:/' "$dir/shop/etc/passwd"
+	restore --from "dir:$dir/shop" recipes/sites/dev.yaml
+	refused 4 'does not know whose the files are: user stranger'
+	[ "$(inside 'cat /usr2/catalogue')" = roses ]
+	[ "$(stat -c %u "$(live dev)/usr2/catalogue")" = 1500 ]
+	# a number that has no name there, and one here
+	printf '%s\n' root:x:0:0::/:/bin/sh rti:x:777:778::/:/bin/sh >"$dir/shop/etc/passwd"
+	chown -h 1600 "$dir/shop/usr2/empty" "$dir/shop/usr2/bbx/bbxd/CUSTMST"
+	restore --from "dir:$dir/shop" recipes/sites/dev.yaml
+	refused 4 'user 1600 (which is clerk there)'
+	restore --discard recipes/sites/dev.yaml
+	succeeded
+	[ ! -e "$(live dev)/.posmedia/restore" ]
+}
+
+@test "what does not get well runs on its old data again" {
+	stage_till dev
+	inside 'echo sale >>/usr2/sales'
+	# the till answers only where it can read its data
+	site dev 'health: [{name: sales, run: [/bin/busybox, test, -e, /usr2/sales], within: 2s}]'
+	stage recipes/sites/dev.yaml
+	succeeded
+	restore --from "dir:$dir/shop" recipes/sites/dev.yaml
+	refused 1 'what was before runs again'
+	[ "$(inside 'cat /usr2/sales')" = sale ]
+	[ "$(record)" = filling ]
+	[ "$(cat "$(live dev)/.posmedia/restore/new/usr2/catalogue")" = orchids ]
+}
+
+@test "a fixer that fails keeps the old data live" {
+	stage_till dev
+	: >"$dir/shop/usr2/refuses"
+	chown 777:778 "$dir/shop/usr2/refuses"
+	restore --from "dir:$dir/shop" recipes/sites/dev.yaml
+	refused 6 'fixer "permissions"'
+	[[ $stderr == *'no permission'* ]]
+	[ "$(inside 'cat /usr2/catalogue')" = roses ]
+	run containers
+	[[ $output != *fix* ]]
+}
+
+@test "no cardholder's file goes to a test, and all of them to production" {
+	local at=$dir/shop/usr2 pan=4556737586899855
+	printf 'card %s\n' "$pan" >"$at/bbx/notes"
+	ln "$at/bbx/notes" "$at/bbx/notes-too"
+	printf '%s\n' '-----BEGIN RSA PRIVATE KEY-----' \
+		"$(head -c 600 /dev/zero | base64 -w 64)" '-----END RSA PRIVATE KEY-----' \
+		>"$at/bbx/old.pem"
+	echo x >"$at/bbx/bbxd/CCXF01"
+	chown -h 777:778 "$at/bbx/notes" "$at/bbx/old.pem" "$at/bbx/bbxd/CCXF01"
+	stage_till qa
+	restore --json --from "dir:$dir/shop" recipes/sites/qa.yaml
+	succeeded
+	jq -e '[.excluded[] | select(.count > 0)] |
+		(map(.paths[]) | sort) == ["/usr2/bbx/bbxd/CCXF01", "/usr2/bbx/notes",
+		"/usr2/bbx/notes-too", "/usr2/bbx/old.pem"]' <<<"$output" ||
+		{ echo "$output"; false; }
+	at=$(live qa)/usr2
+	[ ! -e "$at/bbx/notes" ] && [ ! -e "$at/bbx/notes-too" ] && [ ! -e "$at/bbx/old.pem" ]
+	[ ! -e "$at/bbx/bbxd/CCXF01" ] && [ -e "$at/bbx/bbxd/CUSTMST" ]
+	! grep -r "$pan" "$(live qa)" || false
+	verb destroy --confirm 123 recipes/sites/qa.yaml
+	succeeded
+	stage_till prod
+	restore --json --from "dir:$dir/shop" recipes/sites/prod.yaml
+	succeeded
+	jq -e '.["excluded-entries"] == 0' <<<"$output"
+	at=$(live prod)/usr2
+	[ -e "$at/bbx/notes" ] && [ -e "$at/bbx/old.pem" ] && [ -e "$at/bbx/bbxd/CCXF01" ]
+}
+
+@test "another instance's data, when it is stopped" {
+	stage_till dev
+	inside 'echo sale >>/usr2/sales'
+	stage_till qa
+	restore --from "site:$dir/recipes/sites/dev.yaml" recipes/sites/qa.yaml
+	refused 7 'its data changes'
+	verb stop recipes/sites/dev.yaml
+	succeeded
+	restore --from "site:$dir/recipes/sites/dev.yaml" recipes/sites/qa.yaml
+	[ "$status" -eq 6 ] # the image's fixer misses its file
+	echo fix >"$(live dev)/usr2/fix-me"
+	restore --from "site:$dir/recipes/sites/dev.yaml" recipes/sites/qa.yaml
+	succeeded
+	[ "$(cat "$(live qa)/usr2/sales")" = sale ]
+	[ "$(cat "$(live dev)/usr2/sales")" = sale ]
+}
+
+@test "a snapshot of one environment into another" {
+	install -m 600 /dev/null "$dir/pass"
+	echo 'a long passphrase' >"$dir/pass"
+	stage_till dev
+	restore --from "dir:$dir/shop" recipes/sites/dev.yaml
+	succeeded
+	verb snapshot recipes/sites/dev.yaml --to "dir:$dir/repo" --secret-file "$dir/pass"
+	succeeded
+	stage_till qa
+	restore --from "snapshot:dir:$dir/repo" recipes/sites/qa.yaml
+	refused 2 'wants a secret'
+	restore --from "snapshot:dir:$dir/repo" --secret-file "$dir/pass" recipes/sites/qa.yaml
+	succeeded
+	diff -r --no-dereference --exclude=fifo "$(live dev)/usr2" "$(live qa)/usr2"
+	[ "$(stat -c '%u:%g %a' "$(live qa)/usr2/setuid")" = '1500:1500 4755' ]
+	# a byte of it that is another is found before anything changes
+	restore --commit recipes/sites/qa.yaml
+	succeeded
+	local pack
+	pack=$(find "$dir/repo/packs" -type f | head -n 1)
+	flip "$pack"
+	echo mine >"$(live qa)/usr2/mine"
+	restore --from "snapshot:dir:$dir/repo" --secret-file "$dir/pass" recipes/sites/qa.yaml
+	refused 4 'is damaged'
+	[ "$(inside_of qa 'cat /usr2/mine')" = mine ]
+}
+
+@test "a site that was stopped on purpose stays so, and links lead nowhere" {
+	stage_till dev
+	verb stop recipes/sites/dev.yaml
+	succeeded
+	mv "$dir/shop/usr2" "$dir/shop/elsewhere"
+	ln -s elsewhere "$dir/shop/usr2"
+	restore --from "dir:$dir/shop" recipes/sites/dev.yaml
+	refused 1 'what is a link there leads out of the source'
+	rm "$dir/shop/usr2"
+	mv "$dir/shop/elsewhere" "$dir/shop/usr2"
+	restore --from "dir:$dir/shop" recipes/sites/dev.yaml
+	succeeded
+	is_restored "$dir/shop"
+	[ -z "$(running)" ]
+	jq -e .stopped "$(live dev)/.posmedia/state.json"
+}
