@@ -215,11 +215,15 @@ static int open_root(struct source *s, const char *path, struct err *e)
 static int fetch(struct source *s, const struct source_help *h, struct err *e)
 {
 	char *fetched SCOPED(mem_freep) = fs_join(h->work, "fetched");
+	char *note SCOPED(mem_freep) = fs_join(h->work, SOURCE_UNPACKED);
 	int rc;
 
 	if (h->dry_run)
 		return err_set(e, ERR_USAGE, "%s has to be fetched: there is no --dry-run of it",
 			       s->text);
+	/* it is no archive's any more */
+	if (s->kind != SOURCE_TAR && fs_rmtree(AT_FDCWD, note, e) != 0)
+		return -1;
 	if (s->kind == SOURCE_SSH)
 		rc = source_fetch_ssh(s, h, e);
 	else if (s->kind == SOURCE_S3)

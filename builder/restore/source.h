@@ -106,7 +106,9 @@ void source_snapshot_free(struct source_snapshot *s);
 int source_fetch_ssh(struct source *s, const struct source_help *h, struct err *e) MUST_CHECK;
 /* All objects below a prefix to WORK/fetched; what is there with the same size and time stays. */
 int source_fetch_s3(struct source *s, const struct source_help *h, struct err *e) MUST_CHECK;
-/* An archive to WORK/fetched, when it is not there already as this very file. */
+/* An archive to WORK/fetched, when it is not there already as this very file; which file that was,
+ * and for which environment, is noted beside it. */
+#define SOURCE_UNPACKED "unpacked"
 int source_fetch_tar(struct source *s, const struct source_help *h, struct err *e) MUST_CHECK;
 /* The key or passphrase; ERR_USAGE when there is none. Released by site_secret_release. */
 int source_secret(const struct source_help *h, const char *what, struct buf *ret,

@@ -35,7 +35,7 @@ static int open_of(struct source *s, const struct site *site, const struct sourc
 		return -1;
 	if (st.r.current.container == NULL)
 		return err_set(e, ERR_BUSY, "%s: no staging came to its end", s->text);
-	if (check_still(&st, h, e) != 0)
+	if (stage_check_restored(&st, e) != 0 || check_still(&st, h, e) != 0)
 		return -1;
 	manifest_names_free(s->names);
 	s->names = NULL;

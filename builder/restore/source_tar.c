@@ -147,9 +147,15 @@ static int hold_back(const char *path, enum packing is, struct restore_filter *f
 		     struct err *e)
 {
 	struct buf names SCOPED(buf_release) = BUF_INIT(LIST_MAX);
-	const char *const list[] = {
-	    "tar",      "--list", "--quoting-style=escape", "--absolute-names", "--file", path,
-	    packed[is], NULL};
+	const char *const list[] = {"tar",
+				    "--list",
+				    "--quoting-style=escape",
+				    "--absolute-names",
+				    "--force-local",
+				    "--file",
+				    path,
+				    packed[is],
+				    NULL};
 	const struct proc_spec spec = {.argv = list, .out = &names};
 	struct strv patterns SCOPED(strv_release) = {0};
 
@@ -175,10 +181,30 @@ static int hold_back(const char *path, enum packing is, struct restore_filter *f
 		/* tar's star goes over slashes too, and an archive may name its root */
 		strv_addf(argv, "--exclude=%s", deep ? p + 3 : p);
 		strv_addf(argv, "--exclude=./%s", deep ? p + 3 : p);
+		strv_addf(argv, "--exclude=/%s", deep ? p + 3 : p);
 		if (deep)
 			strv_addf(argv, "--exclude=*/%s", p + 3);
 	}
 	return 0;
+}
+
+/* tar(1) takes an archive that was cut between two members for a whole one: what ends it are two
+ * blocks of zeros (POSIX.1-2001, pax). A compressed one has an end of its own. */
+static int check_end(const char *path, struct err *e)
+{
+	int fd SCOPED(fd_closep) = open(path, O_RDONLY | O_CLOEXEC);
+	static const uint8_t zeros[2 * HEAD];
+	uint8_t end[2 * HEAD];
+	struct stat st;
+
+	if (fd < 0 || fstat(fd, &st) != 0)
+		return err_sys(e, "read %s", path);
+	if (st.st_size >= (off_t)sizeof(end) &&
+	    pread(fd, end, sizeof(end), st.st_size - (off_t)sizeof(end)) == (ssize_t)sizeof(end) &&
+	    memcmp(end, zeros, sizeof(end)) == 0)
+		return 0;
+	(void)err_set(e, ERR_VERIFY, "%s has no end: it was cut off", path);
+	return err_hint(e, "fetch or make the archive again");
 }
 
 static int unpack(const char *path, const struct source_help *h, const char *to, struct err *e)
@@ -188,6 +214,7 @@ static int unpack(const char *path, const struct source_help *h, const char *to,
 	enum packing is = UNKNOWN;
 	static const char *const words[] = {"tar",
 					    "--extract",
+					    "--force-local",
 					    "--same-permissions",
 					    "--same-owner",
 					    "--numeric-owner",
@@ -201,6 +228,8 @@ static int unpack(const char *path, const struct source_help *h, const char *to,
 		return -1;
 	if (is >= SALTED)
 		return err_set(e, ERR_VERIFY, "%s is no archive that tar reads", path);
+	if (is == PLAIN && check_end(path, e) != 0)
+		return -1;
 	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
 		strv_add(&argv, words[i]);
 	if (packed[is] != NULL)
@@ -218,11 +247,13 @@ static int fetch(const struct source *s, const struct source_help *h, struct err
 {
 	char *to SCOPED(mem_freep) = fs_join(h->work, "fetched");
 	char *opened SCOPED(mem_freep) = NULL;
+	char *left SCOPED(mem_freep) = fs_join(h->work, "open.tar");
 	enum packing is = UNKNOWN;
 	int rc;
 
-	if (fs_rmtree(AT_FDCWD, to, e) != 0 || fs_mkdirs(AT_FDCWD, to, 0700, e) != 0 ||
-	    look(s->path, &is, e) != 0)
+	/* of a run that was killed */
+	if (fs_rmtree(AT_FDCWD, left, e) != 0 || fs_rmtree(AT_FDCWD, to, e) != 0 ||
+	    fs_mkdirs(AT_FDCWD, to, 0700, e) != 0 || look(s->path, &is, e) != 0)
 		return -1;
 	if ((is == SALTED || is == PGP) && decrypt(s->path, is, h, &opened, e) != 0)
 		return -1;
@@ -232,8 +263,9 @@ static int fetch(const struct source *s, const struct source_help *h, struct err
 	return rc;
 }
 
-/* Which file it was: an archive that is the same is not unpacked twice. */
-static int identity(const char *path, struct buf *ret, struct err *e)
+/* Which file it was, and what of it was taken: an archive that is the same is not unpacked twice.
+ */
+static int identity(const char *path, const struct source_help *h, struct buf *ret, struct err *e)
 {
 	int fd SCOPED(fd_closep) = open(path, O_RDONLY | O_CLOEXEC);
 	struct digest d;
@@ -245,17 +277,17 @@ static int identity(const char *path, struct buf *ret, struct err *e)
 		return err_set(e, ERR_USAGE, "%s is no file", path);
 	if (digest_fd(fd, &d, NULL, e) != 0)
 		return -1;
-	buf_addf(ret, "%s\n", digest_text(&d).s);
+	buf_addf(ret, "%s %s\n", digest_text(&d).s, site_env_word(h->env));
 	return 0;
 }
 
 int source_fetch_tar(struct source *s, const struct source_help *h, struct err *e)
 {
-	char *note SCOPED(mem_freep) = fs_join(h->work, "unpacked");
+	char *note SCOPED(mem_freep) = fs_join(h->work, SOURCE_UNPACKED);
 	struct buf is SCOPED(buf_release) = BUF_INIT(128), was SCOPED(buf_release) = BUF_INIT(128);
 	struct err quiet = ERR_INIT;
 
-	if (identity(s->path, &is, e) != 0)
+	if (identity(s->path, h, &is, e) != 0)
 		return -1;
 	/* what the filter held back when it was unpacked must be counted in this run */
 	if ((h->env == SITE_PROD || s->rootfd >= 0) &&
