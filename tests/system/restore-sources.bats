@@ -158,6 +158,32 @@ start_sshd() {
 	[ -z "$output" ]
 }
 
+@test "an account of another machine, and in an archive: its permfile says whose they are" {
+	local account=$dir/tfrsync-1 from
+	start_sshd
+	mkdir -p "$account/usr2"
+	echo till >"$account/usr2/x"
+	chown daemon: "$account/usr2/x"
+	chmod 400 "$account/usr2/x"
+	(cd "$account" && getfacl -R usr2) >"$dir/perms"
+	cp "$dir/perms" "$account/usr2-perms.txt"
+	chown -R 12345:12345 "$account"
+	chmod 644 "$account/usr2/x"
+	tar -C "$account" -cf "$dir/account.tar" .
+	for from in "ssh://root@127.0.0.1:$ssh_port$account/" "tar:$dir/account.tar"; do
+		rm -rf "$dir/to" "$dir/.to.restore"
+		restore --from "$from" --to "dir:$dir/to" --secret-file "$dir/key" \
+			--known-hosts "$dir/known"
+		succeeded
+		[ "$(stat -c '%U %a' "$dir/to/usr2/x")" = 'daemon 400' ] ||
+			{ echo "$from"; stat "$dir/to/usr2/x"; false; }
+	done
+	rm "$account/usr2-perms.txt"
+	restore --from "ssh://root@127.0.0.1:$ssh_port$account" --to "dir:$dir/to" \
+		--secret-file "$dir/key" --known-hosts "$dir/known"
+	refused 4 'there is no permfile'
+}
+
 @test "a host with another key, a key that is not taken, and a part that cannot be read" {
 	start_sshd
 	local from="ssh://root@127.0.0.1:$ssh_port$dir/shop"
