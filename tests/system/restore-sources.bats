@@ -149,11 +149,14 @@ start_sshd() {
 	same "$dir/shop" "$dir/to"
 	# a qa never sees what it may not have
 	echo x >"$dir/shop/usr2/bbx/bbxd/CCXF01"
+	mkdir -p "$dir/shop/lost+found/x" "$dir/shop/var/lib/samba/private"
+	echo x | tee "$dir/shop/lost+found/x/CCXF01" >"$dir/shop/var/lib/samba/private/k"
+	ln -s bbx "$dir/shop/usr2/CCXF02"
 	restore --from "$from" --to "dir:$dir/qa" --secret-file "$dir/key" \
 		--known-hosts "$dir/known" --environment qa --json
 	succeeded
-	jq -e '[.excluded[] | select(.count > 0).paths[]] == ["/usr2/bbx/bbxd/CCXF01"]' \
-		<<<"$output" || { echo "$output"; false; }
+	jq -e '[.excluded[] | select(.count > 0).paths[]] == ["/lost+found",
+		"/usr2/bbx/bbxd/CCXF01", "/usr2/CCXF02", "/var/lib/samba/private"]' <<<"$output" || { echo "$output"; false; }
 	run find "$dir/qa" "$dir/.qa.restore" -name CCXF01
 	[ -z "$output" ]
 }
