@@ -77,28 +77,38 @@ static int parse_s3(const char *rest, struct source *s, struct err *e)
 			     s->text);
 }
 
-static bool has_permfile(int fd)
+static int has_permfile(int fd, bool *ret, struct err *e)
 {
 	struct strv names SCOPED(strv_release) = {0};
-	struct err quiet = ERR_INIT;
 	static const char end[] = "-perms.txt";
 
-	if (fs_list(fd, ".", &names, &quiet) != 0)
-		return false;
-	for (size_t i = 0; i < names.n; i++) {
+	*ret = false;
+	if (fs_list(fd, ".", &names, e) != 0)
+		return -1;
+	for (size_t i = 0; i < names.n && !*ret; i++) {
 		size_t n = strlen(names.v[i]);
 
-		if (n > strlen(end) && strcmp(names.v[i] + n - strlen(end), end) == 0)
-			return true;
+		*ret = n > strlen(end) && strcmp(names.v[i] + n - strlen(end), end) == 0;
 	}
-	return false;
+	return 0;
+}
+
+static bool named_account(const char *path)
+{
+	char *plain SCOPED(mem_freep) = mem_strdup(path);
+	char *base SCOPED(mem_freep) = NULL;
+
+	for (size_t n = strlen(plain); n > 1 && plain[n - 1] == '/'; n--)
+		plain[n - 1] = '\0';
+	base = fs_basename(plain);
+	return strncmp(base, "tfrsync-", 8) == 0;
 }
 
 /* What a path is that nobody said anything of. */
 static int look_at(struct source *s, struct err *e)
 {
-	char *base SCOPED(mem_freep) = fs_basename(s->path);
 	int fd SCOPED(fd_closep) = -1;
+	bool perms = false;
 	struct stat st;
 
 	if (stat(s->path, &st) != 0)
@@ -107,10 +117,9 @@ static int look_at(struct source *s, struct err *e)
 		s->kind = SOURCE_TAR;
 		return 0;
 	}
-	if (fs_open_dir(AT_FDCWD, s->path, &fd, e) != 0)
+	if (fs_open_dir(AT_FDCWD, s->path, &fd, e) != 0 || has_permfile(fd, &perms, e) != 0)
 		return -1;
-	s->kind =
-	    strncmp(base, "tfrsync-", 8) == 0 || has_permfile(fd) ? SOURCE_ACCOUNT : SOURCE_DIR;
+	s->kind = perms || named_account(s->path) ? SOURCE_ACCOUNT : SOURCE_DIR;
 	return 0;
 }
 
@@ -233,14 +242,27 @@ static int fetch(struct source *s, const struct source_help *h, struct err *e)
 	return rc == 0 ? open_root(s, fetched, e) : -1;
 }
 
+/* What was fetched may be an account too, and then nothing else says whose its files are. The name
+ * of an archive says nothing of the root in it. */
+static int read_perms(struct source *s, struct err *e)
+{
+	bool wanted =
+	    s->kind == SOURCE_ACCOUNT || (s->kind == SOURCE_SSH && named_account(s->path));
+
+	if (s->kind == SOURCE_DIR || s->perms != NULL)
+		return 0;
+	if (!wanted && has_permfile(s->rootfd, &wanted, e) != 0)
+		return -1;
+	return wanted ? source_perms_read(s->rootfd, &s->perms, e) : 0;
+}
+
 static int open_tree(struct source *s, const struct source_help *h, struct err *e)
 {
 	bool here = s->kind == SOURCE_DIR || s->kind == SOURCE_ACCOUNT;
 
 	if ((here ? open_root(s, s->path, e) : fetch(s, h, e)) != 0)
 		return -1;
-	if (s->kind == SOURCE_ACCOUNT && s->perms == NULL &&
-	    source_perms_read(s->rootfd, &s->perms, e) != 0)
+	if (read_perms(s, e) != 0)
 		return err_in(e, "%s", s->text);
 	return names_of_tree(s, e);
 }

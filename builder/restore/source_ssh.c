@@ -129,17 +129,32 @@ static int rsync(const struct transfer *t, const char *const *more, struct buf *
 	return run(t, &argv, out, e);
 }
 
-/* What the filter keeps from being fetched: a list of it alone, "MODE SIZE DATE TIME PATH". */
+/* Counts an entry of the list that is held back, but not what is below another one. */
+static void count_one(struct restore_filter *f, const char *path, struct map *held)
+{
+	char *above SCOPED(mem_freep) = mem_strdup(path);
+
+	for (char *slash; (slash = strrchr(above, '/')) != NULL;) {
+		*slash = '\0';
+		if (map_has(held, above))
+			return;
+	}
+	if (strcmp(path, ".") != 0 && !restore_filter_wants(f, path, MANIFEST_FILE))
+		(void)map_add(held, path, NULL);
+}
+
+/* What the filter keeps from being fetched: a list of it and of all directories, each before what
+ * is in it, "MODE SIZE DATE TIME PATH", and of a link " -> TARGET". */
 static int count(const struct transfer *t, struct err *e)
 {
 	struct strv argv SCOPED(strv_release) = {0};
 	struct buf names SCOPED(buf_release) = BUF_INIT(64 << 20);
+	struct map held = {0};
 
 	strv_add(&argv, "rsync");
 	strv_add(&argv, "-r");
 	strv_add(&argv, "--links");
 	strv_add(&argv, "--list-only");
-	strv_add(&argv, "--prune-empty-dirs");
 	add_patterns(t->h, "--include", &argv);
 	strv_add(&argv, "--include=*/");
 	strv_add(&argv, "--exclude=*");
@@ -149,14 +164,21 @@ static int count(const struct transfer *t, struct err *e)
 	if (names.over)
 		return err_set(e, ERR_REMOTE, "%s: more names than fit", t->s->text);
 	for (char *at = names.data, *end; (end = strchr(at, '\n')) != NULL; at = end + 1) {
+		bool link = at[0] == 'l';
+		char *arrow;
+
 		*end = '\0';
 		for (int column = 0; column < 4; column++) {
 			at += strspn(at, " ");
 			at += strcspn(at, " ");
 		}
 		at += at[0] == ' ';
-		(void)restore_filter_wants(t->h->filter, at, MANIFEST_FILE);
+		arrow = link ? strstr(at, " -> ") : NULL;
+		if (arrow != NULL)
+			*arrow = '\0';
+		count_one(t->h->filter, at, &held);
 	}
+	map_release(&held, NULL);
 	return 0;
 }
 

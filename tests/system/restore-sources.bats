@@ -149,13 +149,42 @@ start_sshd() {
 	same "$dir/shop" "$dir/to"
 	# a qa never sees what it may not have
 	echo x >"$dir/shop/usr2/bbx/bbxd/CCXF01"
+	mkdir -p "$dir/shop/lost+found/x" "$dir/shop/var/lib/samba/private"
+	echo x | tee "$dir/shop/lost+found/x/CCXF01" >"$dir/shop/var/lib/samba/private/k"
+	ln -s bbx "$dir/shop/usr2/CCXF02"
 	restore --from "$from" --to "dir:$dir/qa" --secret-file "$dir/key" \
 		--known-hosts "$dir/known" --environment qa --json
 	succeeded
-	jq -e '[.excluded[] | select(.count > 0).paths[]] == ["/usr2/bbx/bbxd/CCXF01"]' \
-		<<<"$output" || { echo "$output"; false; }
+	jq -e '[.excluded[] | select(.count > 0).paths[]] == ["/lost+found",
+		"/usr2/bbx/bbxd/CCXF01", "/usr2/CCXF02", "/var/lib/samba/private"]' <<<"$output" || { echo "$output"; false; }
 	run find "$dir/qa" "$dir/.qa.restore" -name CCXF01
 	[ -z "$output" ]
+}
+
+@test "an account of another machine, and in an archive: its permfile says whose they are" {
+	local account=$dir/tfrsync-1 from
+	start_sshd
+	mkdir -p "$account/usr2"
+	echo till >"$account/usr2/x"
+	chown daemon: "$account/usr2/x"
+	chmod 400 "$account/usr2/x"
+	(cd "$account" && getfacl -R usr2) >"$dir/perms"
+	cp "$dir/perms" "$account/usr2-perms.txt"
+	chown -R 12345:12345 "$account"
+	chmod 644 "$account/usr2/x"
+	tar -C "$account" -cf "$dir/account.tar" .
+	for from in "ssh://root@127.0.0.1:$ssh_port$account/" "tar:$dir/account.tar"; do
+		rm -rf "$dir/to" "$dir/.to.restore"
+		restore --from "$from" --to "dir:$dir/to" --secret-file "$dir/key" \
+			--known-hosts "$dir/known"
+		succeeded
+		[ "$(stat -c '%U %a' "$dir/to/usr2/x")" = 'daemon 400' ] ||
+			{ echo "$from"; stat "$dir/to/usr2/x"; false; }
+	done
+	rm "$account/usr2-perms.txt"
+	restore --from "ssh://root@127.0.0.1:$ssh_port$account" --to "dir:$dir/to" \
+		--secret-file "$dir/key" --known-hosts "$dir/known"
+	refused 4 'there is no permfile'
 }
 
 @test "a host with another key, a key that is not taken, and a part that cannot be read" {
