@@ -59,6 +59,20 @@ int stage_cgroup_ready(struct stage *st, struct err *e)
 			WRITABLE_SINCE);
 }
 
+/* podman mounts that hierarchy by itself where it takes what is started for a systemd. A second
+ * mount of one place it keeps in either order, and lists the last. */
+static bool podman_mounts(const struct stage *st)
+{
+	static const char *const inits[] = {"/sbin/init", "/usr/sbin/init", "/usr/local/sbin/init"};
+	const char *word = first_word(jval_get(st->config, "config"));
+	const char *slash = strrchr(word, '/');
+
+	for (size_t i = 0; i < sizeof(inits) / sizeof(inits[0]); i++)
+		if (strcmp(word, inits[i]) == 0)
+			return true;
+	return strcmp(slash != NULL ? slash + 1 : word, "systemd") == 0;
+}
+
 /* A systemd that is no host's writes to the hierarchy of v1 that keeps its services apart, and to
  * no controller. Those stay as the engine mounts them, read-only: a mount of all of /sys/fs/cgroup
  * would cover them, and its ReadOnly does not reach the mounts below it. What the kernel starts
@@ -70,7 +84,8 @@ void stage_cgroup_mounts(const struct stage *st, struct jval *list)
 
 	if (st->cgroup2 || !stage_systemd(st) || access(own, F_OK) != 0)
 		return;
-	stage_spec_mount(list, own, own, false);
+	if (!engine_about(st->en)->podman || !podman_mounts(st))
+		stage_spec_mount(list, own, own, false);
 	if (access(agent, F_OK) == 0)
 		stage_spec_mount(list, agent, agent, true);
 }

@@ -6,6 +6,7 @@
 #include <stdarg.h>
 #include <stdint.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -38,14 +39,15 @@ static bool has_option(const struct jval *v, const char *text)
 	return false;
 }
 
-static bool mounts_cgroups(const struct jval *v)
+/* How many mounts are asked for at a place that starts so. */
+static size_t mounts_at(const struct jval *v, const char *start)
 {
 	const struct jval *list = jval_get(jval_get(v, "HostConfig"), "Mounts");
+	size_t n = 0;
 
 	for (size_t i = 0; i < jval_len(list); i++)
-		if (strncmp(jval_get_str(jval_at(list, i), "Target"), "/sys/fs/cgroup", 14) == 0)
-			return true;
-	return false;
+		n += strncmp(jval_get_str(jval_at(list, i), "Target"), start, strlen(start)) == 0;
+	return n;
 }
 
 #define INIT "{\"config\":{\"Entrypoint\":[\"/sbin/init\"]}}"
@@ -68,7 +70,7 @@ static void cgroup_v2(void **state)
 		assert_string_equal(jval_get_str(jval_get(v, "HostConfig"), "CgroupnsMode"),
 				    "private");
 		assert_int_equal(has_option(v, "writable-cgroups=true"), cases[i].asked);
-		assert_false(mounts_cgroups(v));
+		assert_int_equal(mounts_at(v, "/sys/fs/cgroup"), 0);
 	}
 }
 
@@ -89,6 +91,36 @@ static void cgroup_v1(void **state)
 		assert_int_equal(pids, 2048);
 	}
 	assert_non_null(jval_get(jval_get(h, "Tmpfs"), "/tmp"));
+}
+
+/* The hierarchy of systemd is mounted once: by podman for what it knows, else by us. */
+static void systemd_once(void **state)
+{
+	static const char place[] = "/sys/fs/cgroup/systemd";
+	static const struct {
+		const char *config;
+		bool podman;
+		size_t ours;
+	} cases[] = {
+	    {INIT, false, 1},
+	    {INIT, true, 0},
+	    {"{\"config\":{\"Cmd\":[\"/usr/sbin/init\"]}}", true, 0},
+	    {"{\"config\":{\"Cmd\":[\"/lib/systemd/systemd\"]}}", true, 0},
+	    {"{\"config\":{\"Cmd\":[\"systemd\"]}}", true, 0},
+	    {"{\"config\":{\"Cmd\":[\"/init\"]}}", true, 1},
+	    {"{\"config\":{\"Cmd\":[\"/init\"]}}", false, 1},
+	    {"{\"config\":{\"Cmd\":[\"/bin/till\"]}}", false, 0},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct jval *v SCOPED(jval_freep) =
+		    spec_of(cases[i].config, "4.3.1", cases[i].podman, false);
+		size_t below = mounts_at(v, "/sys/fs/cgroup/systemd/");
+
+		assert_int_equal(mounts_at(v, place) - below,
+				 access(place, F_OK) == 0 ? cases[i].ours : 0);
+	}
 }
 
 static void stop_signal(void **state)
@@ -134,9 +166,8 @@ static void which_cgroups(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(cgroup_v2),
-	    cmocka_unit_test(cgroup_v1),
-	    cmocka_unit_test(stop_signal),
+	    cmocka_unit_test(cgroup_v2),     cmocka_unit_test(cgroup_v1),
+	    cmocka_unit_test(systemd_once),  cmocka_unit_test(stop_signal),
 	    cmocka_unit_test(which_cgroups),
 	};
 
