@@ -4,11 +4,7 @@
 #include <arpa/inet.h>
 #include <string.h>
 
-static int refuse(const struct recipe_pos *at, struct err *e, const char *hint, const char *fmt,
-		  ...) PRINTF(4, 5);
-
-static int refuse(const struct recipe_pos *at, struct err *e, const char *hint, const char *fmt,
-		  ...)
+int site_refuse(const struct recipe_pos *at, struct err *e, const char *hint, const char *fmt, ...)
 {
 	char *what SCOPED(mem_freep) = NULL;
 	va_list ap;
@@ -19,6 +15,8 @@ static int refuse(const struct recipe_pos *at, struct err *e, const char *hint, 
 	(void)recipe_err(at, e, "%s", what);
 	return err_hint(e, "%s", hint);
 }
+
+#define refuse site_refuse
 
 static int check_source(const struct site_source *s, const struct recipe_pos *at, const char *what,
 			struct err *e)
@@ -249,7 +247,7 @@ int site_check(const struct site *s, struct err *e)
 			return -1;
 	if (check_data(s, e) != 0 || check_keep(s, e) != 0 || check_licence(s, e) != 0 ||
 	    check_network(s, e) != 0 || check_users(s, e) != 0 || check_vpn(s, e) != 0 ||
-	    check_health(s, e) != 0)
+	    check_health(s, e) != 0 || site_cutover_check(s, e) != 0)
 		return -1;
 	return check_secret(s, s->backup.secret, &s->backup.pos, e);
 }

@@ -46,8 +46,8 @@ static int read_policy(const char *root, const struct yaml *y, const struct fiel
 	return 0;
 }
 
-static int read_program(const char *root, const struct yaml *y, const struct field *f, void *to,
-			struct err *e)
+int read_program(const char *root, const struct yaml *y, const struct field *f, void *to,
+		 struct err *e)
 {
 	if (y->kind != YAML_LIST || y->n == 0 || y->items[0]->kind != YAML_SCALAR ||
 	    !grammar_ok(&grammar_image_path, y->items[0]->text))
@@ -95,8 +95,8 @@ const char *site_mode_word(enum site_mode mode)
 }
 
 /* A word of the list (how) into its number, an int. */
-static int read_number_of(const char *root, const struct yaml *y, const struct field *f, void *to,
-			  struct err *e)
+int read_number_of(const char *root, const struct yaml *y, const struct field *f, void *to,
+		   struct err *e)
 {
 	char *word SCOPED(mem_freep) = NULL;
 	const struct field one = {f->key, read_choice, 0, f->how, false};
@@ -150,8 +150,8 @@ static int read_cpus(const char *root, const struct yaml *y, const struct field 
 	return 0;
 }
 
-static int read_port(const char *root, const struct yaml *y, const struct field *f, void *to,
-		     struct err *e)
+int read_port(const char *root, const struct yaml *y, const struct field *f, void *to,
+	      struct err *e)
 {
 	uint64_t v;
 	uint16_t port;
@@ -183,8 +183,8 @@ static int read_ike(const char *root, const struct yaml *y, const struct field *
 	return 0;
 }
 
-static int read_here(const char *root, const struct yaml *y, const struct field *f, void *to,
-		     struct err *e)
+int read_here(const char *root, const struct yaml *y, const struct field *f, void *to,
+	      struct err *e)
 {
 	struct recipe_pos pos = schema_pos(y);
 	const struct field *own = f->how;
@@ -349,6 +349,7 @@ const struct field site_fields[] = {
     {"backup", read_here, AT(backup.pos), backup_fields, false},
     {"health", read_few, AT(health), &health, false},
     {"limits", read_here, AT(limits.pos), limit_fields, false},
+    {"cutover", read_here, AT(cutover.pos), site_cutover_fields, false},
     {"shared", read_bool, AT(shared), NULL, false},
     MANUAL,
 };

@@ -16,7 +16,7 @@ static void put_number(struct jval *o, const char *key, uint64_t v)
 		jval_put_int(o, key, (int64_t)v);
 }
 
-static void put_list(struct jval *o, const char *key, const struct strv *l)
+void site_put_list(struct jval *o, const char *key, const struct strv *l)
 {
 	struct jval *a = jval_array();
 
@@ -41,7 +41,7 @@ static void put_source(struct jval *o, const struct site_source *s)
 {
 	put_text(o, "file", s->file);
 	put_text(o, "credential", s->credential);
-	put_list(o, "command", &s->command);
+	site_put_list(o, "command", &s->command);
 }
 
 static struct jval *image_json(const struct site *s)
@@ -67,7 +67,7 @@ static struct jval *network_json(const struct site_network *n)
 	jval_put_text(o, "address", n->address.text);
 	put_text(o, "gateway", n->gateway);
 	put_text(o, "mac", n->mac);
-	put_list(o, "dns", &n->dns);
+	site_put_list(o, "dns", &n->dns);
 	for (size_t i = 0; i < n->routes_n; i++) {
 		struct jval *r = jval_object();
 
@@ -79,15 +79,15 @@ static struct jval *network_json(const struct site_network *n)
 	return o;
 }
 
-static struct jval *data_json(const struct site *s)
+struct jval *site_data_json(const struct site_data *v, size_t n)
 {
 	struct jval *a = jval_array();
 
-	for (size_t i = 0; i < s->data_n; i++) {
+	for (size_t i = 0; i < n; i++) {
 		struct jval *o = jval_object();
 
-		jval_put_text(o, "name", s->data[i].name);
-		jval_put_text(o, "at", s->data[i].at);
+		jval_put_text(o, "name", v[i].name);
+		jval_put_text(o, "at", v[i].at);
 		jval_push(a, o);
 	}
 	return a;
@@ -117,8 +117,8 @@ static struct jval *users_json(const struct site *s)
 
 		jval_put_text(o, "name", s->users[i].name);
 		put_number(o, "uid", s->users[i].uid);
-		put_list(o, "groups", &s->users[i].groups);
-		put_list(o, "keys", &s->users[i].keys);
+		site_put_list(o, "groups", &s->users[i].groups);
+		site_put_list(o, "keys", &s->users[i].keys);
 		jval_push(a, o);
 	}
 	return a;
@@ -173,7 +173,7 @@ static struct jval *health_json(const struct site *s)
 		    mem_format("%llums", (unsigned long long)h->within_ms);
 
 		jval_put_text(o, "name", h->name);
-		put_list(o, "run", &h->run);
+		site_put_list(o, "run", &h->run);
 		put_number(o, "tcp", h->tcp);
 		jval_put_text(o, "within", within);
 		jval_push(a, o);
@@ -207,10 +207,10 @@ struct jval *site_resolved(const struct site *s)
 	jval_put_text(o, "hostname", s->hostname);
 	if (s->network.interface != NULL)
 		jval_put(o, "network", network_json(&s->network));
-	jval_put(o, "data", data_json(s));
+	jval_put(o, "data", site_data_json(s->data, s->data_n));
 	jval_put(o, "printers", printers_json(s));
 	jval_put(o, "users", users_json(s));
-	put_list(o, "keep", &s->keep);
+	site_put_list(o, "keep", &s->keep);
 	if (s->licence.at != NULL) {
 		one = jval_object();
 		jval_put_text(one, "at", s->licence.at);
@@ -229,6 +229,8 @@ struct jval *site_resolved(const struct site *s)
 	}
 	jval_put(o, "health", health_json(s));
 	jval_put(o, "limits", limits_json(&s->limits));
+	if (s->cutover.old.host != NULL)
+		jval_put(o, "cutover", site_cutover_json(&s->cutover));
 	if (s->shared)
 		jval_put(o, "shared", jval_bool(true));
 	return o;

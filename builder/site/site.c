@@ -62,7 +62,10 @@ int site_load_in(const char *path, const char *root, struct site **ret, struct e
 	/* what is stored says what was; that needs no policy any more */
 	if (root == NULL && check_policy(y, s->root, e) != 0)
 		return -1;
-	if (schema_map(s->root, y, site_fields, s, e) != 0 || site_check(s, e) != 0)
+	if (schema_map(s->root, y, site_fields, s, e) != 0)
+		return -1;
+	site_cutover_defaults(s);
+	if (site_check(s, e) != 0)
 		return -1;
 	if (resolve(s, e) != 0)
 		return -1;
@@ -153,6 +156,7 @@ void site_free(struct site *s)
 	free_network(&s->network);
 	free_people(s);
 	free_vpn(&s->vpn);
+	site_cutover_release(&s->cutover);
 	free(s->backup.from);
 	free(s->backup.secret);
 	free(s->backup.known_hosts);

@@ -9,6 +9,7 @@
 
 #include "form/ref.h"
 #include "recipe/recipe.h"
+#include "site/cutover.h"
 
 enum {
 	SITE_USERS_MAX = 200,
@@ -27,13 +28,6 @@ enum site_env {
 	SITE_DEV,
 	SITE_QA,
 	SITE_PROD,
-};
-
-/* An address and the network that it is in, or a network. */
-struct site_net {
-	char *text;    /* as it was written */
-	uint32_t addr; /* in the host's order of bytes */
-	unsigned bits;
 };
 
 /* Where a secret is. Exactly one of the three is set. */
@@ -76,13 +70,6 @@ struct site_network {
 	struct site_route *routes;
 	size_t routes_n;
 	struct strv dns;
-	struct recipe_pos pos;
-};
-
-/* A directory of the instance that lies on the host, SITE_ROOT/SHOP/ENV/NAME. */
-struct site_data {
-	char *name;
-	char *at;
 	struct recipe_pos pos;
 };
 
@@ -174,6 +161,7 @@ struct site {
 	struct site_backup backup;
 	struct site_health *health;
 	struct site_limits limits;
+	struct site_cutover cutover; /* old.host NULL = none */
 	size_t data_n, printers_n, users_n, secrets_n, health_n;
 	struct jval *resolved; /* a site again, with all defaults, without positions */
 	struct digest digest;  /* of `resolved` as jval_write gives it */

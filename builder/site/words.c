@@ -82,6 +82,12 @@ static bool backup_ssh(const char *rest)
 	return host_uri(uri, schemes);
 }
 
+/* The same without a path. */
+static bool old_host(const char *s)
+{
+	return strncmp(s, "ssh://", 6) == 0 && strchr(s + 6, '/') == NULL && backup_ssh(s + 6);
+}
+
 static bool bucket(const char *s)
 {
 	struct ref r SCOPED(ref_release) = {0};
@@ -165,6 +171,12 @@ const struct grammar grammar_backup = {
     ALNUM "./:@_-",
     1024,
     backup};
+const struct grammar grammar_old_host = {"an old server",
+					 "Such as ssh://root@pos.example.org or with :PORT.",
+					 LOWER,
+					 ALNUM "./:@_-",
+					 512,
+					 old_host};
 const struct grammar grammar_reference = {
     "an image",
     "oci:DIR[:TAG], docker://HOST/REPO[:TAG] or s3://BUCKET/PREFIX, or with @sha256:....",

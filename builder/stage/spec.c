@@ -30,6 +30,8 @@ bool stage_secret_inside(const struct site *s, const struct site_secret *secret)
 {
 	if (s->backup.secret != NULL && strcmp(s->backup.secret, secret->name) == 0)
 		return false;
+	if (s->cutover.old.secret != NULL && strcmp(s->cutover.old.secret, secret->name) == 0)
+		return false;
 	for (size_t i = 0; i < s->vpn.peers_n; i++)
 		if (strcmp(s->vpn.peers[i].secret, secret->name) == 0)
 			return false;
