@@ -87,6 +87,24 @@ int s3_blobs_push(const struct carry *c, const struct blob_list *list, struct er
 int s3_manifest_put(struct registry *r, const char *name, const char *type, const struct buf *b,
 		    struct err *e) MUST_CHECK;
 
+/* One of a listing, borrowed: its key behind the prefix, its size in bytes, its time, seconds, and
+ * its ETag as it stands there, "" when there was none. */
+struct s3_object {
+	const char *key, *etag;
+	uint64_t size;
+	int64_t time;
+};
+struct s3_listing {
+	const char *prefix;
+	int (*each)(void *ctx, const struct s3_object *o, struct err *e); /* -1 stops */
+	void *ctx;
+	struct http *via;
+};
+
+/* Calls l->each for every object whose key begins with the prefix. ERR_REMOTE, after some of them,
+ * for a list that is cut short. */
+int s3_objects(struct s3 *s, const struct s3_listing *l, struct err *e) MUST_CHECK;
+
 /* Appends the names below a prefix of keys. */
 int s3_list(struct registry *r, const char *prefix, struct strv *ret, struct err *e) MUST_CHECK;
 

@@ -4,12 +4,10 @@
 #include "remote/s3.h"
 #include "remote/tags.h"
 
-#include "form/sigv4.h"
-#include "form/xml.h"
 #include <stdlib.h>
 #include <string.h>
 
-enum { PAGES_MAX = 1000, ROUNDS_MAX = 8 };
+enum { ROUNDS_MAX = 8 };
 
 static int add_tag(struct registry *r, const char *tag, struct err *e)
 {
@@ -88,62 +86,6 @@ int s3_manifest_put(struct registry *r, const char *name, const char *type, cons
 	if (s3_put(r->s3, r->http, &p, e) != 0)
 		return -1;
 	return by_digest ? put_no_referrers(r, name, e) : add_tag(r, name, e);
-}
-
-struct page {
-	struct strv *keys;
-	size_t cut; /* of each key: the prefix */
-	char *next;
-};
-
-static int take_key(void *ctx, const char *path, const char *text, struct err *e)
-{
-	struct page *p = ctx;
-
-	(void)e;
-	if (strcmp(path, "ListBucketResult/Contents/Key") == 0 && strlen(text) >= p->cut)
-		strv_add(p->keys, text + p->cut);
-	else if (strcmp(path, "ListBucketResult/NextContinuationToken") == 0 && p->next == NULL)
-		p->next = mem_strdup(text);
-	return 0;
-}
-
-static int get_page(struct registry *r, const char *url, struct page *p, struct err *e)
-{
-	struct http_request q = {.method = "GET", .url = url, .body_fd = -1, .via = r->http};
-	const struct xml_reader x = {take_key, NULL, p};
-	struct http_reply reply = {0};
-	int rc;
-
-	if (s3_send(r->s3, &q, NULL, &reply, e) != 0)
-		return -1;
-	rc = reply.status == 200 ? xml_read(reply.body.data, reply.body.len, &x, e)
-				 : s3_refused(&q, &reply, e);
-	http_reply_release(&reply);
-	return rc;
-}
-
-int s3_list(struct registry *r, const char *prefix, struct strv *ret, struct err *e)
-{
-	char *escaped SCOPED(mem_freep) = sigv4_escape(prefix, true);
-	char *from = NULL;
-	int rc = 0;
-
-	for (unsigned page = 0; rc == 0 && (page == 0 || from != NULL); page++) {
-		char *after SCOPED(mem_freep) = from != NULL ? sigv4_escape(from, true) : NULL;
-		char *url SCOPED(mem_freep) = mem_format(
-		    "%s/?list-type=2&prefix=%s%s%s", r->s3->base, escaped,
-		    after != NULL ? "&continuation-token=" : "", after != NULL ? after : "");
-		struct page p = {ret, strlen(prefix), NULL};
-
-		free(from);
-		if (page == PAGES_MAX)
-			return err_set(e, ERR_REMOTE, "a list without an end");
-		rc = get_page(r, url, &p, e);
-		from = p.next;
-	}
-	free(from);
-	return rc;
 }
 
 int s3_tags(struct registry *r, struct strv *ret, struct err *e)

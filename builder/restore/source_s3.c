@@ -3,11 +3,8 @@
 #include "restore/source.h"
 
 #include "base/log.h"
-#include "base/num.h"
 #include "form/sigv4.h"
-#include "form/xml.h"
 #include "remote/s3.h"
-#include "sys/clock.h"
 #include "sys/fs.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -15,12 +12,14 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
-enum { PAGES_MAX = 100000, STALL_MS = 300000 };
+enum { STALL_MS = 300000, ROUNDS = 4 };
 
 struct object {
-	char *key; /* behind the prefix */
+	char *key;  /* behind the prefix */
+	char *etag; /* without its quotes; "" = it has none */
 	uint64_t size;
 	int64_t time;
 };
@@ -33,94 +32,61 @@ struct bucket {
 	struct object *v;
 	size_t n, cap;
 	struct map keys; /* with all directories above them */
-	char *next;      /* of the list */
 	struct restore_filter *filter;
 	bool again;
 };
 
+static void object_release(struct object *o)
+{
+	free(o->key);
+	free(o->etag);
+}
+
 static void bucket_release(struct bucket *b)
 {
 	for (size_t i = 0; i < b->n; i++)
-		free(b->v[i].key);
+		object_release(&b->v[i]);
 	free(b->v);
 	free(b->prefix);
-	free(b->next);
 	map_release(&b->keys, NULL);
 	s3_free(b->s3);
 	http_free(b->http);
 	fd_closep(&b->tofd);
 }
 
-static int add(struct bucket *b, const char *key, struct err *e)
+/* An ETag as it is compared: lists and headers quote it differently, and W/ says no more of it. */
+static char *bare(const char *etag)
 {
-	size_t n = strlen(b->prefix);
+	size_t n;
 
-	if (strncmp(key, b->prefix, n) != 0)
-		return err_set(e, ERR_REMOTE, "a key that was not asked for: %s", key);
-	if (b->n == b->cap)
-		b->v = mem_resize(b->v, b->cap = b->cap * 2 + 64, sizeof(*b->v));
-	b->v[b->n++] = (struct object){.key = mem_strdup(key + n)};
-	return 0;
+	if (strncmp(etag, "W/", 2) == 0)
+		etag += 2;
+	n = strlen(etag);
+	return n >= 2 && etag[0] == '"' && etag[n - 1] == '"' ? mem_strndup(etag + 1, n - 2)
+							      : mem_strdup(etag);
 }
 
-static int leaf(void *ctx, const char *path, const char *text, struct err *e)
+static struct object copy_of(const struct s3_object *o)
+{
+	return (struct object){mem_strdup(o->key), bare(o->etag), o->size, o->time};
+}
+
+static int add(void *ctx, const struct s3_object *o, struct err *e)
 {
 	struct bucket *b = ctx;
-	struct object *last = b->n > 0 ? &b->v[b->n - 1] : NULL;
 
-	if (strcmp(path, "ListBucketResult/Contents/Key") == 0)
-		return add(b, text, e);
-	if (strcmp(path, "ListBucketResult/NextContinuationToken") == 0) {
-		free(b->next);
-		b->next = mem_strdup(text);
-	} else if (strcmp(path, "ListBucketResult/Contents/Size") == 0 && last != NULL) {
-		if (num_u64(text, INT64_MAX, &last->size) != 0)
-			return err_set(e, ERR_REMOTE, "a size that is none: %s", text);
-	} else if (strcmp(path, "ListBucketResult/Contents/LastModified") == 0 && last != NULL &&
-		   clock_parse(text, &last->time) != 0) {
-		return err_set(e, ERR_REMOTE, "a time that is none: %s", text);
-	}
+	(void)e;
+	if (b->n == b->cap)
+		b->v = mem_resize(b->v, b->cap = b->cap * 2 + 64, sizeof(*b->v));
+	b->v[b->n++] = copy_of(o);
 	return 0;
-}
-
-static int get(struct bucket *b, const char *url, const struct sink *to, struct err *e)
-{
-	const struct xml_reader x = {leaf, NULL, b};
-	struct http_request q = {.method = "GET",
-				 .url = url,
-				 .body_fd = -1,
-				 .to = to,
-				 .stall_ms = STALL_MS,
-				 .via = b->http};
-	struct http_reply r = {0};
-	int rc;
-
-	if (s3_send(b->s3, &q, NULL, &r, e) != 0)
-		return -1;
-	rc = r.status != 200 ? s3_refused(&q, &r, e)
-	     : to == NULL    ? xml_read(r.body.data, r.body.len, &x, e)
-			     : 0;
-	http_reply_release(&r);
-	return rc;
 }
 
 static int list(struct bucket *b, struct err *e)
 {
-	char *escaped SCOPED(mem_freep) = sigv4_escape(b->prefix, true);
+	const struct s3_listing l = {b->prefix, add, b, b->http};
 
-	for (unsigned n = 0; n == 0 || b->next != NULL; n++) {
-		char *from SCOPED(mem_freep) = STEAL(b->next);
-		char *after SCOPED(mem_freep) = from != NULL ? sigv4_escape(from, true) : NULL;
-		char *url SCOPED(mem_freep) = mem_format(
-		    "%s/?list-type=2&prefix=%s%s%s", b->s3->base, escaped,
-		    after != NULL ? "&continuation-token=" : "", after != NULL ? after : "");
-
-		if (n == PAGES_MAX)
-			return err_set(e, ERR_REMOTE, "a list that does not end");
-		if (get(b, url, NULL, e) != 0)
-			return -1;
-	}
-	return 0;
+	return s3_objects(b->s3, &l, e);
 }
 
 static int to_file(void *ctx, const void *p, size_t n, struct err *e)
@@ -132,23 +98,94 @@ struct fetching {
 	struct bucket *b;
 	const struct object *o;
 	const char *url;
+	bool other; /* what came is not what was listed */
 };
+
+/* Whether the answer is of the object that was listed, and not of one that has its key since. */
+static bool is_it(const struct object *o, const struct http_reply *r, uint64_t size)
+{
+	const char *etag = http_header(r, "etag"), *time = http_header(r, "last-modified");
+	char *now SCOPED(mem_freep) = bare(etag != NULL ? etag : "");
+	struct tm tm = {0};
+
+	if (size != o->size)
+		return false;
+	if (etag != NULL && o->etag[0] != '\0')
+		return strcmp(now, o->etag) == 0;
+	return time == NULL || strptime(time, "%a, %d %b %Y %H:%M:%S", &tm) == NULL ||
+	       (int64_t)timegm(&tm) == o->time;
+}
+
+static int get(struct fetching *f, int fd, struct err *e)
+{
+	const struct sink to = {to_file, &fd};
+	struct http_request q = {.method = "GET",
+				 .url = f->url,
+				 .body_fd = -1,
+				 .to = &to,
+				 .stall_ms = STALL_MS,
+				 .via = f->b->http};
+	struct http_reply r = {0};
+	struct stat st;
+	int rc = 0;
+
+	if (s3_send(f->b->s3, &q, NULL, &r, e) != 0)
+		return -1;
+	if (r.status != 200 && r.status != 404)
+		rc = s3_refused(&q, &r, e);
+	else if (fstat(fd, &st) != 0)
+		rc = err_sys(e, "look at it");
+	else
+		f->other = r.status == 404 || !is_it(f->o, &r, (uint64_t)st.st_size);
+	http_reply_release(&r);
+	return rc;
+}
 
 static int fill(void *ctx, int fd, struct err *e)
 {
-	const struct fetching *f = ctx;
-	const struct sink to = {to_file, &fd};
+	struct fetching *f = ctx;
 	const struct timespec times[] = {{f->o->time, 0}, {f->o->time, 0}};
-	struct stat st;
 
-	if (get(f->b, f->url, &to, e) != 0)
+	if (get(f, fd, e) != 0)
 		return -1;
-	if (fstat(fd, &st) != 0)
-		return err_sys(e, "look at %s", f->o->key);
-	if ((uint64_t)st.st_size != f->o->size)
-		return err_set(e, ERR_REMOTE, "%s has %lld bytes, and was said to have %llu",
-			       f->o->key, (long long)st.st_size, (unsigned long long)f->o->size);
-	return futimens(fd, times) == 0 ? 0 : err_sys(e, "set the time of %s", f->o->key);
+	if (f->other)
+		return err_set(e, ERR_REMOTE, "it changed while it was fetched");
+	return futimens(fd, times) == 0 ? 0 : err_sys(e, "set its time");
+}
+
+struct finding {
+	struct object *o;
+	bool found;
+};
+
+static int take_again(void *ctx, const struct s3_object *o, struct err *e)
+{
+	struct finding *f = ctx;
+
+	(void)e;
+	if (o->key[0] != '\0')
+		return 0; /* a longer key */
+	free(f->o->etag);
+	f->o->etag = bare(o->etag);
+	f->o->size = o->size;
+	f->o->time = o->time;
+	f->found = true;
+	return 0;
+}
+
+/* What the bucket has of that key now. */
+static int look_again(struct bucket *b, struct object *o, struct err *e)
+{
+	char *key SCOPED(mem_freep) = mem_format("%s%s", b->prefix, o->key);
+	struct finding f = {.o = o};
+	const struct s3_listing l = {key, take_again, &f, b->http};
+
+	if (s3_objects(b->s3, &l, e) != 0)
+		return -1;
+	if (f.found)
+		return 0;
+	(void)err_set(e, ERR_REMOTE, "is gone since it was listed");
+	return err_hint(e, "stop what writes to the bucket, and restore again");
 }
 
 static void note(struct bucket *b, const char *key)
@@ -163,15 +200,34 @@ static void note(struct bucket *b, const char *key)
 	}
 }
 
-static int fetch_one(struct bucket *b, const struct object *o, struct err *e)
+/* What changed since it was listed is fetched as it is now; what goes on changing is told. */
+static int fetch_to(struct bucket *b, struct object *o, int dir, const char *base, struct err *e)
 {
 	char *key SCOPED(mem_freep) = mem_format("%s%s", b->prefix, o->key);
 	char *escaped SCOPED(mem_freep) = sigv4_escape(key, false);
 	char *url SCOPED(mem_freep) = mem_format("%s/%s", b->s3->base, escaped);
+
+	for (unsigned round = 1;; round++) {
+		struct fetching f = {b, o, url, false};
+		const struct fs_filler how = {fill, &f};
+		struct err why = ERR_INIT;
+
+		if (fs_put_with(dir, base, 0644, &how, &why) == 0)
+			return 0;
+		if (!f.other || round == ROUNDS) {
+			*e = why;
+			return f.other ? err_hint(e, "stop what writes to the bucket") : -1;
+		}
+		log_warn("%s changed since it was listed, and is fetched again", o->key);
+		if (look_again(b, o, e) != 0)
+			return -1;
+	}
+}
+
+static int fetch_one(struct bucket *b, struct object *o, struct err *e)
+{
 	char *parent SCOPED(mem_freep) = fs_dirname(o->key),
 		     *base SCOPED(mem_freep) = fs_basename(o->key);
-	struct fetching f = {b, o, url};
-	const struct fs_filler how = {fill, &f};
 	int dir SCOPED(fd_closep) = -1;
 	struct stat st;
 
@@ -181,7 +237,7 @@ static int fetch_one(struct bucket *b, const struct object *o, struct err *e)
 	if (fstatat(dir, base, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(st.st_mode) &&
 	    (uint64_t)st.st_size == o->size && st.st_mtim.tv_sec == o->time)
 		return 0;
-	return fs_put_with(dir, base, 0644, &how, e);
+	return fetch_to(b, o, dir, base, e);
 }
 
 /* What the filter holds back is counted once a run. */

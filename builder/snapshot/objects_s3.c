@@ -8,14 +8,13 @@
 #include "form/sigv4.h"
 #include "form/xml.h"
 #include "remote/s3.h"
-#include "sys/clock.h"
 #include <fcntl.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-enum { PAGES_MAX = 10000, BUCKET_MAX = 63, STALL_MS = 300000 };
+enum { BUCKET_MAX = 63, STALL_MS = 300000 };
 enum { ROUNDS = 6, WAIT_US = 200000 };
 
 struct bucket {
@@ -175,70 +174,30 @@ static int bucket_read(void *ctx, const char *name, uint64_t from, struct buf *r
 	return rc;
 }
 
-struct page {
-	struct object_list *l;
-	size_t cut; /* of each key: prefix and folder */
-	char *next;
-};
-
-static int take_leaf(void *ctx, const char *path, const char *text, struct err *e)
+/* What is called as the folder alone is how some programs say that there is one. */
+static int take(void *ctx, const struct s3_object *o, struct err *e)
 {
-	struct page *p = ctx;
-	struct object_list *l = p->l;
-	struct object *last = l->n > 0 ? &l->v[l->n - 1] : NULL;
+	struct object_list *l = ctx;
 
-	if (strcmp(path, "ListBucketResult/NextContinuationToken") == 0 && p->next == NULL)
-		p->next = mem_strdup(text);
-	if (strcmp(path, "ListBucketResult/Contents/Key") == 0) {
-		if (strlen(text) <= p->cut)
-			return err_set(e, ERR_REMOTE, "a key that was not asked for: %s", text);
-		if (l->n == l->cap)
-			l->v = mem_resize(l->v, l->cap = l->cap * 2 + 64, sizeof(*l->v));
-		l->v[l->n++] = (struct object){.name = mem_strdup(text + p->cut)};
-	} else if (strcmp(path, "ListBucketResult/Contents/Size") == 0 && last != NULL) {
-		if (num_u64(text, INT64_MAX, &last->size) != 0)
-			return err_set(e, ERR_REMOTE, "a size that is none: %s", text);
-	} else if (strcmp(path, "ListBucketResult/Contents/LastModified") == 0 && last != NULL) {
-		(void)!clock_parse(text, &last->time);
-	}
+	(void)e;
+	if (o->key[0] == '\0')
+		return 0;
+	if (l->n == l->cap)
+		l->v = mem_resize(l->v, l->cap = l->cap * 2 + 64, sizeof(*l->v));
+	l->v[l->n++] = (struct object){mem_strdup(o->key), o->size, o->time};
 	return 0;
-}
-
-static int get_page(struct bucket *b, const char *url, struct page *p, struct err *e)
-{
-	struct http_request q = {.method = "GET", .url = url, .body_fd = -1};
-	const struct xml_reader x = {take_leaf, NULL, p};
-	struct http_reply r = {0};
-	int rc;
-
-	if (ask(b, &q, NULL, &r, e) != 0)
-		return -1;
-	rc = r.status == 200 ? xml_read(r.body.data, r.body.len, &x, e) : s3_refused(&q, &r, e);
-	http_reply_release(&r);
-	return rc;
 }
 
 static int bucket_list(void *ctx, const char *folder, struct object_list *ret, struct err *e)
 {
 	struct bucket *b = ctx;
 	char *prefix SCOPED(mem_freep) = mem_format("%s%s/", b->prefix, folder);
-	char *escaped SCOPED(mem_freep) = sigv4_escape(prefix, true);
-	char *from = NULL;
-	int rc = 0;
+	const struct s3_listing l = {prefix, take, ret, b->http};
+	int rc;
 
-	for (unsigned n = 0; rc == 0 && (n == 0 || from != NULL); n++) {
-		char *after SCOPED(mem_freep) = from != NULL ? sigv4_escape(from, true) : NULL;
-		char *url SCOPED(mem_freep) = mem_format(
-		    "%s/?list-type=2&prefix=%s%s%s", b->s3->base, escaped,
-		    after != NULL ? "&continuation-token=" : "", after != NULL ? after : "");
-		struct page p = {ret, strlen(prefix), NULL};
-
-		free(from);
-		rc = n == PAGES_MAX ? err_set(e, ERR_REMOTE, "a list that does not end")
-				    : get_page(b, url, &p, e);
-		from = p.next;
-	}
-	free(from);
+	(void)pthread_mutex_lock(&b->lock);
+	rc = s3_objects(b->s3, &l, e);
+	(void)pthread_mutex_unlock(&b->lock);
 	return rc;
 }
 

@@ -9,6 +9,7 @@ enum mode {
 	GOOD,
 	CONFLICT_ONCE,   /* another is writing the name, and fails */
 	CONFLICT_ALWAYS, /* it never ends */
+	CUT,             /* there is more in a list, and nothing says where */
 };
 enum { MODE, ONCE };
 
@@ -64,6 +65,8 @@ static void serve_list(struct server_req *r)
 		if (strncmp(names.v[i], start, strlen(start)) == 0)
 			buf_addf(&b, "<Contents><Key>p/%.*s/%s</Key><Size>1</Size></Contents>",
 				 (int)strcspn(folder, "%"), folder, names.v[i] + strlen(start));
+	if (r->sh->count[MODE] == CUT)
+		buf_addf(&b, "<IsTruncated>true</IsTruncated>");
 	buf_addf(&b, "</ListBucketResult>");
 	server_answer(r, 200, "", b.data);
 }
@@ -193,12 +196,29 @@ static void own_packs_are_pruned(void **state)
 	assert_int_equal(e.kind, ERR_BUSY);
 }
 
+/* A pack that is not listed would be taken for one that was removed. */
+static void a_list_that_is_cut_short(void **state)
+{
+	struct object_list l SCOPED(object_list_release) = {0};
+	struct objects *o = NULL;
+	struct err e = ERR_INIT;
+
+	(void)state;
+	one.sh->count[MODE] = CUT;
+	assert_int_equal(objects_open(AT, true, &o, &e), 0);
+	assert_int_equal(objects_list(o, "packs", &l, &e), -1);
+	assert_int_equal(e.kind, ERR_REMOTE);
+	objects_free(o);
+	one.sh->count[MODE] = GOOD;
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(own_packs_are_pruned),
 	    cmocka_unit_test(conflicts),
 	    cmocka_unit_test(what_is_there_already),
+	    cmocka_unit_test(a_list_that_is_cut_short),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);
