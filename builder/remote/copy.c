@@ -16,8 +16,8 @@ struct copy {
 
 static void copy_release(struct copy *c)
 {
+	registry_close(&c->dst); /* it may use the other's connections */
 	registry_close(&c->src);
-	registry_close(&c->dst);
 }
 
 static struct carry from(struct copy *c)

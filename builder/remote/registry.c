@@ -21,7 +21,8 @@ static bool is_loopback(const char *host)
 
 void registry_close(struct registry *r)
 {
-	http_free(r->http);
+	if (!r->borrowed)
+		http_free(r->http);
 	s3_free(r->s3);
 	free(r->base);
 	free(r->repo);
@@ -227,7 +228,11 @@ int registry_open(const struct ref *at, const struct remote_opts *o, const struc
 		*ret = r;
 		return 0;
 	}
-	if (!same_registry(w->open, &r) && ping(&r, e) != 0) {
+	if (same_registry(w->open, &r)) {
+		http_free(r.http);
+		r.http = w->open->http;
+		r.borrowed = true;
+	} else if (ping(&r, e) != 0) {
 		registry_close(&r);
 		return err_in(e, "registry %s", at->host);
 	}

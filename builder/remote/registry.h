@@ -7,7 +7,8 @@
 
 struct registry {
 	struct http *http;
-	char *base; /* "https://HOST" */
+	bool borrowed; /* http is another's, which stays open for longer */
+	char *base;    /* "https://HOST" */
 	char *repo;
 	char *scope; /* what tokens are asked for: "repository:NAME:pull,push", maybe another */
 	struct auth_login login;
@@ -24,8 +25,10 @@ struct registry {
 struct registry_want {
 	const char *actions;         /* "pull", "pull,push", "pull,delete" */
 	const char *mount;           /* another repository there to read from as well; or NULL */
-	const struct registry *open; /* another of the same registry that was opened already: it
-					need not be asked again how to log in; or NULL */
+	const struct registry *open; /* another that was opened already and stays open for longer;
+					of the same registry: it need not be asked again
+					how to log in, and its connections are used; or
+					NULL */
 };
 
 /* Opens the repository of `at`: finds out how to log in (GET /v2/). */
