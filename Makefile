@@ -69,7 +69,8 @@ $(OUT)/obj/%.o: builder/%.c $(STAMP)
 # libraries of its own or none, and of plain flags, since a sanitizer would want some too.
 SHIM := $(OUT)/shim
 SHIM_C := $(filter-out %/image.c,$(wildcard builder/shim/*.c)) $(wildcard builder/base/*.c) \
-          $(filter-out %/par.c %/behind.c %/ahead.c %/self.c %/late.c,$(wildcard builder/sys/*.c))
+          $(filter-out $(addprefix %/,par.c behind.c ahead.c self.c late.c chain.c),\
+            $(wildcard builder/sys/*.c))
 $(SHIM): $(SHIM_C) $(wildcard builder/shim/*.h builder/base/*.h builder/sys/*.h) $(STAMP)
 	@mkdir -p $(@D); echo "  LD    $@"
 	$(Q)$(CC) -std=gnu17 -D_GNU_SOURCE -Ibuilder $(W) -O2 -ffunction-sections -static \
