@@ -19,6 +19,9 @@ struct apply_content {
 	/* Reads up to n bytes of an open one at an offset; *ret_n < n only at the end. */
 	int (*read)(void *handle, uint64_t at, void *p, size_t n, size_t *ret_n, struct err *e);
 	void (*close)(void *ctx, void *handle);
+	/* Told the digest of an open one that was read to its end, where want->v[i] is unread.
+	 * NULL = there is none such. */
+	void (*learnt)(void *ctx, void *handle, size_t i, const struct digest *d);
 	void *ctx;
 	bool living; /* what it is made from may change meanwhile: then what is not as the manifest
 		      * says is ERR_BUSY, else ERR_VERIFY */
@@ -51,6 +54,9 @@ int apply_tree(const struct manifest *want, const struct apply_content *c, int d
  * not any more what it was is ERR_BUSY. The caller frees it with apply_content_free. */
 int apply_content_of_dir(int dirfd, const struct manifest *want, struct apply_content *ret,
 			 struct err *e) MUST_CHECK;
+/* What is unread in `want` is filled in as it is read, and noted in `seen` (or NULL). */
+void apply_content_learns(struct apply_content *c, struct manifest *want,
+			  struct manifest_seen *seen);
 void apply_content_free(struct apply_content *c);
 
 /* What the target's blocks are, as this program wrote them: the hashes of the blocks of its files,

@@ -12,6 +12,8 @@
 struct tree {
 	const struct manifest *want;
 	int dirfd;
+	struct manifest *learns; /* the same, or NULL */
+	struct manifest_seen *seen;
 };
 
 struct handle {
@@ -114,6 +116,19 @@ static void tree_close(void *ctx, void *handle)
 	free(h);
 }
 
+static void tree_learnt(void *ctx, void *handle, size_t i, const struct digest *d)
+{
+	const struct handle *h = handle;
+	struct tree *t = ctx;
+
+	if (t->learns != NULL) {
+		t->learns->v[i].digest = *d;
+		t->learns->v[i].unread = false;
+	}
+	if (t->seen != NULL)
+		manifest_seen_note(t->seen, &h->st, d);
+}
+
 int apply_content_of_dir(int dirfd, const struct manifest *want, struct apply_content *ret,
 			 struct err *e)
 {
@@ -123,9 +138,23 @@ int apply_content_of_dir(int dirfd, const struct manifest *want, struct apply_co
 	if (fs_open_dir(dirfd, ".", &fd, e) != 0)
 		return -1;
 	t = mem_zalloc(sizeof(*t));
-	*t = (struct tree){want, fd};
-	*ret = (struct apply_content){tree_open, tree_read, tree_close, t, true};
+	*t = (struct tree){.want = want, .dirfd = fd};
+	*ret = (struct apply_content){.open = tree_open,
+				      .read = tree_read,
+				      .close = tree_close,
+				      .learnt = tree_learnt,
+				      .ctx = t,
+				      .living = true};
 	return 0;
+}
+
+void apply_content_learns(struct apply_content *c, struct manifest *want,
+			  struct manifest_seen *seen)
+{
+	struct tree *t = c->ctx;
+
+	t->learns = want;
+	t->seen = seen;
 }
 
 void apply_content_free(struct apply_content *c)

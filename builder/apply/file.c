@@ -34,7 +34,6 @@ static int finish(struct job *j, size_t i, int fd, struct err *e)
 {
 	struct stat st;
 
-	j->records[i].digest = j->want->v[i].digest;
 	if (fstat(fd, &st) != 0)
 		return job_err(j, i, "stat", e);
 	if (job_attrs(j, i, fd, &st, e) != 0)
@@ -44,7 +43,7 @@ static int finish(struct job *j, size_t i, int fd, struct err *e)
 
 static int make_new(struct job *j, size_t i, struct err *e)
 {
-	const struct apply_old none = {0, MEMORY_NONE};
+	const struct apply_old none = {0, MEMORY_NONE, NULL};
 	int fd SCOPED(fd_closep) = -1;
 
 	j->slots[i].changed = true; /* counted as made */
@@ -83,16 +82,15 @@ static int thaw(struct job *j, size_t i, int path, struct err *e)
 	return 0;
 }
 
-/* What the file holds and whether that is right: from memory, or by reading it. A file that cannot
- * be read is one of which nothing is known. */
-static int learn(struct job *j, size_t i, int path, struct apply_old *old, bool *ret_same,
+/* What the file holds: from memory, or by reading it. A file that cannot be read is one of which
+ * nothing is known. */
+static int learn(struct job *j, size_t i, int path, struct apply_old *old, struct digest *room,
 		 struct err *e)
 {
 	const struct manifest_entry *en = &j->want->v[i];
 	int fd SCOPED(fd_closep) = -1;
 	struct err unread = ERR_INIT;
 	const struct apply_record *r;
-	struct digest is;
 	struct stat st;
 
 	if (fstat(path, &st) != 0)
@@ -100,8 +98,7 @@ static int learn(struct job *j, size_t i, int path, struct apply_old *old, bool 
 	old->size = (uint64_t)st.st_size;
 	r = memory_find(j->memory, &st);
 	if (r != NULL) {
-		*old = (struct apply_old){r->size, r->hashes};
-		*ret_same = old->size == en->size && digest_equal(&r->digest, &en->digest);
+		*old = (struct apply_old){r->size, r->hashes, &r->digest};
 		return 0;
 	}
 	if (old->size <= MEMORY_SMALL && old->size != en->size)
@@ -109,8 +106,8 @@ static int learn(struct job *j, size_t i, int path, struct apply_old *old, bool 
 	fd = open_for(j, i, path, O_RDONLY, e);
 	if (fd < 0)
 		return -1;
-	if (job_read_old(j, fd, old, &is, &unread) == 0) {
-		*ret_same = old->size == en->size && digest_equal(&is, &en->digest);
+	if (job_read_old(j, fd, old, room, &unread) == 0) {
+		old->digest = room;
 		return 0;
 	}
 	log_warn("%s: %s: written anew", en->path, unread.msg);
@@ -131,14 +128,17 @@ static int write_over(struct job *j, size_t i, int path, const struct apply_old 
 
 static int change(struct job *j, size_t i, int path, struct err *e)
 {
-	struct apply_old old = {0, MEMORY_NONE};
-	bool same = false;
+	const struct manifest_entry *en = &j->want->v[i];
+	struct apply_old old = {0, MEMORY_NONE, NULL};
+	struct digest room;
 
-	if (thaw(j, i, path, e) != 0 || learn(j, i, path, &old, &same, e) != 0)
+	if (thaw(j, i, path, e) != 0 || learn(j, i, path, &old, &room, e) != 0)
 		return -1;
-	if (same) {
+	if (!en->unread && old.digest != NULL && old.size == en->size &&
+	    digest_equal(old.digest, &en->digest)) {
 		j->records[i].hashes = old.hashes;
-		job_progress(j, 0, j->want->v[i].size);
+		j->records[i].digest = en->digest;
+		job_progress(j, 0, en->size);
 	} else if (write_over(j, i, path, &old, e) != 0) {
 		return -1;
 	}

@@ -127,10 +127,11 @@ struct apply_hash job_attrs_hash(const struct job *j, size_t i);
 int job_remember(struct job *j, size_t i, int fd, struct err *e) MUST_CHECK;
 
 /* The wanted content of entry i written over what `fd` holds; *st is of before, `was` where the
- * hashes of its blocks are (MEMORY_NONE = unknown). The record's hashes are set. */
+ * hashes of its blocks are (MEMORY_NONE = unknown). The record's hashes and digest are set. */
 struct apply_old {
 	uint64_t size;
 	uint64_t hashes;
+	const struct digest *digest; /* or NULL */
 };
 int job_write(struct job *j, size_t i, int fd, const struct apply_old *old,
 	      struct err *e) MUST_CHECK;

@@ -182,8 +182,8 @@ bool job_is_same(const struct job *j, size_t i, const struct stat *st)
 	const struct apply_record *r = memory_find(j->memory, st);
 	struct apply_hash attrs;
 
-	if (r == NULL || (en->type == MANIFEST_FILE &&
-			  (r->size != en->size || !digest_equal(&r->digest, &en->digest))))
+	if (r == NULL || (en->type == MANIFEST_FILE && (en->unread || r->size != en->size ||
+							!digest_equal(&r->digest, &en->digest))))
 		return false;
 	attrs = job_attrs_hash(j, i);
 	return memcmp(&attrs, &r->attrs, sizeof(attrs)) == 0;

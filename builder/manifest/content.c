@@ -15,7 +15,6 @@ enum {
 	READINGS = 3,
 	HOLE = 4096,
 	LARGE = 1 << 20,
-	AHEAD = 8 << 20, /* bytes of a large file that the disk brings while others are hashed */
 	TELL_FILES = 256,
 	TELL_BYTES = 8 << 20,
 };
@@ -122,17 +121,12 @@ static int hash_all(const struct look *l, uint64_t *ret_n, struct err *e)
 	const int fd = l->fd;
 	struct desk *d = l->d;
 	struct making *k = l->k;
-	const uint64_t size = l->en->size;
 	uint64_t at = 0, told = 0;
 
 	/* what an earlier file's failed reading left */
 	(void)hash_final(d->hash);
 	for (;;) {
-		ssize_t n;
-
-		if (size >= LARGE && at % (AHEAD / 2) == 0)
-			(void)posix_fadvise(fd, (off_t)at, AHEAD, POSIX_FADV_WILLNEED);
-		n = pread(fd, d->chunk, CHUNK, (off_t)at);
+		ssize_t n = pread(fd, d->chunk, CHUNK, (off_t)at);
 
 		if (n < 0 && errno == EINTR)
 			continue;
@@ -221,6 +215,7 @@ static int fits_line(const struct manifest_entry *en, struct err *e)
 
 static bool remembered(const struct look *l)
 {
+	l->en->unread = false;
 	if (l->k->o->seen == NULL || !seen_find(l->k->o->seen, &l->it->file))
 		return false;
 	l->en->digest = l->it->file.digest;
@@ -238,7 +233,8 @@ static int read_once(const struct look *l, bool *ret_same, struct err *e)
 		return err_sys(e, "stat");
 	making_stat(l->k, l->en, l->it, &before);
 	known = remembered(l);
-	if (known) {
+	if (known || l->k->o->later) {
+		l->en->unread = !known;
 		n = l->en->size;
 	} else {
 		if (hash_all(l, &n, e) != 0)
@@ -253,7 +249,7 @@ static int read_once(const struct look *l, bool *ret_same, struct err *e)
 	*ret_same = same_state(&before, &after) && n == l->en->size;
 	making_stat(l->k, l->en, l->it, &after);
 	l->en->size = n;
-	if (known)
+	if (known || l->k->o->later)
 		tell(l->k, 0, (int64_t)n);
 	if (*ret_same && known)
 		(void)__atomic_add_fetch(&l->k->m.remembered, 1, __ATOMIC_RELAXED);

@@ -257,12 +257,26 @@ static void finish(struct making *k)
 	for (size_t i = 0; i < k->m.n; i++) {
 		const struct manifest_entry *en = &k->m.v[i];
 
-		if (en->type != MANIFEST_FILE || en->same_as != NULL || k->items[i].unsteady)
+		if (en->type != MANIFEST_FILE || en->same_as != NULL || en->unread ||
+		    k->items[i].unsteady)
 			continue;
 		files[n] = k->items[i].file;
 		files[n++].digest = en->digest;
 	}
-	seen_add(k->o->seen, files, n, k->begun_s);
+	seen_add(k->o->seen, files, n);
+}
+
+void manifest_settle(struct manifest *m)
+{
+	for (size_t i = 0; i < m->n; i++) {
+		const struct manifest_entry *first =
+		    m->v[i].same_as != NULL ? manifest_find(m, m->v[i].same_as) : NULL;
+
+		if (first == NULL)
+			continue;
+		m->v[i].digest = first->digest;
+		m->v[i].unread = first->unread;
+	}
 }
 
 int manifest_make(int dirfd, const struct manifest_opts *o, struct manifest *ret, struct err *e)
@@ -281,6 +295,8 @@ int manifest_make(int dirfd, const struct manifest_opts *o, struct manifest *ret
 	k.names = o->names != NULL ? o->names : host;
 	/* else a store to a page that is mapped and dirty leaves the ctime as it is */
 	k.settled = o->seen != NULL && syncfs(dirfd) == 0;
+	if (o->seen != NULL)
+		seen_begin(o->seen, k.begun_s, k.settled);
 	if (rc == 0)
 		rc = look(&k, e);
 	if (rc == 0)

@@ -12,6 +12,7 @@
 #include "form/digest.h"
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/stat.h>
 #include <sys/types.h>
 
 enum manifest_type {
@@ -46,6 +47,7 @@ struct manifest_entry {
 	struct manifest_xattr *xattrs; /* sorted by name */
 	size_t xattrs_n;
 	struct digest digest; /* files only: SHA-256 of the content */
+	bool unread;          /* a file whose content was left for later: the digest says nothing */
 	uint64_t holes; /* bytes in holes of whole 4 KiB; told, and not part of the root hash */
 };
 
@@ -112,7 +114,9 @@ struct manifest_opts {
 	void *ctx;
 	struct manifest_seen *seen; /* digests remembered by device, inode, size, mtime and ctime,
 				     * read and brought up to date; NULL = every byte is read */
-	uint64_t entries_max;       /* 0 = 20 million */
+	bool later; /* what is not remembered is not read: whoever reads it fills the digests of
+		     * what is unread in, and calls manifest_settle */
+	uint64_t entries_max; /* 0 = 20 million */
 };
 
 /* Makes the manifest of what is below an open directory, by several threads; sockets are left out
@@ -120,6 +124,8 @@ struct manifest_opts {
  * while it is read is read again, up to three times. */
 int manifest_make(int dirfd, const struct manifest_opts *o, struct manifest *ret,
 		  struct err *e) MUST_CHECK;
+/* Gives digests that were filled in to the other names of their files. */
+void manifest_settle(struct manifest *m);
 
 /* Digests that were computed before, in a file that only its owner can write: believed only where
  * device, inode, size, mtime and ctime are the same, and kept only where ctime was two seconds
@@ -132,7 +138,10 @@ int manifest_make(int dirfd, const struct manifest_opts *o, struct manifest *ret
 struct manifest_seen;
 int manifest_seen_load(int dirfd, const char *name, struct manifest_seen **ret,
 		       struct err *e) MUST_CHECK;
-int manifest_seen_save(const struct manifest_seen *s, int dirfd, const char *name,
+/* Adds the digest of a file that the last making left for later; *st is what it was before and
+ * after it was read. From any thread. */
+void manifest_seen_note(struct manifest_seen *s, const struct stat *st, const struct digest *d);
+int manifest_seen_save(struct manifest_seen *s, int dirfd, const char *name,
 		       struct err *e) MUST_CHECK;
 void manifest_seen_free(struct manifest_seen *s);
 

@@ -3,7 +3,6 @@
 #define MANIFEST_PARTS_H
 
 #include "manifest/manifest.h"
-#include <sys/stat.h>
 
 enum {
 	LINE_MAX_BYTES = 1 << 20,   /* of the text: as long as strangers' readers take */
@@ -72,7 +71,9 @@ void seen_of(const struct stat *st, struct seen_file *ret);
 /* Looks the digest of such a file up. From any thread, while nobody adds. */
 bool seen_find(const struct manifest_seen *s, struct seen_file *f);
 
-/* Takes over what a making came across, n files of it; it began at that second. */
-void seen_add(struct manifest_seen *s, const struct seen_file *v, size_t n, int64_t begun_s);
+/* A making began at that second; what it leaves for later is noted only if settled. */
+void seen_begin(struct manifest_seen *s, int64_t begun_s, bool settled);
+/* Takes over n files that the making came across. */
+void seen_add(struct manifest_seen *s, const struct seen_file *v, size_t n);
 
 #endif

@@ -6,6 +6,7 @@
 #include "sys/fs.h"
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -17,7 +18,12 @@ static const char head[HEAD + 1] = "pm-seen1";
 struct manifest_seen {
 	struct seen_file *v; /* by device and inode, each once */
 	size_t n;
-	bool *met; /* by a making since it was loaded */
+	bool *met;       /* by a making since it was loaded */
+	int64_t begun_s; /* the last making */
+	bool settled;
+	struct seen_file *noted;
+	size_t noted_n, noted_cap;
+	pthread_mutex_t lock; /* of noted */
 };
 
 void manifest_seen_free(struct manifest_seen *s)
@@ -26,6 +32,8 @@ void manifest_seen_free(struct manifest_seen *s)
 		return;
 	free(s->v);
 	free(s->met);
+	free(s->noted);
+	(void)pthread_mutex_destroy(&s->lock);
 	free(s);
 }
 
@@ -67,14 +75,36 @@ bool seen_find(const struct manifest_seen *s, struct seen_file *f)
 	return true;
 }
 
-void seen_add(struct manifest_seen *s, const struct seen_file *v, size_t n, int64_t begun_s)
+void seen_begin(struct manifest_seen *s, int64_t begun_s, bool settled)
+{
+	s->begun_s = begun_s;
+	s->settled = settled;
+	s->noted_n = 0;
+}
+
+void manifest_seen_note(struct manifest_seen *s, const struct stat *st, const struct digest *d)
+{
+	struct seen_file *f;
+
+	(void)pthread_mutex_lock(&s->lock);
+	if (s->noted_n == s->noted_cap) {
+		s->noted_cap = s->noted_cap * 2 + 64;
+		s->noted = mem_resize(s->noted, s->noted_cap, sizeof(*s->noted));
+	}
+	f = &s->noted[s->noted_n++];
+	seen_of(st, f);
+	f->digest = *d;
+	(void)pthread_mutex_unlock(&s->lock);
+}
+
+void seen_add(struct manifest_seen *s, const struct seen_file *v, size_t n)
 {
 	struct seen_file *fresh = mem_resize(NULL, n + s->n + 1, sizeof(*fresh)), *all;
 	bool *met = mem_zalloc(n + s->n + 1);
 	size_t fresh_n = 0, all_n = 0, a = 0, b = 0;
 
 	for (size_t i = 0; i < n; i++)
-		if (v[i].ctime <= begun_s - SETTLED_S)
+		if (v[i].ctime <= s->begun_s - SETTLED_S)
 			fresh[fresh_n++] = v[i];
 	qsort(fresh, fresh_n, sizeof(*fresh), by_inode);
 	all = mem_resize(NULL, fresh_n + s->n + 1, sizeof(*all));
@@ -136,6 +166,7 @@ int manifest_seen_load(int dirfd, const char *name, struct manifest_seen **ret, 
 	struct stat st = {0};
 	size_t n;
 
+	(void)pthread_mutex_init(&s->lock, NULL);
 	if (fd < 0 && name != NULL && errno != ENOENT && errno != ELOOP) {
 		manifest_seen_free(s);
 		return err_sys(e, "open %s", name);
@@ -176,9 +207,10 @@ static int fill(void *ctx, int fd, struct err *e)
 	return fs_write_all(fd, &is, sizeof(is), e);
 }
 
-int manifest_seen_save(const struct manifest_seen *s, int dirfd, const char *name, struct err *e)
+int manifest_seen_save(struct manifest_seen *s, int dirfd, const char *name, struct err *e)
 {
-	struct manifest_seen copy = *s;
-
-	return fs_put_with(dirfd, name, 0600, &(struct fs_filler){.fill = fill, .ctx = &copy}, e);
+	if (s->settled && s->noted_n > 0)
+		seen_add(s, s->noted, s->noted_n);
+	s->noted_n = 0;
+	return fs_put_with(dirfd, name, 0600, &(struct fs_filler){.fill = fill, .ctx = s}, e);
 }

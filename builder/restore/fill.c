@@ -59,19 +59,20 @@ int restore_make(int dirfd, const struct restore_making *how, struct manifest *r
 	const struct manifest_opts o = {.names = how->names,
 					.threads = how->threads,
 					.wants = wants,
-					.progress = was_read,
+					.progress = how->later ? NULL : was_read,
 					.unsteady = how->living ? unsteady : NULL,
 					.ctx = &p,
-					.seen = how->seen};
+					.seen = how->seen,
+					.later = how->later};
 	int rc = manifest_make(dirfd, &o, ret, e);
 
-	if (rc == 0)
+	if (rc == 0 && !how->later)
 		log_progress(how->what, ret->bytes, ret->bytes);
 	return rc;
 }
 
-int restore_fill(const struct restore_view *v, const struct restore_target *to,
-		 struct apply_result *ret, struct err *e)
+int restore_fill(struct restore_view *v, const struct restore_target *to, struct apply_result *ret,
+		 struct err *e)
 {
 	struct phase p = {.what = "restore",
 			  .total = v->m.bytes,
@@ -88,6 +89,7 @@ int restore_fill(const struct restore_view *v, const struct restore_target *to,
 		return -1;
 	rc = apply_tree(&v->m, &v->content, to->dirfd, &o, ret, e);
 	fault_point("restore: applied");
+	manifest_settle(&v->m);
 	if (rc == 0 && o.memory != NULL && !to->dry_run)
 		rc = apply_memory_save(o.memory, to->memfd, to->memory, e);
 	apply_memory_free(o.memory);

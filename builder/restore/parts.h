@@ -58,6 +58,7 @@ struct restore_making {
 	const char *what;           /* of its progress */
 	bool living;                /* what changes meanwhile, or goes away, is no error */
 	struct manifest_seen *seen; /* believed and brought up to date; NULL = every byte is read */
+	bool later;                 /* what is not remembered stays unread */
 };
 int restore_make(int dirfd, const struct restore_making *how, struct manifest *ret,
 		 struct err *e) MUST_CHECK;
@@ -71,9 +72,10 @@ struct restore_target {
 	unsigned threads;
 	bool dry_run;
 };
-/* Makes it what the view says, and remembers its blocks. */
-int restore_fill(const struct restore_view *v, const struct restore_target *to,
-		 struct apply_result *ret, struct err *e) MUST_CHECK;
+/* Makes it what the view says, and remembers its blocks. What is unread in the view is not any more
+ * when it is done. */
+int restore_fill(struct restore_view *v, const struct restore_target *to, struct apply_result *ret,
+		 struct err *e) MUST_CHECK;
 /* Reads all of it again: anything but what the view says is ERR_VERIFY, naming the first ones. */
 int restore_check(const struct restore_view *v, const struct restore_target *to, const char *what,
 		  struct err *e) MUST_CHECK;

@@ -183,7 +183,7 @@ static int check_names(const struct restoring *x, struct err *e)
 	return err_hint(e, "add them to users of the site and stage it, or to the recipe");
 }
 
-static int read_source(struct restoring *x, bool last, struct err *e)
+static int read_source(struct restoring *x, bool last, bool later, struct err *e)
 {
 	x->help.last = last;
 	if (source_ready(&x->src, &x->help, e) != 0 || choose(x, e) != 0)
@@ -196,7 +196,8 @@ static int read_source(struct restoring *x, bool last, struct err *e)
 					.seenfd = x->p.workfd,
 					.seen = one->seen,
 					.content = x->o->content,
-					.dry_run = x->so->dry_run};
+					.dry_run = x->so->dry_run,
+					.later = later};
 
 		/* each pass counts anew */
 		restore_filter_free(one->filter);
@@ -255,7 +256,8 @@ static int fill_one(struct restoring *x, struct restoring_data *one, struct err 
 		return 0;
 	}
 	to = target_of(x, one);
-	if (restore_fill(&one->tree.view, &to, &did, e) != 0)
+	if (restore_fill(&one->tree.view, &to, &did, e) != 0 ||
+	    source_tree_learnt(&one->tree, e) != 0)
 		return err_in(e, "%s", one->d->name);
 	add_up(&one->did, &did);
 	return 0;
@@ -267,12 +269,12 @@ static int note(struct restoring *x, enum restore_phase phase, struct err *e)
 	return restore_record_write(x->p.ownfd, &x->r, e);
 }
 
-/* One pass: what the source is now. */
-static int pass(struct restoring *x, bool last, struct err *e)
+/* One pass: what the source is now, read as it is written or (later false) before. */
+static int pass(struct restoring *x, bool last, bool later, struct err *e)
 {
 	uint64_t begun = clock_mono_ms();
 
-	if (read_source(x, last, e) != 0)
+	if (read_source(x, last, later && !x->so->dry_run, e) != 0)
 		return -1;
 	for (size_t i = 0; i < x->n; i++)
 		if (fill_one(x, &x->v[i], e) != 0)
@@ -286,7 +288,7 @@ static int pass(struct restoring *x, bool last, struct err *e)
 /* What lives may have changed between its reading and its writing. */
 static int warm(struct restoring *x, struct err *e)
 {
-	for (unsigned i = 1; pass(x, false, e) != 0; i++)
+	for (unsigned i = 1; pass(x, false, i == 1, e) != 0; i++)
 		if (e->kind != ERR_BUSY || i == WARM_TRIES)
 			return -1;
 	return 0;
@@ -413,10 +415,12 @@ int restoring_fill(struct restoring *x, struct err *e)
 	if (prepare(x, e) != 0)
 		return -1;
 	if (x->so->dry_run)
-		return pass(x, false, e);
+		return pass(x, false, false, e);
 	if (begin(x, e) != 0 || warm(x, e) != 0)
 		return -1;
-	return x->o->warm ? 0 : pass(x, true, e);
+	if (x->o->warm || pass(x, true, true, e) == 0)
+		return 0;
+	return e->kind == ERR_BUSY ? pass(x, true, false, e) : -1;
 }
 
 int restoring_switch(struct restoring *x, struct err *e)

@@ -310,6 +310,7 @@ void source_tree_release(struct source_tree *t)
 	if (t->content.ctx != NULL)
 		apply_content_free(&t->content);
 	manifest_release(&t->made);
+	manifest_seen_free(t->seen);
 	fd_closep(&t->fd);
 	*t = (struct source_tree){.fd = -1};
 }
@@ -340,16 +341,29 @@ static int make_tree(const struct source *s, const struct source_want *w, struct
 				     .filter = w->filter,
 				     .threads = w->threads,
 				     .what = "read",
-				     .living = w->living};
-	int rc;
+				     .living = w->living,
+				     .later = w->later};
 
 	if (w->seenfd >= 0 &&
 	    manifest_seen_load(w->seenfd, w->content ? NULL : w->seen, &how.seen, e) != 0)
 		return -1;
-	rc = restore_make(t->fd, &how, &t->made, e);
-	if (rc == 0 && how.seen != NULL && !w->dry_run)
-		rc = manifest_seen_save(how.seen, w->seenfd, w->seen, e);
-	manifest_seen_free(how.seen);
+	t->seen = how.seen;
+	t->seenfd = w->dry_run ? -1 : w->seenfd;
+	t->seen_name = w->seen;
+	if (restore_make(t->fd, &how, &t->made, e) != 0)
+		return -1;
+	return w->later ? 0 : source_tree_learnt(t, e);
+}
+
+int source_tree_learnt(struct source_tree *t, struct err *e)
+{
+	int rc = 0;
+
+	manifest_settle(&t->made);
+	if (t->seen != NULL && t->seenfd >= 0)
+		rc = manifest_seen_save(t->seen, t->seenfd, t->seen_name, e);
+	manifest_seen_free(t->seen);
+	t->seen = NULL;
 	return rc;
 }
 
@@ -372,6 +386,7 @@ static int tree_of_dir(struct source *s, const struct source_want *w, struct sou
 	if (apply_content_of_dir(t->fd, &t->made, &t->content, e) != 0)
 		return -1;
 	t->content.living = w->living;
+	apply_content_learns(&t->content, &t->made, t->seen);
 	t->all = &t->made;
 	t->all_of = &t->content;
 	t->below = "";

@@ -67,6 +67,9 @@ struct source_tree {
 	const char *below;             /* of `all` */
 	struct restore_filter *filter; /* of a snapshot, borrowed */
 	struct restore_view view;
+	struct manifest_seen *seen; /* not saved yet */
+	int seenfd;                 /* borrowed, as its name */
+	const char *seen_name;
 };
 struct source_want {
 	const char *below; /* path of the source; "" = all */
@@ -77,6 +80,7 @@ struct source_want {
 	const char *seen; /* and the name of it there */
 	bool content;     /* every byte is read all the same, and that is remembered */
 	bool dry_run;     /* nothing is remembered */
+	bool later;       /* files may stay unread, until they are filled in */
 };
 /* Reads the tree, and makes the view of it. *ret must not be moved; the caller releases it, also a
  * zeroed one with fd -1. ERR_VERIFY when the source has no such directory. */
@@ -85,6 +89,8 @@ int source_tree(struct source *s, const struct source_want *w, struct source_tre
 /* Makes the view anew, without the paths that are in the map. */
 int source_tree_drop(struct source_tree *t, const struct map *drop, struct err *e) MUST_CHECK;
 void source_tree_release(struct source_tree *t);
+/* When nothing is unread any more: what was read is remembered. */
+int source_tree_learnt(struct source_tree *t, struct err *e) MUST_CHECK;
 /* Whether there is such a directory. */
 int source_has(const struct source *s, const char *below, bool *ret, struct err *e) MUST_CHECK;
 

@@ -2,6 +2,7 @@
 #include "restore/source.h"
 
 #include "base/fault.h"
+#include "base/log.h"
 #include "sys/clock.h"
 #include "sys/fs.h"
 #include "sys/lock.h"
@@ -114,7 +115,7 @@ static int open_places(struct job *j, struct err *e)
 	return j->o->dry_run ? 0 : lock_take(j->besidefd, "lock", &j->lock, e);
 }
 
-static int read_source(struct job *j, struct err *e)
+static int read_source(struct job *j, bool later, struct err *e)
 {
 	const struct source_help h = {.work = j->beside,
 				      .secret = j->secret.file != NULL ? &j->secret : NULL,
@@ -129,7 +130,8 @@ static int read_source(struct job *j, struct err *e)
 				      .seenfd = j->besidefd,
 				      .seen = "seen",
 				      .content = j->o->content,
-				      .dry_run = j->o->dry_run};
+				      .dry_run = j->o->dry_run,
+				      .later = later};
 
 	return source_ready(&j->src, &h, e) != 0 || source_tree(&j->src, &w, &j->tree, e) != 0 ? -1
 											       : 0;
@@ -152,6 +154,15 @@ static int mark(const struct job *j, bool on, struct err *e)
 	return fsync(j->besidefd) == 0 ? 0 : err_sys(e, "sync %s", j->beside);
 }
 
+static int fill_again(struct job *j, const struct restore_target *to, struct err *e)
+{
+	/* it is counted anew */
+	source_tree_release(&j->tree);
+	restore_filter_free(j->filter);
+	j->filter = restore_filter_new(j->o->env, j->o->exclude, "");
+	return read_source(j, false, e) != 0 ? -1 : restore_fill(&j->tree.view, to, &j->did, e);
+}
+
 /* What a damaged snapshot still has. */
 static int fill_rest(struct job *j, const struct restore_target *to, struct err *e)
 {
@@ -161,11 +172,18 @@ static int fill_rest(struct job *j, const struct restore_target *to, struct err 
 		return -1;
 	if (source_snapshot_drop_lost(j->src.snapshot, &j->lost, &why) != 0 || j->lost.n == 0)
 		return -1;
-	/* it is counted anew */
-	source_tree_release(&j->tree);
-	restore_filter_free(j->filter);
-	j->filter = restore_filter_new(j->o->env, j->o->exclude, "");
-	return read_source(j, e) != 0 ? -1 : restore_fill(&j->tree.view, to, &j->did, e);
+	return fill_again(j, to, e);
+}
+
+/* A file that changed between the two looks at it is read at the first one this time, as often as
+ * it takes. */
+static int fill_busy(struct job *j, const struct restore_target *to, struct err *e)
+{
+	if (e->kind != ERR_BUSY || (j->src.kind != SOURCE_DIR && j->src.kind != SOURCE_ACCOUNT))
+		return -1;
+	log_info("%s: all is read before any is written", e->msg);
+	*e = (struct err)ERR_INIT;
+	return fill_again(j, to, e);
 }
 
 static int fill(struct job *j, struct err *e)
@@ -187,8 +205,11 @@ static int fill(struct job *j, struct err *e)
 	if (mark(j, true, e) != 0)
 		return -1;
 	fault_point("restore: marked");
-	if (restore_fill(&j->tree.view, &to, &j->did, e) != 0 && fill_rest(j, &to, e) != 0)
+	if (restore_fill(&j->tree.view, &to, &j->did, e) != 0 && fill_rest(j, &to, e) != 0 &&
+	    fill_busy(j, &to, e) != 0)
 		return err_in(e, "%s", j->to);
+	if (source_tree_learnt(&j->tree, e) != 0)
+		return -1;
 	j->apply_ms = clock_mono_ms() - begun;
 	begun = clock_mono_ms();
 	if (j->o->verify && restore_check(&j->tree.view, &to, j->to, e) != 0)
@@ -240,7 +261,8 @@ int restore_tree(const struct restore_opts *o, const char *to, struct jval **ret
 	j.filter = restore_filter_new(o->env, o->exclude, "");
 	j.fetch = restore_filter_new(o->env, o->exclude, "");
 	if (source_parse(o->from, &j.src, e) != 0 || target_path(to, &j.to, e) != 0 ||
-	    check_apart(&j, e) != 0 || open_places(&j, e) != 0 || read_source(&j, e) != 0)
+	    check_apart(&j, e) != 0 || open_places(&j, e) != 0 ||
+	    read_source(&j, !o->dry_run, e) != 0)
 		return -1;
 	j.read_ms = clock_mono_ms() - begun;
 	if (fill(&j, e) != 0)

@@ -129,6 +129,16 @@ static void close_one(void *ctx, void *handle)
 	v->whole->close(v->whole->ctx, handle);
 }
 
+static void learnt_one(void *ctx, void *handle, size_t i, const struct digest *d)
+{
+	struct restore_view *v = ctx;
+
+	v->m.v[i].digest = *d;
+	v->m.v[i].unread = false;
+	if (v->whole->learnt != NULL)
+		v->whole->learnt(v->whole->ctx, handle, v->from[i], d);
+}
+
 int restore_view_make(const struct restore_part *p, struct restore_view *ret, struct err *e)
 {
 	struct building b SCOPED(building_release) = {.p = p};
@@ -148,6 +158,7 @@ int restore_view_make(const struct restore_part *p, struct restore_view *ret, st
 	ret->content = (struct apply_content){.open = open_one,
 					      .read = p->content->read,
 					      .close = close_one,
+					      .learnt = learnt_one,
 					      .ctx = ret,
 					      .living = p->content->living};
 	b.v = (struct restore_view){0};

@@ -81,7 +81,8 @@ static void bad_close(void *ctx, void *handle)
 static int run_bad(const struct bed *b, struct bad_content *c, struct err *e)
 {
 	struct manifest want SCOPED(manifest_release) = manifest_of(b->src);
-	struct apply_content content = {bad_open, bad_read, bad_close, c, c->living};
+	struct apply_content content = {
+	    .open = bad_open, .read = bad_read, .close = bad_close, .ctx = c, .living = c->living};
 	struct apply_opts o = {0};
 	struct apply_result r;
 	struct err ignored = ERR_INIT;

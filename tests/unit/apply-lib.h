@@ -130,15 +130,20 @@ static inline void set_attr(const struct bed *b, const char *path, const char *n
 	assert_int_equal(lsetxattr(full, name, val, n, 0), 0);
 }
 
-static inline struct manifest manifest_of(int dirfd)
+static inline struct manifest made_of(int dirfd, bool later)
 {
-	const struct manifest_opts o = {0};
+	const struct manifest_opts o = {.later = later};
 	struct manifest m = {0};
 	struct err e = ERR_INIT;
 
 	if (manifest_make(dirfd, &o, &m, &e) != 0)
 		fail_msg("%s", e.msg);
 	return m;
+}
+
+static inline struct manifest manifest_of(int dirfd)
+{
+	return made_of(dirfd, false);
 }
 
 static inline void tell(void *ctx, const struct manifest_difference *d)
@@ -159,14 +164,16 @@ static inline uint64_t differences(const struct bed *b)
 /* One run from src to dst, with the memory in the file `memory` or without. */
 struct run {
 	bool memory, dry_run;
+	bool unread; /* the contents are read as they are written */
 	unsigned threads;
 	struct apply_result r;
+	struct digest root; /* of what was wanted, when it was applied */
 	struct err e;
 };
 
 static inline int run_apply(const struct bed *b, struct run *run)
 {
-	struct manifest want SCOPED(manifest_release) = manifest_of(b->src);
+	struct manifest want SCOPED(manifest_release) = made_of(b->src, run->unread);
 	struct apply_content c = {0};
 	struct apply_opts o = {.dry_run = run->dry_run, .threads = run->threads};
 	int rc;
@@ -176,7 +183,11 @@ static inline int run_apply(const struct bed *b, struct run *run)
 		fail_msg("%s", run->e.msg);
 	if (apply_content_of_dir(b->src, &want, &c, &run->e) != 0)
 		fail_msg("%s", run->e.msg);
+	if (run->unread)
+		apply_content_learns(&c, &want, NULL);
 	rc = apply_tree(&want, &c, b->dst, &o, &run->r, &run->e);
+	manifest_settle(&want);
+	run->root = manifest_root(&want);
 	if (o.memory != NULL && !run->dry_run) {
 		struct err e = ERR_INIT;
 

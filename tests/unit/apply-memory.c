@@ -151,6 +151,54 @@ static void a_failed_run_forgets_nothing(void **state)
 	assert_true(is_known(b, "dir/f"));
 }
 
+static struct apply_result fills_in(const struct bed *b)
+{
+	struct manifest src SCOPED(manifest_release) = manifest_of(b->src);
+	struct digest root = manifest_root(&src);
+	struct run run = {.memory = true, .unread = true};
+
+	if (run_apply(b, &run) != 0)
+		fail_msg("%s", run.e.msg);
+	assert_true(digest_equal(&run.root, &root));
+	assert_int_equal(differences(b), 0);
+	return run.r;
+}
+
+/* Of contents that nobody read before the same is written as of those that are known. */
+static void what_is_unread_is_filled_in(void **state)
+{
+	const struct bed *b = *state;
+	struct apply_result r;
+	struct stat st;
+
+	put_bytes(b->src, "big", MIB, 1);
+	put_bytes(b->src, "middle", 5 * APPLY_BLOCK + 1, 1);
+	put_bytes(b->src, "small", 100, 2);
+	put_text(b->src, "empty", "");
+	assert_int_equal(linkat(b->src, "middle", b->src, "other", 0), 0);
+	r = fills_in(b);
+	assert_int_equal(r.made, 5);
+	r = fills_in(b);
+	assert_int_equal(r.made + r.changed + r.removed, 0);
+	assert_int_equal(r.bytes_written, 0);
+	/* size and time say nothing */
+	st = stat_of(b->src, "small");
+	put_at(b->src, "small", "X", 1, 50);
+	set_time(b->src, "small", st.st_mtim.tv_sec, st.st_mtim.tv_nsec);
+	st = stat_of(b->src, "big");
+	put_at(b->src, "big", "X", 1, 70 * APPLY_BLOCK);
+	set_time(b->src, "big", st.st_mtim.tv_sec, st.st_mtim.tv_nsec);
+	r = fills_in(b);
+	assert_int_equal(r.changed, 2);
+	assert_int_equal(r.bytes_written, APPLY_BLOCK + 100);
+	/* nor is the target believed, where something happened to it */
+	put_at(b->dst, "small", "Y", 1, 50);
+	put_at(b->dst, "middle", "Y", 1, 0);
+	assert_int_equal(unlinkat(b->top, "memory", 0), 0);
+	r = fills_in(b);
+	assert_int_equal(r.bytes_written, APPLY_BLOCK + 100);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -158,6 +206,7 @@ int main(void)
 	    cmocka_unit_test(hashes_tell_blocks_apart),
 	    cmocka_unit_test_setup_teardown(a_damaged_one_is_empty, bed_setup, bed_teardown),
 	    cmocka_unit_test_setup_teardown(a_failed_run_forgets_nothing, bed_setup, bed_teardown),
+	    cmocka_unit_test_setup_teardown(what_is_unread_is_filled_in, bed_setup, bed_teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -12,7 +12,7 @@ struct fixture {
 	struct manifest_names *names;
 };
 
-enum { TESTS = 4 };
+enum { TESTS = 5 };
 static struct fixture fixtures[TESTS];
 static char *mapped; /* file b of the last one */
 
@@ -165,12 +165,49 @@ static void a_store_to_a_mapped_file_is_seen(void **state)
 	assert_false(digest_equal(&before, &after));
 }
 
+/* Adds what the making left unread. */
+static void note_all(const struct fixture *f, const struct manifest *m, struct manifest_seen *s)
+{
+	for (size_t i = 0; i < m->n; i++) {
+		const struct digest d = digest_of("aaa", 3);
+		struct stat st;
+
+		if (m->v[i].type != MANIFEST_FILE)
+			continue;
+		assert_true(m->v[i].unread);
+		assert_int_equal(fstatat(f->tree.fd, m->v[i].path, &st, 0), 0);
+		manifest_seen_note(s, &st, &d);
+	}
+}
+
+static void what_is_read_later_is_believed_as_well(void **state)
+{
+	const struct fixture *f = &fixtures[3];
+	struct manifest_opts o = {.names = f->names, .later = true};
+	struct digest root;
+	struct err e = ERR_INIT;
+	struct manifest m;
+
+	(void)state;
+	assert_int_equal(manifest_seen_load(f->at.fd, name, &o.seen, &e), 0);
+	change(f, "b");
+	m = make_with(f->tree.fd, &o);
+	assert_int_equal(m.remembered, 0);
+	note_all(f, &m, o.seen);
+	manifest_release(&m);
+	assert_int_equal(manifest_seen_save(o.seen, f->at.fd, name, &e), 0);
+	manifest_seen_free(o.seen);
+	/* b was written just then */
+	assert_int_equal(again(f, &root), 1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(only_what_did_not_change_is_believed),
 	    cmocka_unit_test(a_damaged_file_is_an_empty_one),
 	    cmocka_unit_test(what_is_gone_is_forgotten),
+	    cmocka_unit_test(what_is_read_later_is_believed_as_well),
 	    cmocka_unit_test(a_store_to_a_mapped_file_is_seen),
 	};
 
