@@ -33,10 +33,11 @@ W := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wstrict-prototypes -Wmissin
      -Wvla -Wundef -Wformat=2 -Werror
 HARD := -fstack-protector-strong -D_FORTIFY_SOURCE=2 -fPIE
 ifeq ($(VARIANT),asan)
-  OPT  := -O1 -g
+  OPT  := -O1 -g1
   HARD := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 endif
 ifeq ($(VARIANT),faults)
+  OPT  := -O1
   HARD += -DPOSMEDIA_FAULTS
 endif
 ifeq ($(VARIANT),fuzz)
@@ -131,6 +132,11 @@ demo: deps
 	$(Q)$(MAKE) -j$(JOBS) all
 	$(Q)OUT=$(OUT) tests/lib/demo
 
+# All that is C, read by CC with every warning, and nothing made of it.
+syntax:
+	$(Q)ls builder/*/*.c tests/unit/*.c tests/fuzz/*.c | xargs -n 20 -P $(JOBS) $(CC) \
+	  $(filter-out -MMD -MP,$(ALL_CFLAGS)) -Itests/fuzz -DSHIM_FILE='"/dev/null"' -fsyntax-only
+
 # Compiles too: what does not compile is a failed test, and the tally is the last line all the same.
 check: deps-check
 	$(Q)OUT=$(OUT) JOBS=$(JOBS) tests/lib/check $(ONLY)
@@ -204,6 +210,6 @@ clean:
 	rm -rf $(OUT) 2>/dev/null || unshare --map-auto --map-root-user rm -rf $(OUT)
 
 -include $(shell find $(OUT)/obj $(OUT)/test -name '*.d' 2>/dev/null)
-.PHONY: all unit-programs fuzz-programs fuzz deps deps-check demo check check-interop lint readme \
+.PHONY: all syntax unit-programs fuzz-programs fuzz deps deps-check demo check check-interop lint readme \
 	bench bench-audit bench-refetch bench-scan bench-carry bench-stage bench-restore \
 	check-faults clean
