@@ -51,8 +51,7 @@ VERSION := 0.1.0
 ALL_CFLAGS = -std=gnu17 -D_GNU_SOURCE -DPOSMEDIA_VERSION='"$(VERSION)"' -Ibuilder -MMD -MP $(W) \
              $(OPT) $(HARD) -ffile-prefix-map=$(CURDIR)=. $(CFLAGS)
 # the program knows itself by its build-id: build/looked.c
-ALL_LDFLAGS = $(HARD) $(if $(VARIANT),,-pie) -Wl,--as-needed,-z,relro,-z,now,--build-id=sha1 \
-              -pthread $(LDFLAGS)
+ALL_LDFLAGS = $(HARD) $(if $(VARIANT),,-pie) -Wl,-z,relro,-z,now,--build-id=sha1 -pthread $(LDFLAGS)
 
 all: $(OUT)/posmedia
 
@@ -70,7 +69,7 @@ $(OUT)/obj/%.o: builder/%.c $(STAMP)
 # libraries of its own or none, and of plain flags, since a sanitizer would want some too.
 SHIM := $(OUT)/shim
 SHIM_C := $(filter-out %/image.c,$(wildcard builder/shim/*.c)) $(wildcard builder/base/*.c) \
-          $(filter-out $(addprefix %/,par.c behind.c ahead.c self.c late.c chain.c),\
+          $(filter-out $(addprefix %/,par.c behind.c ahead.c self.c chain.c),\
             $(wildcard builder/sys/*.c))
 $(SHIM): $(SHIM_C) $(wildcard builder/shim/*.h builder/base/*.h builder/sys/*.h) $(STAMP)
 	@mkdir -p $(@D); echo "  LD    $@"

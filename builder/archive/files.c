@@ -1,6 +1,5 @@
 #include "archive/files.h"
 
-#include "archive/libarchive.h"
 #include "archive/reader.h"
 #include "archive/tarw.h"
 #include "sandbox/sandbox.h"
@@ -264,7 +263,7 @@ int files_read(int fd, const struct files_want *w, struct files *ret, struct err
 
 	if (to < 0 || lseek(fd, 0, SEEK_SET) != 0)
 		return err_sys(e, "read an archive");
-	if (libarchive_need(e) != 0 || sandbox_worker(&spec, e) != 0 || take_all(&j, &got, e) != 0)
+	if (sandbox_worker(&spec, e) != 0 || take_all(&j, &got, e) != 0)
 		return -1;
 	if (ret->n + got.n > max)
 		return err_set(e, ERR_RECIPE, "more than %zu files", max);

@@ -1,7 +1,6 @@
 #include "archive/plain.h"
 
 #include "archive/deb.h"
-#include "archive/libarchive.h"
 #include "archive/source.h"
 #include "sandbox/sandbox.h"
 #include "sys/fs.h"
@@ -109,7 +108,7 @@ int plain_debs(struct plain_deb *v, size_t n, unsigned threads, struct err *e)
 	w->n = n;
 	w->threads = threads;
 	memcpy(w->v, v, n * sizeof(*v));
-	rc = libarchive_need(e) == 0 ? sandbox_worker(&spec, e) : -1;
+	rc = sandbox_worker(&spec, e);
 	for (size_t i = 0; rc == 0 && i < n; i++) {
 		v[i].digest = w->v[i].digest;
 		v[i].done = w->v[i].done;

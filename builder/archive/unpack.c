@@ -2,7 +2,6 @@
 
 #include "archive/deb.h"
 #include "archive/extract.h"
-#include "archive/libarchive.h"
 #include "archive/worker.h"
 #include "sys/intr.h"
 #include <errno.h>
@@ -84,8 +83,6 @@ int worker_run(int (*fn)(void *arg, struct err *e), void *arg, const char *dest,
 					   .timeout_ms = o->timeout_ms};
 
 	load_tables();
-	if (libarchive_need(e) != 0)
-		return -1;
 	if (sandbox_worker(&spec, e) == 0)
 		return 0;
 	if (e->sys == ENOSPC || e->sys == EDQUOT)
@@ -171,7 +168,7 @@ int unpack_diff_id(int fd, const char *what, struct digest *ret, uint64_t *ret_s
 		return err_sys(e, "share memory with a worker");
 	s->fd = fd;
 	spec.arg = s;
-	rc = libarchive_need(e) == 0 ? sandbox_worker(&spec, e) : -1;
+	rc = sandbox_worker(&spec, e);
 	if (rc == 0) {
 		*ret = s->digest;
 		if (ret_size != NULL)
