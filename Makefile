@@ -51,7 +51,8 @@ VERSION := 0.1.0
 ALL_CFLAGS = -std=gnu17 -D_GNU_SOURCE -DPOSMEDIA_VERSION='"$(VERSION)"' -Ibuilder -MMD -MP $(W) \
              $(OPT) $(HARD) -ffile-prefix-map=$(CURDIR)=. $(CFLAGS)
 # the program knows itself by its build-id: build/looked.c
-ALL_LDFLAGS = $(HARD) $(if $(VARIANT),,-pie) -Wl,-z,relro,-z,now,--build-id=sha1 -pthread $(LDFLAGS)
+ALL_LDFLAGS = $(HARD) $(if $(VARIANT),,-pie) -Wl,--as-needed,-z,relro,-z,now,--build-id=sha1 \
+              -pthread $(LDFLAGS)
 
 all: $(OUT)/posmedia
 
@@ -209,6 +210,6 @@ clean:
 	rm -rf $(OUT) 2>/dev/null || unshare --map-auto --map-root-user rm -rf $(OUT)
 
 -include $(shell find $(OUT)/obj $(OUT)/test -name '*.d' 2>/dev/null)
-.PHONY: all syntax unit-programs fuzz-programs fuzz deps deps-check demo check check-interop lint readme \
-	bench bench-audit bench-refetch bench-scan bench-carry bench-stage bench-restore \
-	check-faults clean
+.PHONY: all syntax unit-programs fuzz-programs fuzz deps deps-check demo check check-interop \
+	lint readme bench bench-audit bench-refetch bench-scan bench-carry bench-stage \
+	bench-restore check-faults clean
