@@ -5,7 +5,7 @@
 #include "cli/verb.h"
 
 #include "sign/policy.h"
-#include "stage/stage.h"
+#include "stage/closed.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -13,6 +13,8 @@
 static const struct opt opts[] = {
     {0, "check", NULL, "Only read the site file and its policy, and say what is in them."},
     {0, "rollback", NULL, "Go back to the instance before."},
+    {0, "closed", "HOW", "Let nobody in: \"real\", \"private\", or ADDRESS/BITS of its own."},
+    {0, "open", NULL, "Let people in to an instance that is closed."},
     HOST_OPTS,
     {0, "identity", "HOST/REPO:TAG", "What the signature must call the image."},
     OBJECT_PLAIN,
@@ -79,6 +81,41 @@ static int stage_image(const struct args *a, const struct site *s, const struct 
 	return stage_run(s, &what, o, ret, e);
 }
 
+/* What is to be done of the four: two of them are none. */
+static int check_words(const struct args *a, struct err *e)
+{
+	static const char *const words[] = {"check", "rollback", "closed", "open"};
+	unsigned n = 0;
+
+	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+		n += args_has(a, words[i]) ? 1 : 0;
+	if (n > 1)
+		return err_set(e, ERR_USAGE,
+			       "--check, --rollback, --closed and --open exclude each other");
+	return 0;
+}
+
+static int close_site(const struct args *a, const struct site *s, const struct stage_opts *o,
+		      struct err *e)
+{
+	struct stage_mark how SCOPED(stage_mark_release) = {0};
+
+	if (!args_has(a, "closed"))
+		return 0;
+	return stage_mark_parse(args_get(a, "closed"), &how, e) != 0 ? -1
+								     : stage_close(s, o, &how, e);
+}
+
+static int act(const struct args *a, const struct site *s, const struct stage_opts *o,
+	       struct stage_outcome *ret, struct err *e)
+{
+	if (args_has(a, "rollback"))
+		return stage_rollback(s, o, ret, e);
+	if (args_has(a, "open"))
+		return stage_open_now(s, o, ret, e);
+	return close_site(a, s, o, e) != 0 ? -1 : stage_image(a, s, o, ret, e);
+}
+
 static int run(const struct args *a, struct err *e)
 {
 	struct site *s SCOPED(site_freep) = NULL;
@@ -86,7 +123,7 @@ static int run(const struct args *a, struct err *e)
 	char *seccomp SCOPED(mem_freep) = NULL, *is SCOPED(mem_freep) = NULL;
 	struct stage_opts o;
 
-	if (site_load(a->rest.v[0], &s, e) != 0)
+	if (check_words(a, e) != 0 || site_load(a->rest.v[0], &s, e) != 0)
 		return -1;
 	if (args_has(a, "check"))
 		return check(a, s, e);
@@ -94,8 +131,7 @@ static int run(const struct args *a, struct err *e)
 	if (host_options(a, &o, e) != 0)
 		return -1;
 	o.seccomp = seccomp;
-	if ((args_has(a, "rollback") ? stage_rollback(s, &o, &out, e)
-				     : stage_image(a, s, &o, &out, e)) != 0)
+	if (act(a, s, &o, &out, e) != 0)
 		return -1;
 	is = mem_format("runs %s", digest_text(&out.manifest).s);
 	host_print(a, &out, is);

@@ -116,7 +116,12 @@ static void print_controls(const struct jval *v)
 static void print_trouble(const struct jval *v)
 {
 	const struct jval *list = jval_get(v, "trouble");
+	const char *closed = jval_get_str(v, "closed");
 	int64_t pid;
+
+	if (closed != NULL)
+		printf("%s %s: it is closed (%s): nobody gets in\n", text_of(v, "shop"),
+		       text_of(v, "environment"), closed);
 
 	if (jval_get_int(v, "at_work", &pid) == 0)
 		printf("%s %s: process %lld is at work on it\n", text_of(v, "shop"),

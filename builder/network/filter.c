@@ -69,44 +69,60 @@ static void put_ports(const char *proto, const bool *open, struct buf *ret)
  * leaves is this table whatever was there. At the two addresses of the output a cloud gives away
  * its roles' credentials, which are the host's: who has the host's own card is nearer to them than
  * a limit of hops. */
-static const char head_text[] =
-    "table inet posmedia\n"
-    "delete table inet posmedia\n"
-    "table inet posmedia {\n"
-    "\tchain forward {\n"
-    "\t\ttype filter hook forward priority filter; policy drop;\n"
-    "\t}\n"
-    "\tchain output {\n"
-    "\t\ttype filter hook output priority filter; policy accept;\n"
-    "\t\toifname \"lo\" accept\n"
-    "\t\tmeta nfproto ipv6 drop\n"
-    "\t\tip daddr { 169.254.169.254, 169.254.170.2 } drop\n"
-    "\t}\n"
-    "\tchain input {\n"
-    "\t\ttype filter hook input priority filter; policy drop;\n"
-    "\t\tiifname \"lo\" accept\n"
-    "\t\tmeta nfproto ipv6 drop\n"
-    "\t\tip saddr 127.0.0.0/8 drop\n"
-    "\t\tip daddr 127.0.0.0/8 drop\n"
-    "\t\tct state invalid drop\n"
-    "\t\tct state established,related accept\n"
-    "\t\ticmp type { echo-request, destination-unreachable, time-exceeded, parameter-problem } "
-    "accept\n";
+static const char head_text[] = "table inet posmedia\n"
+				"delete table inet posmedia\n"
+				"table inet posmedia {\n"
+				"\tchain forward {\n"
+				"\t\ttype filter hook forward priority filter; policy drop;\n"
+				"\t}\n"
+				"\tchain output {\n"
+				"\t\ttype filter hook output priority filter; policy accept;\n"
+				"\t\toifname \"lo\" accept\n"
+				"\t\tmeta nfproto ipv6 drop\n"
+				"\t\tip daddr { 169.254.169.254, 169.254.170.2 } drop\n"
+				"\t}\n"
+				"\tchain input {\n"
+				"\t\ttype filter hook input priority filter; policy drop;\n"
+				"\t\tiifname \"lo\" accept\n"
+				"\t\tmeta nfproto ipv6 drop\n"
+				"\t\tip saddr 127.0.0.0/8 drop\n"
+				"\t\tip daddr 127.0.0.0/8 drop\n"
+				"\t\tct state invalid drop\n";
+static const char answers_text[] = "\t\tct state established,related accept\n";
+static const char icmp_text[] = "\t\ticmp type { echo-request, destination-unreachable, "
+				"time-exceeded, parameter-problem } accept\n";
+
+/* Who was let in before stays no longer than the closing: a packet of his is not in the direction
+ * of an answer. He is told at once, and does not wait for one. */
+static const char own_answers_text[] = "\t\tct state established ct direction reply accept\n";
+static const char refuse_text[] = "\t\tmeta l4proto tcp counter reject with tcp reset\n";
+
+/* The last rule is the one by which net_is knows all of them again, and a person what was refused.
+ */
+static int put_mark(struct buf *ret, struct err *e)
+{
+	struct digest mark = digest_of(ret->data, ret->len);
+
+	buf_addf(ret, "\t\tcounter drop comment \"%s\"\n\t}\n}\n", digest_text(&mark).s);
+	return buf_over(ret) ? err_set(e, ERR_VERIFY, "the image declares too many ports") : 0;
+}
 
 int net_filter(const struct jval *config, struct buf *ret, struct err *e)
 {
 	const struct jval *ports = jval_get(jval_get(config, "config"), "ExposedPorts");
 	struct ports p SCOPED(ports_release) = {{mem_zalloc(PORTS), mem_zalloc(PORTS)}};
-	struct digest mark;
 
 	if (jval_each(ports, add_port, &p) != 0)
 		return err_set(e, ERR_VERIFY,
 			       "the image declares a port that is none of tcp or udp");
-	buf_addf(ret, "%s", head_text);
+	buf_addf(ret, "%s%s%s", head_text, answers_text, icmp_text);
 	put_ports("tcp", p.open[TCP], ret);
 	put_ports("udp", p.open[UDP], ret);
-	/* by which net_is knows them again, and a person what was refused */
-	mark = digest_of(ret->data, ret->len);
-	buf_addf(ret, "\t\tcounter drop comment \"%s\"\n\t}\n}\n", digest_text(&mark).s);
-	return buf_over(ret) ? err_set(e, ERR_VERIFY, "the image declares too many ports") : 0;
+	return put_mark(ret, e);
+}
+
+int net_filter_closed(struct buf *ret, struct err *e)
+{
+	buf_addf(ret, "%s%s%s%s", head_text, own_answers_text, icmp_text, refuse_text);
+	return put_mark(ret, e);
 }

@@ -172,22 +172,81 @@ static bool link_is(const struct net *n, const struct net_link *l)
 	       (strcmp(l->mac, mac) == 0 && strcmp(l->mode, "private") == 0);
 }
 
-int net_is(const struct net *n, int ns, bool *ret, struct err *e)
+int net_is_placed(const struct net *n, int ns, bool *ret, struct err *e)
 {
 	struct net_links all SCOPED(net_links_release) = {0};
 	char *at SCOPED(mem_freep) = net_path(ns);
-	bool yes = false;
+	bool yes;
 
 	if (net_links_read(at, &all, e) != 0)
 		return -1;
-	if (!link_is(n, net_links_find(&all, net_inside(&n->s->network))))
-		*ret = false;
-	else if (filter_is(n, at, &yes, e) != 0 || (yes && routes_are(n, at, &yes, e) != 0) ||
-		 (yes && n->s->network.mode == SITE_MOVE && net_is_held(n, ns, &yes, e) != 0))
+	yes = link_is(n, net_links_find(&all, net_inside(&n->s->network)));
+	if ((yes && routes_are(n, at, &yes, e) != 0) ||
+	    (yes && n->s->network.mode == SITE_MOVE && net_is_held(n, ns, &yes, e) != 0))
 		return -1;
-	else
-		*ret = yes;
+	*ret = yes;
 	return 0;
+}
+
+int net_is_filtered(const struct net *n, int ns, bool *ret, struct err *e)
+{
+	char *at SCOPED(mem_freep) = net_path(ns);
+
+	return filter_is(n, at, ret, e);
+}
+
+int net_is(const struct net *n, int ns, bool *ret, struct err *e)
+{
+	bool yes = false;
+
+	if (net_is_placed(n, ns, &yes, e) != 0 || (yes && net_is_filtered(n, ns, &yes, e) != 0))
+		return -1;
+	*ret = yes;
+	return 0;
+}
+
+int net_has_address(const struct net *n, int ns, bool *ret, struct err *e)
+{
+	struct net_links all SCOPED(net_links_release) = {0};
+	char *at SCOPED(mem_freep) = net_path(ns);
+	const struct net_link *l;
+
+	if (net_links_read(at, &all, e) != 0)
+		return -1;
+	l = net_links_find(&all, net_inside(&n->s->network));
+	*ret = l != NULL && net_link_has(l, n->s->network.address.addr, 0);
+	return 0;
+}
+
+int net_is_bare(int ns, bool *ret, struct err *e)
+{
+	struct net_links all SCOPED(net_links_release) = {0};
+	char *at SCOPED(mem_freep) = net_path(ns);
+
+	if (net_links_read(at, &all, e) != 0)
+		return -1;
+	*ret = true;
+	for (size_t i = 0; i < all.n; i++)
+		*ret = *ret && (!all.v[i].up || strcmp(all.v[i].name, "lo") == 0);
+	return 0;
+}
+
+int net_refilter(const struct net *n, int ns, struct err *e)
+{
+	char *at SCOPED(mem_freep) = net_path(ns);
+
+	return net_filter_load(n, at, e);
+}
+
+int net_unfilter(int ns, struct err *e)
+{
+	static const char *const argv[] = {"nft", "-f", "-", NULL};
+	char *at SCOPED(mem_freep) = net_path(ns);
+	struct buf rules SCOPED(buf_release) = BUF_INIT(256);
+	const struct net_run r = {at, argv, &rules, NULL};
+
+	buf_addf(&rules, "table inet posmedia\ndelete table inet posmedia\n");
+	return net_run(&r, e);
 }
 
 static int end_child(const char *ns, struct err *e)

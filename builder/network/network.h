@@ -23,7 +23,7 @@ enum {
 struct net {
 	const struct site *s;  /* s->network has an interface */
 	const char *container; /* who has what was moved */
-	const char *filter;    /* text of net_filter */
+	const char *filter;    /* text of net_filter or net_filter_closed */
 	const char *runtime;   /* of all sites; RUNTIME/SHOP-ENV.interface is ours */
 };
 
@@ -54,6 +54,10 @@ void net_mac(const struct site *s, char ret[NET_MAC]);
  * that is none is ERR_VERIFY. ret: an empty buffer of NET_FILTER_MAX. */
 int net_filter(const struct jval *config, struct buf *ret, struct err *e) MUST_CHECK;
 
+/* The rules of an instance that nobody may reach: answers to what it asks itself, loopback and that
+ * ICMP come in. Other TCP is refused at once, also that of connections from before. */
+int net_filter_closed(struct buf *ret, struct err *e) MUST_CHECK;
+
 /* Before anything is stopped: whether what the site wants can be had. A conflict with another site,
  * and an interface that is missing, down, wireless (macvlan), another's, or the host's only way
  * out (move), is ERR_RECIPE at the site's network. With `rehearse` filter and child are made in
@@ -70,6 +74,23 @@ int net_probe(const struct net *n, struct err *e) MUST_CHECK;
  * whatever becomes of the number. The host's own is ERR_VERIFY. Of n only the container's name is
  * used. The caller closes it. */
 int net_open(const struct net *n, int pid, int *ret_ns, struct err *e) MUST_CHECK;
+
+/* Replaces the rules of a namespace by those of n, at once, and nothing else: a packet meets the
+ * old ones or the new ones. Of n only the filter is used. */
+int net_refilter(const struct net *n, int ns, struct err *e) MUST_CHECK;
+/* Takes our rules away; none is success. */
+int net_unfilter(int ns, struct err *e) MUST_CHECK;
+/* Whether the rules of n are those that are there. */
+int net_is_filtered(const struct net *n, int ns, bool *ret, struct err *e) MUST_CHECK;
+
+/* Whether interface, address and routes are as they should be, whatever the filter is. */
+int net_is_placed(const struct net *n, int ns, bool *ret, struct err *e) MUST_CHECK;
+
+/* Whether an instance has the address, whatever else it has. */
+int net_has_address(const struct net *n, int ns, bool *ret, struct err *e) MUST_CHECK;
+
+/* Whether no interface of a namespace but loopback is up. */
+int net_is_bare(int ns, bool *ret, struct err *e) MUST_CHECK;
 
 /* Whether all is as it should be: filter, interface, address, routes. */
 int net_is(const struct net *n, int ns, bool *ret, struct err *e) MUST_CHECK;

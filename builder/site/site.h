@@ -188,6 +188,10 @@ bool site_shop_ok(const char *text) MUST_CHECK;
 /* The secret of that name, or NULL. */
 const struct site_secret *site_secret_find(const struct site *s, const char *name);
 
+/* Reads the address of a host in its network, "192.0.2.7/24"; -1 when it is none. The caller owns
+ * ret->text. */
+int site_net_parse_host(const char *text, struct site_net *ret) MUST_CHECK;
+
 /* Whether two networks have an address in common. */
 bool site_net_meets(const struct site_net *a, const struct site_net *b) MUST_CHECK;
 

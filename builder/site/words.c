@@ -219,11 +219,29 @@ bool site_net_meets(const struct site_net *a, const struct site_net *b)
 	return (a->addr & both) == (b->addr & both);
 }
 
+/* Neither the network itself nor all of it. */
+static bool is_host(const struct site_net *net)
+{
+	uint32_t host = net->addr & ~mask(net->bits);
+
+	return host != 0 && host != ~mask(net->bits);
+}
+
+int site_net_parse_host(const char *text, struct site_net *ret)
+{
+	struct site_net net = {0};
+
+	if (parse_net(text, 8, &net) != 0 || !is_host(&net))
+		return -1;
+	net.text = mem_strdup(text);
+	*ret = net;
+	return 0;
+}
+
 int read_address(const char *root, const struct yaml *y, const struct field *f, void *to,
 		 struct err *e)
 {
 	struct site_net *net = (struct site_net *)((char *)to + f->at);
-	uint32_t host;
 
 	(void)root;
 	if (schema_word(y, f->key, &grammar_address, e) != 0)
@@ -231,8 +249,7 @@ int read_address(const char *root, const struct yaml *y, const struct field *f, 
 	if (parse_net(y->text, 8, net) != 0)
 		return schema_refuse(y, e, grammar_address.hint, "\"%s\" wants %s", f->key,
 				     grammar_address.what);
-	host = net->addr & ~mask(net->bits);
-	if (host == 0 || host == ~mask(net->bits))
+	if (!is_host(net))
 		return schema_refuse(y, e, "Write the address of one host in it.",
 				     "\"%s\": %s is the network itself", f->key,
 				     schema_show(y->text).s);

@@ -3,7 +3,6 @@
 
 #include "base/fault.h"
 #include "base/log.h"
-#include "network/network.h"
 #include "sys/clock.h"
 #include "sys/fs.h"
 #include "sys/intr.h"
@@ -79,22 +78,6 @@ int stage_net_drop(const struct stage *st, const struct stage_one *one, struct e
 	return fs_rmtree(AT_FDCWD, path, e);
 }
 
-/* The filter that was written for a generation; one that is not yet made has that of its image. */
-static int net_of(const struct stage *st, const struct stage_one *one, struct buf *filter,
-		  struct net *ret, struct err *e)
-{
-	char *path SCOPED(mem_freep) = filter_path(st, one);
-
-	if (access(path, F_OK) != 0 && st->config != NULL) {
-		if (net_filter(st->config, filter, e) != 0)
-			return -1;
-	} else if (fs_get_file(AT_FDCWD, path, filter, e) != 0) {
-		return -1;
-	}
-	*ret = (struct net){st->s, one->container, filter->data, st->o->runtime};
-	return 0;
-}
-
 /* What the record of another site names. What cannot be read may be the very address that is asked
  * for. */
 static int claim(const struct stage *st, const char *own, struct net_claims *ret, struct err *e)
@@ -160,19 +143,44 @@ static int claims(const struct stage *st, bool has_its, struct net_claims *ret, 
 	return 0;
 }
 
-/* Whether the instance that runs has the address: then nobody need be asked. */
-static bool has_address(struct stage *st)
+/* The number of a process may become another's at any moment: what is open is the right one when
+ * the process is the container's before and after. */
+int stage_net_open(struct stage *st, const char *container, int *ret_ns, struct err *e)
 {
+	const struct net n = {.s = st->s, .container = container};
 	struct engine_state now SCOPED(engine_state_release) = {0};
+	int fd SCOPED(fd_closep) = -1;
+	bool is = false;
+
+	if (engine_state(st->en, container, &now, e) != 0 ||
+	    (now.running && stage_process_is(&now, &is, e) != 0))
+		return -1;
+	if (is && (net_open(&n, now.pid, &fd, e) != 0 || stage_process_is(&now, &is, e) != 0))
+		return -1;
+	if (!is)
+		return err_set(e, ERR_FAIL, "%s does not run: it ended with %d", container,
+			       now.exit);
+	*ret_ns = STEAL_FD(fd);
+	return 0;
+}
+
+/* Whether nobody need be asked for the address: the caller knows, or the instance that runs has it,
+ * on that interface; a closed one may be on another than its site's. */
+static bool has_address(struct stage *st, const struct net *n)
+{
 	struct site *then SCOPED(site_freep) = NULL;
 	struct err quiet = ERR_INIT;
+	int ns SCOPED(fd_closep) = -1;
+	bool has = false;
 
+	if (st->o->address_free)
+		return true;
 	return st->r.current.container != NULL &&
 	       stage_site_of(st, &st->r.current, &then, &quiet) == 0 &&
 	       then->network.interface != NULL &&
 	       strcmp(then->network.interface, st->s->network.interface) == 0 &&
-	       then->network.address.addr == st->s->network.address.addr &&
-	       engine_state(st->en, st->r.current.container, &now, &quiet) == 0 && now.running;
+	       stage_net_open(st, st->r.current.container, &ns, &quiet) == 0 &&
+	       net_has_address(n, ns, &has, &quiet) == 0 && has;
 }
 
 int stage_net_lock(const struct stage *st, int *ret_fd, struct err *e)
@@ -195,17 +203,19 @@ int stage_net_lock(const struct stage *st, int *ret_fd, struct err *e)
 
 int stage_net_ready(struct stage *st, const struct stage_one *one, struct err *e)
 {
-	struct buf filter SCOPED(buf_release) = BUF_INIT(NET_FILTER_MAX);
+	struct stage_given g SCOPED(stage_given_release) = {0};
 	struct net_claims others SCOPED(net_claims_release) = {0};
-	struct net n;
 
 	if (st->s->network.interface == NULL || st->net_ready)
 		return 0;
-	if (net_of(st, one, &filter, &n, e) != 0 ||
-	    claims(st, stage_same(one, &st->r.current), &others, e) != 0 ||
-	    net_check(&n, &others, !st->o->dry_run, e) != 0)
+	if (stage_given_of(st, one, &g, e) != 0)
 		return -1;
-	if (!st->o->dry_run && !has_address(st) && net_probe(&n, e) != 0)
+	if (g.idle)
+		return 0;
+	if (claims(st, stage_same(one, &st->r.current), &others, e) != 0 ||
+	    net_check(&g.n, &others, !st->o->dry_run, e) != 0)
+		return -1;
+	if (!st->o->dry_run && !has_address(st, &g.n) && net_probe(&g.n, e) != 0)
 		return -1;
 	st->net_ready = true;
 	return 0;
@@ -225,36 +235,16 @@ int stage_net_ready_former(struct stage *st, const struct stage_one *one, struct
 	return rc;
 }
 
-/* The number of a process may become another's at any moment: what is open is the right one when
- * the process is the container's before and after. */
-static int open_ns(struct stage *st, const struct net *n, int *ret_ns, struct err *e)
-{
-	struct engine_state now SCOPED(engine_state_release) = {0};
-	int fd SCOPED(fd_closep) = -1;
-	bool is = false;
-
-	if (engine_state(st->en, n->container, &now, e) != 0 ||
-	    (now.running && stage_process_is(&now, &is, e) != 0))
-		return -1;
-	if (is && (net_open(n, now.pid, &fd, e) != 0 || stage_process_is(&now, &is, e) != 0))
-		return -1;
-	if (!is)
-		return err_set(e, ERR_FAIL, "%s does not run: it ended with %d", n->container,
-			       now.exit);
-	*ret_ns = STEAL_FD(fd);
-	return 0;
-}
-
 static int give(struct stage *st, const struct net *n, bool dry_run, struct err *e)
 {
 	int ns SCOPED(fd_closep) = -1;
 	bool right = false;
 
-	if (open_ns(st, n, &ns, e) != 0 || net_is(n, ns, &right, e) != 0)
+	if (stage_net_open(st, n->container, &ns, e) != 0 || net_is(n, ns, &right, e) != 0)
 		return -1;
 	if (right)
 		return 0;
-	stage_did(st, "gave %s to %s", st->s->network.address.text, n->container);
+	stage_did(st, "gave %s to %s", n->s->network.address.text, n->container);
 	return dry_run ? 0 : net_give(n, ns, e);
 }
 
@@ -272,17 +262,16 @@ static void bring_back(struct stage *st)
 
 int stage_net_give(struct stage *st, const struct stage_one *one, struct err *e)
 {
-	struct buf filter SCOPED(buf_release) = BUF_INIT(NET_FILTER_MAX);
-	struct net n;
+	struct stage_given g SCOPED(stage_given_release) = {0};
 
-	if (!st->o->dry_run &&
-	    (st->s->network.interface == NULL || st->s->network.mode != SITE_MOVE))
-		bring_back(st);
-	if (st->s->network.interface == NULL)
-		return 0;
-	if (net_of(st, one, &filter, &n, e) != 0)
+	if (stage_given_of(st, one, &g, e) != 0)
 		return -1;
-	return give(st, &n, st->o->dry_run, e);
+	if (!st->o->dry_run &&
+	    (st->s->network.interface == NULL || st->s->network.mode != SITE_MOVE || g.idle))
+		bring_back(st);
+	if (st->s->network.interface == NULL && !st->o->dry_run)
+		return stage_close_bridged(st, one, e);
+	return st->s->network.interface == NULL || g.idle ? 0 : give(st, &g.n, st->o->dry_run, e);
 }
 
 int stage_net_start(struct stage *st, const struct stage_one *one, struct err *e)
@@ -310,15 +299,16 @@ static int announce(void *arg, struct err *e)
 
 void stage_net_announce(struct stage *st, const struct stage_one *one, struct aside *ret)
 {
-	struct buf filter SCOPED(buf_release) = BUF_INIT(NET_FILTER_MAX);
+	struct stage_given g SCOPED(stage_given_release) = {0};
 	struct err why = ERR_INIT;
-	struct net n;
 	int ns SCOPED(fd_closep) = -1;
 
 	if (st->s->network.interface == NULL)
 		return;
-	if (net_of(st, one, &filter, &n, &why) == 0 && open_ns(st, &n, &ns, &why) == 0) {
-		struct announcement a = {&n, ns};
+	if (stage_given_of(st, one, &g, &why) == 0 && g.idle)
+		return;
+	if (why.msg[0] == '\0' && stage_net_open(st, one->container, &ns, &why) == 0) {
+		struct announcement a = {&g.n, ns};
 
 		if (aside_start(announce, &a, ret, &why) == 0)
 			return;
@@ -337,11 +327,10 @@ void stage_net_announced(struct aside *a)
 int stage_net_hold(struct stage *st, const struct stage_one *one)
 {
 	char *filter SCOPED(mem_freep) = filter_path(st, one);
-	const struct net n = {.s = st->s, .container = one->container};
 	struct err why = ERR_INIT;
 	int ns = -1;
 
-	if (access(filter, F_OK) == 0 && open_ns(st, &n, &ns, &why) != 0)
+	if (access(filter, F_OK) == 0 && stage_net_open(st, one->container, &ns, &why) != 0)
 		log_warn("%s", why.msg);
 	return ns;
 }

@@ -3,6 +3,8 @@
 #define STAGE_PARTS_H
 
 #include "archive/files.h"
+#include "network/network.h"
+#include "stage/closed.h"
 #include "stage/stage.h"
 #include "sys/aside.h"
 
@@ -267,6 +269,27 @@ int stage_net_ready_former(struct stage *st, const struct stage_one *one, struct
 int stage_net_files(const struct stage *st, const struct stage_one *one, struct err *e) MUST_CHECK;
 int stage_net_renew(const struct stage *st, const struct stage_one *one, struct err *e) MUST_CHECK;
 int stage_net_drop(const struct stage *st, const struct stage_one *one, struct err *e) MUST_CHECK;
+
+/* What a generation is to have of networks now: rules, and an address that may not be the site's.
+ */
+struct stage_given {
+	struct buf filter;
+	struct stage_mark mark;
+	struct site as; /* st->s, but for its network */
+	struct net n;   /* of these */
+	bool idle;      /* the site has an interface, and the instance is to have no address */
+};
+int stage_given_of(const struct stage *st, const struct stage_one *one, struct stage_given *ret,
+		   struct err *e) MUST_CHECK;
+/* Accepts a zeroed struct. */
+void stage_given_release(struct stage_given *g);
+
+/* Opens the network namespace of a container that runs; the caller closes it. ERR_FAIL when it does
+ * not. */
+int stage_net_open(struct stage *st, const char *container, int *ret_ns, struct err *e) MUST_CHECK;
+
+/* Gives the rules of a closed instance to one on the engine's network. Of any other, nothing. */
+int stage_close_bridged(struct stage *st, const struct stage_one *one, struct err *e) MUST_CHECK;
 
 /* Starts the container, of any site, and gives it its network; when that cannot be, it is stopped
  * again. */

@@ -16,6 +16,9 @@ struct stage_opts {
 	const char *socket;  /* of the engine */
 	const char *seccomp; /* recipes/hosts/seccomp.yaml */
 	bool dry_run;        /* change nothing */
+	/* The caller has seen who had the site's address give it up: the network is not asked,
+	 * which takes two seconds. */
+	bool address_free;
 };
 
 struct stage_image {

@@ -211,6 +211,19 @@ static void look_at_checks(struct look *l, struct stage *st, int pid, struct jva
 	jval_put(v, "checks", list);
 }
 
+/* Nobody gets in: "real", "private" or an address, and null of one that is open. */
+static void put_closed(struct look *l, const struct stage *st, struct jval *v)
+{
+	struct stage_mark m SCOPED(stage_mark_release) = {0};
+	struct err why = ERR_INIT;
+	char *text SCOPED(mem_freep) = NULL;
+
+	if (stage_marked(st->s, st->o, &m, &why) != 0)
+		look_trouble(l, v, "%s", why.msg);
+	text = stage_mark_text(&m);
+	jval_put(v, "closed", text != NULL ? jval_text(text) : jval_null());
+}
+
 /* What the site of the generation says should be. */
 static void look_at_site(struct look *l, struct stage *st, struct jval *v)
 {
@@ -242,6 +255,7 @@ static void look_at_record(struct look *l, struct stage *st, struct jval *v)
 	look_at_strays(l, st, v);
 	put_disk(l, st, v);
 	put_backup(st, v);
+	put_closed(l, st, v);
 	if (st->r.current.container == NULL)
 		return;
 	put_image(&st->r.current, v);

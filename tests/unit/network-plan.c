@@ -66,6 +66,21 @@ static void rules(void **state)
 	assert_int_not_equal(strncmp(a, c, 40), 0);
 }
 
+/* Nobody who was let in stays, and TCP is refused rather than left to wait. */
+static void closed(void **state)
+{
+	struct buf b SCOPED(buf_release) = BUF_INIT(NET_FILTER_MAX);
+	struct err e = ERR_INIT;
+
+	(void)state;
+	assert_int_equal(net_filter_closed(&b, &e), 0);
+	assert_null(strstr(b.data, "dport"));
+	assert_null(strstr(b.data, "established,related"));
+	assert_non_null(strstr(b.data, "\t\tct state established ct direction reply accept\n"));
+	assert_non_null(strstr(b.data, "\t\tmeta l4proto tcp counter reject with tcp reset\n"
+				       "\t\tcounter drop comment \"sha256:"));
+}
+
 static void no_ports(void **state)
 {
 	static const char *const bad[] = {"0/tcp",       "65536/tcp", "22/sctp",  "22/",
@@ -411,17 +426,12 @@ static void records(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(rules),
-	    cmocka_unit_test(no_ports),
-	    cmocka_unit_test(cards),
-	    cmocka_unit_test(children),
-	    cmocka_unit_test(conflicts),
-	    cmocka_unit_test(links),
-	    cmocka_unit_test(gives_back),
-	    cmocka_unit_test(gives_ways_back),
-	    cmocka_unit_test(settings_of_records),
-	    cmocka_unit_test(records),
-	    cmocka_unit_test(ways_out),
+	    cmocka_unit_test(rules),           cmocka_unit_test(closed),
+	    cmocka_unit_test(no_ports),        cmocka_unit_test(cards),
+	    cmocka_unit_test(children),        cmocka_unit_test(conflicts),
+	    cmocka_unit_test(links),           cmocka_unit_test(gives_back),
+	    cmocka_unit_test(gives_ways_back), cmocka_unit_test(settings_of_records),
+	    cmocka_unit_test(records),         cmocka_unit_test(ways_out),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
