@@ -13,6 +13,8 @@ static const struct opt opts[] = {
     {0, "from", "SOURCE", "Where the data is; the site's backup when absent."},
     {0, "to", "dir:PATH", "Fill a directory, without a site."},
     {0, "warm", NULL, "Only fill what is new, while the instance runs."},
+    {0, "fenced", NULL, "Nothing changes at the source any more: one pass is enough."},
+    {0, "only-data", NULL, "Of a machine by ssh://HOST/. fetch the site's directories alone."},
     {0, "commit", NULL, "Remove the data that was live before."},
     {0, "rollback", NULL, "Put the data that was live before back."},
     {0, "discard", NULL, "Remove what was filled and never exchanged."},
@@ -187,8 +189,26 @@ static int read_opts(const struct args *a, struct restore_opts *o, struct strv *
 				   .dry_run = args_has(a, "dry-run"),
 				   .verify = args_has(a, "verify"),
 				   .content = args_has(a, "content"),
-				   .warm = args_has(a, "warm")};
+				   .warm = args_has(a, "warm"),
+				   .fenced = args_has(a, "fenced")};
 	return 0;
+}
+
+/* The machine of before has the site's directories where the instance has them. */
+static int restore_of(const struct args *a, const struct site *s, const struct stage_opts *so,
+		      const struct restore_opts *o, struct jval **ret, struct err *e)
+{
+	struct restore_claim *claims SCOPED(mem_freep) =
+	    mem_zalloc((s->data_n + 1) * sizeof(*claims));
+	struct restore_opts with = *o;
+
+	for (size_t i = 0; i < s->data_n; i++)
+		claims[i] = (struct restore_claim){s->data[i].name, s->data[i].at};
+	if (args_has(a, "only-data")) {
+		with.claims = claims;
+		with.claims_n = s->data_n;
+	}
+	return restore_site(s, so, &with, ret, e);
 }
 
 static int of_site(const struct args *a, const struct restore_opts *o, struct jval **ret,
@@ -208,14 +228,21 @@ static int of_site(const struct args *a, const struct restore_opts *o, struct jv
 		return restore_rollback(s, &so, ret, e);
 	if (args_has(a, "discard"))
 		return restore_discard(s, &so, ret, e);
-	return restore_site(s, &so, o, ret, e);
+	return restore_of(a, s, &so, o, ret, e);
+}
+
+/* How a site's directories are filled. */
+static bool pass_is_told(const struct args *a)
+{
+	return args_has(a, "warm") || args_has(a, "fenced") || args_has(a, "only-data");
 }
 
 /* What makes no sense together. */
 static const char *wrong_form(const struct args *a)
 {
 	int ends = args_has(a, "commit") + args_has(a, "rollback") + args_has(a, "discard");
-	bool from = args_has(a, "from"), warm = args_has(a, "warm") || args_has(a, "content");
+	bool from = args_has(a, "from");
+	bool warm = pass_is_told(a) || args_has(a, "content");
 
 	if (ends > 1 || (ends == 1 && (from || warm || a->rest.n != 1)))
 		return "--commit, --rollback and --discard go alone, with a site";
@@ -231,7 +258,9 @@ static int check(const struct args *a, struct err *e)
 	bool to = args_has(a, "to");
 	const char *why = wrong_form(a);
 
-	if (why == NULL && to && (a->rest.n > 0 || args_has(a, "warm")))
+	if (why == NULL && args_has(a, "fenced") && args_has(a, "warm"))
+		why = "a warm copy is of what changes: --fenced says that nothing does";
+	if (why == NULL && to && (a->rest.n > 0 || pass_is_told(a)))
 		why = "--to goes without a site";
 	if (why == NULL && !to && a->rest.n == 0)
 		why = "restore wants a site, or --from and --to";

@@ -11,6 +11,19 @@
 #include "manifest/manifest.h"
 #include "stage/stage.h"
 
+/* A directory of the site, and where the machine that it comes from has it. */
+struct restore_claim {
+	const char *name; /* of site.data */
+	const char *at;   /* absolute there */
+};
+
+/* What a directory of the site is when all of it has been read: before cards are left out and
+ * fixers run. */
+struct restore_proof {
+	const char *name, *at; /* at: on the machine that it comes from */
+	const struct manifest *is;
+};
+
 struct restore_opts {
 	const char *from; /* SOURCE; NULL = the site's own (backup.from) */
 	const char
@@ -23,7 +36,22 @@ struct restore_opts {
 	bool content;               /* read every byte, also of files that look as before */
 	bool verify;                /* of a tree without a site: read all of it again */
 	bool warm;                  /* of a site: fill, and do not exchange */
+	bool fenced; /* of a site: nothing changes there any more, so that one pass is enough */
+	/* Of a site whose source is a live machine by ssh, all of it ("ssh://HOST/."): only these
+	 * are fetched, and its tables of users. NULL = all that the source has. */
+	const struct restore_claim *claims;
+	size_t claims_n;
+	/* Says of what the last pass has read whether it is what the source is; what ssh fetched is
+	 * then not compared byte by byte by rsync. *ret_same false: all is read again, once, and
+	 * compared byte by byte; false then is ERR_VERIFY. NULL = rsync's own word is enough. */
+	int (*prove)(void *ctx, const struct restore_proof *v, size_t n, bool *ret_same,
+		     struct err *e);
+	void *ctx;
 };
+
+/* The patterns (base/glob.h) of absolute paths that a restore for an environment leaves out, with
+ * those of `more` (may be NULL), appended. */
+void restore_excludes(enum site_env env, const struct strv *more, struct strv *ret);
 
 /* Makes the directory `to` what the source is; it is made when it is not there. Beside it,
  * .NAME.restore has what is known of it, and a mark as long as it is not whole. *ret is the report,

@@ -191,3 +191,10 @@ uint64_t restore_filter_count(const struct restore_filter *f)
 		n += f->v[i].n;
 	return n;
 }
+
+void restore_excludes(enum site_env env, const struct strv *more, struct strv *ret)
+{
+	struct restore_filter *f SCOPED(restore_filter_freep) = restore_filter_new(env, more, "");
+
+	restore_filter_patterns(f, ret);
+}

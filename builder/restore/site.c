@@ -123,15 +123,31 @@ static void set_help(struct restoring *x)
 	    .known_hosts = x->o->known_hosts != NULL ? x->o->known_hosts : x->s->backup.known_hosts,
 	    .stage = x->so,
 	    .filter = x->fetch,
+	    .claims = x->o->claims,
+	    .claims_n = x->o->claims_n,
 	    .env = x->s->env,
 	    .dry_run = x->so->dry_run};
 }
 
-static struct restoring_data *add(struct restoring *x, const struct site_data *d, const char *below)
+/* Where the machine of before has a directory of the site: NULL when it is not to come from there.
+ */
+static const char *place_of(const struct restoring *x, const struct site_data *d)
+{
+	if (x->o->claims == NULL)
+		return d->at;
+	for (size_t i = 0; i < x->o->claims_n; i++)
+		if (strcmp(x->o->claims[i].name, d->name) == 0)
+			return x->o->claims[i].at;
+	return NULL;
+}
+
+static struct restoring_data *add(struct restoring *x, const struct site_data *d, const char *at,
+				  const char *below)
 {
 	struct restoring_data *one = &x->v[x->n++];
 
 	*one = (struct restoring_data){.d = d,
+				       .at = at,
 				       .below = mem_strdup(below),
 				       .memory = mem_format("memory-%s", d->name),
 				       .seen = mem_format("seen-%s", d->name),
@@ -146,17 +162,18 @@ static int choose(struct restoring *x, struct err *e)
 	strv_release(&x->absent);
 	for (size_t i = 0; i < x->s->data_n; i++) {
 		const struct site_data *d = &x->s->data[i];
-		const char *below = x->src.by_name ? d->name : d->at + 1;
+		const char *at = place_of(x, d);
+		const char *below = x->src.by_name || at == NULL ? d->name : at + 1;
 		bool has = false;
 
-		if (source_has(&x->src, below, &has, e) != 0)
+		if (at != NULL && source_has(&x->src, below, &has, e) != 0)
 			return -1;
 		if (!has) {
 			strv_add(&x->absent, d->name);
 			continue;
 		}
 		if (x->fresh[i] == NULL)
-			x->fresh[i] = add(x, d, below);
+			x->fresh[i] = add(x, d, at, below);
 	}
 	if (x->n > 0)
 		return 0;
@@ -201,7 +218,7 @@ static int read_source(struct restoring *x, bool last, bool later, struct err *e
 
 		/* each pass counts anew */
 		restore_filter_free(one->filter);
-		one->filter = restore_filter_new(x->s->env, x->o->exclude, one->d->at);
+		one->filter = restore_filter_new(x->s->env, x->o->exclude, one->at);
 		w.filter = one->filter;
 		if (source_tree(&x->src, &w, &one->tree, e) != 0)
 			return -1;
@@ -410,17 +427,59 @@ static int prepare(struct restoring *x, struct err *e)
 	return 0;
 }
 
+static int last_pass(struct restoring *x, struct err *e)
+{
+	if (pass(x, true, true, e) == 0)
+		return 0;
+	return e->kind == ERR_BUSY ? pass(x, true, false, e) : -1;
+}
+
+static int ask_prover(struct restoring *x, bool *ret, struct err *e)
+{
+	struct restore_proof *v SCOPED(mem_freep) = mem_zalloc((x->n + 1) * sizeof(*v));
+	uint64_t begun = clock_mono_ms();
+	int rc;
+
+	for (size_t i = 0; i < x->n; i++)
+		v[i] = (struct restore_proof){x->v[i].d->name, x->v[i].at, &x->v[i].tree.view.m};
+	rc = x->o->prove(x->o->ctx, v, x->n, ret, e);
+	x->prove_ms += clock_mono_ms() - begun;
+	return rc;
+}
+
+/* What was read last is what the source is, by its own word. rsync goes by size and time, and what
+ * has both of them and other bytes it finds when it reads all. */
+static int last_passes(struct restoring *x, struct err *e)
+{
+	bool same = false;
+
+	x->help.proved = x->o->prove != NULL;
+	if (last_pass(x, e) != 0)
+		return -1;
+	if (x->o->prove == NULL)
+		return 0;
+	if (ask_prover(x, &same, e) != 0)
+		return -1;
+	if (same)
+		return 0;
+	log_warn("%s is not yet what was fetched: all of it is read again", x->src.text);
+	x->help.proved = false;
+	if (last_pass(x, e) != 0 || ask_prover(x, &same, e) != 0)
+		return -1;
+	return same ? 0
+		    : err_set(e, ERR_VERIFY, "%s is not what was fetched, though all was read",
+			      x->src.text);
+}
+
 int restoring_fill(struct restoring *x, struct err *e)
 {
 	if (prepare(x, e) != 0)
 		return -1;
 	if (x->so->dry_run)
 		return pass(x, false, false, e);
-	if (begin(x, e) != 0 || warm(x, e) != 0)
+	if (begin(x, e) != 0 || (!x->o->fenced && warm(x, e) != 0))
 		return -1;
-	if (x->o->warm || pass(x, true, true, e) == 0)
-		return 0;
-	return e->kind == ERR_BUSY ? pass(x, true, false, e) : -1;
+	return x->o->warm ? 0 : last_passes(x, e);
 }
 
 int restoring_switch(struct restoring *x, struct err *e)

@@ -9,10 +9,11 @@
 /* One directory of the site. */
 struct restoring_data {
 	const struct site_data *d;
-	char *below;  /* in the source */
-	char *memory; /* name of what is known of its blocks */
-	char *seen;   /* and of what was read of the source */
-	int fd;       /* new/NAME */
+	const char *at; /* where the machine that it comes from has it */
+	char *below;    /* in the source */
+	char *memory;   /* name of what is known of its blocks */
+	char *seen;     /* and of what was read of the source */
+	int fd;         /* new/NAME */
 	struct restore_filter *filter;
 	struct source_tree tree;
 	struct apply_result did; /* of all passes */
@@ -42,6 +43,7 @@ struct restoring {
 	struct stage st; /* with its lock, from the verified tree on */
 	unsigned passes;
 	uint64_t warm_ms, last_ms, verify_ms, fix_ms, outage_ms;
+	uint64_t prove_ms;
 	bool stays_stopped;
 };
 #define RESTORING_INIT(site, stage_o, restore_o)                                                   \

@@ -50,7 +50,10 @@ struct source_help {
 	const struct stage_opts *stage;   /* of site:; NULL = there is no engine to ask */
 	struct restore_filter *filter;    /* what must not even be fetched */
 	enum site_env env;
-	bool last;    /* what is fetched is compared with the source, byte by byte */
+	const struct restore_claim *claims; /* of ssh: all that is fetched; NULL = all */
+	size_t claims_n;
+	bool last;    /* what is fetched is compared with the source, byte by byte, ... */
+	bool proved;  /* ... unless somebody else does so */
 	bool dry_run; /* nothing is fetched: what would have to be is ERR_USAGE */
 };
 

@@ -163,6 +163,7 @@ static void put_times(const struct restoring *x, struct jval *v)
 
 	jval_put_int(times, "warm-ms", (int64_t)x->warm_ms);
 	jval_put_int(times, "last-ms", (int64_t)x->last_ms);
+	jval_put_int(times, "prove-ms", (int64_t)x->prove_ms);
 	jval_put_int(times, "verify-ms", (int64_t)x->verify_ms);
 	jval_put_int(times, "fix-ms", (int64_t)x->fix_ms);
 	jval_put_int(times, "outage-ms", (int64_t)x->outage_ms);
