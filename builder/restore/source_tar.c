@@ -60,18 +60,18 @@ static int look(const char *path, enum packing *ret, struct err *e)
  * has no sum of its own, and a wrong key gives noise. */
 struct opening {
 	const char *from, *to;
+	int fd; /* of `to` */
 	const struct buf *secret;
 };
 
 static int open_by(const struct opening *o, const char *const *argv, struct err *e)
 {
-	int fd SCOPED(fd_closep) = open(o->to, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
 	const struct proc_spec spec = {
-	    .argv = argv, .input = o->secret->data, .input_len = o->secret->len, .out_fd = fd};
+	    .argv = argv, .input = o->secret->data, .input_len = o->secret->len, .out_fd = o->fd};
 	enum packing is;
 
-	if (fd < 0)
-		return err_sys(e, "write %s", o->to);
+	if (ftruncate(o->fd, 0) != 0 || lseek(o->fd, 0, SEEK_SET) != 0)
+		return err_sys(e, "write what %s opens to", o->from);
 	if (proc_ok(&spec, ERR_VERIFY, e) != 0 || look(o->to, &is, e) != 0)
 		return -1;
 	return is < SALTED
@@ -120,22 +120,44 @@ static int open_pgp(const struct opening *o, const char *home, struct err *e)
 		   : 0;
 }
 
-/* The archive without its encryption, WORK/open.tar, when it has one. */
-static int decrypt(const char *path, enum packing is, const struct source_help *h, char **ret,
-		   struct err *e)
+/* A file without a name, which a kill leaves nothing of, and the name that our programs open it by.
+ */
+static int nameless(const char *dir, int *ret_fd, char **ret_name, struct err *e)
+{
+	int fd = open(dir, O_RDWR | O_TMPFILE | O_CLOEXEC, 0600);
+	char *temp SCOPED(mem_freep) = NULL;
+
+	if (fd < 0) { /* a file system without O_TMPFILE */
+		temp = fs_join(dir, "open.XXXXXX");
+		fd = mkostemp(temp, O_CLOEXEC);
+		if (fd < 0)
+			return err_sys(e, "make a file in %s", dir);
+		(void)unlink(temp);
+	}
+	*ret_fd = fd;
+	*ret_name = mem_format("/proc/%d/fd/%d", (int)getpid(), fd);
+	return 0;
+}
+
+/* The archive without its encryption, when it has one. */
+static int decrypt(const char *path, enum packing is, const struct source_help *h, int *ret_fd,
+		   char **ret, struct err *e)
 {
 	struct buf secret SCOPED(site_secret_release) = BUF_INIT(SITE_SECRET_MAX);
-	char *to SCOPED(mem_freep) = fs_join(h->work, "open.tar");
-	char *home SCOPED(mem_freep) = fs_join(h->work, "gnupg");
-	const struct opening o = {path, to, &secret};
+	char *to SCOPED(mem_freep) = NULL, *home SCOPED(mem_freep) = fs_join(h->work, "gnupg");
+	int fd SCOPED(fd_closep) = -1;
+	struct opening o = {.from = path, .secret = &secret};
 
-	if (source_secret(h, path, &secret, e) != 0)
+	if (source_secret(h, path, &secret, e) != 0 || nameless(h->work, &fd, &to, e) != 0)
 		return -1;
+	o.to = to;
+	o.fd = fd;
 	if (secret.data[secret.len - 1] != '\n')
 		buf_add(&secret, "\n", 1);
 	if ((is == SALTED ? open_salted(&o, e) : open_pgp(&o, home, e)) != 0)
 		return -1;
 	*ret = STEAL(to);
+	*ret_fd = STEAL_FD(fd);
 	return 0;
 }
 
@@ -247,20 +269,15 @@ static int fetch(const struct source *s, const struct source_help *h, struct err
 {
 	char *to SCOPED(mem_freep) = fs_join(h->work, "fetched");
 	char *opened SCOPED(mem_freep) = NULL;
-	char *left SCOPED(mem_freep) = fs_join(h->work, "open.tar");
+	int fd SCOPED(fd_closep) = -1;
 	enum packing is = UNKNOWN;
-	int rc;
 
-	/* of a run that was killed */
-	if (fs_rmtree(AT_FDCWD, left, e) != 0 || fs_rmtree(AT_FDCWD, to, e) != 0 ||
-	    fs_mkdirs(AT_FDCWD, to, 0700, e) != 0 || look(s->path, &is, e) != 0)
+	if (fs_rmtree(AT_FDCWD, to, e) != 0 || fs_mkdirs(AT_FDCWD, to, 0700, e) != 0 ||
+	    look(s->path, &is, e) != 0)
 		return -1;
-	if ((is == SALTED || is == PGP) && decrypt(s->path, is, h, &opened, e) != 0)
+	if ((is == SALTED || is == PGP) && decrypt(s->path, is, h, &fd, &opened, e) != 0)
 		return -1;
-	rc = unpack(opened != NULL ? opened : s->path, h, to, e);
-	if (opened != NULL)
-		(void)unlink(opened);
-	return rc;
+	return unpack(opened != NULL ? opened : s->path, h, to, e);
 }
 
 /* Which file it was, and what of it was taken: an archive that is the same is not unpacked twice.
