@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 enum { NAMES_MAX = 4 << 20, KEEP_MAX = 100000 };
 
@@ -230,13 +231,25 @@ static int keep_of(const struct args *a, const char *name, unsigned *ret, struct
 	return 0;
 }
 
+static void print_pruned(const struct snapshot_pruned *p, bool dry_run)
+{
+	char *bytes SCOPED(mem_freep) = num_human(p->bytes);
+
+	for (size_t i = 0; i < p->missing.n; i++)
+		line("fault: ", p->missing.v[i]);
+	for (size_t i = 0; i < p->damaged.n; i++)
+		line("damaged: ", p->damaged.v[i]);
+	for (size_t i = 0; i < p->gone.n; i++)
+		line(dry_run ? "would remove " : "removed ", p->gone.v[i]);
+	printf("%zu snapshots, %llu packs, %s\n", p->gone.n, (unsigned long long)p->packs, bytes);
+}
+
 static int prune(const struct args *a, struct job *j, struct err *e)
 {
 	struct snapshot_repo *r SCOPED(snapshot_repo_closep) = NULL;
 	struct snapshot_keep k = {.dry_run = args_has(a, "dry-run")};
 	struct snapshot_pruned p SCOPED(snapshot_pruned_release) = {0};
 	struct jval *v SCOPED(jval_freep) = jval_object();
-	char *bytes SCOPED(mem_freep) = NULL;
 
 	if (keep_of(a, "keep", &k.newest, e) != 0 || keep_of(a, "keep-daily", &k.daily, e) != 0 ||
 	    keep_of(a, "keep-weekly", &k.weekly, e) != 0 ||
@@ -244,21 +257,23 @@ static int prune(const struct args *a, struct job *j, struct err *e)
 		return -1;
 	if (k.newest + k.daily + k.weekly + k.monthly == 0)
 		return err_set(e, ERR_USAGE, "--prune wants --keep, or another of its kind");
-	if (open_repo(a, j, SNAPSHOT_PRUNE, &r, e) != 0 || snapshot_prune(r, &k, &p, e) != 0)
+	if (open_repo(a, j, k.dry_run ? SNAPSHOT_READ : SNAPSHOT_PRUNE, &r, e) != 0 ||
+	    snapshot_prune(r, &k, &p, e) != 0)
 		return -1;
 	jval_put(v, "gone", texts_json(&p.gone));
+	jval_put(v, "missing", texts_json(&p.missing));
+	jval_put(v, "damaged", texts_json(&p.damaged));
 	jval_put_int(v, "packs", (int64_t)p.packs);
 	jval_put_int(v, "bytes", (int64_t)p.bytes);
 	jval_put_int(v, "waiting", (int64_t)p.waiting);
-	if (args_has(a, "json")) {
+	if (args_has(a, "json"))
 		screen_json(v);
+	else
+		print_pruned(&p, k.dry_run);
+	if (p.damaged.n == 0)
 		return 0;
-	}
-	for (size_t i = 0; i < p.gone.n; i++)
-		line(k.dry_run ? "would remove " : "removed ", p.gone.v[i]);
-	bytes = num_human(p.bytes);
-	printf("%zu snapshots, %llu packs, %s\n", p.gone.n, (unsigned long long)p.packs, bytes);
-	return 0;
+	return err_set(e, ERR_VERIFY, "%zu snapshots need packs that are gone: no pack was removed",
+		       p.damaged.n);
 }
 
 /* A site's data is what it calls so, and nothing else that lies there. */
@@ -305,18 +320,63 @@ static int find_tree(const struct args *a, struct job *j, struct err *e)
 	return err_hint(e, "stage the site first, or name where its data is: --state DIR");
 }
 
+/* What of a path is there, without a link in it; the caller frees it. */
+static char *real_part(const char *path)
+{
+	char *at SCOPED(mem_freep) = mem_strdup(path);
+	char *real;
+
+	while ((real = realpath(at, NULL)) == NULL && strcmp(at, "/") != 0 &&
+	       strcmp(at, ".") != 0) {
+		char *up = fs_dirname(at);
+
+		free(at);
+		at = up;
+	}
+	return real;
+}
+
+/* A repository in the tree would be kept in itself, and grow by all of it each time. */
+static int check_apart(const struct job *j, struct err *e)
+{
+	const char *path = strncmp(j->repo, "dir:", 4) == 0 ? j->repo + 4 : j->repo;
+	char *tree, *repo;
+	bool meets;
+
+	if (strncmp(path, "s3://", 5) == 0)
+		return 0;
+	tree = realpath(j->path, NULL);
+	repo = real_part(path);
+	meets = tree != NULL && repo != NULL &&
+		(fs_within(repo, tree) || (access(path, F_OK) == 0 && fs_within(tree, repo)));
+	free(tree);
+	free(repo);
+	return meets ? err_set(e, ERR_USAGE, "%s and the tree, %s, lie in each other", j->repo,
+			       j->path)
+		     : 0;
+}
+
 static int find_repo(const struct args *a, struct job *j, struct err *e)
 {
+	static const char kind[] = "snapshot:";
 	const char *to = args_get(a, "to");
+	const char *from = to == NULL && j->site != NULL ? j->site->backup.from : NULL;
+	char *id SCOPED(mem_freep) = NULL;
 
-	if (to == NULL && j->site != NULL)
-		to = j->site->backup.from;
-	if (to == NULL) {
-		(void)err_set(e, ERR_USAGE, "no repository is named");
-		return err_hint(e, "name it: --to dir:PATH, or --to s3://BUCKET/PREFIX");
+	if (to != NULL) {
+		j->repo = mem_strdup(to);
+		return check_apart(j, e);
 	}
-	j->repo = mem_strdup(to);
-	return 0;
+	if (from != NULL && strncmp(from, kind, sizeof(kind) - 1) == 0)
+		return snapshot_split(from + sizeof(kind) - 1, &j->repo, &id, e) != 0
+			   ? -1
+			   : check_apart(j, e);
+	if (from != NULL)
+		(void)err_set(e, ERR_USAGE, "the site's backup, %s, is no repository of snapshots",
+			      from);
+	else
+		(void)err_set(e, ERR_USAGE, "no repository is named");
+	return err_hint(e, "name it: --to dir:PATH, or --to s3://BUCKET/PREFIX");
 }
 
 /* The numbers of a site's files are its instance's, and say nothing to another. */
@@ -355,6 +415,8 @@ static int find_seen(const struct args *a, struct job *j, int *ret_fd, struct er
 	} else {
 		j->seen_dir = mem_format("%s/.posmedia", j->path);
 		j->seen_name = mem_strdup("snapshot.seen");
+		if (args_has(a, "dry-run") && access(j->seen_dir, F_OK) != 0)
+			return 0;
 		if (fs_mkdirs(AT_FDCWD, j->seen_dir, 0700, e) != 0)
 			return -1;
 	}
@@ -376,7 +438,7 @@ static void stored(void *ctx, uint64_t done, uint64_t total, uint64_t added)
 	log_progress("store", done, total);
 }
 
-static void print_result(const struct args *a, const struct snapshot_result *s)
+static void print_result(const struct args *a, const struct snapshot_result *s, const char *made)
 {
 	struct jval *v SCOPED(jval_freep) = info_json(&s->info);
 	char *bytes SCOPED(mem_freep) = num_human(s->info.bytes);
@@ -387,12 +449,15 @@ static void print_result(const struct args *a, const struct snapshot_result *s)
 	jval_put_int(v, "again", (int64_t)s->again);
 	jval_put_int(v, "left_out", (int64_t)s->m.left_out);
 	jval_put_int(v, "excluded", (int64_t)s->m.excluded);
+	jval_put(v, "new_repository", jval_bool(made != NULL));
 	if (args_has(a, "dry-run"))
 		jval_put(v, "dry_run", jval_bool(true));
 	if (args_has(a, "json")) {
 		screen_json(v);
 		return;
 	}
+	if (made != NULL)
+		line("new repository: ", made);
 	printf("%s%llu files, %s: %s added in %llu blocks",
 	       args_has(a, "dry-run") ? "would be " : "", (unsigned long long)s->info.files, bytes,
 	       added, (unsigned long long)s->chunks);
@@ -431,7 +496,7 @@ static int make(const struct args *a, struct job *j, struct err *e)
 	    snapshot_make(r, j->fd, &o, &s, e) != 0)
 		return -1;
 	/* the snapshot is made, whatever comes of the digests */
-	print_result(a, &s);
+	print_result(a, &s, snapshot_repo_made(r) ? j->repo : NULL);
 	return j->seen == NULL || o.dry_run ? 0
 					    : manifest_seen_save(j->seen, seen_fd, j->seen_name, e);
 }

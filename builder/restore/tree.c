@@ -68,13 +68,6 @@ static int target_path(const char *to, char **ret, struct err *e)
 	return 0;
 }
 
-static bool within(const char *path, const char *dir)
-{
-	size_t n = strlen(dir);
-
-	return strncmp(path, dir, n) == 0 && (path[n] == '/' || path[n] == '\0');
-}
-
 /* One that lies in the other would be changed while it is read. */
 static int check_apart(const struct job *j, struct err *e)
 {
@@ -86,7 +79,7 @@ static int check_apart(const struct job *j, struct err *e)
 	from = realpath(j->src.path, NULL);
 	if (from == NULL)
 		return err_sys(e, "look at %s", j->src.path);
-	meets = strcmp(from, "/") == 0 || within(from, j->to) || within(j->to, from);
+	meets = fs_within(from, j->to) || fs_within(j->to, from);
 	free(from);
 	return meets ? err_set(e, ERR_USAGE, "%s and %s lie in each other", j->src.text, j->to) : 0;
 }

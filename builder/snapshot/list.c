@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 enum { PRUNED_MAX = 16 << 20, IDS_MAX = 1 << 20 };
 
@@ -165,11 +166,20 @@ const struct snapshot_info *infos_newest(const struct snapshot_infos *l,
 	return NULL;
 }
 
+/* Whether the directory of that name has a repository in it. */
+static bool is_repo(const char *text)
+{
+	const char *path = strncmp(text, "dir:", 4) == 0 ? text + 4 : text;
+	char *format SCOPED(mem_freep) = mem_format("%s/format.json", path);
+
+	return strncmp(text, "s3://", 5) != 0 && access(format, F_OK) == 0;
+}
+
 int snapshot_split(const char *text, char **ret_repo, char **ret_id, struct err *e)
 {
 	const char *at = strrchr(text, '@');
 
-	if (at != NULL && strchr(at, '/') != NULL)
+	if (at != NULL && (strchr(at, '/') != NULL || is_repo(text)))
 		at = NULL; /* of a directory's name */
 	if (at != NULL && at[1] == '\0')
 		return err_set(e, ERR_USAGE, "%s: nothing behind the @", text);

@@ -135,6 +135,8 @@ static int load(struct making *x, struct err *e)
 		return -1;
 	for (size_t i = 0; i < x->r->faults.n; i++)
 		log_warn("%s", x->r->faults.v[i]);
+	for (size_t i = 0; i < x->r->gone.n; i++)
+		log_warn("%s", x->r->gone.v[i]);
 	describe(x);
 	last = infos_newest(&all, &x->body.info);
 	follow(x, &all, last);

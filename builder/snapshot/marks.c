@@ -83,11 +83,10 @@ bool marks_has(const struct marks *m, const char *pack)
 	return map_has(&m->times, pack);
 }
 
-bool marks_ripe(const struct marks *m, const char *pack)
+bool marks_before(const struct marks *m, const char *pack, int64_t time)
 {
-	const char *time = map_get(&m->times, pack);
+	const char *at = map_get(&m->times, pack);
 	uint64_t s;
 
-	return time != NULL && num_u64(time, INT64_MAX, &s) == 0 &&
-	       (int64_t)s + MARKS_WAIT_S <= clock_wall_s();
+	return at != NULL && num_u64(at, INT64_MAX, &s) == 0 && (int64_t)s <= time;
 }

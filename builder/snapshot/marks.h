@@ -7,7 +7,12 @@
 #include "base/map.h"
 #include "snapshot/repo.h"
 
-enum { MARKS_WAIT_S = 86400 };
+enum {
+	MARKS_WAIT_S = 86400,
+	/* What a making has left to put its snapshot in, once it has seen that none of its packs is
+	 * older marked than the rest of that; clocks may differ by it too. */
+	MARKS_SPARE_S = MARKS_WAIT_S / 4,
+};
 
 /* Marks by hex of the pack, and the objects that they are in. */
 struct marks {
@@ -22,8 +27,8 @@ int marks_read(struct snapshot_repo *r, struct marks *ret, struct err *e) MUST_C
 /* Puts marks of these packs (hex), of now. */
 int marks_put(struct snapshot_repo *r, const struct strv *packs, struct err *e) MUST_CHECK;
 
-/* Whether a pack was marked long enough ago to go; whether it is marked at all. */
-bool marks_ripe(const struct marks *m, const char *pack);
+/* Whether a pack was marked at that time, seconds, or before; whether it is marked at all. */
+bool marks_before(const struct marks *m, const char *pack, int64_t time);
 bool marks_has(const struct marks *m, const char *pack);
 
 #endif

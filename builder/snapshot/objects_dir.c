@@ -210,15 +210,18 @@ static int place_temp(void *ctx, int *ret_fd, struct err *e)
 	return 0;
 }
 
-/* Who may only read cannot have a lock, and needs none where nobody can remove anything. A writer
- * without one would lose its packs to a pruning. */
+/* Who only reads makes no lock where there is none; who may only read cannot have one, and needs
+ * none where nobody can remove anything. A writer without one would lose its packs to a pruning. */
 static int place_lock(void *ctx, bool alone, struct err *e)
 {
 	struct place *p = ctx;
 	struct err why = ERR_INIT;
-	int rc = alone ? lock_take(p->fd, "lock", &p->lock_fd, &why)
-		       : lock_share(p->fd, "lock", &p->lock_fd, &why);
+	int rc;
 
+	if (!alone && !p->writing && faccessat(p->fd, "lock", F_OK, AT_SYMLINK_NOFOLLOW) != 0)
+		return 0;
+	rc = alone ? lock_take(p->fd, "lock", &p->lock_fd, &why)
+		   : lock_share(p->fd, "lock", &p->lock_fd, &why);
 	if (rc == 0 || (!alone && !p->writing && why.kind != ERR_BUSY))
 		return 0;
 	*e = why;

@@ -10,6 +10,8 @@ enum { PERIODS = 3 };
 void snapshot_pruned_release(struct snapshot_pruned *p)
 {
 	strv_release(&p->gone);
+	strv_release(&p->missing);
+	strv_release(&p->damaged);
 	*p = (struct snapshot_pruned){0};
 }
 
@@ -72,6 +74,7 @@ struct using
 {
 	struct snapshot_repo *r;
 	bool *packs;
+	bool lost; /* a block is in none of the packs that are there */
 };
 
 static int use(void *ctx, const struct block_id *id, bool leaf, struct err *e)
@@ -80,9 +83,12 @@ static int use(void *ctx, const struct block_id *id, bool leaf, struct err *e)
 	struct block_at at;
 
 	(void)leaf;
-	if (!table_get(&u->r->table, id, &at))
+	if (table_get(&u->r->table, id, &at))
+		u->packs[u->r->segments[at.segment].pack] = true;
+	else if (u->r->gone.n > 0)
+		u->lost = true;
+	else
 		return err_set(e, ERR_VERIFY, "blocks are missing");
-	u->packs[u->r->segments[at.segment].pack] = true;
 	return 0;
 }
 
@@ -114,6 +120,24 @@ static int use_snapshot(struct using *u, const char *id, struct err *e)
 		if (ids_each(u->r, &rec, &v, e) != 0)
 			return err_in(e, "snapshot %s", id);
 	}
+	return 0;
+}
+
+/* The same, and whether it lacks something that was in a pack that is gone. */
+static int use_or_tell(struct using *u, const char *id, struct strv *damaged, struct err *e)
+{
+	struct err why = ERR_INIT;
+
+	u->lost = false;
+	if (use_snapshot(u, id, &why) != 0) {
+		if (why.kind != ERR_VERIFY || u->r->gone.n == 0) {
+			*e = why;
+			return -1;
+		}
+		u->lost = true;
+	}
+	if (u->lost)
+		strv_add(damaged, id);
 	return 0;
 }
 
@@ -180,7 +204,7 @@ static int remove_packs(struct snapshot_repo *r, const bool *packs, const struct
 	for (size_t i = 0; rc == 0 && i < r->packs_n; i++) {
 		char *object SCOPED(mem_freep) = pack_object(&r->packs[i].name);
 
-		if (packs[i])
+		if (packs[i] || r->packs[i].there == 0)
 			continue;
 		ret->packs++;
 		ret->bytes += r->packs[i].there;
@@ -195,6 +219,9 @@ static int remove_packs(struct snapshot_repo *r, const bool *packs, const struct
 static int wait_for_ripe(struct snapshot_repo *r, bool *packs, bool dry_run,
 			 struct snapshot_pruned *ret, struct err *e)
 {
+	/* of when the snapshots were listed: one that came since may need what is ripe now */
+	const int64_t ripe = r->loaded_at - MARKS_WAIT_S;
+
 	struct marks m SCOPED(marks_release) = {0};
 	struct strv fresh SCOPED(strv_release) = {0};
 	size_t marked = 0;
@@ -204,7 +231,7 @@ static int wait_for_ripe(struct snapshot_repo *r, bool *packs, bool dry_run,
 		char *hex SCOPED(mem_freep) = mem_strdup(digest_hex(&r->packs[i].name).s);
 
 		marked += marks_has(&m, hex);
-		if (packs[i] || marks_ripe(&m, hex))
+		if (packs[i] || r->packs[i].there == 0 || marks_before(&m, hex, ripe))
 			continue;
 		packs[i] = true;
 		ret->waiting++;
@@ -224,13 +251,13 @@ static int remove_snapshots(struct snapshot_repo *r, const struct snapshot_infos
 {
 	bool *stays SCOPED(mem_freep) = mem_zalloc(all->n + 1);
 	bool *packs SCOPED(mem_freep) = mem_zalloc(r->packs_n + 1);
-	struct using u = {r, packs};
+	struct using u = {.r = r, .packs = packs};
 
 	keep_all(all, k, stays);
 	for (size_t i = 0; i < all->n; i++) {
 		if (!stays[i])
 			strv_add(&ret->gone, all->v[i].id);
-		else if (use_snapshot(&u, all->v[i].id, e) != 0)
+		else if (use_or_tell(&u, all->v[i].id, &ret->damaged, e) != 0)
 			return -1;
 	}
 	if (!k->dry_run && ret->gone.n > 0 && pruned_put(r, &ret->gone, e) != 0)
@@ -241,6 +268,9 @@ static int remove_snapshots(struct snapshot_repo *r, const struct snapshot_infos
 		if (objects_remove(r->objects, object, e) != 0)
 			return -1;
 	}
+	/* which of the packs it needs is not known any more */
+	if (ret->damaged.n > 0)
+		return 0;
 	if (r->objects->remote && wait_for_ripe(r, packs, k->dry_run, ret, e) != 0)
 		return -1;
 	return remove_packs(r, packs, k, ret, e);
@@ -268,6 +298,7 @@ int snapshot_prune(struct snapshot_repo *r, const struct snapshot_keep *k,
 			      r->faults.v[0]);
 		return err_hint(e, "posmedia snapshot --verify REPO tells all that is wrong");
 	}
+	strv_extend(&p.missing, &r->gone);
 	if (remove_snapshots(r, &all, k, &p, e) != 0)
 		return -1;
 	*ret = p;

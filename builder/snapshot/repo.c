@@ -5,6 +5,7 @@
 #include "form/hex.h"
 #include "snapshot/cache.h"
 #include "snapshot/marks.h"
+#include "sys/clock.h"
 #include <stdlib.h>
 #include <string.h>
 
@@ -23,6 +24,7 @@ void snapshot_repo_close(struct snapshot_repo *r)
 	strv_release(&r->indexes);
 	strv_release(&r->put);
 	strv_release(&r->faults);
+	strv_release(&r->gone);
 	cache_free(r->cache);
 	free(r);
 }
@@ -70,6 +72,7 @@ static int make_new(struct snapshot_repo *r, const struct snapshot_at *at, struc
 	if (objects_put_bytes(r->objects, "format.json", text.data, text.len, e) != 0)
 		return -1;
 	rc = read_key(r, at, e);
+	r->made = rc == 0;
 	return rc == 1 ? err_set(e, ERR_REMOTE, "format.json was put, and is not there") : rc;
 }
 
@@ -103,6 +106,11 @@ int snapshot_repo_open(const struct snapshot_at *at, struct snapshot_repo **ret,
 	}
 	*ret = r;
 	return 0;
+}
+
+bool snapshot_repo_made(const struct snapshot_repo *r)
+{
+	return r->made;
 }
 
 struct adding {
@@ -184,11 +192,11 @@ static int take_entry(void *ctx, const struct pack_entry *en, struct err *e)
 
 	if (o == &seen)
 		return 0; /* two indexes have it */
-	if (o == NULL || o->size != en->size) {
-		strv_addf(&l->r->faults, "packs/%s: %s", name,
-			  o == NULL ? "is gone" : "is cut short");
-		l->r->whole = false;
-	}
+	if (o == NULL)
+		strv_addf(&l->r->gone, "packs/%s: is gone", name);
+	else if (o->size != en->size)
+		strv_addf(&l->r->faults, "packs/%s: is cut short", name);
+	l->r->whole &= o != NULL && o->size == en->size;
 	(void)map_put(&l->listed, name, &seen);
 	if (o == NULL || marks_has(&l->marks, name)) {
 		l->r->whole = false;
@@ -255,7 +263,8 @@ void repo_unload(struct snapshot_repo *r)
 	strv_release(&r->indexes);
 	strv_release(&r->put);
 	strv_release(&r->faults);
-	r->indexes = r->put = r->faults = (struct strv){0};
+	strv_release(&r->gone);
+	r->indexes = r->put = r->faults = r->gone = (struct strv){0};
 	cache_free(r->cache);
 	r->cache = cache_new(PLACES);
 	r->loaded = false;
@@ -275,6 +284,7 @@ int repo_load(struct snapshot_repo *r, struct err *e)
 
 	if (r->loaded)
 		return 0;
+	r->loaded_at = clock_wall_s();
 	r->whole = true;
 	if (objects_list(r->objects, "indexes", &indexes, e) != 0 ||
 	    objects_list(r->objects, "packs", &l.packs, e) != 0)
@@ -311,6 +321,30 @@ int repo_same(struct snapshot_repo *r, struct err *e)
 	return err_hint(e, "two made the repository at once: make the snapshot again");
 }
 
+static int pruned_meanwhile(struct err *e)
+{
+	(void)err_set(e, ERR_BUSY, "the repository was pruned meanwhile");
+	return err_hint(e, "make the snapshot again");
+}
+
+/* Whether a pack that was there, or was put, goes soon: the next pruning may take it between now
+ * and the time when the snapshot is there that needs it. */
+static int check_marks(struct snapshot_repo *r, struct err *e)
+{
+	const int64_t old = clock_wall_s() - (MARKS_WAIT_S - MARKS_SPARE_S);
+	struct marks m SCOPED(marks_release) = {0};
+	bool goes = false;
+
+	if (marks_read(r, &m, e) != 0)
+		return -1;
+	for (size_t i = 0; i < r->packs_n; i++)
+		goes |=
+		    r->packs[i].there > 0 && marks_before(&m, digest_hex(&r->packs[i].name).s, old);
+	for (size_t i = 0; i < r->put.n; i++)
+		goes |= marks_before(&m, r->put.v[i], old);
+	return goes ? pruned_meanwhile(e) : 0;
+}
+
 int repo_still(struct snapshot_repo *r, struct err *e)
 {
 	struct object_list l SCOPED(object_list_release) = {0};
@@ -331,10 +365,7 @@ int repo_still(struct snapshot_repo *r, struct err *e)
 	for (size_t i = 0; i < r->put.n; i++)
 		all &= map_has(&names, r->put.v[i]);
 	map_release(&names, NULL);
-	if (all)
-		return 0;
-	(void)err_set(e, ERR_BUSY, "the repository was pruned meanwhile");
-	return err_hint(e, "make the snapshot again");
+	return all ? check_marks(r, e) : pruned_meanwhile(e);
 }
 
 int repo_put_index(struct snapshot_repo *r, const struct buf *entries, struct digest *ret,

@@ -34,9 +34,12 @@ struct snapshot_repo {
 	struct strv indexes; /* names of those that were read */
 	struct strv put;     /* names of packs that were put since */
 	struct strv faults;  /* of indexes and packs, a line each: what they have may be missing */
+	struct strv gone;    /* the same, of packs that are named and not there */
+	bool made;           /* by this opening */
 	bool writing;        /* packs that are marked to go are not made use of */
 	bool loaded;
-	bool whole; /* all packs that the indexes name are there */
+	int64_t loaded_at; /* when that began, seconds */
+	bool whole;        /* all packs that the indexes name are there */
 	struct cache *cache;
 };
 
@@ -60,7 +63,7 @@ int repo_add_pack(struct snapshot_repo *r, const struct pack_entry *en, uint64_t
 int repo_same(struct snapshot_repo *r, struct err *e) MUST_CHECK;
 
 /* The same, and whether all packs are still there that were or were put, of a bucket that may be
- * pruned meanwhile: ERR_BUSY. */
+ * pruned meanwhile, and none of them is about to go: ERR_BUSY. */
 int repo_still(struct snapshot_repo *r, struct err *e) MUST_CHECK;
 
 /* Puts an index of these entries; *ret is its name. */

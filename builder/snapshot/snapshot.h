@@ -33,11 +33,14 @@ struct snapshot_at {
  * repository that is damaged where nothing can be read without it. */
 int snapshot_repo_open(const struct snapshot_at *at, struct snapshot_repo **ret,
 		       struct err *e) MUST_CHECK;
+/* Whether there was none before it was opened, and it was made. */
+bool snapshot_repo_made(const struct snapshot_repo *r);
 void snapshot_repo_close(struct snapshot_repo *r);
 void snapshot_repo_closep(struct snapshot_repo **r);
 
-/* "REPO[@ID]" in its two halves, which the caller owns; *ret_id is NULL without an ID. ERR_USAGE
- * for what is no repository. */
+/* "REPO[@ID]" in its two halves, which the caller owns; *ret_id is NULL without an ID. A directory
+ * that has an @ in its name and a repository in it is meant by all of the text. ERR_USAGE for what
+ * is no repository. */
 int snapshot_split(const char *text, char **ret_repo, char **ret_id, struct err *e) MUST_CHECK;
 
 /* What a snapshot says of itself. */
@@ -133,13 +136,16 @@ struct snapshot_keep {
 };
 struct snapshot_pruned {
 	struct strv gone;      /* ids */
+	struct strv missing;   /* a line each: packs that somebody else has removed */
+	struct strv damaged;   /* ids that stay and need some of these: no pack was removed */
 	uint64_t packs, bytes; /* removed */
 	uint64_t waiting;      /* of a bucket: packs that go when they have been marked for a day */
 };
 void snapshot_pruned_release(struct snapshot_pruned *p);
 
 /* Removes the other snapshots, and then the packs that none needs. The repository must be open for
- * pruning, and undamaged. A bucket that keeps its objects refuses: ERR_VERIFY. */
+ * pruning, and undamaged but for packs that are gone: ERR_VERIFY, and so of a bucket that keeps its
+ * objects. For a dry run it may be open for reading. */
 int snapshot_prune(struct snapshot_repo *r, const struct snapshot_keep *k,
 		   struct snapshot_pruned *ret, struct err *e) MUST_CHECK;
 

@@ -61,6 +61,7 @@ int snapshot_verify(struct snapshot_repo *r, bool read, struct snapshot_verified
 	if (repo_load(r, e) != 0 || snapshot_list(r, &all, e) != 0)
 		return -1;
 	strv_extend(&v.faults, &r->faults);
+	strv_extend(&v.faults, &r->gone);
 	count(r, &v);
 	if (read && check_segments(r, NULL, &v.faults, e) != 0)
 		return -1;

@@ -125,6 +125,9 @@ char *fs_basename(const char *path) MUST_CHECK;
 /* dir/name, or name alone when it is absolute; the caller owns it. */
 char *fs_join(const char *dir, const char *name) MUST_CHECK;
 
+/* Whether a path is a directory's, or below it: both absolute, and without links and dots. */
+bool fs_within(const char *path, const char *dir) MUST_CHECK;
+
 /* Whether p is a relative path of plain components: not empty, no leading '/', no "", "." or ".."
  * component. What archives and recipes may name inside a tree. */
 bool fs_relative_ok(const char *p) MUST_CHECK;

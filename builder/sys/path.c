@@ -27,6 +27,15 @@ char *fs_join(const char *dir, const char *name)
 	return mem_format("%s/%s", dir, name);
 }
 
+bool fs_within(const char *path, const char *dir)
+{
+	size_t n = strlen(dir);
+
+	if (strcmp(dir, "/") == 0)
+		return path[0] == '/';
+	return strncmp(path, dir, n) == 0 && (path[n] == '/' || path[n] == '\0');
+}
+
 bool fs_relative_ok(const char *p)
 {
 	if (p[0] == '\0')

@@ -145,3 +145,68 @@ snapshot() {
 	rm tree/random
 	diff -r tree back
 }
+
+@test "a new repository is told, and none is made where the tree is" {
+	snapshot dir:tree --to dir:repo
+	[[ ${lines[0]} == 'new repository: dir:repo' ]]
+	snapshot dir:tree --to dir:repo
+	[[ $output != *'new repository'* ]]
+	snapshot dir:tree --to dir:other --json
+	jq -e .new_repository <<<"$output"
+	ln -s tree/sub linked
+	local at
+	for at in dir:tree "$dir/tree/sub/repo" dir:linked/repo dir:tree/more/repo; do
+		snapshot dir:tree --to "$at"
+		[ "$status" -eq 2 ]
+		[[ $stderr == *'lie in each other'* ]]
+	done
+	snapshot dir:repo/packs --to dir:repo
+	[ "$status" -eq 2 ]
+	[ "$(ls tree)" = $'numbers\nodd\nname\xff\nsub' ] && [ -z "$(ls -d tree/sub/repo 2>&-)" ]
+}
+
+@test "looking and dry runs make nothing, no lock either" {
+	snapshot dir:tree --to dir:repo
+	rm repo/lock
+	local before
+	before=$(find repo -printf '%p %T@\n' | sort)
+	snapshot --list dir:repo
+	snapshot --verify dir:repo
+	snapshot dir:tree --to dir:repo --dry-run --seen none
+	[ "$status" -eq 0 ]
+	snapshot --prune dir:repo --keep 1 --dry-run
+	[ "$status" -eq 0 ]
+	[ "$before" = "$(find repo -printf '%p %T@\n' | sort)" ]
+	[ ! -e none ]
+}
+
+@test "a repository with an @ in its name" {
+	snapshot dir:tree --to dir:a@b
+	[ "$status" -eq 0 ]
+	local id=${lines[-1]#snapshot } from
+	for from in a@b "a@b@$id"; do
+		rm -rf back
+		run --separate-stderr "$posmedia" restore --from "snapshot:dir:$from" \
+			--to dir:back --secret-file secret
+		[ "$status" -eq 0 ] || { echo "$from: $stderr"; false; }
+		diff -r tree back
+	done
+}
+
+@test "pruned although a pack was removed by hand" {
+	head -c 300000 /dev/urandom >tree/random
+	snapshot dir:tree --to dir:repo
+	local pack
+	pack=$(find repo/packs -type f)
+	rm "$pack"
+	snapshot --prune dir:repo --keep 1
+	[ "$status" -eq 4 ]
+	[[ $output == *"fault: ${pack#repo/}: is gone"*'damaged: 2'*'0 packs'* ]]
+	snapshot dir:tree --to dir:repo
+	[ "$status" -eq 0 ]
+	snapshot --prune dir:repo --keep 1 --json
+	[ "$status" -eq 0 ]
+	jq -e '(.missing | length) == 1 and .damaged == [] and (.gone | length) == 1' <<<"$output"
+	snapshot --verify --read dir:repo
+	[ "$status" -eq 0 ]
+}

@@ -3,7 +3,9 @@
 #include "http-server.h"
 #include "remote-lib.h"
 
+#include "snapshot/marks.h"
 #include "snapshot/writer.h"
+#include "sys/clock.h"
 
 enum mode {
 	GOOD,
@@ -165,19 +167,25 @@ static void what_is_there_already(void **state)
 	assert_int_equal(put(GOOD, "format", "abcd", &e), 0);
 }
 
-/* A making that takes longer than a pruning waits loses packs that it put itself. */
-static void own_packs_are_pruned(void **state)
+static void remove_object(const char *name)
+{
+	char *path SCOPED(mem_freep) = mem_format("/bucket/p/%s", name);
+	char *file SCOPED(mem_freep) = file_of(path);
+
+	assert_int_equal(unlink(file), 0);
+}
+
+/* A repository that a making has put one pack in, and no snapshot yet. */
+static struct snapshot_repo *with_a_pack(void)
 {
 	const struct snapshot_at at = {
 	    .where = AT, .secret = SECRET, .secret_n = strlen(SECRET), .use = SNAPSHOT_WRITE};
-	struct snapshot_repo *r SCOPED(snapshot_repo_closep) = NULL;
+	struct snapshot_repo *r = NULL;
 	struct writer *w SCOPED(writer_freep) = NULL;
-	char *path SCOPED(mem_freep) = NULL, *file SCOPED(mem_freep) = NULL;
 	struct filler *f;
 	struct block_id id;
 	struct err e = ERR_INIT;
 
-	(void)state;
 	one.sh->count[MODE] = GOOD;
 	if (snapshot_repo_open(&at, &r, &e) != 0)
 		fail_msg("%s", e.msg);
@@ -189,11 +197,51 @@ static void own_packs_are_pruned(void **state)
 	if (repo_still(r, &e) != 0)
 		fail_msg("%s", e.msg);
 	assert_int_equal(r->put.n, 1);
-	path = mem_format("/bucket/p/packs/%s", r->put.v[0]);
-	file = file_of(path);
-	assert_int_equal(unlink(file), 0);
+	return r;
+}
+
+/* A making that takes longer than a pruning waits loses packs that it put itself. */
+static void own_packs_are_pruned(void **state)
+{
+	struct snapshot_repo *r SCOPED(snapshot_repo_closep) = with_a_pack();
+	char *pack SCOPED(mem_freep) = mem_format("packs/%s", r->put.v[0]);
+	struct err e = ERR_INIT;
+
+	(void)state;
+	remove_object(pack);
 	assert_int_equal(repo_still(r, &e), -1);
 	assert_int_equal(e.kind, ERR_BUSY);
+}
+
+/* Marks a pack as to go, so many hours ago. */
+static void mark(struct snapshot_repo *r, const char *pack, int hours)
+{
+	struct buf plain SCOPED(buf_release) = BUF_INIT(4096);
+	struct buf sealed SCOPED(buf_release) = BUF_INIT(4096);
+	struct err e = ERR_INIT;
+
+	buf_addf(&plain, "%lld %s\n", (long long)clock_wall_s() - hours * 3600LL, pack);
+	seal_whole(&r->key, SEAL_MARKS, "", &plain, &sealed);
+	if (objects_put_bytes(r->objects, "marks/a", sealed.data, sealed.len, &e) != 0)
+		fail_msg("%s", e.msg);
+}
+
+/* A pack that is there still when the snapshot is about to be put may be gone when it is. */
+static void own_packs_go_soon(void **state)
+{
+	struct snapshot_repo *r SCOPED(snapshot_repo_closep) = NULL;
+	struct err e = ERR_INIT;
+
+	(void)state;
+	r = with_a_pack();
+	mark(r, r->put.v[0], 2);
+	if (repo_still(r, &e) != 0)
+		fail_msg("%s", e.msg);
+	remove_object("marks/a");
+	mark(r, r->put.v[0], 20);
+	assert_int_equal(repo_still(r, &e), -1);
+	assert_int_equal(e.kind, ERR_BUSY);
+	remove_object("marks/a");
 }
 
 /* A pack that is not listed would be taken for one that was removed. */
@@ -216,6 +264,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(own_packs_are_pruned),
+	    cmocka_unit_test(own_packs_go_soon),
 	    cmocka_unit_test(conflicts),
 	    cmocka_unit_test(what_is_there_already),
 	    cmocka_unit_test(a_list_that_is_cut_short),

@@ -150,6 +150,60 @@ static void packs_that_none_needs(void **state)
 	is_whole(b);
 }
 
+static void remove_pack(const struct bed *b, size_t which)
+{
+	struct strv l SCOPED(strv_release) = {0};
+	char *path SCOPED(mem_freep) = NULL;
+
+	objects_of(b, "packs", &l);
+	assert_true(which < l.n);
+	path = mem_format("repo/%s", l.v[which]);
+	assert_int_equal(unlinkat(b->top, path, 0), 0);
+}
+
+/* A pack that somebody else removed keeps a pruning from nothing, when none of those that stay
+ * needs it. */
+static void a_pack_that_is_gone(void **state)
+{
+	const struct bed *b = *state;
+	struct snapshot_pruned p SCOPED(snapshot_pruned_release) = {0};
+
+	put_bytes(b->src, "f", 100000, 1);
+	free(make_one(b));
+	remove_pack(b, 0);
+	put_bytes(b->src, "f", 100000, 2);
+	free(make_one(b));
+	p = prune(b, &(struct snapshot_keep){.newest = 1});
+	assert_int_equal(p.missing.n, 1);
+	assert_int_equal(p.damaged.n, 0);
+	assert_int_equal(p.gone.n, 1);
+	is_whole(b);
+	restore(b, NULL);
+}
+
+/* What else a snapshot needs that stays is not known without it: nothing but snapshots goes. */
+static void a_pack_that_is_gone_and_needed(void **state)
+{
+	const struct bed *b = *state;
+	char *first SCOPED(mem_freep) = NULL, *last SCOPED(mem_freep) = NULL;
+	struct snapshot_pruned p SCOPED(snapshot_pruned_release) = {0};
+	struct strv l SCOPED(strv_release) = {0};
+
+	put_bytes(b->src, "f", 100000, 1);
+	first = make_one(b);
+	put_bytes(b->src, "g", 100000, 2);
+	last = make_one(b);
+	remove_pack(b, 0);
+	p = prune(b, &(struct snapshot_keep){.newest = 1});
+	assert_int_equal(p.missing.n, 1);
+	assert_int_equal(p.damaged.n, 1);
+	assert_string_equal(p.damaged.v[0], last);
+	assert_string_equal(p.gone.v[0], first);
+	assert_int_equal(p.packs, 0);
+	objects_of(b, "packs", &l);
+	assert_int_equal(l.n, 1);
+}
+
 static void none_kept_is_meant_otherwise(void **state)
 {
 	const struct bed *b = *state;
@@ -172,6 +226,9 @@ int main(void)
 	    cmocka_unit_test_setup_teardown(each_site_for_itself, bed_setup, bed_teardown),
 	    cmocka_unit_test_setup_teardown(each_tree_for_itself, bed_setup, bed_teardown),
 	    cmocka_unit_test_setup_teardown(packs_that_none_needs, bed_setup, bed_teardown),
+	    cmocka_unit_test_setup_teardown(a_pack_that_is_gone, bed_setup, bed_teardown),
+	    cmocka_unit_test_setup_teardown(a_pack_that_is_gone_and_needed, bed_setup,
+					    bed_teardown),
 	    cmocka_unit_test_setup_teardown(none_kept_is_meant_otherwise, bed_setup, bed_teardown),
 	};
 
