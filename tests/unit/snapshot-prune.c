@@ -25,7 +25,7 @@ static char *made_at(const struct bed *b, const char *time, const char *shop)
 	return mem_strdup(body.info.id);
 }
 
-static char *made_of(const struct bed *b, const char *source)
+static char *kept_of(const struct bed *b, const char *source)
 {
 	struct snapshot_result s SCOPED(snapshot_result_release) =
 	    make_with(b, &(struct snapshot_opts){.source = source});
@@ -111,8 +111,8 @@ static void each_tree_for_itself(void **state)
 	struct err e = ERR_INIT;
 
 	put_text(b->src, "f", "text");
-	one = made_of(b, "dir:/one");
-	two = made_of(b, "dir:/two");
+	one = kept_of(b, "dir:/one");
+	two = kept_of(b, "dir:/two");
 	p = prune(b, &(struct snapshot_keep){.newest = 1});
 	assert_int_equal(p.gone.n, 0);
 	assert_int_equal(try_restore(b, NULL, &e), -1);
