@@ -79,6 +79,15 @@ $(SHIM): $(SHIM_C) $(wildcard builder/shim/*.h builder/base/*.h builder/sys/*.h)
 $(OUT)/obj/shim/image.o: $(SHIM)
 $(OUT)/obj/shim/image.o: ALL_CFLAGS += -DSHIM_FILE='"$(SHIM)"'
 
+# What a cutover runs on the old server: several parts, one text.
+AGENT := $(OUT)/agent.pl
+AGENT_PL := $(addprefix builder/cutover/agent_,base.pl look.pl list.pl fence.pl lease.pl serve.pl)
+$(AGENT): $(AGENT_PL)
+	@mkdir -p $(@D); echo "  CAT   $@"
+	$(Q)cat $^ >$@.new && mv $@.new $@
+$(OUT)/obj/cutover/agent.o: $(AGENT)
+$(OUT)/obj/cutover/agent.o: ALL_CFLAGS += -DAGENT_FILE='"$(AGENT)"'
+
 objects = $(patsubst builder/%.c,$(OUT)/obj/%.o,$(sort $(wildcard builder/$(1)/*.c)))
 
 define DIR

@@ -31,6 +31,14 @@ int64_t clock_wall_s(void)
 	return (int64_t)time(NULL);
 }
 
+int64_t clock_wall_ms(void)
+{
+	struct timespec ts = {0};
+
+	(void)clock_gettime(CLOCK_REALTIME, &ts);
+	return (int64_t)ts.tv_sec * 1000 + (int64_t)ts.tv_nsec / 1000000;
+}
+
 uint64_t clock_mono_ms(void)
 {
 	struct timespec ts = {0};

@@ -16,6 +16,9 @@ int clock_epoch_is_fixed(void);
  * whether a key is past its time. */
 int64_t clock_wall_s(void);
 
+/* The same in milliseconds: for how far another machine's clock is off. */
+int64_t clock_wall_ms(void);
+
 /* Milliseconds of a clock that only goes forward; for durations and timeouts. */
 uint64_t clock_mono_ms(void);
 

@@ -1,0 +1,75 @@
+#!/usr/bin/perl
+# agent_serve - requests and answers.
+use strict;
+use warnings;
+
+my %verbs = (hello => \&verb_hello, run => \&verb_run, holders => \&verb_holders,
+	fence => \&verb_fence, renew => \&verb_renew, prove => \&verb_prove, list => \&verb_list,
+	listing => \&verb_listing, prehash => \&verb_prehash, hold => \&verb_hold,
+	release => \&verb_release, witness => \&verb_witness, status => \&verb_status,
+	forget => \&verb_forget);
+
+sub send_line {
+	my ($o) = @_;
+	my $text = json($o) . "\n";
+	while (length $text) {
+		my $n = syswrite STDOUT, $text;
+		exit 1 unless defined $n; # nobody listens
+		substr $text, 0, $n, '';
+	}
+}
+
+sub work {
+	my ($line) = @_;
+	my $q = eval { parse_json($line) };
+	my %said = (id => number(0));
+	my $ok = eval {
+		refuse('usage', 'this is no request') unless ref $q eq 'HASH';
+		$said{id} = number(want_number($q, 'id', 0));
+		my $verb = want_text($q, 'verb');
+		refuse('usage', "this is no verb: $verb") unless $verbs{$verb};
+		my $more = $verbs{$verb}->($q, sub { send_line({ id => $said{id}, %{ $_[0] } }) });
+		%said = (%$more, %said, ok => \'true');
+		1;
+	};
+	return \%said if $ok;
+	my $e = $@;
+	return { %$e, %said, ok => \'false' } if ref $e eq 'HASH';
+	return { %said, ok => \'false', kind => 'failed', error => failure($e) };
+}
+
+sub serve {
+	my $in = '';
+	$SIG{PIPE} = 'IGNORE';
+	for (;;) {
+		while ($in =~ s/^([^\n]*)\n//) {
+			send_line(work($1));
+		}
+		exit 1 if length $in > TEXT_MAX();
+		my $n = sysread STDIN, $in, 65536, length $in;
+		exit 0 unless $n;
+	}
+}
+
+sub main {
+	my ($verb, $name) = @_;
+	umask 077;
+	$ENV{PATH} = setting('PATH',
+	    '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin');
+	$ENV{LC_ALL} = 'C';
+	if (defined $verb && $verb eq 'tick') {
+		for my $shop (defined $name ? ($name) : shops()) {
+			choose_shop($shop);
+			eval { tick(); 1 } or say_log('tick: ' . failure($@));
+		}
+	} elsif (defined $verb && defined $name && $verb =~ /^(?:serve|watch)$/) {
+		eval { choose_shop($name); 1 } or die failure($@) . "\n";
+		$verb eq 'serve' ? serve() : watch();
+	} else {
+		die "agent serve SHOP | watch SHOP | tick [SHOP]\n";
+	}
+}
+
+main(@ARGV) unless caller;
+
+1;

@@ -1,0 +1,261 @@
+/* old_calls.c - what the agent can be asked. */
+#include "cutover/parts.h"
+
+#include "form/hex.h"
+#include "sys/aside.h"
+#include "sys/clock.h"
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+/* Milliseconds. Reading all data takes hours. */
+enum { ANSWER_MS = 60000, READ_MS = 12 * 3600 * 1000, SERVICE_MS = 60000, START_TRIES = 3 };
+
+/* An answer that is nonsense ends the session too. */
+static int read_as_state(struct old *o, const struct old_asking *q, struct old_state *ret,
+			 struct err *e)
+{
+	struct jval *a SCOPED(jval_freep) = NULL;
+
+	if (old_ask(o, q, &a, e) != 0)
+		return -1;
+	return old_read_state(a, ret, e) == 0 ? 0 : old_lost(o, e);
+}
+
+int old_hello(struct old *o, struct old_hello *ret, struct err *e)
+{
+	struct old_asking q = {.verb = "hello", .q = jval_object(), .within_ms = ANSWER_MS};
+	struct jval *a SCOPED(jval_freep) = NULL;
+	uint64_t from = clock_mono_ms(), took;
+	const char *agent, *text;
+	struct digest ours;
+	size_t n;
+	int64_t theirs, wall;
+
+	jval_put(q.q, "plan", old_plan_json(old_opts(o)->plan));
+	if (old_ask(o, &q, &a, e) != 0)
+		return -1;
+	wall = clock_wall_ms();
+	took = clock_mono_ms() - from;
+	text = agent_text(&n);
+	ours = digest_of(text, n);
+	agent = jval_get_str(a, "agent");
+	if (agent == NULL || strcmp(agent, digest_hex(&ours).s) != 0) {
+		(void)err_set(e, ERR_REMOTE, "another agent is installed there");
+		return old_lost(o, e);
+	}
+	if (jval_get_int(a, "time_ms", &theirs) != 0) {
+		(void)err_set(e, ERR_REMOTE, "the agent's answer has no time");
+		return old_lost(o, e);
+	}
+	if (old_read_hello(a, ret, e) != 0)
+		return old_lost(o, e);
+	ret->took_ms = took;
+	ret->skew_ms = theirs - (wall - (int64_t)(took / 2));
+	return 0;
+}
+
+int old_run(struct old *o, const struct strv *argv, uint64_t within_ms, char **ret_said,
+	    struct err *e)
+{
+	struct old_asking q = {
+	    .verb = "run", .q = jval_object(), .within_ms = within_ms + ANSWER_MS};
+	struct jval *list = jval_array(), *a SCOPED(jval_freep) = NULL;
+
+	for (size_t i = 0; i < argv->n; i++)
+		jval_push(list, jval_text(argv->v[i]));
+	jval_put(q.q, "argv", list);
+	jval_put_int(q.q, "within", (int64_t)((within_ms + 999) / 1000));
+	if (old_ask(o, &q, &a, e) != 0)
+		return -1;
+	if (old_read_ran(a, ret_said, e) == 0)
+		return 0;
+	return e->kind == ERR_REMOTE ? old_lost(o, e) : err_in(e, "%s", argv->v[0]);
+}
+
+static uint64_t commands_ms(const struct site_command *v, size_t n)
+{
+	uint64_t ms = 0;
+
+	for (size_t i = 0; i < n; i++)
+		ms += v[i].within_ms + 5000;
+	return ms;
+}
+
+/* A fence takes what its stops may take, and when it fails what its starts may. */
+static uint64_t fence_ms(const struct site_old *p)
+{
+	return ANSWER_MS + commands_ms(p->stop, p->stop_n) +
+	       START_TRIES * commands_ms(p->start, p->start_n) +
+	       2 * START_TRIES * SERVICE_MS * p->services.n;
+}
+
+int old_fence(struct old *o, uint64_t lease_ms, struct old_state *ret, struct err *e)
+{
+	const struct site_old *p = old_opts(o)->plan;
+	struct old_asking q = {.verb = "fence", .q = jval_object(), .within_ms = fence_ms(p)};
+
+	jval_put(q.q, "plan", old_plan_json(p));
+	jval_put_int(q.q, "lease", (int64_t)((lease_ms + 999) / 1000));
+	return read_as_state(o, &q, ret, e);
+}
+
+int old_renew(struct old *o, struct old_state *ret, struct err *e)
+{
+	struct old_asking q = {.verb = "renew", .within_ms = ANSWER_MS};
+
+	return read_as_state(o, &q, ret, e);
+}
+
+int old_prove(struct old *o, struct old_state *ret, struct err *e)
+{
+	struct old_asking q = {.verb = "prove", .within_ms = ANSWER_MS};
+
+	return read_as_state(o, &q, ret, e);
+}
+
+int old_hold(struct old *o, struct old_state *ret, struct err *e)
+{
+	struct old_asking q = {.verb = "hold", .within_ms = ANSWER_MS};
+
+	return read_as_state(o, &q, ret, e);
+}
+
+int old_release(struct old *o, bool reversed, struct old_state *ret, struct err *e)
+{
+	struct old_asking q = {
+	    .verb = "release", .q = jval_object(), .within_ms = fence_ms(old_opts(o)->plan)};
+
+	jval_put(q.q, "reversed", jval_bool(reversed));
+	return read_as_state(o, &q, ret, e);
+}
+
+static int read_data(struct old *o, const char *verb, const struct strv *exclude,
+		     struct old_list *ret, struct err *e)
+{
+	const struct site_old *p = old_opts(o)->plan;
+	struct old_asking q = {.verb = verb, .q = jval_object(), .within_ms = READ_MS};
+	struct jval *a SCOPED(jval_freep) = NULL;
+
+	jval_put(q.q, "data", old_data_json(p, exclude));
+	if (old_ask(o, &q, &a, e) != 0)
+		return -1;
+	if (old_read_lists(a, p, strcmp(verb, "list") == 0, ret, e) != 0)
+		return old_lost(o, e);
+	return 0;
+}
+
+int old_list(struct old *o, const struct strv *exclude, struct old_list *ret, struct err *e)
+{
+	return read_data(o, "list", exclude, ret, e);
+}
+
+int old_prehash(struct old *o, const struct strv *exclude, struct old_list *ret, struct err *e)
+{
+	return read_data(o, "prehash", exclude, ret, e);
+}
+
+static int put_piece(void *ctx, const struct jval *a, struct err *e)
+{
+	struct buf b SCOPED(buf_release) = BUF_INIT(1 << 20);
+
+	if (base64_decode(jval_get_str(a, "chunk"), &b) != 0)
+		return err_set(e, ERR_REMOTE, "the agent's text is damaged");
+	return sink_write(ctx, b.data, b.len, e);
+}
+
+int old_listing(struct old *o, size_t which, const struct sink *out, struct err *e)
+{
+	struct sink to = *out;
+	struct old_asking q = {.verb = "listing",
+			       .q = jval_object(),
+			       .within_ms = READ_MS,
+			       .piece = put_piece,
+			       .ctx = &to};
+	struct jval *a SCOPED(jval_freep) = NULL;
+
+	jval_put_int(q.q, "index", (int64_t)which);
+	return old_ask(o, &q, &a, e);
+}
+
+int old_witness(struct old *o, const char *line, struct err *e)
+{
+	struct old_asking q = {.verb = "witness", .q = jval_object(), .within_ms = ANSWER_MS};
+	struct jval *a SCOPED(jval_freep) = NULL;
+
+	jval_put_text(q.q, "line", line);
+	return old_ask(o, &q, &a, e);
+}
+
+int old_status(struct old *o, struct old_status *ret, struct err *e)
+{
+	struct old_asking q = {.verb = "status", .within_ms = ANSWER_MS};
+	struct jval *a SCOPED(jval_freep) = NULL;
+
+	if (old_ask(o, &q, &a, e) != 0)
+		return -1;
+	return old_read_status(a, ret, e) == 0 ? 0 : old_lost(o, e);
+}
+
+int old_forget(struct old *o, struct err *e)
+{
+	struct old_asking q = {.verb = "forget", .within_ms = ANSWER_MS};
+	struct jval *a SCOPED(jval_freep) = NULL;
+
+	return old_ask(o, &q, &a, e);
+}
+
+struct old_keeper {
+	struct old_opts opts;
+	uint64_t lease_ms;
+	struct aside child;
+};
+
+static int keep(void *arg, struct err *e)
+{
+	struct old_keeper *k = arg;
+	struct old *o SCOPED(old_closep) = NULL;
+	struct old_state s SCOPED(old_state_release) = {0};
+
+	if (old_open(&k->opts, &o, e) != 0)
+		return -1;
+	for (;;) {
+		if (old_renew(o, &s, e) != 0)
+			return -1;
+		(void)usleep((useconds_t)(k->lease_ms / 4 * 1000));
+	}
+}
+
+int old_keep(const struct old_opts *opts, uint64_t lease_ms, struct old_keeper **ret, struct err *e)
+{
+	struct old_keeper *k = mem_zalloc(sizeof(*k));
+
+	k->opts = *opts;
+	k->opts.installed = true;
+	k->lease_ms = lease_ms;
+	if (aside_start(keep, k, &k->child, e) != 0) {
+		free(k);
+		return -1;
+	}
+	*ret = k;
+	return 0;
+}
+
+bool old_keeps(const struct old_keeper *k)
+{
+	siginfo_t info = {0};
+
+	return k->child.pid > 0 &&
+	       waitid(P_PID, (id_t)k->child.pid, &info, WEXITED | WNOHANG | WNOWAIT) == 0 &&
+	       info.si_pid == 0;
+}
+
+void old_keeper_end(struct old_keeper *k)
+{
+	if (k == NULL)
+		return;
+	aside_stop(&k->child);
+	free(k);
+}
