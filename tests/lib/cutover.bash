@@ -300,7 +300,9 @@ mend_link() {
 # The people of the shop, one sale every $1 ms, logged in $dir/sales.log.
 start_sales() {
 	: >"$dir/sales.log"
-	shop tests/lib/cutover-client 192.0.2.9 "$1" "$dir/sales.log" 3>&- &
+	# the client itself is who is ended later, and not a shell before it
+	nsenter --net="/proc/$shop_pid/ns/net" tests/lib/cutover-client 192.0.2.9 "$1" \
+		"$dir/sales.log" 3>&- &
 	client_pid=$!
 	wait_for 5 grep -q accepted "$dir/sales.log"
 }
