@@ -3,6 +3,7 @@
 #include "base/log.h"
 #include "base/num.h"
 #include "form/plain.h"
+#include "scan/found.h"
 #include "sys/clock.h"
 #include <stdio.h>
 #include <string.h>
@@ -11,6 +12,7 @@
 static struct {
 	enum screen_format format;
 	int level;
+	bool masked;
 	bool terminal;
 	bool bar; /* a progress line stands on the terminal */
 	uint64_t drawn_ms;
@@ -56,10 +58,17 @@ static void line_json(struct jval *v)
 	jval_free(v);
 }
 
-static void message(void *ctx, enum log_level level, const char *text)
+/* What is printed of a message. */
+static char *told(const char *text)
+{
+	return screen.masked ? found_name(text, NULL) : mem_strdup(text);
+}
+
+static void message(void *ctx, enum log_level level, const char *said)
 {
 	static const char *const names[] = {"debug", "info", "warning"};
 	static const char *const before[] = {"", "posmedia: ", "posmedia: warning: "};
+	char *text SCOPED(mem_freep) = told(said);
 
 	(void)ctx;
 	if ((level == LOG_DEBUG && screen.level < 1) || (level == LOG_INFO && screen.level < 0))
@@ -169,22 +178,29 @@ void screen_init(enum screen_format format, int level)
 	log_set_sink(&s);
 }
 
+void screen_mask_cards(void)
+{
+	screen.masked = true;
+}
+
 void screen_error(const struct err *e)
 {
+	char *msg SCOPED(mem_freep) = told(e->msg), *hint SCOPED(mem_freep) = told(e->hint);
+
 	if (screen.format == SCREEN_JSON) {
 		struct jval *v = jval_object();
 
 		jval_put_text(v, "level", "error");
-		jval_put_text(v, "message", e->msg);
+		jval_put_text(v, "message", msg);
 		jval_put_int(v, "status", (int64_t)e->kind);
 		if (e->hint[0] != '\0')
-			jval_put_text(v, "hint", e->hint);
+			jval_put_text(v, "hint", hint);
 		line_json(v);
 		return;
 	}
-	line_text("posmedia: ", e->msg);
+	line_text("posmedia: ", msg);
 	if (e->hint[0] != '\0')
-		line_text("posmedia: hint: ", e->hint);
+		line_text("posmedia: hint: ", hint);
 }
 
 void screen_json(const struct jval *v)

@@ -15,6 +15,10 @@ enum screen_format {
  * only where standard error is a terminal. */
 void screen_init(enum screen_format format, int level);
 
+/* From now on card numbers in messages and errors are masked, as posmedia-scan(7) masks them: names
+ * of a customer's files may be in them. */
+void screen_mask_cards(void);
+
 /* Prints an error and its hint. */
 void screen_error(const struct err *e);
 

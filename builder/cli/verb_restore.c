@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "base/num.h"
 #include "restore/restore.h"
+#include "restore/scanned.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -90,6 +91,20 @@ static void print_list(const struct jval *list, const char *before)
 	}
 }
 
+/* What of the source goes nowhere. */
+static void print_unclaimed(const struct jval *list)
+{
+	for (size_t i = 0; i < jval_len(list); i++) {
+		const struct jval *o = jval_at(list, i);
+		char *bytes SCOPED(mem_freep) = num_human((uint64_t)number(o, "bytes"));
+
+		(void)fputs("not restored, since no directory of the site has it: ", stdout);
+		say(jval_get_str(o, "path"));
+		printf(" (%lld entries, %lld files, %s)\n", (long long)number(o, "entries"),
+		       (long long)number(o, "files"), bytes);
+	}
+}
+
 static void print(const struct args *a, const struct jval *v)
 {
 	const struct jval *data = jval_get(v, "data");
@@ -108,6 +123,7 @@ static void print(const struct args *a, const struct jval *v)
 		print_tree(jval_at(data, i));
 	}
 	print_excluded(v);
+	print_unclaimed(jval_get(v, "unclaimed"));
 	print_list(jval_get(v, "not-in-source"), "stays as it is, since the source has none: ");
 	print_list(jval_get(v, "fixers"), "fixer ");
 	print_list(jval_get(v, "did"), "");
@@ -117,10 +133,8 @@ static void print(const struct args *a, const struct jval *v)
 		printf("the data of before is kept until --commit; --rollback puts it back\n");
 }
 
-static void differs(void *ctx, const struct manifest_difference *d)
+static void tell(const struct manifest_difference *d, bool json)
 {
-	bool json = *(bool *)ctx;
-
 	if (json) {
 		struct jval *v SCOPED(jval_freep) = jval_object();
 		struct buf b SCOPED(buf_release) = BUF_INIT(1 << 20);
@@ -144,6 +158,21 @@ static void differs(void *ctx, const struct manifest_difference *d)
 		say(d->b);
 	}
 	(void)fputc('\n', stdout);
+}
+
+/* Names are masked: the path, and where a link leads. */
+static void differs(void *ctx, const struct manifest_difference *d)
+{
+	bool names = strcmp(d->field, "target") == 0 || strcmp(d->field, "link") == 0;
+	char *path SCOPED(mem_freep) = restore_told(d->path),
+		   *a SCOPED(mem_freep) = names && d->a != NULL ? restore_told(d->a) : NULL,
+		   *b SCOPED(mem_freep) = names && d->b != NULL ? restore_told(d->b) : NULL;
+	struct manifest_difference told = *d;
+
+	told.path = path;
+	told.a = a != NULL ? a : d->a;
+	told.b = b != NULL ? b : d->b;
+	tell(&told, *(bool *)ctx);
 }
 
 static int compare(const struct args *a, struct err *e)
@@ -289,6 +318,7 @@ static int run(const struct args *a, struct err *e)
 	struct jval *report SCOPED(jval_freep) = NULL;
 	struct restore_opts o;
 
+	screen_mask_cards();
 	if (check(a, e) != 0 || read_opts(a, &o, &exclude, e) != 0)
 		return -1;
 	if (a->rest.n == 2)

@@ -299,7 +299,9 @@ int manifest_make(int dirfd, const struct manifest_opts *o, struct manifest *ret
 		seen_begin(o->seen, k.begun_s, k.settled);
 	if (rc == 0)
 		rc = look(&k, e);
-	if (rc == 0)
+	if (rc == 0 && o->names_only)
+		link_names(&k);
+	else if (rc == 0)
 		rc = read_contents(&k, e);
 	if (rc == 0) {
 		finish(&k);

@@ -117,6 +117,7 @@ struct manifest_opts {
 	bool later; /* what is not remembered is not read: whoever reads it fills the digests of
 		     * what is unread in, and calls manifest_settle */
 	uint64_t entries_max; /* 0 = 20 million */
+	bool names_only; /* no content, ACL or attribute is read: no digests; the rest as ever */
 };
 
 /* Makes the manifest of what is below an open directory, by several threads; sockets are left out

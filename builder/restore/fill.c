@@ -1,5 +1,5 @@
 /* fill.c - one tree: read, filled, read again. */
-#include "restore/parts.h"
+#include "restore/scanned.h"
 
 #include "base/fault.h"
 #include "base/log.h"
@@ -48,9 +48,12 @@ static void was_written(void *ctx, uint64_t files, uint64_t bytes, uint64_t writ
 static void unsteady(void *ctx, const char *path)
 {
 	struct phase *p = ctx;
+	char *told SCOPED(mem_freep) = NULL;
 
-	if (p->unsteady++ == 0)
-		log_info("%s changes while it is read", path);
+	if (p->unsteady++ > 0)
+		return;
+	told = restore_told(path);
+	log_info("%s changes while it is read", told);
 }
 
 int restore_make(int dirfd, const struct restore_making *how, struct manifest *ret, struct err *e)
@@ -107,8 +110,12 @@ static void differs(void *ctx, const struct manifest_difference *d)
 {
 	struct differing *x = ctx;
 
-	if (x->n++ < DIFFERENCES_TOLD)
-		buf_addf(&x->text, "%s%s: %s", x->n > 1 ? "; " : "", d->path, d->field);
+	char *told SCOPED(mem_freep) = NULL;
+
+	if (x->n++ >= DIFFERENCES_TOLD)
+		return;
+	told = restore_told(d->path);
+	buf_addf(&x->text, "%s%s: %s", x->n > 1 ? "; " : "", told, d->field);
 }
 
 int restore_check(const struct restore_view *v, const struct restore_target *to, const char *what,

@@ -14,13 +14,36 @@ struct restore_filter *restore_filter_new(enum site_env env, const struct strv *
 					  const char *at) MUST_CHECK;
 void restore_filter_free(struct restore_filter *f);
 void restore_filter_freep(struct restore_filter **f);
+/* From now on devices are left out, too. */
+void restore_filter_no_devices(struct restore_filter *f);
 /* Whether an entry of the tree belongs; counted when it does not. May be called from any thread. */
 bool restore_filter_wants(struct restore_filter *f, const char *path, enum manifest_type type);
 /* The same, and it is not counted. */
-bool restore_filter_passes(const struct restore_filter *f, const char *path);
-/* Its patterns. */
-void restore_filter_patterns(const struct restore_filter *f, struct strv *ret);
-/* Notes one that a look at its content left out. */
+bool restore_filter_passes(const struct restore_filter *f, const char *path,
+			   enum manifest_type type);
+/* The same of a name in a list, where a directory that is held back still has what is in it. */
+struct restore_fetching {
+	bool tests; /* only what no test may have */
+	bool count;
+};
+bool restore_filter_fetches(struct restore_filter *f, const char *path,
+			    const struct restore_fetching *how);
+/* Its patterns, those of what no test may have in any case of letters; or only these. */
+void restore_filter_patterns(const struct restore_filter *f, bool tests, struct strv *ret);
+/* A name of a source: its path there, the absolute one on its machine, and of which earlier name's
+ * file it is another (NULL = it is none). */
+struct restore_name {
+	const char *path, *full, *same_as;
+};
+/* Finds the other names of all files that no test may have by one of their names: from now on they
+ * are held back, too, by the paths that they have in the list. */
+void restore_filter_find_links(struct restore_filter *f, const struct restore_name *v, size_t n);
+/* Gives those below a directory of it ("" = all) to the filter of that tree. */
+void restore_filter_lend_links(const struct restore_filter *from, const char *below,
+			       struct restore_filter *to);
+/* Whether a path is one of them. */
+bool restore_filter_is_link(const struct restore_filter *f, const char *path);
+/* Notes one that a look at its content left out, once. */
 void restore_filter_note(struct restore_filter *f, const char *rule, const char *path);
 /* Adds to *list an object for each rule: "rule", "pattern", "why", "count", and some "paths". */
 void restore_filter_report(const struct restore_filter *f, struct jval *list);

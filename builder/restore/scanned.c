@@ -6,8 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* What a report calls an entry: digits masked, and text that JSON can have. */
-static char *told_name(const char *path)
+char *restore_told(const char *path)
 {
 	char *masked SCOPED(mem_freep) = found_name(path, NULL);
 	struct jval *v SCOPED(jval_freep) = jval_text(masked);
@@ -76,7 +75,7 @@ static void index_make(const struct manifest *m, struct index *x)
 
 		if (m->v[i].type != MANIFEST_FILE)
 			continue;
-		told = told_name(m->v[i].path);
+		told = restore_told(m->v[i].path);
 		x->told_next[i] = (size_t)(uintptr_t)map_put(&x->told, told, at);
 		x->names_next[i] = (size_t)(uintptr_t)map_put(&x->names, first_name(&m->v[i]), at);
 	}

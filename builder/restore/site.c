@@ -29,6 +29,7 @@ void restoring_release(struct restoring *x)
 	free(x->v);
 	source_release(&x->src);
 	restore_filter_free(x->fetch);
+	survey_release(&x->survey);
 	manifest_names_free(x->names);
 	restore_record_release(&x->r);
 	stage_release(&x->st);
@@ -200,10 +201,27 @@ static int check_names(const struct restoring *x, struct err *e)
 	return err_hint(e, "add them to users of the site and stage it, or to the recipe");
 }
 
+/* Each pass counts anew. */
+static void new_filter(const struct restoring *x, struct restoring_data *one)
+{
+	restore_filter_free(one->filter);
+	one->filter = restore_filter_new(x->s->env, x->o->exclude, one->at);
+	restore_filter_no_devices(one->filter);
+	if (x->survey.judge != NULL)
+		restore_filter_lend_links(x->survey.judge, one->below, one->filter);
+}
+
 static int read_source(struct restoring *x, bool last, bool later, struct err *e)
 {
+	const struct survey_of look = {.src = &x->src,
+				       .site = x->s,
+				       .env = x->s->env,
+				       .claimed = x->o->claims != NULL,
+				       .living = !last};
+
 	x->help.last = last;
-	if (source_ready(&x->src, &x->help, e) != 0 || choose(x, e) != 0)
+	if (source_ready(&x->src, &x->help, e) != 0 || choose(x, e) != 0 ||
+	    survey_make(&look, &x->survey, e) != 0)
 		return -1;
 	for (size_t i = 0; i < x->n; i++) {
 		struct restoring_data *one = &x->v[i];
@@ -216,9 +234,7 @@ static int read_source(struct restoring *x, bool last, bool later, struct err *e
 					.dry_run = x->so->dry_run,
 					.later = later};
 
-		/* each pass counts anew */
-		restore_filter_free(one->filter);
-		one->filter = restore_filter_new(x->s->env, x->o->exclude, one->at);
+		new_filter(x, one);
 		w.filter = one->filter;
 		if (source_tree(&x->src, &w, &one->tree, e) != 0)
 			return -1;
@@ -280,6 +296,21 @@ static int fill_one(struct restoring *x, struct restoring_data *one, struct err 
 	return 0;
 }
 
+/* Into a test nothing of a cardholder's goes: what is found goes from the new tree and from what it
+ * is compared with. */
+static int leave_out(struct restoring *x, struct restoring_data *one, struct err *e)
+{
+	char *path SCOPED(mem_freep) = mem_format("%s/new/%s", x->work, one->d->name);
+	struct map drop = {0};
+	int rc = restore_scanned(path, &one->tree.view.m, one->filter, &drop, e);
+
+	if (rc == 0 && drop.n > 0)
+		rc = source_tree_drop(&one->tree, &drop, e) != 0 || fill_one(x, one, e) != 0 ? -1
+											     : 0;
+	map_release(&drop, NULL);
+	return rc;
+}
+
 static int note(struct restoring *x, enum restore_phase phase, struct err *e)
 {
 	x->r.phase = phase;
@@ -289,13 +320,17 @@ static int note(struct restoring *x, enum restore_phase phase, struct err *e)
 /* One pass: what the source is now, read as it is written or (later false) before. */
 static int pass(struct restoring *x, bool last, bool later, struct err *e)
 {
+	bool looks = x->s->env != SITE_PROD && !x->so->dry_run;
 	uint64_t begun = clock_mono_ms();
 
 	if (read_source(x, last, later && !x->so->dry_run, e) != 0)
 		return -1;
-	for (size_t i = 0; i < x->n; i++)
-		if (fill_one(x, &x->v[i], e) != 0)
+	for (size_t i = 0; i < x->n; i++) {
+		struct restoring_data *one = &x->v[i];
+
+		if (fill_one(x, one, e) != 0 || (looks && leave_out(x, one, e) != 0))
 			return -1;
+	}
 	x->passes++;
 	*(last ? &x->last_ms : &x->warm_ms) += clock_mono_ms() - begun;
 	fault_point("restore: filled");
@@ -318,21 +353,6 @@ static int check_one(struct restoring *x, struct restoring_data *one, struct err
 	return restore_check(&one->tree.view, &to, one->d->name, e);
 }
 
-/* Into a test nothing of a cardholder's goes: what is found goes from the new tree and from what it
- * is compared with. */
-static int leave_out(struct restoring *x, struct restoring_data *one, struct err *e)
-{
-	char *path SCOPED(mem_freep) = mem_format("%s/new/%s", x->work, one->d->name);
-	struct map drop = {0};
-	int rc = restore_scanned(path, &one->tree.view.m, one->filter, &drop, e);
-
-	if (rc == 0 && drop.n > 0)
-		rc = source_tree_drop(&one->tree, &drop, e) != 0 || fill_one(x, one, e) != 0 ? -1
-											     : 0;
-	map_release(&drop, NULL);
-	return rc;
-}
-
 static int verify(struct restoring *x, struct err *e)
 {
 	struct buf roots SCOPED(buf_release) = BUF_INIT(64 << 10);
@@ -341,8 +361,6 @@ static int verify(struct restoring *x, struct err *e)
 	for (size_t i = 0; i < x->n; i++) {
 		struct restoring_data *one = &x->v[i];
 
-		if (x->s->env != SITE_PROD && leave_out(x, one, e) != 0)
-			return -1;
 		if (check_one(x, one, e) != 0)
 			return -1;
 		one->root = manifest_root(&one->tree.view.m);
@@ -434,6 +452,14 @@ static int last_pass(struct restoring *x, struct err *e)
 	return e->kind == ERR_BUSY ? pass(x, true, false, e) : -1;
 }
 
+/* What was read, with what is not for a test, and with what is taken off. */
+static const struct manifest *read_of(const struct restoring *x, size_t i)
+{
+	const struct source_tree *t = &x->v[i].tree;
+
+	return x->src.snapshot == NULL ? &t->made : &t->view.m;
+}
+
 static int ask_prover(struct restoring *x, bool *ret, struct err *e)
 {
 	struct restore_proof *v SCOPED(mem_freep) = mem_zalloc((x->n + 1) * sizeof(*v));
@@ -441,7 +467,7 @@ static int ask_prover(struct restoring *x, bool *ret, struct err *e)
 	int rc;
 
 	for (size_t i = 0; i < x->n; i++)
-		v[i] = (struct restore_proof){x->v[i].d->name, x->v[i].at, &x->v[i].tree.view.m};
+		v[i] = (struct restore_proof){x->v[i].d->name, x->v[i].at, read_of(x, i)};
 	rc = x->o->prove(x->o->ctx, v, x->n, ret, e);
 	x->prove_ms += clock_mono_ms() - begun;
 	return rc;

@@ -4,7 +4,7 @@
 
 #include "restore/exchange.h"
 #include "restore/instance.h"
-#include "restore/source.h"
+#include "restore/survey.h"
 
 /* One directory of the site. */
 struct restoring_data {
@@ -34,6 +34,7 @@ struct restoring {
 	struct source_help help;
 	struct site_source secret;
 	struct restore_filter *fetch;
+	struct survey survey; /* of the last pass */
 	struct manifest_names *names; /* of the instance */
 	struct digest generation;     /* which that was */
 	struct restoring_data *v;

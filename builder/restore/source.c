@@ -1,3 +1,4 @@
+#include "restore/scanned.h"
 #include "restore/source.h"
 
 #include "base/log.h"
@@ -265,15 +266,60 @@ static int read_perms(struct source *s, struct err *e)
 	return wanted ? source_perms_read(s->rootfd, &s->perms, e) : 0;
 }
 
+/* Removes from what was fetched for a test what a look into it finds. */
+static int clean(const struct source_help *h, const char *dir, struct err *e)
+{
+	const struct manifest_opts names = {.names_only = true};
+	struct manifest m SCOPED(manifest_release) = {0};
+	const char **paths SCOPED(mem_freep) = NULL;
+	int fd SCOPED(fd_closep) = -1;
+	struct map drop = {0};
+	int rc = fs_open_dir(AT_FDCWD, dir, &fd, e) != 0 ||
+			 manifest_make(fd, &names, &m, e) != 0 ||
+			 restore_scanned(dir, &m, h->filter, &drop, e) != 0
+		     ? -1
+		     : 0;
+
+	paths = map_keys(&drop);
+	for (size_t i = 0; rc == 0 && i < drop.n; i++)
+		if (unlinkat(fd, paths[i], 0) != 0)
+			rc = err_sys(e, "remove what was found in %s", dir);
+	map_release(&drop, NULL);
+	return rc;
+}
+
+static int fetch_and_look(struct source *s, const struct source_help *h, struct err *e)
+{
+	if (fetch(s, h, e) != 0)
+		return -1;
+	/* before anything of it is removed: its users, too */
+	return read_perms(s, e) != 0 ? err_in(e, "%s", s->text) : names_of_tree(s, e);
+}
+
+/* What may not stay in a test goes at once, also when the fetching failed on its way. */
+static int fetch_clean(struct source *s, const struct source_help *h, struct err *e)
+{
+	char *fetched SCOPED(mem_freep) = fs_join(h->work, "fetched");
+	struct err why = ERR_INIT;
+	int rc = fetch_and_look(s, h, e);
+
+	if (h->env == SITE_PROD || h->dry_run || (rc != 0 && access(fetched, F_OK) != 0) ||
+	    clean(h, fetched, &why) == 0)
+		return rc;
+	if (rc == 0)
+		*e = why;
+	if (fs_rmtree(AT_FDCWD, fetched, &why) != 0)
+		log_warn("%s", why.msg);
+	return -1;
+}
+
 static int open_tree(struct source *s, const struct source_help *h, struct err *e)
 {
-	bool here = s->kind == SOURCE_DIR || s->kind == SOURCE_ACCOUNT;
-
-	if ((here ? open_root(s, s->path, e) : fetch(s, h, e)) != 0)
+	if (s->kind != SOURCE_DIR && s->kind != SOURCE_ACCOUNT)
+		return fetch_clean(s, h, e);
+	if (open_root(s, s->path, e) != 0)
 		return -1;
-	if (read_perms(s, e) != 0)
-		return err_in(e, "%s", s->text);
-	return names_of_tree(s, e);
+	return read_perms(s, e) != 0 ? err_in(e, "%s", s->text) : names_of_tree(s, e);
 }
 
 int source_ready(struct source *s, const struct source_help *h, struct err *e)

@@ -243,10 +243,9 @@ static int fetch_one(struct bucket *b, struct object *o, struct err *e)
 /* What the filter holds back is counted once a run. */
 static bool belongs(const struct bucket *b, const char *path)
 {
-	if (b->filter == NULL)
-		return true;
-	return b->again ? restore_filter_passes(b->filter, path)
-			: restore_filter_wants(b->filter, path, MANIFEST_FILE);
+	const struct restore_fetching how = {.count = !b->again};
+
+	return b->filter == NULL || restore_filter_fetches(b->filter, path, &how);
 }
 
 /* A key that ends in a slash is how some programs say that there is a directory. */

@@ -1,4 +1,5 @@
 /* source_ssh.c - a tree of another machine, by the real rsync(1) over the real ssh(1). */
+#include "restore/listed.h"
 #include "restore/source.h"
 
 #include "base/log.h"
@@ -76,7 +77,7 @@ static void add_patterns(const struct source_help *h, const char *option, struct
 
 	if (h->filter == NULL)
 		return;
-	restore_filter_patterns(h->filter, &patterns);
+	restore_filter_patterns(h->filter, false, &patterns);
 	for (size_t i = 0; i < patterns.n; i++) {
 		bool deep = strncmp(patterns.v[i], "/**/", 4) == 0;
 
@@ -112,6 +113,7 @@ struct transfer {
 	const struct source *s;
 	const struct source_help *h;
 	const char *shell, *to;
+	struct strv links; /* other names of what is held back, as arguments */
 };
 
 /* Ends the arguments with where from. */
@@ -147,6 +149,8 @@ static int rsync(const struct transfer *t, const char *const *more, struct buf *
 	strv_add(&argv, "--delete-excluded");
 	for (; *more != NULL; more++)
 		strv_add(&argv, *more);
+	for (size_t i = 0; i < t->links.n; i++)
+		strv_add(&argv, t->links.v[i]);
 	add_patterns(t->h, "--exclude", &argv);
 	add_claims(t->h, &argv);
 	add_source(t, &argv);
@@ -207,6 +211,57 @@ static int count(const struct transfer *t, struct err *e)
 	return 0;
 }
 
+/* A path as a pattern, in which a backslash is one only where there is a wildcard, too. */
+static void add_literal(const char *path, struct strv *argv)
+{
+	struct buf b SCOPED(buf_release) = BUF_INIT(1 << 20);
+	bool wild = strpbrk(path, "*?[") != NULL;
+
+	for (; *path != '\0'; path++) {
+		if (wild && strchr("*?[\\", *path) != NULL)
+			buf_add(&b, "\\", 1);
+		buf_add(&b, path, 1);
+	}
+	strv_addf(argv, "--exclude=/%s", b.data);
+}
+
+/* All names, which of them are one file's, and what of them a test may not have; counted once. */
+static int look(struct transfer *t, bool first, struct err *e)
+{
+	static const char *const words[] = {"rsync", "-aHn", "--numeric-ids", LISTED_RSYNC};
+	struct strv argv SCOPED(strv_release) = {0};
+	struct buf names SCOPED(buf_release) = BUF_INIT(256 << 20);
+	struct listed l SCOPED(listed_release) = {0};
+	char *nothing SCOPED(mem_freep) = fs_join(t->h->work, "nothing");
+	struct map held = {0};
+
+	/* where there is nothing, all is new */
+	if (fs_mkdirs(AT_FDCWD, nothing, 0700, e) != 0)
+		return -1;
+	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+		strv_add(&argv, words[i]);
+	add_claims(t->h, &argv);
+	add_source(t, &argv);
+	strv_addf(&argv, "%s/", nothing);
+	if (run(t, &argv, &names, e) != 0)
+		return -1;
+	if (names.over)
+		return err_set(e, ERR_REMOTE, "%s: more names than fit", t->s->text);
+	if (listed_rsync(names.data, &l, e) != 0)
+		return err_in(e, "%s", t->s->text);
+	listed_find_links(&l, t->h->filter);
+	for (size_t i = 0; i < l.n; i++) {
+		const char *path = l.v[i].path;
+
+		if (restore_filter_is_link(t->h->filter, path))
+			add_literal(path, &t->links);
+		if (first && path[0] != '\0')
+			count_one(t->h->filter, path, &held);
+	}
+	map_release(&held, NULL);
+	return 0;
+}
+
 /* What differs in content, though size and time do not, rsync finds only when it reads all. What
  * still differs then was changed meanwhile. */
 static int compare(const struct transfer *t, struct err *e)
@@ -229,12 +284,28 @@ static int compare(const struct transfer *t, struct err *e)
 	return err_hint(e, "stop what writes there, and restore again");
 }
 
-int source_fetch_ssh(struct source *s, const struct source_help *h, struct err *e)
+static int bring(struct transfer *t, struct err *e)
 {
 	static const char *const plain[] = {NULL};
+	const struct source_help *h = t->h;
+	bool first = t->s->rootfd < 0;
+	int rc = 0;
+
+	/* counted once a run, and not of a machine of which most is left alone */
+	if (h->filter != NULL && h->env != SITE_PROD)
+		rc = look(t, first, e);
+	else if (first && h->filter != NULL && h->claims == NULL)
+		rc = count(t, e);
+	if (rc == 0)
+		rc = rsync(t, plain, NULL, e);
+	return rc == 0 && h->last && !h->proved ? compare(t, e) : rc;
+}
+
+int source_fetch_ssh(struct source *s, const struct source_help *h, struct err *e)
+{
 	char *to SCOPED(mem_freep) = fs_join(h->work, "fetched");
 	char *key SCOPED(mem_freep) = NULL, *shell SCOPED(mem_freep) = NULL;
-	struct transfer t = {s, h, NULL, to};
+	struct transfer t = {.s = s, .h = h, .to = to};
 	int rc;
 
 	if (!proc_has("rsync")) {
@@ -246,12 +317,8 @@ int source_fetch_ssh(struct source *s, const struct source_help *h, struct err *
 		return -1;
 	t.shell = shell;
 	log_info("%s: rsync", s->text);
-	/* once a run, and not of a machine of which most is left alone */
-	rc = s->rootfd < 0 && h->filter != NULL && h->claims == NULL ? count(&t, e) : 0;
-	if (rc == 0)
-		rc = rsync(&t, plain, NULL, e);
-	if (rc == 0 && h->last && !h->proved)
-		rc = compare(&t, e);
+	rc = bring(&t, e);
+	strv_release(&t.links);
 	if (key != NULL && h->secret->file == NULL)
 		(void)unlink(key);
 	return rc;

@@ -1,5 +1,6 @@
 /* source_tar.c - an archive, as a backup left it: by tar(1), openssl(1) and gpg(1), each with its
  * own arguments and no shell. A passphrase goes by a pipe. */
+#include "restore/listed.h"
 #include "restore/source.h"
 
 #include "base/log.h"
@@ -163,15 +164,48 @@ static int decrypt(const char *path, enum packing is, const struct source_help *
 
 static const char *const packed[] = {NULL, "--gzip", "--zstd", "--bzip2", "--xz"};
 
-/* Every name, in the order of the archive; those that the filter holds back are counted, and named
- * to tar as what it leaves out. */
+/* As options that are about the patterns behind them: a star does not go over a slash, and an
+ * archive may name its root. */
+static void add_excludes(const struct restore_filter *f, const struct listed *l, struct strv *argv)
+{
+	struct strv patterns SCOPED(strv_release) = {0};
+
+	restore_filter_patterns(f, true, &patterns);
+	strv_add(argv, "--wildcards");
+	strv_add(argv, "--no-wildcards-match-slash");
+	for (size_t i = 0; i < patterns.n; i++) {
+		const char *p = patterns.v[i] + 1;
+
+		if (strncmp(p, "**/", 3) == 0) {
+			strv_add(argv, "--no-anchored");
+			strv_addf(argv, "--exclude=%s", p + 3);
+			continue;
+		}
+		strv_add(argv, "--anchored");
+		strv_addf(argv, "--exclude=%s", p);
+		strv_addf(argv, "--exclude=./%s", p);
+		strv_addf(argv, "--exclude=/%s", p);
+	}
+	strv_add(argv, "--anchored");
+	strv_add(argv, "--no-wildcards");
+	for (size_t i = 0; i < l->n; i++)
+		if (restore_filter_is_link(f, l->v[i].path))
+			strv_addf(argv, "--exclude=%s", l->v[i].raw);
+}
+
+/* Every name, in the order of the archive; those that no test may have are counted, and named to
+ * tar as what it leaves out. */
 static int hold_back(const char *path, enum packing is, struct restore_filter *f, struct strv *argv,
 		     struct err *e)
 {
+	static const struct restore_fetching how = {.tests = true, .count = true};
 	struct buf names SCOPED(buf_release) = BUF_INIT(LIST_MAX);
+	struct listed l SCOPED(listed_release) = {0};
 	const char *const list[] = {"tar",
 				    "--list",
-				    "--quoting-style=escape",
+				    "--verbose",
+				    "--numeric-owner",
+				    "--quoting-style=c",
 				    "--absolute-names",
 				    "--force-local",
 				    "--file",
@@ -179,34 +213,17 @@ static int hold_back(const char *path, enum packing is, struct restore_filter *f
 				    packed[is],
 				    NULL};
 	const struct proc_spec spec = {.argv = list, .out = &names};
-	struct strv patterns SCOPED(strv_release) = {0};
 
 	if (proc_ok(&spec, ERR_VERIFY, e) != 0)
 		return -1;
 	if (names.over)
 		return err_set(e, ERR_VERIFY, "%s: more names than fit", path);
-	for (char *at = names.data, *end; (end = strchr(at, '\n')) != NULL; at = end + 1) {
-		*end = '\0';
-		while (at[0] == '/' || (at[0] == '.' && at[1] == '/'))
-			at++;
-		if (end > at && end[-1] == '/')
-			end[-1] = '\0';
-		(void)restore_filter_wants(f, at, MANIFEST_FILE);
-	}
-	restore_filter_patterns(f, &patterns);
-	strv_add(argv, "--anchored");
-	strv_add(argv, "--wildcards");
-	for (size_t i = 0; i < patterns.n; i++) {
-		const char *p = patterns.v[i] + 1;
-		bool deep = strncmp(p, "**/", 3) == 0;
-
-		/* tar's star goes over slashes too, and an archive may name its root */
-		strv_addf(argv, "--exclude=%s", deep ? p + 3 : p);
-		strv_addf(argv, "--exclude=./%s", deep ? p + 3 : p);
-		strv_addf(argv, "--exclude=/%s", deep ? p + 3 : p);
-		if (deep)
-			strv_addf(argv, "--exclude=*/%s", p + 3);
-	}
+	if (listed_tar(names.data, &l, e) != 0)
+		return err_in(e, "%s", path);
+	listed_find_links(&l, f);
+	for (size_t i = 0; i < l.n; i++)
+		(void)restore_filter_fetches(f, l.v[i].path, &how);
+	add_excludes(f, &l, argv);
 	return 0;
 }
 

@@ -1,5 +1,6 @@
 /* switch.c - what is new becomes live, and the ends of that: kept, put back, removed. */
 #include "restore/ledger.h"
+#include "restore/scanned.h"
 #include "restore/site.h"
 
 #include "base/fault.h"
@@ -173,11 +174,15 @@ static void put_times(const struct restoring *x, struct jval *v)
 static struct jval *report_of(const struct restoring *x)
 {
 	struct jval *v = jval_object();
+	const char *source = x->src.text != NULL ? x->src.text : x->r.source;
 
 	jval_put_text(v, "shop", x->s->shop);
 	jval_put_text(v, "environment", site_env_word(x->s->env));
-	if (x->r.source != NULL || x->src.text != NULL)
-		jval_put_text(v, "source", x->src.text != NULL ? x->src.text : x->r.source);
+	if (source != NULL) {
+		char *told SCOPED(mem_freep) = restore_told(source);
+
+		jval_put_text(v, "source", told);
+	}
 	jval_put_text(v, "state", restore_phase_word(x->r.phase));
 	jval_put(v, "data", data_json(x));
 	jval_put(v, "not-in-source", list_json(&x->absent));
@@ -187,6 +192,7 @@ static struct jval *report_of(const struct restoring *x)
 	jval_put(v, "verified", jval_bool(x->verify_ms > 0 || x->r.phase == RESTORE_DONE));
 	jval_put_int(v, "differences", 0);
 	put_excluded(x, v);
+	survey_report(&x->survey, v);
 	put_times(x, v);
 	return v;
 }

@@ -1,5 +1,6 @@
 /* tree.c - one tree from a source to a directory, without a site. */
-#include "restore/source.h"
+#include "restore/scanned.h"
+#include "restore/survey.h"
 
 #include "base/fault.h"
 #include "base/log.h"
@@ -20,6 +21,7 @@ struct job {
 	struct source src;
 	struct site_source secret;
 	struct restore_filter *filter, *fetch;
+	struct survey survey;
 	struct source_tree tree;
 	struct strv lost;  /* of a damaged snapshot: what cannot be read */
 	char *to, *beside; /* PARENT/.NAME.restore */
@@ -35,6 +37,7 @@ static void job_release(struct job *j)
 	strv_release(&j->lost);
 	restore_filter_free(j->filter);
 	restore_filter_free(j->fetch);
+	survey_release(&j->survey);
 	free(j->to);
 	free(j->beside);
 	fd_closep(&j->tofd);
@@ -110,6 +113,7 @@ static int open_places(struct job *j, struct err *e)
 
 static int read_source(struct job *j, bool later, struct err *e)
 {
+	const struct survey_of look = {.src = &j->src, .env = j->o->env};
 	const struct source_help h = {.work = j->beside,
 				      .secret = j->secret.file != NULL ? &j->secret : NULL,
 				      .known_hosts = j->o->known_hosts,
@@ -126,8 +130,11 @@ static int read_source(struct job *j, bool later, struct err *e)
 				      .dry_run = j->o->dry_run,
 				      .later = later};
 
-	return source_ready(&j->src, &h, e) != 0 || source_tree(&j->src, &w, &j->tree, e) != 0 ? -1
-											       : 0;
+	if (source_ready(&j->src, &h, e) != 0 || survey_make(&look, &j->survey, e) != 0)
+		return -1;
+	if (j->survey.judge != NULL)
+		restore_filter_lend_links(j->survey.judge, "", j->filter);
+	return source_tree(&j->src, &w, &j->tree, e);
 }
 
 /* What a directory that is not there would get. */
@@ -179,6 +186,24 @@ static int fill_busy(struct job *j, const struct restore_target *to, struct err 
 	return fill_again(j, to, e);
 }
 
+/* Into a test nothing of a cardholder's goes: what is found goes from the tree and from what it is
+ * compared with. */
+static int leave_out(struct job *j, const struct restore_target *to, struct err *e)
+{
+	struct apply_result did = {0};
+	struct map drop = {0};
+	int rc = restore_scanned(j->to, &j->tree.view.m, j->filter, &drop, e);
+
+	if (rc == 0 && drop.n > 0)
+		rc = source_tree_drop(&j->tree, &drop, e) != 0 ||
+			     restore_fill(&j->tree.view, to, &did, e) != 0
+			 ? -1
+			 : 0;
+	j->did.removed += did.removed;
+	map_release(&drop, NULL);
+	return rc;
+}
+
 static int fill(struct job *j, struct err *e)
 {
 	const struct restore_target to = {.dirfd = j->tofd,
@@ -203,6 +228,8 @@ static int fill(struct job *j, struct err *e)
 		return err_in(e, "%s", j->to);
 	if (source_tree_learnt(&j->tree, e) != 0)
 		return -1;
+	if (j->o->env != SITE_PROD && leave_out(j, &to, e) != 0)
+		return err_in(e, "%s", j->to);
 	j->apply_ms = clock_mono_ms() - begun;
 	begun = clock_mono_ms();
 	if (j->o->verify && restore_check(&j->tree.view, &to, j->to, e) != 0)
@@ -217,9 +244,11 @@ static struct jval *report_of(const struct job *j)
 {
 	struct jval *v = jval_object(), *out = jval_array(), *times = jval_object();
 	struct jval *lost = jval_array();
+	char *source SCOPED(mem_freep) = restore_told(j->src.text),
+		     *to SCOPED(mem_freep) = restore_told(j->to);
 
-	jval_put_text(v, "source", j->src.text);
-	jval_put_text(v, "to", j->to);
+	jval_put_text(v, "source", source);
+	jval_put_text(v, "to", to);
 	restore_report_tree(v, &j->tree.view.m, &j->did);
 	restore_filter_report(j->fetch, out);
 	restore_filter_report(j->filter, out);
@@ -231,8 +260,9 @@ static struct jval *report_of(const struct job *j)
 	jval_put_int(v, "differences", 0);
 	for (size_t i = 0; i < j->lost.n; i++) {
 		char *shown SCOPED(mem_freep) = manifest_shown(j->lost.v[i]);
+		char *told SCOPED(mem_freep) = restore_told(shown);
 
-		jval_push(lost, jval_text(shown));
+		jval_push(lost, jval_text(told));
 	}
 	jval_put(v, "lost", lost);
 	jval_put_int(times, "read-ms", (int64_t)j->read_ms);

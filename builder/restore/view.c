@@ -50,7 +50,7 @@ static bool dropped(const struct building *b, const char *path, enum manifest_ty
 		return true;
 	if (b->p->filter == NULL)
 		return false;
-	return b->p->again ? !restore_filter_passes(b->p->filter, path)
+	return b->p->again ? !restore_filter_passes(b->p->filter, path, type)
 			   : !restore_filter_wants(b->p->filter, path, type);
 }
 

@@ -164,6 +164,39 @@ restore() {
 	[ -e "$at/bbx/notes" ] && [ -e "$at/bbx/old.pem" ] && [ -e "$at/bbx/bbxd/CCXF01" ]
 }
 
+@test "a warm copy of a test has no card either, nor has what belongs to no directory" {
+	local at=$dir/shop/usr2 pan=4556737586899855
+	mkdir -p "$dir/shop/var/log" "$dir/shop/home/x/y"
+	printf 'card %s\n' "$pan" >"$at/bbx/$pan"
+	echo secret >"$dir/shop/var/log/a"
+	ln "$dir/shop/var/log/a" "$at/bbx/Crddata.POS"
+	echo secret >"$at/other"
+	ln "$at/other" "$dir/shop/home/x/recv.fil"
+	seq 100 >"$dir/shop/home/x/y/z"
+	chown -h 777:778 "$at/bbx/$pan" "$at/bbx/Crddata.POS" "$at/other"
+	stage_till qa
+	restore --warm --json --from "dir:$dir/shop" recipes/sites/qa.yaml
+	succeeded
+	run ! grep -rE "secret|$pan" "$(live qa)"
+	[ -e "$(live qa)/.posmedia/restore/new/usr2/catalogue" ]
+	restore --json --from "dir:$dir/shop" recipes/sites/qa.yaml
+	succeeded
+	jq -e '[.excluded[] | select(.count > 0) | .paths[]] | sort == ["/usr2/bbx/455673******9855",
+		"/usr2/bbx/Crddata.POS", "/usr2/other", "/var/log/a"]' <<<"$output" ||
+		{ echo "$output"; false; }
+	jq -e '.unclaimed == [{path: "/etc", entries: 3, files: 2, bytes: .unclaimed[0].bytes},
+		{path: "/home", entries: 5, files: 2, bytes: (292 + 7)}] and
+		.["unclaimed-entries"] == 8' <<<"$output" || { echo "$output"; false; }
+	run ! grep -rE "secret|$pan" "$(live qa)"
+	restore --rollback recipes/sites/qa.yaml
+	succeeded
+	restore --discard recipes/sites/qa.yaml
+	succeeded
+	restore --dry-run --from "dir:$dir/shop" recipes/sites/qa.yaml
+	succeeded
+	[[ $output == *'not restored, since no directory of the site has it: /home (5 entries'* ]]
+}
+
 @test "another instance's data, when it is stopped" {
 	stage_till dev
 	inside 'echo sale >>/usr2/sales'

@@ -98,3 +98,27 @@ inside_of() {
 	pid=$(ask "/containers/$name/json" | jq .State.Pid)
 	nsenter -t "$pid" -m -u -i -n -p /bin/busybox sh -c "$2"
 }
+
+# A sshd of our own on loopback that takes one key.
+start_sshd() {
+	ssh_port=$(free_port)
+	ssh-keygen -q -t ed25519 -N '' -f "$dir/hostkey"
+	ssh-keygen -q -t ed25519 -N '' -f "$dir/key"
+	cp "$dir/key.pub" "$dir/authorized"
+	mkdir -p /run/sshd
+	cat >"$dir/sshd_config" <<-CONF
+		Port $ssh_port
+		ListenAddress 127.0.0.1
+		HostKey $dir/hostkey
+		PidFile none
+		AuthorizedKeysFile $dir/authorized
+		StrictModes no
+		PasswordAuthentication no
+		UsePAM no
+		PermitRootLogin prohibit-password
+	CONF
+	/usr/sbin/sshd -D -e -f "$dir/sshd_config" 2>"$dir/sshd.log" 3>&- &
+	sshd_pid=$!
+	wait_for 10 ssh-keyscan -p "$ssh_port" 127.0.0.1
+	ssh-keyscan -p "$ssh_port" 127.0.0.1 2>/dev/null >"$dir/known"
+}
