@@ -105,6 +105,26 @@ static void print_unclaimed(const struct jval *list)
 	}
 }
 
+/* What an end removed, or left beside what is live. */
+static void print_aside(const struct jval *v, const char *what)
+{
+	const struct jval *o = jval_get(v, what);
+	char *bytes SCOPED(mem_freep) = num_human((uint64_t)number(o, "bytes"));
+
+	if (o != NULL)
+		printf("%s: %lld entries, %lld files, %s\n", what, (long long)number(o, "entries"),
+		       (long long)number(o, "files"), bytes);
+}
+
+static void print_state(const char *state)
+{
+	printf("state: %s\n", state);
+	if (strcmp(state, "restored") == 0)
+		printf("the data of before is kept until --commit; --rollback puts it back\n");
+	if (strcmp(state, "undone") == 0)
+		printf("what was restored is kept until --discard\n");
+}
+
 static void print(const struct args *a, const struct jval *v)
 {
 	const struct jval *data = jval_get(v, "data");
@@ -127,10 +147,10 @@ static void print(const struct args *a, const struct jval *v)
 	print_list(jval_get(v, "not-in-source"), "stays as it is, since the source has none: ");
 	print_list(jval_get(v, "fixers"), "fixer ");
 	print_list(jval_get(v, "did"), "");
+	print_aside(v, "removed");
+	print_aside(v, "kept");
 	if (state != NULL)
-		printf("state: %s\n", state);
-	if (state != NULL && strcmp(state, "restored") == 0)
-		printf("the data of before is kept until --commit; --rollback puts it back\n");
+		print_state(state);
 }
 
 static void tell(const struct manifest_difference *d, bool json)

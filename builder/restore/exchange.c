@@ -128,7 +128,9 @@ int exchange_undo(const struct restore_places *p, struct restore_record *r, stru
 	for (size_t i = 0; i < r->n; i++)
 		if (turn(p, &r->v[i], r->v[i].live, e) != 0)
 			return -1;
-	return sync_both(p, e) != 0 || note(p, r, RESTORE_FILLING, e) != 0 ? -1 : 0;
+	if (sync_both(p, e) != 0)
+		return -1;
+	return note(p, r, r->by_hand ? RESTORE_UNDONE : RESTORE_FILLING, e);
 }
 
 int exchange_commit(const struct restore_places *p, struct restore_record *r, struct err *e)

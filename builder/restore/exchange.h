@@ -23,7 +23,8 @@ int exchange_look(const struct restore_places *p, struct restore_record *r,
  * "exchanged". May be called again after a kill. */
 int exchange_do(const struct restore_places *p, struct restore_record *r, struct err *e) MUST_CHECK;
 
-/* The same back, until the record says "filling" again: what was restored is what is new. */
+/* The same back, until the record says "filling" again, or "undone" when it was asked for: what was
+ * restored is what is new. */
 int exchange_undo(const struct restore_places *p, struct restore_record *r,
 		  struct err *e) MUST_CHECK;
 

@@ -119,7 +119,7 @@ static void differs(void *ctx, const struct manifest_difference *d)
 }
 
 int restore_check(const struct restore_view *v, const struct restore_target *to, const char *what,
-		  struct err *e)
+		  uint64_t *sum, struct err *e)
 {
 	const struct restore_making how = {
 	    .names = to->names, .threads = to->threads, .what = "verify"};
@@ -130,6 +130,7 @@ int restore_check(const struct restore_view *v, const struct restore_target *to,
 	if (restore_make(to->dirfd, &how, &is, e) != 0)
 		return err_in(e, "%s", what);
 	n = manifest_compare(&v->m, &is, differs, &x);
+	*sum += n;
 	if (n > 0)
 		(void)err_set(e, ERR_VERIFY, "%s is not what its source is: %llu differences: %s",
 			      what, (unsigned long long)n, x.text.data);

@@ -194,11 +194,28 @@ static int run_one(struct stage *st, const char *name, const struct jval *spec,
 	return err_set(e, ERR_STEP, "exit %d: %s", status, said.data);
 }
 
+static char *fixer_name(const struct stage *st)
+{
+	return mem_format("pos-%s-%s-fix", st->s->shop, site_env_word(st->s->env));
+}
+
+int instance_sweep(struct stage *st, struct err *e)
+{
+	struct engine_state left SCOPED(engine_state_release) = {0};
+	char *name SCOPED(mem_freep) = fixer_name(st);
+
+	if (engine_state(st->en, name, &left, e) != 0)
+		return -1;
+	if (!left.there)
+		return 0;
+	log_info("%s is left of a restore that was killed: it is removed", name);
+	return engine_stop(st->en, name, 1, e) != 0 || engine_remove(st->en, name, e) != 0 ? -1 : 0;
+}
+
 static int fix(struct stage *st, const char *dir, const struct jval *one, const struct buf *users,
 	       struct err *e)
 {
-	char *name SCOPED(mem_freep) =
-	    mem_format("pos-%s-%s-fix", st->s->shop, site_env_word(st->s->env));
+	char *name SCOPED(mem_freep) = fixer_name(st);
 	struct jval *spec SCOPED(jval_freep) = spec_of(st, dir, jval_get(one, "run"));
 	struct err why = ERR_INIT;
 	int rc = run_one(st, name, spec, users, e);

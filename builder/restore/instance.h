@@ -17,6 +17,9 @@ int instance_names(struct stage *st, struct manifest_names **ret, struct err *e)
 void instance_unknown(const struct manifest *m, const struct manifest_names *names,
 		      struct strv *ret);
 
+/* Ends and removes the container of a fixer that a kill left. */
+int instance_sweep(struct stage *st, struct err *e) MUST_CHECK;
+
 /* Runs the fixers that the image's recipe declares, each a program of the image, in a container of
  * its own without a network that has the new data where the instance has it, and the instance's
  * users. `dir` has the new data by their names. A program that does not end with 0 is ERR_STEP with

@@ -14,8 +14,9 @@ struct restore_filter *restore_filter_new(enum site_env env, const struct strv *
 					  const char *at) MUST_CHECK;
 void restore_filter_free(struct restore_filter *f);
 void restore_filter_freep(struct restore_filter **f);
-/* From now on devices are left out, too. */
-void restore_filter_no_devices(struct restore_filter *f);
+/* From now on devices are left out, too; and a file may be noted for its RESTORE_PRIVILEGES. */
+void restore_filter_of_site(struct restore_filter *f);
+#define RESTORE_PRIVILEGES "privileges"
 /* Whether an entry of the tree belongs; counted when it does not. May be called from any thread. */
 bool restore_filter_wants(struct restore_filter *f, const char *path, enum manifest_type type);
 /* The same, and it is not counted. */
@@ -58,6 +59,8 @@ struct restore_view {
 	size_t *from;      /* entry of the whole */
 	struct apply_content content;
 	const struct apply_content *whole;
+	void **own; /* attributes of its own, own_n of them */
+	size_t own_n;
 };
 struct restore_part {
 	const struct manifest *of;
@@ -70,6 +73,9 @@ struct restore_part {
 /* ERR_VERIFY when there is no such directory. */
 int restore_view_make(const struct restore_part *p, struct restore_view *ret,
 		      struct err *e) MUST_CHECK;
+/* Takes off what would make a program root's: set-id bits of root's files, and capabilities. Each
+ * such file is noted. */
+void restore_view_strip(struct restore_view *v, struct restore_filter *f);
 /* Accepts a zeroed struct. */
 void restore_view_release(struct restore_view *v);
 
@@ -99,9 +105,10 @@ struct restore_target {
  * when it is done. */
 int restore_fill(struct restore_view *v, const struct restore_target *to, struct apply_result *ret,
 		 struct err *e) MUST_CHECK;
-/* Reads all of it again: anything but what the view says is ERR_VERIFY, naming the first ones. */
+/* Reads all of it again: anything but what the view says is ERR_VERIFY, naming the first ones. How
+ * many differences there are is added to *sum in any case. */
 int restore_check(const struct restore_view *v, const struct restore_target *to, const char *what,
-		  struct err *e) MUST_CHECK;
+		  uint64_t *sum, struct err *e) MUST_CHECK;
 
 /* The figures of a tree in a report. */
 void restore_report_tree(struct jval *o, const struct manifest *m, const struct apply_result *r);

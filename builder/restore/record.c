@@ -12,7 +12,7 @@
 enum { RECORD_MAX = 256 << 10 };
 
 static const char *const words[] = {"none",     "filling", "exchanging", "exchanged",
-				    "restored", "undoing", "committing"};
+				    "restored", "undoing", "committing", "undone"};
 
 #ifdef POSMEDIA_FAULTS
 static const char *const points[] = {"",
@@ -21,7 +21,8 @@ static const char *const points[] = {"",
 				     "restore: exchanged",
 				     "restore: restored",
 				     "restore: undoing",
-				     "restore: committing"};
+				     "restore: committing",
+				     "restore: undone"};
 #endif
 
 const char *restore_phase_word(enum restore_phase p)
@@ -65,11 +66,12 @@ static int read_record(const struct jval *v, struct restore_record *r)
 
 	if (phase == NULL || source == NULL || jval_get_int(v, "since", &r->since) != 0)
 		return -1;
-	while (p <= RESTORE_COMMITTING && strcmp(words[p], phase) != 0)
+	while (p <= RESTORE_UNDONE && strcmp(words[p], phase) != 0)
 		p++;
-	if (p > RESTORE_COMMITTING)
+	if (p > RESTORE_UNDONE)
 		return -1;
 	r->phase = (enum restore_phase)p;
+	r->by_hand = jval_get_bool(v, "by-hand");
 	r->source = mem_strdup(source);
 	r->roots = roots != NULL ? mem_strdup(roots) : NULL;
 	return read_data(jval_get(v, "data"), r);
@@ -112,6 +114,7 @@ int restore_record_write(int ownfd, const struct restore_record *r, struct err *
 	if (r->roots != NULL)
 		jval_put_text(v, "roots", r->roots);
 	jval_put_int(v, "since", r->since);
+	jval_put(v, "by-hand", jval_bool(r->by_hand));
 	jval_put(v, "data", list);
 	jval_write_pretty(v, &text);
 	if (fs_put(ownfd, STAGE_RESTORE, text.data, text.len, 0600, e) != 0)

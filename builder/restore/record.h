@@ -5,6 +5,7 @@
 
 #include "base/err.h"
 #include "form/json.h"
+#include <stdbool.h>
 #include <stdint.h>
 
 enum restore_phase {
@@ -15,6 +16,7 @@ enum restore_phase {
 	RESTORE_DONE,       /* what is new is live and well; what was is kept */
 	RESTORE_UNDOING,    /* as exchanging, the other way */
 	RESTORE_COMMITTING, /* what was is being removed */
+	RESTORE_UNDONE, /* what was is live again by somebody's wish, and what was new is kept */
 };
 
 /* One directory: which inode was live when the exchange was decided, and which was new. So a look
@@ -29,6 +31,7 @@ struct restore_record {
 	char *source; /* as it was asked for */
 	char *roots;  /* "NAME sha256:..." of each, for the report; or NULL */
 	int64_t since;
+	bool by_hand; /* somebody asked for the undoing: it ends as undone, not as filling */
 	struct restore_data *v;
 	size_t n;
 };

@@ -57,10 +57,10 @@ struct restore_filter {
 	char *at;
 	struct held *v;
 	size_t n;
-	size_t all;             /* the rule that holds back the place of the tree itself, plus 1 */
-	size_t devices;         /* the rule about them, plus 1 */
-	struct map links;       /* other names of what is held back: to the rule's place, plus 1 */
-	struct map noted;       /* by content */
+	size_t all;       /* the rule that holds back the place of the tree itself, plus 1 */
+	size_t devices;   /* the rule about them, plus 1 */
+	struct map links; /* other names of what is held back: to the rule's place, plus 1 */
+	struct map noted; /* by content */
 };
 
 /* Every letter as a class of its two cases: glob_match, rsync and tar all read that. */
@@ -246,10 +246,12 @@ void restore_filter_patterns(const struct restore_filter *f, bool tests, struct 
 	}
 }
 
-void restore_filter_no_devices(struct restore_filter *f)
+void restore_filter_of_site(struct restore_filter *f)
 {
 	f->devices = f->n + 1;
 	(void)add(f, "devices", "by type", "a device: the data of a site has none");
+	(void)add(f, RESTORE_PRIVILEGES, "by mode",
+		  "restored without what would run it as root: set-id bits, capabilities");
 }
 
 /* The first name of a file that has several. */

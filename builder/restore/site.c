@@ -30,6 +30,7 @@ void restoring_release(struct restoring *x)
 	source_release(&x->src);
 	restore_filter_free(x->fetch);
 	survey_release(&x->survey);
+	jval_free(x->ended);
 	manifest_names_free(x->names);
 	restore_record_release(&x->r);
 	stage_release(&x->st);
@@ -103,7 +104,10 @@ int restoring_open(struct restoring *x, struct err *e)
 	x->own = mem_format("%s/.posmedia", x->dir);
 	x->work = mem_format("%s/restore", x->own);
 	x->p.work = x->work;
-	return open_places(x, e);
+	if (open_places(x, e) != 0)
+		return -1;
+	/* it may still write to what is filled now */
+	return x->so->dry_run ? 0 : instance_sweep(&st, e);
 }
 
 static const char *source_of(const struct restoring *x)
@@ -206,7 +210,7 @@ static void new_filter(const struct restoring *x, struct restoring_data *one)
 {
 	restore_filter_free(one->filter);
 	one->filter = restore_filter_new(x->s->env, x->o->exclude, one->at);
-	restore_filter_no_devices(one->filter);
+	restore_filter_of_site(one->filter);
 	if (x->survey.judge != NULL)
 		restore_filter_lend_links(x->survey.judge, one->below, one->filter);
 }
@@ -231,6 +235,7 @@ static int read_source(struct restoring *x, bool last, bool later, struct err *e
 					.seenfd = x->p.workfd,
 					.seen = one->seen,
 					.content = x->o->content,
+					.strip = true,
 					.dry_run = x->so->dry_run,
 					.later = later};
 
@@ -346,11 +351,11 @@ static int warm(struct restoring *x, struct err *e)
 	return 0;
 }
 
-static int check_one(struct restoring *x, struct restoring_data *one, struct err *e)
+static int check_one(struct restoring *x, const struct restoring_data *one, struct err *e)
 {
 	const struct restore_target to = target_of(x, one);
 
-	return restore_check(&one->tree.view, &to, one->d->name, e);
+	return restore_check(&one->tree.view, &to, one->d->name, &x->differences, e);
 }
 
 static int verify(struct restoring *x, struct err *e)
@@ -370,6 +375,7 @@ static int verify(struct restoring *x, struct err *e)
 	free(x->r.roots);
 	x->r.roots = mem_strdup(roots.data);
 	x->verify_ms = clock_mono_ms() - begun;
+	x->verified = true;
 	fault_point("restore: verified");
 	return 0;
 }

@@ -34,7 +34,7 @@ struct restoring {
 	struct source_help help;
 	struct site_source secret;
 	struct restore_filter *fetch;
-	struct survey survey; /* of the last pass */
+	struct survey survey;         /* of the last pass */
 	struct manifest_names *names; /* of the instance */
 	struct digest generation;     /* which that was */
 	struct restoring_data *v;
@@ -45,6 +45,9 @@ struct restoring {
 	unsigned passes;
 	uint64_t warm_ms, last_ms, verify_ms, fix_ms, outage_ms;
 	uint64_t prove_ms;
+	uint64_t differences;
+	bool verified;      /* by this call */
+	struct jval *ended; /* the report of an end */
 	bool stays_stopped;
 };
 #define RESTORING_INIT(site, stage_o, restore_o)                                                   \

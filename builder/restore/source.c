@@ -1,5 +1,5 @@
-#include "restore/scanned.h"
 #include "restore/source.h"
+#include "restore/scanned.h"
 
 #include "base/log.h"
 #include "base/num.h"
@@ -274,8 +274,7 @@ static int clean(const struct source_help *h, const char *dir, struct err *e)
 	const char **paths SCOPED(mem_freep) = NULL;
 	int fd SCOPED(fd_closep) = -1;
 	struct map drop = {0};
-	int rc = fs_open_dir(AT_FDCWD, dir, &fd, e) != 0 ||
-			 manifest_make(fd, &names, &m, e) != 0 ||
+	int rc = fs_open_dir(AT_FDCWD, dir, &fd, e) != 0 || manifest_make(fd, &names, &m, e) != 0 ||
 			 restore_scanned(dir, &m, h->filter, &drop, e) != 0
 		     ? -1
 		     : 0;
@@ -380,7 +379,11 @@ static int view(struct source_tree *t, const struct map *drop, struct err *e)
 				       .drop = drop};
 
 	restore_view_release(&t->view);
-	return restore_view_make(&p, &t->view, e);
+	if (restore_view_make(&p, &t->view, e) != 0)
+		return -1;
+	if (t->strip != NULL)
+		restore_view_strip(&t->view, t->strip);
+	return 0;
 }
 
 int source_tree_drop(struct source_tree *t, const struct map *drop, struct err *e)
@@ -454,6 +457,7 @@ int source_tree(struct source *s, const struct source_want *w, struct source_tre
 	int rc;
 
 	source_tree_release(ret);
+	ret->strip = w->strip ? w->filter : NULL;
 	if (s->snapshot == NULL) {
 		rc = tree_of_dir(s, w, ret, e);
 	} else {

@@ -69,6 +69,7 @@ struct source_tree {
 	const struct apply_content *all_of;
 	const char *below;             /* of `all` */
 	struct restore_filter *filter; /* of a snapshot, borrowed */
+	struct restore_filter *strip;  /* notes what was taken off; NULL = nothing is */
 	struct restore_view view;
 	struct manifest_seen *seen; /* not saved yet */
 	int seenfd;                 /* borrowed, as its name */
@@ -84,6 +85,7 @@ struct source_want {
 	bool content;     /* every byte is read all the same, and that is remembered */
 	bool dry_run;     /* nothing is remembered */
 	bool later;       /* files may stay unread, until they are filled in */
+	bool strip;       /* restore_view_strip */
 };
 /* Reads the tree, and makes the view of it. *ret must not be moved; the caller releases it, also a
  * zeroed one with fd -1. ERR_VERIFY when the source has no such directory. */

@@ -72,9 +72,7 @@ static int list(const struct survey_of *o, struct manifest *ret, struct err *e)
 					  .names_only = true,
 					  .ctx = (void *)(uintptr_t)o};
 
-	return manifest_make(o->src->rootfd, &how, ret, e) == 0
-		   ? 0
-		   : err_in(e, "%s", o->src->text);
+	return manifest_make(o->src->rootfd, &how, ret, e) == 0 ? 0 : err_in(e, "%s", o->src->text);
 }
 
 /* Where its machine has a path of the source, without the first slash. */

@@ -73,6 +73,18 @@ static int note(struct restoring *x, enum restore_phase phase, struct err *e)
 	return restore_record_write(x->p.ownfd, &x->r, e);
 }
 
+/* What was fetched is of no use to what is exchanged, and may be what nobody should keep. */
+static void drop_fetched(const struct restoring *x)
+{
+	static const char *const names[] = {"fetched", SOURCE_UNPACKED, "open.tar",
+					    "nothing", "gnupg",         "key"};
+	struct err why = ERR_INIT;
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		if (fs_rmtree(x->p.workfd, names[i], &why) != 0)
+			log_warn("%s", why.msg);
+}
+
 int restoring_exchange(struct restoring *x, struct err *e)
 {
 	uint64_t begun = clock_mono_ms();
@@ -86,7 +98,10 @@ int restoring_exchange(struct restoring *x, struct err *e)
 	if (start(x, e) != 0)
 		return take_back(x, e);
 	x->outage_ms = clock_mono_ms() - begun;
-	return note(x, RESTORE_DONE, e);
+	if (note(x, RESTORE_DONE, e) != 0)
+		return -1;
+	drop_fetched(x);
+	return 0;
 }
 
 int restoring_recover(struct restoring *x, struct err *e)
@@ -171,9 +186,8 @@ static void put_times(const struct restoring *x, struct jval *v)
 	jval_put(v, "times", times);
 }
 
-static struct jval *report_of(const struct restoring *x)
+static void put_site(const struct restoring *x, struct jval *v)
 {
-	struct jval *v = jval_object();
 	const char *source = x->src.text != NULL ? x->src.text : x->r.source;
 
 	jval_put_text(v, "shop", x->s->shop);
@@ -184,29 +198,93 @@ static struct jval *report_of(const struct restoring *x)
 		jval_put_text(v, "source", told);
 	}
 	jval_put_text(v, "state", restore_phase_word(x->r.phase));
+}
+
+static struct jval *report_of(const struct restoring *x)
+{
+	struct jval *v = jval_object();
+
+	put_site(x, v);
 	jval_put(v, "data", data_json(x));
 	jval_put(v, "not-in-source", list_json(&x->absent));
 	jval_put(v, "fixers", list_json(&x->fixers));
 	jval_put(v, "did", list_json(&x->st.out.did));
 	jval_put(v, "dry-run", jval_bool(x->so->dry_run));
-	jval_put(v, "verified", jval_bool(x->verify_ms > 0 || x->r.phase == RESTORE_DONE));
-	jval_put_int(v, "differences", 0);
+	jval_put(v, "verified", jval_bool(x->verified));
+	if (x->verified)
+		jval_put_int(v, "differences", (int64_t)x->differences);
+	/* of a run that was killed: what it had verified */
+	if (x->r.roots != NULL)
+		jval_put_text(v, "roots", x->r.roots);
 	put_excluded(x, v);
 	survey_report(&x->survey, v);
 	put_times(x, v);
 	return v;
 }
 
+/* Adds what is at a place to *o, as "NAME": nothing is there, or so many entries. */
+static int measure(int dirfd, const char *name, struct jval *o, struct err *e)
+{
+	static const struct manifest_opts how = {.names_only = true};
+	struct manifest m SCOPED(manifest_release) = {0};
+	int fd SCOPED(fd_closep) = -1;
+
+	if (dirfd >= 0 && faccessat(dirfd, name, F_OK, AT_SYMLINK_NOFOLLOW) == 0 &&
+	    (fs_open_dir(dirfd, name, &fd, e) != 0 || manifest_make(fd, &how, &m, e) != 0))
+		return -1;
+	jval_put_int(o, "entries", (int64_t)m.n);
+	jval_put_int(o, "files", (int64_t)m.files);
+	jval_put_int(o, "bytes", (int64_t)m.bytes);
+	return 0;
+}
+
+/* What an end left behind: of each directory what is live, and what was removed or is kept. */
+static int ended(struct restoring *x, const char *what, struct jval *aside, struct err *e)
+{
+	struct jval *v = x->ended = jval_object(), *live = jval_array();
+
+	put_site(x, v);
+	jval_put(v, "live", live);
+	jval_put(v, what, aside);
+	jval_put(v, "did", list_json(&x->st.out.did));
+	jval_put(v, "dry-run", jval_bool(x->so->dry_run));
+	for (size_t i = 0; i < x->r.n; i++) {
+		struct jval *o = jval_object();
+
+		jval_push(live, o);
+		jval_put_text(o, "name", x->r.v[i].name);
+		if (measure(x->p.dirfd, x->r.v[i].name, o, e) != 0)
+			return -1;
+	}
+	return 0;
+}
+
 /* The report, and the same in the ledger. */
 static int conclude(struct restoring *x, const char *what, struct jval **ret, struct err *e)
 {
-	struct jval *v SCOPED(jval_freep) = report_of(x);
+	struct jval *v SCOPED(jval_freep) = x->ended != NULL ? STEAL(x->ended) : report_of(x);
 
 	if (!x->so->dry_run && ledger_append(x->p.ownfd, what, v, e) != 0)
 		return -1;
 	fault_point("restore: reported");
 	*ret = STEAL(v);
 	return 0;
+}
+
+/* What a warm copy may not do, since it stops the instance or decides what is live; and what no
+ * restore may fill over. */
+static int check_state(const struct restoring *x, struct err *e)
+{
+	if (x->o->warm && x->r.phase != RESTORE_NONE && x->r.phase != RESTORE_FILLING &&
+	    x->r.phase != RESTORE_UNDONE && x->r.phase != RESTORE_DONE) {
+		(void)busy(x, "a restore was interrupted, and --warm does not finish it", e);
+		return err_hint(e, "posmedia restore %.150s goes on; or --rollback, --commit",
+				x->s->file);
+	}
+	if (x->r.phase != RESTORE_UNDONE)
+		return 0;
+	(void)busy(x, "its restore was undone, and what was restored is still kept", e);
+	return err_hint(e, "posmedia restore --discard %.150s removes it", x->s->file);
 }
 
 int restore_site(const struct site *s, const struct stage_opts *so, const struct restore_opts *o,
@@ -217,8 +295,13 @@ int restore_site(const struct site *s, const struct stage_opts *so, const struct
 
 	if (restoring_open(&x, e) != 0)
 		return -1;
+	if (check_state(&x, e) != 0)
+		return -1;
 	finished = x.r.phase == RESTORE_EXCHANGING || x.r.phase == RESTORE_EXCHANGED;
 	if (!so->dry_run && restoring_recover(&x, e) != 0)
+		return -1;
+	/* the way back may have been what was interrupted */
+	if (check_state(&x, e) != 0)
 		return -1;
 	if (finished)
 		return conclude(&x, "restore", ret, e);
@@ -238,14 +321,20 @@ int restore_commit(const struct site *s, const struct stage_opts *so, struct jva
 {
 	static const struct restore_opts none = {0};
 	struct restoring x SCOPED(restoring_release) = RESTORING_INIT(s, so, &none);
+	struct jval *removed SCOPED(jval_freep) = jval_object();
 
 	if (restoring_open(&x, e) != 0)
 		return -1;
 	if (x.r.phase != RESTORE_DONE && x.r.phase != RESTORE_COMMITTING)
 		return busy(&x, "there is no finished restore to commit", e);
-	if (!so->dry_run && exchange_commit(&x.p, &x.r, e) != 0)
+	if (measure(x.p.ownfd, "restore", removed, e) != 0)
 		return -1;
-	return conclude(&x, "commit", ret, e);
+	if (!so->dry_run) {
+		if (exchange_commit(&x.p, &x.r, e) != 0)
+			return -1;
+		x.r.phase = RESTORE_NONE;
+	}
+	return ended(&x, "removed", STEAL(removed), e) != 0 ? -1 : conclude(&x, "commit", ret, e);
 }
 
 int restore_rollback(const struct site *s, const struct stage_opts *so, struct jval **ret,
@@ -253,18 +342,27 @@ int restore_rollback(const struct site *s, const struct stage_opts *so, struct j
 {
 	static const struct restore_opts none = {0};
 	struct restoring x SCOPED(restoring_release) = RESTORING_INIT(s, so, &none);
+	struct jval *kept SCOPED(jval_freep) = jval_object();
 
 	if (restoring_open(&x, e) != 0)
 		return -1;
 	if (x.r.phase == RESTORE_NONE || x.r.phase == RESTORE_FILLING)
 		return busy(&x, "nothing was restored", e);
+	if (x.r.phase == RESTORE_UNDONE)
+		return busy(&x, "it is undone already: nothing was restored since", e);
 	if (x.r.phase == RESTORE_COMMITTING)
 		return busy(&x, "it was committed: what was before is being removed", e);
-	if (so->dry_run)
-		return conclude(&x, "rollback", ret, e);
-	if (stop_all(&x, e) != 0 || exchange_undo(&x.p, &x.r, e) != 0 || start(&x, e) != 0)
+	x.r.by_hand = true;
+	if (!so->dry_run) {
+		if (stop_all(&x, e) != 0 || exchange_undo(&x.p, &x.r, e) != 0 || start(&x, e) != 0)
+			return -1;
+		drop_fetched(&x);
+	}
+	if (measure(x.p.workfd, so->dry_run ? "previous" : "new", kept, e) != 0)
 		return -1;
-	return conclude(&x, "rollback", ret, e);
+	return ended(&x, so->dry_run ? "previous" : "kept", STEAL(kept), e) != 0
+		   ? -1
+		   : conclude(&x, "rollback", ret, e);
 }
 
 int restore_discard(const struct site *s, const struct stage_opts *so, struct jval **ret,
@@ -272,15 +370,21 @@ int restore_discard(const struct site *s, const struct stage_opts *so, struct jv
 {
 	static const struct restore_opts none = {0};
 	struct restoring x SCOPED(restoring_release) = RESTORING_INIT(s, so, &none);
+	struct jval *removed SCOPED(jval_freep) = jval_object();
 
 	if (restoring_open(&x, e) != 0)
 		return -1;
 	if (x.r.phase == RESTORE_NONE)
 		return busy(&x, "there is no restore", e);
-	if (x.r.phase != RESTORE_FILLING)
+	if (x.r.phase != RESTORE_FILLING && x.r.phase != RESTORE_UNDONE)
 		return busy(&x, "its data was restored: --commit or --rollback comes first", e);
-	if (!so->dry_run &&
-	    (fs_rmtree(x.p.ownfd, "restore", e) != 0 || restore_record_remove(x.p.ownfd, e) != 0))
+	if (measure(x.p.ownfd, "restore", removed, e) != 0)
 		return -1;
-	return conclude(&x, "discard", ret, e);
+	if (!so->dry_run) {
+		if (fs_rmtree(x.p.ownfd, "restore", e) != 0 ||
+		    restore_record_remove(x.p.ownfd, e) != 0)
+			return -1;
+		x.r.phase = RESTORE_NONE;
+	}
+	return ended(&x, "removed", STEAL(removed), e) != 0 ? -1 : conclude(&x, "discard", ret, e);
 }

@@ -27,7 +27,7 @@ struct job {
 	char *to, *beside; /* PARENT/.NAME.restore */
 	int tofd, besidefd, lock;
 	struct apply_result did;
-	uint64_t read_ms, apply_ms, verify_ms;
+	uint64_t read_ms, apply_ms, verify_ms, differences;
 };
 
 static void job_release(struct job *j)
@@ -232,7 +232,7 @@ static int fill(struct job *j, struct err *e)
 		return err_in(e, "%s", j->to);
 	j->apply_ms = clock_mono_ms() - begun;
 	begun = clock_mono_ms();
-	if (j->o->verify && restore_check(&j->tree.view, &to, j->to, e) != 0)
+	if (j->o->verify && restore_check(&j->tree.view, &to, j->to, &j->differences, e) != 0)
 		return -1;
 	j->verify_ms = clock_mono_ms() - begun;
 	fault_point("restore: filled");
@@ -257,7 +257,8 @@ static struct jval *report_of(const struct job *j)
 	jval_put(v, "excluded", out);
 	jval_put(v, "dry-run", jval_bool(j->o->dry_run));
 	jval_put(v, "verified", jval_bool(j->o->verify && !j->o->dry_run));
-	jval_put_int(v, "differences", 0);
+	if (j->o->verify && !j->o->dry_run)
+		jval_put_int(v, "differences", (int64_t)j->differences);
 	for (size_t i = 0; i < j->lost.n; i++) {
 		char *shown SCOPED(mem_freep) = manifest_shown(j->lost.v[i]);
 		char *told SCOPED(mem_freep) = restore_told(shown);

@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 struct building {
 	const struct restore_part *p;
@@ -165,8 +166,61 @@ int restore_view_make(const struct restore_part *p, struct restore_view *ret, st
 	return 0;
 }
 
+static bool is_root(const char *name)
+{
+	return strcmp(name, "root") == 0 || strcmp(name, "0") == 0;
+}
+
+static bool strip_mode(struct manifest_entry *en)
+{
+	mode_t off = (is_root(en->user) ? S_ISUID : 0) | (is_root(en->group) ? S_ISGID : 0);
+
+	off &= en->mode;
+	en->mode &= ~off;
+	return off != 0;
+}
+
+static bool strip_capability(struct restore_view *v, struct manifest_entry *en)
+{
+	struct manifest_xattr *left;
+	size_t n = 0;
+
+	for (size_t i = 0; i < en->xattrs_n; i++)
+		n += strcmp(en->xattrs[i].name, "security.capability") != 0;
+	if (n == en->xattrs_n)
+		return false;
+	left = mem_resize(NULL, n + 1, sizeof(*left));
+	n = 0;
+	for (size_t i = 0; i < en->xattrs_n; i++)
+		if (strcmp(en->xattrs[i].name, "security.capability") != 0)
+			left[n++] = en->xattrs[i];
+	en->xattrs = left;
+	en->xattrs_n = n;
+	v->own = mem_resize(v->own, v->own_n + 1, sizeof(*v->own));
+	v->own[v->own_n++] = left;
+	return true;
+}
+
+void restore_view_strip(struct restore_view *v, struct restore_filter *f)
+{
+	for (size_t i = 0; i < v->m.n; i++) {
+		struct manifest_entry *en = &v->m.v[i];
+		bool mode, capability;
+
+		if (en->type != MANIFEST_FILE)
+			continue;
+		mode = strip_mode(en);
+		capability = strip_capability(v, en);
+		if (mode || capability)
+			restore_filter_note(f, RESTORE_PRIVILEGES, en->path);
+	}
+}
+
 void restore_view_release(struct restore_view *v)
 {
+	for (size_t i = 0; i < v->own_n; i++)
+		free(v->own[i]);
+	free(v->own);
 	free(v->m.v);
 	free(v->from);
 	*v = (struct restore_view){0};

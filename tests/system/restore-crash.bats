@@ -103,13 +103,15 @@ forth=('restore: filling' 'restore: applied' 'restore: filled' 'restore: verifie
 		succeeded
 		[ "$(inside 'cat /usr2/sales /usr2/catalogue')" = $'sale\nroses' ]
 		[ ! -e "$(live dev)/log/pos.log" ]
+		restore --discard
+		succeeded
 	done
 }
 
 @test "a kill at each step of the way back, and of a commit" {
 	local point
 	for point in 'restore: stopped' 'restore: undoing' 'restore: set aside' \
-		'restore: one exchanged' 'restore: filling' 'stage: up' 'restore: started'; do
+		'restore: one exchanged' 'restore: undone' 'stage: up' 'restore: started'; do
 		restore --from "dir:$dir/shop"
 		succeeded
 		die_at "$point" --rollback
@@ -117,6 +119,9 @@ forth=('restore: filling' 'restore: applied' 'restore: filled' 'restore: verifie
 		[ "$status" -eq 0 ] || refused 7 'nothing was restored'
 		[ "$(cat "$(live dev)/usr2/sales" "$(live dev)/usr2/catalogue")" = $'sale\nroses' ]
 		verb start recipes/sites/dev.yaml
+		succeeded
+		[ "$(phase)" = undone ]
+		restore --discard
 		succeeded
 	done
 	restore --from "dir:$dir/shop"
@@ -142,5 +147,7 @@ forth=('restore: filling' 'restore: applied' 'restore: filled' 'restore: verifie
 		restore --rollback
 		succeeded
 		[ "$(inside 'cat /usr2/sales /usr2/catalogue')" = $'sale\nroses' ]
+		restore --discard
+		succeeded
 	done
 }

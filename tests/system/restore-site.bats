@@ -66,9 +66,21 @@ restore() {
 	[ "$(record)" = restored ]
 	restore --from "dir:$dir/shop" recipes/sites/dev.yaml
 	refused 7 'the data of before is still kept'
-	restore --rollback recipes/sites/dev.yaml
+	restore --rollback --json recipes/sites/dev.yaml
 	succeeded
+	jq -e '.state == "undone" and .kept.files > 5 and .live[0].name == "usr2" and
+		.live[0].files == 2 and (has("differences") or has("verified") | not)' <<<"$output"
 	[ "$(inside 'cat /usr2/sales; cat /usr2/catalogue')" = $'sale\nroses' ]
+	# what was taken back is not filled over unasked
+	for way in --warm --dry-run --json; do
+		restore "$way" --from "dir:$dir/shop" recipes/sites/dev.yaml
+		refused 7 'its restore was undone'
+	done
+	restore --rollback recipes/sites/dev.yaml
+	refused 7 'nothing was restored'
+	restore --discard --json recipes/sites/dev.yaml
+	succeeded
+	jq -e '.state == "none" and .removed.files > 5' <<<"$output"
 	restore --from "dir:$dir/shop" recipes/sites/dev.yaml
 	succeeded
 	is_restored "$dir/shop"
@@ -81,7 +93,7 @@ restore() {
 	# the ledger is a chain
 	local file before want
 	file=$(live dev)/.posmedia/ledger.jsonl
-	[ "$(jq -r .what "$file" | xargs)" = 'warm restore rollback restore commit' ]
+	[ "$(jq -r .what "$file" | xargs)" = 'warm restore rollback discard restore commit' ]
 	before=$(printf '' | sha256sum | cut -c1-64)
 	while IFS= read -r line; do
 		want=$(jq -r .previous <<<"$line")
@@ -168,26 +180,26 @@ restore() {
 	local at=$dir/shop/usr2 pan=4556737586899855
 	mkdir -p "$dir/shop/var/log" "$dir/shop/home/x/y"
 	printf 'card %s\n' "$pan" >"$at/bbx/$pan"
-	echo secret >"$dir/shop/var/log/a"
+	echo hush-hush >"$dir/shop/var/log/a"
 	ln "$dir/shop/var/log/a" "$at/bbx/Crddata.POS"
-	echo secret >"$at/other"
+	echo hush-hush >"$at/other"
 	ln "$at/other" "$dir/shop/home/x/recv.fil"
 	seq 100 >"$dir/shop/home/x/y/z"
 	chown -h 777:778 "$at/bbx/$pan" "$at/bbx/Crddata.POS" "$at/other"
 	stage_till qa
 	restore --warm --json --from "dir:$dir/shop" recipes/sites/qa.yaml
 	succeeded
-	run ! grep -rE "secret|$pan" "$(live qa)"
+	run ! grep -rE "hush-hush|$pan" "$(live qa)"
 	[ -e "$(live qa)/.posmedia/restore/new/usr2/catalogue" ]
 	restore --json --from "dir:$dir/shop" recipes/sites/qa.yaml
 	succeeded
-	jq -e '[.excluded[] | select(.count > 0) | .paths[]] | sort == ["/usr2/bbx/455673******9855",
-		"/usr2/bbx/Crddata.POS", "/usr2/other", "/var/log/a"]' <<<"$output" ||
+	jq -e '[.excluded[] | select(.count > 0) | .paths[]] | sort ==
+		["/usr2/bbx/455673******9855", "/usr2/bbx/Crddata.POS", "/usr2/other", "/var/log/a"]' <<<"$output" ||
 		{ echo "$output"; false; }
 	jq -e '.unclaimed == [{path: "/etc", entries: 3, files: 2, bytes: .unclaimed[0].bytes},
-		{path: "/home", entries: 5, files: 2, bytes: (292 + 7)}] and
+		{path: "/home", entries: 5, files: 2, bytes: (292 + 10)}] and
 		.["unclaimed-entries"] == 8' <<<"$output" || { echo "$output"; false; }
-	run ! grep -rE "secret|$pan" "$(live qa)"
+	run ! grep -rE "hush-hush|$pan" "$(live qa)"
 	restore --rollback recipes/sites/qa.yaml
 	succeeded
 	restore --discard recipes/sites/qa.yaml
@@ -195,6 +207,60 @@ restore() {
 	restore --dry-run --from "dir:$dir/shop" recipes/sites/qa.yaml
 	succeeded
 	[[ $output == *'not restored, since no directory of the site has it: /home (5 entries'* ]]
+}
+
+@test "devices stay out, and no file of root's is a program of root's" {
+	local at=$dir/shop/usr2
+	mknod "$at/memory" c 1 1
+	mknod "$at/disk" b 7 99
+	cp /bin/true "$at/capable"
+	setcap cap_net_raw+ep "$at/capable"
+	setfattr -n user.note -v kept "$at/capable"
+	install -o 0 -g 778 -m 6755 /dev/null "$at/of root"
+	ln "$at/of root" "$at/of root too"
+	install -o 777 -g 0 -m 6755 /dev/null "$at/of the group"
+	stage_till prod
+	restore --json --from "dir:$dir/shop" recipes/sites/prod.yaml
+	succeeded
+	jq -e '[.excluded[] | select(.count > 0) | [.rule, .paths]] == [["devices",
+		["/usr2/disk", "/usr2/memory"]], ["privileges", ["/usr2/capable", "/usr2/of root",
+		"/usr2/of root too", "/usr2/of the group"]]]' <<<"$output" ||
+		{ jq .excluded <<<"$output"; false; }
+	at=$(live prod)/usr2
+	[ ! -e "$at/memory" ] && [ ! -e "$at/disk" ]
+	[ "$(stat -c '%u %a' "$at/of root" "$at/of root too" "$at/of the group" "$at/setuid")" = \
+		$'0 2755\n0 2755\n1500 4755\n1500 4755' ]
+	[ -z "$(getcap "$at/capable")" ]
+	[ "$(getfattr --only-values -n user.note "$at/capable" 2>/dev/null)" = kept ]
+}
+
+@test "what is fetched goes when it is exchanged, and what a kill left goes first" {
+	local name=pos-123-dev-fix
+	stage_till dev
+	tar -C "$dir/shop" --xattrs --acls -cf "$dir/shop.tar" .
+	curl -sSf --unix-socket "$engine_socket" -H 'Content-Type: application/json' -d "$(ask \
+		"/containers/$(running)/json" | jq '{Image, Entrypoint: ["/bin/busybox", "sleep",
+		"600"]}')" "http://x/containers/create?name=$name"
+	curl -sSf --unix-socket "$engine_socket" -X POST "http://x/containers/$name/start"
+	restore --warm --from "tar:$dir/shop.tar" recipes/sites/dev.yaml
+	succeeded
+	[[ $stderr == *"$name is left of a restore that was killed"* ]]
+	! ask "/containers/$name/json" || false
+	[ -e "$(live dev)/.posmedia/restore/fetched" ]
+	restore --from "tar:$dir/shop.tar" recipes/sites/dev.yaml
+	succeeded
+	[ "$(ls "$(live dev)/.posmedia/restore" | grep -vE '^(memory|seen)-')" = previous ]
+	# as a kill before the start leaves it
+	jq '.phase = "exchanged"' "$(live dev)/.posmedia/restore.json" >"$dir/record"
+	cp "$dir/record" "$(live dev)/.posmedia/restore.json"
+	restore --warm --from "tar:$dir/shop.tar" recipes/sites/dev.yaml
+	refused 7 '--warm does not finish it'
+	[ "$(record)" = exchanged ]
+	restore --json --from "tar:$dir/shop.tar" recipes/sites/dev.yaml
+	succeeded
+	# it compared nothing itself
+	jq -e '.state == "restored" and .verified == false and (has("differences") | not) and
+		(.roots | startswith("usr2 sha256:"))' <<<"$output"
 }
 
 @test "another instance's data, when it is stopped" {

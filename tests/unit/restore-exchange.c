@@ -107,6 +107,25 @@ static void there_and_back(void **state)
 	assert_int_equal(back.phase, RESTORE_FILLING);
 }
 
+/* What somebody took back is not what the next fill may go over, also when a kill came between. */
+static void what_is_undone_by_hand_stays_so(void **state)
+{
+	struct place *x = *state;
+	struct restore_record r SCOPED(restore_record_release) = record_of("usr2", "log");
+	struct restore_record back SCOPED(restore_record_release) = {0};
+	struct err e = ERR_INIT;
+
+	assert_int_equal(exchange_look(&x->p, &r, &e), 0);
+	assert_int_equal(exchange_do(&x->p, &r, &e), 0);
+	r.by_hand = true;
+	r.phase = RESTORE_UNDOING;
+	assert_int_equal(restore_record_write(x->p.ownfd, &r, &e), 0);
+	assert_int_equal(restore_record_read(x->p.ownfd, &back, &e), 0);
+	assert_int_equal(exchange_undo(&x->p, &back, &e), 0);
+	assert_int_equal(back.phase, RESTORE_UNDONE);
+	assert_string_equal(restore_phase_word(back.phase), "undone");
+}
+
 /* As a kill leaves it: the one is exchanged, the other is not. */
 static void goes_on_and_goes_back_half_way(void **state)
 {
@@ -184,7 +203,7 @@ static void a_damaged_record_is_no_record(void **state)
 		assert_int_equal(e.kind, ERR_RECIPE);
 	}
 	/* no instance starts while nobody knows which of the two is live */
-	for (int p = RESTORE_FILLING; p <= RESTORE_COMMITTING; p++) {
+	for (int p = RESTORE_FILLING; p <= RESTORE_UNDONE; p++) {
 		struct restore_record r SCOPED(restore_record_release) = record_of("a", "b");
 		struct err e = ERR_INIT;
 		bool half = p == RESTORE_EXCHANGING || p == RESTORE_UNDOING;
@@ -230,6 +249,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test_setup_teardown(there_and_back, enter, leave),
+	    cmocka_unit_test_setup_teardown(what_is_undone_by_hand_stays_so, enter, leave),
 	    cmocka_unit_test_setup_teardown(goes_on_and_goes_back_half_way, enter, leave),
 	    cmocka_unit_test_setup_teardown(what_is_neither_is_left_alone, enter, leave),
 	    cmocka_unit_test_setup_teardown(a_commit_removes_what_was, enter, leave),
