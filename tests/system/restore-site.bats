@@ -194,7 +194,8 @@ restore() {
 	restore --json --from "dir:$dir/shop" recipes/sites/qa.yaml
 	succeeded
 	jq -e '[.excluded[] | select(.count > 0) | .paths[]] | sort ==
-		["/usr2/bbx/455673******9855", "/usr2/bbx/Crddata.POS", "/usr2/other", "/var/log/a"]' <<<"$output" ||
+		["/usr2/bbx/455673******9855", "/usr2/bbx/Crddata.POS", "/usr2/other",
+		"/var/log/a"]' <<<"$output" ||
 		{ echo "$output"; false; }
 	jq -e '.unclaimed == [{path: "/etc", entries: 3, files: 2, bytes: .unclaimed[0].bytes},
 		{path: "/home", entries: 5, files: 2, bytes: (292 + 10)}] and
@@ -249,7 +250,8 @@ restore() {
 	[ -e "$(live dev)/.posmedia/restore/fetched" ]
 	restore --from "tar:$dir/shop.tar" recipes/sites/dev.yaml
 	succeeded
-	[ "$(ls "$(live dev)/.posmedia/restore" | grep -vE '^(memory|seen)-')" = previous ]
+	[ "$(find "$(live dev)/.posmedia/restore" -mindepth 1 -maxdepth 1 ! -name 'memory-*' \
+		! -name 'seen-*' -printf '%f\n')" = previous ]
 	# as a kill before the start leaves it
 	jq '.phase = "exchanged"' "$(live dev)/.posmedia/restore.json" >"$dir/record"
 	cp "$dir/record" "$(live dev)/.posmedia/restore.json"
