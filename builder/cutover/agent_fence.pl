@@ -261,6 +261,21 @@ sub give_address {
 		run_program([ 'ip', 'route', 'add', (split ' ', $route), 'dev', $if ], 20);
 	}
 	eval { announce($if, $address); 1 } or say_log("no announcement of $address: $@");
+	announce_later($if, $address);
+}
+
+# Who has just heard of another card believes nobody for a second: told again, beside all else.
+sub announce_later {
+	my ($if, $address) = @_;
+	my $pid = fork;
+	return if !defined $pid || $pid != 0;
+	POSIX::setsid();
+	POSIX::close($_) for 0 .. 63; # the session and the lock are not ours
+	for my $pause (1.1, 1.1, 3) {
+		nap($pause);
+		eval { announce($if, $address); 1 } if eval { has_address($if, $address) };
+	}
+	POSIX::_exit(0);
 }
 
 # Gratuitous ARP, as a request and as an answer: neighbours forget the card that had it meanwhile.

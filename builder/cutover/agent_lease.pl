@@ -40,7 +40,9 @@ sub start_record {
 		    if $r->{epoch} != $epoch;
 		return $r;
 	}
-	refuse('refused', "epoch $epoch was released") if $r->{epoch} == $epoch && $r->{closed};
+	# what fell may have sold since, and a request that was late would hide that
+	refuse('refused', "epoch $epoch was fenced, and that is over", answer_of($r))
+	    if $r->{epoch} == $epoch;
 	my $lease = want_number($q, 'lease');
 	refuse('usage', 'a lease has 2 s to 1 h') if $lease < 2 || $lease > 3600;
 	return { state => 'LEASED', epoch => $epoch, id => $id, lease => $lease, steps => [],

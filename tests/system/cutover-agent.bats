@@ -93,6 +93,10 @@ ctypes.CDLL(None).mmap(None, 4096, 3, 1, f, 0); os.close(f); time.sleep(900)' >/
 	said '.ok == false and .kind == "failed" and .state == "FREE" and (.holders | length) >= 2'
 	[ "$(picture)" = "$before" ]
 	wait_for 10 sells
+	# what fell may have sold since
+	fence
+	said '.kind == "refused"'
+	epoch=2 run_id=r2
 	fence
 	said '.ok and .complete'
 	ask prove
@@ -153,6 +157,9 @@ s = socket.socket(); s.setsockopt(1, 2, 1); s.bind((\"\", 2001)); s.listen(); ti
 	said '.kind == "refused"'
 	tick
 	is_back
+	fence
+	said '.kind == "refused"'
+	epoch=2 run_id=r2
 	fence
 	ask hold
 	said .ok
