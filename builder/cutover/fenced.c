@@ -1,0 +1,186 @@
+/* fenced.c - what is done behind the fence, and from COMMIT on. */
+#include "cutover/run.h"
+
+#include "base/fault.h"
+#include "base/log.h"
+#include "restore/restore.h"
+#include "stage/closed.h"
+#include "stage/life.h"
+#include "sys/clock.h"
+#include <stdlib.h>
+#include <string.h>
+
+/* Beside all that follows, until HOLD. */
+static int keep(struct cut_run *r, struct err *e)
+{
+	if (r->keeper != NULL && old_keeps(r->keeper))
+		return 0;
+	old_keeper_end(r->keeper);
+	r->keeper = NULL;
+	return old_keep(&r->oo, r->s->cutover.lease_ms, &r->keeper, e);
+}
+
+static int fence(struct cut_run *r, struct err *e)
+{
+	struct old_state st SCOPED(old_state_release) = {0}, proof SCOPED(old_state_release) = {0};
+
+	r->fenced_ms = r->phase_ms;
+	if (cut_session(r, e) != 0)
+		return -1;
+	fault_point("cutover: fence");
+	if (old_fence(r->old, r->s->cutover.lease_ms, &st, e) != 0)
+		return cut_lost(r, e);
+	fault_point("cutover: fenced");
+	if (keep(r, e) != 0)
+		return -1;
+	return old_prove(r->old, &proof, e) != 0 ? cut_lost(r, e) : 0;
+}
+
+static int64_t total(const struct jval *report, const char *key)
+{
+	const struct jval *data = jval_get(report, "data");
+	int64_t n = 0;
+
+	for (size_t i = 0; i < jval_len(data); i++)
+		n += cut_number(jval_at(data, i), key);
+	return n;
+}
+
+static void put_fetched(struct cut_run *r, const struct jval *report)
+{
+	const struct jval *data = jval_get(report, "data");
+	struct jval *roots = jval_object();
+
+	jval_free(r->data);
+	r->data = jval_object();
+	jval_put_int(r->data, "files", total(report, "files"));
+	jval_put_int(r->data, "bytes", total(report, "bytes"));
+	jval_put_int(r->data, "written-bytes", total(report, "written-bytes"));
+	for (size_t i = 0; i < jval_len(data); i++) {
+		const char *at = jval_get_str(jval_at(data, i), "at");
+		const char *root = jval_get_str(jval_at(data, i), "root");
+
+		if (at != NULL && root != NULL)
+			jval_put_text(roots, at, root);
+	}
+	jval_put(r->data, "roots", roots);
+}
+
+/* The pass, and, in one go with it, the proof and the exchange of what is live. What was exchanged
+ * has been proven: a kill in between is only finished. */
+static int fetch(struct cut_run *r, struct err *e)
+{
+	struct jval *report SCOPED(jval_freep) = NULL;
+	enum restore_phase phase;
+
+	if (keep(r, e) != 0 || cut_restored(r, &phase, e) != 0)
+		return -1;
+	if (phase == RESTORE_DONE && r->now == CUT_VERIFY)
+		return 0;
+	if (cut_fetch(r, false, &report, e) != 0)
+		return -1;
+	fault_point("cutover: fetched");
+	if (phase != RESTORE_EXCHANGING && phase != RESTORE_EXCHANGED && !r->proven)
+		return err_set(e, ERR_VERIFY, "the data was fetched and not proven");
+	put_fetched(r, report);
+	return 0;
+}
+
+static int start(struct cut_run *r, struct err *e)
+{
+	struct stage_outcome out SCOPED(stage_outcome_release) = {0};
+	struct stage_opts so = *r->o->so;
+
+	/* the fence took it off the old server, which was proven */
+	so.address_free = r->s->cutover.old.interface != NULL;
+	if (keep(r, e) != 0)
+		return -1;
+	fault_point("cutover: start");
+	return stage_start_site(r->s, &so, &out, e);
+}
+
+static int smoke(struct cut_run *r, struct err *e)
+{
+	struct jval *list = NULL;
+	int rc = keep(r, e) != 0 ? -1 : cut_checks(r, SITE_WHEN_SMOKE, &list, e);
+
+	r->data = jval_object();
+	if (list != NULL)
+		jval_put(r->data, "checks", list);
+	return rc;
+}
+
+static int hold(struct cut_run *r, struct err *e)
+{
+	struct old_state st SCOPED(old_state_release) = {0};
+
+	if (cut_session(r, e) != 0)
+		return -1;
+	fault_point("cutover: hold");
+	if (old_hold(r->old, &st, e) != 0)
+		return cut_lost(r, e);
+	fault_point("cutover: held");
+	old_keeper_end(r->keeper);
+	r->keeper = NULL;
+	return 0;
+}
+
+static int let_in(struct cut_run *r, struct err *e)
+{
+	const struct site_act *dns = &r->s->cutover.dns;
+	struct stage_outcome out SCOPED(stage_outcome_release) = {0};
+
+	fault_point("cutover: open");
+	if (stage_open_now(r->s, r->o->so, &out, e) != 0)
+		return -1;
+	fault_point("cutover: opened");
+	r->data = jval_object();
+	jval_put_int(r->data, "open-ms", cut_since(r->phase_ms));
+	return dns->run.n == 0 ? 0 : cut_program(r, SITE_ON_CONTROL, &dns->run, dns->within_ms, e);
+}
+
+static int after(struct cut_run *r, struct err *e)
+{
+	const struct site_cutover *c = &r->s->cutover;
+	struct stage_outcome out SCOPED(stage_outcome_release) = {0};
+	struct jval *report SCOPED(jval_freep) = NULL, *list = NULL;
+	enum restore_phase phase;
+	int rc;
+
+	/* the new host may have been started again since */
+	if (stage_start_site(r->s, r->o->so, &out, e) != 0 || cut_restored(r, &phase, e) != 0)
+		return -1;
+	for (size_t i = 0; i < c->after_n; i++)
+		if (cut_program(r, c->after[i].on, &c->after[i].run, c->after[i].within_ms, e) != 0)
+			return err_in(e, "after: %s", c->after[i].name);
+	fault_point("cutover: after");
+	rc = cut_checks(r, SITE_WHEN_AFTER, &list, e);
+	r->data = jval_object();
+	if (list != NULL)
+		jval_put(r->data, "checks", list);
+	if (rc != 0)
+		return -1;
+	if (phase == RESTORE_DONE || phase == RESTORE_COMMITTING)
+		return restore_commit(r->s, r->o->so, &report, e);
+	return 0;
+}
+
+int cut_do_phase(struct cut_run *r, enum cut_phase p, struct err *e)
+{
+	static int (*const does[CUT_PHASES])(struct cut_run *, struct err *) = {
+	    [CUT_PREFLIGHT] = cut_preflight,
+	    [CUT_WARM] = cut_warm,
+	    [CUT_READY] = cut_ready,
+	    [CUT_ANNOUNCE] = cut_announce,
+	    [CUT_FENCE] = fence,
+	    [CUT_PASS] = fetch,
+	    [CUT_VERIFY] = fetch,
+	    [CUT_START] = start,
+	    [CUT_SMOKE] = smoke,
+	    [CUT_HOLD] = hold,
+	    [CUT_OPEN] = let_in,
+	    [CUT_AFTER] = after,
+	};
+
+	return does[p] == NULL ? 0 : does[p](r, e);
+}

@@ -1,0 +1,149 @@
+#!/usr/bin/env bats
+# A cutover of two hosts under a load of sales: rehearsed, run, killed and taken up again, undone.
+
+bats_require_minimum_version 1.5.0
+load lib
+load tiny
+load engines
+load stage
+load ../lib/cutover
+
+setup_file() {
+	load lib
+	flock "$OUT/tests.flock" make -s "OUT=$OUT/faults" VARIANT=faults all
+}
+
+setup() {
+	dir=$(mktemp -d)
+	# shellcheck disable=SC2034 # the files above use them
+	posmedia=$OUT/posmedia program=$OUT/faults/posmedia
+	cutover_programs
+	make_cutover_image
+	make_old 5
+}
+
+teardown() {
+	stop_cutover
+	rm -rf "$dir"
+}
+
+# Both hosts, with more lines of the plan, and people who buy.
+hosts() {
+	lease=10s cutover_site "${1-}"
+	start_shop
+	start_old
+	start_new podman
+	verb stage recipes/sites/prod.yaml --closed 192.0.2.10/24
+	succeeded
+	start_sales 50
+}
+
+cutover() {
+	verb cutover "$@"
+}
+
+journal() {
+	echo "$dir/srv/123/prod/.posmedia/cutover/journal"
+}
+
+# It dies at a step of that name, before it could tell anybody.
+dies_at() {
+	POSMEDIA_DIE_AT=$1 cutover recipes/sites/prod.yaml
+	[ "$status" -eq 86 ] || { echo "status $status, not dead at $1: $stderr"; return 1; }
+}
+
+served_by() {
+	[ "$(who_serves)" = "$1" ]
+}
+
+ends_with() {
+	sleep 1
+	[ "$(who_serves)" = "$1" ] || { echo "$(who_serves) serves, and not $1"; return 1; }
+	stop_sales
+	sales_are_whole "$1"
+}
+
+@test "rehearsed, run, and told of" {
+	hosts
+	cutover rehearse recipes/sites/prod.yaml --json
+	succeeded
+	[ "$(jq -r .state <<<"$output")" = rehearsed ]
+	[ "$(jq '.estimates.start' <<<"$output")" -gt 0 ]
+	[ "$(who_serves)" = old ]
+	cutover recipes/sites/prod.yaml --dry-run
+	succeeded
+	[[ $output == *'estimated start: '* ]]
+	cutover recipes/sites/prod.yaml --json
+	succeeded
+	[ "$(jq -r '[.state, ."checks-passed", ."checks-failed"] | @text' <<<"$output")" = \
+		'["done",2,0]' ]
+	[ "$(jq '."outage-ms"' <<<"$output")" -ge "$(jq '."smoke-ms"' <<<"$output")" ]
+	ends_with new
+	# nothing that a second one, or a way back, could take for its own
+	cutover recipes/sites/prod.yaml
+	refused 7 'was cut over'
+	cutover rollback recipes/sites/prod.yaml
+	refused 7 'no way back'
+	grep -q '"what":"cutover"' "$dir/srv/123/prod/.posmedia/ledger.jsonl"
+	grep -q '<svg' "$(dirname "$(journal)")/report-2.html"
+	run in_old /etc/init.d/pos start
+	[ "$status" -ne 0 ]
+}
+
+@test "killed behind the fence, at its proof and at HOLD, and undone" {
+	local at
+	hosts
+	for at in 'cutover: fenced' 'cutover: proven' 'cutover: held' 'cutover: commit'; do
+		dies_at "$at"
+		[ "$(who_serves)" = '' ]
+		cutover rollback recipes/sites/prod.yaml
+		succeeded
+		[ "$(who_serves)" = old ]
+	done
+	ends_with old
+}
+
+@test "killed behind the proof, and taken up again" {
+	hosts
+	dies_at 'cutover: proven'
+	cutover recipes/sites/prod.yaml
+	refused 7 'not over'
+	cutover resume recipes/sites/prod.yaml
+	succeeded
+	ends_with new
+}
+
+@test "killed behind COMMIT: there is only the way forward" {
+	hosts
+	dies_at 'cutover: committed'
+	[ "$(who_serves)" = '' ]
+	cutover rollback recipes/sites/prod.yaml
+	refused 7 'no way back'
+	cutover resume recipes/sites/prod.yaml
+	succeeded
+	ends_with new
+}
+
+@test "a lease that lapsed gives the old server back, and is not taken up again" {
+	hosts
+	dies_at 'cutover: proven'
+	wait_for 30 served_by old
+	cutover resume recipes/sites/prod.yaml
+	succeeded
+	[[ $output == *'state: rolled-back'* ]]
+	ends_with old
+}
+
+@test "a check that fails, and one that takes longer than its budget, are undone" {
+	hosts '  budget: {outage: 60s, smoke: 3s}'
+	sed -i 's,/bin/testsale\],/bin/busybox\, "false"],' "$dir/recipes/sites/prod.yaml"
+	cutover recipes/sites/prod.yaml
+	refused 6 'the check "sale"'
+	# neighbours that heard the new card a moment ago are told again after a second
+	wait_for 5 served_by old
+	sed -i 's,/bin/busybox\, "false"\],/bin/busybox\, sleep\, "20"],' \
+		"$dir/recipes/sites/prod.yaml"
+	cutover recipes/sites/prod.yaml
+	refused 1 'smoke took more than the 3000 ms'
+	ends_with old
+}
