@@ -348,13 +348,15 @@ sub run_program {
 	become($argv, $quiet ? undef : $out) if $pid == 0;
 	close $out;
 	note_running($pid);
-	my ($said, $late) = ('', 0);
+	my ($said, $late, $pause) = ('', 0, 0.001);
 	until (waitpid($pid, POSIX::WNOHANG()) == $pid) {
 		if (uptime_now() - $from > $within) {
 			$late = 1;
 			kill_group($pid);
 		}
-		hear($in, \$said, 0.02) or nap(0.02);
+		next if hear($in, \$said, 0.02);
+		nap($pause);
+		$pause *= 2 if $pause < 0.02;
 	}
 	my $status = $?;
 	kill_group($pid) if $late;

@@ -12,6 +12,27 @@ old_start() {
 	echo orchids >"$data/catalogue"
 	printf newline >"$data/sub/a"$'\n'b
 	old_application
+	# without what the home directory here makes a login do
+	# shellcheck disable=SC2016 # expanded inside
+	unshare --mount --net --pid --fork --kill-child --mount-proc bash -c '
+		mount -t tmpfs home /root
+		mount -t sysfs sys /sys
+		ip link set lo up
+		ip link add v0 type veth peer name v1
+		ip addr add 192.0.2.9/24 brd + dev v0
+		ip addr add 192.0.2.10/24 dev v0
+		ip link set v0 up; ip link set v1 up
+		ip route add default via 192.0.2.1 dev v0
+		: >"$1/up"
+		sleep 1000 & wait $!' - "$dir" 3>&- &
+	old_unshare=$!
+	wait_for 10 test -e "$dir/up"
+	old_pid=$(pgrep -P "$old_unshare")
+	cat >"$dir/agent" <"$OUT/agent.pl"
+}
+
+# From here on the test comes by ssh.
+old_login() {
 	ssh-keygen -q -t ed25519 -N '' -f "$dir/hostkey"
 	ssh-keygen -q -t ed25519 -N '' -f "$dir/key"
 	cat >"$dir/sshd_config" <<-CONF
@@ -27,27 +48,9 @@ old_start() {
 	CONF
 	echo "127.0.0.1 $(cut -d' ' -f1,2 "$dir/hostkey.pub")" >"$dir/known"
 	mkdir -p /run/sshd
-	# without what the home directory here makes a login do
-	# shellcheck disable=SC2016 # expanded inside
-	unshare --mount --net --pid --fork --kill-child --mount-proc bash -c '
-		mount -t tmpfs home /root
-		mount -t sysfs sys /sys
-		ip link set lo up
-		ip link add v0 type veth peer name v1
-		ip addr add 192.0.2.9/24 brd + dev v0
-		ip addr add 192.0.2.10/24 dev v0
-		ip link set v0 up; ip link set v1 up
-		ip route add default via 192.0.2.1 dev v0
-		/usr/sbin/sshd -e -f "$1/sshd_config" 2>"$1/sshd.log"
-		sleep 1000 & wait $!' - "$dir" 3>&- &
-	old_unshare=$!
-	wait_for 10 old_find
-	by_ssh=1 wait_for 10 on_old true
-	cat >"$dir/agent" <"$OUT/agent.pl"
-}
-
-old_find() {
-	old_pid=$(pgrep -P "$old_unshare")
+	on_old "/usr/sbin/sshd -e -f '$dir/sshd_config' 2>'$dir/sshd.log'"
+	by_ssh=1
+	wait_for 10 on_old true
 }
 
 # Ends all of it: the processes die with the first of their namespace.
@@ -57,7 +60,7 @@ old_end() {
 	wait "${old_unshare-}" 2>/dev/null || true
 }
 
-# By ssh, as the control host comes, where a test says so; else without the time of a login.
+# By ssh, as the control host comes, after old_login; else without the time of a login.
 on_old() {
 	if [ -z "${by_ssh-}" ]; then
 		nsenter -t "$old_pid" -m -n -p \
