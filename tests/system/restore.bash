@@ -99,13 +99,14 @@ inside_of() {
 	nsenter -t "$pid" -m -u -i -n -p /bin/busybox sh -c "$2"
 }
 
-# A sshd of our own on loopback that takes one key.
+# A sshd of our own on loopback that takes one key. bash reads its start-up files over ssh too: the
+# machine's are none of ours.
 start_sshd() {
 	ssh_port=$(free_port)
 	ssh-keygen -q -t ed25519 -N '' -f "$dir/hostkey"
 	ssh-keygen -q -t ed25519 -N '' -f "$dir/key"
 	cp "$dir/key.pub" "$dir/authorized"
-	mkdir -p /run/sshd
+	mkdir -p /run/sshd "$dir/home"
 	cat >"$dir/sshd_config" <<-CONF
 		Port $ssh_port
 		ListenAddress 127.0.0.1
@@ -116,6 +117,7 @@ start_sshd() {
 		PasswordAuthentication no
 		UsePAM no
 		PermitRootLogin prohibit-password
+		SetEnv HOME=$dir/home
 	CONF
 	/usr/sbin/sshd -D -e -f "$dir/sshd_config" 2>"$dir/sshd.log" 3>&- &
 	sshd_pid=$!
