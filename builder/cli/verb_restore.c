@@ -145,6 +145,7 @@ static void print(const struct args *a, const struct jval *v)
 	print_excluded(v);
 	print_unclaimed(jval_get(v, "unclaimed"));
 	print_list(jval_get(v, "not-in-source"), "stays as it is, since the source has none: ");
+	print_list(jval_get(v, "by-number"), "kept by its number: ");
 	print_list(jval_get(v, "fixers"), "fixer ");
 	print_list(jval_get(v, "did"), "");
 	print_aside(v, "removed");

@@ -138,6 +138,15 @@ int restore_check(const struct restore_view *v, const struct restore_target *to,
 	return n > 0 ? -1 : 0;
 }
 
+struct jval *restore_report_list(const struct strv *l)
+{
+	struct jval *list = jval_array();
+
+	for (size_t i = 0; i < l->n; i++)
+		jval_push(list, jval_text(l->v[i]));
+	return list;
+}
+
 void restore_report_tree(struct jval *o, const struct manifest *m, const struct apply_result *r)
 {
 	const struct digest root = manifest_root(m);

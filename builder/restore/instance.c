@@ -90,24 +90,58 @@ static void note(const char *kind, const char *name, const char *here, struct ma
 		strv_addf(ret, "%s (which is %s there)", text, here);
 }
 
-static void note_owners(const struct manifest_entry *en, const struct manifest_names *names,
-			struct map *seen, struct strv *ret)
+static void note_user(const char *name, const struct manifest_names *names, struct map *seen,
+		      struct strv *ret)
 {
 	struct err quiet = ERR_INIT;
-	const char *user = NULL, *group = NULL;
+	const char *user = NULL;
 	uid_t uid;
+
+	if (manifest_names_uid(names, name, &uid, &quiet) == 0) {
+		user = manifest_names_user(names, uid);
+		user = user != NULL ? user : name;
+	}
+	note("user", name, user, seen, ret);
+}
+
+static void note_group(const char *name, const struct manifest_names *names, struct map *seen,
+		       struct strv *ret)
+{
+	struct err quiet = ERR_INIT;
+	const char *group = NULL;
 	gid_t gid;
 
-	if (manifest_names_uid(names, en->user, &uid, &quiet) == 0) {
-		user = manifest_names_user(names, uid);
-		user = user != NULL ? user : en->user;
-	}
-	if (manifest_names_gid(names, en->group, &gid, &quiet) == 0) {
+	if (manifest_names_gid(names, name, &gid, &quiet) == 0) {
 		group = manifest_names_group(names, gid);
-		group = group != NULL ? group : en->group;
+		group = group != NULL ? group : name;
 	}
-	note("user", en->user, user, seen, ret);
-	note("group", en->group, group, seen, ret);
+	note("group", name, group, seen, ret);
+}
+
+/* Of "u::rwx,u:bob:r--,g::r-x,...". */
+static void note_acl(const char *acl, const struct manifest_names *names, struct map *seen,
+		     struct strv *ret)
+{
+	if (acl == NULL || !map_add(seen, acl, NULL))
+		return;
+	for (const char *at = acl; at[0] != '\0'; at += strcspn(at, ","), at += at[0] == ',') {
+		size_t n = at[1] == ':' ? strcspn(at + 2, ":,") : 0;
+		char *name SCOPED(mem_freep) = n > 0 ? mem_strndup(at + 2, n) : NULL;
+
+		if (n > 0 && at[0] == 'u')
+			note_user(name, names, seen, ret);
+		else if (n > 0 && at[0] == 'g')
+			note_group(name, names, seen, ret);
+	}
+}
+
+static void note_entry(const struct manifest_entry *en, const struct manifest_names *names,
+		       struct map *seen, struct strv *ret)
+{
+	note_user(en->user, names, seen, ret);
+	note_group(en->group, names, seen, ret);
+	note_acl(en->acl, names, seen, ret);
+	note_acl(en->acl_default, names, seen, ret);
 }
 
 void instance_unknown(const struct manifest *m, const struct manifest_names *names,
@@ -117,7 +151,7 @@ void instance_unknown(const struct manifest *m, const struct manifest_names *nam
 
 	for (size_t i = 0; i < m->n; i++)
 		if (m->v[i].same_as == NULL)
-			note_owners(&m->v[i], names, &seen, ret);
+			note_entry(&m->v[i], names, &seen, ret);
 	map_release(&seen, NULL);
 	strv_sort(ret);
 }

@@ -110,6 +110,8 @@ int restore_fill(struct restore_view *v, const struct restore_target *to, struct
 int restore_check(const struct restore_view *v, const struct restore_target *to, const char *what,
 		  uint64_t *sum, struct err *e) MUST_CHECK;
 
+/* A list of texts in a report. */
+struct jval *restore_report_list(const struct strv *l) MUST_CHECK;
 /* The figures of a tree in a report. */
 void restore_report_tree(struct jval *o, const struct manifest *m, const struct apply_result *r);
 

@@ -177,7 +177,7 @@ static int begin(struct reading *x, char *path, struct err *e)
 		path++;
 	if (!unescape(path) || (!fs_relative_ok(path) && strcmp(path, ".") != 0))
 		return wrong(x, "\"# file:\" wants a path", e);
-	x->path = mem_strdup(path);
+	x->path = mem_strdup(strcmp(path, ".") == 0 ? "" : path);
 	x->r = mem_zalloc(sizeof(*x->r));
 	x->special = 0;
 	return 0;

@@ -12,8 +12,6 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { TABLE_MAX = 8 << 20 };
-
 void source_release(struct source *s)
 {
 	free(s->text);
@@ -24,6 +22,8 @@ void source_release(struct source *s)
 	manifest_names_free(s->names);
 	source_perms_free(s->perms);
 	source_snapshot_free(s->snapshot);
+	free(s->owners);
+	strv_release(&s->by_number);
 	*s = (struct source)SOURCE_INIT;
 }
 
@@ -196,21 +196,49 @@ static int table_of(int rootfd, const char *path, struct buf *ret, bool *ret_the
 	return buf_over(ret) ? err_set(e, ERR_VERIFY, "%s: too large", path) : 0;
 }
 
+static int table_of_host(const char *path, struct buf *ret, struct err *e)
+{
+	buf_cut(ret, 0);
+	if (fs_get(AT_FDCWD, path, ret, e) == 0)
+		return 0;
+	if (e->sys != ENOENT)
+		return -1;
+	*e = (struct err)ERR_INIT;
+	return 0;
+}
+
 /* A tree of a whole machine says itself who its numbers are. */
+int source_tables(const struct source *s, struct source_tables *ret, struct err *e)
+{
+	bool users = false, groups = false;
+
+	if (table_of(s->rootfd, "etc/passwd", &ret->passwd, &users, e) != 0 ||
+	    table_of(s->rootfd, "etc/group", &ret->group, &groups, e) != 0)
+		return err_in(e, "%s", s->text);
+	ret->own = users && groups;
+	if (ret->own)
+		return 0;
+	return table_of_host("/etc/passwd", &ret->passwd, e) != 0 ||
+		       table_of_host("/etc/group", &ret->group, e) != 0
+		   ? -1
+		   : 0;
+}
+
+void source_tables_release(struct source_tables *t)
+{
+	buf_release(&t->passwd);
+	buf_release(&t->group);
+}
+
 static int names_of_tree(struct source *s, struct err *e)
 {
-	struct buf passwd SCOPED(buf_release) = BUF_INIT(TABLE_MAX);
-	struct buf group SCOPED(buf_release) = BUF_INIT(TABLE_MAX);
-	bool users = false, groups = false;
+	struct source_tables t SCOPED(source_tables_release) = SOURCE_TABLES_INIT;
 
 	if (s->names != NULL)
 		return 0;
-	if (table_of(s->rootfd, "etc/passwd", &passwd, &users, e) != 0 ||
-	    table_of(s->rootfd, "etc/group", &group, &groups, e) != 0)
-		return err_in(e, "%s", s->text);
-	if (!users || !groups)
-		return manifest_names_host(&s->names, e);
-	return manifest_names_of(passwd.data, group.data, &s->names, e) == 0
+	if (source_tables(s, &t, e) != 0)
+		return -1;
+	return manifest_names_of(t.passwd.data, t.group.data, &s->names, e) == 0
 		   ? 0
 		   : err_in(e, "%s", s->text);
 }
@@ -266,6 +294,16 @@ static int read_perms(struct source *s, struct err *e)
 	return wanted ? source_perms_read(s->rootfd, &s->perms, e) : 0;
 }
 
+/* Who its files are, and what its numbers are called. */
+static int read_owners(struct source *s, const struct source_help *h, struct err *e)
+{
+	if (read_perms(s, e) != 0)
+		return err_in(e, "%s", s->text);
+	if (s->kind == SOURCE_TAR && s->perms == NULL && source_owners(s, h, e) != 0)
+		return err_in(e, "%s", s->text);
+	return names_of_tree(s, e);
+}
+
 /* Removes from what was fetched for a test what a look into it finds. */
 static int clean(const struct source_help *h, const char *dir, struct err *e)
 {
@@ -292,7 +330,7 @@ static int fetch_and_look(struct source *s, const struct source_help *h, struct 
 	if (fetch(s, h, e) != 0)
 		return -1;
 	/* before anything of it is removed: its users, too */
-	return read_perms(s, e) != 0 ? err_in(e, "%s", s->text) : names_of_tree(s, e);
+	return read_owners(s, h, e);
 }
 
 /* What may not stay in a test goes at once, also when the fetching failed on its way. */
@@ -318,7 +356,7 @@ static int open_tree(struct source *s, const struct source_help *h, struct err *
 		return fetch_clean(s, h, e);
 	if (open_root(s, s->path, e) != 0)
 		return -1;
-	return read_perms(s, e) != 0 ? err_in(e, "%s", s->text) : names_of_tree(s, e);
+	return read_owners(s, h, e);
 }
 
 int source_ready(struct source *s, const struct source_help *h, struct err *e)

@@ -29,6 +29,8 @@ struct source {
 	struct manifest_names *names; /* of its users; NULL = the machine's */
 	struct source_perms *perms;   /* of an account */
 	struct source_snapshot *snapshot;
+	char *owners;          /* of an archive that was unpacked now; see source_owners */
+	struct strv by_number; /* who has no name that is known: "user 777" */
 };
 
 /* Reads what the operator wrote: "dir:PATH", "account:PATH", "ssh://[USER@]HOST[:PORT]/PATH",
@@ -121,6 +123,25 @@ int source_fetch_s3(struct source *s, const struct source_help *h, struct err *e
  * and for which environment, is noted beside it. */
 #define SOURCE_UNPACKED "unpacked"
 int source_fetch_tar(struct source *s, const struct source_help *h, struct err *e) MUST_CHECK;
+/* What archive/owners.h says of it, in WORK; of a test only in memory. */
+#define SOURCE_OWNERS "owners"
+enum { SOURCE_OWNERS_MAX = 256 << 20 };
+/* Makes `names`, `perms` and `by_number` of that, once. ERR_VERIFY for an ACL that names somebody
+ * without a number here, and for two names that would become one number. */
+int source_owners(struct source *s, const struct source_help *h, struct err *e) MUST_CHECK;
+
+/* The tables of users and groups of the tree that is open; *ret_own false: it has none, and they
+ * are the machine's. */
+struct source_tables {
+	struct buf passwd, group;
+	bool own;
+};
+#define SOURCE_TABLES_INIT                                                                         \
+	{                                                                                          \
+		BUF_INIT(8 << 20), BUF_INIT(8 << 20), false                                        \
+	}
+int source_tables(const struct source *s, struct source_tables *ret, struct err *e) MUST_CHECK;
+void source_tables_release(struct source_tables *t);
 /* The key or passphrase; ERR_USAGE when there is none. Released by site_secret_release. */
 int source_secret(const struct source_help *h, const char *what, struct buf *ret,
 		  struct err *e) MUST_CHECK;

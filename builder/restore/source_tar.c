@@ -3,6 +3,7 @@
 #include "restore/listed.h"
 #include "restore/source.h"
 
+#include "archive/owners.h"
 #include "base/log.h"
 #include "form/digest.h"
 #include "site/secret.h"
@@ -257,9 +258,10 @@ static int unpack(const char *path, const struct source_help *h, const char *to,
 					    "--same-permissions",
 					    "--same-owner",
 					    "--numeric-owner",
-					    "--acls",
+					    "--no-acls",
 					    "--xattrs",
 					    "--xattrs-include=*",
+					    "--xattrs-exclude=system.*",
 					    "--sparse",
 					    "--delay-directory-restore"};
 
@@ -282,8 +284,35 @@ static int unpack(const char *path, const struct source_help *h, const char *to,
 	return proc_ok(&spec, ERR_VERIFY, e) == 0 ? 0 : err_in(e, "%s", path);
 }
 
-static int fetch(const struct source *s, const struct source_help *h, struct err *e)
+/* tar(1) would make numbers of this machine of the names in an archive, and drop an ACL with a name
+ * that this machine does not have. Of a test nothing is kept: there are names in it that may not
+ * stay. */
+static int keep_owners(struct source *s, const char *path, const struct source_help *h,
+		       struct err *e)
 {
+	char *to SCOPED(mem_freep) = fs_join(h->work, SOURCE_OWNERS);
+	int fd SCOPED(fd_closep) = open(path, O_RDONLY | O_CLOEXEC);
+	struct buf b SCOPED(buf_release) = BUF_INIT(SOURCE_OWNERS_MAX);
+
+	if (fd < 0)
+		return err_sys(e, "read %s", path);
+	if (fs_rmtree(AT_FDCWD, to, e) != 0)
+		return -1;
+	if (owners_read(fd, &b, e) != 0) {
+		/* of an archive, and not of a text of the operator's */
+		e->kind = e->kind == ERR_RECIPE ? ERR_VERIFY : e->kind;
+		return err_in(e, "%s", path);
+	}
+	if (h->env == SITE_PROD && fs_put_path(to, b.data, b.len, 0600, e) != 0)
+		return -1;
+	free(s->owners);
+	s->owners = buf_take(&b);
+	return 0;
+}
+
+static int fetch(struct source *s, const struct source_help *h, struct err *e)
+{
+	const char *path = s->path;
 	char *to SCOPED(mem_freep) = fs_join(h->work, "fetched");
 	char *opened SCOPED(mem_freep) = NULL;
 	int fd SCOPED(fd_closep) = -1;
@@ -294,7 +323,8 @@ static int fetch(const struct source *s, const struct source_help *h, struct err
 		return -1;
 	if ((is == SALTED || is == PGP) && decrypt(s->path, is, h, &fd, &opened, e) != 0)
 		return -1;
-	return unpack(opened != NULL ? opened : s->path, h, to, e);
+	path = opened != NULL ? opened : path;
+	return unpack(path, h, to, e) != 0 ? -1 : keep_owners(s, path, h, e);
 }
 
 /* Which file it was, and what of it was taken: an archive that is the same is not unpacked twice.
@@ -318,15 +348,20 @@ static int identity(const char *path, const struct source_help *h, struct buf *r
 int source_fetch_tar(struct source *s, const struct source_help *h, struct err *e)
 {
 	char *note SCOPED(mem_freep) = fs_join(h->work, SOURCE_UNPACKED);
+	char *owners SCOPED(mem_freep) = fs_join(h->work, SOURCE_OWNERS);
 	struct buf is SCOPED(buf_release) = BUF_INIT(128), was SCOPED(buf_release) = BUF_INIT(128);
+	bool known = h->env == SITE_PROD ? access(owners, F_OK) == 0 : s->rootfd >= 0;
 	struct err quiet = ERR_INIT;
 
 	if (identity(s->path, h, &is, e) != 0)
 		return -1;
 	/* what the filter held back when it was unpacked must be counted in this run */
-	if ((h->env == SITE_PROD || s->rootfd >= 0) &&
-	    fs_get_file(AT_FDCWD, note, &was, &quiet) == 0 && strcmp(was.data, is.data) == 0)
+	if (known && fs_get_file(AT_FDCWD, note, &was, &quiet) == 0 &&
+	    strcmp(was.data, is.data) == 0)
 		return 0;
+	/* the trees of before have names of the archive of before */
+	if (s->perms != NULL)
+		return err_set(e, ERR_BUSY, "%s changed meanwhile", s->text);
 	if (fs_rmtree(AT_FDCWD, note, e) != 0)
 		return -1;
 	log_info("%s: unpack", s->text);

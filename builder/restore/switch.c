@@ -147,15 +147,6 @@ static struct jval *data_json(const struct restoring *x)
 	return list;
 }
 
-static struct jval *list_json(const struct strv *l)
-{
-	struct jval *list = jval_array();
-
-	for (size_t i = 0; i < l->n; i++)
-		jval_push(list, jval_text(l->v[i]));
-	return list;
-}
-
 static void put_excluded(const struct restoring *x, struct jval *v)
 {
 	struct jval *out = jval_array();
@@ -206,9 +197,10 @@ static struct jval *report_of(const struct restoring *x)
 
 	put_site(x, v);
 	jval_put(v, "data", data_json(x));
-	jval_put(v, "not-in-source", list_json(&x->absent));
-	jval_put(v, "fixers", list_json(&x->fixers));
-	jval_put(v, "did", list_json(&x->st.out.did));
+	jval_put(v, "not-in-source", restore_report_list(&x->absent));
+	jval_put(v, "by-number", restore_report_list(&x->src.by_number));
+	jval_put(v, "fixers", restore_report_list(&x->fixers));
+	jval_put(v, "did", restore_report_list(&x->st.out.did));
 	jval_put(v, "dry-run", jval_bool(x->so->dry_run));
 	jval_put(v, "verified", jval_bool(x->verified));
 	if (x->verified)
@@ -246,7 +238,7 @@ static int ended(struct restoring *x, const char *what, struct jval *aside, stru
 	put_site(x, v);
 	jval_put(v, "live", live);
 	jval_put(v, what, aside);
-	jval_put(v, "did", list_json(&x->st.out.did));
+	jval_put(v, "did", restore_report_list(&x->st.out.did));
 	jval_put(v, "dry-run", jval_bool(x->so->dry_run));
 	for (size_t i = 0; i < x->r.n; i++) {
 		struct jval *o = jval_object();

@@ -255,6 +255,7 @@ static struct jval *report_of(const struct job *j)
 	jval_put_int(v, "excluded-entries",
 		     (int64_t)(restore_filter_count(j->filter) + restore_filter_count(j->fetch)));
 	jval_put(v, "excluded", out);
+	jval_put(v, "by-number", restore_report_list(&j->src.by_number));
 	jval_put(v, "dry-run", jval_bool(j->o->dry_run));
 	jval_put(v, "verified", jval_bool(j->o->verify && !j->o->dry_run));
 	if (j->o->verify && !j->o->dry_run)
