@@ -58,6 +58,12 @@ void files_put_text(struct files *f, const struct small_file *like, const char *
 /* Appends a tar of them all; past ret->max is ERR_FAIL. */
 int files_tar(const struct files *f, struct buf *ret, struct err *e) MUST_CHECK;
 
+/* Writes them all into a tree whose users have our numbers: the tar unpacked, but for a reader, who
+ * sees each file as it was or whole. Links above a file lead nowhere but into the tree, one in its
+ * place is replaced. Directories that are missing are made, 0755. Nothing is waited for on its way
+ * to the disk. */
+int files_lay(int rootfd, const struct files *f, struct err *e) MUST_CHECK;
+
 /* Accepts a zeroed struct. */
 void files_release(struct files *f);
 

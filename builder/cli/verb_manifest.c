@@ -10,6 +10,8 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 static const struct opt opts[] = {
     {'o', "output", "FILE", "Write the manifest to FILE (default: standard output)."},
@@ -39,12 +41,42 @@ static int fill(void *ctx, int fd, struct err *e)
 	return manifest_write(ctx, &(struct sink){.write = to_fd, .ctx = &fd}, e);
 }
 
+/* Where it goes; NULL is standard output, by either of its names. */
+static const char *output_of(const struct args *a)
+{
+	const char *path = args_get(a, "output");
+
+	return path != NULL && strcmp(path, "/dev/stdout") == 0 ? NULL : path;
+}
+
+/* A device or a pipe is the machine's or somebody else's: it is written to, never replaced. */
+static bool is_written_through(const char *path)
+{
+	struct stat st;
+
+	return stat(path, &st) == 0 && (S_ISCHR(st.st_mode) || S_ISFIFO(st.st_mode));
+}
+
+static int put_through(struct manifest *m, const char *path, struct err *e)
+{
+	int fd SCOPED(fd_closep) = open(path, O_WRONLY | O_NOCTTY | O_CLOEXEC);
+
+	if (fd < 0)
+		return err_sys(e, "open %s", path);
+	return fill(m, fd, e) == 0 ? 0 : err_in(e, "%s", path);
+}
+
 static int put(struct manifest *m, const char *path, struct err *e)
 {
 	char *dir SCOPED(mem_freep) = fs_dirname(path);
 	char *name SCOPED(mem_freep) = fs_basename(path);
 	int fd SCOPED(fd_closep) = -1;
+	struct stat st;
 
+	if (is_written_through(path))
+		return put_through(m, path, e);
+	if (lstat(path, &st) == 0 && !S_ISREG(st.st_mode) && !S_ISLNK(st.st_mode))
+		return err_set(e, ERR_USAGE, "%s is no file that can be replaced", path);
 	if (fs_open_dir(AT_FDCWD, dir, &fd, e) != 0)
 		return -1;
 	return fs_put_with(fd, name, 0644, &(struct fs_filler){.fill = fill, .ctx = m}, e);
@@ -88,11 +120,11 @@ static int describe(const struct args *a, struct err *e)
 {
 	struct signing s SCOPED(signing_release) = {0};
 	struct manifest m SCOPED(manifest_release) = {0};
-	const char *output = args_get(a, "output");
+	const char *output = output_of(a);
 	uint64_t begun_ms = clock_mono_ms(), ms;
 	struct digest root;
 
-	if (args_has(a, "key") && output == NULL)
+	if (args_has(a, "key") && (output == NULL || is_written_through(output)))
 		return err_set(e, ERR_USAGE, "--key wants --output FILE, which it signs");
 	if ((args_has(a, "key") && signing_open(a, &s, e) != 0) ||
 	    described(a, a->rest.v[0], &m, e) != 0)

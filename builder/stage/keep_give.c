@@ -233,9 +233,16 @@ static void check_keys(const struct furnish *f)
 static int send(struct furnish *f, struct err *e)
 {
 	struct buf tar SCOPED(buf_release) = BUF_INIT(TAR_MAX);
+	int tree, rc;
 
 	if (f->put.n == 0)
 		return 0;
+	tree = stage_still_tree(f->st, f->one);
+	if (tree >= 0) {
+		rc = files_lay(tree, &f->put, e);
+		stage_still_done(f->st, f->one, &tree);
+		return rc == 0 ? 0 : err_in(e, "%s", f->one->container);
+	}
 	if (files_tar(&f->put, &tar, e) != 0)
 		return -1;
 	return engine_put(f->st->en, f->one->container, "/", &tar, e);

@@ -153,6 +153,23 @@ static int get_roots(struct stage *st, const struct stage_one *one, const struct
 	return r->tree < 0 ? find_owners(st, one, ret, e) : 0;
 }
 
+/* Of one that runs or not, as this machine sees it, or else by its engine. */
+static int get_now(struct stage *st, const struct stage_one *one, const struct engine_state *now,
+		   const struct roots *r, struct files *ret, struct err *e)
+{
+	int tree = now->running ? stage_instance_tree(now) : stage_still_tree(st, one);
+	struct roots here = *r;
+	int rc;
+
+	here.tree = tree;
+	rc = get_roots(st, one, &here, ret, e);
+	if (now->running)
+		fd_closep(&tree);
+	else
+		stage_still_done(st, one, &tree);
+	return rc;
+}
+
 static char *image_name(const struct stage_one *one)
 {
 	return mem_format("%.16s.image.tar", digest_hex(&one->generation).s);
@@ -276,8 +293,7 @@ static int take(struct stage *st, const struct stage_one *one, const struct engi
 			       .enters = enters_kept,
 			       .bytes_max = KEEPS_MAX,
 			       .files_max = KEEPS_FILES};
-	int tree SCOPED(fd_closep) = stage_instance_tree(now);
-	const struct roots r = {&roots, &w, tree};
+	const struct roots r = {&roots, &w, -1};
 
 	if (stage_site_of(st, one, &s, e) != 0)
 		return -1;
@@ -285,7 +301,7 @@ static int take(struct stage *st, const struct stage_one *one, const struct engi
 	keeps_roots(s, &roots);
 	if (keeps_mounts(st, s, one, e) != 0 || stage_image_of(st, one, &image, e) != 0)
 		return -1;
-	if (get_roots(st, one, &r, &was, e) != 0 || check_whole(one, &image, &was, e) != 0)
+	if (get_now(st, one, now, &r, &was, e) != 0 || check_whole(one, &image, &was, e) != 0)
 		return -1;
 	put_below(&all, "image", &image);
 	put_below(&all, "was", &was);

@@ -183,6 +183,11 @@ int stage_site_of(const struct stage *st, const struct stage_one *one, struct si
 int stage_image_tree(const struct stage *st) MUST_CHECK;
 int stage_instance_tree(const struct engine_state *s) MUST_CHECK;
 
+/* The tree of an instance that does not run, mounted by the engine: -1 as above. The latter closes
+ * it and has it unmounted; -1 is none, and what fails is a warning. */
+int stage_still_tree(struct stage *st, const struct stage_one *one) MUST_CHECK;
+void stage_still_done(struct stage *st, const struct stage_one *one, int *tree);
+
 /* What an image has of its own in a container that has never run, noted for later; and whether it
  * is, and what it is: nothing when it is not. */
 int stage_note_image(struct stage *st, const struct stage_one *one, struct err *e) MUST_CHECK;

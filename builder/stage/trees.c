@@ -2,6 +2,7 @@
  * it: without an archive in between. Whoever finds nothing to see asks the engine for one. */
 #include "stage/parts.h"
 
+#include "base/log.h"
 #include "sandbox/sandbox.h"
 #include "sys/fs.h"
 #include <fcntl.h>
@@ -73,4 +74,42 @@ int stage_instance_tree(const struct engine_state *s)
 	    stage_process_is(s, &is, &quiet) != 0 || !is)
 		return -1;
 	return STEAL_FD(fd);
+}
+
+/* Something is mounted there that we see too, and its root is the root that we know. */
+static bool is_seen(int fd)
+{
+	struct statx s;
+
+	return statx(fd, "", AT_EMPTY_PATH, STATX_UID | STATX_GID, &s) == 0 &&
+	       (s.stx_attributes & STATX_ATTR_MOUNT_ROOT) != 0 && s.stx_uid == 0 && s.stx_gid == 0;
+}
+
+int stage_still_tree(struct stage *st, const struct stage_one *one)
+{
+	char *path SCOPED(mem_freep) = NULL;
+	struct err why = ERR_INIT;
+	int fd SCOPED(fd_closep) = -1;
+
+	/* whoever asks for archives then is told why */
+	if (engine_mount(st->en, one->container, &path, &why) != 0 || path == NULL)
+		return -1;
+	fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd >= 0 && is_seen(fd))
+		return STEAL_FD(fd);
+	if (engine_unmount(st->en, one->container, &why) != 0)
+		log_warn("%s", why.msg);
+	return -1;
+}
+
+void stage_still_done(struct stage *st, const struct stage_one *one, int *tree)
+{
+	struct err why = ERR_INIT;
+
+	if (*tree < 0)
+		return;
+	/* while it is open the engine cannot unmount it */
+	fd_closep(tree);
+	if (engine_unmount(st->en, one->container, &why) != 0)
+		log_warn("%s", why.msg);
 }

@@ -36,6 +36,39 @@ teardown() {
 	[ "$(jq -r '.root, .entries, .files, .bytes' <<<"$output" | xargs)" = "sha256:$sum 4 1 6" ]
 }
 
+@test "a device or a pipe is written to and stays what it is" {
+	in_project manifest dir:tree
+	local text=$output
+	mkfifo "$dir/pipe"
+	timeout 20 cat "$dir/pipe" >"$dir/read" &
+	in_project manifest -o pipe dir:tree
+	[ "$status" -eq 0 ]
+	wait
+	[ -p "$dir/pipe" ]
+	[ "$(cat "$dir/read")" = "$text" ]
+	if [ "$(id -u)" -eq 0 ] && mknod "$dir/null" c 1 3; then
+		in_project manifest -o null dir:tree
+		[ "$status" -eq 0 ]
+		[ -c "$dir/null" ]
+	fi
+	if [ "$(id -u)" -eq 0 ]; then
+		mkdir "$dir/dev"
+		ln -s /proc/self/fd/1 "$dir/dev/stdout"
+		# shellcheck disable=SC2016 # the inner shell's
+		run --separate-stderr unshare --mount sh -c 'mount --bind "$1/dev" /dev &&
+			exec "$2" manifest -o /dev/stdout "dir:$1/tree"' sh "$dir" "$posmedia"
+		[ "$status" -eq 0 ]
+		[ "$output" = "$text" ]
+		[ -L "$dir/dev/stdout" ]
+	fi
+	in_project manifest -o pipe --key k dir:tree
+	[ "$status" -eq 2 ]
+	[[ $stderr == *'--key wants --output FILE'* ]]
+	in_project manifest -o tree dir:tree
+	[ "$status" -eq 2 ]
+	[[ $stderr == *'tree is no file that can be replaced'* ]]
+}
+
 @test "no difference is 0, a difference is a line and 4" {
 	in_project manifest -o m dir:tree
 	in_project manifest --compare m dir:tree

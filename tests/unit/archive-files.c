@@ -192,6 +192,93 @@ static void too_much_of_a_tree(void **state)
 	scratch_drop(&s);
 }
 
+static void lay_text(struct files *f, const char *path, mode_t mode, const char *text)
+{
+	struct small_file like = {.path = (char *)(uintptr_t)path, .mode = mode};
+
+	like.uid = getuid();
+	like.gid = getgid();
+	files_put_text(f, &like, text);
+}
+
+static void assert_mode(const struct scratch *s, const char *path, mode_t mode)
+{
+	struct stat st;
+
+	assert_int_equal(fstatat(s->fd, path, &st, AT_SYMLINK_NOFOLLOW), 0);
+	assert_int_equal(st.st_mode, mode);
+}
+
+static void assert_text(const struct scratch *s, const char *path, const char *text)
+{
+	struct buf got SCOPED(buf_release) = BUF_INIT(100);
+	struct err e = ERR_INIT;
+
+	assert_int_equal(fs_get(s->fd, path, &got, &e), 0);
+	assert_string_equal(got.data, text);
+}
+
+static void into_a_tree(void **state)
+{
+	struct scratch s = scratch_make();
+	struct files f SCOPED(files_release) = {0};
+	struct strv names SCOPED(strv_release) = {0};
+	struct err e = ERR_INIT;
+
+	(void)state;
+	put(&s, "root/etc/shadow", "old", 0644);
+	put(&s, "root/etc/kept", "kept", 0600);
+	put(&s, "outside/shadow", "host", 0644);
+	put(&s, "outside/x", "host", 0644);
+	/* a link in a file's place, and links above one that lead out but for the root */
+	assert_int_equal(symlinkat("../../outside/x", s.fd, "root/etc/link"), 0);
+	assert_int_equal(symlinkat("../outside", s.fd, "root/up"), 0);
+	assert_int_equal(mkdirat(s.fd, "root/outside", 0755), 0);
+	lay_text(&f, "etc/shadow", S_IFREG | 0640, "new");
+	lay_text(&f, "etc/link", S_IFREG | 0600, "plain");
+	lay_text(&f, "up/shadow", S_IFREG | 0600, "inside");
+	lay_text(&f, "var/spool/cron/alice", S_IFREG | 0600, "0 3");
+	lay_text(&f, "home/clerk", S_IFDIR | 0700, "");
+	for (int i = 0; i < 2; i++) {
+		int root SCOPED(fd_closep) =
+		    openat(s.fd, "root", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+		assert_int_equal(files_lay(root, &f, &e), 0);
+	}
+	assert_text(&s, "root/etc/shadow", "new");
+	assert_mode(&s, "root/etc/shadow", S_IFREG | 0640);
+	assert_text(&s, "root/etc/kept", "kept");
+	assert_text(&s, "root/etc/link", "plain");
+	assert_mode(&s, "root/etc/link", S_IFREG | 0600);
+	assert_text(&s, "root/outside/shadow", "inside");
+	assert_text(&s, "root/var/spool/cron/alice", "0 3");
+	assert_mode(&s, "root/home/clerk", S_IFDIR | 0700);
+	assert_text(&s, "outside/shadow", "host");
+	assert_text(&s, "outside/x", "host");
+	/* and nothing of the way there */
+	assert_int_equal(fs_list(s.fd, "root/home", &names, &e), 0);
+	assert_int_equal(fs_list(s.fd, "root/etc", &names, &e), 0);
+	assert_int_equal(names.n, 4);
+	scratch_drop(&s);
+}
+
+static void not_into_a_tree(void **state)
+{
+	static const char *const paths[] = {"../x", "/etc/x", "etc/../../x", ""};
+	struct scratch s = scratch_make();
+	struct err e = ERR_INIT;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(paths) / sizeof(paths[0]); i++) {
+		struct files f SCOPED(files_release) = {0};
+
+		lay_text(&f, paths[i], S_IFREG | 0600, "x");
+		assert_int_equal(files_lay(s.fd, &f, &e), -1);
+		assert_string_equal(e.msg, "a path that leaves the tree");
+	}
+	scratch_drop(&s);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -200,6 +287,8 @@ int main(void)
 	    cmocka_unit_test(out_of_a_tree),
 	    cmocka_unit_test(another_mount_is_not_of_the_tree),
 	    cmocka_unit_test(too_much_of_a_tree),
+	    cmocka_unit_test(into_a_tree),
+	    cmocka_unit_test(not_into_a_tree),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
