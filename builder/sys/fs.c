@@ -146,6 +146,14 @@ int fs_put_with(int dirfd, const char *name, mode_t mode, const struct fs_filler
 	return put_file(&to, mode, f, true, e);
 }
 
+int fs_put_with_unsynced(int dirfd, const char *name, mode_t mode, const struct fs_filler *f,
+			 struct err *e)
+{
+	struct put to = {dirfd, name, -1, NULL};
+
+	return put_file(&to, mode, f, false, e);
+}
+
 struct bytes {
 	const void *p;
 	size_t n;
@@ -183,13 +191,11 @@ int fs_put_unsynced(const char *path, const void *p, size_t n, mode_t mode, stru
 	char *name SCOPED(mem_freep) = fs_basename(path);
 	struct bytes b = {p, n};
 	const struct fs_filler f = {fill_bytes, &b};
-	struct put to = {-1, name, -1, NULL};
 	int fd SCOPED(fd_closep) = -1;
 
 	if (fs_open_dir(AT_FDCWD, dir, &fd, e) != 0)
 		return -1;
-	to.dirfd = fd;
-	return put_file(&to, mode, &f, false, e);
+	return fs_put_with_unsynced(fd, name, mode, &f, e);
 }
 
 static int get(int fd, const char *name, struct buf *ret, struct err *e)

@@ -32,6 +32,8 @@ int fs_put_path(const char *path, const void *p, size_t n, mode_t mode, struct e
  * a kill leaves the old bytes or the new ones, but a power cut may leave an empty file or none. */
 int fs_put_unsynced(const char *path, const void *p, size_t n, mode_t mode,
 		    struct err *e) MUST_CHECK;
+int fs_put_with_unsynced(int dirfd, const char *name, mode_t mode, const struct fs_filler *f,
+			 struct err *e) MUST_CHECK;
 
 /* Appends the whole of dirfd/name to *ret. Past ret->max: kind ERR_RECIPE, nothing is kept from
  * the file being half read. */
