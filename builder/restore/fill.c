@@ -3,10 +3,14 @@
 
 #include "base/fault.h"
 #include "base/log.h"
+#include "sys/fs.h"
+#include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/xattr.h>
 
 enum { DIFFERENCES_TOLD = 5 };
 
@@ -136,6 +140,20 @@ int restore_check(const struct restore_view *v, const struct restore_target *to,
 			      what, (unsigned long long)n, x.text.data);
 	buf_release(&x.text);
 	return n > 0 ? -1 : 0;
+}
+
+int restore_own_dir(const char *path, int *ret, struct err *e)
+{
+	static const char *const acls[] = {"system.posix_acl_default", "system.posix_acl_access"};
+	int fd SCOPED(fd_closep) = -1;
+
+	if (fs_mkdirs(AT_FDCWD, path, 0700, e) != 0 || fs_open_dir(AT_FDCWD, path, &fd, e) != 0)
+		return -1;
+	for (size_t i = 0; i < 2; i++)
+		if (fremovexattr(fd, acls[i]) != 0 && errno != ENODATA && errno != EOPNOTSUPP)
+			return err_sys(e, "clear the ACL of %s", path);
+	*ret = STEAL_FD(fd);
+	return 0;
 }
 
 struct jval *restore_report_list(const struct strv *l)

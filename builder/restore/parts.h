@@ -110,6 +110,10 @@ int restore_fill(struct restore_view *v, const struct restore_target *to, struct
 int restore_check(const struct restore_view *v, const struct restore_target *to, const char *what,
 		  uint64_t *sum, struct err *e) MUST_CHECK;
 
+/* Makes a directory of ours, mode 0700, and opens it. The default ACL of the one that it is in,
+ * which what is made below would get, ends here. */
+int restore_own_dir(const char *path, int *ret, struct err *e) MUST_CHECK;
+
 /* A list of texts in a report. */
 struct jval *restore_report_list(const struct strv *l) MUST_CHECK;
 /* The figures of a tree in a report. */

@@ -58,8 +58,8 @@ static int open_places(struct restoring *x, struct err *e)
 		return -1;
 	if (x->so->dry_run && access(x->work, F_OK) != 0)
 		return 0;
-	if (fs_mkdirs(AT_FDCWD, x->work, 0700, e) != 0)
-		return -1;
+	if (!x->so->dry_run)
+		return restore_own_dir(x->work, &x->p.workfd, e);
 	return fs_open_dir(AT_FDCWD, x->work, &x->p.workfd, e);
 }
 

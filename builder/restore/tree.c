@@ -97,8 +97,9 @@ static int open_places(struct job *j, struct err *e)
 	if (j->o->dry_run) {
 		if (lstat(j->to, &st) != 0 && errno == ENOENT)
 			return 0;
-	} else if (fs_mkdirs(AT_FDCWD, j->beside, 0700, e) != 0 ||
-		   (mkdir(j->to, 0700) != 0 && errno != EEXIST)) {
+	} else if (restore_own_dir(j->beside, &j->besidefd, e) != 0) {
+		return -1;
+	} else if (mkdir(j->to, 0700) != 0 && errno != EEXIST) {
 		return err_sys(e, "make %s", j->to);
 	}
 	j->tofd = open(j->to, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
@@ -106,7 +107,7 @@ static int open_places(struct job *j, struct err *e)
 		return err_sys(e, "open %s", j->to);
 	if (j->o->dry_run && access(j->beside, F_OK) != 0)
 		return 0;
-	if (fs_open_dir(AT_FDCWD, j->beside, &j->besidefd, e) != 0)
+	if (j->besidefd < 0 && fs_open_dir(AT_FDCWD, j->beside, &j->besidefd, e) != 0)
 		return -1;
 	return j->o->dry_run ? 0 : lock_take(j->besidefd, "lock", &j->lock, e);
 }

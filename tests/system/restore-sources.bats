@@ -64,6 +64,25 @@ same() {
 	jq -e '.made + .changed + .removed + .["written-bytes"] == 0' <<<"$output"
 }
 
+@test "below a directory with a default ACL: no entry of it gets in, and ours stay ours" {
+	local from one
+	mkdir "$dir/in"
+	setfacl -m u:12345:rwx -d -m u:12345:rwx,g::rwx "$dir/in"
+	tar -C "$dir/shop" --acls --xattrs --format=posix -cf "$dir/shop.tar" .
+	for from in "tar:$dir/shop.tar" "dir:$dir/shop"; do
+		restore --from "$from" --to "dir:$dir/in/to" --verify
+		succeeded
+		same "$dir/shop" "$dir/in/to"
+		[ "$(getfacl -cp "$dir/in/.to.restore" | paste -sd,)" = \
+			user::rwx,group::---,other::---, ]
+		for one in "$dir/in/.to.restore"/*; do
+			[ -d "$one" ] || [ "$(stat -c %a "$one")" = 600 ] ||
+				{ stat "$one"; false; }
+			[[ $(getfacl -cp "$one") != *12345* ]]
+		done
+	done
+}
+
 @test "every difference is told" {
 	cp -a "$dir/shop" "$dir/b"
 	echo other >"$dir/b/usr2/fix-me"

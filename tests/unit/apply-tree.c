@@ -245,6 +245,41 @@ static void attributes_come_and_go(void **state)
 	(void)applies(b, true);
 }
 
+/* What is made in a directory gets an ACL by its default one; what a manifest says is all the same
+ * all that there is, of what is replaced and of what is new. */
+static void default_acls_add_nothing(void **state)
+{
+	static const char few[] = "u::rwx,u:12345:rwx,g::rwx,g:12346:r-x,m::rwx,o::r-x";
+	const struct bed *b = *state;
+
+	set_acl(b, "dst", "default", few);
+	set_acl(b, "dst", "access", few);
+	make_dir(b->dst, "d");
+	put_text(b->dst, "d/file", "x");
+	put_text(b->dst, "d/other", "x");
+	put_text(b->dst, "d/fifo", "x");
+	assert_int_equal(linkat(b->dst, "d/other", b->top, "elsewhere", 0), 0);
+	make_dir(b->dst, "d/type");
+	make_dir(b->src, "d");
+	put_text(b->src, "d/file", "y");
+	put_text(b->src, "d/other", "y");
+	put_text(b->src, "d/type", "a file now");
+	put_text(b->src, "d/with", "an ACL");
+	put_text(b->src, "d/new", "x");
+	make_dir(b->src, "d/dir");
+	make_dir(b->src, "d/own");
+	assert_int_equal(mkfifoat(b->src, "d/fifo", 0640), 0);
+	assert_int_equal(fchmodat(b->src, "d/new", 04775, 0), 0);
+	assert_int_equal(fchmodat(b->src, "d/other", 0600, 0), 0);
+	set_acl(b, "src/d/with", "access", "u::rw-,u:12345:r--,g::---,m::rw-,o::---");
+	set_acl(b, "src/d/own", "default", "u::rwx,g::r-x,g:12347:---,m::r-x,o::---");
+	(void)applies(b, true);
+	/* and where the manifest has a default one, what is made below it later */
+	set_acl(b, "src/d", "default", few);
+	put_text(b->src, "d/later", "x");
+	(void)applies(b, true);
+}
+
 static bool set_flags(int dirfd, const char *path, int flags)
 {
 	int fd SCOPED(fd_closep) = openat(dirfd, path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
@@ -504,6 +539,7 @@ int main(void)
 	    cmocka_unit_test_setup_teardown(links_split_and_join, bed_setup, bed_teardown),
 	    cmocka_unit_test_setup_teardown(nothing_outside_changes, bed_setup, bed_teardown),
 	    cmocka_unit_test_setup_teardown(attributes_come_and_go, bed_setup, bed_teardown),
+	    cmocka_unit_test_setup_teardown(default_acls_add_nothing, bed_setup, bed_teardown),
 	    cmocka_unit_test_setup_teardown(immutable_is_no_obstacle, bed_setup, bed_teardown),
 	    cmocka_unit_test_setup_teardown(only_blocks_that_differ, bed_setup, bed_teardown),
 	    cmocka_unit_test_setup_teardown(stealth, bed_setup, bed_teardown),
