@@ -127,15 +127,6 @@ static int give_acl(struct giving *g, const char *name, const char *text, struct
 	return set_value(g, name, want.data, want.len, e);
 }
 
-static bool is_ours(const char *name)
-{
-	if (strncmp(name, "user.", 5) == 0)
-		return strncmp(name + 5, "overlay.", 8) != 0;
-	if (strncmp(name, "trusted.", 8) == 0)
-		return strncmp(name + 8, "overlay.", 8) != 0;
-	return strcmp(name, "security.capability") == 0;
-}
-
 static const struct manifest_xattr *wanted(const struct manifest_entry *en, const char *name)
 {
 	for (size_t k = 0; k < en->xattrs_n; k++)
@@ -176,7 +167,8 @@ static int give_xattrs(struct giving *g, const char *list, size_t n, struct err 
 	const struct manifest_entry *en = &g->j->want->v[g->i];
 
 	for (const char *p = list; p < list + n; p += strlen(p) + 1)
-		if (is_ours(p) && wanted(en, p) == NULL && drop_value(g, p, e) != 0)
+		if (manifest_attribute_belongs(p) && wanted(en, p) == NULL &&
+		    drop_value(g, p, e) != 0)
 			return -1;
 	for (size_t k = 0; k < en->xattrs_n; k++) {
 		const struct manifest_xattr *x = &en->xattrs[k];

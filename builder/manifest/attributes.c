@@ -34,7 +34,7 @@ static bool has_prefix(const char *s, const char *prefix)
 	return strncmp(s, prefix, strlen(prefix)) == 0;
 }
 
-bool attribute_belongs(const char *name)
+bool manifest_attribute_belongs(const char *name)
 {
 	if (has_prefix(name, "user."))
 		return !has_prefix(name, "user.overlay.");
@@ -93,7 +93,7 @@ static int read_names(const struct source *s, const char *names, size_t n,
 	struct strv sorted SCOPED(strv_release) = {0};
 
 	for (const char *at = names; at < names + n; at += strlen(at) + 1)
-		if (attribute_belongs(at) || strcmp(at, ACCESS) == 0 ||
+		if (manifest_attribute_belongs(at) || strcmp(at, ACCESS) == 0 ||
 		    strcmp(at, ACL_DEFAULT) == 0)
 			strv_add(&sorted, at);
 	if (sorted.n == 0)

@@ -93,6 +93,10 @@ int manifest_acl_value(const struct manifest_names *n, const char *text, struct 
 int manifest_acl_text(const struct manifest_names *n, const struct buf *val, bool access,
 		      struct buf *ret, struct err *e) MUST_CHECK;
 
+/* Whether an extended attribute is of the tree, and not of a security module, an overlay or the
+ * kernel: ACLs are none. */
+bool manifest_attribute_belongs(const char *name) MUST_CHECK;
+
 /* How far a making is: regular files and their bytes, and how many there are. */
 struct manifest_progress {
 	uint64_t files, bytes;

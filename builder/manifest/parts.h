@@ -39,9 +39,6 @@ int text_type_of(const char *name);
  * is written. */
 bool name_ok(const char *s);
 
-/* Whether an attribute is of the tree, and not of a security module, an overlay or the kernel. */
-bool attribute_belongs(const char *name);
-
 /* Whether a text is an ACL in the one form that we write. */
 bool acl_text_ok(const char *text);
 

@@ -225,7 +225,7 @@ static bool add_xattr(struct reading *r, struct manifest_entry *en, char *name, 
 	struct manifest_xattr *x;
 
 	if (n >= XATTRS_MAX || !unescape(name) || strlen(name) > NAME_BYTES_MAX ||
-	    !attribute_belongs(name) || base64_decode(val, &b) != 0 ||
+	    !manifest_attribute_belongs(name) || base64_decode(val, &b) != 0 ||
 	    (n > 0 && strcmp(en->xattrs[n - 1].name, name) >= 0))
 		return false;
 	if ((n & (n - 1)) == 0) {
