@@ -154,15 +154,20 @@ int input_passphrase_of(const struct args *a, const char *option, char **ret, st
 	return err_set(e, ERR_USAGE, "%s: the passphrase is empty", path);
 }
 
-int input_keys(const struct args *a, struct keys *ret, struct err *e)
+int input_keys_of(const struct args *a, const char *option, struct keys *ret, struct err *e)
 {
-	for (const char *path; (path = args_nth(a, "key", ret->n)) != NULL; ret->n++) {
+	for (const char *path; (path = args_nth(a, option, ret->n)) != NULL; ret->n++) {
 		if (ret->n == KEYS_MAX)
 			return err_set(e, ERR_USAGE, "more than %d keys", KEYS_MAX);
 		if (sign_public_load(path, &ret->v[ret->n], e) != 0)
 			return -1;
 	}
 	return 0;
+}
+
+int input_keys(const struct args *a, struct keys *ret, struct err *e)
+{
+	return input_keys_of(a, "key", ret, e);
 }
 
 void keys_release(struct keys *k)

@@ -49,6 +49,9 @@ struct keys {
 	size_t n;
 };
 int input_keys(const struct args *a, struct keys *ret, struct err *e) MUST_CHECK;
+/* The same of another option. */
+int input_keys_of(const struct args *a, const char *option, struct keys *ret,
+		  struct err *e) MUST_CHECK;
 void keys_release(struct keys *k);
 
 /* The statement in a file, into an initialised buffer. */

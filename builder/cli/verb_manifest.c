@@ -4,6 +4,7 @@
 #include "cli/verb.h"
 
 #include "base/num.h"
+#include "restore/restore.h"
 #include "sign/file.h"
 #include "sys/clock.h"
 #include "sys/fs.h"
@@ -19,6 +20,8 @@ static const struct opt opts[] = {
     {0, "compare", NULL, "List every difference of two objects, and refuse if there is one."},
     DESCRIBED_OPTS,
     {'k', "key", "FILE", "Sign FILE, the output, with this private key."},
+    {0, "pub", "FILE.pub",
+     "With --compare: a manifest must be signed by this key, or another one."},
     SIGNING_WITH,
     OBJECT_PLAIN,
     {0, "json", NULL, "Print the outcome as JSON."},
@@ -196,16 +199,36 @@ static uint64_t compare_json(const struct args *args, const struct manifest *a,
 	return n;
 }
 
+/* Of a manifest's file, when --pub demands its signature. */
+static int signed_or_tree(const struct keys *keys, const char *object, const struct manifest *m,
+			  bool *ret_any, struct err *e)
+{
+	const struct sign_wanted by = {.keys = keys->v, .keys_n = keys->n, .forms = SIGN_ALL_FORMS};
+	struct stat st;
+
+	if (keys->n == 0 || stat(object, &st) != 0 || S_ISDIR(st.st_mode))
+		return 0;
+	*ret_any = true;
+	return restore_check_signed(object, m, &by, e);
+}
+
 static int compare(const struct args *args, struct err *e)
 {
 	struct manifest a SCOPED(manifest_release) = {0}, b SCOPED(manifest_release) = {0};
+	struct keys keys SCOPED(keys_release) = {0};
+	bool any = false;
 	uint64_t n;
 
 	if (args_has(args, "output") || args_has(args, "root") || args_has(args, "key"))
 		return err_set(e, ERR_USAGE, "--compare writes no manifest");
-	if (described(args, args->rest.v[0], &a, e) != 0 ||
-	    described(args, args->rest.v[1], &b, e) != 0)
+	if (input_keys_of(args, "pub", &keys, e) != 0 ||
+	    described(args, args->rest.v[0], &a, e) != 0 ||
+	    described(args, args->rest.v[1], &b, e) != 0 ||
+	    signed_or_tree(&keys, args->rest.v[0], &a, &any, e) != 0 ||
+	    signed_or_tree(&keys, args->rest.v[1], &b, &any, e) != 0)
 		return -1;
+	if (keys.n > 0 && !any)
+		return err_set(e, ERR_USAGE, "--pub wants a manifest's file, and both are trees");
 	n = args_has(args, "json") ? compare_json(args, &a, &b)
 				   : manifest_compare(&a, &b, print_difference, NULL);
 	if (n > 0)
@@ -219,6 +242,8 @@ static int run(const struct args *a, struct err *e)
 {
 	if (args_has(a, "compare") != (a->rest.n == 2))
 		return err_set(e, ERR_USAGE, "manifest takes one object, and with --compare two");
+	if (args_has(a, "pub") && !args_has(a, "compare"))
+		return err_set(e, ERR_USAGE, "--pub goes with --compare");
 	return args_has(a, "compare") ? compare(a, e) : describe(a, e);
 }
 

@@ -1,4 +1,5 @@
 #include "cli/host.h"
+#include "cli/input.h"
 #include "cli/screen.h"
 #include "cli/verb.h"
 
@@ -20,6 +21,8 @@ static const struct opt opts[] = {
     {0, "rollback", NULL, "Put the data that was live before back."},
     {0, "discard", NULL, "Remove what was filled and never exchanged."},
     {0, "verify", NULL, "With --to: read all of it again. Else: compare two trees or manifests."},
+    {0, "pub", "FILE.pub",
+     "With --verify: the manifest must be signed by this key, or another one."},
     {0, "content", NULL, "Read every byte of the source, also of files that look as before."},
     {0, "exclude", "PATTERN", "Leave out what is at this absolute path; may be given again."},
     {0, "environment", "ENV", "With --to: what the data is for: prod (the default), qa or dev."},
@@ -199,10 +202,16 @@ static void differs(void *ctx, const struct manifest_difference *d)
 static int compare(const struct args *a, struct err *e)
 {
 	bool json = args_has(a, "json");
+	struct keys keys SCOPED(keys_release) = {0};
+	struct sign_wanted by = {.keys = keys.v, .forms = SIGN_ALL_FORMS};
 	struct restore_compare c = {
 	    .a = a->rest.v[0], .b = a->rest.v[1], .fn = differs, .ctx = &json};
 	uint64_t n = 0;
 
+	if (input_keys_of(a, "pub", &keys, e) != 0)
+		return -1;
+	by.keys_n = keys.n;
+	c.signers = keys.n > 0 ? &by : NULL;
 	if (restore_compare(&c, &n, e) != 0)
 		return -1;
 	return n == 0 ? 0
@@ -296,6 +305,8 @@ static const char *wrong_form(const struct args *a)
 
 	if (ends > 1 || (ends == 1 && (from || warm || a->rest.n != 1)))
 		return "--commit, --rollback and --discard go alone, with a site";
+	if (args_has(a, "pub") && a->rest.n != 2)
+		return "--pub goes with --verify of two";
 	if (a->rest.n == 2 && (!args_has(a, "verify") || from))
 		return "two arguments go with --verify";
 	if (a->rest.n == 1 && args_has(a, "verify"))

@@ -9,6 +9,7 @@
 
 #include "form/json.h"
 #include "manifest/manifest.h"
+#include "sign/image.h"
 #include "stage/stage.h"
 
 /* A directory of the site, and where the machine that it comes from has it. */
@@ -87,9 +88,17 @@ int restore_names_of(const struct site *s, const struct stage_opts *so, struct m
 struct restore_compare {
 	const char *a, *b;
 	unsigned threads;
+	/* By whom the manifests must be signed; ERR_VERIFY for one that is not, and ERR_USAGE when
+	 * neither is one. NULL = nobody asks. */
+	const struct sign_wanted *signers;
 	void (*fn)(void *ctx, const struct manifest_difference *d);
 	void *ctx;
 };
 int restore_compare(const struct restore_compare *c, uint64_t *ret, struct err *e) MUST_CHECK;
+
+/* Whether what was read of a manifest's file is what the signatures beside it are of: ERR_VERIFY
+ * otherwise. */
+int restore_check_signed(const char *path, const struct manifest *m, const struct sign_wanted *by,
+			 struct err *e) MUST_CHECK;
 
 #endif

@@ -115,6 +115,44 @@ teardown() {
 	[ "$status" -eq 4 ]
 }
 
+@test "compared with a manifest that must be signed, by either verb" {
+	local verb
+	in_project key new k
+	in_project key new other
+	in_project manifest -o plain dir:tree
+	in_project manifest -o m --key k dir:tree
+	in_project manifest dir:tree --pub k.pub
+	refused 2 '--pub goes with --compare'
+	in_project restore --from dir:tree --to dir:to --pub k.pub
+	refused 2 '--pub goes with --verify of two'
+	for verb in 'manifest --compare' 'restore --verify'; do
+		# shellcheck disable=SC2086 # two words
+		in_project $verb --pub other.pub --pub k.pub m dir:tree
+		[ "$status" -eq 0 ] || { echo "$verb: $stderr"; false; }
+		# shellcheck disable=SC2086
+		in_project $verb --pub other.pub m dir:tree
+		refused 4 m
+		# shellcheck disable=SC2086
+		in_project $verb --pub k.pub dir:tree plain
+		refused 4 plain
+		# shellcheck disable=SC2086
+		in_project $verb --pub k.pub dir:tree dir:tree
+		refused 2 "--pub wants a manifest's file"
+	done
+	# one that was made to fit a tree that was changed
+	echo more >"$dir/tree/added"
+	in_project manifest -o fits dir:tree
+	cp "$dir/fits" "$dir/m"
+	for verb in 'manifest --compare' 'restore --verify'; do
+		# shellcheck disable=SC2086
+		in_project $verb m dir:tree
+		[ "$status" -eq 0 ]
+		# shellcheck disable=SC2086
+		in_project $verb --pub k.pub m dir:tree
+		refused 4 m
+	done
+}
+
 @test "names of owners are those of the files that are given" {
 	printf 'till:x:%s:0::/:\n' "$(id -u)" >"$dir/passwd"
 	printf 'tills:x:%s:\n' "$(id -g)" >"$dir/group"
