@@ -144,7 +144,8 @@ demo: deps
 # All that is C, read by CC with every warning, and nothing made of it.
 syntax:
 	$(Q)ls builder/*/*.c tests/unit/*.c tests/fuzz/*.c | xargs -n 20 -P $(JOBS) $(CC) \
-	  $(filter-out -MMD -MP,$(ALL_CFLAGS)) -Itests/fuzz -DSHIM_FILE='"/dev/null"' -fsyntax-only
+	  $(filter-out -MMD -MP,$(ALL_CFLAGS)) -Itests/fuzz -fsyntax-only \
+	  -DSHIM_FILE='"/dev/null"' -DAGENT_FILE='"/dev/null"'
 
 # Compiles too: what does not compile is a failed test, and the tally is the last line all the same.
 check: deps-check

@@ -119,7 +119,6 @@ static int has_room(struct cut_run *r, uint64_t bytes, struct err *e)
 {
 	const struct site_cutover *c = &r->s->cutover;
 	struct statvfs v;
-	char *want SCOPED(mem_freep) = NULL;
 
 	if (statvfs(r->own, &v) != 0)
 		return err_sys(e, "look at %s", r->own);
