@@ -10,14 +10,35 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* The new instance has the address for as long as the old server surely has not. */
+static int lend(void *ctx, uint64_t until_ms, struct err *e)
+{
+	const struct cut_run *r = ctx;
+
+	return stage_lend(r->s, r->o->so, until_ms - CUT_LET_GO_MS, e);
+}
+
+/* Before its first start the instance must know how long that is. */
+static int lend_first(struct cut_run *r, struct err *e)
+{
+	struct old_state st SCOPED(old_state_release) = {0};
+	uint64_t until = clock_mono_ms() + r->s->cutover.lease_ms;
+
+	if (cut_session(r, e) != 0)
+		return -1;
+	return old_renew(r->old, &st, e) != 0 ? cut_lost(r, e) : lend(r, until, e);
+}
+
 /* Beside all that follows, until HOLD. */
 static int keep(struct cut_run *r, struct err *e)
 {
+	const struct old_keeping how = {r->s->cutover.lease_ms, lend, r};
+
 	if (r->keeper != NULL && old_keeps(r->keeper))
 		return 0;
 	old_keeper_end(r->keeper);
 	r->keeper = NULL;
-	return old_keep(&r->oo, r->s->cutover.lease_ms, &r->keeper, e);
+	return old_keep(&r->oo, &how, &r->keeper, e);
 }
 
 static int fence(struct cut_run *r, struct err *e)
@@ -93,10 +114,13 @@ static int start(struct cut_run *r, struct err *e)
 
 	/* the fence took it off the old server, which was proven */
 	so.address_free = r->s->cutover.old.interface != NULL;
-	if (keep(r, e) != 0)
+	if (keep(r, e) != 0 || lend_first(r, e) != 0)
 		return -1;
 	fault_point("cutover: start");
-	return stage_start_site(r->s, &so, &out, e);
+	if (stage_start_site(r->s, &so, &out, e) != 0)
+		return -1;
+	fault_point("cutover: started");
+	return 0;
 }
 
 static int smoke(struct cut_run *r, struct err *e)

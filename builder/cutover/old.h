@@ -138,7 +138,14 @@ int old_forget(struct old *o, struct err *e) MUST_CHECK;
 /* Renews the lease beside what the caller does, in a process and by a session of its own, until it
  * is ended; it dies with the caller, and the lease then lapses. */
 struct old_keeper;
-int old_keep(const struct old_opts *o, uint64_t lease_ms, struct old_keeper **ret,
+struct old_keeping {
+	uint64_t lease_ms;
+	/* Called there each time, with the moment of this machine's clock_mono_ms before which the
+	 * old server does not take anything back. NULL = nobody asks. What fails is a warning. */
+	int (*renewed)(void *ctx, uint64_t until_ms, struct err *e);
+	void *ctx;
+};
+int old_keep(const struct old_opts *o, const struct old_keeping *k, struct old_keeper **ret,
 	     struct err *e) MUST_CHECK;
 /* Whether it still renews: when not, the lease is about to lapse. */
 bool old_keeps(const struct old_keeper *k);

@@ -1,6 +1,7 @@
 /* old_calls.c - what the agent can be asked. */
 #include "cutover/parts.h"
 
+#include "base/log.h"
 #include "form/hex.h"
 #include "sys/aside.h"
 #include "sys/clock.h"
@@ -209,7 +210,7 @@ int old_forget(struct old *o, struct err *e)
 
 struct old_keeper {
 	struct old_opts opts;
-	uint64_t lease_ms;
+	struct old_keeping how;
 	struct aside child;
 };
 
@@ -222,19 +223,26 @@ static int keep(void *arg, struct err *e)
 	if (old_open(&k->opts, &o, e) != 0)
 		return -1;
 	for (;;) {
+		/* the lease is counted there from some moment after this one */
+		uint64_t until = clock_mono_ms() + k->how.lease_ms;
+		struct err why = ERR_INIT;
+
 		if (old_renew(o, &s, e) != 0)
 			return -1;
-		(void)usleep((useconds_t)(k->lease_ms / 4 * 1000));
+		if (k->how.renewed != NULL && k->how.renewed(k->how.ctx, until, &why) != 0)
+			log_warn("%s", why.msg);
+		(void)usleep((useconds_t)(k->how.lease_ms / 4 * 1000));
 	}
 }
 
-int old_keep(const struct old_opts *opts, uint64_t lease_ms, struct old_keeper **ret, struct err *e)
+int old_keep(const struct old_opts *opts, const struct old_keeping *how, struct old_keeper **ret,
+	     struct err *e)
 {
 	struct old_keeper *k = mem_zalloc(sizeof(*k));
 
 	k->opts = *opts;
 	k->opts.installed = true;
-	k->lease_ms = lease_ms;
+	k->how = *how;
 	if (aside_start(keep, k, &k->child, e) != 0) {
 		free(k);
 		return -1;

@@ -7,6 +7,10 @@
 #include "cutover/old.h"
 #include "restore/record.h"
 
+/* By how much the new host lets go of the address before the old server may take it back: the
+ * kernel is a second late, and the old server's clock may be faster. A lease is to leave time. */
+enum { CUT_LET_GO_MS = 2000, CUT_LEASE_MIN_MS = 5000 };
+
 struct cut_run {
 	const struct cutover_opts *o;
 	const struct site *s;

@@ -317,14 +317,59 @@ static int set_kernel(const char *ns, const char *dev, struct err *e)
 	return rc;
 }
 
+/* What ip(8) is told of how long an address stays. */
+static int put_lifetime(const struct net *n, struct buf *ret, struct err *e)
+{
+	uint64_t now = clock_mono_ms();
+
+	if (n->until_ms == 0) {
+		buf_addf(ret, "valid_lft forever preferred_lft forever");
+		return 0;
+	}
+	if (n->until_ms < now + 1000)
+		return err_set(e, ERR_BUSY, "%s may have %s no longer", n->container,
+			       n->s->network.address.text);
+	buf_addf(ret, "valid_lft %llu preferred_lft %llu",
+		 (unsigned long long)((n->until_ms - now) / 1000),
+		 (unsigned long long)((n->until_ms - now) / 1000));
+	return 0;
+}
+
+static int put_address(const struct net *n, const char *verb, struct buf *ret, struct err *e)
+{
+	const struct site_network *w = &n->s->network;
+	struct buf life SCOPED(buf_release) = BUF_INIT(128);
+
+	if (put_lifetime(n, &life, e) != 0)
+		return -1;
+	buf_addf(ret, "address %s %s brd + dev %s %s\n", verb, w->address.text, net_inside(w),
+		 life.data);
+	return 0;
+}
+
+int net_lend(const struct net *n, int ns, struct err *e)
+{
+	char *at SCOPED(mem_freep) = net_path(ns);
+	struct buf line SCOPED(buf_release) = BUF_INIT(4096);
+	bool has = false;
+
+	if (net_has_address(n, ns, &has, e) != 0)
+		return -1;
+	if (!has)
+		return 0;
+	return put_address(n, "change", &line, e) != 0 ? -1 : net_ip_batch(at, &line, e);
+}
+
 static int give_address(const struct net *n, const char *ns, struct err *e)
 {
 	const struct site_network *w = &n->s->network;
 	const char *dev = net_inside(w);
 	struct buf lines SCOPED(buf_release) = BUF_INIT(64 << 10);
 
-	buf_addf(&lines, "address flush dev %s\naddress add %s brd + dev %s\nlink set dev %s up\n",
-		 dev, w->address.text, dev, dev);
+	buf_addf(&lines, "address flush dev %s\n", dev);
+	if (put_address(n, "add", &lines, e) != 0)
+		return -1;
+	buf_addf(&lines, "link set dev %s up\n", dev);
 	net_route_lines(w, dev, &lines);
 	return set_kernel(ns, dev, e) != 0 ? -1 : net_ip_batch(ns, &lines, e);
 }

@@ -25,6 +25,7 @@ struct net {
 	const char *container; /* who has what was moved */
 	const char *filter;    /* text of net_filter or net_filter_closed */
 	const char *runtime;   /* of all sites; RUNTIME/SHOP-ENV.interface is ours */
+	uint64_t until_ms;     /* clock_mono_ms when the kernel takes the address away; 0 = never */
 };
 
 /* What another site of this host has. */
@@ -99,6 +100,11 @@ int net_is(const struct net *n, int ns, bool *ret, struct err *e) MUST_CHECK;
  * ERR_VERIFY. The network of a moved interface that was down on the host is asked whether somebody
  * has the address, as by net_probe. */
 int net_give(const struct net *n, int ns, struct err *e) MUST_CHECK;
+
+/* Lets an instance that has its address keep it until n->until_ms, a second or so: who lends it an
+ * address need not live to take it back. One that has it no more is left so. ERR_BUSY when that
+ * moment is less than a second away. */
+int net_lend(const struct net *n, int ns, struct err *e) MUST_CHECK;
 
 /* Tells the neighbours once more whose address it is, when there is a link: takes one second, and
  * up to ten more for the link. */

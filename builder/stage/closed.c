@@ -4,14 +4,17 @@
 
 #include "base/fault.h"
 #include "base/log.h"
+#include "base/num.h"
+#include "sys/clock.h"
 #include "sys/fs.h"
+#include "sys/self.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-enum { MARK_MAX = 64 };
+enum { MARK_MAX = 64, LENT_MAX = 256, LEND_MS = 5000 };
 
 void stage_mark_release(struct stage_mark *m)
 {
@@ -72,6 +75,34 @@ int stage_marked(const struct site *s, const struct stage_opts *o, struct stage_
 	return read_mark(own, ret, e);
 }
 
+static int lent_over(struct err *e)
+{
+	(void)err_set(e, ERR_BUSY, "the time for which it may have the site's address is over");
+	return err_hint(e, "posmedia cutover resume ends what lent it; stage --open takes it.");
+}
+
+/* "BOOT UNTIL": 0 = for ever. */
+static int read_lent(const char *own, uint64_t *ret, struct err *e)
+{
+	char *path SCOPED(mem_freep) = fs_join(own, STAGE_LENT);
+	char *boot SCOPED(mem_freep) = self_boot_id();
+	struct buf text SCOPED(buf_release) = BUF_INIT(LENT_MAX);
+	size_t n;
+
+	*ret = 0;
+	if (access(path, F_OK) != 0)
+		return errno == ENOENT ? 0 : err_sys(e, "look at %s", path);
+	if (fs_get_file(AT_FDCWD, path, &text, e) != 0)
+		return -1;
+	n = strcspn(text.data, " ");
+	text.data[n + strcspn(text.data + n, "\n")] = '\0';
+	if (text.data[n] == '\0' || num_u64(text.data + n + 1, INT64_MAX, ret) != 0)
+		return err_set(e, ERR_VERIFY, "%s is damaged", path);
+	if (strlen(boot) != n || strncmp(boot, text.data, n) != 0 || *ret <= clock_mono_ms())
+		return lent_over(e);
+	return 0;
+}
+
 void stage_given_release(struct stage_given *g)
 {
 	buf_release(&g->filter);
@@ -117,11 +148,14 @@ int stage_given_of(const struct stage *st, const struct stage_one *one, struct s
 	} else if (own && filter_of(st, one, &g.filter, e) != 0) {
 		return -1;
 	}
+	if (own && g.mark.how == STAGE_REAL && read_lent(st->own, &g.until_ms, e) != 0)
+		return -1;
 	g.idle = own && g.mark.how == STAGE_PRIVATE && g.mark.address.text == NULL;
 	if (own && g.mark.how == STAGE_PRIVATE && !g.idle)
 		take_private(&g.mark, &g.as.network);
 	*ret = g;
-	ret->n = (struct net){&ret->as, one->container, ret->filter.data, st->o->runtime};
+	ret->n = (struct net){
+	    &ret->as, one->container, ret->filter.data, st->o->runtime, ret->until_ms};
 	g = (struct stage_given){0};
 	return 0;
 }
@@ -215,6 +249,8 @@ int stage_close(const struct site *s, const struct stage_opts *o, const struct s
 	    fs_put(st.ownfd, STAGE_CLOSED, line, strlen(line), 0600, e) != 0)
 		return -1;
 	fault_point("closed: marked");
+	if (how->how == STAGE_PRIVATE && fs_rmtree(st.ownfd, STAGE_LENT, e) != 0)
+		return -1;
 	return with_running(&st, close_running, e);
 }
 
@@ -238,7 +274,7 @@ static int open_running(struct stage *st, struct err *e)
 	if (st->s->network.interface == NULL)
 		return open_bridged(st, e);
 	if (stage_given_of(st, one, &g, e) != 0 ||
-	    stage_net_open(st, one->container, &ns, e) != 0 ||
+	    stage_net_open(st, one->container, &ns, e) != 0 || net_lend(&g.n, ns, e) != 0 ||
 	    net_is_placed(&g.n, ns, &right, e) != 0)
 		return -1;
 	if (!right)
@@ -262,7 +298,8 @@ int stage_open_now(const struct site *s, const struct stage_opts *o, struct stag
 	if (faccessat(st.ownfd, STAGE_CLOSED, F_OK, 0) == 0)
 		stage_did(&st, "opened %s", st.r.current.container);
 	if (!o->dry_run) {
-		if (fs_rmtree(st.ownfd, STAGE_CLOSED, e) != 0)
+		if (fs_rmtree(st.ownfd, STAGE_CLOSED, e) != 0 ||
+		    fs_rmtree(st.ownfd, STAGE_LENT, e) != 0)
 			return -1;
 		if (fsync(st.ownfd) != 0)
 			return err_sys(e, "sync %s", st.own);
@@ -272,4 +309,35 @@ int stage_open_now(const struct site *s, const struct stage_opts *o, struct stag
 	}
 	stage_conclude(&st, &st.r.current, ret);
 	return 0;
+}
+
+static int lend_running(struct stage *st, struct err *e)
+{
+	const struct stage_one *one = &st->r.current;
+	struct stage_given g SCOPED(stage_given_release) = {0};
+	int ns SCOPED(fd_closep) = -1;
+
+	if (st->s->network.interface == NULL)
+		return 0;
+	if (stage_given_of(st, one, &g, e) != 0)
+		return -1;
+	if (g.mark.how != STAGE_REAL)
+		return 0;
+	return stage_net_open(st, one->container, &ns, e) != 0 ? -1 : net_lend(&g.n, ns, e);
+}
+
+int stage_lend(const struct site *s, const struct stage_opts *o, uint64_t until_ms, struct err *e)
+{
+	struct stage st SCOPED(stage_release) = {.s = s, .o = o, .ownfd = -1, .lock = -1};
+	char *boot SCOPED(mem_freep) = self_boot_id();
+	char *line SCOPED(mem_freep) = mem_format("%s %llu\n", boot, (unsigned long long)until_ms);
+
+	st.dir = mem_format("%s/%s/%s", o->state, s->shop, site_env_word(s->env));
+	st.own = mem_format("%s/.posmedia", st.dir);
+	if (fs_open_dir(AT_FDCWD, st.own, &st.ownfd, e) != 0 ||
+	    fs_put(st.ownfd, STAGE_LENT, line, strlen(line), 0600, e) != 0 ||
+	    stage_record_read(st.ownfd, &st.r, e) != 0 ||
+	    engine_open_within(o->socket, LEND_MS, &st.en, e) != 0)
+		return -1;
+	return with_running(&st, lend_running, e);
 }

@@ -9,6 +9,8 @@
 #include "stage/stage.h"
 
 #define STAGE_CLOSED "closed"
+/* Beside it: until when one that is closed on the site's address may have that. */
+#define STAGE_LENT "closed-until"
 
 enum stage_how {
 	STAGE_OPEN,    /* there is no mark */
@@ -39,6 +41,14 @@ int stage_marked(const struct site *s, const struct stage_opts *o, struct stage_
  * success. Another one at work is ERR_BUSY. */
 int stage_close(const struct site *s, const struct stage_opts *o, const struct stage_mark *how,
 		struct err *e) MUST_CHECK;
+
+/* Until when (clock_mono_ms, of this boot) an instance that is closed on the site's address may
+ * have it: what another machine lends and takes back by itself. It is recorded durably, and the
+ * kernel of an instance that runs takes the address away then, a second or so late, whoever still
+ * lives; later, and after a reboot, none starts on it. Each call moves the moment. Opening ends it,
+ * and closing it private. Unlike the others it waits for nobody, and works beside them. */
+int stage_lend(const struct site *s, const struct stage_opts *o, uint64_t until_ms,
+	       struct err *e) MUST_CHECK;
 
 /* Removes the mark, durably, and lets people in to the instance that runs: its rules are replaced
  * at once, and the neighbours are told whose the address is. One on a private address is stopped

@@ -280,6 +280,7 @@ int stage_net_drop(const struct stage *st, const struct stage_one *one, struct e
 struct stage_given {
 	struct buf filter;
 	struct stage_mark mark;
+	uint64_t until_ms; /* net.until_ms */
 	struct site as; /* st->s, but for its network */
 	struct net n;   /* of these */
 	bool idle;      /* the site has an interface, and the instance is to have no address */

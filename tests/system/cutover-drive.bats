@@ -134,6 +134,32 @@ ends_with() {
 	ends_with old
 }
 
+# The cards that answer for the shop's address.
+cards() {
+	{ shop arping -c 3 -w 4 -I br0 192.0.2.9 || true; } |
+		grep -o '[[][0-9A-Fa-f:]*]' | tr -d '[]' | tr A-F a-f | sort -u
+}
+
+@test "killed once the instance is up: it lets go of the address before the old server has it" {
+	local old
+	hosts
+	old=$(at_old ip -o link show eth0 | grep -o 'ether [^ ]*' | cut -d' ' -f2)
+	dies_at 'cutover: started'
+	[ -n "$(cards)" ] && [ "$(cards)" != "$old" ]
+	wait_for 30 served_by old
+	[ "$(cards)" = "$old" ]
+	# nor is it started on it, whoever tries
+	verb stop recipes/sites/prod.yaml
+	succeeded
+	verb start recipes/sites/prod.yaml
+	refused 7 'is over'
+	[ "$(cards)" = "$old" ]
+	cutover resume recipes/sites/prod.yaml
+	succeeded
+	[[ $output == *'state: rolled-back'* ]]
+	ends_with old
+}
+
 @test "a check that fails, and one that takes longer than its budget, are undone" {
 	hosts '  budget: {outage: 60s, smoke: 3s}'
 	sed -i 's,/bin/testsale\],/bin/busybox\, "false"],' "$dir/recipes/sites/prod.yaml"
