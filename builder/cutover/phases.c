@@ -45,7 +45,7 @@ static int look_at_new(struct cut_run *r, struct err *e)
 		return refuse(e, "posmedia stage --closed private",
 			      "the new instance is open: it would serve beside the old server");
 	if (restored != RESTORE_NONE && restored != RESTORE_FILLING)
-		return refuse(e, "posmedia restore --commit or --rollback",
+		return refuse(e, "posmedia restore --commit, --rollback or --discard",
 			      "the new host has data of a restore that was not ended");
 	if (stage_status(&so, &r->s, 1, &v, &well, e) != 0)
 		return -1;
@@ -294,7 +294,7 @@ int cut_undo_new(struct cut_run *r, struct err *e)
 		return -1;
 	/* preflight began with none */
 	if (f->ok[CUT_PREFLIGHT] && phase != RESTORE_NONE && phase != RESTORE_FILLING &&
-	    restore_rollback(r->s, r->o->so, &report, e) != 0)
+	    phase != RESTORE_UNDONE && restore_undo(r->s, r->o->so, &report, e) != 0)
 		return -1;
 	fault_point("cutover: undo: data");
 	if (f->begun[CUT_ANNOUNCE])

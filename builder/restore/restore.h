@@ -76,6 +76,9 @@ int restore_commit(const struct site *s, const struct stage_opts *so, struct jva
 		   struct err *e) MUST_CHECK;
 int restore_rollback(const struct site *s, const struct stage_opts *so, struct jval **ret,
 		     struct err *e) MUST_CHECK;
+/* As rollback, by a program that will try again: what was filled is taken up by the next one. */
+int restore_undo(const struct site *s, const struct stage_opts *so, struct jval **ret,
+		 struct err *e) MUST_CHECK;
 int restore_discard(const struct site *s, const struct stage_opts *so, struct jval **ret,
 		    struct err *e) MUST_CHECK;
 

@@ -329,8 +329,8 @@ int restore_commit(const struct site *s, const struct stage_opts *so, struct jva
 	return ended(&x, "removed", STEAL(removed), e) != 0 ? -1 : conclude(&x, "commit", ret, e);
 }
 
-int restore_rollback(const struct site *s, const struct stage_opts *so, struct jval **ret,
-		     struct err *e)
+static int undo(const struct site *s, const struct stage_opts *so, bool by_hand, struct jval **ret,
+		struct err *e)
 {
 	static const struct restore_opts none = {0};
 	struct restoring x SCOPED(restoring_release) = RESTORING_INIT(s, so, &none);
@@ -344,7 +344,7 @@ int restore_rollback(const struct site *s, const struct stage_opts *so, struct j
 		return busy(&x, "it is undone already: nothing was restored since", e);
 	if (x.r.phase == RESTORE_COMMITTING)
 		return busy(&x, "it was committed: what was before is being removed", e);
-	x.r.by_hand = true;
+	x.r.by_hand = by_hand;
 	if (!so->dry_run) {
 		if (stop_all(&x, e) != 0 || exchange_undo(&x.p, &x.r, e) != 0 || start(&x, e) != 0)
 			return -1;
@@ -355,6 +355,18 @@ int restore_rollback(const struct site *s, const struct stage_opts *so, struct j
 	return ended(&x, so->dry_run ? "previous" : "kept", STEAL(kept), e) != 0
 		   ? -1
 		   : conclude(&x, "rollback", ret, e);
+}
+
+int restore_rollback(const struct site *s, const struct stage_opts *so, struct jval **ret,
+		     struct err *e)
+{
+	return undo(s, so, true, ret, e);
+}
+
+int restore_undo(const struct site *s, const struct stage_opts *so, struct jval **ret,
+		 struct err *e)
+{
+	return undo(s, so, false, ret, e);
 }
 
 int restore_discard(const struct site *s, const struct stage_opts *so, struct jval **ret,
