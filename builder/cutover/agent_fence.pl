@@ -217,14 +217,20 @@ sub has_address {
 	return scalar grep { /^inet6?\s+\Q$address\E(?:\/|\s)/ } address_lines($if);
 }
 
-sub address_step {
-	my ($r, $plan) = @_;
+sub check_address {
+	my ($plan) = @_;
 	my ($if, $address) = (want_text($plan, 'interface'), want_text($plan, 'address'));
 	refuse('usage', 'this is no interface') unless $if =~ /^[A-Za-z0-9][A-Za-z0-9_.:-]{0,14}$/;
 	refuse('usage', 'this is no address') unless $address =~ /^[0-9a-fA-F.:]{2,45}$/;
 	my (undef, undef, $ours) = split ' ', $ENV{SSH_CONNECTION} || '';
 	refuse('refused', "we came by $address ourselves: old.host has to be another address")
 	    if defined $ours && $ours eq $address;
+	return ($if, $address);
+}
+
+sub address_step {
+	my ($r, $plan) = @_;
+	my ($if, $address) = check_address($plan);
 	return plan_step($r, { do => 'address', what => "$if $address",
 		lines => [ address_lines($if) ], routes => [ route_lines($if) ] });
 }

@@ -62,6 +62,7 @@ sub check_plan {
 	refuse('usage', 'the plan is none') unless ref $plan eq 'HASH';
 	data_dirs($plan);
 	commands($plan, $_) for qw(stop start);
+	check_address($plan->{address}) if ref $plan->{address} eq 'HASH';
 	for my $name (want_texts($plan, 'services')) {
 		refuse('failed', "there is no service $name") if service_kind($name) eq 'none';
 	}
@@ -141,7 +142,6 @@ sub verb_fence {
 		clear_holders($r->{plan});
 		shut_data($r);
 		clear_holders($r->{plan});
-		shut_address($r);
 		$r->{complete} = 1;
 		renew_record($r);
 		1;
@@ -171,10 +171,22 @@ sub verb_renew {
 	return { answer_of($r) };
 }
 
+# The address goes last: until then who comes is told at once that nobody serves, and behind that
+# hangs until another has it.
+sub verb_yield {
+	my ($q) = @_;
+	my ($lock, $r) = leased($q, 'LEASED', 'HELD');
+	shut_address($r);
+	renew_record($r) if $r->{state} eq 'LEASED';
+	return { answer_of($r) };
+}
+
 sub verb_hold {
 	my ($q) = @_;
 	my ($lock, $r) = leased($q, 'LEASED', 'HELD');
 	my @faults = faults_of($r);
+	my @yielded = grep { $_->{do} eq 'address' } @{ $r->{steps} };
+	push @faults, 'it has its address' if ref $r->{plan}{address} eq 'HASH' && !@yielded;
 	refuse('unproven', $faults[0], faults => \@faults, answer_of($r)) if @faults;
 	if ($r->{state} eq 'LEASED') {
 		$r->{state} = 'HELD';

@@ -5,7 +5,8 @@ use warnings;
 
 my %verbs = (hello => \&verb_hello, run => \&verb_run, holders => \&verb_holders,
 	fence => \&verb_fence, renew => \&verb_renew, prove => \&verb_prove, list => \&verb_list,
-	listing => \&verb_listing, prehash => \&verb_prehash, hold => \&verb_hold,
+	listing => \&verb_listing, prehash => \&verb_prehash, yield => \&verb_yield,
+	hold => \&verb_hold,
 	release => \&verb_release, witness => \&verb_witness, status => \&verb_status,
 	forget => \&verb_forget);
 

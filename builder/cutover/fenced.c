@@ -107,13 +107,22 @@ static int fetch(struct cut_run *r, struct err *e)
 	return 0;
 }
 
+/* As late as can be: from here on who comes waits until the instance has the address. */
+static int take_address(void *ctx, struct err *e)
+{
+	struct cut_run *r = ctx;
+	struct old_state st SCOPED(old_state_release) = {0};
+
+	return old_yield(r->old, &st, e) != 0 ? cut_lost(r, e) : 0;
+}
+
 static int start(struct cut_run *r, struct err *e)
 {
 	struct stage_outcome out SCOPED(stage_outcome_release) = {0};
 	struct stage_opts so = *r->o->so;
 
-	/* the fence took it off the old server, which was proven */
-	so.address_free = r->s->cutover.old.interface != NULL;
+	so.free_address = r->s->cutover.old.interface != NULL ? take_address : NULL;
+	so.ctx = r;
 	if (keep(r, e) != 0 || lend_first(r, e) != 0)
 		return -1;
 	fault_point("cutover: start");

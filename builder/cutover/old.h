@@ -110,8 +110,13 @@ int old_listing(struct old *o, size_t which, const struct sink *out, struct err 
 int listing_write(const struct manifest *m, const struct sink *out, struct err *e) MUST_CHECK;
 int listing_of(const struct manifest *m, struct old_list *ret, struct err *e) MUST_CHECK;
 
+/* Takes the plan's address off the old server, and renews the lease: between the fence and here
+ * whoever comes is refused at once. The fence's end gives it back. Without one in the plan only the
+ * latter. */
+int old_yield(struct old *o, struct old_state *ret, struct err *e) MUST_CHECK;
+
 /* From here on the fence does not end by itself, whatever happens to either machine. It is proven
- * once more before. */
+ * once more before, and that the address is gone. */
 int old_hold(struct old *o, struct old_state *ret, struct err *e) MUST_CHECK;
 
 /* The server goes back to work, and no fence of this epoch can follow. Only for who knows that

@@ -117,6 +117,13 @@ int old_prove(struct old *o, struct old_state *ret, struct err *e)
 	return read_as_state(o, &q, ret, e);
 }
 
+int old_yield(struct old *o, struct old_state *ret, struct err *e)
+{
+	struct old_asking q = {.verb = "yield", .within_ms = ANSWER_MS};
+
+	return read_as_state(o, &q, ret, e);
+}
+
 int old_hold(struct old *o, struct old_state *ret, struct err *e)
 {
 	struct old_asking q = {.verb = "hold", .within_ms = ANSWER_MS};

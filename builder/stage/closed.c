@@ -154,8 +154,8 @@ int stage_given_of(const struct stage *st, const struct stage_one *one, struct s
 	if (own && g.mark.how == STAGE_PRIVATE && !g.idle)
 		take_private(&g.mark, &g.as.network);
 	*ret = g;
-	ret->n = (struct net){
-	    &ret->as, one->container, ret->filter.data, st->o->runtime, ret->until_ms};
+	ret->n =
+	    (struct net){&ret->as, one->container, ret->filter.data, st->o->runtime, ret->until_ms};
 	g = (struct stage_given){0};
 	return 0;
 }

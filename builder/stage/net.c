@@ -173,7 +173,7 @@ static bool has_address(struct stage *st, const struct net *n)
 	int ns SCOPED(fd_closep) = -1;
 	bool has = false;
 
-	if (st->o->address_free)
+	if (st->o->free_address != NULL)
 		return true;
 	return st->r.current.container != NULL &&
 	       stage_site_of(st, &st->r.current, &then, &quiet) == 0 &&
@@ -245,7 +245,11 @@ static int give(struct stage *st, const struct net *n, bool dry_run, struct err 
 	if (right)
 		return 0;
 	stage_did(st, "gave %s to %s", n->s->network.address.text, n->container);
-	return dry_run ? 0 : net_give(n, ns, e);
+	if (dry_run)
+		return 0;
+	if (st->o->free_address != NULL && st->o->free_address(st->o->ctx, e) != 0)
+		return -1;
+	return net_give(n, ns, e);
 }
 
 /* What a site does not want is the host's, whichever instance had it. */

@@ -281,9 +281,9 @@ struct stage_given {
 	struct buf filter;
 	struct stage_mark mark;
 	uint64_t until_ms; /* net.until_ms */
-	struct site as; /* st->s, but for its network */
-	struct net n;   /* of these */
-	bool idle;      /* the site has an interface, and the instance is to have no address */
+	struct site as;    /* st->s, but for its network */
+	struct net n;      /* of these */
+	bool idle;         /* the site has an interface, and the instance is to have no address */
 };
 int stage_given_of(const struct stage *st, const struct stage_one *one, struct stage_given *ret,
 		   struct err *e) MUST_CHECK;

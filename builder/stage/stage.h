@@ -16,9 +16,10 @@ struct stage_opts {
 	const char *socket;  /* of the engine */
 	const char *seccomp; /* recipes/hosts/seccomp.yaml */
 	bool dry_run;        /* change nothing */
-	/* The caller has seen who had the site's address give it up: the network is not asked,
-	 * which takes two seconds. */
-	bool address_free;
+	/* Called just before an instance is given the site's address, and makes who has it give it
+	 * up: the network is not asked, which takes two seconds. NULL = it is asked. */
+	int (*free_address)(void *ctx, struct err *e);
+	void *ctx;
 };
 
 struct stage_image {

@@ -28,7 +28,16 @@ is_fenced() {
 	[ "$status" -ne 0 ]
 	run on_old "$dir/init.d/pos start"
 	[ "$status" -ne 0 ]
-	[[ $(on_old ip addr) != *192.0.2.9/* ]]
+}
+
+has_address() {
+	[[ $(on_old ip addr) == *192.0.2.9/* ]]
+}
+
+# As it has to be before it may be held.
+hold() {
+	ask yield
+	ask hold
 }
 
 is_back() {
@@ -43,8 +52,17 @@ is_back() {
 	fence
 	said '.ok and .state == "LEASED" and .complete and .left_ms > 50000'
 	is_fenced
+	# who comes meets somebody who says no
+	has_address
 	ask prove
 	said '.ok and .weak == []'
+	ask hold
+	said '.kind == "unproven" and .error == "it has its address" and .state == "LEASED"'
+	ask yield
+	said '.ok and .state == "LEASED" and .left_ms > 50000'
+	! has_address || false
+	ask yield
+	said .ok
 	ask hold
 	said '.ok and .state == "HELD"'
 	ask hold
@@ -162,7 +180,7 @@ s = socket.socket(); s.setsockopt(1, 2, 1); s.bind((\"\", 2001)); s.listen(); ti
 	said '.kind == "refused"'
 	epoch=2 run_id=r2
 	fence
-	ask hold
+	hold
 	said .ok
 	wait_for 10 bash -c "! pgrep -f '$dir/agent [w]atch'"
 	on_old "umount -l $data; ip addr add 192.0.2.9/24 dev v0"
@@ -170,6 +188,7 @@ s = socket.socket(); s.setsockopt(1, 2, 1); s.bind((\"\", 2001)); s.listen(); ti
 	echo 999999.00 >"$dir/uptime"
 	tick
 	is_fenced
+	! has_address || false
 	ask prove
 	said '.ok and .state == "HELD"'
 	ask release
@@ -205,6 +224,27 @@ s = socket.socket(); s.setsockopt(1, 2, 1); s.bind((\"\", 2001)); s.listen(); ti
 	[ "$killed" -ge 10 ]
 }
 
+@test "an agent that is killed while it yields the address: it comes back with the rest" {
+	local n=0
+	while :; do
+		n=$((n + 1))
+		epoch=$n
+		run_id=r$n
+		[ "$n" -lt 20 ]
+		fence
+		said .ok
+		ask yield '' "POSMEDIA_CUTOVER_DIE_AT=$n"
+		[ -z "$answer" ] || break
+		ask release
+		said .ok
+		is_back
+	done
+	said .ok
+	[ "$n" -ge 3 ]
+	ask release
+	is_back
+}
+
 @test "an agent that is killed while it takes a fence back: the next one goes on" {
 	local n=0
 	while :; do
@@ -213,6 +253,8 @@ s = socket.socket(); s.setsockopt(1, 2, 1); s.bind((\"\", 2001)); s.listen(); ti
 		run_id=r$n
 		[ "$n" -lt 60 ]
 		fence
+		said .ok
+		ask yield
 		said .ok
 		if [ $((n % 2)) -eq 0 ]; then
 			ask hold
@@ -239,7 +281,7 @@ s = socket.socket(); s.setsockopt(1, 2, 1); s.bind((\"\", 2001)); s.listen(); ti
 	ask witness '{"line": "{\"epoch\":1,\"phase\":\"fence\",\"event\":\"ok\"}"}'
 	said '.lines == 1'
 	printf '{"torn' >>"$state/7/journal"
-	ask hold
+	hold
 	ask witness '{"line": "{\"epoch\":1,\"phase\":\"commit\",\"event\":\"ok\"}"}'
 	said '.lines == 2'
 	ask release
