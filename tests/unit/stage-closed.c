@@ -2,6 +2,7 @@
 #include "stage/parts.h"
 
 #include "sys/fs.h"
+#include "sys/self.h"
 #include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -81,9 +82,63 @@ static void marks(void **state)
 	assert_int_equal(fs_rmtree(AT_FDCWD, dir, &e), 0);
 }
 
+/* The moment until which an address is lent: "" = it has it for ever, else what refuses it. */
+static void lent(void **state)
+{
+	char *boot SCOPED(mem_freep) = self_boot_id();
+	char *later SCOPED(mem_freep) = mem_format("%s 9000000000000\n", boot);
+	char *over SCOPED(mem_freep) = mem_format("%s 1\n", boot);
+	const struct {
+		const char *disk;
+		int kind;
+		uint64_t until;
+	} rows[] = {{NULL, 0, 0},
+		    {later, 0, 9000000000000},
+		    {over, ERR_BUSY, 0},
+		    {"another-boot 9000000000000\n", ERR_BUSY, 0},
+		    {"", ERR_VERIFY, 0},
+		    {"9000000000000\n", ERR_VERIFY, 0},
+		    {"boot -1\n", ERR_VERIFY, 0}};
+	char dir[] = "/tmp/stage-closed-XXXXXX";
+	char card[] = "lan0";
+	struct site s = {.shop = (char *)(uintptr_t) "1", .network = {.interface = card}};
+	const struct stage_opts o = {.state = dir, .runtime = dir};
+	const struct stage st = {.s = &s, .o = &o, .own = dir, .ownfd = -1, .lock = -1};
+	const struct stage_one one = {.container = (char *)(uintptr_t) "c"};
+	char *mark SCOPED(mem_freep) = NULL, *path SCOPED(mem_freep) = NULL;
+	struct err e = ERR_INIT;
+
+	(void)state;
+	assert_non_null(mkdtemp(dir));
+	mark = fs_join(dir, STAGE_CLOSED);
+	path = fs_join(dir, STAGE_LENT);
+	assert_int_equal(fs_put_path(mark, "real\n", 5, 0600, &e), 0);
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct stage_given g SCOPED(stage_given_release) = {0};
+		struct err why = ERR_INIT;
+
+		if (rows[i].disk != NULL)
+			assert_int_equal(
+			    fs_put_path(path, rows[i].disk, strlen(rows[i].disk), 0600, &e), 0);
+		assert_int_equal(stage_given_of(&st, &one, &g, &why), rows[i].kind == 0 ? 0 : -1);
+		assert_true(rows[i].kind == 0 || why.kind == (enum err_kind)rows[i].kind);
+		assert_int_equal(g.n.until_ms, rows[i].until);
+	}
+	/* of one on an address of its own it says nothing */
+	assert_int_equal(fs_put_path(mark, "192.0.2.7/24\n", 13, 0600, &e), 0);
+	{
+		struct stage_given g SCOPED(stage_given_release) = {0};
+
+		assert_int_equal(stage_given_of(&st, &one, &g, &e), 0);
+		assert_int_equal(g.n.until_ms, 0);
+	}
+	assert_int_equal(fs_rmtree(AT_FDCWD, dir, &e), 0);
+}
+
 int main(void)
 {
-	const struct CMUnitTest tests[] = {cmocka_unit_test(words), cmocka_unit_test(marks)};
+	const struct CMUnitTest tests[] = {cmocka_unit_test(words), cmocka_unit_test(marks),
+					   cmocka_unit_test(lent)};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
