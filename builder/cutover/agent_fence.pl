@@ -288,10 +288,10 @@ sub announce_later {
 sub announce {
 	my ($if, $address) = @_;
 	return unless $address =~ /^\d+\.\d+\.\d+\.\d+$/;
-	my $index = get_file("/sys/class/net/$if/ifindex");
-	my $card = get_file("/sys/class/net/$if/address");
-	die "no card\n" unless defined $index && defined $card && $card =~ /^[0-9a-f:]{17}\s*$/;
-	(my $mac = $card) =~ s/[:\s]//g;
+	my ($index, $card) = output_of('ip', '-o', 'link', 'show', 'dev', $if)
+	    =~ m{^(\d+):.*\slink/ether ([0-9a-f:]{17})\s};
+	die "no card\n" unless defined $card;
+	(my $mac = $card) =~ s/://g;
 	$mac = pack 'H12', $mac;
 	socket my $s, PF_PACKET, SOCK_DGRAM, unpack('n', pack 'S', ETH_ARP) or die "socket: $!\n";
 	my $ip = inet_aton($address);
