@@ -193,6 +193,10 @@ bench-carry: deps-check
 	$(Q)$(MAKE) -j$(JOBS) all
 	$(Q)OUT=$(OUT) tests/bench/carry
 
+bench-cutover: deps-check
+	$(Q)$(MAKE) -j$(JOBS) all
+	$(Q)OUT=$(OUT) tests/bench/cutover
+
 bench-stage: deps-check
 	$(Q)$(MAKE) -j$(JOBS) all
 	$(Q)OUT=$(OUT) tests/bench/stage
@@ -226,5 +230,5 @@ clean:
 
 -include $(shell find $(OUT)/obj $(OUT)/test -name '*.d' 2>/dev/null)
 .PHONY: all syntax unit-programs fuzz-programs fuzz deps deps-check demo check check-interop \
-	lint readme bench bench-audit bench-refetch bench-scan bench-carry bench-stage \
-	bench-restore check-crash check-faults clean
+	lint readme bench bench-audit bench-refetch bench-scan bench-carry bench-cutover \
+	bench-stage bench-restore check-crash check-faults clean
