@@ -340,14 +340,12 @@ sub failure {
 	return $text;
 }
 
-# The plan's commands; without any, its services, what was stopped last first.
+# The plan's services, what was stopped last first, and behind them its commands.
 sub start_all {
 	my ($plan) = @_;
 	my @trouble;
-	my @argv = commands($plan, 'start');
-	@argv = map { [ start_argv($_), 60, 0 ] } reverse want_texts($plan, 'services')
-	    unless @argv;
-	for my $c (@argv) {
+	my @services = map { [ start_argv($_), 60, 0 ] } want_texts($plan, 'services');
+	for my $c (@services, commands($plan, 'start')) {
 		my $r = try_start($c->[2] ? 1 : 3, @$c[ 0, 1 ]);
 		push @trouble, "@{ $c->[0] }: " . ($r->{late} ? 'took too long' : "exit $r->{exit}")
 		    if !$c->[2] && ($r->{exit} != 0 || $r->{late});

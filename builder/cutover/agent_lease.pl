@@ -89,7 +89,7 @@ sub stop_all {
 		check_stop("@{ $c->[0] }", $ran) unless $c->[2];
 		fault('stopped');
 	}
-	for my $name (want_texts($plan, 'services')) {
+	for my $name (reverse want_texts($plan, 'services')) {
 		my $s = service_step($r, $name);
 		push @told, told($name, stop_service($s, want_number($plan, 'within', 60)));
 		fault('stopped');

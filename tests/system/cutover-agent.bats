@@ -94,6 +94,22 @@ is_back() {
 	[ ! -e "$state" ] && [ ! -e "$dir/cron/posmedia-cutover" ]
 }
 
+@test "services stop last first and start in their order, the start commands behind them" {
+	local name want=$'app stop\nbase stop\nbase start\napp start\nbehind'
+	for name in base app; do
+		printf '#!/bin/sh\necho %s "$1" >>%s\n' "$name" "$dir/order" >"$dir/init.d/$name"
+		chmod 755 "$dir/init.d/$name"
+	done
+	fence "$(jq -nc --arg order "$dir/order" --arg init "$dir/init.d/pos" '{
+		services: ["base", "app"], stop: [{run: [$init, "stop"]}],
+		start: [{run: ["/bin/sh", "-c", "echo behind >>\($order)"]},
+			{run: [$init, "start"]}]}')"
+	said .ok
+	ask release
+	is_back
+	[ "$(cat "$dir/order")" = "$want" ] || diff <(echo "$want") "$dir/order"
+}
+
 @test "who still writes is ended: a stubborn one, an open deleted file, a mapping" {
 	on_old "$dir/init.d/pos stop"
 	echo 1 >"$dir/stubborn"
