@@ -36,9 +36,11 @@ static int own_path(const char *name, char **ret, struct err *e)
 {
 	size_t n;
 
-	while (name != NULL && (strncmp(name, "./", 2) == 0 || name[0] == '/'))
+	if (name == NULL)
+		return err_set(e, ERR_RECIPE, "an entry without a name");
+	while (strncmp(name, "./", 2) == 0 || name[0] == '/')
 		name += name[0] == '/' ? 1 : 2;
-	n = name != NULL ? strlen(name) : 0;
+	n = strlen(name);
 	while (n > 0 && name[n - 1] == '/')
 		n--;
 	*ret = n == 0 ? mem_strdup(".") : mem_strndup(name, n);

@@ -8,12 +8,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { PAGES_MAX = 100000, KEY_MAX = 1024, ETAG_MAX = 256 };
+enum { OBJECTS_MAX = 4000000, PAGES_MAX = 100000, KEY_MAX = 1024, ETAG_MAX = 256 };
 
 struct page {
 	const struct s3_listing *l;
 	char *key, *etag;
 	struct s3_object one;
+	size_t *n; /* of all pages */
 	bool more; /* the server says that it is not all */
 	char *next;
 };
@@ -75,6 +76,8 @@ static int end(void *ctx, const char *path, struct err *e)
 		return 0;
 	if (p->key == NULL)
 		return err_set(e, ERR_REMOTE, "an object without a key");
+	if ((*p->n)++ == OBJECTS_MAX)
+		return err_set(e, ERR_REMOTE, "a list of more than %d objects", OBJECTS_MAX);
 	p->one.key = p->key;
 	p->one.etag = p->etag != NULL ? p->etag : "";
 	rc = p->l->each(p->l->ctx, &p->one, e);
@@ -117,6 +120,7 @@ int s3_objects(struct s3 *s, const struct s3_listing *l, struct err *e)
 {
 	char *escaped SCOPED(mem_freep) = sigv4_escape(l->prefix, true);
 	char *from = NULL;
+	size_t objects = 0;
 	int rc = 0;
 
 	for (unsigned n = 0; rc == 0 && (n == 0 || from != NULL); n++) {
@@ -124,7 +128,7 @@ int s3_objects(struct s3 *s, const struct s3_listing *l, struct err *e)
 		char *url SCOPED(mem_freep) = mem_format(
 		    "%s/?list-type=2&prefix=%s%s%s", s->base, escaped,
 		    after != NULL ? "&continuation-token=" : "", after != NULL ? after : "");
-		struct page p SCOPED(page_release) = {.l = l};
+		struct page p SCOPED(page_release) = {.l = l, .n = &objects};
 
 		rc = n == PAGES_MAX ? err_set(e, ERR_REMOTE, "a list that does not end")
 				    : get_page(s, url, &p, e);

@@ -53,8 +53,9 @@ dies_at() {
 # a later one here. Steps of one name are the same code with another file: the first two of a name
 # and then each fourth, or all with CRASH_ALL (make check-crash).
 steps_of() {
-	env -C "$dir" POSMEDIA_DIE_AT=0 "$dying" "$@" 2>&1 >/dev/null |
-		sed -n 's/^fault: \([0-9]*\) /\1 /p' | sort -n |
+	env -C "$dir" POSMEDIA_DIE_AT=0 "$dying" "$@" >"$dir/steps" 2>&1 ||
+		{ cat "$dir/steps" && return 1; }
+	sed -n 's/^fault: \([0-9]*\) /\1 /p' "$dir/steps" | sort -n |
 		awk -v all="${CRASH_ALL-}" '{ n = $1; $1 = "" }
 			/^ (created|written|blob begun|partial open)/ { next }
 			++seen[$0] <= 2 || seen[$0] % 4 == 0 || all { print n }'
@@ -93,10 +94,11 @@ tagged() {
 }
 
 @test "the first build there ever was: the next one is whole and the same" {
-	local n steps
+	local n steps tried=0
 	mkdir "$dir/out"
 	steps=$(steps_of build -q recipes/till.yaml -o "oci:$dir/out/till:1")
 	for n in $steps; do
+		tried=$((tried + 1))
 		rm -rf "$dir/store" "$dir/out"
 		mkdir "$dir/out"
 		dies_at "$n" build -q recipes/till.yaml -o "oci:$dir/out/till:1"
@@ -108,18 +110,19 @@ tagged() {
 		whole_layout "$dir/out/till"
 		whole_store
 	done
-	echo "$n steps"
-	[ "$n" -gt 60 ]
+	echo "$tried of $n steps"
+	[ "$n" -gt 60 ] && [ "$tried" -gt 30 ]
 }
 
 @test "a build on top of another one: the tag is the old image or the new one" {
-	local n steps
+	local n steps tried=0
 	next_version welcome
 	cp -a "$dir/store.1" "$dir/store"
 	mkdir "$dir/out"
 	cp -a "$dir/warm" "$dir/out/till"
 	steps=$(steps_of build -q recipes/till.yaml -o "oci:$dir/out/till:1")
 	for n in $steps; do
+		tried=$((tried + 1))
 		rm -rf "$dir/store" "$dir/out"
 		cp -a "$dir/store.1" "$dir/store"
 		mkdir "$dir/out"
@@ -133,8 +136,8 @@ tagged() {
 		whole_store
 	done
 	next_version
-	echo "$n steps"
-	[ "$n" -gt 20 ]
+	echo "$tried of $n steps"
+	[ "$n" -gt 20 ] && [ "$tried" -gt 15 ]
 }
 
 @test "two builders on one store, one of them ended at a step: the other one goes through" {
