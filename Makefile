@@ -151,6 +151,11 @@ syntax:
 check: deps-check
 	$(Q)OUT=$(OUT) JOBS=$(JOBS) tests/lib/check $(ONLY)
 
+# Two hosts, a link and people who buy: minutes of waiting, too long for every check.
+check-cutover: deps-check
+	$(Q)$(MAKE) -j$(JOBS) all
+	$(Q)OUT=$(OUT) bats tests/cutover
+
 # Every step at which a build can die, also those that are the same code with another file.
 check-crash: deps-check
 	$(Q)$(MAKE) -j$(JOBS) all
@@ -231,4 +236,4 @@ clean:
 -include $(shell find $(OUT)/obj $(OUT)/test -name '*.d' 2>/dev/null)
 .PHONY: all syntax unit-programs fuzz-programs fuzz deps deps-check demo check check-interop \
 	lint readme bench bench-audit bench-refetch bench-scan bench-carry bench-cutover \
-	bench-stage bench-restore check-crash check-faults clean
+	bench-stage bench-restore check-crash check-cutover check-faults clean

@@ -97,6 +97,7 @@ is_back() {
 @test "services stop last first and start in their order, the start commands behind them" {
 	local name want=$'app stop\nbase stop\nbase start\napp start\nbehind'
 	for name in base app; do
+		# shellcheck disable=SC2016 # the script expands it
 		printf '#!/bin/sh\necho %s "$1" >>%s\n' "$name" "$dir/order" >"$dir/init.d/$name"
 		chmod 755 "$dir/init.d/$name"
 	done

@@ -2,14 +2,14 @@
 # A cutover of two hosts under a load of sales: rehearsed, run, killed and taken up again, undone.
 
 bats_require_minimum_version 1.5.0
-load lib
-load tiny
-load engines
-load stage
+load ../system/lib
+load ../system/tiny
+load ../system/engines
+load ../system/stage
 load ../lib/cutover
 
 setup_file() {
-	load lib
+	load ../system/lib
 	flock "$OUT/tests.flock" make -s "OUT=$OUT/faults" VARIANT=faults all
 }
 

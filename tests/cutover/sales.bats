@@ -5,15 +5,15 @@
 
 # shellcheck disable=SC2030,SC2031,SC2034 # each test has its own, and the library uses them
 bats_require_minimum_version 1.5.0
-load lib
-load tiny
-load engines
-load stage
+load ../system/lib
+load ../system/tiny
+load ../system/engines
+load ../system/stage
 load ../lib/cutover
 
 setup_file() {
-	load lib
-	load tiny
+	load ../system/lib
+	load ../system/tiny
 	load ../lib/cutover
 	flock "$OUT/tests.flock" make -s "OUT=$OUT/faults" VARIANT=faults all
 	export made
