@@ -11,6 +11,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 struct fetching {
 	struct restore_opts o;
@@ -20,6 +21,8 @@ struct fetching {
 
 static void fetching_release(struct fetching *f)
 {
+	if (f->key != NULL)
+		(void)unlink(f->key);
 	free(f->from);
 	free(f->key);
 }

@@ -45,9 +45,10 @@ int cut_run_open(const struct cutover_opts *o, struct cut_run *r, struct err *e)
 			      site_env_word(o->s->env), o->so->state);
 		return err_hint(e, "posmedia stage --closed private %.150s", o->s->file);
 	}
-	return fs_mkdirs(AT_FDCWD, r->work, 0700, e) != 0 || journal_open(r->dir, &r->j, e) != 0
-		   ? -1
-		   : 0;
+	/* only behind the lock is it ours; what a killed run left there has keys in it */
+	if (journal_open(r->dir, &r->j, e) != 0 || fs_rmtree(AT_FDCWD, r->work, e) != 0)
+		return -1;
+	return fs_mkdirs(AT_FDCWD, r->work, 0700, e);
 }
 
 void cut_run_close(struct cut_run *r)
@@ -56,11 +57,11 @@ void cut_run_close(struct cut_run *r)
 
 	old_keeper_end(r->keeper);
 	old_close(r->old);
-	journal_close(r->j);
 	jval_free(r->data);
 	strv_release(&r->exclude);
-	if (r->work != NULL)
+	if (r->j != NULL)
 		(void)!fs_rmtree(AT_FDCWD, r->work, &quiet);
+	journal_close(r->j);
 	free(r->dir);
 	free(r->own);
 	free(r->work);
