@@ -191,7 +191,7 @@ static int wait_old(struct cut_run *r, unsigned *waits, struct err *e)
 }
 
 /* What fails before COMMIT turns the run back; what fails on the way back, or behind COMMIT, is
- * left for the next call. */
+ * left for the next call. So is a COMMIT that could not be written: it may be on the disk. */
 static int failed(struct cut_run *r, const struct err *why, struct err *e)
 {
 	const struct cut_facts *f = journal_facts(r->j);
@@ -199,6 +199,11 @@ static int failed(struct cut_run *r, const struct err *why, struct err *e)
 	if (cut_committed(f) || cut_aborted(f)) {
 		*e = *why;
 		return err_hint(e, "\"cutover resume\" goes on from here.");
+	}
+	if (r->now == CUT_COMMIT) {
+		*e = *why;
+		return err_hint(e, "Whether it is committed the journal says when it is read "
+				   "again: \"cutover resume\".");
 	}
 	intr_forget();
 	cut_fail(r, why);

@@ -56,6 +56,14 @@ static void link_to(struct jval *v, const struct buf *before, const struct chain
 	jval_put_text(v, "sum", digest_text(&d).s);
 }
 
+/* Of what may not be on the disk nothing stays: the line that was is the last again, as its writer
+ * takes it to be. */
+static int take_back(int fd, size_t end)
+{
+	(void)!(ftruncate(fd, (off_t)end) == 0 && fsync(fd) == 0);
+	return -1;
+}
+
 int chain_append(int dirfd, const struct chain *c, struct jval *v, struct err *e)
 {
 	struct buf before SCOPED(buf_release) = BUF_INIT(CHAIN_MAX);
@@ -74,10 +82,15 @@ int chain_append(int dirfd, const struct chain *c, struct jval *v, struct err *e
 	if (fd < 0 || (end < before.len && ftruncate(fd, (off_t)end) != 0) ||
 	    lseek(fd, (off_t)end, SEEK_SET) < 0)
 		return err_sys(e, "open %s", c->name);
-	if (fs_write_all(fd, text.data, text.len, e) != 0)
-		return err_in(e, "%s", c->name);
+	if (fs_write_all(fd, text.data, text.len, e) != 0) {
+		(void)err_in(e, "%s", c->name);
+		return take_back(fd, end);
+	}
 	fault_point(c->fault);
-	return fsync(fd) == 0 && fsync(dirfd) == 0 ? 0 : err_sys(e, "sync %s", c->name);
+	if (fsync(fd) == 0 && fsync(dirfd) == 0)
+		return 0;
+	(void)err_sys(e, "sync %s", c->name);
+	return take_back(fd, end);
 }
 
 static int refuse(const struct chain *c, uint64_t n, const char *why, struct err *e)

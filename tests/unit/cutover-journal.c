@@ -4,11 +4,13 @@
 #include "sys/fs.h"
 #include <fcntl.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -259,6 +261,32 @@ static void lines_missing_or_twice(void **state)
 	}
 }
 
+/* A disk that is full in the middle of a record. */
+static void half_a_record_is_taken_back(void **state)
+{
+	struct journal *j SCOPED(journal_closep) = opened();
+	struct buf before SCOPED(buf_release) = BUF_INIT(TEXT_MAX);
+	struct buf now SCOPED(buf_release) = BUF_INIT(TEXT_MAX);
+	struct rlimit was, little;
+	struct err e = ERR_INIT;
+
+	(void)state;
+	assert_int_equal(journal_begin(j, NULL, &e), 0);
+	phases(j, CUT_PREFLIGHT, CUT_HOLD);
+	slurp(&before);
+	assert_int_equal(getrlimit(RLIMIT_FSIZE, &was), 0);
+	little = (struct rlimit){before.len + 20, was.rlim_max};
+	(void)signal(SIGXFSZ, SIG_IGN);
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &little), 0);
+	assert_int_equal(journal_append(j, CUT_COMMIT, CUT_OK, NULL, &e), -1);
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &was), 0);
+	assert_false(cut_committed(journal_facts(j)));
+	slurp(&now);
+	assert_int_equal(now.len, before.len);
+	add(j, CUT_COMMIT, CUT_OK);
+	assert_true(cut_committed(journal_facts(j)));
+}
+
 static void no_link_is_followed(void **state)
 {
 	char *link SCOPED(mem_freep) = mem_format("%s/journal", dir);
@@ -280,6 +308,7 @@ int main(void)
 	    cmocka_unit_test_setup_teardown(written_on_after_any_cut, enter, leave),
 	    cmocka_unit_test_setup_teardown(changed_anywhere, enter, leave),
 	    cmocka_unit_test_setup_teardown(lines_missing_or_twice, enter, leave),
+	    cmocka_unit_test_setup_teardown(half_a_record_is_taken_back, enter, leave),
 	    cmocka_unit_test_setup_teardown(no_link_is_followed, enter, leave),
 	};
 
