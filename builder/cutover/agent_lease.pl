@@ -44,7 +44,7 @@ sub start_record {
 	refuse('refused', "epoch $epoch was fenced, and that is over", answer_of($r))
 	    if $r->{epoch} == $epoch;
 	my $lease = want_number($q, 'lease');
-	refuse('usage', 'a lease has 2 s to 1 h') if $lease < 2 || $lease > 3600;
+	refuse('usage', 'a lease has 5 s to 1 h') if $lease < 5 || $lease > 3600;
 	return { state => 'LEASED', epoch => $epoch, id => $id, lease => $lease, steps => [],
 		expiry => uptime() + $lease, boot => boot_id(), undoing => 0,
 		closed => 0, complete => 0, plan => $q->{plan} || {} };

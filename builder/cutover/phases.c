@@ -95,8 +95,6 @@ int cut_preflight(struct cut_run *r, struct err *e)
 	enum cut_old old;
 	int rc;
 
-	if (r->s->cutover.lease_ms < CUT_LEASE_MIN_MS)
-		return refuse(e, "Raise it.", "a lease has 5 s to 1 h");
 	if (look_at_new(r, e) != 0 || cut_estimates(r->j, &estimates, e) != 0)
 		return -1;
 	if (estimates == NULL && !journal_facts(r->j)->rehearsal)

@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 enum {
+	SITE_LEASE_MIN_MS = 5000, /* the new host lets go of an address 2 s before */
 	SITE_COMMANDS_MAX = 50,
 	SITE_PORTS_MAX = 100,
 	SITE_CHECKS_MAX = 50,

@@ -68,13 +68,29 @@ static int check_times(const struct site_cutover *c, struct err *e)
 	const uint64_t parts[] = {c->budget.fence, c->budget.last_pass, c->budget.verify,
 				  c->budget.start, c->budget.smoke,     c->budget.hold};
 
-	if (c->lease_ms < 2000 || c->lease_ms > 3600000)
+	if (c->lease_ms < SITE_LEASE_MIN_MS || c->lease_ms > 3600000)
 		return site_refuse(&c->pos, e, "Such as 120s.",
-				   "cutover: a lease is 2 seconds to an hour");
+				   "cutover: a lease is 5 seconds to an hour");
 	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++)
 		if (parts[i] > c->budget.outage)
 			return site_refuse(&c->pos, e, "Raise \"outage\".",
 					   "cutover: one phase may take longer than the whole");
+	return 0;
+}
+
+/* What is taken off the old server is what the instance gets; else the shop's tills find nobody. */
+static int old_address(const struct site *s, struct err *e)
+{
+	const struct site_old *o = &s->cutover.old;
+
+	if (o->interface == NULL)
+		return 0;
+	if (s->network.interface == NULL)
+		return site_refuse(&o->pos, e, "Write \"network\", or leave \"address\" out.",
+				   "old: \"address\" without \"network\"");
+	if (o->taken.addr != s->network.address.addr)
+		return site_refuse(&o->pos, e, "Use the address of \"network\".",
+				   "old: the instance does not get %s", o->taken.text);
 	return 0;
 }
 
@@ -93,6 +109,8 @@ static int check_old(const struct site *s, struct err *e)
 	if (o->stop_n > 0 && o->start_n == 0 && o->services.n == 0)
 		return site_refuse(&o->pos, e, "Write \"start\".",
 				   "old: nothing says how its application is started again");
+	if (old_address(s, e) != 0)
+		return -1;
 	return check_data(s, e);
 }
 

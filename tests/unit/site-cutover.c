@@ -150,6 +150,8 @@ static void the_whole(void **state)
 	assert_true(digest_equal(&s->digest, &again->digest));
 }
 
+#define ADDRESS(text) ", services: [a], address: {interface: e, address: " text "}"
+
 static void wrong_ones(void **state)
 {
 	static const struct {
@@ -171,8 +173,13 @@ static void wrong_ones(void **state)
 	     "8:95: old: there is no data \"z\""},
 	    {"cutover: {" OLD ", services: [a]}, private: 192.0.2.1/24}\n",
 	     "8:10: cutover: \"private\" without \"network\""},
-	    {"cutover: {" OLD ", services: [a]}, lease: 1s}\n",
-	     "8:10: cutover: a lease is 2 seconds to an hour"},
+	    {"cutover: {" OLD ", services: [a]}, lease: 4999ms}\n",
+	     "8:10: cutover: a lease is 5 seconds to an hour"},
+	    {"cutover: {" OLD ADDRESS("192.0.2.9/24") "}}\n",
+	     "8:16: old: \"address\" without \"network\""},
+	    {"network: {interface: l, address: 192.0.2.8/24}\ncutover: {" OLD
+	     ADDRESS("192.0.2.9/24") "}}\n",
+	     "9:16: old: the instance does not get 192.0.2.9/24"},
 	    {"cutover: {" OLD ", services: [a]}, free: 0.5x}\n",
 	     "8:95: \"free\" wants how many times the size of the data"},
 	    {"cutover: {" OLD ", services: [a]}, budget: {outage: 1m, start: 2m}}\n",
