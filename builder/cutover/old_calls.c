@@ -133,9 +133,11 @@ int old_hold(struct old *o, struct old_state *ret, struct err *e)
 
 int old_release(struct old *o, bool reversed, struct old_state *ret, struct err *e)
 {
-	struct old_asking q = {
-	    .verb = "release", .q = jval_object(), .within_ms = fence_ms(old_opts(o)->plan)};
+	uint64_t ms = fence_ms(old_opts(o)->plan);
+	struct old_asking q = {.verb = "release", .q = jval_object(), .within_ms = 2 * ms};
 
+	/* a fence whose control was interrupted goes on there, and has the lock until it ends */
+	jval_put_int(q.q, "patience", (int64_t)(ms / 1000));
 	jval_put(q.q, "reversed", jval_bool(reversed));
 	return read_as_state(o, &q, ret, e);
 }

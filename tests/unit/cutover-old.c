@@ -114,6 +114,20 @@ static void answers(void **state)
 	assert_string_equal(s.run, "r");
 }
 
+/* An interrupted fence is still at work there. */
+static void a_release_has_patience(void **state)
+{
+	struct old_state s SCOPED(old_state_release) = {0};
+	struct old *o SCOPED(old_closep) = open_fake(
+	    "read q; case $q in *'\"patience\":'[1-9][0-9]*) echo '{\"id\":1,\"ok\":true," STATE
+	    "}'; esac; read q");
+	struct err e = ERR_INIT;
+
+	(void)state;
+	if (old_release(o, false, &s, &e) != 0)
+		fail_msg("%s", e.msg);
+}
+
 static void a_listing_in_pieces(void **state)
 {
 	struct old *o SCOPED(old_closep) = open_fake(
@@ -251,7 +265,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(hostile), cmocka_unit_test(refusals),
-	    cmocka_unit_test(answers), cmocka_unit_test(a_listing_in_pieces),
+	    cmocka_unit_test(answers), cmocka_unit_test(a_release_has_patience),
+	    cmocka_unit_test(a_listing_in_pieces),
 	    cmocka_unit_test(names),   cmocka_unit_test(the_real_one),
 	};
 
