@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "sys/clock.h"
 #include "sys/intr.h"
+#include "sys/self.h"
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,8 +15,7 @@
 enum { WAITS_MAX = 5, WAIT_S = 2, STEPS_MAX = 200 };
 
 /* How long a phase may take at most: its own budget, and what is left of the whole. 0 = as long as
- * it likes. What a process before this one used is not known to the clock, and is counted by that
- * of the wall. */
+ * it likes. What a process before this one used counts too. */
 static uint64_t budget_of(const struct cut_run *r, enum cut_phase p)
 {
 	const struct site_budget *b = &r->s->cutover.budget;
@@ -286,17 +286,33 @@ int cutover_rehearse(const struct cutover_opts *o, struct jval **ret, struct err
 	return begin(o, true, ret, e);
 }
 
-/* When the fence of a process before went up: what is left of the budget counts from there. */
+/* How long ago a record was written: by the clock that nobody sets when it is of this boot, and
+ * else by that of the wall. */
+static uint64_t age_ms(const struct cut_record *rec)
+{
+	char *now SCOPED(mem_freep) = self_boot_id();
+	const char *boot = jval_get_str(rec->line, "boot");
+	int64_t mono = 0, then = 0, age;
+
+	if (boot != NULL && strcmp(boot, now) == 0 && jval_get_int(rec->line, "mono", &mono) == 0)
+		age = (int64_t)clock_mono_ms() - mono;
+	else if (clock_parse(rec->time, &then) == 0)
+		age = clock_wall_ms() - then * 1000;
+	else
+		age = 0;
+	return age > 0 ? (uint64_t)age : 0;
+}
+
+/* When the fence of a process before went up: what is left of the budget counts from there. That
+ * may be before this boot, and cut_since takes a difference. */
 static int fence_time(void *ctx, const struct cut_record *rec, struct err *e)
 {
 	struct cut_run *r = ctx;
-	int64_t mono = 0, now = (int64_t)clock_mono_ms();
 
 	(void)e;
 	if (rec->epoch == journal_facts(r->j)->epoch && rec->phase == CUT_FENCE &&
-	    rec->event == CUT_BEGIN && jval_get_int(rec->line, "mono", &mono) == 0 && mono > 0 &&
-	    mono <= now)
-		r->fenced_ms = (uint64_t)mono;
+	    rec->event == CUT_BEGIN)
+		r->fenced_ms = clock_mono_ms() - age_ms(rec);
 	return 0;
 }
 

@@ -5,6 +5,7 @@
 #include "sys/clock.h"
 #include "sys/fs.h"
 #include "sys/lock.h"
+#include "sys/self.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -235,6 +236,7 @@ static int write_record(struct journal *j, const struct cut_record *r, struct er
 	struct cut_facts next = j->facts;
 	struct jval *v SCOPED(jval_freep) = jval_object();
 	char *time SCOPED(mem_freep) = clock_rfc3339(clock_wall_s());
+	char *boot SCOPED(mem_freep) = self_boot_id();
 
 	if (j->lock < 0 || cut_take(&next, r->epoch, r->phase, r->event) != 0)
 		return err_set(e, ERR_BUSY, "the cutover cannot go on with \"%s %s\"",
@@ -245,6 +247,7 @@ static int write_record(struct journal *j, const struct cut_record *r, struct er
 	jval_put_text(v, "run", r->run);
 	jval_put_text(v, "time", time);
 	jval_put_int(v, "mono", (int64_t)clock_mono_ms());
+	jval_put_text(v, "boot", boot);
 	jval_put_text(v, "phase", cut_phase_word(r->phase));
 	jval_put_text(v, "event", cut_event_word(r->event));
 	if (r->data != NULL)
