@@ -8,7 +8,7 @@
 #include "restore/record.h"
 
 /* By how much the new host lets go of the address before the old server may take it back: the
- * kernel is a second late, and the old server's clock may be faster. SITE_LEASE_MIN_MS leaves time. */
+ * kernel is a second late, and the old server's clock may be faster. SITE_LEASE_MIN_MS is more. */
 enum { CUT_LET_GO_MS = 2000 };
 
 struct cut_run {

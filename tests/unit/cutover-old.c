@@ -264,10 +264,13 @@ static void the_real_one(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(hostile), cmocka_unit_test(refusals),
-	    cmocka_unit_test(answers), cmocka_unit_test(a_release_has_patience),
+	    cmocka_unit_test(hostile),
+	    cmocka_unit_test(refusals),
+	    cmocka_unit_test(answers),
+	    cmocka_unit_test(a_release_has_patience),
 	    cmocka_unit_test(a_listing_in_pieces),
-	    cmocka_unit_test(names),   cmocka_unit_test(the_real_one),
+	    cmocka_unit_test(names),
+	    cmocka_unit_test(the_real_one),
 	};
 
 	intr_install();

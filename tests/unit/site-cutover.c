@@ -177,8 +177,8 @@ static void wrong_ones(void **state)
 	     "8:10: cutover: a lease is 5 seconds to an hour"},
 	    {"cutover: {" OLD ADDRESS("192.0.2.9/24") "}}\n",
 	     "8:16: old: \"address\" without \"network\""},
-	    {"network: {interface: l, address: 192.0.2.8/24}\ncutover: {" OLD
-	     ADDRESS("192.0.2.9/24") "}}\n",
+	    {"network: {interface: l, address: 192.0.2.8/24}\ncutover: {" OLD ADDRESS(
+		 "192.0.2.9/24") "}}\n",
 	     "9:16: old: the instance does not get 192.0.2.9/24"},
 	    {"cutover: {" OLD ", services: [a]}, free: 0.5x}\n",
 	     "8:95: \"free\" wants how many times the size of the data"},
