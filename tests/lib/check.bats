@@ -6,7 +6,7 @@ setup() {
 	dir=$(mktemp -d)
 	cd "$dir" || exit
 	mkdir -p tests/lint tests/unit
-	printf 'all unit-programs:\n' >Makefile
+	printf 'all syntax unit-programs:\n' >Makefile
 	program tests/lint/all 'echo 1..1; echo ok 1'
 	program tests/lint/selftest 'echo 1..1; echo ok 1'
 }
@@ -75,7 +75,7 @@ tally_is() {
 }
 
 @test "what does not compile is a failure" {
-	printf 'all:\nunit-programs:\n\t@echo no such header; false\n' >Makefile
+	printf 'all:\nunit-programs syntax:\n\t@echo no such header; false\n' >Makefile
 	tally_is '3 passed, 3 failed, 0 skipped' 1
 	[[ $output == *'no such header'* ]]
 }
