@@ -238,7 +238,7 @@ static void the_real_one(void **state)
 	strv_add(&argv, "$HOME");
 	assert_int_equal(old_run(o, &argv, 5000, &said, &e), 0);
 	assert_string_equal(said, "$HOME\n");
-	argv.n = 0;
+	strv_release(&argv);
 	strv_add(&argv, "false");
 	assert_int_equal(old_run(o, &argv, 5000, &said, &e), -1);
 	assert_int_equal(e.kind, ERR_STEP);
