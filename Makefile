@@ -156,11 +156,6 @@ check-cutover: deps-check
 	$(Q)$(MAKE) -j$(JOBS) all
 	$(Q)OUT=$(OUT) bats tests/cutover
 
-# Every step at which a build can die, also those that are the same code with another file.
-check-crash: deps-check
-	$(Q)$(MAKE) -j$(JOBS) all
-	$(Q)OUT=$(OUT) CRASH_ALL=1 bats tests/system/crash.bats
-
 # What we write, read by programs of others that are too large for every check.
 check-interop: deps-check
 	$(Q)tests/lib/need tests/interop/DEPENDS
@@ -236,4 +231,4 @@ clean:
 -include $(shell find $(OUT)/obj $(OUT)/test -name '*.d' 2>/dev/null)
 .PHONY: all syntax unit-programs fuzz-programs fuzz deps deps-check demo check check-interop \
 	lint readme bench bench-audit bench-refetch bench-scan bench-carry bench-cutover \
-	bench-stage bench-restore check-crash check-cutover check-faults clean
+	bench-stage bench-restore check-cutover check-faults clean
