@@ -10,6 +10,7 @@ const struct opt args_common[] = {
     {'v', "verbose", NULL, "Also show what the programs that run say."},
     {0, "log", "FORMAT", "Messages as text (the default) or json, one object a line."},
     {0, "store", "DIR", "Keep packages, blobs and caches in DIR (default: out/store)."},
+    {0, "ledger", "DIR", "Note in DIR what was done (default: beside the store)."},
     {0, NULL, NULL, NULL},
 };
 

@@ -211,7 +211,7 @@ static int put_line(struct cut_run *r, const struct jval *report, struct err *e)
 
 	return stage_open_staged(r->s, r->o->so, &st, e) != 0
 		   ? -1
-		   : ledger_append(st.ownfd, "cutover", report, e);
+		   : restore_ledger_append(st.ownfd, "cutover", report, e);
 }
 
 int cut_publish(struct cut_run *r, const struct jval *report, struct err *e)

@@ -5,7 +5,7 @@
 
 static const struct chain chain = {.name = LEDGER, .fault = "ledger: written"};
 
-int ledger_append(int ownfd, const char *what, const struct jval *event, struct err *e)
+int restore_ledger_append(int ownfd, const char *what, const struct jval *event, struct err *e)
 {
 	struct jval *v SCOPED(jval_freep) = jval_object();
 	char *time SCOPED(mem_freep) = clock_rfc3339(clock_wall_s());
@@ -16,7 +16,7 @@ int ledger_append(int ownfd, const char *what, const struct jval *event, struct 
 	return chain_append(ownfd, &chain, v, e);
 }
 
-int ledger_check(int ownfd, uint64_t *ret, struct err *e)
+int restore_ledger_check(int ownfd, uint64_t *ret, struct err *e)
 {
 	return chain_read(ownfd, &chain, NULL, NULL, ret, e);
 }

@@ -256,7 +256,7 @@ static int conclude(struct restoring *x, const char *what, struct jval **ret, st
 {
 	struct jval *v SCOPED(jval_freep) = x->ended != NULL ? STEAL(x->ended) : report_of(x);
 
-	if (!x->so->dry_run && ledger_append(x->p.ownfd, what, v, e) != 0)
+	if (!x->so->dry_run && restore_ledger_append(x->p.ownfd, what, v, e) != 0)
 		return -1;
 	fault_point("restore: reported");
 	*ret = STEAL(v);

@@ -1,6 +1,7 @@
 #include "sys/lock.h"
 
 #include "base/num.h"
+#include "sys/clock.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -67,4 +68,20 @@ int lock_take(int dirfd, const char *name, int *ret_fd, struct err *e)
 		return err_sys(e, "write lock %s", name);
 	*ret_fd = STEAL_FD(fd);
 	return 0;
+}
+
+int lock_wait(int dirfd, const char *name, uint64_t ms, int *ret_fd, struct err *e)
+{
+	const uint64_t until = clock_mono_ms() + ms;
+
+	for (;;) {
+		struct err why = ERR_INIT;
+
+		if (lock_take(dirfd, name, ret_fd, &why) == 0)
+			return 0;
+		if (why.kind != ERR_BUSY || clock_mono_ms() >= until) {
+			*e = why;
+			return -1;
+		}
+	}
 }

@@ -3,10 +3,14 @@
 #define SYS_LOCK_H
 
 #include "base/err.h"
+#include <stdint.h>
 
 /* Takes dirfd/name (made if absent, mode 0600). Held by someone else: kind ERR_BUSY, with the
  * holder's process id in the message. The lock ends when *ret_fd is closed. */
 int lock_take(int dirfd, const char *name, int *ret_fd, struct err *e) MUST_CHECK;
+
+/* The same, and waits for so long for another holder. */
+int lock_wait(int dirfd, const char *name, uint64_t ms, int *ret_fd, struct err *e) MUST_CHECK;
 
 /* Takes dirfd/name together with any number of other sharers. Held by lock_take: ERR_BUSY. */
 int lock_share(int dirfd, const char *name, int *ret_fd, struct err *e) MUST_CHECK;

@@ -226,21 +226,21 @@ static void the_ledger_is_a_chain(void **state)
 
 	jval_put_text(v, "source", "dir:/x");
 	for (int i = 0; i < 3; i++)
-		assert_int_equal(ledger_append(x->p.ownfd, "restore", v, &e), 0);
-	assert_int_equal(ledger_check(x->p.ownfd, &n, &e), 0);
+		assert_int_equal(restore_ledger_append(x->p.ownfd, "restore", v, &e), 0);
+	assert_int_equal(restore_ledger_check(x->p.ownfd, &n, &e), 0);
 	assert_int_equal(n, 3);
 	/* who died while writing */
 	fd = openat(x->p.ownfd, LEDGER, O_WRONLY | O_APPEND | O_CLOEXEC);
 	assert_int_equal(write(fd, "{\"what\":", 8), 8);
 	(void)close(fd);
-	assert_int_equal(ledger_append(x->p.ownfd, "commit", v, &e), 0);
-	assert_int_equal(ledger_check(x->p.ownfd, &n, &e), 0);
+	assert_int_equal(restore_ledger_append(x->p.ownfd, "commit", v, &e), 0);
+	assert_int_equal(restore_ledger_check(x->p.ownfd, &n, &e), 0);
 	assert_int_equal(n, 4);
 	/* one in the middle is another */
 	assert_int_equal(fs_get(x->p.ownfd, LEDGER, &b, &e), 0);
 	*strstr(strstr(b.data, "\n"), "dir:/x") = 'D';
 	assert_int_equal(fs_put(x->p.ownfd, LEDGER, b.data, b.len, 0600, &e), 0);
-	assert_int_equal(ledger_check(x->p.ownfd, &n, &e), -1);
+	assert_int_equal(restore_ledger_check(x->p.ownfd, &n, &e), -1);
 	assert_int_equal(e.kind, ERR_VERIFY);
 	assert_non_null(strstr(e.msg, ":3:"));
 }
