@@ -12,6 +12,12 @@
 int apt_resolve(const struct recipe *r, const struct package_ask *ask, const char *scratch,
 		struct lock *l, struct err *e) MUST_CHECK;
 
+/* pending_look: from the indexes of all suites of the recipe as they are today; what a suite ending
+ * in "-security" has is a security update. */
+struct pending;
+int apt_pending(const struct recipe *r, const char *scratch, struct pending *b,
+		struct err *e) MUST_CHECK;
+
 /* The URLs a package may be had from now, in order: the recipe's mirrors or the machine's own (or
  * $POSMEDIA_APT_MIRROR, and $POSMEDIA_APT_SECURITY_MIRROR for -security suites); for one that was
  * had from a snapshot or the store, snapshots before them. */

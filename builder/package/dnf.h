@@ -17,6 +17,12 @@
 int dnf_resolve(const struct recipe *r, const struct package_ask *ask, const char *scratch,
 		struct lock *l, struct err *e) MUST_CHECK;
 
+/* pending_look: by dnf itself; a security update is what an advisory of that type (updateinfo) has
+ * among its packages. */
+struct pending;
+int dnf_pending(const struct recipe *r, const char *scratch, struct pending *b,
+		struct err *e) MUST_CHECK;
+
 /* package_urls: where the repository of the package is now. */
 int dnf_urls(const struct recipe *r, const struct lock_package *p, struct strv *ret,
 	     struct err *e) MUST_CHECK;
@@ -34,8 +40,9 @@ int dnf_bases(const struct recipe_dnf *d, const struct recipe_repo *repo, const 
  * not take for an error (%post and later) are warnings. */
 int rpm_install(const struct package_install *in, struct err *e) MUST_CHECK;
 
-/* The program that asks dnf, in dnf's own language. Argument: a file with the question as JSON; its
- * working directory is its own. It answers in JSON on standard output. */
-extern const char dnf_program[];
+/* The program that asks dnf, in dnf's own language, in parts; the last is NULL. Argument: a file
+ * with the question as JSON; its working directory is its own. It answers in JSON on standard
+ * output. */
+extern const char *const dnf_program[];
 
 #endif

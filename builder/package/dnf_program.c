@@ -2,10 +2,12 @@
 
 /* By dnf's programming interface: the command line would answer in tables for people. "best": what
  * cannot be the newest is an error, not silently older. */
-const char dnf_program[] =
+/* In two parts, since a string may have 4095 bytes (C99, 5.2.4.1). */
+const char *const dnf_program[] = {
     "import json, os, sys\n"
     "import dnf\n"
     "import dnf.callback\n"
+    "import hawkey\n"
     "\n"
     "\n"
     "class Accept(dnf.callback.KeyImport):\n"
@@ -80,6 +82,17 @@ const char dnf_program[] =
     "    return {'name': p.name, 'version': p.evr, 'arch': p.arch, 'repository': p.repoid}\n"
     "\n"
     "\n"
+    "def behind(base, name, arch):\n"
+    "    newer = []\n"
+    "    every = base.sack.query(flags=hawkey.IGNORE_EXCLUDES).filter(name=name)\n"
+    "    for p in every.filter(arch=[arch, 'noarch']) if arch else every:\n"
+    "        o = offer(p)\n"
+    "        o['advisories'] = sorted(a.id for a in p.get_advisories(hawkey.EQ)\n"
+    "                                 if a.type == hawkey.ADVISORY_SECURITY)\n"
+    "        newer.append(o)\n"
+    "    return newer\n"
+    "\n"
+    "\n"
     "def package(p):\n"
     "    kind, digest = p.returnIdSum()\n"
     "    return {'name': p.name, 'version': p.evr, 'arch': p.arch, 'sourcerpm': p.sourcerpm or "
@@ -93,7 +106,7 @@ const char dnf_program[] =
     "            'date': r._repo.getMaxTimestamp(),\n"
     "            'repomd': r._repo.getCachedir() + '/repodata/repomd.xml'}\n"
     "\n"
-    "\n"
+    "\n",
     "def solve(ask):\n"
     "    base = dnf.Base()\n"
     "    configure(base, ask)\n"
@@ -101,6 +114,9 @@ const char dnf_program[] =
     "    if 'offers' in ask:\n"
     "        found = base.sack.query().filter(name=ask['offers'])\n"
     "        return {'offers': [offer(p) for p in found]}\n"
+    "    if 'installed' in ask:\n"
+    "        return {'offers': [o for i in ask['installed'] for o in behind(base, *i)],\n"
+    "                'repositories': [repository(r) for r in base.repos.iter_enabled()]}\n"
     "    base.read_comps(arch_filter=True)\n"
     "    exact(base, ask.get('exact', []), ask.get('files', []))\n"
     "    choose(base, ask['install'],\n"
@@ -117,4 +133,5 @@ const char dnf_program[] =
     "    said = {'repository': str(e)}\n"
     "except dnf.exceptions.Error as e:\n"
     "    said = {'recipe': str(e)}\n"
-    "json.dump(said, sys.stdout)\n";
+    "json.dump(said, sys.stdout)\n",
+    NULL};

@@ -2,6 +2,7 @@
 
 #include "base/num.h"
 #include "form/deb822.h"
+#include "form/version.h"
 #include "recipe/grammar.h"
 #include "sys/fs.h"
 #include <fcntl.h>
@@ -143,6 +144,34 @@ int index_offer(const char *path, const char *where, struct match *m, struct err
 		arch = deb822_field(&st, "Architecture");
 		if (version != NULL && arch != NULL && grammar_ok(&grammar_locked_version, version))
 			match_offer(m, name, version, arch, where);
+	}
+	return 0;
+}
+
+int index_pending(const char *path, const char *where, bool security, struct pending *b,
+		  struct err *e)
+{
+	struct mapped map SCOPED(mapped_release) = {0};
+	struct deb822 rest, st;
+
+	if (map_file(path, &map, e) != 0)
+		return -1;
+	rest = (struct deb822){map.p, map.n};
+	while (deb822_next(&rest, &st) == 1) {
+		char *name SCOPED(mem_freep) = deb822_field(&st, "Package");
+		char *version SCOPED(mem_freep) = NULL, *arch SCOPED(mem_freep) = NULL;
+
+		if (name == NULL || !map_has(&b->names, name))
+			continue;
+		version = deb822_field(&st, "Version");
+		arch = deb822_field(&st, "Architecture");
+		if (version != NULL && arch != NULL && grammar_ok(&grammar_locked_version, version))
+			pending_offer(b, &(struct pending_offer){.name = name,
+								 .version = version,
+								 .arch = arch,
+								 .where = where,
+								 .compare = version_compare_deb,
+								 .security = security});
 	}
 	return 0;
 }

@@ -2,9 +2,12 @@
 
 #include "package/snapshot.h"
 #include "package/sources.h"
+#include "sys/fs.h"
 #include "sys/intr.h"
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define MIRRORS_MAX 16
 
@@ -233,4 +236,16 @@ int repos_each(struct repos *s, int (*fn)(void *ctx, const struct repos_index *x
 			return -1;
 	}
 	return 0;
+}
+
+int repos_release_text(const struct repos_index *x, struct buf *ret, struct err *e)
+{
+	size_t n = strlen(x->path) - x->key;
+	char *path SCOPED(mem_freep) = mem_format("%.*sInRelease", (int)n, x->path);
+
+	if (access(path, R_OK) != 0) { /* an archive that signs in a file of its own */
+		free(path);
+		path = mem_format("%.*sRelease", (int)n, x->path);
+	}
+	return fs_get(AT_FDCWD, path, ret, e);
 }

@@ -45,6 +45,9 @@ int repos_update(struct repos *s, bool *absent, struct err *e) MUST_CHECK;
 int repos_each(struct repos *s, int (*fn)(void *ctx, const struct repos_index *x, struct err *e),
 	       void *ctx, struct err *e) MUST_CHECK;
 
+/* The text of the Release file that vouches for an index. */
+int repos_release_text(const struct repos_index *x, struct buf *ret, struct err *e) MUST_CHECK;
+
 /* Accepts a zeroed struct. */
 void repos_release(struct repos *s);
 

@@ -13,7 +13,6 @@
 #include <fnmatch.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #define PLAN_MAX (16 << 20)
 
@@ -177,19 +176,6 @@ static bool is_used(const struct solve *s, const char *id)
 	return false;
 }
 
-/* The text of the Release file that vouches for an index. */
-static int read_release(const struct repos_index *x, struct buf *ret, struct err *e)
-{
-	size_t n = strlen(x->path) - x->key;
-	char *path SCOPED(mem_freep) = mem_format("%.*sInRelease", (int)n, x->path);
-
-	if (access(path, R_OK) != 0) { /* an archive that signs in a file of its own */
-		free(path);
-		path = mem_format("%.*sRelease", (int)n, x->path);
-	}
-	return fs_get(AT_FDCWD, path, ret, e);
-}
-
 /* Noted once for each; of snapshots for a match, those that something comes from. */
 static int add_repository(void *ctx, const struct repos_index *x, struct err *e)
 {
@@ -202,7 +188,7 @@ static int add_repository(void *ctx, const struct repos_index *x, struct err *e)
 	if (repo->id[0] == '\0' || noted(s, repo->id) ||
 	    (repo->time != NULL && s->ask->match != NULL && !is_used(s, repo->id)))
 		return 0;
-	if (read_release(x, &b, e) != 0 || index_release_date(b.data, b.len, &r.date, e) != 0)
+	if (repos_release_text(x, &b, e) != 0 || index_release_date(b.data, b.len, &r.date, e) != 0)
 		return err_in(e, "%s", repo->id);
 	d = digest_of(b.data, b.len);
 	r.id = mem_strdup(repo->id);
@@ -241,7 +227,7 @@ static int newest(void *ctx, const struct repos_index *x, struct err *e)
 	struct buf b SCOPED(buf_release) = BUF_INIT(16 << 20);
 	int64_t *ret = ctx, date;
 
-	if (read_release(x, &b, e) != 0 || index_release_date(b.data, b.len, &date, e) != 0)
+	if (repos_release_text(x, &b, e) != 0 || index_release_date(b.data, b.len, &date, e) != 0)
 		return err_in(e, "%s", x->repo->id);
 	if (date > *ret)
 		*ret = date;
