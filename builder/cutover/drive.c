@@ -12,7 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { WAITS_MAX = 5, WAIT_S = 2, STEPS_MAX = 200 };
+enum { WAIT_MAX_MS = 20000, WAIT_S = 2, STEPS_MAX = 200 };
 
 /* How long a phase may take at most: its own budget, and what is left of the whole. 0 = as long as
  * it likes. What a process before this one used counts too. */
@@ -171,18 +171,21 @@ static int lost_old(struct cut_run *r, struct err *e)
 				 "over; then \"cutover rollback\".");
 }
 
-/* One that does not answer is waited for a while, and then the new side is undone alone. */
-static int wait_old(struct cut_run *r, unsigned *waits, struct err *e)
+/* One that does not answer is waited for a while, by the clock: who asks it may have waited already;
+ * and then the new side is undone alone. */
+static int wait_old(struct cut_run *r, uint64_t *since_ms, struct err *e)
 {
 	struct err why = ERR_INIT;
 
-	if (++*waits <= WAITS_MAX && !intr_pending()) {
+	if (*since_ms == 0)
+		*since_ms = clock_mono_ms();
+	if (cut_since(*since_ms) < WAIT_MAX_MS && !intr_pending()) {
 		(void)sleep(WAIT_S);
 		return 0;
 	}
 	(void)lost_old(r, &why);
 	if (r->want == CUT_GO) {
-		*waits = 0;
+		*since_ms = 0;
 		cut_fail(r, &why);
 		return 0;
 	}
@@ -212,7 +215,7 @@ static int failed(struct cut_run *r, const struct err *why, struct err *e)
 
 static int drive(struct cut_run *r, struct err *e)
 {
-	unsigned waits = 0;
+	uint64_t silent_ms = 0; /* when the old server was first asked in vain */
 
 	for (int i = 0; i < STEPS_MAX; i++) {
 		struct cut_step s = cut_next(journal_facts(r->j), look(r), r->undone, r->want);
@@ -224,10 +227,11 @@ static int drive(struct cut_run *r, struct err *e)
 		if (s.act == CUT_DO_REFUSE)
 			return err_set(e, ERR_BUSY, "it is committed: there is no way back");
 		if (s.act == CUT_DO_WAIT) {
-			if (wait_old(r, &waits, e) != 0)
+			if (wait_old(r, &silent_ms, e) != 0)
 				return -1;
 			continue;
 		}
+		silent_ms = 0;
 		rc = tries(r, s) ? cut_try(r, &why) : do_step(r, s, &why);
 		if (rc != 0 && failed(r, &why, e) != 0)
 			return -1;

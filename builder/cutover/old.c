@@ -78,7 +78,7 @@ static int ssh_argv(struct old *o, struct strv *ret, struct err *e)
 	    "-oClearAllForwardings=yes",
 	    "-oIdentityAgent=none",
 	    "-oPasswordAuthentication=no",
-	    "-oConnectTimeout=15",
+	    "-oConnectTimeout=8",
 	    "-oServerAliveInterval=5",
 	    "-oServerAliveCountMax=3",
 	};

@@ -115,7 +115,7 @@ enum cut_old cut_ask_old(struct cut_run *r)
 {
 	struct old_status st SCOPED(old_status_release) = {0};
 
-	for (int i = 0; i < 3; i++) {
+	for (int i = 0; i < 2; i++) {
 		struct err e = ERR_INIT;
 
 		if (cut_session(r, &e) == 0 && old_status(r->old, &st, &e) == 0)
