@@ -151,10 +151,14 @@ syntax:
 check: deps-check
 	$(Q)OUT=$(OUT) JOBS=$(JOBS) tests/lib/check $(ONLY)
 
-# Two hosts, a link and people who buy: minutes of waiting, too long for every check.
+# Two hosts, a link and people who buy: minutes of waiting, too long for every check. Then as many
+# cutovers with a fault each, and how long one without takes.
+CUTOVER_RUNS ?= 560
 check-cutover: deps-check
 	$(Q)$(MAKE) -j$(JOBS) all
 	$(Q)OUT=$(OUT) bats tests/cutover
+	$(Q)tests/lib/cutover-runs $(OUT) $(CUTOVER_RUNS) 2026 4
+	$(Q)OUT=$(OUT) tests/bench/cutover
 
 # What we write, read by programs of others that are too large for every check.
 check-interop: deps-check

@@ -171,8 +171,8 @@ static int lost_old(struct cut_run *r, struct err *e)
 				 "over; then \"cutover rollback\".");
 }
 
-/* One that does not answer is waited for a while, by the clock: who asks it may have waited already;
- * and then the new side is undone alone. */
+/* One that does not answer is waited for a while, by the clock, since who asks may have waited long
+ * already; and then the new side is undone alone. */
 static int wait_old(struct cut_run *r, uint64_t *since_ms, struct err *e)
 {
 	struct err why = ERR_INIT;
