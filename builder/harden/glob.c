@@ -6,15 +6,25 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <fnmatch.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-enum { GLOB_DEPTH_MAX = 64, GLOB_MATCHES_MAX = 200000 };
+enum { GLOB_DEPTH_MAX = 64, GLOB_MATCHES_MAX = 200000, GLOB_KEPT_MAX = 32 };
 
+/* What a directory had when one of the patterns first asked for it. */
+struct listing {
+	char *dir;
+	struct fs_names names;
+};
+
+/* The patterns of one call share listings: a dozen of them look into the same few directories. */
 struct glob {
 	int rootfd;
 	unsigned depth;
 	struct strv *ret;
+	struct listing kept[GLOB_KEPT_MAX];
+	size_t n_kept;
 };
 
 static int expand(struct glob *g, const char *dir, const char *pattern, struct err *e);
@@ -48,6 +58,30 @@ static int list(struct glob *g, const char *dir, struct fs_names *ret, struct er
 	int fd SCOPED(fd_closep) = root_open(g->rootfd, dir, O_RDONLY | O_DIRECTORY);
 
 	return fd < 0 ? 0 : fs_list_types(fd, ret, e);
+}
+
+/* The names below a directory, kept with the others while there is room, else in `own`. */
+static const struct fs_names *names_of(struct glob *g, const char *dir, struct fs_names *own,
+				       struct err *e)
+{
+	struct fs_names *names = own;
+
+	for (size_t i = 0; i < g->n_kept; i++)
+		if (strcmp(g->kept[i].dir, dir) == 0)
+			return &g->kept[i].names;
+	if (g->n_kept < GLOB_KEPT_MAX) {
+		g->kept[g->n_kept].dir = mem_strdup(dir);
+		names = &g->kept[g->n_kept++].names;
+	}
+	return list(g, dir, names, e) == 0 ? names : NULL;
+}
+
+static void release(struct glob *g)
+{
+	for (size_t i = 0; i < g->n_kept; i++) {
+		free(g->kept[i].dir);
+		fs_names_release(&g->kept[i].names);
+	}
 }
 
 static bool is_dir(const struct glob *g, const char *path, unsigned char type)
@@ -88,17 +122,18 @@ static bool may_lead_on(unsigned char type)
 static int expand_meta(struct glob *g, const char *dir, const char *part, const char *rest,
 		       struct err *e)
 {
-	struct fs_names names SCOPED(fs_names_release) = {0};
+	struct fs_names own SCOPED(fs_names_release) = {0};
+	const struct fs_names *names = names_of(g, dir, &own, e);
 
-	if (list(g, dir, &names, e) != 0)
+	if (names == NULL)
 		return -1;
-	for (size_t i = 0; i < names.n; i++) {
+	for (size_t i = 0; i < names->n; i++) {
 		char *path SCOPED(mem_freep) = NULL;
 
-		if ((*rest != '\0' && !may_lead_on(names.v[i].type)) ||
-		    fnmatch(part, names.v[i].name, FNM_PERIOD) != 0)
+		if ((*rest != '\0' && !may_lead_on(names->v[i].type)) ||
+		    fnmatch(part, names->v[i].name, FNM_PERIOD) != 0)
 			continue;
-		path = below(dir, names.v[i].name);
+		path = below(dir, names->v[i].name);
 		if (step(g, path, true, rest, e) != 0)
 			return -1;
 	}
@@ -120,26 +155,31 @@ static int expand(struct glob *g, const char *dir, const char *pattern, struct e
 	return step(g, path, false, rest, e);
 }
 
-int root_glob(int rootfd, const char *pattern, struct strv *ret, struct err *e)
-{
-	struct strv found SCOPED(strv_release) = {0};
-	struct glob g = {.rootfd = rootfd, .ret = &found};
-
-	if (expand(&g, "", pattern + strspn(pattern, "/"), e) != 0)
-		return -1;
-	strv_sort(&found);
-	strv_uniq(&found);
-	strv_extend(ret, &found);
-	return 0;
-}
-
 int root_globs(int rootfd, const struct strv *patterns, struct strv *ret, struct err *e)
 {
-	for (size_t i = 0; i < patterns->n; i++)
-		if (root_glob(rootfd, patterns->v[i], ret, e) != 0)
-			return -1;
+	struct glob g = {.rootfd = rootfd, .ret = ret};
+	int rc = 0;
+
+	for (size_t i = 0; i < patterns->n && rc == 0; i++) {
+		const char *pattern = patterns->v[i];
+
+		g.depth = 0;
+		rc = expand(&g, "", pattern + strspn(pattern, "/"), e);
+	}
+	release(&g);
 	strv_sort(ret);
 	strv_uniq(ret);
+	return rc;
+}
+
+int root_glob(int rootfd, const char *pattern, struct strv *ret, struct err *e)
+{
+	struct strv found SCOPED(strv_release) = {0}, one SCOPED(strv_release) = {0};
+
+	strv_add(&one, pattern);
+	if (root_globs(rootfd, &one, &found, e) != 0)
+		return -1;
+	strv_extend(ret, &found);
 	return 0;
 }
 

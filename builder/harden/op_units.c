@@ -84,21 +84,32 @@ static void look_start(const struct op_run *r, const struct units *w)
 		  w->start);
 }
 
-static int look_disabled(const struct op_run *r, const char *unit, struct err *e)
+static int look_disabled(const struct op_run *r, const char *unit, const struct strv *pulled,
+			 const struct strv *where, struct err *e)
 {
-	struct strv links SCOPED(strv_release) = {0}, pulled SCOPED(strv_release) = {0};
-	struct strv where SCOPED(strv_release) = {0};
+	struct strv links SCOPED(strv_release) = {0};
 
-	if (unit_links(r->rootfd, unit, &links, e) != 0 ||
-	    unit_pulled(r->rootfd, &pulled, &where, e) != 0)
+	if (unit_links(r->rootfd, unit, &links, e) != 0)
 		return -1;
 	if (is_masked(r, unit))
 		return 0;
 	if (links.n > 0)
 		strv_addf(r->found, "unit %s is enabled", unit);
-	for (size_t i = 0; i < pulled.n; i++)
-		if (strcmp(pulled.v[i], unit) == 0)
-			strv_addf(r->found, "unit %s is enabled by /%s", unit, where.v[i]);
+	for (size_t i = 0; i < pulled->n; i++)
+		if (strcmp(pulled->v[i], unit) == 0)
+			strv_addf(r->found, "unit %s is enabled by /%s", unit, where->v[i]);
+	return 0;
+}
+
+static int look_all_disabled(const struct op_run *r, const struct strv *units, struct err *e)
+{
+	struct strv pulled SCOPED(strv_release) = {0}, where SCOPED(strv_release) = {0};
+
+	if (units->n > 0 && unit_pulled(r->rootfd, &pulled, &where, e) != 0)
+		return -1;
+	for (size_t i = 0; i < units->n; i++)
+		if (look_disabled(r, units->v[i], &pulled, &where, e) != 0)
+			return -1;
 	return 0;
 }
 
@@ -114,9 +125,8 @@ static int units_check(const struct op_run *r, const void *want, struct err *e)
 		if (links.n == 0 || is_masked(r, w->enabled.v[i]))
 			strv_addf(r->found, "unit %s is not enabled", w->enabled.v[i]);
 	}
-	for (size_t i = 0; i < w->disabled.n; i++)
-		if (look_disabled(r, w->disabled.v[i], e) != 0)
-			return -1;
+	if (look_all_disabled(r, &w->disabled, e) != 0)
+		return -1;
 	for (size_t i = 0; i < w->masked.n; i++) {
 		char *file SCOPED(mem_freep) = unit_file(r, w->masked.v[i]);
 
