@@ -205,6 +205,11 @@ bench-stage: deps-check
 	$(Q)$(MAKE) -j$(JOBS) all
 	$(Q)OUT=$(OUT) tests/bench/stage
 
+bench-nightly: deps-check
+	$(Q)tests/lib/need tests/bench/DEPENDS
+	$(Q)$(MAKE) -j$(JOBS) all
+	$(Q)OUT=$(OUT) tests/bench/nightly
+
 bench-restore: deps-check
 	$(Q)tests/lib/need tests/bench/DEPENDS
 	$(Q)$(MAKE) -j$(JOBS) all $(OUT)/bench/tree
@@ -235,4 +240,4 @@ clean:
 -include $(shell find $(OUT)/obj $(OUT)/test -name '*.d' 2>/dev/null)
 .PHONY: all syntax unit-programs fuzz-programs fuzz deps deps-check demo check check-interop \
 	lint readme bench bench-audit bench-refetch bench-scan bench-carry bench-cutover \
-	bench-stage bench-restore check-cutover check-faults clean
+	bench-stage bench-restore bench-nightly check-cutover check-faults clean

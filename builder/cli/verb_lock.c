@@ -60,14 +60,26 @@ static void report_missing(const struct job *j)
 	(void)fputs(b.data, stdout);
 }
 
-static void report(const struct job *j, const struct lock *l, const struct strv *changes,
+/* What the solver was asked about: id and digest. */
+static struct jval *seen_json(const struct relocked *got)
+{
+	struct jval *v = jval_object();
+
+	for (size_t i = 0; i < got->seen_n; i++)
+		jval_put_text(v, got->seen[i].id, got->seen[i].release);
+	return v;
+}
+
+static void report(const struct job *j, const struct lock *l, const struct relocked *got,
 		   bool fresh)
 {
 	struct jval *v SCOPED(jval_freep) = jval_object();
 	struct jval *list = jval_array();
+	const struct strv *changes = &got->changes;
 
 	for (size_t i = 0; i < changes->n; i++)
 		jval_push(list, jval_text(changes->v[i]));
+	jval_put(v, "repositories", seen_json(got));
 	jval_put_text(v, "lock", j->path);
 	jval_put_int(v, "packages", (int64_t)l->packages_n);
 	jval_put(v, "changes", list);
@@ -132,7 +144,7 @@ static int resolve(struct job *j, struct err *e)
 	for (size_t i = 0; i < got.unrecorded.n; i++)
 		log_info("step %s: nothing recorded yet: build, then lock again",
 			 got.unrecorded.v[i]);
-	report(j, got.lock, &got.changes, fresh);
+	report(j, got.lock, &got, fresh);
 	return 0;
 }
 
@@ -187,7 +199,7 @@ static bool asks_anew(const struct job *j)
 static int run(const struct args *a, struct err *e)
 {
 	struct job j SCOPED(job_release) = {.a = a, .path = input_lock_path(a)};
-	static const struct strv none;
+	static const struct relocked none;
 	struct err stale = ERR_INIT;
 
 	if (recipe_load(a->rest.v[0], &j.r, e) != 0 || read_manifest(&j, e) != 0 ||

@@ -83,6 +83,17 @@ static int again(const struct lock *before, struct lock *media, const char *scra
 	return 0;
 }
 
+/* What the solver has seen, also where the lock keeps an older state of it. */
+static void note_seen(const struct lock *l, struct relocked *ret)
+{
+	ret->seen = mem_zalloc((l->repositories_n + 1) * sizeof(*ret->seen));
+	for (size_t i = 0; i < l->repositories_n; i++)
+		ret->seen[ret->seen_n++] =
+		    (struct lock_repository){.id = mem_strdup(l->repositories[i].id),
+					     .release = mem_strdup(l->repositories[i].release),
+					     .date = l->repositories[i].date};
+}
+
 static int packages(const struct recipe *r, const struct relock_opts *o, const char *scratch,
 		    struct relocked *ret, struct err *e)
 {
@@ -104,6 +115,7 @@ static int packages(const struct recipe *r, const struct relock_opts *o, const c
 		return err_sys(e, "make directory %s", base);
 	if (package_resolve_ask(r, &o->ask, base, l, e) != 0)
 		return -1;
+	note_seen(l, ret);
 	if (o->before != NULL && same_packages(o->before, l))
 		return again(o->before, l, scratch, &ret->lock, e);
 	ret->lock = STEAL(l);
@@ -193,6 +205,11 @@ int relock(const struct recipe *r, const struct relock_opts *o, struct store *s,
 void relocked_release(struct relocked *r)
 {
 	lock_free(r->lock);
+	for (size_t i = 0; i < r->seen_n; i++) {
+		free(r->seen[i].id);
+		free(r->seen[i].release);
+	}
+	free(r->seen);
 	strv_release(&r->changes);
 	strv_release(&r->unrecorded);
 	*r = (struct relocked){0};

@@ -18,6 +18,10 @@ struct relocked {
 	struct lock *lock;
 	struct strv changes;    /* lock_diff's lines */
 	struct strv unrecorded; /* steps that use the proxy and have nothing recorded yet */
+	/* the repositories that the solver was asked about, as they are now: id, release and date;
+	 * none when it was not asked */
+	struct lock_repository *seen;
+	size_t seen_n;
 };
 
 /* Makes the lock of a recipe. While the question for the solver stays the same, so do the versions

@@ -1,0 +1,233 @@
+/* outcome.c - what became of recipes: from process to process, and told to people, programs and
+ * build servers. */
+#include "nightly/parts.h"
+
+#include "form/plain.h"
+#include "sys/clock.h"
+#include <stdlib.h>
+#include <string.h>
+
+static const char *const words[] = {
+    [NIGHTLY_UNCHANGED] = "unchanged", [NIGHTLY_BUILT] = "built", [NIGHTLY_FAILED] = "failed"};
+enum { STATUSES = sizeof(words) / sizeof(words[0]), NOTES_MAX = 100 };
+
+void nightly_outcome_release(struct nightly_outcome *o)
+{
+	free(o->key);
+	free(o->step);
+	free(o->why);
+	free(o->tag);
+	free(o->digest);
+	free(o->diff);
+	strv_release(&o->notes);
+	*o = (struct nightly_outcome){0};
+}
+
+void nightly_result_release(struct nightly_result *r)
+{
+	for (size_t i = 0; i < r->n; i++)
+		nightly_outcome_release(&r->v[i]);
+	free(r->v);
+	*r = (struct nightly_result){0};
+}
+
+void outcome_fail(struct nightly_outcome *o, int kind, const char *step, const char *why)
+{
+	o->status = NIGHTLY_FAILED;
+	o->kind = kind >= ERR_FAIL && kind <= ERR_BUSY ? kind : ERR_FAIL;
+	past_set(&o->step, step);
+	past_set(&o->why, why != NULL ? why : "");
+}
+
+void outcome_error(struct nightly_outcome *o, const char *step, const struct err *why)
+{
+	char *both SCOPED(mem_freep) = why->hint[0] != '\0'
+					   ? mem_format("%s (hint: %s)", why->msg, why->hint)
+					   : mem_strdup(why->msg);
+
+	outcome_fail(o, (int)why->kind, step, both);
+}
+
+struct jval *outcome_json(const struct nightly_outcome *o)
+{
+	struct jval *v = jval_object(), *notes = jval_array();
+
+	jval_put_text(v, "recipe", o->key);
+	jval_put_text(v, "status", words[o->status]);
+	jval_put_int(v, "exit", o->status == NIGHTLY_FAILED ? o->kind : 0);
+	jval_put_text(v, "step", o->step);
+	jval_put_text(v, "why", o->why);
+	jval_put_text(v, "tag", o->tag);
+	jval_put_text(v, "digest", o->digest);
+	jval_put_text(v, "diff", o->diff);
+	for (size_t i = 0; i < o->notes.n; i++)
+		jval_push(notes, jval_text(o->notes.v[i]));
+	jval_put(v, "notes", notes);
+	jval_put_int(v, "milliseconds", (int64_t)o->ms);
+	return v;
+}
+
+static char *text_of(const struct jval *v, const char *key)
+{
+	const char *s = jval_get_str(v, key);
+
+	return mem_strdup(s != NULL ? s : "");
+}
+
+int outcome_parse(const struct jval *v, struct nightly_outcome *ret)
+{
+	const char *word = jval_get_str(v, "status");
+	const struct jval *notes = jval_get(v, "notes");
+	int64_t kind = 0, ms = 0;
+	size_t i = 0;
+
+	while (i < STATUSES && (word == NULL || strcmp(words[i], word) != 0))
+		i++;
+	if (i == STATUSES || jval_get_str(v, "recipe") == NULL ||
+	    jval_get_int(v, "exit", &kind) != 0 || jval_get_int(v, "milliseconds", &ms) != 0)
+		return -1;
+	*ret = (struct nightly_outcome){.key = text_of(v, "recipe"),
+					.status = (enum nightly_status)i,
+					.kind = (int)kind,
+					.step = text_of(v, "step"),
+					.why = text_of(v, "why"),
+					.tag = text_of(v, "tag"),
+					.digest = text_of(v, "digest"),
+					.diff = text_of(v, "diff"),
+					.ms = ms > 0 ? (uint64_t)ms : 0};
+	for (size_t n = 0; n < jval_len(notes) && n < NOTES_MAX; n++)
+		if (jval_str(jval_at(notes, n)) != NULL)
+			strv_add(&ret->notes, jval_str(jval_at(notes, n)));
+	return 0;
+}
+
+static size_t count(const struct nightly_result *r, enum nightly_status s)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < r->n; i++)
+		n += r->v[i].status == s;
+	return n;
+}
+
+static void outcome_text(const struct nightly_outcome *o, struct buf *out)
+{
+	buf_addf(out, "%-9s %s", words[o->status], o->key);
+	if (o->status == NIGHTLY_FAILED)
+		buf_addf(out, ": %s: %s", o->step, o->why);
+	else if (o->digest[0] != '\0')
+		buf_addf(out, ":%s@%s", o->tag, o->digest);
+	buf_addf(out, " (%llu.%llu s)\n", (unsigned long long)(o->ms / 1000),
+		 (unsigned long long)(o->ms % 1000 / 100));
+	if (o->diff[0] != '\0')
+		buf_addf(out, "          what changed: %s\n", o->diff);
+	for (size_t i = 0; i < o->notes.n; i++)
+		buf_addf(out, "          note: %s\n", o->notes.v[i]);
+}
+
+void nightly_text(const struct nightly *n, const struct nightly_result *r, struct buf *out)
+{
+	for (size_t i = 0; i < r->n; i++)
+		outcome_text(&r->v[i], out);
+	buf_addf(out, "%s: %zu recipes, %zu built, %zu unchanged, %zu failed\n", n->name, r->n,
+		 count(r, NIGHTLY_BUILT), count(r, NIGHTLY_UNCHANGED), count(r, NIGHTLY_FAILED));
+}
+
+struct jval *nightly_json(const struct nightly *n, const struct nightly_result *r)
+{
+	struct jval *v = jval_object(), *list = jval_array();
+	char *begun SCOPED(mem_freep) = clock_rfc3339(r->begun_s);
+
+	for (size_t i = 0; i < r->n; i++)
+		jval_push(list, outcome_json(&r->v[i]));
+	jval_put_text(v, "nightly", n->name);
+	jval_put_text(v, "begun", begun);
+	jval_put_int(v, "built", (int64_t)count(r, NIGHTLY_BUILT));
+	jval_put_int(v, "unchanged", (int64_t)count(r, NIGHTLY_UNCHANGED));
+	jval_put_int(v, "failed", (int64_t)count(r, NIGHTLY_FAILED));
+	jval_put(v, "recipes", list);
+	return v;
+}
+
+void nightly_xml(const char *s, struct buf *out)
+{
+	char *plain SCOPED(mem_freep) = mem_strdup(s);
+
+	plain_text(plain);
+	for (const char *p = plain; *p != '\0'; p++) {
+		const char *as = *p == '&'    ? "&amp;"
+				 : *p == '<'  ? "&lt;"
+				 : *p == '>'  ? "&gt;"
+				 : *p == '"'  ? "&quot;"
+				 : *p == '\n' ? "&#10;"
+					      : NULL;
+
+		if (as != NULL)
+			buf_addf(out, "%s", as);
+		else
+			buf_add(out, p, 1);
+	}
+}
+
+static void attribute(const char *name, const char *text, struct buf *out)
+{
+	buf_addf(out, " %s=\"", name);
+	nightly_xml(text, out);
+	buf_addf(out, "\"");
+}
+
+static void case_xml(const struct nightly_outcome *o, struct buf *out)
+{
+	buf_addf(out, "  <testcase classname=\"posmedia.nightly\"");
+	attribute("name", o->key, out);
+	buf_addf(out, " time=\"%llu.%03llu\">", (unsigned long long)(o->ms / 1000),
+		 (unsigned long long)(o->ms % 1000));
+	if (o->status == NIGHTLY_FAILED) {
+		buf_addf(out, "<failure");
+		attribute("type", o->step, out);
+		attribute("message", o->why, out);
+		buf_addf(out, "/>");
+	} else {
+		buf_addf(out, "<system-out>%s ", words[o->status]);
+		nightly_xml(o->tag, out);
+		buf_addf(out, " ");
+		nightly_xml(o->digest, out);
+		buf_addf(out, "</system-out>");
+	}
+	buf_addf(out, "</testcase>\n");
+}
+
+void nightly_junit(const struct nightly *n, const struct nightly_result *r, struct buf *out)
+{
+	char *begun SCOPED(mem_freep) = clock_rfc3339(r->begun_s);
+	uint64_t ms = 0;
+
+	for (size_t i = 0; i < r->n; i++)
+		ms += r->v[i].ms;
+	begun[strlen(begun) - 1] = '\0'; /* the format has no zone: it is UTC */
+	buf_addf(out, "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites>\n <testsuite");
+	attribute("name", n->name, out);
+	buf_addf(out,
+		 " tests=\"%zu\" failures=\"%zu\" errors=\"0\" skipped=\"0\" time=\"%llu.%03llu\" "
+		 "timestamp=\"%s\">\n",
+		 r->n, count(r, NIGHTLY_FAILED), (unsigned long long)(ms / 1000),
+		 (unsigned long long)(ms % 1000), begun);
+	for (size_t i = 0; i < r->n; i++)
+		case_xml(&r->v[i], out);
+	buf_addf(out, " </testsuite>\n</testsuites>\n");
+}
+
+int nightly_gate(const struct nightly_result *r, struct err *e)
+{
+	int kind = 0;
+
+	for (size_t i = 0; i < r->n; i++) {
+		if (r->v[i].status != NIGHTLY_FAILED)
+			continue;
+		kind = kind == 0 || kind == r->v[i].kind ? r->v[i].kind : ERR_FAIL;
+	}
+	if (kind == 0)
+		return 0;
+	return err_set(e, (enum err_kind)kind, "%zu of %zu recipes failed",
+		       count(r, NIGHTLY_FAILED), r->n);
+}

@@ -1,0 +1,70 @@
+/* parts.h - what the files of nightly/ share. */
+#ifndef NIGHTLY_PARTS_H
+#define NIGHTLY_PARTS_H
+
+#include "base/map.h"
+#include "nightly/nightly.h"
+#include "package/heads.h"
+
+/* What is known of a recipe from earlier nights: STATE/recipes/KEY.json, replaced as a whole. */
+struct past {
+	char *tag, *digest;             /* of the image that was finished last; "" = none */
+	char *pending, *pending_digest; /* of one that is under way: its tag stays the same when it
+					   is taken up again; "" = none */
+	char *lock;       /* SHA-256 hex of the lock's file, and of the recipe, that */
+	char *recipe;     /* the solver's answer stood in; "" = it was not asked */
+	struct map seen;  /* id of a repository -> SHA-256 hex (owned) of its head */
+	struct strv tags; /* of all that were finished, the oldest first */
+};
+
+/* A file that is absent, or damaged (a warning), says nothing. */
+void past_load(int dirfd, const char *key, struct past *ret);
+int past_save(int dirfd, const char *key, const struct past *p, struct err *e) MUST_CHECK;
+void past_release(struct past *p);
+
+/* Takes what a lock says of the repositories that its solver saw, an object, for what was seen. */
+void past_saw(struct past *p, const struct jval *repositories);
+
+/* Replaces a text of it. */
+void past_set(char **slot, const char *text);
+
+/* Fills in what the heads are now; others have looked a few minutes ago at most, and left it in
+ * the directory. */
+void heads_look(int dirfd, struct package_heads *h);
+
+/* What the verb did. */
+struct stepped {
+	int status;       /* exit status; -1 = it was killed, or not started */
+	char *why;        /* the last that it said on standard error, one line; "" = nothing */
+	struct jval *out; /* its standard output, when that is JSON; or NULL */
+};
+
+/* Runs this program with a verb; what it says goes to the log as well. out_file: where standard
+ * output goes, a path; NULL = into the result. -1 with *e set only on an interrupt. */
+struct step_spec {
+	const struct nightly_how *how;
+	const struct strv *argv; /* from the verb on */
+	int log_fd;
+	const char *out_file;
+	uint64_t timeout_ms;
+};
+int step_run(const struct step_spec *s, struct stepped *ret, struct err *e) MUST_CHECK;
+void stepped_release(struct stepped *s);
+
+/* An outcome as JSON and back; -1 for what is none. */
+struct jval *outcome_json(const struct nightly_outcome *o) MUST_CHECK;
+int outcome_parse(const struct jval *v, struct nightly_outcome *ret) MUST_CHECK;
+
+/* A failure of the recipe: what is there already is replaced. */
+void outcome_fail(struct nightly_outcome *o, int kind, const char *step, const char *why);
+
+/* The same of an error, with its hint. */
+void outcome_error(struct nightly_outcome *o, const char *step, const struct err *why);
+
+/* Tells who wants to be told; what cannot be sent is a warning. */
+void nightly_tell(const struct nightly *n, const struct nightly_result *r);
+
+/* Text for XML. */
+void nightly_xml(const char *s, struct buf *out);
+
+#endif

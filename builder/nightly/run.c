@@ -1,0 +1,175 @@
+/* run.c - all recipes, each in a process of its own, and the reports. */
+#include "nightly/parts.h"
+
+#include "base/log.h"
+#include "sys/clock.h"
+#include "sys/fs.h"
+#include "sys/intr.h"
+#include "sys/lock.h"
+#include "sys/par.h"
+#include "sys/proc.h"
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+struct all {
+	const struct nightly *n;
+	const struct nightly_how *how;
+	const struct nightly_recipe **recipes;
+	struct nightly_outcome *v;
+	size_t count;
+	int log; /* what workers themselves say, which is little */
+	pthread_mutex_t talk;
+};
+
+/* The store and the ledger come by the environment, as for every step. */
+static void argv_of(const struct all *a, const struct nightly_recipe *r, struct strv *argv)
+{
+	strv_add(argv, "nightly");
+	strv_add(argv, a->n->file);
+	strv_addf(argv, "--only=%s", r->key);
+	strv_add(argv, "--worker");
+	strv_add(argv, "--json");
+}
+
+static void blank(struct nightly_outcome *o, const char *key)
+{
+	*o = (struct nightly_outcome){.key = mem_strdup(key),
+				      .step = mem_strdup(""),
+				      .why = mem_strdup(""),
+				      .tag = mem_strdup(""),
+				      .digest = mem_strdup(""),
+				      .diff = mem_strdup("")};
+}
+
+/* What the worker says of itself, or what became of it. */
+static void conclude(const struct stepped *did, const char *key, struct nightly_outcome *o)
+{
+	const struct jval *said = jval_at(jval_get(did->out, "recipes"), 0);
+
+	if (said != NULL && outcome_parse(said, o) == 0)
+		return;
+	blank(o, key);
+	outcome_fail(o, did->status, "worker", did->why);
+}
+
+static void say(struct all *a, const struct nightly_outcome *o)
+{
+	(void)pthread_mutex_lock(&a->talk);
+	if (o->status == NIGHTLY_FAILED)
+		log_warn("%s: failed: %s: %s", o->key, o->step, o->why);
+	else
+		log_info("%s: %s", o->key, o->status == NIGHTLY_BUILT ? "built" : "unchanged");
+	(void)pthread_mutex_unlock(&a->talk);
+}
+
+static void one(void *ctx, size_t i)
+{
+	struct all *a = ctx;
+	const struct nightly_recipe *r = a->recipes[i];
+	struct strv argv SCOPED(strv_release) = {0};
+	struct stepped did SCOPED(stepped_release) = {0};
+	const struct step_spec s = {.how = a->how, .argv = &argv, .log_fd = a->log};
+	struct err why = ERR_INIT;
+
+	argv_of(a, r, &argv);
+	if (intr_pending() || step_run(&s, &did, &why) != 0) {
+		blank(&a->v[i], r->key);
+		outcome_fail(&a->v[i], ERR_FAIL, "worker", "interrupted");
+		return;
+	}
+	conclude(&did, r->key, &a->v[i]);
+	say(a, &a->v[i]);
+}
+
+/* Those that are asked for. */
+static int choose(const struct nightly *n, const struct nightly_how *how, struct all *a,
+		  struct err *e)
+{
+	a->recipes = mem_zalloc((n->recipes_n + 1) * sizeof(*a->recipes));
+	for (size_t i = 0; i < how->only->n; i++)
+		if (nightly_find(n, how->only->v[i]) == NULL) {
+			(void)err_set(e, ERR_USAGE, "--only %s: no such recipe in %s",
+				      how->only->v[i], n->file);
+			return err_hint(e, "It is the name of the recipe's file without .yaml.");
+		}
+	for (size_t i = 0; i < n->recipes_n; i++)
+		if (how->only->n == 0 || strv_has(how->only, n->recipes[i].key))
+			a->recipes[a->count++] = &n->recipes[i];
+	a->v = mem_zalloc((a->count + 1) * sizeof(*a->v));
+	return 0;
+}
+
+/* What was looked at in another night does not count in this one. */
+static int forget_heads(int state, struct err *e)
+{
+	return fs_rmtree(state, "heads", e);
+}
+
+static int put_report(int dir, const char *name, const struct buf *b, struct err *e)
+{
+	if (buf_over(b))
+		return err_set(e, ERR_FAIL, "%s: larger than %zu bytes", name, b->max);
+	return fs_put(dir, name, b->data, b->len, 0644, e);
+}
+
+/* The summary of this night, as report.txt, report.json and report.xml. */
+static int put_reports(const struct nightly *n, const struct nightly_result *r, int state,
+		       struct err *e)
+{
+	struct buf text SCOPED(buf_release) = BUF_INIT(16 << 20);
+	struct buf json SCOPED(buf_release) = BUF_INIT(16 << 20);
+	struct buf xml SCOPED(buf_release) = BUF_INIT(16 << 20);
+	struct jval *v SCOPED(jval_freep) = nightly_json(n, r);
+
+	nightly_text(n, r, &text);
+	jval_write_pretty(v, &json);
+	nightly_junit(n, r, &xml);
+	if (put_report(state, "report.txt", &text, e) != 0 ||
+	    put_report(state, "report.json", &json, e) != 0)
+		return -1;
+	return put_report(state, "report.xml", &xml, e);
+}
+
+static int work(struct all *a, int state, struct err *e)
+{
+	if (choose(a->n, a->how, a, e) != 0 || forget_heads(state, e) != 0)
+		return -1;
+	a->log =
+	    openat(state, "workers.log", O_RDWR | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC, 0644);
+	if (a->log < 0)
+		return err_sys(e, "open %s/workers.log", a->n->state);
+	par_each(a->count, (unsigned)a->n->parallel, one, a);
+	fd_closep(&a->log);
+	return 0;
+}
+
+int nightly_run(const struct nightly *n, const struct nightly_how *how, struct nightly_result *ret,
+		struct err *e)
+{
+	struct all a = {.n = n, .how = how, .log = -1, .talk = PTHREAD_MUTEX_INITIALIZER};
+	struct nightly_result res SCOPED(nightly_result_release) = {.begun_s = clock_epoch_s()};
+	int state SCOPED(fd_closep) = -1, lock SCOPED(fd_closep) = -1;
+	int rc;
+
+	if (fs_mkdirs(AT_FDCWD, n->state, 0755, e) != 0 ||
+	    fs_open_dir(AT_FDCWD, n->state, &state, e) != 0)
+		return -1;
+	if (lock_take(state, "nightly.flock", &lock, e) != 0) {
+		(void)err_in(e, "another nightly is at work in %s", n->state);
+		return err_hint(e, "Let it end; what it does need not be done twice.");
+	}
+	rc = work(&a, state, e);
+	res.v = a.v;
+	res.n = rc == 0 ? a.count : 0;
+	free(a.recipes);
+	if (rc != 0 || put_reports(n, &res, state, e) != 0)
+		return -1;
+	nightly_tell(n, &res);
+	*ret = res;
+	res = (struct nightly_result){0};
+	return 0;
+}

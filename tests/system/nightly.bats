@@ -1,0 +1,241 @@
+#!/usr/bin/env bats
+# A night of several recipes: what is new is built, signed, pushed and compared; one that fails
+# stops no other; a night that was killed is taken up where it stood.
+
+bats_require_minimum_version 1.5.0
+load lib
+load tiny
+
+setup_file() {
+	load lib
+	load tiny
+	flock "$OUT/tests.flock" make -s "OUT=$OUT/faults" VARIANT=faults all
+	tiny_project "$(mktemp -d "${TMPDIR:-/var/tmp}/nightly.XXXXXX")"
+	export dir POSMEDIA_STORE
+	chmod 755 "$dir"
+	SOURCE_DATE_EPOCH=1780000000 "$posmedia" key new "$dir/key"
+	cp "$dir/apt/mirror/dists/bookworm/main/binary-amd64/Packages" "$dir/packages"
+	sed -e 's/name: till/name: desk/' "$dir/recipes/till.yaml" >"$dir/recipes/desk.yaml"
+	start_registry "$dir/registry"
+	export registry registry_pid
+}
+
+teardown_file() {
+	stop_registry
+	rm -rf "$dir"
+}
+
+# The archive as it was, and a night of one recipe with a repository of its own.
+setup() {
+	released=2024-05-06 release "$dir/packages"
+	rm -rf "$dir/out" "$dir/store/ledger" "$dir"/recipes/*.lock
+	export SOURCE_DATE_EPOCH=1790000000 # 2026-09-21
+	repository=night$BATS_TEST_NUMBER
+	night 'recipes: [recipes/till.yaml]'
+}
+
+night() {
+	cat >"$dir/night.yaml" <<-YAML
+		posmedia: 1
+		name: shops
+		sign: {key: key}
+		push: docker://$registry/$repository/{name}
+		$1
+	YAML
+}
+
+# The index $1 as the archive's, signed by the key $2.
+release() {
+	local dist=$dir/apt/mirror/dists/bookworm index=main/binary-amd64/Packages
+	cp "$1" "$dist/$index"
+	cat >"$dist/Release" <<-RELEASE
+		Suite: bookworm
+		Codename: bookworm
+		Components: main
+		Architectures: amd64
+		Date: $(date -u -R -d "${released:-now}")
+		${until:+Valid-Until: $until}
+		SHA256:
+		 $(sha256sum <"$1" | cut -c1-64) $(stat -c %s "$1") $index
+	RELEASE
+	sed -i '/^$/d' "$dist/Release"
+	GNUPGHOME=$dir/apt/gpg gpg --batch --quiet --yes --local-user "${2:-tiny}" --clearsign \
+		-o "$dist/InRelease" "$dist/Release"
+	GNUPGHOME=$dir/apt/gpg gpgconf --kill all
+}
+
+# A newer tiny-app.
+newer() {
+	local p=tiny-app work=$dir/newer
+	rm -rf "$work"
+	dpkg-deb -R "$dir/apt/mirror/pool/${p}_1.0-1_amd64.deb" "$work"
+	sed -i "s/^Version: .*/Version: 1.0-2/" "$work/DEBIAN/control"
+	dpkg-deb --root-owner-group -b "$work" "$dir/apt/mirror/pool/${p}_new.deb" >/dev/null
+	{
+		cat "$dir/packages"
+		dpkg-deb -f "$dir/apt/mirror/pool/${p}_new.deb"
+		printf 'Filename: pool/%s_new.deb\nSize: %s\nSHA256: %s\n\n' "$p" \
+			"$(stat -c %s "$dir/apt/mirror/pool/${p}_new.deb")" \
+			"$(sha256sum <"$dir/apt/mirror/pool/${p}_new.deb" | cut -c1-64)"
+	} >"$dir/packages.new"
+	released=2024-05-07 release "$dir/packages.new"
+}
+
+tags() {
+	"$posmedia" tags "docker://$registry/$repository/till" | tr '\n' ' '
+}
+
+of_recipe() { # KEY JQ
+	jq -r --arg key "$1" ".recipes[] | select(.recipe == \$key) | $2" <<<"$output"
+}
+
+@test "a new image is signed, pushed under its day and its version, compared, and told of" {
+	listen
+	night "recipes: [recipes/till.yaml]
+mail: {to: [ops@example.invalid], from: night@example.invalid, program: sendmail, when: change}
+webhook: {url: \"http://127.0.0.1:$(cat "$dir/port")/x\", secret-file: secret, when: always}"
+	posmedia nightly night.yaml --json --junit out.xml
+	succeeded
+	[ "$stderr" = 'posmedia: till: built' ]
+	[ "$(of_recipe till '.status, .tag')" = "built
+1-20260921" ]
+	[ "$(tags)" = '1 1-20260921 ' ]
+	posmedia verify "docker://$registry/$repository/till:1" --key key.pub
+	succeeded
+	xmllint --noout "$dir/out.xml" "$dir/out/nightly/report.xml"
+	[ "$(xmllint --xpath 'string(//testsuite/@failures)' "$dir/out.xml")" = 0 ]
+	[ "$(find "$dir/out/nightly/statements/till" -name '*.json' | wc -l)" -ge 4 ]
+	run jq -r 'select(.kind == "nightly").fields | .recipe, .outcome' "$dir"/ledger/*.jsonl
+	[ "$output" = "till
+built" ]
+	was_told
+
+	rm "$dir/mail" # nothing is new, and nobody listens any more
+	posmedia nightly night.yaml --json
+	succeeded
+	[ "$(of_recipe till .status)" = unchanged ]
+	! grep -q '^\$ posmedia lock' "$dir/out/nightly/log/till.log" || return 1
+	grep -q 'it was up to date' "$dir/out/nightly/log/till.log"
+	[ ! -e "$dir/mail" ]
+	[[ $stderr == *'the webhook was not told'* ]]
+
+	newer
+	posmedia nightly night.yaml --json
+	succeeded
+	[ "$(of_recipe till '.status, .tag')" = "built
+1-20260921.2" ]
+	[ "$(tags)" = '1 1-20260921 1-20260921.2 ' ]
+	grep -q 'tiny-app.*1.0-1.*1.0-2' "$(of_recipe till .diff)"
+}
+
+# A program that takes mail, and a server that takes one request.
+listen() {
+	cat >"$dir/sendmail" <<-SH
+		#!/bin/sh
+		{ echo "\$@"; cat; } >"$dir/mail"
+	SH
+	chmod 755 "$dir/sendmail"
+	perl -MIO::Socket::INET -e '
+		$l = IO::Socket::INET->new(LocalAddr => "127.0.0.1", Listen => 1);
+		print $l->sockport, "\n"; close STDOUT; $c = $l->accept; open $f, ">", $ARGV[0];
+		while (<$c>) { print $f $_; $n = $1 if /^content-length: (\d+)/i; last if /^\r?$/ }
+		read $c, $b, $n; print $f $b; close $f;
+		print $c "HTTP/1.1 204 X\r\nContent-Length: 0\r\n\r\n"' "$dir/hook" \
+		>"$dir/port" 3>&- &
+	wait_for 10 test -s "$dir/port"
+	echo secret >"$dir/secret"
+}
+
+was_told() {
+	[ "$(head -n 1 "$dir/mail")" = '-i -t' ]
+	grep -qx 'Subject: shops: done' "$dir/mail"
+	grep -q '^built     till:1-2026' "$dir/mail"
+	tail -n 1 "$dir/hook" >"$dir/body"
+	[ "$(jq -r .nightly "$dir/body")" = shops ]
+	grep -qi "^x-posmedia-signature: sha256=$(openssl dgst -sha256 -hmac secret -r \
+		< <(tr -d '\n' <"$dir/body") | cut -c1-64)" "$dir/hook"
+}
+
+@test "a mirror that dates its index anew changes no image; an old index is asked for again" {
+	posmedia nightly night.yaml
+	succeeded
+	released=2024-05-08 until='Wed, 21 Oct 2099 07:28:00 UTC' release "$dir/packages"
+	posmedia nightly night.yaml --json
+	succeeded
+	[ "$(of_recipe till .status)" = unchanged ]
+	grep -q '^\$ posmedia lock' "$dir/out/nightly/log/till.log"
+	posmedia nightly night.yaml
+	! grep -q '^\$ posmedia lock' "$dir/out/nightly/log/till.log" || return 1
+	# as if it had been verified when it was good still
+	until='Wed, 21 Oct 2015 07:28:00 UTC' release "$dir/packages"
+	sed -i "s/\"bookworm\": \".*\"/\"bookworm\": \"$(sha256sum \
+		<"$dir/apt/mirror/dists/bookworm/InRelease" | cut -c1-64)\"/" \
+		"$dir/out/nightly/recipes/till.json"
+	posmedia nightly night.yaml --json
+	[ "$status" -ne 0 ]
+	[[ $(of_recipe till '.step, .why') == lock*expired* ]]
+}
+
+@test "one that fails stops no other, and the status says of which kind they are" {
+	sed -e 's/name: till/name: broken/; s/overlays:/overlais:/' "$dir/recipes/till.yaml" \
+		>"$dir/recipes/broken.yaml"
+	night 'recipes: ["recipes/*.yaml", recipes/gone.yaml]'
+	posmedia nightly night.yaml --json --junit out.xml
+	[ "$status" -eq 3 ]
+	[ "$(jq -c '[.built, .failed]' <<<"$output")" = '[2,2]' ]
+	[[ $(of_recipe broken .why) == *broken.yaml:7:1:*overlais*overlays* ]]
+	[ "$(of_recipe gone .step)" = recipe ]
+	[ "$(xmllint --xpath 'count(//failure)' "$dir/out.xml")" = 2 ]
+	released=2024-05-09 release "$dir/packages" other # nobody's key
+	rm "$dir/recipes/desk.lock"
+	posmedia nightly night.yaml --only desk --only broken --json
+	[ "$status" -eq 3 ]
+	[[ $(of_recipe desk .why) == *'a repository is refused'* ]]
+	rm "$dir/recipes/broken.yaml"
+}
+
+@test "two nights at once: the second says so, and a recipe that is at work is not done twice" {
+	mkdir -p "$dir/out/nightly/recipes"
+	flock "$dir/out/nightly/nightly.flock" env -C "$dir" "$posmedia" nightly night.yaml \
+		2>"$dir/err" && return 1
+	grep -q 'another nightly is at work' "$dir/err"
+}
+
+@test "a night dies at each of its steps, and the next one ends it: one tag, nothing built twice" {
+	local point want
+	for point in built tagged finished; do
+		rm -rf "$dir/out" "$dir/recipes/till.lock"
+		repository=died-$point
+		night 'recipes: [recipes/till.yaml]'
+		run --separate-stderr env -C "$dir" POSMEDIA_DIE_AT="night $point" \
+			"$OUT/faults/posmedia" nightly night.yaml --json
+		[ "$status" -ne 0 ]
+		[ "$(of_recipe till .step)" = worker ] || { echo "$point: $output"; false; }
+		# the next day: a tag that was chosen stays
+		SOURCE_DATE_EPOCH=1790086400 posmedia nightly night.yaml --json
+		succeeded
+		[[ $(of_recipe till .status) == @(built|unchanged) ]]
+		case $point in built) want='1 1-20260922 ' ;; *) want='1 1-20260921 ' ;; esac
+		[ "$(tags)" = "$want" ] || { echo "$point: $(tags)"; false; }
+		[ "$(jq -r .digest "$dir/out/nightly/recipes/till.json")" = \
+			"$(of_recipe till .digest)" ]
+		grep -q 'it was up to date' "$dir/out/nightly/log/till.log" ||
+			{ echo "$point: built again"; false; }
+	done
+}
+
+@test "a night that is killed takes all it started with it" {
+	sed -e 's/tiny-app/tiny-slow/; s/name: till/name: slow/' "$dir/recipes/till.yaml" \
+		>"$dir/slow.yaml"
+	night 'recipes: [slow.yaml]'
+	env -C "$dir" "$posmedia" nightly night.yaml 2>/dev/null 3>&- &
+	local night=$!
+	wait_for 20 pgrep -f "$dir/store/tmp|tiny-slow.postinst"
+	kill -9 "$night"
+	wait_for 10 no_process
+	no_process
+}
+
+no_process() {
+	! pgrep -f "$dir/(night|slow|store)|tiny-slow.postinst"
+}
