@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -71,21 +72,27 @@ static size_t read_id(int fd, char *id)
 	return 0;
 }
 
-static void put(int sales, int records, const char *id, size_t n)
+/* Whether it is there for good; where a disk is full nothing of it is, and nobody is told that it
+ * was accepted. */
+static bool put(int sales, int records, const char *id, size_t n)
 {
 	char line[ID_MAX + 2], record[RECORD];
 	unsigned long at = 5381;
+	off_t end = lseek(sales, 0, SEEK_END);
 
 	for (size_t i = 0; i < n; i++)
 		at = at * 33 + (unsigned char)id[i];
 	memset(record, ' ', sizeof(record));
 	memcpy(record, id, n);
-	if (pwrite(records, record, RECORD, (off_t)(at % RECORDS) * RECORD) != RECORD)
-		die("records");
 	memcpy(line, id, n);
 	line[n] = '\n';
-	if (write(sales, line, n + 1) != (ssize_t)(n + 1) || fdatasync(sales) != 0)
+	errno = ENOSPC; /* of a short write */
+	if (pwrite(records, record, RECORD, (off_t)(at % RECORDS) * RECORD) == RECORD &&
+	    write(sales, line, n + 1) == (ssize_t)(n + 1) && fdatasync(sales) == 0)
+		return true;
+	if (errno != ENOSPC || end < 0 || ftruncate(sales, end) != 0)
 		die("sales");
+	return false;
 }
 
 /* A kill may have left half a line, and the next one is not to be its end. */
@@ -125,8 +132,8 @@ int main(int argc, char **argv)
 			int k = snprintf(answer, sizeof(answer), "ok %.*s %.32s\n", (int)n, id,
 					 argv[1]);
 
-			put(sales, records, id, n);
-			(void)!write(c, answer, (size_t)k);
+			if (put(sales, records, id, n))
+				(void)!write(c, answer, (size_t)k);
 		}
 		if (c >= 0)
 			(void)close(c);
