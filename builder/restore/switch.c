@@ -73,14 +73,15 @@ static int note(struct restoring *x, enum restore_phase phase, struct err *e)
 	return restore_record_write(x->p.ownfd, &x->r, e);
 }
 
-/* What was fetched is of no use to what is exchanged, and may be what nobody should keep. */
-static void drop_fetched(const struct restoring *x)
+/* What was fetched is of no use to what is exchanged, and may be what nobody should keep; but who
+ * will perhaps undo it and try again does not want to carry all of it over the link again. */
+static void drop_fetched(const struct restoring *x, bool again)
 {
 	static const char *const names[] = {"fetched", SOURCE_UNPACKED, "open.tar",
 					    "nothing", "gnupg",         "key"};
 	struct err why = ERR_INIT;
 
-	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+	for (size_t i = again ? 1 : 0; i < sizeof(names) / sizeof(names[0]); i++)
 		if (fs_rmtree(x->p.workfd, names[i], &why) != 0)
 			log_warn("%s", why.msg);
 }
@@ -100,7 +101,7 @@ int restoring_exchange(struct restoring *x, struct err *e)
 	x->outage_ms = clock_mono_ms() - begun;
 	if (note(x, RESTORE_DONE, e) != 0)
 		return -1;
-	drop_fetched(x);
+	drop_fetched(x, x->o->prove != NULL);
 	return 0;
 }
 
@@ -348,7 +349,7 @@ static int undo(const struct site *s, const struct stage_opts *so, bool by_hand,
 	if (!so->dry_run) {
 		if (stop_all(&x, e) != 0 || exchange_undo(&x.p, &x.r, e) != 0 || start(&x, e) != 0)
 			return -1;
-		drop_fetched(&x);
+		drop_fetched(&x, !by_hand);
 	}
 	if (measure(x.p.workfd, so->dry_run ? "previous" : "new", kept, e) != 0)
 		return -1;
