@@ -131,10 +131,10 @@ sub load_cache {
 sub save_cache {
 	my ($cache) = @_;
 	my $path = cache_path();
-	open my $f, '>', "$path.new" or die "$path: $!\n";
+	open my $f, '>', "$path.$$" or die "$path: $!\n";
 	print $f "$_ $cache->{$_}\n" or die "$path: $!\n" for keys %$cache;
 	close $f or die "$path: $!\n";
-	rename "$path.new", $path or die "$path: $!\n";
+	rename "$path.$$", $path or die "$path: $!\n";
 }
 
 # Times as exactly as this Perl tells them.
@@ -252,6 +252,7 @@ sub hash_all {
 	my @todo = sort { $b->[3] <=> $a->[3] } @{ $w->{todo} };
 	my $n = @todo < 8 ? (@todo > 1 ? 2 : 1) : workers();
 	my (@pids, @load, @share);
+	my $parent = $$;
 	return unless @todo;
 	@load = (0) x $n;
 	for my $t (@todo) {
@@ -262,7 +263,7 @@ sub hash_all {
 	for my $i (0 .. $n - 1) {
 		my $pid = fork;
 		die "fork: $!\n" unless defined $pid;
-		hash_share($i, $share[$i] || []) if $pid == 0;
+		hash_share(share_path($parent, $i), $share[$i] || []) if $pid == 0;
 		push @pids, $pid;
 	}
 	my $bad = 0;
@@ -274,11 +275,14 @@ sub hash_all {
 	take_share($w, $_, $share[$_] || []) for 0 .. $n - 1;
 }
 
+# One that was killed may still be at it beside the next.
+sub share_path { return state_dir() . "/share-$_[0]-$_[1]" }
+
 sub hash_share {
-	my ($i, $share) = @_;
+	my ($path, $share) = @_;
 	my $ok = eval {
 		my @sums = digests_of(map { $_->[0] } @$share);
-		open my $f, '>', state_dir() . "/share-$i" or die "share: $!\n";
+		open my $f, '>', $path or die "share: $!\n";
 		print $f map { "$_\n" } @sums or die "share: $!\n";
 		close $f or die "share: $!\n";
 		1;
@@ -288,7 +292,7 @@ sub hash_share {
 
 sub take_share {
 	my ($w, $i, $share) = @_;
-	my $path = state_dir() . "/share-$i";
+	my $path = share_path($$, $i);
 	my @sums = split /\n/, get_file($path) || '';
 	unlink $path;
 	for my $k (0 .. $#$share) {

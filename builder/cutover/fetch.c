@@ -58,6 +58,23 @@ static int prepare(struct cut_run *r, struct fetching *f, struct err *e)
 	return 0;
 }
 
+/* What was read beside the last pass, which changed nothing there; once, since who asks again wants
+ * to know it anew. */
+static int list_old(struct cut_run *r, struct old_list *ret, struct err *e)
+{
+	struct old_ahead *ahead = STEAL(r->ahead);
+	struct err why = ERR_INIT;
+	bool known = ahead != NULL && old_ahead_take(ahead, ret, &why) == 0;
+
+	if (ahead != NULL && !known)
+		log_debug("the old server is asked again: %s", why.msg);
+	old_ahead_end(ahead);
+	if (known)
+		return 0;
+	return cut_session(r, e) != 0 || old_list(r->old, &r->exclude, ret, e) != 0 ? cut_lost(r, e)
+										    : 0;
+}
+
 static int same_roots(struct cut_run *r, const struct restore_proof *v, size_t n, bool *ret,
 		      struct err *e)
 {
@@ -65,8 +82,8 @@ static int same_roots(struct cut_run *r, const struct restore_proof *v, size_t n
 	struct old_list *theirs SCOPED(mem_freep) = mem_zalloc((old->data_n + 1) * sizeof(*theirs));
 	bool same = n > 0;
 
-	if (cut_session(r, e) != 0 || old_list(r->old, &r->exclude, theirs, e) != 0)
-		return cut_lost(r, e);
+	if (list_old(r, theirs, e) != 0)
+		return -1;
 	for (size_t i = 0; i < n; i++) {
 		struct old_list ours;
 		size_t k = 0;
@@ -123,12 +140,19 @@ static int measure(void *ctx, const struct restore_proof *v, size_t n, bool *ret
 int cut_fetch(struct cut_run *r, bool live, struct jval **ret, struct err *e)
 {
 	struct fetching f SCOPED(fetching_release) = {0};
+	int rc;
 
 	if (prepare(r, &f, e) != 0)
 		return -1;
 	f.o.fenced = true;
 	f.o.prove = live ? measure : prove;
-	return restore_site(r->s, r->o->so, &f.o, ret, e);
+	if (!live &&
+	    (cut_session(r, e) != 0 || old_list_ahead(&r->oo, &r->exclude, &r->ahead, e) != 0))
+		return -1;
+	rc = restore_site(r->s, r->o->so, &f.o, ret, e);
+	old_ahead_end(r->ahead);
+	r->ahead = NULL;
+	return rc;
 }
 
 int cut_fill(struct cut_run *r, struct jval **ret, struct err *e)

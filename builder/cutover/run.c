@@ -55,6 +55,7 @@ void cut_run_close(struct cut_run *r)
 {
 	struct err quiet = ERR_INIT;
 
+	old_ahead_end(r->ahead);
 	old_keeper_end(r->keeper);
 	old_close(r->old);
 	jval_free(r->data);
