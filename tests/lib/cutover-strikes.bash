@@ -181,7 +181,8 @@ strike_step() {
 		mend_stopped
 	fi
 }
-mend_stopped() { kill -CONT "${stopped[@]}" 2>/dev/null; }
+# With its child nsenter(1) stops, too.
+mend_stopped() { kill -CONT "${stopped[@]}" "$control" 2>/dev/null; }
 
 control_all() {
 	local pid
