@@ -100,8 +100,8 @@ struct old_list {
  * out, as restore_filter_patterns gives them. ERR_STEP when something changes meanwhile. */
 int old_list(struct old *o, const struct strv *exclude, struct old_list *ret,
 	     struct err *e) MUST_CHECK;
-/* The same by a session of its own, beside what else is done meanwhile; take waits for it. What *opts
- * and exclude point at must stay until its end. */
+/* The same by a session of its own, beside what else is done meanwhile; take waits for it. What
+ * *opts and exclude point at must stay until its end. */
 struct old_ahead;
 int old_list_ahead(const struct old_opts *opts, const struct strv *exclude, struct old_ahead **ret,
 		   struct err *e) MUST_CHECK;

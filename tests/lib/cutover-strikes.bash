@@ -47,9 +47,9 @@ before_strike() {
 
 mend_later() { span "$1" "$2" while && sleep "$picked"; }
 
-# Whether it is over only when control has ended.
+# Whether it is over only when control has ended, which may be long.
 is_for_long() {
-	below 4 long
+	below 6 long
 	[ "$picked" = 0 ]
 }
 
