@@ -23,7 +23,7 @@ struct cut_run {
 	bool installed; /* by a session before */
 	struct old_keeper *keeper;
 	struct old_ahead *ahead; /* what the old server has, read beside the last pass, or NULL */
-	struct strv exclude; /* the plan's and the environment's, for the agent */
+	struct strv exclude;     /* the plan's and the environment's, for the agent */
 	struct cut_undone undone;
 	enum cut_want want;
 	enum cut_phase now; /* the phase that is recorded as begun */
