@@ -1,7 +1,9 @@
 #include "cli/host.h"
+#include "cli/noted.h"
 #include "cli/screen.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 
 const char *host_or_else(const struct args *a, const char *name, const char *otherwise)
 {
@@ -10,11 +12,22 @@ const char *host_or_else(const struct args *a, const char *name, const char *oth
 	return given != NULL ? given : otherwise;
 }
 
+/* What a verb's options point to, as long as it runs. */
+static const char *ledger_of(const struct args *a)
+{
+	static char *dir;
+
+	free(dir);
+	dir = noted_site_dir(a);
+	return dir;
+}
+
 int host_options(const struct args *a, struct stage_opts *ret, struct err *e)
 {
 	const struct stage_opts o = {.state = host_or_else(a, "state", "/srv/pos"),
 				     .runtime = host_or_else(a, "runtime", "/run/posmedia"),
 				     .socket = host_or_else(a, "engine", engine_socket()),
+				     .ledger = ledger_of(a),
 				     .dry_run = args_has(a, "dry-run")};
 
 	if (o.state[0] != '/' || o.runtime[0] != '/' || o.socket[0] != '/')
@@ -50,4 +63,12 @@ void host_print(const struct args *a, const struct stage_outcome *r, const char 
 	if (!r->changed)
 		puts("nothing changed");
 	printf("%s %s\n", r->container, is);
+}
+
+int host_noted(const struct stage_outcome *r, struct err *e)
+{
+	if (!r->unnoted)
+		return 0;
+	(void)err_set(e, ERR_FAIL, "it is done, but not all of it is noted in the ledger");
+	return err_hint(e, "Mend what is wrong with the ledger; nothing was undone.");
 }

@@ -1,6 +1,7 @@
 #include "cli/keys.h"
 
 #include "base/log.h"
+#include "cli/noted.h"
 #include "cli/object.h"
 #include "cli/screen.h"
 #include "sign/image.h"
@@ -19,6 +20,32 @@ char *key_base(const char *path)
 	size_t n = strlen(path);
 
 	return mem_strndup(path, n > 4 && strcmp(path + n - 4, ".pub") == 0 ? n - 4 : n);
+}
+
+int key_note(const struct args *a, const char *action, const char *path, struct err *e)
+{
+	struct sign_public *k SCOPED(sign_public_freep) = NULL;
+	char *base SCOPED(mem_freep) = key_base(path), *uid SCOPED(mem_freep) = NULL;
+	char *public SCOPED(mem_freep) = mem_format("%s.pub", base);
+	struct err quiet = ERR_INIT;
+	struct jval *v = jval_object();
+	struct digest id;
+	bool known = sign_public_load(public, &k, &quiet) == 0;
+	int64_t created;
+
+	jval_put_text(v, "action", action);
+	jval_put_text(v, "file", base);
+	if (known)
+		id = sign_public_id(k);
+	if (sign_key_about(base, &created, &uid, &quiet) == 0) {
+		char *when SCOPED(mem_freep) = clock_rfc3339(created);
+
+		jval_put_text(v, "created", when);
+		jval_put_text(v, "uid", uid);
+	}
+	if (args_has(a, "key"))
+		jval_put_text(v, "replaces", args_get(a, "key"));
+	return noted_of(a, "key", known ? &id : NULL, v, e);
 }
 
 /* The passphrase of the copy. */
@@ -72,7 +99,7 @@ int key_export(const struct args *a, struct err *e)
 	if (rc == 0)
 		rc = fs_put_path(to, b.data, b.len, 0600, e);
 	explicit_bzero(b.data, b.len);
-	return rc;
+	return rc != 0 ? -1 : key_note(a, "export", a->rest.v[1], e);
 }
 
 /* Everything that the old key has called the image. */
@@ -145,7 +172,7 @@ int key_rotate(const struct args *a, struct err *e)
 		if (sign_again(a->rest.v[i], was, k, e) != 0)
 			return -1;
 	advise(old, new, overlap);
-	return 0;
+	return key_note(a, "rotate", new, e);
 }
 
 int key_age(const struct args *a, struct err *e)

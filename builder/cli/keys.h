@@ -7,6 +7,9 @@
 /* The name of a key by that of its public half; the caller owns it. */
 char *key_base(const char *path) MUST_CHECK;
 
+/* Notes in the ledger what was done with the key at a path: "new", "import", "export", "rotate". */
+int key_note(const struct args *a, const char *action, const char *path, struct err *e) MUST_CHECK;
+
 /* Prints what is known of a public key. */
 int key_show(const struct args *a, const char *path, struct err *e) MUST_CHECK;
 

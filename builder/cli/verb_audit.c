@@ -1,3 +1,4 @@
+#include "cli/noted.h"
 #include "cli/object.h"
 #include "cli/screen.h"
 #include "cli/verb.h"
@@ -146,6 +147,53 @@ static void print(const struct args *a, const struct audit *found)
 	(void)fputs(b.data, stdout);
 }
 
+/* Controls that fail, and those that are waived, until when and by whom. */
+static void put_exceptions(const struct harden_report *r, struct jval *v)
+{
+	struct jval *failed = jval_array(), *waived = jval_array();
+
+	for (size_t i = 0; i < r->n; i++) {
+		const struct harden_result *c = &r->v[i];
+		struct jval *o;
+
+		if (c->status == HARDEN_FAIL)
+			jval_push(failed, jval_text(c->id));
+		if (c->status != HARDEN_WAIVED || c->waiver == NULL)
+			continue;
+		o = jval_object();
+		jval_put_text(o, "control", c->id);
+		jval_put_text(o, "until", c->waiver->until);
+		jval_put_text(o, "by", c->waiver->by);
+		jval_put_text(o, "reason", c->waiver->reason);
+		jval_push(waived, o);
+	}
+	jval_put(v, "failed", failed);
+	jval_put(v, "waivers", waived);
+}
+
+static int note(const struct args *a, const struct audit *found, struct err *e)
+{
+	struct jval *v = jval_object(), *json SCOPED(jval_freep) = audit_json(found);
+	struct buf text SCOPED(buf_release) = BUF_INIT(16 << 20);
+	struct digest evidence;
+
+	jval_write(json, &text);
+	evidence = digest_of(text.data, text.len);
+	jval_put_text(v, "object", found->object);
+	jval_put_text(v, "profile", harden_profile_id(found->profile));
+	jval_put_text(v, "profile-version", harden_profile_version(found->profile));
+	jval_put_text(v, "evidence", digest_text(&evidence).s);
+	if (found->is_image) {
+		jval_put_text(v, "name", found->name);
+		jval_put_text(v, "version", found->version);
+	}
+	for (int i = 0; i < HARDEN_STATUSES; i++)
+		jval_put_int(v, harden_status_name((enum harden_status)i),
+			     (int64_t)found->report.count[i]);
+	put_exceptions(&found->report, v);
+	return noted_of(a, "audit", found->is_image ? &found->image : NULL, v, e);
+}
+
 static int read_date(const struct args *a, int64_t *ret, struct err *e)
 {
 	const char *day = args_get(a, "date");
@@ -209,6 +257,8 @@ static int run(const struct args *a, struct err *e)
 	if (check != NULL && audit_evidence_check(&found, &q.evidence, check, e) != 0)
 		return -1;
 	print(a, &found);
+	if (note(a, &found, e) != 0)
+		return -1;
 	/* that the evidence is true is all that was asked, not that it is good */
 	if (check != NULL)
 		return 0;

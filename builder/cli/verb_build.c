@@ -1,4 +1,5 @@
 #include "cli/input.h"
+#include "cli/noted.h"
 #include "cli/said.h"
 #include "cli/screen.h"
 #include "cli/signing.h"
@@ -80,6 +81,25 @@ static void report(const struct args *a, const struct ref *to, const struct buil
 		puts(name);
 }
 
+static int note(const struct args *a, const struct recipe *r, const struct ref *to,
+		const struct build_result *res, uint64_t ms, struct err *e)
+{
+	struct jval *v = jval_object();
+
+	jval_put_text(v, "recipe", r->name);
+	jval_put_text(v, "version", r->version);
+	jval_put_text(v, "file", a->rest.v[0]);
+	jval_put_text(v, "layout", to->path);
+	jval_put_text(v, "tag", to->tag);
+	jval_put_int(v, "ms", (int64_t)ms);
+	jval_put_int(v, "size", (int64_t)res->layers_size);
+	jval_put_int(v, "stages-run", (int64_t)res->stages_run);
+	jval_put_int(v, "stages-cached", (int64_t)res->stages_cached);
+	jval_put(v, "up-to-date", jval_bool(res->up_to_date));
+	jval_put(v, "signed", jval_bool(args_has(a, "key")));
+	return noted_of(a, "build", &res->manifest, v, e);
+}
+
 static int dry(const struct recipe *r, const struct lock *l, struct store *s, struct err *e)
 {
 	struct plan p SCOPED(plan_release) = {0};
@@ -150,9 +170,10 @@ static int run(const struct args *a, struct err *e)
 		jval_free(res.recorded);
 		return -1;
 	}
-	report(a, &to, &res, clock_mono_ms() - start);
+	start = clock_mono_ms() - start;
+	report(a, &to, &res, start);
 	jval_free(res.recorded);
-	return 0;
+	return note(a, r, &to, &res, start, e);
 }
 
 const struct verb verb_build = {

@@ -1,3 +1,4 @@
+#include "cli/noted.h"
 #include "cli/object.h"
 #include "cli/screen.h"
 #include "cli/verb.h"
@@ -116,6 +117,19 @@ static void report(const struct args *a, const struct outcome *o)
 	printf("; %zu were there, %s\n", o->st->blobs_skipped, there);
 }
 
+/* What went to a registry or a bucket. */
+static int note(const struct args *a, const struct outcome *o, struct err *e)
+{
+	char *text SCOPED(mem_freep) = ref_text(o->at);
+	struct jval *v = jval_object();
+
+	jval_put_text(v, "image", text);
+	jval_put_text(v, "from", a->rest.v[0]);
+	jval_put_int(v, "bytes", (int64_t)o->st->bytes);
+	jval_put_int(v, "ms", (int64_t)(clock_mono_ms() - o->begun_ms));
+	return noted_of(a, "push", o->digest, v, e);
+}
+
 static int push(const struct args *a, struct err *e)
 {
 	struct image i SCOPED(image_release) = {0};
@@ -131,8 +145,10 @@ static int push(const struct args *a, struct err *e)
 	o.sessions = sessions;
 	if (!args_has(a, "dry-run") && remote_push(i.layout, &i.manifest, &to, &o, &st, e) != 0)
 		return -1;
-	report(a, &(struct outcome){"pushed", &to, &i.manifest.digest, &st, begun_ms});
-	return 0;
+	const struct outcome done = {"pushed", &to, &i.manifest.digest, &st, begun_ms};
+
+	report(a, &done);
+	return args_has(a, "dry-run") ? 0 : note(a, &done, e);
 }
 
 const struct verb verb_push = {
@@ -203,9 +219,13 @@ static int copy_remote(const struct args *a, const struct ref *from, const struc
 	at = fs_join(v.dir, "layout");
 	if (oci_layout_scratch(at, &l, e) != 0 || remote_copy(from, to, l, &o, &got, e) != 0)
 		return -1;
-	report(a, &(struct outcome){"copied", to, &got.manifest.digest, &got.stats, begun_ms});
+	const struct outcome done = {"copied", to, &got.manifest.digest, &got.stats, begun_ms};
+	int rc;
+
+	report(a, &done);
+	rc = note(a, &done, e);
 	oci_desc_release(&got.manifest);
-	return 0;
+	return rc;
 }
 
 static int copy_local(const struct args *a, const struct ref *to, struct err *e)

@@ -1,4 +1,5 @@
 #include "cli/host.h"
+#include "cli/noted.h"
 #include "cli/screen.h"
 #include "cli/verb.h"
 
@@ -148,6 +149,23 @@ static int read_form(const struct args *a, const struct form **ret, const char *
 	return 0;
 }
 
+/* Of one that failed too: how it ended is in it. A look is no event. */
+static int note(const struct args *a, const struct site *s, const struct form *f,
+		const struct jval *report, struct err *e)
+{
+	static const char *const keys[] = {"epoch",         "run",          "rehearsal", "old",
+					   "state",         "outage-ms",    "files",     "bytes",
+					   "checks-passed", "checks-failed"};
+	struct jval *v;
+
+	if (f != NULL && f->fn == cutover_status)
+		return 0;
+	v = jval_object();
+	jval_put_text(v, "form", f != NULL ? f->word : "run");
+	noted_copy(v, report, keys, sizeof(keys) / sizeof(keys[0]));
+	return noted_site(a, s, "cutover", v, e);
+}
+
 static int run(const struct args *a, struct err *e)
 {
 	struct site *s SCOPED(site_freep) = NULL;
@@ -158,6 +176,7 @@ static int run(const struct args *a, struct err *e)
 	struct stage_opts so;
 	const char *file = NULL;
 	bool plan = args_has(a, "dry-run");
+	struct err why = ERR_INIT;
 	int rc;
 
 	if (read_form(a, &f, &file, e) != 0 || host_options(a, &so, e) != 0 ||
@@ -168,10 +187,16 @@ static int run(const struct args *a, struct err *e)
 	o.s = s;
 	o.so = &so;
 	rc = plan ? cutover_plan(&o, &v, e) : (f != NULL ? f->fn : cutover_run)(&o, &v, e);
-	if (v != NULL && args_has(a, "json"))
+	if (v == NULL)
+		return rc;
+	if (args_has(a, "json"))
 		screen_json(v);
-	else if (v != NULL)
+	else
 		(plan ? print_plan : print_report)(v);
+	if (plan)
+		return rc;
+	if (note(a, s, f, v, rc == 0 ? e : &why) != 0 && rc == 0)
+		return -1;
 	return rc;
 }
 

@@ -64,7 +64,7 @@ static int make(const struct args *a, struct err *e)
 	    sign_key_new(path, uid != NULL ? uid : "posmedia", secret, e) != 0)
 		return -1;
 	log_info("wrote %s (private; keep it), %s.pub and %s.gpg (public)", path, path, path);
-	return key_show(a, public, e);
+	return key_show(a, public, e) != 0 ? -1 : key_note(a, "new", path, e);
 }
 
 static int import(const struct args *a, struct err *e)
@@ -76,7 +76,7 @@ static int import(const struct args *a, struct err *e)
 	if (input_passphrase(a, &secret, e) != 0 ||
 	    sign_key_import(path, a->rest.v[1], uid != NULL ? uid : "posmedia", secret, e) != 0)
 		return -1;
-	return key_show(a, public, e);
+	return key_show(a, public, e) != 0 ? -1 : key_note(a, "import", path, e);
 }
 
 static int show(const struct args *a, struct err *e)

@@ -1,3 +1,4 @@
+#include "cli/noted.h"
 #include "cli/object.h"
 #include "cli/screen.h"
 #include "cli/signing.h"
@@ -162,6 +163,18 @@ static int push_back(const struct args *a, struct image *i, struct err *e)
 	return remote_push(i->layout, &i->manifest, &to, &o, &st, e);
 }
 
+static int note(const struct args *a, const struct image *i, const char *identity,
+		const struct signing *s, struct err *e)
+{
+	struct jval *v = jval_object();
+	struct digest key = sign_public_id(sign_key_public(s->key));
+
+	jval_put_text(v, "identity", identity);
+	jval_put_text(v, "to", args_get(a, "to"));
+	jval_put_text(v, "key", digest_text(&key).s);
+	return noted_of(a, "promote", &i->manifest.digest, v, e);
+}
+
 static int let_in(const struct args *a, struct image *i, const struct signing *s, int stage,
 		  struct err *e)
 {
@@ -185,7 +198,7 @@ static int let_in(const struct args *a, struct image *i, const struct signing *s
 	if (!args_has(a, "json"))
 		printf("promoted %s@%s to %s\n", identity, digest_text(&i->manifest.digest).s,
 		       args_get(a, "to"));
-	return 0;
+	return note(a, i, identity, s, e);
 }
 
 static int run(const struct args *a, struct err *e)

@@ -1,5 +1,6 @@
 #include "cli/host.h"
 #include "cli/input.h"
+#include "cli/noted.h"
 #include "cli/screen.h"
 #include "cli/verb.h"
 
@@ -7,6 +8,7 @@
 #include "base/num.h"
 #include "restore/restore.h"
 #include "restore/scanned.h"
+#include "sys/clock.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -270,15 +272,42 @@ static int restore_of(const struct args *a, const struct site *s, const struct s
 	return restore_site(s, so, &with, ret, e);
 }
 
-static int of_site(const struct args *a, const struct restore_opts *o, struct jval **ret,
-		   struct err *e)
+static const char *action_of(const struct args *a)
 {
-	struct site *s SCOPED(site_freep) = NULL;
+	static const char *const words[] = {"commit", "rollback", "discard", "warm"};
+
+	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+		if (args_has(a, words[i]))
+			return words[i];
+	return "restore";
+}
+
+/* Sources and paths have been masked in the report. */
+static int note(const struct args *a, const struct site *s, const struct jval *report, uint64_t ms,
+		struct err *e)
+{
+	static const char *const keys[] = {"source", "to",    "state", "verified", "differences",
+					   "times",  "bytes", "files", "root",     "roots"};
+	struct jval *v = jval_object();
+
+	jval_put_text(v, "action", action_of(a));
+	jval_put_int(v, "ms", (int64_t)ms);
+	noted_copy(v, report, keys, sizeof(keys) / sizeof(keys[0]));
+	if (s != NULL)
+		return noted_site(a, s, "restore", v, e);
+	return noted_of(a, "restore", NULL, v, e);
+}
+
+static int of_site(const struct args *a, const struct restore_opts *o, struct site **ret_site,
+		   struct jval **ret, struct err *e)
+{
 	char *seccomp SCOPED(mem_freep) = NULL;
 	struct stage_opts so;
+	struct site *s;
 
-	if (host_options(a, &so, e) != 0 || site_load(a->rest.v[0], &s, e) != 0)
+	if (host_options(a, &so, e) != 0 || site_load(a->rest.v[0], ret_site, e) != 0)
 		return -1;
+	s = *ret_site;
 	seccomp = mem_format("%s/recipes/hosts/seccomp.yaml", s->root);
 	so.seccomp = seccomp;
 	if (args_has(a, "commit"))
@@ -348,7 +377,9 @@ static int run(const struct args *a, struct err *e)
 {
 	struct strv exclude SCOPED(strv_release) = {0};
 	struct jval *report SCOPED(jval_freep) = NULL;
+	struct site *s SCOPED(site_freep) = NULL;
 	struct restore_opts o;
+	uint64_t start = clock_mono_ms();
 
 	screen_mask_cards();
 	if (check(a, e) != 0 || read_opts(a, &o, &exclude, e) != 0)
@@ -356,9 +387,11 @@ static int run(const struct args *a, struct err *e)
 	if (a->rest.n == 2)
 		return compare(a, e);
 	if ((args_has(a, "to") ? restore_tree(&o, args_get(a, "to"), &report, e)
-			       : of_site(a, &o, &report, e)) != 0)
+			       : of_site(a, &o, &s, &report, e)) != 0)
 		return -1;
 	print(a, report);
+	if (!o.dry_run && note(a, s, report, clock_mono_ms() - start, e) != 0)
+		return -1;
 	return tell_lost(report, e);
 }
 

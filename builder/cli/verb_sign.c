@@ -1,3 +1,4 @@
+#include "cli/noted.h"
 #include "cli/object.h"
 #include "cli/screen.h"
 #include "cli/signing.h"
@@ -75,6 +76,20 @@ static void report(const struct args *a, const struct image *i, const struct str
 		printf("signed %s@%s\n", ids->v[n], digest_text(&i->manifest.digest).s);
 }
 
+static int note(const struct args *a, const struct digest *d, const struct strv *ids,
+		const struct digest *key, struct err *e)
+{
+	struct jval *v = jval_object(), *list = jval_array();
+
+	for (size_t n = 0; ids != NULL && n < ids->n; n++)
+		jval_push(list, jval_text(ids->v[n]));
+	jval_put_text(v, "object", a->rest.v[0]);
+	jval_put(v, "identities", list);
+	jval_put_text(v, "key", digest_text(key).s);
+	jval_put_text(v, "file", args_get(a, "key"));
+	return noted_of(a, "sign", d, v, e);
+}
+
 /* Signs; in a registry the signatures are added to those that are there. The image is named by
  * its digest: a tag that was moved meanwhile is not moved back. */
 static int sign_all(const struct args *a, struct image *i, const struct wanted *w,
@@ -119,7 +134,7 @@ static int sign_one_file(const struct args *a, const struct sign_key *k, struct 
 		screen_json(v);
 	else
 		printf("signed %s %s\n", digest_text(&d).s, a->rest.v[0]);
-	return 0;
+	return note(a, &d, NULL, &id, e);
 }
 
 static int sign_one_image(const struct args *a, const struct sign_key *k, struct err *e)
@@ -138,7 +153,7 @@ static int sign_one_image(const struct args *a, const struct sign_key *k, struct
 		return -1;
 	id = sign_public_id(sign_key_public(k));
 	report(a, &i, &w.ids, &id);
-	return 0;
+	return args_has(a, "dry-run") ? 0 : note(a, &i.manifest.digest, &w.ids, &id, e);
 }
 
 static int run(const struct args *a, struct err *e)

@@ -1,4 +1,5 @@
 #include "cli/host.h"
+#include "cli/noted.h"
 #include "cli/screen.h"
 #include "cli/verb.h"
 
@@ -468,6 +469,24 @@ static void print_result(const struct args *a, const struct snapshot_result *s, 
 		printf("snapshot %s\n", s->info.id);
 }
 
+static int note(const struct args *a, const struct job *j, const struct snapshot_result *s,
+		uint64_t ms, struct err *e)
+{
+	struct jval *v = jval_object();
+
+	jval_put_text(v, "id", s->info.id);
+	jval_put_text(v, "to", args_has(a, "to") ? args_get(a, "to") : j->repo);
+	jval_put_text(v, "root", digest_text(&s->info.root).s);
+	jval_put_int(v, "files", (int64_t)s->info.files);
+	jval_put_int(v, "bytes", (int64_t)s->info.bytes);
+	jval_put_int(v, "added", (int64_t)s->info.added);
+	jval_put_int(v, "ms", (int64_t)ms);
+	if (j->site != NULL)
+		return noted_site(a, j->site, "snapshot", v, e);
+	jval_put_text(v, "source", a->rest.v[0]);
+	return noted_of(a, "snapshot", NULL, v, e);
+}
+
 static int make(const struct args *a, struct job *j, struct err *e)
 {
 	struct snapshot_repo *r SCOPED(snapshot_repo_closep) = NULL;
@@ -479,6 +498,7 @@ static int make(const struct args *a, struct job *j, struct err *e)
 				  .dry_run = args_has(a, "dry-run"),
 				  .progress = stored};
 	int seen_fd SCOPED(fd_closep) = -1;
+	uint64_t start = clock_mono_ms();
 
 	if (find_tree(a, j, e) != 0 || find_repo(a, j, e) != 0 || find_names(a, j, e) != 0 ||
 	    find_seen(a, j, &seen_fd, e) != 0)
@@ -497,8 +517,11 @@ static int make(const struct args *a, struct job *j, struct err *e)
 		return -1;
 	/* the snapshot is made, whatever comes of the digests */
 	print_result(a, &s, snapshot_repo_made(r) ? j->repo : NULL);
-	return j->seen == NULL || o.dry_run ? 0
-					    : manifest_seen_save(j->seen, seen_fd, j->seen_name, e);
+	if (o.dry_run)
+		return 0;
+	if (note(a, j, &s, clock_mono_ms() - start, e) != 0)
+		return -1;
+	return j->seen == NULL ? 0 : manifest_seen_save(j->seen, seen_fd, j->seen_name, e);
 }
 
 static int run(const struct args *a, struct err *e)

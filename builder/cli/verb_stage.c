@@ -1,4 +1,5 @@
 #include "cli/host.h"
+#include "cli/noted.h"
 #include "cli/object.h"
 #include "cli/pulled.h"
 #include "cli/screen.h"
@@ -6,6 +7,7 @@
 
 #include "sign/policy.h"
 #include "stage/closed.h"
+#include "sys/clock.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -116,12 +118,34 @@ static int act(const struct args *a, const struct site *s, const struct stage_op
 	return close_site(a, s, o, e) != 0 ? -1 : stage_image(a, s, o, ret, e);
 }
 
+static int note(const struct args *a, const struct site *s, const struct stage_outcome *r,
+		uint64_t ms, struct err *e)
+{
+	struct jval *v = jval_object();
+	const char *action = "stage";
+
+	if (args_has(a, "rollback"))
+		action = "rollback";
+	else if (args_has(a, "open"))
+		action = "open";
+	jval_put_text(v, "action", action);
+	jval_put_text(v, "container", r->container);
+	jval_put_text(v, "hostname", s->hostname);
+	jval_put_text(v, "image", s->image.reference);
+	jval_put_text(v, "manifest", digest_text(&r->manifest).s);
+	jval_put_text(v, "config", digest_text(&r->config).s);
+	jval_put(v, "changed", jval_bool(r->changed));
+	jval_put_int(v, "ms", (int64_t)ms);
+	return noted_site(a, s, "stage", v, e) != 0 ? -1 : host_noted(r, e);
+}
+
 static int run(const struct args *a, struct err *e)
 {
 	struct site *s SCOPED(site_freep) = NULL;
 	struct stage_outcome out SCOPED(stage_outcome_release) = {0};
 	char *seccomp SCOPED(mem_freep) = NULL, *is SCOPED(mem_freep) = NULL;
 	struct stage_opts o;
+	uint64_t start = clock_mono_ms();
 
 	if (check_words(a, e) != 0 || site_load(a->rest.v[0], &s, e) != 0)
 		return -1;
@@ -135,7 +159,7 @@ static int run(const struct args *a, struct err *e)
 		return -1;
 	is = mem_format("runs %s", digest_text(&out.manifest).s);
 	host_print(a, &out, is);
-	return 0;
+	return note(a, s, &out, clock_mono_ms() - start, e);
 }
 
 const struct verb verb_stage = {

@@ -4,10 +4,10 @@
 #include "package/rpm_header.h"
 #include "recipe/grammar.h"
 #include "sandbox/sandbox.h"
+#include "sql/sql.h"
 #include "sys/fs.h"
 #include <errno.h>
 #include <fcntl.h>
-#include <sqlite3.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -88,41 +88,32 @@ static int say(const struct reading *r, const void *blob, size_t n, struct buf *
 	return 0;
 }
 
-static void db_close(sqlite3 **db)
-{
-	(void)sqlite3_close(*db);
-}
-
-static void statement_end(sqlite3_stmt **st)
-{
-	(void)sqlite3_finalize(*st);
-}
-
-static int sql_err(sqlite3 *db, struct err *e)
-{
-	return err_set(e, ERR_FAIL, "rpm database: %s", sqlite3_errmsg(db));
-}
-
 static int say_all(const struct reading *r, unsigned char *bytes, struct buf *out, struct err *e)
 {
 	static const char query[] = "SELECT blob FROM Packages ORDER BY hnum";
-	sqlite3 *db SCOPED(db_close) = NULL;
-	sqlite3_stmt *st SCOPED(statement_end) = NULL;
-	int rc;
+	struct sql *db SCOPED(sql_closep) = NULL;
+	struct sql_query *q SCOPED(sql_query_freep) = NULL;
+	bool more = true;
 
-	if (sqlite3_open(":memory:", &db) != SQLITE_OK ||
-	    sqlite3_deserialize(db, "main", bytes, (sqlite3_int64)r->n, (sqlite3_int64)r->n,
-				SQLITE_DESERIALIZE_READONLY) != SQLITE_OK ||
-	    sqlite3_prepare_v2(db, query, -1, &st, NULL) != SQLITE_OK)
-		return sql_err(db, e);
-	while ((rc = sqlite3_step(st)) == SQLITE_ROW) {
-		const void *blob = sqlite3_column_blob(st, 0);
-		int n = sqlite3_column_bytes(st, 0);
-
-		if (blob == NULL || n < 0 || say(r, blob, (size_t)n, out, e) != 0)
-			return blob == NULL ? err_set(e, ERR_FAIL, "an empty rpm header") : -1;
+	if (sql_open_bytes(bytes, r->n, &db, e) != 0 || sql_prepare(db, query, &q, e) != 0) {
+		e->kind = ERR_FAIL;
+		return err_in(e, "rpm database");
 	}
-	return rc == SQLITE_DONE ? 0 : sql_err(db, e);
+	while (more) {
+		size_t n = 0;
+		const void *blob;
+
+		if (sql_next(q, &more, e) != 0)
+			return err_in(e, "rpm database");
+		if (!more)
+			break;
+		blob = sql_column_bytes(q, 0, &n);
+		if (blob == NULL)
+			return err_set(e, ERR_FAIL, "an empty rpm header");
+		if (say(r, blob, n, out, e) != 0)
+			return -1;
+	}
+	return 0;
 }
 
 /* In the child. A database with a journal beside it cannot be read without: the file itself is

@@ -286,6 +286,7 @@ int stage_net_start(struct stage *st, const struct stage_one *one, struct err *e
 	    engine_start(st->en, one->container, e) != 0)
 		return -1;
 	fault_point("stage: up");
+	stage_told_start(st, one);
 	if (stage_net_give(st, one, e) == 0)
 		return 0;
 	/* without its network it is of no use, and would seem to be */
@@ -356,6 +357,7 @@ int stage_net_stop(struct stage *st, const struct stage_one *one, struct err *e)
 	ns = stage_net_hold(st, one);
 	if (engine_stop(st->en, one->container, STAGE_STOP_SECONDS, e) != 0)
 		return -1;
+	stage_told_stop(st, one);
 	stage_net_ended(ns);
 	return 0;
 }

@@ -90,6 +90,16 @@ struct stage_run {
 };
 int stage_recall_run(const struct stage *st, const struct stage_one *one, struct stage_run *ret);
 
+/* Appends to the ledger that a generation was started, that it was stopped, and that it ended by
+ * itself, with that status. What fails is a warning, and on record (stage_outcome). */
+void stage_told_start(struct stage *st, const struct stage_one *one);
+void stage_told_stop(struct stage *st, const struct stage_one *one);
+void stage_told_crash(struct stage *st, const struct stage_one *one, int status);
+
+/* Remembers that the one whose start was told runs still: should the machine's power go, that is
+ * how long it is known to have run. */
+void stage_alive(const struct stage *st);
+
 /* Whether a process is of the container that the engine describes: the kernel has it in the
  * container's cgroup. An engine that was killed with its monitor may name a process that has ended,
  * and a number that is another's by now. */

@@ -15,6 +15,7 @@ struct stage_opts {
 	const char *runtime; /* "/run/posmedia": secrets, gone with a reboot */
 	const char *socket;  /* of the engine */
 	const char *seccomp; /* recipes/hosts/seccomp.yaml */
+	const char *ledger;  /* where starts and ends are noted; NULL = nowhere */
 	bool dry_run;        /* change nothing */
 	/* Called just before an instance is given the site's address, and makes who has it give it
 	 * up: the network is not asked, which takes two seconds. NULL = it is asked. */
@@ -32,6 +33,7 @@ struct stage_outcome {
 	char *container;
 	struct digest generation, manifest, config;
 	bool changed;
+	bool unnoted;    /* something of it is not in the ledger: a warning said why */
 	struct strv did; /* one line each, in order; of a dry run, what would be done */
 };
 

@@ -148,6 +148,7 @@ static int follow(struct watch *w, struct stage *st, int pid, int pidfd, enum tu
 		}
 		if (clock_mono_ms() < look)
 			continue;
+		stage_alive(st);
 		look_whether_well(w, st, pid);
 		look = clock_mono_ms() + WELL_MS;
 	}
@@ -162,8 +163,10 @@ static int hold_once(struct stage *st, int *ret_pid, int *ret_fd, struct err *e)
 
 	if (stage_look(st, &st->r.current, &now, e) != 0)
 		return -1;
-	if (!now.running || now.pid <= 0)
+	if (!now.running || now.pid <= 0) {
+		stage_told_crash(st, &st->r.current, now.exit);
 		return err_set(e, ERR_FAIL, "%s ended with %d", st->r.current.container, now.exit);
+	}
 	fd = pidfd_open(now.pid, 0);
 	if (fd < 0)
 		return errno == ESRCH

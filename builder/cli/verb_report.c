@@ -1,0 +1,273 @@
+#include "cli/host.h"
+#include "cli/noted.h"
+#include "cli/screen.h"
+#include "cli/verb.h"
+
+#include "base/num.h"
+#include "report/report.h"
+#include "sys/clock.h"
+#include "sys/fs.h"
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { TEXT_MAX = 256 << 20, KINDS_MAX = 16, LEDGERS_MAX = 1000 };
+
+static const struct opt opts[] = {
+    {0, "state", "DIR", "Where instances keep their data; /srv/pos when absent."},
+    {0, "from", "DAY", "billing, performance: from this day on, YYYY-MM-DD."},
+    {0, "until", "DAY", "The same: up to this day, which does not count."},
+    {0, "zone", "ZONE", "Whose clocks tell months and times (default: of the prices, or UTC)."},
+    {0, "prices", "FILE", "billing: what an hour costs."},
+    {0, "backup-every", "TIME", "backups: how often one is due (default: 24h)."},
+    {0, "verify", NULL, "ledger: only check the chains, and say how they stand."},
+    {0, "csv", NULL, "Print the first table for a spreadsheet."},
+    {0, "html", "DIR", "Write the page into DIR; of all, every page and an index."},
+    {0, "json", NULL, "Print the report as JSON."},
+    {0, NULL, NULL, NULL},
+};
+
+/* Those that are named, or the two where verbs note by themselves. */
+static int ledgers_of(const struct args *a, struct strv *ret, struct err *e)
+{
+	const char *dir;
+
+	for (size_t i = 0; (dir = args_nth(a, "ledger", i)) != NULL; i++) {
+		if (i == LEDGERS_MAX)
+			return err_set(e, ERR_USAGE, "more than %d ledgers", LEDGERS_MAX);
+		if (access(dir, F_OK) != 0)
+			return err_sys(e, "ledger %s", dir);
+		strv_add(ret, dir);
+	}
+	if (ret->n == 0) {
+		char *own SCOPED(mem_freep) = noted_dir(a), *sites SCOPED(mem_freep) = NULL;
+
+		sites = noted_site_dir(a);
+		if (access(sites, F_OK) == 0 && strcmp(own, sites) != 0)
+			strv_add(ret, sites);
+		if (ret->n == 0 || access(own, F_OK) == 0)
+			strv_add(ret, own);
+	}
+	return 0;
+}
+
+/* YYYY-MM-DD as a number. */
+static int day_of(const struct args *a, const char *name, int *ret, struct err *e)
+{
+	const char *day = args_get(a, name);
+	char *text SCOPED(mem_freep) = NULL, *digits SCOPED(mem_freep) = NULL;
+	int64_t t;
+	uint64_t n;
+
+	*ret = 0;
+	if (day == NULL)
+		return 0;
+	text = mem_format("%sT00:00:00Z", day);
+	if (strlen(day) == strlen("YYYY-MM-DD") && clock_parse(text, &t) == 0) {
+		digits = mem_format("%.4s%.2s%.2s", day, day + 5, day + 8);
+		if (num_u64(digits, 99991231, &n) == 0) {
+			*ret = (int)n;
+			return 0;
+		}
+	}
+	return err_set(e, ERR_USAGE, "--%s: \"%s\" is no day", name, day);
+}
+
+static int options(const struct args *a, struct report_opts *o, struct err *e)
+{
+	const char *every = args_get(a, "backup-every");
+	uint64_t ms = 0;
+
+	o->now = clock_epoch_s();
+	o->zone = args_get(a, "zone");
+	o->prices = args_get(a, "prices");
+	if (every != NULL && (num_duration_ms(every, &ms) != 0 || ms < 60000))
+		return err_set(e, ERR_USAGE, "--backup-every wants a time such as 24h");
+	o->backup_s = ms / 1000;
+	return day_of(a, "from", &o->from, e) != 0 ? -1 : day_of(a, "until", &o->until, e);
+}
+
+static int put_page(const struct args *a, const char *name, const struct buf *page, struct err *e)
+{
+	const char *dir = args_get(a, "html");
+	int fd SCOPED(fd_closep) = -1;
+
+	if (buf_over(page))
+		return err_set(e, ERR_FAIL, "%s is too long", name);
+	if (fs_mkdirs(AT_FDCWD, dir, 0755, e) != 0 || fs_open_dir(AT_FDCWD, dir, &fd, e) != 0 ||
+	    fs_put(fd, name, page->data, page->len, 0644, e) != 0)
+		return -1;
+	printf("%s/%s\n", dir, name);
+	return 0;
+}
+
+static int put_report(const struct args *a, const struct report *r, bool nav, struct err *e)
+{
+	struct buf page SCOPED(buf_release) = BUF_INIT(TEXT_MAX);
+	char *name SCOPED(mem_freep) = mem_format("%s.html", r->kind);
+
+	report_html(r, nav, &page);
+	return put_page(a, name, &page, e);
+}
+
+static int print(const struct args *a, const struct report *r, struct err *e)
+{
+	struct buf b SCOPED(buf_release) = BUF_INIT(TEXT_MAX);
+
+	if (args_has(a, "html"))
+		return put_report(a, r, false, e);
+	if (args_has(a, "json")) {
+		struct jval *v SCOPED(jval_freep) = report_json(r);
+
+		screen_json(v);
+		return 0;
+	}
+	if (args_has(a, "csv"))
+		report_csv(r, &b);
+	else
+		report_text(r, &b);
+	if (buf_over(&b))
+		return err_set(e, ERR_FAIL, "the report is too long");
+	(void)fwrite(b.data, 1, b.len, stdout);
+	return 0;
+}
+
+static int put_all(const struct args *a, const struct report_opts *o, struct err *e)
+{
+	struct buf page SCOPED(buf_release) = BUF_INIT(TEXT_MAX);
+	struct report all[KINDS_MAX] = {{.kind = NULL}};
+	size_t n = 0;
+	int rc = 0;
+
+	if (!args_has(a, "html"))
+		return err_set(e, ERR_USAGE, "report all wants --html DIR");
+	for (; rc == 0 && report_kinds[n] != NULL; n++) {
+		rc = report_make(report_kinds[n], o, &all[n], e);
+		if (rc == 0)
+			rc = put_report(a, &all[n], true, e);
+	}
+	if (rc == 0)
+		report_index(all, n, &page);
+	for (size_t i = 0; i < n; i++)
+		report_release(&all[i]);
+	return rc != 0 ? -1 : put_page(a, "index.html", &page, e);
+}
+
+static void state_json(struct jval *list, const char *dir, const struct ledger_state *st)
+{
+	struct jval *v = jval_object();
+
+	jval_put_text(v, "ledger", dir);
+	jval_put_text(v, "chain", st->chain);
+	jval_put_int(v, "lines", (int64_t)st->lines);
+	jval_put_int(v, "segments", (int64_t)st->segments);
+	jval_put_int(v, "bytes", (int64_t)st->bytes);
+	jval_put_int(v, "unfinished", (int64_t)st->unfinished);
+	jval_put(v, "head", jval_bool(st->has_head));
+	jval_put_text(v, "last", digest_text(&st->last).s);
+	jval_push(list, v);
+}
+
+static int verify(const struct args *a, const struct report_opts *o, struct err *e)
+{
+	struct jval *list SCOPED(jval_freep) = jval_array();
+
+	for (size_t i = 0; i < o->ledgers->n; i++) {
+		struct ledger_state st = {.lines = 0};
+		const char *dir = o->ledgers->v[i];
+
+		if (ledger_read(dir, NULL, NULL, &st, e) != 0)
+			return -1;
+		state_json(list, dir, &st);
+		if (args_has(a, "json"))
+			continue;
+		printf("%s: %llu lines in %llu segments are one chain, the last %s\n", dir,
+		       (unsigned long long)st.lines, (unsigned long long)st.segments,
+		       digest_text(&st.last).s);
+		if (st.lines > 0 && !st.has_head)
+			printf("%s: has no head record: an end that was cut off is not seen\n",
+			       dir);
+		if (st.unfinished > 0)
+			printf("%s: %llu bytes behind it are of a writer that died, or is at "
+			       "work\n",
+			       dir, (unsigned long long)st.unfinished);
+	}
+	if (args_has(a, "json"))
+		screen_json(list);
+	return 0;
+}
+
+static void print_row(const struct jval *row)
+{
+	for (size_t i = 0; i < jval_len(row); i++) {
+		struct buf b SCOPED(buf_release) = BUF_INIT(TEXT_MAX);
+		const struct jval *v = jval_at(row, i);
+
+		if (jval_str(v) != NULL)
+			buf_addf(&b, "%s", jval_str(v));
+		else
+			jval_write(v, &b);
+		screen_plain_line(b.data);
+		printf("%s%s", i > 0 ? "\t" : "", b.data);
+	}
+	puts("");
+}
+
+static int sql(const struct args *a, const struct report_opts *o, struct err *e)
+{
+	struct jval *v SCOPED(jval_freep) = NULL;
+	const struct jval *rows;
+
+	if (a->rest.n != 2)
+		return err_set(e, ERR_USAGE, "report sql wants one statement");
+	if (report_sql(o, a->rest.v[1], &v, e) != 0)
+		return -1;
+	if (args_has(a, "json")) {
+		screen_json(v);
+		return 0;
+	}
+	rows = jval_get(v, "rows");
+	print_row(jval_get(v, "columns"));
+	for (size_t i = 0; i < jval_len(rows); i++)
+		print_row(jval_at(rows, i));
+	return 0;
+}
+
+static int run(const struct args *a, struct err *e)
+{
+	struct strv ledgers SCOPED(strv_release) = {0};
+	struct report_opts o = {.ledgers = &ledgers};
+	struct report r = {.kind = NULL};
+	const char *kind = a->rest.v[0];
+	int rc;
+
+	if (ledgers_of(a, &ledgers, e) != 0 || options(a, &o, e) != 0)
+		return -1;
+	if (strcmp(kind, "sql") == 0)
+		return sql(a, &o, e);
+	if (a->rest.n > 1)
+		return err_set(e, ERR_USAGE, "report %s takes no argument", kind);
+	if (args_has(a, "verify"))
+		return strcmp(kind, "ledger") == 0
+			   ? verify(a, &o, e)
+			   : err_set(e, ERR_USAGE, "--verify goes with report ledger");
+	if (strcmp(kind, "all") == 0)
+		return put_all(a, &o, e);
+	if (report_make(kind, &o, &r, e) != 0)
+		return -1;
+	rc = print(a, &r, e);
+	report_release(&r);
+	return rc;
+}
+
+const struct verb verb_report = {
+    .name = "report",
+    .args = "KIND | all | sql STATEMENT",
+    .help = "Tell from the ledger what runs, ran, is due, and was found.",
+    .min = 1,
+    .max = 2,
+    .opts = opts,
+    .run = run,
+};

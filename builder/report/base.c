@@ -1,0 +1,159 @@
+/* base.c - the events of ledgers in a database. */
+#include "report/parts.h"
+
+#include "base/map.h"
+#include <string.h>
+
+static const char schema[] =
+    "CREATE TABLE ledger(id INTEGER PRIMARY KEY, dir TEXT, chain TEXT, lines INTEGER,"
+    " segments INTEGER, bytes INTEGER, unfinished INTEGER, head INTEGER, last TEXT);"
+    "CREATE TABLE raw(id INTEGER PRIMARY KEY, ledger INTEGER, seq INTEGER, t INTEGER, kind TEXT,"
+    " subject TEXT, actor TEXT, host TEXT, machine TEXT, fields TEXT);"
+    "CREATE VIEW event AS SELECT id, (SELECT chain FROM ledger l WHERE l.id = ledger) AS chain,"
+    " seq, strftime('%Y-%m-%dT%H:%M:%SZ', t, 'unixepoch') AS time, t, kind, subject, actor, host,"
+    " machine, fields ->> 'shop' AS shop, fields ->> 'env' AS env, fields FROM raw;"
+    "CREATE VIEW run AS SELECT id, t, kind, subject, host, fields ->> 'shop' AS shop,"
+    " fields ->> 'env' AS env, fields ->> 'container' AS container,"
+    " fields ->> 'identity' AS identity,"
+    " CAST(strftime('%s', fields ->> 'ended') AS INTEGER) AS ended"
+    " FROM raw WHERE kind IN ('start', 'stop', 'crash', 'destroy');"
+    "CREATE VIEW build AS SELECT * FROM (SELECT t, subject, fields ->> 'recipe' AS recipe,"
+    " fields ->> 'version' AS version, row_number() OVER (PARTITION BY subject ORDER BY"
+    " coalesce(fields ->> 'up-to-date', 0), t) AS turn FROM raw WHERE kind = 'build')"
+    " WHERE turn = 1;"
+    "CREATE VIEW instance AS SELECT * FROM (SELECT *, row_number() OVER (PARTITION BY shop, env"
+    " ORDER BY t DESC, id DESC) AS turn FROM run) WHERE turn = 1;";
+
+struct loading {
+	struct sql_query *insert;
+	const char *const *kinds;
+	int64_t ledger;
+	char day[11]; /* of the last time, and when it began */
+	int64_t day_s;
+};
+
+static bool wanted(const struct loading *l, const struct ledger_text *kind)
+{
+	if (l->kinds == NULL)
+		return true;
+	for (const char *const *k = l->kinds; *k != NULL; k++)
+		if (strlen(*k) == kind->n && memcmp(*k, kind->p, kind->n) == 0)
+			return true;
+	return false;
+}
+
+static int two(const char *p)
+{
+	return (p[0] - '0') * 10 + p[1] - '0';
+}
+
+/* Days since 1970-01-01 of the Gregorian calendar. */
+static int64_t days_of(int64_t y, int64_t m, int64_t d)
+{
+	int64_t era, of_era, of_year;
+
+	y -= m <= 2;
+	era = y / 400;
+	of_era = y - era * 400;
+	of_year = (153 * (m + (m > 2 ? -3 : 9)) + 2) / 5 + d - 1;
+	return era * 146097 + of_era * 365 + of_era / 4 - of_era / 100 + of_year - 719468;
+}
+
+/* "2026-11-26T17:04:23Z", whose form the line's reader has checked. */
+static int64_t seconds_of(struct loading *l, const struct ledger_text *t)
+{
+	const char *p = t->p;
+
+	if (memcmp(l->day, p, 10) != 0) {
+		memcpy(l->day, p, 10);
+		l->day_s = days_of(two(p) * 100 + two(p + 2), two(p + 5), two(p + 8)) * 86400;
+	}
+	return l->day_s + two(p + 11) * 3600 + two(p + 14) * 60 + two(p + 17);
+}
+
+static int one_line(void *ctx, const struct ledger_line *line, struct err *e)
+{
+	struct loading *l = ctx;
+	struct sql_query *q = l->insert;
+	bool more;
+
+	if (!wanted(l, &line->kind))
+		return 0;
+	sql_int(q, 1, l->ledger);
+	sql_int(q, 2, (int64_t)line->seq);
+	sql_int(q, 3, seconds_of(l, &line->time));
+	sql_text(q, 4, line->kind.p, line->kind.n);
+	sql_text(q, 5, line->subject.p, line->subject.n);
+	sql_text(q, 6, line->actor.p, line->actor.n);
+	sql_text(q, 7, line->host.p, line->host.n);
+	sql_text(q, 8, line->machine.p, line->machine.n);
+	sql_text(q, 9, line->fields.p, line->fields.n);
+	return sql_next(q, &more, e);
+}
+
+static int put_state(struct sql *db, int64_t id, const char *dir, const struct ledger_state *st,
+		     struct err *e)
+{
+	struct sql_query *q SCOPED(sql_query_freep) = NULL;
+	struct digest_text last = digest_text(&st->last);
+	bool more;
+
+	if (sql_prepare(db, "INSERT INTO ledger VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", &q, e) != 0)
+		return -1;
+	sql_int(q, 1, id);
+	sql_text(q, 2, dir, strlen(dir));
+	sql_text(q, 3, st->chain, strlen(st->chain));
+	sql_int(q, 4, (int64_t)st->lines);
+	sql_int(q, 5, (int64_t)st->segments);
+	sql_int(q, 6, (int64_t)st->bytes);
+	sql_int(q, 7, (int64_t)st->unfinished);
+	sql_int(q, 8, st->has_head);
+	sql_text(q, 9, last.s, strlen(last.s));
+	return sql_next(q, &more, e);
+}
+
+/* The same chain in two places would count twice. */
+static int check_twice(struct map *seen, const char *dir, const struct ledger_state *st,
+		       struct err *e)
+{
+	if (st->lines == 0 || map_add(seen, st->chain, NULL))
+		return 0;
+	return err_set(e, ERR_USAGE, "%s: the chain %s is in another ledger too", dir, st->chain);
+}
+
+static void map_end(struct map *m)
+{
+	map_release(m, NULL);
+}
+
+int base_load(const struct report_opts *o, const char *const *kinds, struct sql **ret,
+	      struct ledger_of *states, struct err *e)
+{
+	static const char insert[] = "INSERT INTO raw(ledger, seq, t, kind, subject, actor, host,"
+				     " machine, fields) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)";
+	struct sql *db SCOPED(sql_closep) = NULL;
+	struct sql_query *q SCOPED(sql_query_freep) = NULL;
+	struct map seen SCOPED(map_end) = {0};
+	struct loading l = {.kinds = kinds};
+
+	if (sql_open_own(&db, e) != 0 || sql_run(db, schema, e) != 0 ||
+	    sql_prepare(db, insert, &q, e) != 0 || sql_run(db, "BEGIN", e) != 0)
+		return -1;
+	l.insert = q;
+	for (size_t i = 0; i < o->ledgers->n; i++) {
+		struct ledger_state st = {.lines = 0};
+		const char *dir = o->ledgers->v[i];
+
+		l.ledger = (int64_t)i + 1;
+		if (ledger_read(dir, one_line, &l, &st, e) != 0 ||
+		    check_twice(&seen, dir, &st, e) != 0 ||
+		    put_state(db, l.ledger, dir, &st, e) != 0)
+			return -1;
+		if (states != NULL)
+			states[i] = (struct ledger_of){dir, st};
+	}
+	if (sql_run(db, "COMMIT", e) != 0)
+		return -1;
+	*ret = STEAL(db);
+	return 0;
+}

@@ -1,0 +1,106 @@
+/* parts.h - how reports are made; for the files of report/ only. */
+#ifndef REPORT_PARTS_H
+#define REPORT_PARTS_H
+
+#include "report/report.h"
+#include "sql/sql.h"
+
+/* What a report is made from. */
+struct making {
+	const struct report_opts *o;
+	struct sql *db;
+	struct prices *prices; /* or NULL */
+	const char *zone;
+	int64_t from, until; /* seconds */
+};
+
+/* Puts the events of those kinds (NULL-terminated; NULL = all) of all ledgers into a database: see
+ * posmedia-report(1) for its tables. Says of each ledger how it stands. */
+struct ledger_of {
+	const char *dir;
+	struct ledger_state st;
+};
+int base_load(const struct report_opts *o, const char *const *kinds, struct sql **ret,
+	      struct ledger_of *states, struct err *e) MUST_CHECK;
+
+/* A new table or chart at the end of a report, good until the next one. */
+struct report_table *table_new(struct report *r, const char *id, const char *title,
+			       const struct report_column *cols, size_t n);
+struct report_chart *chart_new(struct report *r, const char *title, enum report_type type);
+
+/* A row more, empty; its cells. */
+struct report_cell *table_row(struct report_table *t);
+void cell_text(struct report_cell *c, const char *s);
+void cell_number(struct report_cell *c, int64_t n);
+
+/* A label more, with its values. */
+void chart_add(struct report_chart *c, const char *label, const int64_t *v);
+
+/* Fills a table with the rows of a query, whose columns are the table's, in their order. */
+int table_fill(struct report_table *t, struct sql *db, const char *query, const struct making *m,
+	       struct err *e) MUST_CHECK;
+
+/* "NAME\tVALUE". */
+void report_fact(struct report *r, const char *name, const char *fmt, ...) PRINTF(3, 4);
+
+/* A value as people read it; the caller owns it. raw: as programs do. */
+char *cell_shown(const struct report *r, const struct report_column *col,
+		 const struct report_cell *c) MUST_CHECK;
+char *cell_raw(const struct report_column *col, const struct report_cell *c) MUST_CHECK;
+
+/* Whether a state is good (1), bad (-1), or neither (0). */
+int state_is(const char *word);
+
+/* The reports. */
+int make_inventory(const struct making *m, struct report *r, struct err *e) MUST_CHECK;
+int make_billing(const struct making *m, struct report *r, struct err *e) MUST_CHECK;
+int make_patches(const struct making *m, struct report *r, struct err *e) MUST_CHECK;
+int make_keys(const struct making *m, struct report *r, struct err *e) MUST_CHECK;
+int make_compliance(const struct making *m, struct report *r, struct err *e) MUST_CHECK;
+int make_backups(const struct making *m, struct report *r, struct err *e) MUST_CHECK;
+int make_performance(const struct making *m, struct report *r, struct err *e) MUST_CHECK;
+int make_ledger(const struct making *m, struct report *r, struct err *e) MUST_CHECK;
+
+/* What an hour costs, from when: posmedia-prices(5). */
+enum { PRICES_MAX = 100, DAY_QUARTERS = 96 };
+struct price {
+	char *name;           /* what the bill calls it */
+	char *env;            /* or NULL: any */
+	char *shop;           /* or NULL: any */
+	unsigned days;        /* bits 1 << weekday, 0 = Sunday */
+	int from, until;      /* quarters of an hour of the day; until <= from goes over midnight */
+	int64_t since, ended; /* days as YYYYMMDD, 0 = no limit; ended is the last */
+	int64_t micro;        /* millionths of the currency an hour */
+};
+struct prices {
+	char *currency, *zone;
+	struct price v[PRICES_MAX];
+	size_t n;
+};
+int prices_load(const char *path, struct prices **ret, struct err *e) MUST_CHECK;
+void prices_free(struct prices *p);
+void prices_freep(struct prices **p);
+
+/* The first price that holds for an instance at a local time, -1 = none. */
+struct moment;
+int prices_find(const struct prices *p, const char *shop, const char *env,
+		const struct moment *when);
+
+/* A time as the clocks of the zone show it. */
+struct moment {
+	int64_t day; /* YYYYMMDD */
+	int month;   /* YYYY * 12 + month - 1 */
+	int weekday; /* 0 = Sunday */
+	int quarter; /* of the day, from 0 */
+	int hour, minute, second;
+};
+
+/* ERR_USAGE for a zone that this machine does not know. Then moment_of is by that zone. */
+int zone_use(const char *name, struct err *e) MUST_CHECK;
+struct moment moment_of(int64_t t);
+
+/* "2026-11" of a month; the caller owns it. The first second of a day, YYYYMMDD. */
+char *month_name(int month) MUST_CHECK;
+int64_t day_begin(int day);
+
+#endif

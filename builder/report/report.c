@@ -1,0 +1,150 @@
+#include "report/parts.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { DAY = 86400, KIND_EVENTS = 6, CELL_MAX = 1 << 20 };
+
+static const struct {
+	const char *kind;
+	const char *events[KIND_EVENTS]; /* that it is made of; none = all */
+	int (*make)(const struct making *m, struct report *r, struct err *e);
+} makers[] = {
+    {"inventory", {"start", "stop", "crash", "destroy", "build"}, make_inventory},
+    {"billing", {"start", "stop", "crash", "destroy"}, make_billing},
+    {"patches", {"start", "stop", "destroy", "build", "outdated"}, make_patches},
+    {"keys", {"key", "sign", "promote"}, make_keys},
+    {"compliance", {"audit", "start", "stop", "crash", "destroy"}, make_compliance},
+    {"backups", {"snapshot", "start", "destroy"}, make_backups},
+    {"performance", {"build", "stage", "restore", "cutover"}, make_performance},
+    {"ledger", {NULL}, make_ledger},
+};
+enum { MAKERS = sizeof(makers) / sizeof(makers[0]) };
+
+const char *const report_kinds[] = {"inventory", "billing",     "patches", "keys", "compliance",
+				    "backups",   "performance", "ledger",  NULL};
+
+/* In the zone of the options, of the prices, or UTC. */
+static int choose_zone(struct making *m, struct err *e)
+{
+	if (m->o->prices != NULL && prices_load(m->o->prices, &m->prices, e) != 0)
+		return -1;
+	m->zone = m->o->zone;
+	if (m->zone == NULL && m->prices != NULL)
+		m->zone = m->prices->zone;
+	if (m->zone == NULL)
+		m->zone = "UTC";
+	return zone_use(m->zone, e);
+}
+
+static void making_end(struct making *m)
+{
+	sql_close(m->db);
+	prices_free(m->prices);
+}
+
+static void put_ledgers(const struct report_opts *o, const struct ledger_of *states,
+			struct report *r)
+{
+	for (size_t i = 0; i < o->ledgers->n; i++)
+		if (states[i].st.lines > 0)
+			report_fact(r, "Made from", "%s, lines 1 to %llu, the last %s",
+				    states[i].dir, (unsigned long long)states[i].st.lines,
+				    digest_text(&states[i].st.last).s);
+}
+
+static int make(size_t k, const struct report_opts *o, struct report *r, struct err *e)
+{
+	struct making m SCOPED(making_end) = {.o = o};
+	struct report_opts with = *o;
+	struct ledger_of *states SCOPED(mem_freep) =
+	    mem_zalloc((o->ledgers->n + 1) * sizeof(*states));
+	const char *const *events = makers[k].events[0] != NULL ? makers[k].events : NULL;
+
+	if (with.backup_s == 0)
+		with.backup_s = DAY;
+	m.o = &with;
+	if (choose_zone(&m, e) != 0)
+		return -1;
+	m.from = o->from != 0 ? day_begin(o->from) : 0;
+	m.until = o->until != 0 ? day_begin(o->until) : o->now;
+	if (m.until > o->now)
+		m.until = o->now;
+	if (base_load(o, events, &m.db, states, e) != 0)
+		return -1;
+	r->kind = makers[k].kind;
+	r->zone = mem_strdup(m.zone);
+	r->currency = mem_strdup(m.prices != NULL ? m.prices->currency : "");
+	r->made = o->now;
+	if (makers[k].make(&m, r, e) != 0)
+		return err_in(e, "report %s", r->kind);
+	put_ledgers(o, states, r);
+	return 0;
+}
+
+int report_make(const char *kind, const struct report_opts *o, struct report *ret, struct err *e)
+{
+	struct report r = {.kind = NULL};
+
+	for (size_t k = 0; k < MAKERS; k++) {
+		if (strcmp(makers[k].kind, kind) != 0)
+			continue;
+		if (make(k, o, &r, e) != 0) {
+			report_release(&r);
+			return -1;
+		}
+		*ret = r;
+		return 0;
+	}
+	(void)err_set(e, ERR_USAGE, "report: no such kind: %.60s", kind);
+	return err_hint(e, "inventory, billing, patches, keys, compliance, backups, performance, "
+			   "ledger or sql");
+}
+
+static struct jval *value_of(struct sql_query *q, int at)
+{
+	const char *s = sql_column_text(q, at);
+
+	if (s == NULL)
+		return jval_null();
+	return sql_column_is_integer(q, at) ? jval_int(sql_column_int(q, at)) : jval_text(s);
+}
+
+static int put_rows(struct sql_query *q, struct jval *rows, struct err *e)
+{
+	for (;;) {
+		struct jval *row;
+		bool more;
+
+		if (sql_next(q, &more, e) != 0)
+			return -1;
+		if (!more)
+			return 0;
+		row = jval_array();
+		for (int i = 0; i < sql_columns(q); i++)
+			jval_push(row, value_of(q, i));
+		jval_push(rows, row);
+	}
+}
+
+int report_sql(const struct report_opts *o, const char *statement, struct jval **ret, struct err *e)
+{
+	struct sql *db SCOPED(sql_closep) = NULL;
+	struct sql_query *q SCOPED(sql_query_freep) = NULL;
+	struct jval *v SCOPED(jval_freep) = jval_object();
+	struct jval *columns = jval_array(), *rows = jval_array();
+
+	jval_put(v, "columns", columns);
+	jval_put(v, "rows", rows);
+	if (base_load(o, NULL, &db, NULL, e) != 0)
+		return -1;
+	sql_only_read(db);
+	if (sql_prepare(db, statement, &q, e) != 0)
+		return -1;
+	for (int i = 0; i < sql_columns(q); i++)
+		jval_push(columns, jval_text(sql_column_name(q, i)));
+	if (put_rows(q, rows, e) != 0)
+		return -1;
+	*ret = STEAL(v);
+	return 0;
+}
