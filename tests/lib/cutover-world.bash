@@ -40,8 +40,8 @@ world_site() {
 			    - {name: before, on: old, phase: preflight, $run, preflight], $at}
 			    - {name: print, on: control, phase: smoke, $here, smoke], $at}
 			    - {name: look, on: control, phase: after, $here, look], $at}
-			  budget: {outage: 30s, fence: 9s, last-pass: 9s, verify: 9s, start: 9s,
-			    smoke: 9s, hold: 9s}
+			  budget: {outage: 90s, fence: 12s, last-pass: 20s, verify: 12s,
+			    start: 15s, smoke: 10s, hold: 10s}
 			  announce: [{$run, announce], $at}]
 			  after: [{name: backups, on: old, $run, after], $at}]
 			  dns: {$here, open], $at}
