@@ -165,7 +165,8 @@ static int add_block_size(const struct transfer *t, struct strv *argv, struct er
 	return 0;
 }
 
-static int rsync(const struct transfer *t, const char *const *more, struct buf *out, struct err *e)
+static int rsync_once(const struct transfer *t, const char *const *more, struct buf *out,
+		      bool inplace, struct err *e)
 {
 	struct strv argv SCOPED(strv_release) = {0};
 
@@ -174,6 +175,8 @@ static int rsync(const struct transfer *t, const char *const *more, struct buf *
 	strv_add(&argv, "--numeric-ids");
 	strv_add(&argv, "--delete");
 	strv_add(&argv, "--delete-excluded");
+	if (inplace)
+		strv_add(&argv, "--inplace");
 	if (add_block_size(t, &argv, e) != 0)
 		return -1;
 	for (; *more != NULL; more++)
@@ -185,6 +188,21 @@ static int rsync(const struct transfer *t, const char *const *more, struct buf *
 	add_source(t, &argv);
 	strv_addf(&argv, "%s/", t->to);
 	return run(t, &argv, out, e);
+}
+
+/* In place, or a file of which a block changed is written anew; what a kill leaves half done has
+ * another time and is compared again. Before 3.1.3 the other side does not do that with holes. */
+static int rsync(const struct transfer *t, const char *const *more, struct buf *out, struct err *e)
+{
+	struct err why = ERR_INIT;
+
+	if (rsync_once(t, more, out, true, &why) == 0)
+		return 0;
+	if (strstr(why.msg, "--inplace") == NULL) {
+		*e = why;
+		return -1;
+	}
+	return rsync_once(t, more, out, false, e);
 }
 
 /* Counts an entry of the list that is held back, but not what is below another one. */

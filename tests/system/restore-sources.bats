@@ -156,6 +156,27 @@ same() {
 	[ -z "$output" ]
 }
 
+@test "another machine whose rsync does not write in place what has holes" {
+	start_sshd
+	# as 3.1.2 says it, once it is asked for more than a list
+	cat >"$dir/forced" <<-SH
+		#!/bin/sh
+		echo >>"$dir/asked"
+		[ "\$(wc -l <"$dir/asked")" != 2 ] || {
+			echo 'rsync: --sparse cannot be used with --inplace' >&2
+			exit 1
+		}
+		exec /bin/sh -c "\$SSH_ORIGINAL_COMMAND"
+	SH
+	chmod 755 "$dir/forced"
+	sed -i "s|^|command=\"$dir/forced\" |" "$dir/authorized"
+	restore --from "ssh://root@127.0.0.1:$ssh_port$dir/shop" --to "dir:$dir/to" \
+		--secret-file "$dir/key" --known-hosts "$dir/known"
+	succeeded
+	same "$dir/shop" "$dir/to"
+	[ "$(wc -l <"$dir/asked")" -gt 2 ]
+}
+
 @test "an account of another machine, and in an archive: its permfile says whose they are" {
 	local account=$dir/tfrsync-1 from
 	start_sshd
