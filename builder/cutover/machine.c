@@ -50,6 +50,11 @@ bool cut_over(const struct cut_facts *f)
 	return f->epoch == 0 || f->ok[CUT_DONE] || f->ok[CUT_ABORT];
 }
 
+bool cut_moved(const struct cut_facts *f)
+{
+	return cut_committed(f) ? !f->reverse : f->reverse;
+}
+
 bool cut_may_be_fenced(const struct cut_facts *f)
 {
 	return f->begun[CUT_FENCE] && !f->ok[CUT_ABORT];
@@ -90,7 +95,7 @@ static int begin(struct cut_facts *f, uint64_t epoch)
 {
 	if (epoch != f->epoch + 1 || !cut_over(f))
 		return -1;
-	*f = (struct cut_facts){.epoch = epoch};
+	*f = (struct cut_facts){.epoch = epoch, .reverse = cut_moved(f)};
 	f->begun[CUT_PLAN] = true;
 	return 0;
 }
@@ -132,7 +137,7 @@ static enum cut_phase first_open(const struct cut_facts *f)
 	return (enum cut_phase)p;
 }
 
-/* Behind the fence and before COMMIT the old server must be known to be fenced for us; once it is
+/* Behind the fence and before COMMIT the source must be known to be fenced for us; once it is
  * held only a release undoes that, and for a release there would be an ABORT. */
 static struct cut_step forward(const struct cut_facts *f, enum cut_old old)
 {

@@ -1,10 +1,12 @@
 /* machine.h - what a cutover does next, from what its journal says and what the old server answers.
  * No file, clock or network is touched here: the model test explores every way it can go.
  *
- * One record decides: COMMIT (CUT_COMMIT, CUT_OK). Before it the old server is right, after it the
- * new instance. The old server is held before COMMIT, and ABORT (CUT_ABORT, CUT_BEGIN) is recorded
- * before it is released: of one epoch there is never both. Nothing after the fence is done again
- * behind another fence, since the old server may have sold in between. */
+ * A shop goes from one side, the source, to the other, the target: from the old server to the new
+ * instance, or, when it is reversed, back. One record decides: COMMIT (CUT_COMMIT, CUT_OK). Before
+ * it the source is right, after it the target. The source is held before COMMIT, and ABORT
+ * (CUT_ABORT, CUT_BEGIN) is recorded before it is released: of one epoch there is never both.
+ * Nothing after the fence is done again behind another fence, since the source may have sold in
+ * between. */
 #ifndef CUTOVER_MACHINE_H
 #define CUTOVER_MACHINE_H
 
@@ -51,14 +53,16 @@ int cut_event_of(const char *word);
 struct cut_facts {
 	uint64_t epoch; /* 0 = the journal is empty */
 	bool rehearsal; /* the epoch is one */
+	bool reverse;   /* the new instance is its source, and the old server its target */
 	bool begun[CUT_PHASES], ok[CUT_PHASES];
 };
 
-/* Takes one record into the facts; a higher epoch begins with CUT_PLAN and forgets the one before.
+/* Takes one record into the facts; a higher epoch begins with CUT_PLAN and forgets the one before,
+ * but for which side is right: that is its source.
  * -1 when no cutover can have written it there: facts are unchanged. */
 int cut_take(struct cut_facts *f, uint64_t epoch, enum cut_phase p, enum cut_event v) MUST_CHECK;
 
-/* What the old server's agent answers, of this epoch. */
+/* What the source answers, of this epoch: the old server's agent, or the new host's own mark. */
 enum cut_old {
 	CUT_OLD_UNKNOWN, /* it does not answer */
 	CUT_OLD_FREE,    /* and was never fenced for this epoch */
@@ -74,10 +78,10 @@ enum cut_act {
 	CUT_DO_NOTHING, /* there is nothing to do: done, undone, or no epoch was begun */
 	CUT_DO_PHASE,   /* what `phase` says: begin, the act, ok */
 	CUT_DO_ABORT,   /* record ABORT */
-	CUT_DO_STOP,    /* of an abort: stop the instance that was started, closed */
-	CUT_DO_RELEASE, /* then give the shop its old server back */
-	CUT_DO_UNDO,    /* then take back what was done to the new host, and record that */
-	CUT_DO_WAIT,    /* the old server must answer first */
+	CUT_DO_STOP,    /* of an abort: stop the target that was started, closed */
+	CUT_DO_RELEASE, /* then give the shop the source back */
+	CUT_DO_UNDO,    /* then take back what was done to the target, and record that */
+	CUT_DO_WAIT,    /* the source must answer first */
 	CUT_DO_REFUSE,  /* it is committed: there is only forward, or --reverse */
 };
 
@@ -88,8 +92,8 @@ struct cut_step {
 
 /* How far an abort has come, which is seen and not recorded. */
 struct cut_undone {
-	bool stopped;  /* the instance does not run on the site's address */
-	bool released; /* the old server has acknowledged a release of this epoch */
+	bool stopped;  /* the target does not run on the site's address */
+	bool released; /* the source has acknowledged a release of this epoch */
 };
 
 /* The next step. undone counts behind an ABORT only. */
@@ -100,7 +104,9 @@ struct cut_step cut_next(const struct cut_facts *f, enum cut_old old, struct cut
 bool cut_over(const struct cut_facts *f) MUST_CHECK;
 bool cut_committed(const struct cut_facts *f) MUST_CHECK;
 bool cut_aborted(const struct cut_facts *f) MUST_CHECK;
-/* Whether the old server may be fenced for this epoch, as the journal has it. */
+/* Whether the new instance is the right side, as all that is recorded has it. */
+bool cut_moved(const struct cut_facts *f) MUST_CHECK;
+/* Whether the source may be fenced for this epoch, as the journal has it. */
 bool cut_may_be_fenced(const struct cut_facts *f) MUST_CHECK;
 
 #endif

@@ -1,82 +1,22 @@
 /* cutover: every way that a cutover can go. The machine of the program, a model of the old server's
  * agent and of the new instance, and a network that loses and delays: each order of steps, crashes,
- * resumes, rollbacks, lapses and late messages, for two epochs, is visited, and in each state it
- * must hold that
- *   no two sides serve; who serves has every sale; COMMIT and ABORT exclude each other; and a
- *   resume, or a rollback, ends with one side serving.
+ * resumes, rollbacks, lapses and late messages, for three epochs there and back, is visited, and in
+ * each state it must hold that
+ *   no two sides serve, or have the address; who serves has every sale; COMMIT and ABORT exclude
+ *   each other; and a resume, or a rollback, ends with one side serving.
  * Then one rule after the other is broken, and each must be missed. */
-#include "cutover/machine.h"
-
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
+
+#include "cutover-world.h"
 
 #include <cmocka.h>
 
-enum { EPOCHS = 2, MESSAGES = 2, STATES_MAX = 1 << 22, NEXT_MAX = 64 };
-
-enum rule {
-	RULE_NONE,
-	RULE_HOLD,           /* COMMIT only behind a HOLD */
-	RULE_HOLD_ACKED,     /* which was answered */
-	RULE_ABORT_FIRST,    /* ABORT is recorded before the release is sent */
-	RULE_LAPSED_IS_LOST, /* the agent holds no lease that is over */
-	RULE_NO_REFENCE,     /* the agent puts up no fence again that fell in its epoch */
-	RULE_OLD_EPOCHS,     /* the agent refuses older epochs */
-	RULE_HELD_STAYS,     /* what is held does not lapse */
-	RULE_LOCK,           /* one control at a time */
-	RULE_COMMIT_FIRST,   /* the instance is opened behind COMMIT */
-	RULE_NO_WAY_BACK,    /* behind COMMIT there is no ABORT */
-	RULE_PASS_FENCED,    /* the last pass is behind the fence */
-	RULES,
-};
-
-static const char *const rule_names[RULES] = {"none",
-					      "hold",
-					      "hold is acknowledged",
-					      "abort before release",
-					      "a lapsed lease is lost",
-					      "no second fence",
-					      "older epochs are refused",
-					      "held stays",
-					      "one control",
-					      "commit before open",
-					      "no way back",
-					      "last pass behind the fence"};
-static enum rule broken;
-
-enum side { FREE, LEASED, HELD };
-enum instance { OFF, CLOSED, OPEN };
-enum kind { NO_MESSAGE, FENCE, HOLD, RELEASE };
-
-/* Where a control is between two looks. */
-enum at { DEAD, LOOKS, BEGINS, ACTS, WAITS, ENDS };
-
-struct log {
-	uint16_t begun, ok;
-	uint8_t epoch;
-};
-
-struct control {
-	struct log log; /* what it read */
-	uint8_t at, want, act, phase, stopped, released;
-};
-
-struct message {
-	uint8_t kind, epoch;
-};
-
-struct world {
-	struct log log;
-	uint8_t old, old_epoch, old_closed;
-	uint8_t fresh, instance;
-	struct control c[2];
-	struct message m[MESSAGES];
-};
+enum { STATES_MAX = 1 << 22, NEXT_MAX = 64 };
 
 static struct world *states;
 static uint32_t *table;
@@ -106,102 +46,6 @@ static void visit(const struct world *w)
 	table[at] = (uint32_t)states_n;
 }
 
-static struct cut_facts facts_of(const struct log *l)
-{
-	struct cut_facts f = {.epoch = l->epoch};
-
-	for (int i = 0; i < CUT_PHASES; i++) {
-		f.begun[i] = (l->begun >> i) & 1;
-		f.ok[i] = (l->ok >> i) & 1;
-	}
-	return f;
-}
-
-/* As journal_append: what the control believes decides whether it may, and the file has it. */
-static bool append(struct world *w, struct control *c, enum cut_phase p, enum cut_event v)
-{
-	struct cut_facts f = facts_of(&c->log);
-	uint64_t epoch = p == CUT_PLAN ? f.epoch + 1 : f.epoch;
-	bool forced = broken == RULE_NO_WAY_BACK || broken == RULE_HOLD ||
-		      broken == RULE_COMMIT_FIRST || broken == RULE_HOLD_ACKED ||
-		      broken == RULE_PASS_FENCED;
-
-	if (cut_take(&f, epoch, p, v) != 0 && !forced)
-		return false;
-	if (p == CUT_PLAN) {
-		c->log = (struct log){.begun = 1, .epoch = (uint8_t)epoch};
-		w->log = c->log;
-		return true;
-	}
-	if (v == CUT_BEGIN) {
-		c->log.begun |= (uint16_t)(1U << p);
-		w->log.begun |= (uint16_t)(1U << p);
-	} else {
-		c->log.ok |= (uint16_t)(1U << p);
-		w->log.ok |= (uint16_t)(1U << p);
-	}
-	return true;
-}
-
-static void freed(struct world *w)
-{
-	w->old = FREE;
-	w->fresh = 0; /* it sells */
-}
-
-static bool agent_fence(struct world *w, uint8_t epoch)
-{
-	if (w->old != FREE)
-		return w->old_epoch == epoch;
-	if (w->old_epoch == epoch && (w->old_closed || broken != RULE_NO_REFENCE))
-		return false;
-	w->old = LEASED;
-	w->old_epoch = epoch;
-	w->old_closed = 0;
-	return true;
-}
-
-static bool agent_hold(struct world *w, uint8_t epoch)
-{
-	if (w->old_epoch != epoch || (w->old == FREE && broken != RULE_LAPSED_IS_LOST))
-		return false;
-	w->old = HELD;
-	return true;
-}
-
-static bool agent_release(struct world *w, uint8_t epoch)
-{
-	if (epoch > w->old_epoch) {
-		if (w->old != FREE)
-			return false;
-		w->old_epoch = epoch;
-	}
-	w->old_closed = 1;
-	freed(w);
-	return true;
-}
-
-static bool agent(struct world *w, struct message m)
-{
-	if (m.epoch < w->old_epoch) {
-		if (broken != RULE_OLD_EPOCHS)
-			return false;
-		m.epoch = w->old_epoch;
-	}
-	if (m.kind == FENCE)
-		return agent_fence(w, m.epoch);
-	return m.kind == HOLD ? agent_hold(w, m.epoch) : agent_release(w, m.epoch);
-}
-
-static enum kind asks(const struct control *c)
-{
-	if (c->act == CUT_DO_RELEASE)
-		return RELEASE;
-	if (c->act != CUT_DO_PHASE)
-		return NO_MESSAGE;
-	return c->phase == CUT_FENCE ? FENCE : c->phase == CUT_HOLD ? HOLD : NO_MESSAGE;
-}
-
 static bool send_message(struct world *w, const struct control *c)
 {
 	for (int i = 0; i < MESSAGES; i++)
@@ -226,22 +70,13 @@ static void deliver(const struct world *w, int i, bool lost, struct world *to)
 
 		if (c->at != WAITS || asks(c) != m.kind || c->log.epoch != m.epoch)
 			continue;
-		c->at = ok ? ENDS : LOOKS;
+		c->at = !ok ? LOOKS : m.kind == YIELD ? STARTS : ENDS;
 		if (ok && m.kind == RELEASE) {
 			c->released = 1;
 			c->at = LOOKS;
 		}
 		return;
 	}
-}
-
-static enum cut_old answer(const struct world *w, const struct control *c)
-{
-	if (w->old == FREE)
-		return w->old_epoch == c->log.epoch ? CUT_OLD_FELL : CUT_OLD_FREE;
-	if (w->old_epoch != c->log.epoch)
-		return CUT_OLD_OTHER;
-	return w->old == HELD ? CUT_OLD_HELD : CUT_OLD_LEASED;
 }
 
 /* What a machine without one rule takes the journal for. */
@@ -269,6 +104,8 @@ static struct cut_step next_of(const struct control *c, enum cut_old old)
 		s.phase = CUT_OPEN;
 	if (broken == RULE_PASS_FENCED && phase && s.phase == CUT_FENCE && !f.ok[CUT_PASS])
 		s.phase = CUT_PASS;
+	if (broken == RULE_BACK_COMMITTED && phase && s.phase == CUT_HOLD && f.reverse)
+		s.phase = CUT_OPEN;
 	if (broken == RULE_ABORT_FIRST && s.act == CUT_DO_ABORT && !c->released)
 		s.act = CUT_DO_RELEASE;
 	return s;
@@ -289,17 +126,28 @@ static void decide(struct world *w, struct control *c, enum cut_old old)
 	(void)w;
 }
 
-static bool act_phase(struct world *w, struct control *c)
+/* An instance that is about to start is lent the address before. */
+static void ask(struct world *w, struct control *c)
 {
-	if (c->phase == CUT_PASS)
-		w->fresh = w->old != FREE;
-	if (c->phase == CUT_VERIFY && (!w->fresh || w->old == FREE) && broken != RULE_PASS_FENCED)
-		return false;
-	if (c->phase == CUT_START && w->instance == OFF)
-		w->instance = CLOSED;
-	if (c->phase == CUT_OPEN)
-		w->instance = OPEN;
-	return true;
+	if (!send_message(w, c)) {
+		*c = (struct control){0};
+		return;
+	}
+	c->at = WAITS;
+	if (asks(c) == YIELD && w->old != FREE && w->old_epoch == c->log.epoch)
+		w->lent = 1;
+}
+
+static void undo(struct world *w, struct control *c)
+{
+	if (c->act == CUT_DO_STOP) {
+		c->stopped = 1;
+		if (!c->log.reverse)
+			stopped(w);
+	} else {
+		c->released = 1;
+		opened(w);
+	}
 }
 
 static void act(struct world *w, struct control *c)
@@ -307,21 +155,19 @@ static void act(struct world *w, struct control *c)
 	bool ok = true;
 
 	if (asks(c) != NO_MESSAGE) {
-		c->at = send_message(w, c) ? WAITS : DEAD;
-		if (c->at == DEAD)
-			*c = (struct control){0};
+		ask(w, c);
 		return;
 	}
-	if (c->act == CUT_DO_PHASE)
-		ok = act_phase(w, c);
+	if (c->act == CUT_DO_PHASE && c->phase == CUT_COMMIT)
+		ok = true;
+	else if (c->act == CUT_DO_PHASE)
+		ok = c->log.reverse ? back(w, c) : there(w, (enum cut_phase)c->phase);
 	else if (c->act == CUT_DO_ABORT)
 		ok = append(w, c, CUT_ABORT, CUT_BEGIN);
 	else if (c->act == CUT_DO_UNDO)
 		ok = append(w, c, CUT_ABORT, CUT_OK);
-	else {
-		w->instance = OFF;
-		c->stopped = 1;
-	}
+	else
+		undo(w, c);
 	c->at = ok && c->act == CUT_DO_PHASE ? ENDS : LOOKS;
 	if (!ok)
 		c->want = CUT_BACK;
@@ -336,7 +182,11 @@ static void advance(struct world *w, struct control *c)
 		c->at = append(w, c, (enum cut_phase)c->phase, CUT_BEGIN) ? ACTS : LOOKS;
 	else if (c->at == ACTS)
 		act(w, c);
-	else if (c->at == ENDS) {
+	else if (c->at == STARTS) {
+		c->at = starts(w) ? ENDS : LOOKS;
+		if (c->at == LOOKS)
+			c->want = CUT_BACK;
+	} else if (c->at == ENDS) {
 		(void)append(w, c, (enum cut_phase)c->phase, CUT_OK);
 		c->at = LOOKS;
 	}
@@ -350,7 +200,7 @@ static bool start(struct world *w, struct control *c, enum cut_want want)
 	*c = (struct control){.log = w->log, .at = LOOKS, .want = (uint8_t)want};
 	if (!cut_over(&f))
 		return true;
-	if (cut_committed(&f) || want == CUT_BACK || f.epoch == EPOCHS) {
+	if (want == CUT_BACK || f.epoch == EPOCHS) {
 		*c = (struct control){0};
 		return false;
 	}
@@ -390,6 +240,43 @@ static size_t next_of_control(const struct world *w, int k, struct world *to)
 	return n + 1;
 }
 
+/* Renewed by a control that lives, between its fence and HOLD. */
+static bool renews(const struct world *w, const struct control *c)
+{
+	return c->at != DEAD && !c->log.reverse && w->old == LEASED &&
+	       w->old_epoch == c->log.epoch && ((c->log.ok >> CUT_FENCE) & 1) &&
+	       !((c->log.begun >> CUT_ABORT) & 1);
+}
+
+static size_t next_of_time(const struct world *w, struct world *to)
+{
+	size_t n = 0;
+
+	if (w->lent) {
+		to[n] = *w;
+		let_go(&to[n++]);
+	} else if (renews(w, &w->c[0])) {
+		to[n] = *w;
+		to[n++].lent = 1;
+	}
+	if ((w->old == LEASED && (!w->lent || broken == RULE_LET_GO)) ||
+	    (w->old == HELD && broken == RULE_HELD_STAYS)) {
+		to[n] = *w; /* the lease is over, or the old server was started again */
+		freed(&to[n++]);
+	}
+	if (w->c[0].at != DEAD || w->c[1].at != DEAD)
+		return n;
+	if (w->instance == CLOSED) {
+		to[n] = *w; /* the new host was started again, and its engine does not run */
+		stopped(&to[n++]);
+	}
+	if (broken == RULE_STAYS_SHUT && w->shut) {
+		to[n] = *w;
+		opened(&to[n++]);
+	}
+	return n;
+}
+
 static size_t next_of_world(const struct world *w, struct world *to)
 {
 	size_t n = 0;
@@ -402,14 +289,7 @@ static size_t next_of_world(const struct world *w, struct world *to)
 		deliver(w, i, false, &to[n++]);
 		deliver(w, i, true, &to[n++]);
 	}
-	if (w->old == LEASED || (w->old == HELD && broken == RULE_HELD_STAYS)) {
-		to[n] = *w; /* the lease is over, or the old server was started again */
-		freed(&to[n++]);
-	}
-	if (w->instance == CLOSED && w->c[0].at == DEAD && w->c[1].at == DEAD) {
-		to[n] = *w; /* the new host was started again, and its engine does not run */
-		to[n++].instance = OFF;
-	}
+	n += next_of_time(w, to + n);
 	if (broken == RULE_LOCK || w->c[1].at == DEAD)
 		n += next_of_control(w, 0, to + n);
 	if (broken == RULE_LOCK)
@@ -426,11 +306,22 @@ static void holds(bool yes, const char *what)
 static void check(const struct world *w)
 {
 	uint16_t commit = 1U << CUT_COMMIT, abort_bit = 1U << CUT_ABORT;
+	struct cut_facts f = facts_of(&w->log);
 
 	holds(w->old != FREE || w->instance != OPEN, "two sides serve");
+	holds(!w->old_address || w->address == NOWHERE, "two sides have the address");
 	holds(w->instance != OPEN || w->fresh, "sales are lost");
-	holds(w->instance != OPEN || (w->log.ok & commit), "open without a COMMIT");
+	holds(w->old != FREE || w->old_fresh, "sales are lost on the way back");
+	holds(w->instance != OPEN || w->address == OWN, "the instance serves without its address");
+	holds(w->old != FREE || w->old_address, "the old server serves without its address");
+	holds(w->instance != OPEN || cut_moved(&f), "the instance serves and is not right");
+	holds(w->old != FREE || !cut_moved(&f), "the old server serves and is not right");
 	holds(!(w->log.ok & commit) || !(w->log.begun & abort_bit), "COMMIT and ABORT");
+}
+
+static bool serves(const struct world *w)
+{
+	return (w->old == FREE) != (w->instance == OPEN);
 }
 
 /* All that runs dies, what is on its way arrives or not, and one control works undisturbed. */
@@ -449,7 +340,7 @@ static void settles(const struct world *from, bool arrive, enum cut_want want)
 	}
 	if (facts_of(&w.log).epoch == 0 || !start(&w, &w.c[0], want)) {
 		if (w.old != LEASED) /* which ends by itself */
-			holds((w.old == FREE) != (w.instance == OPEN), "nobody serves");
+			holds(serves(&w), "nobody serves");
 		return;
 	}
 	for (; w.c[0].at != DEAD && steps < 400; steps++) {
@@ -462,11 +353,11 @@ static void settles(const struct world *from, bool arrive, enum cut_want want)
 		check(&w);
 	}
 	holds(steps < 400, "it does not end");
-	if (want == CUT_BACK && (w.log.ok & (1U << CUT_COMMIT)) && w.instance != OPEN) {
+	if (want == CUT_BACK && (w.log.ok & (1U << CUT_COMMIT)) && !serves(&w)) {
 		settles(&w, false, CUT_GO);
 		return;
 	}
-	holds((w.old == FREE) != (w.instance == OPEN), "nobody serves, or both");
+	holds(serves(&w), "nobody serves, or both");
 }
 
 static size_t explore(enum rule rule)
@@ -475,6 +366,7 @@ static size_t explore(enum rule rule)
 	struct world first;
 
 	memset(&first, 0, sizeof(first));
+	first.old_address = first.old_fresh = 1;
 	memset(table, 0, STATES_MAX * 2 * sizeof(*table));
 	states_n = 0;
 	bad = NULL;
@@ -512,17 +404,22 @@ static int leave(void **state)
 static void every_way_is_safe(void **state)
 {
 	size_t n = explore(RULE_NONE);
-	bool seen_open = false, seen_back = false;
+	bool seen_open = false, seen_undone = false, seen_back = false, seen_again = false;
 
 	(void)state;
 	print_message("%zu states\n", n);
 	if (bad != NULL)
 		fail_msg("%s", bad);
 	for (size_t i = 0; i < n; i++) {
-		seen_open |= states[i].instance == OPEN && (states[i].log.ok >> CUT_DONE & 1);
-		seen_back |= states[i].log.epoch == EPOCHS && (states[i].log.ok >> CUT_ABORT & 1);
+		const struct log *l = &states[i].log;
+		bool done = (l->ok >> CUT_DONE) & 1, undone = (l->ok >> CUT_ABORT) & 1;
+
+		seen_open |= states[i].instance == OPEN && done;
+		seen_undone |= l->epoch == EPOCHS && undone;
+		seen_back |= l->reverse && states[i].old == FREE && done;
+		seen_again |= l->epoch == EPOCHS && states[i].instance == OPEN && done;
 	}
-	assert_true(seen_open && seen_back);
+	assert_true(seen_open && seen_undone && seen_back && seen_again);
 	assert_true(n > 1000);
 }
 
