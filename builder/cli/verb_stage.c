@@ -104,8 +104,11 @@ static int close_site(const struct args *a, const struct site *s, const struct s
 
 	if (!args_has(a, "closed"))
 		return 0;
-	return stage_mark_parse(args_get(a, "closed"), &how, e) != 0 ? -1
-								     : stage_close(s, o, &how, e);
+	if (stage_mark_parse(args_get(a, "closed"), &how, e) != 0)
+		return -1;
+	if (how.how == STAGE_GONE)
+		return err_set(e, ERR_USAGE, "a shop is gone behind \"cutover --reverse\" only");
+	return stage_close(s, o, &how, e);
 }
 
 static int act(const struct args *a, const struct site *s, const struct stage_opts *o,

@@ -28,6 +28,8 @@ int stage_mark_parse(const char *text, struct stage_mark *ret, struct err *e)
 
 	if (strcmp(text, "real") == 0)
 		m.how = STAGE_REAL;
+	else if (strcmp(text, "gone") == 0)
+		m.how = STAGE_GONE;
 	else if (strcmp(text, "private") != 0 && site_net_parse_host(text, &m.address) != 0)
 		return err_set(e, ERR_USAGE,
 			       "closed is \"real\", \"private\" or an address such as "
@@ -43,6 +45,8 @@ char *stage_mark_text(const struct stage_mark *m)
 		return NULL;
 	if (m->how == STAGE_REAL)
 		return mem_strdup("real");
+	if (m->how == STAGE_GONE)
+		return mem_strdup("gone");
 	return mem_strdup(m->address.text != NULL ? m->address.text : "private");
 }
 
@@ -73,6 +77,13 @@ int stage_marked(const struct site *s, const struct stage_opts *o, struct stage_
 	    mem_format("%s/%s/%s/.posmedia", o->state, s->shop, site_env_word(s->env));
 
 	return read_mark(own, ret, e);
+}
+
+static int gone(struct err *e)
+{
+	(void)err_set(e, ERR_BUSY, "its shop went to another machine, or goes there now");
+	return err_hint(e, "\"posmedia cutover status\" says how that stands; stage --closed "
+			   "private begins anew.");
 }
 
 static int lent_over(struct err *e)
@@ -142,6 +153,8 @@ int stage_given_of(const struct stage *st, const struct stage_one *one, struct s
 
 	if (read_mark(st->own, &g.mark, e) != 0)
 		return -1;
+	if (g.mark.how == STAGE_GONE)
+		return gone(e);
 	if (g.mark.how != STAGE_OPEN) {
 		if (net_filter_closed(&g.filter, e) != 0)
 			return -1;
@@ -215,6 +228,11 @@ static int is_placed(const struct stage_given *g, int ns, bool *ret, struct err 
 	return g->idle ? net_is_bare(ns, ret, e) : net_is_placed(&g->n, ns, ret, e);
 }
 
+static int stop_running(struct stage *st, struct err *e)
+{
+	return stage_stop(st, &st->r.current, e);
+}
+
 /* Connections of one on the engine's network were followed by nobody before it had rules: they end
  * with it. */
 static int close_running(struct stage *st, struct err *e)
@@ -249,9 +267,9 @@ int stage_close(const struct site *s, const struct stage_opts *o, const struct s
 	    fs_put(st.ownfd, STAGE_CLOSED, line, strlen(line), 0600, e) != 0)
 		return -1;
 	fault_point("closed: marked");
-	if (how->how == STAGE_PRIVATE && fs_rmtree(st.ownfd, STAGE_LENT, e) != 0)
+	if (how->how != STAGE_REAL && fs_rmtree(st.ownfd, STAGE_LENT, e) != 0)
 		return -1;
-	return with_running(&st, close_running, e);
+	return with_running(&st, how->how == STAGE_GONE ? stop_running : close_running, e);
 }
 
 static int open_bridged(struct stage *st, struct err *e)
@@ -285,30 +303,59 @@ static int open_running(struct stage *st, struct err *e)
 	return 0;
 }
 
-int stage_open_now(const struct site *s, const struct stage_opts *o, struct stage_outcome *ret,
-		   struct err *e)
+/* Takes the mark away. */
+static int unmark(const struct stage *st, struct err *e)
+{
+	if (fs_rmtree(st->ownfd, STAGE_CLOSED, e) != 0 || fs_rmtree(st->ownfd, STAGE_LENT, e) != 0)
+		return -1;
+	if (fsync(st->ownfd) != 0)
+		return err_sys(e, "sync %s", st->own);
+	fault_point("closed: unmarked");
+	return 0;
+}
+
+static int open_site(struct stage *st, bool returns, struct err *e)
+{
+	struct stage_mark mark = {0};
+	enum stage_how how;
+
+	if (st->r.current.container == NULL)
+		return err_set(e, ERR_BUSY, "shop %s in %s: no staging came to its end",
+			       st->s->shop, site_env_word(st->s->env));
+	if (read_mark(st->own, &mark, e) != 0)
+		return -1;
+	how = mark.how;
+	stage_mark_release(&mark);
+	if (how == STAGE_GONE && !returns)
+		return gone(e);
+	if (how != STAGE_OPEN)
+		stage_did(st, "opened %s", st->r.current.container);
+	if (st->o->dry_run)
+		return 0;
+	return unmark(st, e) != 0 ? -1 : with_running(st, open_running, e);
+}
+
+static int open_any(const struct site *s, const struct stage_opts *o, bool returns,
+		    struct stage_outcome *ret, struct err *e)
 {
 	struct stage st SCOPED(stage_release) = {.ownfd = -1, .lock = -1};
 
-	if (stage_open_staged(s, o, &st, e) != 0)
+	if (stage_open_staged(s, o, &st, e) != 0 || open_site(&st, returns, e) != 0)
 		return -1;
-	if (st.r.current.container == NULL)
-		return err_set(e, ERR_BUSY, "shop %s in %s: no staging came to its end", s->shop,
-			       site_env_word(s->env));
-	if (faccessat(st.ownfd, STAGE_CLOSED, F_OK, 0) == 0)
-		stage_did(&st, "opened %s", st.r.current.container);
-	if (!o->dry_run) {
-		if (fs_rmtree(st.ownfd, STAGE_CLOSED, e) != 0 ||
-		    fs_rmtree(st.ownfd, STAGE_LENT, e) != 0)
-			return -1;
-		if (fsync(st.ownfd) != 0)
-			return err_sys(e, "sync %s", st.own);
-		fault_point("closed: unmarked");
-		if (with_running(&st, open_running, e) != 0)
-			return -1;
-	}
 	stage_conclude(&st, &st.r.current, ret);
 	return 0;
+}
+
+int stage_open_now(const struct site *s, const struct stage_opts *o, struct stage_outcome *ret,
+		   struct err *e)
+{
+	return open_any(s, o, false, ret, e);
+}
+
+int stage_return(const struct site *s, const struct stage_opts *o, struct stage_outcome *ret,
+		 struct err *e)
+{
+	return open_any(s, o, true, ret, e);
 }
 
 static int lend_running(struct stage *st, struct err *e)

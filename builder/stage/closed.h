@@ -16,6 +16,7 @@ enum stage_how {
 	STAGE_OPEN,    /* there is no mark */
 	STAGE_PRIVATE, /* closed, on an address of its own or on none: the site's is another's */
 	STAGE_REAL,    /* closed, on the site's */
+	STAGE_GONE,    /* its shop goes to another machine, or went: it runs nowhere */
 };
 
 struct stage_mark {
@@ -25,7 +26,7 @@ struct stage_mark {
 /* Accepts a zeroed struct. */
 void stage_mark_release(struct stage_mark *m);
 
-/* "real", "private", or the address of a host in its network, "192.0.2.7/24": ERR_USAGE for
+/* "real", "private", "gone", or the address of a host in its network, "192.0.2.7/24": ERR_USAGE for
  * anything else. */
 int stage_mark_parse(const char *text, struct stage_mark *ret, struct err *e) MUST_CHECK;
 /* The same text of a mark; NULL of one that is open. The caller owns it. */
@@ -53,8 +54,13 @@ int stage_lend(const struct site *s, const struct stage_opts *o, uint64_t until_
 /* Removes the mark, durably, and lets people in to the instance that runs: its rules are replaced
  * at once, and the neighbours are told whose the address is. One on a private address is stopped
  * and started on the site's, which nobody else may have then. Without a mark the same is done: a
- * kill in between is mended by a second call. */
+ * kill in between is mended by a second call. One that is gone is ERR_BUSY. */
 int stage_open_now(const struct site *s, const struct stage_opts *o, struct stage_outcome *ret,
 		   struct err *e) MUST_CHECK;
+
+/* The same of one that is gone, which does not run: only for who knows that its shop serves nowhere
+ * else. It is not started. */
+int stage_return(const struct site *s, const struct stage_opts *o, struct stage_outcome *ret,
+		 struct err *e) MUST_CHECK;
 
 #endif
