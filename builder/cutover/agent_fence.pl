@@ -303,7 +303,7 @@ sub announce {
 }
 
 my %undo = (service => \&unmask_service, mount => \&unmount, mode => \&restore_mode,
-	address => \&give_address);
+	address => \&give_address, boot => \&remove_boot);
 
 # Takes all steps back, last first, then the fence file, and starts what was stopped. From its first
 # record on nobody may hold any more. Dies when a step did not work: the next one tries again.
@@ -323,11 +323,13 @@ sub undo_all {
 		say_log("not undone: $bad[0]");
 		refuse('failed', $bad[0]);
 	}
+	give_privileges() if $r->{receives};
 	remove_file(fence_path());
 	fault('down');
 	my @trouble = start_all($r->{plan});
 	fault('started');
-	my %free = (%$r, state => 'FREE', undoing => 0, complete => 0, steps => [],
+	remove_file(special_path());
+	my %free = (%$r, state => 'FREE', undoing => 0, complete => 0, receives => 0, steps => [],
 		why => $why, trouble => \@trouble);
 	save_record(\%free);
 	%$r = %free;

@@ -135,7 +135,7 @@ sub verb_fence {
 	keep_spare();
 	install_cron();
 	save_record($r);
-	start_watch();
+	start_aside('watch');
 	my $done = eval {
 		raise_fence($r);
 		@told = stop_all($r);
@@ -189,6 +189,8 @@ sub verb_hold {
 	push @faults, 'it has its address' if ref $r->{plan}{address} eq 'HASH' && !@yielded;
 	refuse('unproven', $faults[0], faults => \@faults, answer_of($r)) if @faults;
 	if ($r->{state} eq 'LEASED') {
+		plan_step($r, { do => 'boot', what => 'boot' });
+		install_boot();
 		$r->{state} = 'HELD';
 		save_record($r);
 		say_log("epoch $r->{epoch}: held");
@@ -235,6 +237,7 @@ sub verb_release {
 	}
 	refuse('refused', "epoch $epoch was committed", answer_of($r))
 	    if $r->{state} eq 'HELD' && !$q->{reversed} && is_committed($epoch);
+	check_back($r, $epoch, $q->{reversed});
 	$r->{closed} = 1;
 	if ($r->{state} eq 'FREE') {
 		save_record($r);
@@ -286,7 +289,8 @@ sub verb_status {
 	my @lines = witness_lines();
 	my $r = load_record();
 	return { answer_of($r), lines => number(scalar @lines),
-		last => @lines ? $lines[-1] : '', fence => truth(-f fence_path()),
+		receives => truth($r->{receives}), last => @lines ? $lines[-1] : '',
+		fence => truth(-f fence_path()),
 		why => defined $r->{why} ? $r->{why} : '' };
 }
 
@@ -306,7 +310,8 @@ sub verb_forget {
 	return {};
 }
 
-# A lease that is over ends; what is held is fenced again after a boot. Cron and watch call it.
+# A lease that is over ends; what is held is fenced again after a boot. The boot, cron and
+# watch call it.
 sub tick {
 	my $lock = take_lock('lock', 0) or return 'LEASED';
 	my $r = load_record();
@@ -315,16 +320,22 @@ sub tick {
 		undo_all($r, $r->{undoing} ? 'again' : $r->{boot} ne boot_id()
 		    ? 'the lease was of another boot' : 'the lease is over');
 	} elsif ($r->{state} eq 'HELD') {
-		raise_fence($r);
-		for my $s (@{ $r->{steps} }) {
-			mask_service($s) if $s->{do} eq 'service' && !is_masked($s);
-			mount_read_only($r, $s)
-			    if $s->{do} eq 'mount' && data_fault($r, $s->{what}) ne '';
-			take_address($s) if $s->{do} eq 'address';
-		}
-		start_again_stops($r);
+		keep_fenced($r);
 	}
 	return $r->{state};
+}
+
+# After a boot it is fenced again.
+sub keep_fenced {
+	my ($r) = @_;
+	raise_fence($r);
+	for my $s (@{ $r->{steps} }) {
+		mask_service($s) if $s->{do} eq 'service' && !is_masked($s);
+		mount_read_only($r, $s)
+		    if $s->{do} eq 'mount' && data_fault($r, $s->{what}) ne '';
+		take_address($s) if $s->{do} eq 'address';
+	}
+	start_again_stops($r);
 }
 
 # What came up all the same is stopped.
@@ -335,7 +346,9 @@ sub start_again_stops {
 	end_holders($r->{plan}, 5);
 }
 
-sub start_watch {
+# A process of its own, which outlives us.
+sub start_aside {
+	my ($verb) = @_;
 	my $pid = fork;
 	return unless defined $pid;
 	if ($pid == 0) {
@@ -347,7 +360,7 @@ sub start_watch {
 		open STDOUT, '>', '/dev/null';
 		open STDERR, '>', '/dev/null';
 		delete $ENV{POSMEDIA_CUTOVER_DIE_AT};
-		{ no warnings 'exec'; exec { $^X } $^X, $0, 'watch', shop(); }
+		{ no warnings 'exec'; exec { $^X } $^X, $0, $verb, shop(); }
 		POSIX::_exit(127);
 	}
 	waitpid $pid, 0;

@@ -202,13 +202,15 @@ sub add_entry {
 	return !gone($w, "$full: $!") unless @st;
 	my $type = type_of($st[2]);
 	return 0 if $type eq '';
+	if ($type =~ /^(?:char|block)$/) { # the data of an instance has none
+		$w->{devices}++;
+		return 0;
+	}
 	refuse('failed', 'there are too many entries') if @{ $w->{lines} } >= ENTRIES_MAX;
 	my $key = "$st[0]:$st[1]";
 	my $words = sprintf ' type=%s uname=%s gname=%s mode=%04o', $type,
-	    owner($w->{users}, $st[4]), owner($w->{groups}, $st[5]),
-	    $type eq 'link' ? 0777 : $st[2] & 07777;
+	    owner($w->{users}, $st[4]), owner($w->{groups}, $st[5]), mode_of($w, $type, @st);
 	$words .= sprintf ' size=%d', $st[7] if $type eq 'file';
-	$words .= sprintf ' device=native,%d,%d', device_of($st[6]) if $type =~ /^(?:char|block)$/;
 	$words .= ' link=' . shown(readlink $full) if $type eq 'link';
 	$words .= sprintf ' time=%d', POSIX::floor($st[9]);
 	push @{ $w->{lines} }, "$path\0$words\0" . ($type eq 'file' ? $key : '') .
@@ -217,14 +219,18 @@ sub add_entry {
 	return $type eq 'dir';
 }
 
+# What came back is without what would run it as root.
+sub mode_of {
+	my ($w, $type, @st) = @_;
+	return 0777 if $type eq 'link';
+	my $off = !$w->{plain} || $type ne 'file' ? 0
+	    : ($st[4] == 0 ? 04000 : 0) | ($st[5] == 0 ? 02000 : 0);
+	return $st[2] & 07777 & ~$off;
+}
+
 sub owner {
 	my ($names, $number) = @_;
 	return defined $names->{$number} ? shown($names->{$number}) : $number;
-}
-
-sub device_of {
-	my ($d) = @_;
-	return (($d >> 8) & 0xfff, ($d & 0xff) | (($d >> 12) & 0xfff00));
 }
 
 sub want_digest {
@@ -312,7 +318,8 @@ sub list_dir {
 	my ($d, $index, $living, $shared) = @_;
 	my $named = want_text($d, 'at');
 	my %w = (at => real_dir($named), named => $named, living => $living, now => time,
-		lines => [], todo => [], bytes => 0, entries => 0, %$shared,
+		lines => [], todo => [], bytes => 0, entries => 0, devices => 0,
+		%$shared,
 		skip => [ map { glob_regex($_) } want_texts($d, 'exclude') ]);
 	add_entry(\%w, '');
 	walk(\%w, '');
@@ -320,7 +327,7 @@ sub list_dir {
 	my $root = $living ? '' : write_listing(\%w, $index);
 	return { at => $named, root => $root, entries => number(scalar @{ $w{lines} }),
 		bytes => number($w{bytes}), files => number($w{entries}),
-		read => number(scalar @{ $w{todo} }) };
+		read => number(scalar @{ $w{todo} }), devices => number($w{devices}) };
 }
 
 sub listing_path { return state_dir() . "/listing-$_[0]" }
@@ -349,8 +356,8 @@ sub list_all {
 	my ($q, $living) = @_;
 	my @dirs = want_list($q, 'data');
 	my $mapped = $living ? mapped_files() : {};
-	my %shared = (cache => load_cache(), keep => {}, digest => {}, asked => {},
-		users => names_of('/etc/passwd'), groups => names_of('/etc/group'));
+	my %shared = (plain => $q->{plain}, cache => load_cache(), keep => {}, digest => {},
+		asked => {}, users => names_of('/etc/passwd'), groups => names_of('/etc/group'));
 	my (@told, $n);
 	for my $d (@dirs) {
 		refuse('usage', 'data has what is no directory') unless ref $d eq 'HASH';

@@ -6,7 +6,7 @@ use warnings;
 my %verbs = (hello => \&verb_hello, run => \&verb_run, holders => \&verb_holders,
 	fence => \&verb_fence, renew => \&verb_renew, prove => \&verb_prove, list => \&verb_list,
 	listing => \&verb_listing, prehash => \&verb_prehash, yield => \&verb_yield,
-	hold => \&verb_hold,
+	hold => \&verb_hold, receive => \&verb_receive, shut => \&verb_shut,
 	release => \&verb_release, witness => \&verb_witness, status => \&verb_status,
 	forget => \&verb_forget);
 
@@ -63,11 +63,13 @@ sub main {
 			choose_shop($shop);
 			eval { tick(); 1 } or say_log('tick: ' . failure($@));
 		}
-	} elsif (defined $verb && defined $name && $verb =~ /^(?:serve|watch)$/) {
+	} elsif (defined $verb && $verb eq 'boot') {
+		boot();
+	} elsif (defined $verb && defined $name && $verb =~ /^(?:serve|watch|guard)$/) {
 		eval { choose_shop($name); 1 } or die failure($@) . "\n";
-		$verb eq 'serve' ? serve() : watch();
+		$verb eq 'serve' ? serve() : $verb eq 'watch' ? watch() : guard();
 	} else {
-		die "agent serve SHOP | watch SHOP | tick [SHOP]\n";
+		die "agent serve SHOP | watch SHOP | guard SHOP | tick [SHOP] | boot\n";
 	}
 }
 

@@ -1,0 +1,151 @@
+#!/usr/bin/env bats
+# A server that is held takes its data back: whatever dies in between, it stays out of work until
+# the commit of that run is shown to it.
+# shellcheck disable=SC2034 # cutover.bash reads what a test sets
+
+bats_require_minimum_version 1.5.0
+load lib
+load cutover
+
+setup() {
+	dir=$(mktemp -d)
+	chmod 711 "$dir"
+	old_start
+	mknod "$data/device" c 1 3
+	install -m 4755 /bin/true "$data/as-root"
+	on_old "$dir/init.d/pos start"
+	wait_for 10 sells
+	before=$(picture)
+	fence
+	said '.ok'
+	ask yield
+	ask hold
+	said '.ok and .state == "HELD"'
+}
+
+teardown() {
+	old_end
+	[ ! -s "$dir/agent.err" ] || cat "$dir/agent.err"
+	rm -rf "$dir"
+}
+
+receive() {
+	epoch=2 run_id=r2 ask receive "$(jq -nc --arg at "${1-$data}" --arg user "${2-root}" \
+		'{data: [{at: $at}], users: ["root", $user]}')" "${3-}"
+}
+
+is_shut() {
+	run on_old "touch $data/x"
+	[ "$status" -ne 0 ]
+	run on_old "$dir/init.d/pos start"
+	[ "$status" -ne 0 ]
+}
+
+# The commit of the run that gives it back, and the release.
+committed() {
+	local line='{"epoch":2,"phase":"commit","event":"ok"}'
+	epoch=2 run_id=r2 ask witness "$(jq -nc --arg line "$line" '{line: $line}')"
+	said .ok
+}
+back() {
+	epoch=2 run_id=r2 ask release '{"reversed": true}'
+}
+
+@test "received beside what is read only, shut, and given back for its commit only" {
+	receive
+	said ".ok and .devices == [\"$data/device\"] and .unknown == []"
+	local view
+	view=$(jq -r .view <<<"$answer")
+	on_old "echo roses >$view$data/catalogue && chmod 755 $view$data/as-root"
+	is_shut
+	# nobody else's word, nor this run's without its commit, gives back what is not whole
+	ask release
+	said '.kind == "refused"'
+	ask release '{"reversed": true}'
+	said '.kind == "refused"'
+	epoch=3 run_id=r3 ask release '{"reversed": true}'
+	said '.kind == "refused"'
+	back
+	said '.kind == "refused" and (.error | contains("not whole"))'
+	epoch=3 run_id=r3 fence
+	said '.kind == "refused"'
+	epoch=2 run_id=r2 ask status
+	said '.state == "HELD" and .receives'
+	# who still writes is ended, and nothing leads there any more
+	on_old "cd $view$data && { sleep 900 >>catalogue & }"
+	epoch=2 run_id=r2 ask shut
+	said .ok
+	run on_old "pgrep -x sleep -a | grep 900"
+	[ "$status" -ne 0 ]
+	[ "$(on_old "grep -c $state/7/view /proc/mounts")" = 0 ]
+	run on_old "echo late >$view$data/catalogue"
+	[ "$status" -ne 0 ]
+	is_shut
+	committed
+	back
+	said '.ok and .state == "FREE" and .closed'
+	wait_for 10 sells
+	[ "$(cat "$data/catalogue")" = roses ]
+	# what a new host may not have it has again, where the file is what it was
+	[ "$(stat -c %a "$data/as-root")" = 4755 ]
+	[ -c "$data/device" ]
+	[ "$(picture)" = "$before" ]
+	back
+	said '.ok and .state == "FREE"'
+	receive
+	said '.kind == "refused"'
+}
+
+@test "each time by another way, and after a boot it is read only before anything else" {
+	receive
+	local first
+	first=$(jq -r .view <<<"$answer")
+	receive
+	said '.ok'
+	[ "$(jq -r .view <<<"$answer")" != "$first" ]
+	run on_old "echo late >$first$data/catalogue"
+	[ "$status" -ne 0 ]
+	on_old "umount -l $state/7/view/*$data; umount -l $data; echo boot-2 >$dir/boot"
+	on_old "touch $data/x && rm $data/x"
+	on_old "$(settings) perl -w $dir/agent boot"
+	is_shut
+	on_old "pkill -f 'agent guard'"
+	receive
+	said '.ok'
+	# other data than it was fenced with, and accounts that it has not got
+	receive /etc
+	said '.kind == "refused"'
+	receive "$data" nobody-has-it
+	said '.unknown == ["nobody-has-it"]'
+}
+
+@test "killed at each step of receiving: it stays held, and the next one goes on" {
+	local at
+	for at in record recorded view shut; do
+		receive "$data" root "POSMEDIA_CUTOVER_DIE_AT=$at"
+		[ -z "$answer" ]
+		is_shut
+		receive
+		said .ok
+		is_shut
+	done
+	committed
+	for at in record undone down; do
+		epoch=2 run_id=r2 ask release '{"reversed": true}' "POSMEDIA_CUTOVER_DIE_AT=$at"
+		[ -z "$answer" ]
+	done
+	back
+	said '.ok'
+	wait_for 10 sells
+	[ "$(picture)" = "$before" ]
+}
+
+@test "lists leave devices out and, of what came back, what would run as root" {
+	ask list "{\"data\": [{\"at\": \"$data\"}]}"
+	said '.data[0].devices == 1'
+	grep -q 'as-root .*mode=4755' "$state/7/listing-0"
+	run grep /device "$state/7/listing-0"
+	[ "$status" -ne 0 ]
+	ask list "{\"plain\": true, \"data\": [{\"at\": \"$data\"}]}"
+	grep -q 'as-root .*mode=0755' "$state/7/listing-0"
+}
