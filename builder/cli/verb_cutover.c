@@ -13,6 +13,7 @@ static const struct opt opts[] = {
     {0, "resume", NULL, "Go on with what was interrupted, or undo it."},
     {0, "rollback", NULL, "Undo what is not committed."},
     {0, "status", NULL, "Say how the last one stands."},
+    {0, "reverse", NULL, "From the new instance back to the old server, with what was sold since."},
     {0, "over-budget", "go", "Let a phase take longer than its budget."},
     HOST_OPTS,
     {0, "dry-run", NULL, "Only print the plan, with the estimates of the last rehearsal."},
@@ -111,6 +112,10 @@ static void print_report(const struct jval *v)
 	if (jval_get_bool(v, "rehearsal"))
 		print_estimates(jval_get(v, "estimates"));
 	printf("state: %s\n", jval_get_str(v, "state"));
+	if (number(v, "epoch") > 0)
+		printf("right: the %s\n", strcmp(jval_get_str(v, "right"), "new") == 0
+					      ? "new instance"
+					      : "old server");
 }
 
 static const struct form *form_of(const char *word)
@@ -142,6 +147,9 @@ static int read_form(const struct args *a, const struct form **ret, const char *
 	}
 	if (go != NULL && strcmp(go, "go") != 0)
 		return err_set(e, ERR_USAGE, "--over-budget wants go, not %s", go);
+	if (args_has(a, "reverse") && f != NULL && f->fn != cutover_rehearse)
+		return err_set(e, ERR_USAGE, "--reverse is of a run or a rehearsal, not of %s",
+			       f->word);
 	if (args_has(a, "dry-run") && f != NULL)
 		return err_set(e, ERR_USAGE, "--dry-run is of a run, not of %s", f->word);
 	*ret = f;
@@ -172,7 +180,8 @@ static int run(const struct args *a, struct err *e)
 	struct jval *v SCOPED(jval_freep) = NULL;
 	char *seccomp SCOPED(mem_freep) = NULL;
 	const struct form *f = NULL;
-	struct cutover_opts o = {.over_budget = args_has(a, "over-budget")};
+	struct cutover_opts o = {.over_budget = args_has(a, "over-budget"),
+				 .reverse = args_has(a, "reverse")};
 	struct stage_opts so;
 	const char *file = NULL;
 	bool plan = args_has(a, "dry-run");

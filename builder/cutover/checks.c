@@ -96,7 +96,7 @@ int cut_program(struct cut_run *r, int on, const struct strv *argv, uint64_t wit
 	return on == SITE_ON_NEW ? run_new(r, &h, e) : run_here(argv, within_ms, e);
 }
 
-static int one_check(struct cut_run *r, const struct site_check *c, struct err *e)
+int cut_one_check(struct cut_run *r, const struct site_check *c, struct err *e)
 {
 	struct site_health h = {.tcp = c->tcp, .within_ms = c->within_ms};
 
@@ -119,7 +119,7 @@ int cut_checks(struct cut_run *r, int when, struct jval **ret, struct err *e)
 
 		if (c->when != when)
 			continue;
-		ok = one_check(r, c, &why) == 0;
+		ok = cut_one_check(r, c, &why) == 0;
 		o = jval_object();
 		jval_put_text(o, "name", c->name);
 		jval_put_text(o, "on", site_on_word(c->on));

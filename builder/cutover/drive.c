@@ -1,5 +1,5 @@
 /* drive.c - the loop: what the machine says is done, recorded before and behind. */
-#include "cutover/run.h"
+#include "cutover/back.h"
 
 #include "base/fault.h"
 #include "base/log.h"
@@ -75,7 +75,8 @@ static int commit(struct cut_run *r, struct err *e)
 	if (cut_note(r, CUT_COMMIT, CUT_OK, NULL, e) != 0)
 		return -1;
 	fault_point("cutover: committed");
-	log_info("commit: the new instance is right");
+	log_info("commit: the %s is right",
+		 journal_facts(r->j)->reverse ? "old server" : "new instance");
 	return 0;
 }
 
@@ -125,23 +126,25 @@ static int release(struct cut_run *r, struct err *e)
 
 static int do_step(struct cut_run *r, struct cut_step s, struct err *e)
 {
+	bool back = journal_facts(r->j)->reverse;
+
 	switch (s.act) {
 	case CUT_DO_PHASE:
 		return phase(r, s.phase, e);
 	case CUT_DO_ABORT:
 		return abort_it(r, e);
 	case CUT_DO_STOP:
-		return cut_stop_new(r, e);
+		return back ? cut_stop_back(r, e) : cut_stop_new(r, e);
 	case CUT_DO_RELEASE:
-		return release(r, e);
+		return back ? cut_return(r, e) : release(r, e);
 	case CUT_DO_UNDO:
-		return cut_undo_new(r, e);
+		return back ? cut_undo_back(r, e) : cut_undo_new(r, e);
 	default:
 		return 0;
 	}
 }
 
-/* Only from the fence to HOLD, and on the way back, does it matter what the old server is. */
+/* Only from the fence to HOLD, and on the way back, does it matter what the source is. */
 static enum cut_old look(struct cut_run *r)
 {
 	const struct cut_facts *f = journal_facts(r->j);
@@ -149,14 +152,20 @@ static enum cut_old look(struct cut_run *r)
 	if (cut_over(f) || cut_committed(f))
 		return CUT_OLD_FREE;
 	if (cut_aborted(f))
-		return f->begun[CUT_FENCE] && !r->undone.released ? cut_ask_old(r) : CUT_OLD_FREE;
-	return f->ok[CUT_ANNOUNCE] && !f->ok[CUT_HOLD] ? cut_ask_old(r) : CUT_OLD_FREE;
+		return f->begun[CUT_FENCE] && !r->undone.released ? cut_ask_source(r)
+								  : CUT_OLD_FREE;
+	return f->ok[CUT_ANNOUNCE] && !f->ok[CUT_HOLD] ? cut_ask_source(r) : CUT_OLD_FREE;
 }
 
 /* The rehearsal has no fence: where a run would announce it tries, and ends. */
 static bool tries(const struct cut_run *r, struct cut_step s)
 {
 	return journal_facts(r->j)->rehearsal && s.act == CUT_DO_PHASE && s.phase >= CUT_ANNOUNCE;
+}
+
+static int try_it(struct cut_run *r, struct err *e)
+{
+	return journal_facts(r->j)->reverse ? cut_try_back(r, e) : cut_try(r, e);
 }
 
 static int lost_old(struct cut_run *r, struct err *e)
@@ -232,7 +241,7 @@ static int drive(struct cut_run *r, struct err *e)
 			continue;
 		}
 		silent_ms = 0;
-		rc = tries(r, s) ? cut_try(r, &why) : do_step(r, s, &why);
+		rc = tries(r, s) ? try_it(r, &why) : do_step(r, s, &why);
 		if (rc != 0 && failed(r, &why, e) != 0)
 			return -1;
 		if (tries(r, s))
@@ -258,6 +267,17 @@ static int conclude(struct cut_run *r, struct jval **ret, struct err *e)
 	return rc;
 }
 
+/* A shop goes from where it is. */
+static int is_there(const struct cut_run *r, struct err *e)
+{
+	if (cut_moved(journal_facts(r->j)) == r->o->reverse)
+		return 0;
+	if (r->o->reverse)
+		return err_set(e, ERR_BUSY, "the old server serves: there is nothing to reverse");
+	(void)err_set(e, ERR_BUSY, "this site was cut over: the new instance serves");
+	return err_hint(e, "posmedia cutover --reverse takes it back to the old server.");
+}
+
 static int begin(const struct cutover_opts *o, bool rehearsal, struct jval **ret, struct err *e)
 {
 	struct cut_run r SCOPED(cut_run_close) = {0};
@@ -269,8 +289,8 @@ static int begin(const struct cutover_opts *o, bool rehearsal, struct jval **ret
 		(void)err_set(e, ERR_BUSY, "a cutover of this site was begun, and is not over");
 		return err_hint(e, "posmedia cutover resume, or rollback");
 	}
-	if (cut_committed(journal_facts(r.j)))
-		return err_set(e, ERR_BUSY, "this site was cut over: the new instance serves");
+	if (is_there(&r, e) != 0)
+		return -1;
 	data = jval_object();
 	jval_put(data, "rehearsal", jval_bool(rehearsal));
 	jval_put_text(data, "site", digest_text(&o->s->digest).s);

@@ -13,11 +13,13 @@ struct cutover_opts {
 	const struct site *s;
 	const struct stage_opts *so;
 	bool over_budget; /* what takes too long is not undone */
+	bool reverse; /* of a run, a rehearsal and a plan: from the instance to the old server */
 };
 
 /* Begins an epoch and brings it to its end: the new instance serves, or everything is as before and
  * the error says why. *ret is the report, set in both cases once an epoch was begun; the caller
- * owns it. ERR_BUSY: another one at work, one that is not over, or a site that was cut over. */
+ * owns it. ERR_BUSY: another one at work, one that is not over, or a shop that is on the other side
+ * already. */
 int cutover_run(const struct cutover_opts *o, struct jval **ret, struct err *e) MUST_CHECK;
 
 /* The same up to the fence, which is not put up: the instance is started on what was copied,

@@ -1,5 +1,5 @@
 /* fenced.c - what is done behind the fence, and from COMMIT on. */
-#include "cutover/run.h"
+#include "cutover/back.h"
 
 #include "base/fault.h"
 #include "base/log.h"
@@ -215,5 +215,7 @@ int cut_do_phase(struct cut_run *r, enum cut_phase p, struct err *e)
 	    [CUT_AFTER] = after,
 	};
 
+	if (journal_facts(r->j)->reverse)
+		return cut_do_back(r, p, e);
 	return does[p] == NULL ? 0 : does[p](r, e);
 }

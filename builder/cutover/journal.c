@@ -84,8 +84,11 @@ static int take_line(void *ctx, const struct jval *line, struct err *e)
 		return refuse((int64_t)r.number, "it is of another run", e);
 	if (cut_take(&g->facts, r.epoch, r.phase, r.event) != 0)
 		return refuse((int64_t)r.number, "no cutover goes that way", e);
-	if (r.phase == CUT_PLAN && r.event == CUT_BEGIN)
+	if (r.phase == CUT_PLAN && r.event == CUT_BEGIN) {
+		if (jval_get_bool(r.data, "reverse") != g->facts.reverse)
+			return refuse((int64_t)r.number, "it goes from where the shop is not", e);
 		g->facts.rehearsal = jval_get_bool(r.data, "rehearsal");
+	}
 	memcpy(g->run, r.run, sizeof(g->run));
 	jval_free(g->last);
 	g->last = jval_ref((struct jval *)(uintptr_t)line);
@@ -280,11 +283,12 @@ static int new_run(char run[RUN_LEN + 1], struct err *e)
 
 int journal_begin(struct journal *j, struct jval *data, struct err *e)
 {
-	struct jval *own SCOPED(jval_freep) = data;
+	struct jval *own SCOPED(jval_freep) = data != NULL ? data : jval_object();
 	char run[RUN_LEN + 1];
 
 	if (new_run(run, e) != 0)
 		return -1;
+	jval_put(own, "reverse", jval_bool(cut_moved(&j->facts)));
 	return write_record(j,
 			    &(struct cut_record){.epoch = j->facts.epoch + 1,
 						 .phase = CUT_PLAN,

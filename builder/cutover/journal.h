@@ -46,7 +46,8 @@ const char *journal_run(const struct journal *j);
 /* The directory, open. */
 int journal_dir(const struct journal *j);
 
-/* Begins the next epoch with a new random name. What is not over is ERR_BUSY. */
+/* Begins the next epoch with a new random name, from the side that is right: a reverse, when that
+ * is the new instance. Takes data over (an object or NULL). What is not over is ERR_BUSY. */
 int journal_begin(struct journal *j, struct jval *data, struct err *e) MUST_CHECK;
 
 /* Appends a record of the last epoch and waits for the disk; takes data over (an object or NULL).

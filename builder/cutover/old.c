@@ -65,7 +65,8 @@ static int key_file(struct old *o, const char **ret, struct err *e)
 	return 0;
 }
 
-static int ssh_argv(struct old *o, struct strv *ret, struct err *e)
+/* All but where to. */
+static int ssh_options(struct old *o, struct strv *ret, char **ret_host, struct err *e)
 {
 	static const char *const options[] = {
 	    "-F",
@@ -102,8 +103,39 @@ static int ssh_argv(struct old *o, struct strv *ret, struct err *e)
 	}
 	strv_addf(ret, "-oPort=%u", port);
 	strv_addf(ret, "-oUser=%s", user);
+	*ret_host = STEAL(host);
+	return 0;
+}
+
+static int ssh_argv(struct old *o, struct strv *ret, struct err *e)
+{
+	char *host SCOPED(mem_freep) = NULL;
+
+	if (ssh_options(o, ret, &host, e) != 0)
+		return -1;
 	strv_add(ret, "--");
 	strv_add(ret, host);
+	return 0;
+}
+
+int old_shell(struct old *o, char **ret, char **ret_host, struct err *e)
+{
+	struct buf b SCOPED(buf_release) = BUF_INIT(8192);
+	struct strv argv SCOPED(strv_release) = {0};
+	char *host SCOPED(mem_freep) = NULL;
+
+	if (ssh_options(o, &argv, &host, e) != 0)
+		return -1;
+	for (size_t i = 0; i < argv.n; i++) {
+		if (strpbrk(argv.v[i], " \t\n\"'\\") != NULL)
+			return err_set(e, ERR_USAGE,
+				       "%s: known_hosts and the key want paths without "
+				       "blanks and quotes",
+				       o->opts->plan->host);
+		buf_addf(&b, "%s%s", i > 0 ? " " : "", argv.v[i]);
+	}
+	*ret = buf_take(&b);
+	*ret_host = STEAL(host);
 	return 0;
 }
 

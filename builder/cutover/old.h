@@ -26,6 +26,7 @@ struct old_opts {
 	const char *shop;
 	uint64_t epoch;          /* 1, 2, ...: what is older is refused there */
 	const char *run;         /* the id of this cutover: letters, digits and dashes */
+	bool plain;              /* lists are of what came back: without set-id bits of root */
 	bool installed;          /* the agent is there already, as by a session before */
 	const char *const *argv; /* of tests: runs the agent instead of ssh; NULL-terminated */
 };
@@ -94,7 +95,8 @@ int old_prove(struct old *o, struct old_state *ret, struct err *e) MUST_CHECK;
 struct old_list {
 	struct digest root;
 	uint64_t entries, files, bytes;
-	uint64_t read; /* files whose digest was not known from before */
+	uint64_t read;    /* files whose digest was not known from before */
+	uint64_t devices; /* are left out */
 };
 /* ret has as many as the plan has directories. exclude: patterns of absolute paths that are left
  * out, as restore_filter_patterns gives them. ERR_STEP when something changes meanwhile. */
@@ -131,11 +133,27 @@ int old_hold(struct old *o, struct old_state *ret, struct err *e) MUST_CHECK;
  * there is no COMMIT and will be none; reversed: there is one, and the data came back. */
 int old_release(struct old *o, bool reversed, struct old_state *ret, struct err *e) MUST_CHECK;
 
+/* A server that is held opens a way to write its data, which is read only still for all others:
+ * *ret_to, a directory with all of the plan's below it, of a new name each time. What came before
+ * it is shut. users and groups: of whom ERR_STEP says when they have no number there. *ret_devices
+ * are paths that are not to be touched. From here on only a release for the COMMIT of this epoch
+ * gives the server back. */
+struct old_receiving {
+	const struct strv *users, *groups;
+};
+int old_receive(struct old *o, const struct old_receiving *q, char **ret_to,
+		struct strv *ret_devices, struct err *e) MUST_CHECK;
+/* Nobody writes there any more. */
+int old_shut(struct old *o, struct err *e) MUST_CHECK;
+/* The ssh of this session as rsync(1) takes it, and the host. The caller owns both. */
+int old_shell(struct old *o, char **ret, char **ret_host, struct err *e) MUST_CHECK;
+
 /* Keeps a line of the journal there, once, without its end. */
 int old_witness(struct old *o, const char *line, struct err *e) MUST_CHECK;
 
 struct old_status {
 	struct old_state now;
+	bool receives;  /* its data is half another's */
 	bool fence;     /* the file that start scripts honour is there */
 	uint64_t lines; /* of the journal's copy */
 	char *last;     /* of them, or "" */

@@ -146,6 +146,7 @@ int old_read_status(const struct jval *a, struct old_status *ret, struct err *e)
 	    read_text(a, "last", &s.last, e) != 0 || read_text(a, "why", &s.why, e) != 0)
 		return -1;
 	s.fence = jval_get_bool(a, "fence");
+	s.receives = jval_get_bool(a, "receives");
 	old_status_release(ret);
 	*ret = s;
 	s = (struct old_status){0};
@@ -232,7 +233,8 @@ static int read_list(const struct jval *o, const char *at, bool root, struct old
 		return nonsense(e, "directory that was asked for");
 	if (read_number(o, "entries", &l.entries, e) != 0 ||
 	    read_number(o, "files", &l.files, e) != 0 ||
-	    read_number(o, "bytes", &l.bytes, e) != 0 || read_number(o, "read", &l.read, e) != 0)
+	    read_number(o, "bytes", &l.bytes, e) != 0 || read_number(o, "read", &l.read, e) != 0 ||
+	    read_number(o, "devices", &l.devices, e) != 0)
 		return -1;
 	if (root && (hex == NULL || digest_parse_hex(hex, &l.root) != 0))
 		return nonsense(e, "root");
@@ -252,6 +254,40 @@ int old_read_lists(const struct jval *a, const struct site_old *plan, bool roots
 		if (read_list(jval_at(list, i), plan->data[i].at, roots, &all[i], e) != 0)
 			return -1;
 	memcpy(ret, all, plan->data_n * sizeof(*all));
+	return 0;
+}
+
+/* Absolute paths in plain characters, as they go into a pattern or an argument. */
+static int read_paths(const struct jval *list, struct strv *ret, struct err *e)
+{
+	for (size_t i = 0; i < jval_len(list); i++) {
+		const char *s = jval_str(jval_at(list, i));
+
+		if (s == NULL || s[0] != '/' || strlen(s) > TEXT_MAX)
+			return nonsense(e, "path");
+		strv_add(ret, s);
+	}
+	return 0;
+}
+
+int old_read_receive(const struct jval *a, char **ret_to, struct strv *ret_devices, struct err *e)
+{
+	static const char fine[] =
+	    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_./";
+	char *to SCOPED(mem_freep) = NULL, *unknown SCOPED(mem_freep) = NULL;
+
+	if (read_text(a, "view", &to, e) != 0 ||
+	    read_paths(jval_get(a, "devices"), ret_devices, e) != 0)
+		return -1;
+	if (to[0] != '/' || to[strspn(to, fine)] != '\0')
+		return nonsense(e, "view");
+	unknown = joined(jval_get(a, "unknown"));
+	if (unknown[0] != '\0') {
+		(void)err_set(e, ERR_STEP, "nobody there has the name %s, whose files go there",
+			      unknown);
+		return err_hint(e, "Make the account on the old server, and try again.");
+	}
+	*ret_to = STEAL(to);
 	return 0;
 }
 

@@ -150,6 +150,7 @@ static int read_data(struct old *o, const char *verb, const struct strv *exclude
 	struct jval *a SCOPED(jval_freep) = NULL;
 
 	jval_put(q.q, "data", old_data_json(p, exclude));
+	jval_put(q.q, "plain", jval_bool(old_opts(o)->plain));
 	if (old_ask(o, &q, &a, e) != 0)
 		return -1;
 	if (old_read_lists(a, p, strcmp(verb, "list") == 0, ret, e) != 0)
@@ -187,6 +188,40 @@ int old_listing(struct old *o, size_t which, const struct sink *out, struct err 
 	struct jval *a SCOPED(jval_freep) = NULL;
 
 	jval_put_int(q.q, "index", (int64_t)which);
+	return old_ask(o, &q, &a, e);
+}
+
+static struct jval *texts(const struct strv *l)
+{
+	struct jval *a = jval_array();
+
+	for (size_t i = 0; i < l->n; i++)
+		jval_push(a, jval_text(l->v[i]));
+	return a;
+}
+
+/* It may read all programs of root there, once. */
+int old_receive(struct old *o, const struct old_receiving *what, char **ret_to,
+		struct strv *ret_devices, struct err *e)
+{
+	struct old_asking q = {.verb = "receive", .q = jval_object(), .within_ms = READ_MS};
+	struct jval *a SCOPED(jval_freep) = NULL;
+
+	jval_put(q.q, "data", old_data_json(old_opts(o)->plan, NULL));
+	jval_put(q.q, "users", texts(what->users));
+	jval_put(q.q, "groups", texts(what->groups));
+	if (old_ask(o, &q, &a, e) != 0)
+		return -1;
+	if (old_read_receive(a, ret_to, ret_devices, e) != 0)
+		return e->kind == ERR_STEP ? -1 : old_lost(o, e);
+	return 0;
+}
+
+int old_shut(struct old *o, struct err *e)
+{
+	struct old_asking q = {.verb = "shut", .within_ms = ANSWER_MS};
+	struct jval *a SCOPED(jval_freep) = NULL;
+
 	return old_ask(o, &q, &a, e);
 }
 

@@ -43,6 +43,8 @@ int old_read_status(const struct jval *a, struct old_status *ret, struct err *e)
 int old_read_hello(const struct jval *a, struct old_hello *ret, struct err *e) MUST_CHECK;
 int old_read_lists(const struct jval *a, const struct site_old *plan, bool roots,
 		   struct old_list *ret, struct err *e) MUST_CHECK;
+int old_read_receive(const struct jval *a, char **ret_to, struct strv *ret_devices,
+		     struct err *e) MUST_CHECK;
 /* ERR_STEP when the program did not end with 0. */
 int old_read_ran(const struct jval *a, char **ret_said, struct err *e) MUST_CHECK;
 

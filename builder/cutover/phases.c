@@ -12,9 +12,7 @@
 #include <string.h>
 #include <sys/statvfs.h>
 
-static int refuse(struct err *e, const char *hint, const char *fmt, ...) PRINTF(3, 4);
-
-static int refuse(struct err *e, const char *hint, const char *fmt, ...)
+int cut_refuse(struct err *e, const char *hint, const char *fmt, ...)
 {
 	char *what SCOPED(mem_freep) = NULL;
 	va_list ap;
@@ -42,46 +40,47 @@ static int look_at_new(struct cut_run *r, struct err *e)
 	how = mark.how;
 	stage_mark_release(&mark);
 	if (how == STAGE_OPEN)
-		return refuse(e, "posmedia stage --closed private",
-			      "the new instance is open: it would serve beside the old server");
+		return cut_refuse(e, "posmedia stage --closed private",
+				  "the new instance is open: it would serve beside the old server");
 	if (restored != RESTORE_NONE && restored != RESTORE_FILLING)
-		return refuse(e, "posmedia restore --commit, --rollback or --discard",
-			      "the new host has data of a restore that was not ended");
+		return cut_refuse(e, "posmedia restore --commit, --rollback or --discard",
+				  "the new host has data of a restore that was not ended");
 	if (stage_status(&so, &r->s, 1, &v, &well, e) != 0)
 		return -1;
 	trouble = jval_get(jval_at(v, 0), "trouble");
 	if (!well)
-		return refuse(e, "posmedia status says more.", "the new instance is not well: %s",
-			      jval_len(trouble) > 0 ? jval_str(jval_at(trouble, 0)) : "see status");
+		return cut_refuse(
+		    e, "posmedia status says more.", "the new instance is not well: %s",
+		    jval_len(trouble) > 0 ? jval_str(jval_at(trouble, 0)) : "see status");
 	return 0;
 }
 
-static int look_at_old(struct cut_run *r, const struct old_hello *h, struct err *e)
+int cut_look_at_old(struct cut_run *r, const struct old_hello *h, struct err *e)
 {
 	const struct site_cutover *c = &r->s->cutover;
 	uint64_t skew = (uint64_t)llabs((long long)h->skew_ms);
 
 	if (h->uid != 0)
-		return refuse(e, "Use root, or a key whose command is root's.",
-			      "the old server is not entered as root");
+		return cut_refuse(e, "Use root, or a key whose command is root's.",
+				  "the old server is not entered as root");
 	if (skew > c->skew_ms + h->took_ms)
-		return refuse(e, "Set the clock, or clock-skew.",
-			      "the clock of the old server is off by %lld ms",
-			      (long long)h->skew_ms);
+		return cut_refuse(e, "Set the clock, or clock-skew.",
+				  "the clock of the old server is off by %lld ms",
+				  (long long)h->skew_ms);
 	if (h->rsync[0] == '\0')
-		return refuse(e, "It fetches the data.", "the old server has no rsync");
+		return cut_refuse(e, "It fetches the data.", "the old server has no rsync");
 	if (!h->cron && c->old.cron == SITE_CRON_REQUIRED)
-		return refuse(e, "Start it, or write \"cron: optional\".",
-			      "no cron runs on the old server: only the agent itself would "
-			      "give it back to the shop");
+		return cut_refuse(e, "Start it, or write \"cron: optional\".",
+				  "no cron runs on the old server: only the agent itself would "
+				  "give it back to the shop");
 	for (size_t i = 0; i < h->services_n; i++)
 		if (strcmp(h->services[i].kind, "none") == 0)
-			return refuse(e, "Take it out of \"services\".",
-				      "the old server has no service %s", h->services[i].name);
+			return cut_refuse(e, "Take it out of \"services\".",
+					  "the old server has no service %s", h->services[i].name);
 	return 0;
 }
 
-static void put_checks(struct cut_run *r, struct jval *list)
+void cut_put_checks(struct cut_run *r, struct jval *list)
 {
 	r->data = jval_object();
 	if (list != NULL)
@@ -95,22 +94,22 @@ int cut_preflight(struct cut_run *r, struct err *e)
 	enum cut_old old;
 	int rc;
 
-	if (look_at_new(r, e) != 0 || cut_estimates(r->j, &estimates, e) != 0)
+	if (look_at_new(r, e) != 0 || cut_estimates(r->j, false, &estimates, e) != 0)
 		return -1;
 	if (estimates == NULL && !journal_facts(r->j)->rehearsal)
 		log_warn("this cutover was never rehearsed: nobody knows how long it takes");
 	if (cut_session(r, e) != 0 || old_hello(r->old, &h, e) != 0)
 		return cut_lost(r, e);
-	rc = look_at_old(r, &h, e);
+	rc = cut_look_at_old(r, &h, e);
 	old_hello_release(&h);
 	if (rc != 0)
 		return -1;
 	old = cut_ask_old(r);
 	if (old != CUT_OLD_FREE)
-		return refuse(e, "posmedia cutover rollback",
-			      "the old server is not free: it is fenced, or does not answer");
+		return cut_refuse(e, "posmedia cutover rollback",
+				  "the old server is not free: it is fenced, or does not answer");
 	rc = cut_checks(r, SITE_WHEN_PREFLIGHT, &list, e);
-	put_checks(r, list);
+	cut_put_checks(r, list);
 	return rc;
 }
 
@@ -124,10 +123,10 @@ static int has_room(struct cut_run *r, uint64_t bytes, struct err *e)
 		return err_sys(e, "look at %s", r->own);
 	if ((uint64_t)v.f_bavail * v.f_frsize >= bytes / 100 * c->free_percent)
 		return 0;
-	return refuse(e, "Make room, or change \"free\".",
-		      "%s has %llu MB free, and the data is %llu MB", r->o->so->state,
-		      (unsigned long long)((uint64_t)v.f_bavail * v.f_frsize >> 20),
-		      (unsigned long long)(bytes >> 20));
+	return cut_refuse(e, "Make room, or change \"free\".",
+			  "%s has %llu MB free, and the data is %llu MB", r->o->so->state,
+			  (unsigned long long)((uint64_t)v.f_bavail * v.f_frsize >> 20),
+			  (unsigned long long)(bytes >> 20));
 }
 
 static void put_totals(struct jval *to, const struct jval *report)
@@ -177,9 +176,10 @@ int cut_ready(struct cut_run *r, struct err *e)
 	put_totals(r->data, report);
 	jval_put_int(r->data, "pass-ms", cut_since(r->phase_ms));
 	if (!r->o->over_budget && (uint64_t)cut_since(r->phase_ms) > limit)
-		return refuse(e, "Try when less is sold, raise the budget, or --over-budget=go.",
-			      "what changes takes %lld ms to copy, more than the budget has",
-			      (long long)cut_since(r->phase_ms));
+		return cut_refuse(e,
+				  "Try when less is sold, raise the budget, or --over-budget=go.",
+				  "what changes takes %lld ms to copy, more than the budget has",
+				  (long long)cut_since(r->phase_ms));
 	return 0;
 }
 

@@ -100,6 +100,36 @@ static void behind(struct jval *list, const struct site_cutover *c)
 	checks(list, c, SITE_WHEN_AFTER);
 }
 
+/* The same the other way. */
+static void back(struct jval *list, const struct site_cutover *c)
+{
+	const struct site_old *o = &c->old;
+
+	step(list, "preflight", "that the instance serves, and that the old server is held");
+	checks(list, c, SITE_WHEN_REVERSE);
+	for (size_t i = 0; i < o->data_n; i++)
+		step(list, "warm", "copy %s to %s of old, which stays held", o->data[i].name,
+		     o->data[i].at);
+	step(list, "ready", "copy what changed meanwhile, and see how long that takes");
+	step(list, "fence", "stop the instance, and mark it as gone");
+	step(list, "last-pass", "copy what changed since");
+	step(list, "verify", "both ends list their data: the same, or all is undone");
+	step(list, "hold", "the old server answers, and is held still");
+	step(list, "commit", "one record: from here on the old server is right");
+	step(list, "open", "on old: give back its data and its address");
+	for (size_t i = 0; i < o->services.n; i++)
+		step(list, "open", "on old: unmask and start %s", o->services.v[i]);
+	commands(list, "open", o->start, o->start_n);
+	for (size_t i = 0; i < o->ports_n; i++)
+		step(list, "open", "on old: port %u answers", o->ports[i]);
+	if (c->dns.undo.n > 0)
+		program(list, "open", "control", &c->dns.undo);
+	for (size_t i = c->after_n; i-- > 0;)
+		if (c->after[i].undo.n > 0 && c->after[i].on != SITE_ON_NEW)
+			program(list, "after", site_on_word(c->after[i].on), &c->after[i].undo);
+	checks(list, c, SITE_WHEN_RETURNED);
+}
+
 int cutover_plan(const struct cutover_opts *o, struct jval **ret, struct err *e)
 {
 	const struct site_cutover *c = &o->s->cutover;
@@ -109,13 +139,17 @@ int cutover_plan(const struct cutover_opts *o, struct jval **ret, struct err *e)
 
 	if (c->old.host == NULL)
 		return err_set(e, ERR_USAGE, "%s has no \"cutover\"", o->s->file);
-	if (journal_look(dir, &j, e) != 0 || cut_estimates(j, &estimates, e) != 0)
+	if (journal_look(dir, &j, e) != 0 || cut_estimates(j, o->reverse, &estimates, e) != 0)
 		return -1;
 	v = jval_object();
 	list = jval_array();
-	before(list, c);
-	fence(list, &c->old);
-	behind(list, c);
+	if (o->reverse) {
+		back(list, c);
+	} else {
+		before(list, c);
+		fence(list, &c->old);
+		behind(list, c);
+	}
 	jval_put_text(v, "shop", o->s->shop);
 	jval_put_text(v, "environment", site_env_word(o->s->env));
 	jval_put_text(v, "old", c->old.host);

@@ -13,7 +13,8 @@ struct telling {
 	struct jval *rows;      /* of the timeline */
 	struct jval *checks;    /* all of them */
 	struct jval *begun;     /* data of the first record */
-	struct jval *estimates; /* of any epoch, the last */
+	struct jval *estimates; /* of any epoch of that way, the last */
+	bool reverse;
 	int64_t fence, smoke, open, first, fence_s, smoke_s, open_s;
 };
 
@@ -77,13 +78,14 @@ static int take(void *ctx, const struct cut_record *r, struct err *e)
 {
 	struct telling *t = ctx;
 	const char *word = cut_phase_word(r->phase);
+	const char *key = t->reverse ? "reverse-estimates" : "estimates";
 	int64_t mono = cut_number(r->line, "mono");
 	struct jval *row;
 
 	(void)e;
-	if (jval_get(r->data, "estimates") != NULL) {
+	if (jval_get(r->data, key) != NULL) {
 		jval_free(t->estimates);
-		t->estimates = jval_ref(jval_get(r->data, "estimates"));
+		t->estimates = jval_ref(jval_get(r->data, key));
 	}
 	if (r->epoch != t->epoch)
 		return 0;
@@ -167,7 +169,7 @@ int cut_report(const struct cutover_opts *o, const struct journal *j, struct jva
 	       struct err *e)
 {
 	const struct cut_facts *f = journal_facts(j);
-	struct telling t SCOPED(telling_release) = {.epoch = f->epoch};
+	struct telling t SCOPED(telling_release) = {.epoch = f->epoch, .reverse = f->reverse};
 	struct jval *v;
 
 	t.rows = jval_array();
@@ -180,6 +182,8 @@ int cut_report(const struct cutover_opts *o, const struct journal *j, struct jva
 	jval_put_int(v, "epoch", (int64_t)f->epoch);
 	jval_put_text(v, "run", journal_run(j));
 	jval_put(v, "rehearsal", jval_bool(f->rehearsal));
+	jval_put(v, "reverse", jval_bool(f->reverse));
+	jval_put_text(v, "right", cut_moved(f) ? "new" : "old");
 	if (jval_get_str(t.begun, "old") != NULL)
 		jval_put_text(v, "old", jval_get_str(t.begun, "old"));
 	jval_put_text(v, "state", state_of(f, &t));
@@ -193,9 +197,9 @@ int cut_report(const struct cutover_opts *o, const struct journal *j, struct jva
 	return 0;
 }
 
-int cut_estimates(const struct journal *j, struct jval **ret, struct err *e)
+int cut_estimates(const struct journal *j, bool reverse, struct jval **ret, struct err *e)
 {
-	struct telling t SCOPED(telling_release) = {0};
+	struct telling t SCOPED(telling_release) = {.reverse = reverse};
 
 	t.rows = jval_array();
 	t.checks = jval_array();

@@ -3,6 +3,7 @@
 #include "base/log.h"
 #include "restore/restore.h"
 #include "site/secret.h"
+#include "stage/closed.h"
 #include "sys/clock.h"
 #include "sys/fs.h"
 #include <fcntl.h>
@@ -81,6 +82,7 @@ int cut_session(struct cut_run *r, struct err *e)
 				  .shop = r->s->shop,
 				  .epoch = journal_facts(r->j)->epoch,
 				  .run = journal_run(r->j),
+				  .plain = journal_facts(r->j)->reverse,
 				  .installed = r->installed};
 	if (old_open(&r->oo, &r->old, e) != 0)
 		return -1;
@@ -125,6 +127,29 @@ enum cut_old cut_ask_old(struct cut_run *r)
 		log_warn("the old server does not answer: %s", e.msg);
 	}
 	return CUT_OLD_UNKNOWN;
+}
+
+/* In a reverse the instance is, and its own host's mark says how. */
+static enum cut_old ask_instance(const struct cut_run *r)
+{
+	struct stage_mark mark = {0};
+	struct err e = ERR_INIT;
+	enum stage_how how;
+
+	if (stage_marked(r->s, r->o->so, &mark, &e) != 0) {
+		log_warn("%s", e.msg);
+		return CUT_OLD_UNKNOWN;
+	}
+	how = mark.how;
+	stage_mark_release(&mark);
+	if (how == STAGE_OPEN)
+		return CUT_OLD_FREE;
+	return how == STAGE_GONE ? CUT_OLD_HELD : CUT_OLD_OTHER;
+}
+
+enum cut_old cut_ask_source(struct cut_run *r)
+{
+	return journal_facts(r->j)->reverse ? ask_instance(r) : cut_ask_old(r);
 }
 
 /* Between them nobody may guess which of the two was decided. */

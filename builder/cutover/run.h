@@ -30,6 +30,8 @@ struct cut_run {
 	uint64_t fenced_ms; /* clock_mono_ms of the fence; 0 = none of this process */
 	uint64_t phase_ms;  /* and of the phase */
 	struct jval *data;  /* of the record that ends it, or NULL */
+	uint64_t pushed;    /* bytes that went back */
+	int64_t pass_ms;    /* of the last pass that was only measured */
 	bool proven;        /* what was fetched is what the old server has */
 	struct err why;     /* what ends the run */
 	bool failed;
@@ -45,7 +47,9 @@ char *cut_dir(const struct cutover_opts *o);
 int cut_session(struct cut_run *r, struct err *e) MUST_CHECK;
 /* After an error: a session whose link is gone is closed. Returns -1. */
 int cut_lost(struct cut_run *r, const struct err *e);
-/* What the old server is for the machine; what does not answer is unknown. */
+/* What the source is for the machine; what does not answer is unknown. */
+enum cut_old cut_ask_source(struct cut_run *r);
+/* The same of the old server. */
 enum cut_old cut_ask_old(struct cut_run *r);
 
 /* Appends a record and gives the old server its copy. From HOLD until COMMIT one that it does not
@@ -55,6 +59,13 @@ int cut_note(struct cut_run *r, enum cut_phase p, enum cut_event v, struct jval 
 
 /* Remembers why the run ends, the first time, records it, and turns it back. */
 void cut_fail(struct cut_run *r, const struct err *e);
+
+/* ERR_BUSY and what the operator can do. Returns -1. */
+int cut_refuse(struct err *e, const char *hint, const char *fmt, ...) PRINTF(3, 4);
+/* Whether that machine is fit for either way. */
+int cut_look_at_old(struct cut_run *r, const struct old_hello *h, struct err *e) MUST_CHECK;
+/* Makes a list of checks the data of the record; takes it over, NULL = none. */
+void cut_put_checks(struct cut_run *r, struct jval *list);
 
 /* Does what a phase is there for. Each may be done again. */
 int cut_do_phase(struct cut_run *r, enum cut_phase p, struct err *e) MUST_CHECK;
@@ -75,6 +86,8 @@ int cut_restored(const struct cut_run *r, enum restore_phase *ret, struct err *e
 /* The checks of a phase, all of them; each is in *ret, an array that the caller owns, and the first
  * that does not pass is the error. */
 int cut_checks(struct cut_run *r, int when, struct jval **ret, struct err *e) MUST_CHECK;
+/* One of them. */
+int cut_one_check(struct cut_run *r, const struct site_check *c, struct err *e) MUST_CHECK;
 /* A program on the old server, in the instance or here. */
 int cut_program(struct cut_run *r, int on, const struct strv *argv, uint64_t within_ms,
 		struct err *e) MUST_CHECK;
@@ -83,8 +96,10 @@ int cut_program(struct cut_run *r, int on, const struct strv *argv, uint64_t wit
 int cut_stop_new(struct cut_run *r, struct err *e) MUST_CHECK;
 int cut_undo_new(struct cut_run *r, struct err *e) MUST_CHECK;
 
-/* The estimates of the last rehearsal that passed, an object, or NULL; the caller owns it. */
-int cut_estimates(const struct journal *j, struct jval **ret, struct err *e) MUST_CHECK;
+/* The estimates of the last rehearsal that passed, there or back, an object, or NULL; the caller
+ * owns it. */
+int cut_estimates(const struct journal *j, bool reverse, struct jval **ret,
+		  struct err *e) MUST_CHECK;
 
 /* The report of the last epoch, an object that the caller owns; and it as a page. */
 int cut_report(const struct cutover_opts *o, const struct journal *j, struct jval **ret,

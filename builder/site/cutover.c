@@ -16,7 +16,8 @@
 	}
 
 static const char *const on_words[] = {"old", "new", "control", NULL};
-static const char *const when_words[] = {"preflight", "smoke", "after", NULL};
+static const char *const when_words[] = {"preflight", "smoke",    "after",
+					 "reverse",   "returned", NULL};
 static const char *const holders_words[] = {"kill", "report", NULL};
 static const char *const cron_words[] = {"required", "optional", NULL};
 static const char *const unique_not[] = {NULL};

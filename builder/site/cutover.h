@@ -47,8 +47,10 @@ enum site_on {
 
 enum site_when {
 	SITE_WHEN_PREFLIGHT,
-	SITE_WHEN_SMOKE, /* the new instance runs and nobody else can reach it */
-	SITE_WHEN_AFTER, /* it serves */
+	SITE_WHEN_SMOKE,    /* the new instance runs and nobody else can reach it */
+	SITE_WHEN_AFTER,    /* it serves */
+	SITE_WHEN_REVERSE,  /* it is about to give the shop back to the old server */
+	SITE_WHEN_RETURNED, /* the old server serves again */
 };
 
 /* A program that ends with 0, or a port that answers. */
@@ -118,7 +120,7 @@ struct site_cutover {
 	struct recipe_pos pos;
 };
 
-/* "old", "new" or "control"; "preflight", "smoke" or "after". */
+/* "old", "new" or "control"; "preflight", "smoke", "after", "reverse" or "returned". */
 const char *site_on_word(int on);
 const char *site_when_word(int when);
 

@@ -57,6 +57,9 @@ static int check_check(const struct site_check *c, struct err *e)
 	if (c->when == SITE_WHEN_SMOKE && c->on == SITE_ON_OLD)
 		return site_refuse(&c->pos, e, "Behind the fence the old server serves nothing.",
 				   "cutover: the check %s cannot be on the old server", c->name);
+	if (c->when == SITE_WHEN_RETURNED && c->on == SITE_ON_NEW)
+		return site_refuse(&c->pos, e, "It has gone back to the old server then.",
+				   "cutover: the check %s cannot be in the instance", c->name);
 	if (c->tcp != 0 && c->on == SITE_ON_CONTROL)
 		return site_refuse(&c->pos, e, "Ask with a program of its own.",
 				   "cutover: the check %s needs an address", c->name);

@@ -50,6 +50,8 @@ cutover() {
 	refused 2 'resume and --rollback do not go together'
 	cutover "$site" --resume --dry-run
 	refused 2 '--dry-run is of a run, not of resume'
+	cutover resume "$site" --reverse
+	refused 2 '--reverse is of a run or a rehearsal, not of resume'
 	cutover "$site" --over-budget stop
 	refused 2 '--over-budget wants go, not stop'
 }
@@ -88,6 +90,16 @@ cutover() {
 	rm -r "$dir/srv"
 	cutover "$site"
 	refused 7 'nothing was staged'
+}
+
+@test "the way back of a shop that never went" {
+	with_plan
+	cutover "$site" --reverse --dry-run
+	[ "$status" -eq 0 ]
+	[[ $output == *'stop the instance, and mark it as gone'*'on old: unmask and start pos'* ]]
+	[[ $output != *testsale* ]]
+	cutover "$site" --reverse
+	refused 7 'there is nothing to reverse'
 }
 
 @test "a journal that is damaged is refused" {

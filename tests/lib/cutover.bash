@@ -102,7 +102,7 @@ cutover_site() {
 make_old() {
 	local root=$dir/old d
 	mkdir -p "$root"/{usr,proc,sys,dev,tmp,run,root,usr2,etc,opt,var/{log,lib,tmp}} \
-		"$root"/etc/{init.d,cron.d,ssh}
+		"$root"/etc/{init.d,rc3.d,cron.d,ssh}
 	for d in bin sbin lib lib64; do
 		[ ! -L "/$d" ] || ln -s "usr/$d" "$root/$d"
 	done
@@ -166,7 +166,11 @@ make_old_scripts() {
 		export PATH=/usr/sbin:/usr/bin:/sbin:/bin
 		mkdir -p /run/sshd
 		/usr/sbin/sshd -f /etc/ssh/config -E /var/log/sshd
+		for script in /etc/rc3.d/S*; do
+			[ ! -x "$script" ] || "$script" start
+		done
 		/opt/crond /etc/cron.d "$1" &
+		[ ! -x /opt/inittab ] || /opt/inittab
 		[ ! -x /etc/init.d/pos ] || /etc/init.d/pos start
 		touch /run/booted
 		while :; do wait; sleep 0.2; done

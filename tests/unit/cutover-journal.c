@@ -298,6 +298,29 @@ static void no_link_is_followed(void **state)
 	assert_int_equal(journal_open(dir, &j, &e), -1);
 }
 
+/* Behind a commit the next one is a reverse, and until it commits the new side is right. */
+static void a_reverse_goes_from_the_new_side(void **state)
+{
+	struct journal *j SCOPED(journal_closep) = NULL;
+	struct buf all SCOPED(buf_release) = BUF_INIT(TEXT_MAX);
+	struct cut_facts f = {0};
+	struct err e = ERR_INIT;
+	uint64_t n = 0;
+
+	(void)state;
+	two_epochs();
+	j = opened();
+	assert_true(cut_moved(journal_facts(j)));
+	assert_int_equal(journal_begin(j, NULL, &e), 0);
+	assert_true(journal_facts(j)->reverse);
+	slurp(&all);
+	assert_int_equal(journal_parse(all.data, all.len, &f, &n, &e), 0);
+	assert_true(f.reverse && cut_moved(&f));
+	add(j, CUT_ABORT, CUT_BEGIN);
+	add(j, CUT_ABORT, CUT_OK);
+	assert_true(cut_moved(journal_facts(j)));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -310,6 +333,7 @@ int main(void)
 	    cmocka_unit_test_setup_teardown(lines_missing_or_twice, enter, leave),
 	    cmocka_unit_test_setup_teardown(half_a_record_is_taken_back, enter, leave),
 	    cmocka_unit_test_setup_teardown(no_link_is_followed, enter, leave),
+	    cmocka_unit_test_setup_teardown(a_reverse_goes_from_the_new_side, enter, leave),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

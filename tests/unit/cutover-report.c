@@ -145,7 +145,7 @@ static void figures(void **state)
 	assert_int_equal(jval_get_int(v, "smoke-ms", &n), 0);
 	assert_int_equal(cut_number(jval_get(v, "estimates"), "start"), 1500);
 	assert_int_equal(jval_len(jval_get(v, "phases")), 15);
-	assert_int_equal(cut_estimates(j, &estimates, &e), 0);
+	assert_int_equal(cut_estimates(j, false, &estimates, &e), 0);
 	assert_int_equal(cut_number(estimates, "start"), 1500);
 }
 

@@ -1,0 +1,49 @@
+/* back.h - what the files of a cutover that is reversed share. */
+#ifndef CUTOVER_BACK_H
+#define CUTOVER_BACK_H
+
+#include "cutover/run.h"
+
+/* Whose files the instance's data has, by name and without root; names: what they are there. */
+struct cut_owners {
+	struct strv users, groups;
+	const struct manifest_names *names;
+};
+struct cut_push {
+	const struct cut_owners *owners;
+	bool content; /* compare every byte, also of files of the same size and time */
+};
+/* Makes the old server's data what the instance's is now, and leaves the way open by which that was
+ * done: old_shut. *ret_bytes: of content, over the link. */
+int cut_push_data(struct cut_run *r, const struct cut_push *how, uint64_t *ret_bytes,
+		  struct err *e) MUST_CHECK;
+
+/* Where the host has a directory of the site's data; the caller owns it. */
+char *cut_data_dir(const struct cut_run *r, const char *name);
+
+/* The data that the instance has now, as the old server is to have it: without devices, and without
+ * what a test may not have. ERR_VERIFY for a file that would run as root there. One for each
+ * directory of the plan, in its order, in *ret, which the caller owns. */
+enum cut_look {
+	CUT_NAMES,   /* it is in use, and no content is read */
+	CUT_LIVING,  /* it is in use: what was read is remembered */
+	CUT_AT_REST, /* what changes is an error */
+};
+struct cut_ours {
+	struct manifest *v;
+	size_t n;
+	struct manifest_names *names;
+	struct cut_owners owners;
+};
+int cut_ours_make(struct cut_run *r, enum cut_look how, struct cut_ours *ret,
+		  struct err *e) MUST_CHECK;
+void cut_ours_release(struct cut_ours *o);
+
+/* The phases of one that is reversed; and its rehearsal, and the steps of its abort. */
+int cut_do_back(struct cut_run *r, enum cut_phase p, struct err *e) MUST_CHECK;
+int cut_try_back(struct cut_run *r, struct err *e) MUST_CHECK;
+int cut_stop_back(struct cut_run *r, struct err *e) MUST_CHECK;
+int cut_return(struct cut_run *r, struct err *e) MUST_CHECK;
+int cut_undo_back(struct cut_run *r, struct err *e) MUST_CHECK;
+
+#endif
