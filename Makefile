@@ -153,11 +153,11 @@ check: deps-check
 
 # Two hosts, a link and people who buy: minutes of waiting, too long for every check. Then as many
 # cutovers with a fault each, and how long one without takes.
-CUTOVER_RUNS ?= 504
+CUTOVER_RUNS ?= 560
 check-cutover: deps-check
 	$(Q)$(MAKE) -j$(JOBS) all
 	$(Q)OUT=$(OUT) bats tests/cutover
-	$(Q)tests/lib/cutover-runs $(OUT) $(CUTOVER_RUNS) 2026 8
+	$(Q)tests/lib/cutover-runs $(OUT) $(CUTOVER_RUNS) 2026 6
 	$(Q)OUT=$(OUT) tests/bench/cutover
 
 # What we write, read by programs of others that are too large for every check.

@@ -6,6 +6,7 @@
 # What all worlds have, made once in $dir.
 make_world() {
 	gcc -std=gnu17 -D_GNU_SOURCE -O2 -shared -fPIC -o "$dir/clock.so" tests/lib/cutover-clock.c
+	gcc -std=gnu17 -D_GNU_SOURCE -O2 -o "$dir/writers" tests/lib/cutover-writers.c
 	cutover_programs
 	make_cutover_image
 	make_old 1
@@ -35,7 +36,7 @@ make_step() {
 # The site of a run, whose steps may take $1.
 world_site() {
 	local run="run: [/opt/step" here="run: [$dir/step" at="within: $1"
-	lease=5s cutover_site "$(
+	lease=6s cutover_site "$(
 		cat <<-YAML
 			    - {name: before, on: old, phase: preflight, $run, preflight], $at}
 			    - {name: print, on: control, phase: smoke, $here, smoke], $at}
@@ -95,7 +96,8 @@ boot_new() {
 	new_outer=$!
 	wait_for 5 pgrep -P "$new_outer"
 	engine_pid=$(pgrep -P "$new_outer")
-	shop ip link add new0 type veth peer name lan0 netns "$engine_pid"
+	shop ip link add new0 type veth peer name lan0 address 02:00:c0:00:02:06 \
+		netns "$engine_pid"
 	shop ip link set new0 master br0 up
 	at_new ip -batch - <<-'LINES'
 		link set lan0 up

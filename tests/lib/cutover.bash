@@ -199,7 +199,8 @@ start_old() {
 	old_outer=$!
 	wait_for 5 old_init
 	old_pid=$(old_init)
-	shop ip link add old0 type veth peer name eth0 netns "$old_pid"
+	# a boot leaves a card as it is
+	shop ip link add old0 type veth peer name eth0 address 02:00:c0:00:02:05 netns "$old_pid"
 	shop ip link set old0 master br0 up
 	at_old ip -batch - <<-'LINES'
 		link set eth0 up
