@@ -47,6 +47,16 @@ sub is_over {
 	return $r->{state} eq 'LEASED' && ($r->{boot} ne boot_id() || uptime() >= $r->{expiry});
 }
 
+# What is over may not be taken back at once behind a boot: the new host has the address, once it was
+# taken off here, for as long as the lease was renewed, and how long ago that was nobody here knows.
+sub may_fall {
+	my ($r) = @_;
+	return 1 if $r->{undoing} || !$r->{complete} || $r->{boot} eq boot_id();
+	return 1 if ref $r->{plan}{address} eq 'HASH' &&
+	    !grep { $_->{do} eq 'address' } @{ $r->{steps} };
+	return uptime() >= $r->{lease};
+}
+
 # Adds a step, unless it was recorded before: what was there before that is what counts.
 sub plan_step {
 	my ($r, $step) = @_;

@@ -316,10 +316,10 @@ sub tick {
 	my $lock = take_lock('lock', 0) or return 'LEASED';
 	my $r = load_record();
 	return $r->{state} if $r->{state} eq 'FREE';
-	if (is_over($r)) {
+	if (is_over($r) && may_fall($r)) {
 		undo_all($r, $r->{undoing} ? 'again' : $r->{boot} ne boot_id()
 		    ? 'the lease was of another boot' : 'the lease is over');
-	} elsif ($r->{state} eq 'HELD') {
+	} elsif ($r->{state} eq 'HELD' || is_over($r)) {
 		keep_fenced($r);
 	}
 	return $r->{state};

@@ -61,7 +61,10 @@ sub main {
 	if (defined $verb && $verb eq 'tick') {
 		for my $shop (defined $name ? ($name) : shops()) {
 			choose_shop($shop);
-			eval { tick(); 1 } or say_log('tick: ' . failure($@));
+			my $state = eval { tick() };
+			say_log('tick: ' . failure($@)) unless defined $state;
+			# a boot ended the one that there was
+			start_aside('watch') if defined $state && $state eq 'LEASED';
 		}
 	} elsif (defined $verb && $verb eq 'boot') {
 		boot();

@@ -184,8 +184,10 @@ start_old() {
 	cat /proc/sys/kernel/random/uuid >"$dir/boot_id"
 	rm -rf "$root"/run "$root/tmp"
 	mkdir -p "$root"/{run,tmp}
+	# its own uptime, from this boot on
 	# shellcheck disable=SC2016 # expanded inside
-	unshare --net --pid --mount --uts --fork --kill-child bash -ec '
+	unshare --net --pid --mount --uts --time --boottime "-$(cut -d. -f1 /proc/uptime)" \
+		--fork --kill-child bash -ec '
 		hostname old
 		mount --bind "$0" "$0"
 		mount --bind /usr "$0/usr"

@@ -213,6 +213,25 @@ s = socket.socket(); s.setsockopt(1, 2, 1); s.bind((\"\", 2001)); s.listen(); ti
 	wait_for 10 sells
 }
 
+@test "after a boot what gave its address away stays fenced until the lease is over for all" {
+	fence
+	ask yield
+	said .ok
+	on_old "pkill -f '[a]gent watch'; umount -l $data; ip addr add 192.0.2.9/24 dev v0"
+	echo boot-2 >"$dir/boot"
+	echo 5.00 >"$dir/uptime"
+	ask hold
+	said '.kind == "refused"'
+	tick
+	is_fenced
+	! has_address || false
+	# who looks after it is there again
+	echo 61.00 >"$dir/uptime"
+	wait_for 10 sells
+	is_back
+	has_address
+}
+
 @test "an agent that is killed at any step: a release, or the lease's end, puts all back" {
 	local n=0 killed=0
 	while :; do
