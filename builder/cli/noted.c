@@ -1,5 +1,6 @@
 #include "cli/noted.h"
 
+#include "base/log.h"
 #include "cli/host.h"
 #include "cli/input.h"
 #include "sys/fs.h"
@@ -25,10 +26,26 @@ char *noted_site_dir(const struct args *a)
 				: fs_join(host_or_else(a, "state", "/srv/pos"), ".ledger");
 }
 
+/* A bucket that cannot be reached gets the lines when it can be. */
+static int mirror(const char *dir, struct err *e)
+{
+	struct err why = ERR_INIT;
+	uint64_t n;
+
+	if (ledger_mirror_send(dir, true, &n, &why) == 0)
+		return 0;
+	if (why.kind != ERR_REMOTE) {
+		*e = why;
+		return -1;
+	}
+	log_warn("%s: it gets the lines later", why.msg);
+	return 0;
+}
+
 static int append(const char *dir, const struct ledger_event *v, struct err *e)
 {
 	if (ledger_append(dir, v, 1, e) == 0)
-		return 0;
+		return mirror(dir, e);
 	(void)err_in(e, "it is done, but not noted");
 	return err_hint(e, "Mend what is wrong with the ledger; nothing was undone.");
 }

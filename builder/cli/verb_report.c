@@ -23,11 +23,19 @@ static const struct opt opts[] = {
     {0, "prices", "FILE", "billing: what an hour costs."},
     {0, "backup-every", "TIME", "backups: how often one is due (default: 24h)."},
     {0, "verify", NULL, "ledger: only check the chains, and say how they stand."},
+    {0, "mirror-to", "s3://BUCKET", "ledger: mirror it there from now on; \"none\": no more."},
+    {0, "lock", "DAYS", "With it: nobody changes or removes what is there for so long."},
+    {0, "mirror", NULL, "ledger: send what the mirror has not got yet."},
     {0, "csv", NULL, "Print the first table for a spreadsheet."},
     {0, "html", "DIR", "Write the page into DIR; of all, every page and an index."},
     {0, "json", NULL, "Print the report as JSON."},
     {0, NULL, NULL, NULL},
 };
+
+static bool is_bucket(const char *dir)
+{
+	return strncmp(dir, "s3://", 5) == 0;
+}
 
 /* Those that are named, or the two where verbs note by themselves. */
 static int ledgers_of(const struct args *a, struct strv *ret, struct err *e)
@@ -37,7 +45,7 @@ static int ledgers_of(const struct args *a, struct strv *ret, struct err *e)
 	for (size_t i = 0; (dir = args_nth(a, "ledger", i)) != NULL; i++) {
 		if (i == LEDGERS_MAX)
 			return err_set(e, ERR_USAGE, "more than %d ledgers", LEDGERS_MAX);
-		if (access(dir, F_OK) != 0)
+		if (!is_bucket(dir) && !args_has(a, "mirror-to") && access(dir, F_OK) != 0)
 			return err_sys(e, "ledger %s", dir);
 		strv_add(ret, dir);
 	}
@@ -170,33 +178,141 @@ static void state_json(struct jval *list, const char *dir, const struct ledger_s
 	jval_push(list, v);
 }
 
+static void tell_state(const struct args *a, const char *dir, const struct ledger_state *st,
+		       struct jval *list)
+{
+	state_json(list, dir, st);
+	if (args_has(a, "json"))
+		return;
+	printf("%s: %llu lines in %llu segments are one chain, the last %s\n", dir,
+	       (unsigned long long)st->lines, (unsigned long long)st->segments,
+	       digest_text(&st->last).s);
+	if (st->lines > 0 && !st->has_head)
+		printf("%s: has no head record: an end that was cut off is not seen\n", dir);
+	if (st->unfinished > 0)
+		printf("%s: %llu bytes behind it are of a writer that died, or is at work\n", dir,
+		       (unsigned long long)st->unfinished);
+}
+
+/* Ledgers that are in the bucket too have to have all lines that it has. */
+static int compare_ends(const struct ledger_state *v, size_t n, const struct ledger_state *there,
+			const char *dir, struct err *e)
+{
+	for (size_t i = 0; i < n; i++)
+		if (strcmp(v[i].chain, there->chain) == 0 &&
+		    (v[i].lines < there->lines ||
+		     (v[i].lines == there->lines && !digest_equal(&v[i].last, &there->last))))
+			return err_set(e, ERR_VERIFY,
+				       "%s has lines up to %llu of %s, and the ledger here %llu",
+				       dir, (unsigned long long)there->lines, there->chain,
+				       (unsigned long long)v[i].lines);
+	return 0;
+}
+
+struct verified {
+	struct ledger_state *v;
+	size_t n;
+};
+
+static void verified_release(struct verified *x)
+{
+	free(x->v);
+}
+
+static int verify_dirs(const struct args *a, const struct report_opts *o, struct verified *x,
+		       struct jval *list, struct err *e)
+{
+	for (size_t i = 0; i < o->ledgers->n; i++) {
+		const char *dir = o->ledgers->v[i];
+		struct ledger_state st = {.lines = 0};
+
+		if (is_bucket(dir))
+			continue;
+		if (ledger_read(dir, NULL, NULL, &st, e) != 0)
+			return -1;
+		x->v = mem_resize(x->v, x->n + 1, sizeof(*x->v));
+		x->v[x->n++] = st;
+		tell_state(a, dir, &st, list);
+	}
+	return 0;
+}
+
+static int verify_buckets(const struct args *a, const struct report_opts *o,
+			  const struct verified *x, struct jval *list, struct err *e)
+{
+	for (size_t i = 0; i < o->ledgers->n; i++) {
+		const char *dir = o->ledgers->v[i];
+		struct ledger_state *v SCOPED(mem_freep) = NULL;
+		size_t n = 0;
+
+		if (!is_bucket(dir))
+			continue;
+		if (ledger_mirror_read(dir, NULL, NULL, &v, &n, e) != 0)
+			return -1;
+		for (size_t k = 0; k < n; k++) {
+			if (compare_ends(x->v, x->n, &v[k], dir, e) != 0)
+				return -1;
+			tell_state(a, dir, &v[k], list);
+		}
+	}
+	return 0;
+}
+
 static int verify(const struct args *a, const struct report_opts *o, struct err *e)
 {
 	struct jval *list SCOPED(jval_freep) = jval_array();
+	struct verified x SCOPED(verified_release) = {.n = 0};
 
-	for (size_t i = 0; i < o->ledgers->n; i++) {
-		struct ledger_state st = {.lines = 0};
-		const char *dir = o->ledgers->v[i];
-
-		if (ledger_read(dir, NULL, NULL, &st, e) != 0)
-			return -1;
-		state_json(list, dir, &st);
-		if (args_has(a, "json"))
-			continue;
-		printf("%s: %llu lines in %llu segments are one chain, the last %s\n", dir,
-		       (unsigned long long)st.lines, (unsigned long long)st.segments,
-		       digest_text(&st.last).s);
-		if (st.lines > 0 && !st.has_head)
-			printf("%s: has no head record: an end that was cut off is not seen\n",
-			       dir);
-		if (st.unfinished > 0)
-			printf("%s: %llu bytes behind it are of a writer that died, or is at "
-			       "work\n",
-			       dir, (unsigned long long)st.unfinished);
-	}
+	if (verify_dirs(a, o, &x, list, e) != 0 || verify_buckets(a, o, &x, list, e) != 0)
+		return -1;
 	if (args_has(a, "json"))
 		screen_json(list);
 	return 0;
+}
+
+static int set_mirror(const struct args *a, const struct report_opts *o, struct err *e)
+{
+	const char *to = args_get(a, "mirror-to");
+	struct ledger_mirror m = {.to = strcmp(to, "none") != 0 ? to : NULL};
+
+	if (args_num(a, "lock", 36500, &m.lock_days, e) != 0)
+		return -1;
+	if (o->ledgers->n != 1 || is_bucket(o->ledgers->v[0]))
+		return err_set(e, ERR_USAGE, "--mirror-to wants one --ledger DIR");
+	return ledger_mirror_set(o->ledgers->v[0], &m, e);
+}
+
+static int send_mirror(const struct report_opts *o, struct err *e)
+{
+	for (size_t i = 0; i < o->ledgers->n; i++) {
+		uint64_t n = 0;
+
+		if (is_bucket(o->ledgers->v[i]))
+			continue;
+		if (ledger_mirror_send(o->ledgers->v[i], false, &n, e) != 0)
+			return -1;
+		printf("%s: %llu lines sent\n", o->ledgers->v[i], (unsigned long long)n);
+	}
+	return 0;
+}
+
+/* What only the ledgers themselves are asked for. 1: nothing of the kind. */
+static int chores(const struct args *a, const struct report_opts *o, struct err *e)
+{
+	bool verified = args_has(a, "verify"), set = args_has(a, "mirror-to");
+	bool sent = args_has(a, "mirror");
+
+	if (!verified && !set && !sent)
+		return args_has(a, "lock") ? err_set(e, ERR_USAGE, "--lock goes with --mirror-to")
+					   : 1;
+	if (strcmp(a->rest.v[0], "ledger") != 0)
+		return err_set(e, ERR_USAGE,
+			       "--verify, --mirror and --mirror-to go with report ledger");
+	if (set && set_mirror(a, o, e) != 0)
+		return -1;
+	if (sent && send_mirror(o, e) != 0)
+		return -1;
+	return verified ? verify(a, o, e) : 0;
 }
 
 static void print_row(const struct jval *row)
@@ -249,10 +365,9 @@ static int run(const struct args *a, struct err *e)
 		return sql(a, &o, e);
 	if (a->rest.n > 1)
 		return err_set(e, ERR_USAGE, "report %s takes no argument", kind);
-	if (args_has(a, "verify"))
-		return strcmp(kind, "ledger") == 0
-			   ? verify(a, &o, e)
-			   : err_set(e, ERR_USAGE, "--verify goes with report ledger");
+	rc = chores(a, &o, e);
+	if (rc <= 0)
+		return rc;
 	if (strcmp(kind, "all") == 0)
 		return put_all(a, &o, e);
 	if (report_make(kind, &o, &r, e) != 0)

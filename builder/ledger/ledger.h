@@ -64,4 +64,26 @@ typedef int ledger_fn(void *ctx, const struct ledger_line *line, struct err *e);
 int ledger_read(const char *dir, ledger_fn *fn, void *ctx, struct ledger_state *ret,
 		struct err *e) MUST_CHECK;
 
+/* Where a ledger is mirrored: s3://BUCKET[/PREFIX], and for how many days what is there can be
+ * neither changed nor removed (the bucket's object lock); 0 = not at all. */
+struct ledger_mirror {
+	const char *to;
+	uint64_t lock_days;
+};
+
+/* From now on the ledger in a directory has this mirror; NULL in to: none. ERR_USAGE for what is no
+ * such place. */
+int ledger_mirror_set(const char *dir, const struct ledger_mirror *m, struct err *e) MUST_CHECK;
+
+/* Sends the lines that the mirror has not got yet, where the ledger has one. What cannot be reached
+ * is ERR_REMOTE; with soon it is asked at most once a minute, and meanwhile that is no error: a
+ * warning says so. Lines there that are others than ours, or more, are ERR_VERIFY. *ret: how many
+ * lines were sent. */
+int ledger_mirror_send(const char *dir, bool soon, uint64_t *ret, struct err *e) MUST_CHECK;
+
+/* ledger_read of all chains of a bucket, s3://BUCKET[/PREFIX], one after the other. The caller
+ * frees *ret. */
+int ledger_mirror_read(const char *from, ledger_fn *fn, void *ctx, struct ledger_state **ret,
+		       size_t *ret_n, struct err *e) MUST_CHECK;
+
 #endif

@@ -41,6 +41,9 @@ int head_write(int dirfd, const struct tail *t, struct err *e) MUST_CHECK;
  * left of a line is taken away; whole lines that do not follow go to a file "aside-…". */
 int tail_find(int dirfd, struct tail *ret, struct err *e) MUST_CHECK;
 
+/* The name of the chain, "" of an empty ledger. */
+int chain_of(int dirfd, struct tail *ret, struct err *e) MUST_CHECK;
+
 /* Who acts, and where: words without quotes. */
 struct who {
 	char actor[96], host[72], machine[LEDGER_MACHINE + 1];

@@ -166,3 +166,21 @@ int tail_find(int dirfd, struct tail *ret, struct err *e)
 	*ret = t;
 	return 0;
 }
+
+int chain_of(int dirfd, struct tail *ret, struct err *e)
+{
+	struct tail t = {.seq = 0};
+	uint64_t last, n;
+
+	if (segment_last(dirfd, &last, &n, e) != 0)
+		return -1;
+	for (; last > 0 && t.chain[0] == '\0'; last--) {
+		struct buf b SCOPED(buf_release) = BUF_INIT(READ_MAX);
+
+		if (read_segment(dirfd, last, &b, e) != 0)
+			return -1;
+		find_chain(&b, last, &t);
+	}
+	*ret = t;
+	return 0;
+}

@@ -110,6 +110,10 @@ int s3_send(struct s3 *s, struct http_request *q, const struct digest *body, str
 		int rc;
 
 		signed_q.headers = (struct strv){0};
+		if (s->connect_ms != 0) {
+			signed_q.connect_ms = s->connect_ms;
+			signed_q.tries = 1;
+		}
 		strv_extend(&signed_q.headers, &q->headers);
 		rc = s3_sign(s, &signed_q, body, e);
 		if (rc == 0)
@@ -325,16 +329,24 @@ static int probe(struct s3 *s, struct http *via, struct err *e)
 	return 0;
 }
 
-int s3_open(const char *bucket, struct http *via, bool write, struct s3 **ret, struct err *e)
+/* How it is opened. */
+struct opening {
+	bool write, probe;
+	uint64_t connect_ms;
+};
+
+static int open_as(const char *bucket, struct http *via, const struct opening *o, struct s3 **ret,
+		   struct err *e)
 {
 	struct s3 *s = mem_zalloc(sizeof(*s));
 	int rc;
 
 	s->part_size = S3_PART_SIZE;
+	s->connect_ms = o->connect_ms;
 	s->region = aws_region();
 	set_base(s, bucket);
 	rc = renew_login(s, e);
-	if (rc == 0 && s->login.id == NULL && write) {
+	if (rc == 0 && s->login.id == NULL && o->write) {
 		(void)err_set(e, ERR_REMOTE, "no credentials for the bucket %s", bucket);
 		rc = err_hint(e, "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE");
 	}
@@ -346,7 +358,7 @@ int s3_open(const char *bucket, struct http *via, bool write, struct s3 **ret, s
 	}
 	if (rc == 1)
 		rc = err_set(e, ERR_REMOTE, "the bucket is in no region that it names");
-	if (rc == 0 && write)
+	if (rc == 0 && o->probe)
 		rc = probe(s, via, e);
 	if (rc != 0) {
 		s3_free(s);
@@ -354,4 +366,19 @@ int s3_open(const char *bucket, struct http *via, bool write, struct s3 **ret, s
 	}
 	*ret = s;
 	return 0;
+}
+
+int s3_open(const char *bucket, struct http *via, bool write, struct s3 **ret, struct err *e)
+{
+	const struct opening o = {.write = write, .probe = write};
+
+	return open_as(bucket, via, &o, ret, e);
+}
+
+int s3_open_soon(const char *bucket, struct http *via, uint64_t connect_ms, struct s3 **ret,
+		 struct err *e)
+{
+	const struct opening o = {.write = true, .connect_ms = connect_ms};
+
+	return open_as(bucket, via, &o, ret, e);
 }

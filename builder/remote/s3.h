@@ -23,9 +23,10 @@ struct s3 {
 	struct aws_login login;
 	int64_t skew_s; /* the server's clock ahead of ours */
 	enum s3_condition condition;
-	bool bare;          /* If-Match wants the ETag without its quotes */
-	uint64_t part_size; /* blobs larger than that are sent in parts */
-	uint64_t lock_s;    /* how long what is written must not be changed or removed; 0 = not */
+	bool bare;           /* If-Match wants the ETag without its quotes */
+	uint64_t part_size;  /* blobs larger than that are sent in parts */
+	uint64_t connect_ms; /* of who cannot wait: how long to try to connect, and only once */
+	uint64_t lock_s;     /* how long what is written must not be changed or removed; 0 = not */
 	/* The mutable object that was read last, and its ETag, "" when it was not there: a write of
 	 * it holds only if that is still so. */
 	char *seen_url, *seen_etag;
@@ -35,6 +36,11 @@ struct s3 {
  * server makes of conditions. AWS_ENDPOINT_URL_S3 and AWS_ENDPOINT_URL name another server. */
 int s3_open(const char *bucket, struct http *via, bool write, struct s3 **ret,
 	    struct err *e) MUST_CHECK;
+
+/* The same, to write, for who would rather come again later than wait: each request connects within
+ * so long, and is not tried again. Conditions are not asked for (S3_UNKNOWN). */
+int s3_open_soon(const char *bucket, struct http *via, uint64_t connect_ms, struct s3 **ret,
+		 struct err *e) MUST_CHECK;
 void s3_free(struct s3 *s);
 
 /* Adds what signs the request to its headers: to be done once, last, for each sending. Nobody's

@@ -77,6 +77,8 @@ static int one_line(void *ctx, const struct ledger_line *line, struct err *e)
 	struct sql_query *q = l->insert;
 	bool more;
 
+	/* a ledger more, or the next chain of a bucket */
+	l->ledger += line->seq == 1;
 	if (!wanted(l, &line->kind))
 		return 0;
 	sql_int(q, 1, l->ledger);
@@ -126,8 +128,48 @@ static void map_end(struct map *m)
 	map_release(m, NULL);
 }
 
+struct all {
+	struct sql *db;
+	struct loading *l;
+	struct map *seen;
+	struct ledgers *states; /* or NULL */
+	int64_t n;
+};
+
+/* After its lines: how the ledger stands. An empty one has no line that would have counted it. */
+static int one_state(struct all *x, const char *dir, const struct ledger_state *st, struct err *e)
+{
+	struct ledgers *s = x->states;
+
+	if (st->lines == 0)
+		return 0;
+	if (check_twice(x->seen, dir, st, e) != 0 || put_state(x->db, ++x->n, dir, st, e) != 0)
+		return -1;
+	if (s != NULL) {
+		s->v = mem_resize(s->v, s->n + 1, sizeof(*s->v));
+		s->v[s->n++] = (struct ledger_of){dir, *st};
+	}
+	return 0;
+}
+
+static int one_ledger(struct all *x, const char *dir, struct err *e)
+{
+	struct ledger_state *v SCOPED(mem_freep) = NULL, st = {.lines = 0};
+	size_t n = 0;
+
+	if (strncmp(dir, "s3://", 5) != 0)
+		return ledger_read(dir, one_line, x->l, &st, e) != 0 ? -1
+								     : one_state(x, dir, &st, e);
+	if (ledger_mirror_read(dir, one_line, x->l, &v, &n, e) != 0)
+		return -1;
+	for (size_t i = 0; i < n; i++)
+		if (one_state(x, dir, &v[i], e) != 0)
+			return -1;
+	return 0;
+}
+
 int base_load(const struct report_opts *o, const char *const *kinds, struct sql **ret,
-	      struct ledger_of *states, struct err *e)
+	      struct ledgers *states, struct err *e)
 {
 	static const char insert[] = "INSERT INTO raw(ledger, seq, t, kind, subject, actor, host,"
 				     " machine, fields) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)";
@@ -135,23 +177,16 @@ int base_load(const struct report_opts *o, const char *const *kinds, struct sql 
 	struct sql_query *q SCOPED(sql_query_freep) = NULL;
 	struct map seen SCOPED(map_end) = {0};
 	struct loading l = {.kinds = kinds};
+	struct all with = {db, &l, &seen, states, 0};
 
 	if (sql_open_own(&db, e) != 0 || sql_run(db, schema, e) != 0 ||
 	    sql_prepare(db, insert, &q, e) != 0 || sql_run(db, "BEGIN", e) != 0)
 		return -1;
+	with.db = db;
 	l.insert = q;
-	for (size_t i = 0; i < o->ledgers->n; i++) {
-		struct ledger_state st = {.lines = 0};
-		const char *dir = o->ledgers->v[i];
-
-		l.ledger = (int64_t)i + 1;
-		if (ledger_read(dir, one_line, &l, &st, e) != 0 ||
-		    check_twice(&seen, dir, &st, e) != 0 ||
-		    put_state(db, l.ledger, dir, &st, e) != 0)
+	for (size_t i = 0; i < o->ledgers->n; i++)
+		if (one_ledger(&with, o->ledgers->v[i], e) != 0)
 			return -1;
-		if (states != NULL)
-			states[i] = (struct ledger_of){dir, st};
-	}
 	if (sql_run(db, "COMMIT", e) != 0)
 		return -1;
 	*ret = STEAL(db);

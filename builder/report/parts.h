@@ -20,8 +20,12 @@ struct ledger_of {
 	const char *dir;
 	struct ledger_state st;
 };
+struct ledgers {
+	struct ledger_of *v;
+	size_t n;
+};
 int base_load(const struct report_opts *o, const char *const *kinds, struct sql **ret,
-	      struct ledger_of *states, struct err *e) MUST_CHECK;
+	      struct ledgers *states, struct err *e) MUST_CHECK;
 
 /* A new table or chart at the end of a report, good until the next one. */
 struct report_table *table_new(struct report *r, const char *id, const char *title,

@@ -43,22 +43,23 @@ static void making_end(struct making *m)
 	prices_free(m->prices);
 }
 
-static void put_ledgers(const struct report_opts *o, const struct ledger_of *states,
-			struct report *r)
+static void ledgers_release(struct ledgers *l)
 {
-	for (size_t i = 0; i < o->ledgers->n; i++)
-		if (states[i].st.lines > 0)
-			report_fact(r, "Made from", "%s, lines 1 to %llu, the last %s",
-				    states[i].dir, (unsigned long long)states[i].st.lines,
-				    digest_text(&states[i].st.last).s);
+	free(l->v);
+}
+
+static void put_ledgers(const struct ledgers *l, struct report *r)
+{
+	for (size_t i = 0; i < l->n; i++)
+		report_fact(r, "Made from", "%s, lines 1 to %llu, the last %s", l->v[i].dir,
+			    (unsigned long long)l->v[i].st.lines, digest_text(&l->v[i].st.last).s);
 }
 
 static int make(size_t k, const struct report_opts *o, struct report *r, struct err *e)
 {
 	struct making m SCOPED(making_end) = {.o = o};
 	struct report_opts with = *o;
-	struct ledger_of *states SCOPED(mem_freep) =
-	    mem_zalloc((o->ledgers->n + 1) * sizeof(*states));
+	struct ledgers states SCOPED(ledgers_release) = {0};
 	const char *const *events = makers[k].events[0] != NULL ? makers[k].events : NULL;
 
 	if (with.backup_s == 0)
@@ -70,7 +71,7 @@ static int make(size_t k, const struct report_opts *o, struct report *r, struct 
 	m.until = o->until != 0 ? day_begin(o->until) : o->now;
 	if (m.until > o->now)
 		m.until = o->now;
-	if (base_load(o, events, &m.db, states, e) != 0)
+	if (base_load(o, events, &m.db, &states, e) != 0)
 		return -1;
 	r->kind = makers[k].kind;
 	r->zone = mem_strdup(m.zone);
@@ -78,7 +79,7 @@ static int make(size_t k, const struct report_opts *o, struct report *r, struct 
 	r->made = o->now;
 	if (makers[k].make(&m, r, e) != 0)
 		return err_in(e, "report %s", r->kind);
-	put_ledgers(o, states, r);
+	put_ledgers(&states, r);
 	return 0;
 }
 
