@@ -47,8 +47,9 @@ sub is_over {
 	return $r->{state} eq 'LEASED' && ($r->{boot} ne boot_id() || uptime() >= $r->{expiry});
 }
 
-# What is over may not be taken back at once behind a boot: the new host has the address, once it was
-# taken off here, for as long as the lease was renewed, and how long ago that was nobody here knows.
+# What is over may not be taken back at once behind a boot: the new host has the address, once it
+# was taken off here, for as long as the lease was renewed, and how long ago that was nobody here
+# knows.
 sub may_fall {
 	my ($r) = @_;
 	return 1 if $r->{undoing} || !$r->{complete} || $r->{boot} eq boot_id();
