@@ -160,6 +160,12 @@ check-cutover: deps-check
 	$(Q)tests/lib/cutover-runs $(OUT) $(CUTOVER_RUNS) 2026 6
 	$(Q)OUT=$(OUT) tests/bench/cutover
 
+# A night on clusters: Slurm for real, Kubernetes as far as its client goes.
+check-fleet: deps-check
+	$(Q)tests/lib/need tests/fleet/DEPENDS
+	$(Q)$(MAKE) -j$(JOBS) all
+	$(Q)OUT=$(OUT) bats tests/fleet
+
 # What we write, read by programs of others that are too large for every check.
 check-interop: deps-check
 	$(Q)tests/lib/need tests/interop/DEPENDS
@@ -210,6 +216,11 @@ bench-nightly: deps-check
 	$(Q)$(MAKE) -j$(JOBS) all
 	$(Q)OUT=$(OUT) tests/bench/nightly
 
+bench-fleet: deps-check
+	$(Q)tests/lib/need tests/fleet/DEPENDS
+	$(Q)$(MAKE) -j$(JOBS) all
+	$(Q)OUT=$(OUT) tests/bench/fleet
+
 bench-restore: deps-check
 	$(Q)tests/lib/need tests/bench/DEPENDS
 	$(Q)$(MAKE) -j$(JOBS) all $(OUT)/bench/tree
@@ -240,4 +251,5 @@ clean:
 -include $(shell find $(OUT)/obj $(OUT)/test -name '*.d' 2>/dev/null)
 .PHONY: all syntax unit-programs fuzz-programs fuzz deps deps-check demo check check-interop \
 	lint readme bench bench-audit bench-refetch bench-scan bench-carry bench-cutover \
-	bench-stage bench-restore bench-nightly check-cutover check-faults clean
+	bench-stage bench-restore bench-nightly bench-fleet check-cutover check-fleet check-faults \
+	clean

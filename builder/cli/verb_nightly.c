@@ -13,8 +13,10 @@
 static const struct opt opts[] = {
     {0, "only", "RECIPE", "Only this one, by its file's name without .yaml (may be repeated)."},
     {0, "worker", NULL, "Do the one recipe of --only in this process: no report, no mail."},
+    {0, "submit", "ENGINE", "Give a job for each recipe to slurm or kubernetes instead."},
+    {0, "collect", NULL, "Report what the jobs have left, as a night does at its end."},
     {0, "junit", "FILE", "Write the summary as JUnit XML, too."},
-    {0, "dry-run", NULL, "List the recipes, and do nothing."},
+    {0, "dry-run", NULL, "List the recipes, or print the jobs, and do nothing."},
     {0, "json", NULL, "Print the summary as JSON."},
     {0, NULL, NULL, NULL},
 };
@@ -23,7 +25,7 @@ static const struct opt opts[] = {
 struct asked {
 	struct nightly *n;
 	struct strv only, options;
-	char *store, *ledger;
+	char *store, *ledger, *file; /* absolute; file: NULL = as it is given */
 	struct nightly_how how;
 };
 
@@ -34,6 +36,7 @@ static void asked_release(struct asked *q)
 	strv_release(&q->options);
 	free(q->store);
 	free(q->ledger);
+	free(q->file);
 }
 
 static int absolute(const char *path, char **ret, struct err *e)
@@ -67,7 +70,10 @@ static int read_asked(const struct args *a, struct asked *q, struct err *e)
 				      .ledger = q->ledger,
 				      .only = &q->only,
 				      .options = &q->options};
-	return nightly_load(a->rest.v[0], &q->n, e);
+	/* jobs on other machines begin in another directory */
+	if (args_has(a, "submit") && absolute(a->rest.v[0], &q->file, e) != 0)
+		return -1;
+	return nightly_load(q->file != NULL ? q->file : a->rest.v[0], &q->n, e);
 }
 
 static int put_junit(const struct args *a, const struct nightly *n, const struct nightly_result *r,
@@ -144,6 +150,19 @@ static int note(const struct args *a, const struct nightly *n, const struct nigh
 	return 0;
 }
 
+static int submit(const struct args *a, const struct asked *q, struct err *e)
+{
+	struct buf b SCOPED(buf_release) = BUF_INIT(64 << 20);
+	const struct nightly_submit s = {
+	    .engine = args_get(a, "submit"), .dry = args_has(a, "dry-run"), .named = q->only.n > 0};
+
+	if (nightly_submit(q->n, &q->how, &s, &b, e) != 0)
+		return -1;
+	screen_plain(b.data);
+	(void)fputs(b.data, stdout);
+	return 0;
+}
+
 static int run(const struct args *a, struct err *e)
 {
 	struct asked q SCOPED(asked_release) = {0};
@@ -151,11 +170,15 @@ static int run(const struct args *a, struct err *e)
 
 	if (read_asked(a, &q, e) != 0)
 		return -1;
+	if (args_has(a, "submit"))
+		return submit(a, &q, e);
 	if (args_has(a, "dry-run"))
 		return list(&q);
 	if (args_has(a, "worker"))
 		return work(a, &q, e);
-	if (nightly_run(q.n, &q.how, &res, e) != 0 || put_junit(a, q.n, &res, e) != 0)
+	if ((args_has(a, "collect") ? nightly_collect(q.n, &q.how, &res, e)
+				    : nightly_run(q.n, &q.how, &res, e)) != 0 ||
+	    put_junit(a, q.n, &res, e) != 0)
 		return -1;
 	print(a, q.n, &res);
 	return note(a, q.n, &res, e) == 0 ? nightly_gate(&res, e) : -1;

@@ -105,7 +105,9 @@ static bool http_ok(const char *s)
 	return strncmp(s, "https://", 8) == 0 || strncmp(s, "http://", 7) == 0;
 }
 
-#define ALNUM "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
+#define DIGIT "0123456789"
+#define LOWER "abcdefghijklmnopqrstuvwxyz" DIGIT
+#define ALNUM "ABCDEFGHIJKLMNOPQRSTUVWXYZ" LOWER
 
 static const struct grammar address = {"an address of mail",
 				       "Letters, digits, '.', '_', '+', '-' and one '@'.",
@@ -116,6 +118,20 @@ static const struct grammar address = {"an address of mail",
 static const struct grammar hook_url = {"a URL", "It begins with https:// or http://.",
 					"h",     ALNUM "-._~:/?&=%+,;@!$'()*#[]",
 					2000,    http_ok};
+static const struct grammar features = {"features of a node",
+					"As sbatch(1) has them; {arch} is the recipe's.",
+					ALNUM "{[(",
+					ALNUM "._-{}&|!*()[],",
+					200,
+					NULL};
+static const struct grammar pod_image = {
+    "an image", "Such as registry.example/posmedia:1.", ALNUM, ALNUM "._-/:@", 500, NULL};
+static const struct grammar label = {
+    "a name of Kubernetes", "Lower-case letters, digits and '-'.", LOWER, LOWER "-", 63, NULL};
+static const struct grammar quantity = {
+    "a quantity", "Such as 2, 500m or 4Gi.", DIGIT, DIGIT ".mkMGTi", 20, NULL};
+static const struct grammar cron = {
+    "five fields of time", "Such as \"30 2 * * *\".", DIGIT "*", ALNUM "*/,- ", 100, NULL};
 static const struct most keep_most = {NIGHTLY_KEEP_MAX}, parallel_most = {NIGHTLY_PARALLEL_MAX};
 
 static const struct field sign_fields[] = {
@@ -137,6 +153,24 @@ static const struct field hook_fields[] = {
     {"when", read_when, AT(webhook.when), NULL, false},
     MANUAL};
 
+static const struct field slurm_fields[] = {
+    {"partition", read_word, AT(slurm.partition), &grammar_name, false},
+    {"account", read_word, AT(slurm.account), &grammar_name, false},
+    {"constraint", read_word, AT(slurm.constraint), &features, false},
+    {"program", read_place, AT(slurm.program), NULL, false},
+    MANUAL};
+
+static const struct field kubernetes_fields[] = {
+    {"image", read_word, AT(kubernetes.image), &pod_image, true},
+    {"volume", read_word, AT(kubernetes.volume), &label, true},
+    {"namespace", read_word, AT(kubernetes.space), &label, false},
+    {"service-account", read_word, AT(kubernetes.account), &label, false},
+    {"cpu", read_word, AT(kubernetes.cpu), &quantity, false},
+    {"memory", read_word, AT(kubernetes.memory), &quantity, false},
+    {"schedule", read_word, AT(kubernetes.schedule), &cron, false},
+    {"program", read_place, AT(kubernetes.program), NULL, false},
+    MANUAL};
+
 static const struct field fields[] = {
     {"name", read_word, AT(name), &grammar_name, true},
     {"recipes", read_set, AT(patterns), &grammar_project_path, true},
@@ -149,6 +183,8 @@ static const struct field fields[] = {
     {"timeout", read_duration, AT(timeout_ms), NULL, false},
     {"mail", read_map, 0, mail_fields, false},
     {"webhook", read_map, 0, hook_fields, false},
+    {"slurm", read_map, 0, slurm_fields, false},
+    {"kubernetes", read_map, 0, kubernetes_fields, false},
     MANUAL};
 
 /* "rti" of "/x/recipes/rti.yaml"; NULL when it cannot be a name. The caller owns it. */
@@ -243,6 +279,10 @@ static void defaults(struct nightly *n)
 		n->lock = mem_strdup("update");
 	if (n->mail.program == NULL)
 		n->mail.program = mem_strdup("/usr/sbin/sendmail");
+	if (n->slurm.program == NULL)
+		n->slurm.program = mem_strdup("/usr/bin/sbatch");
+	if (n->kubernetes.program == NULL)
+		n->kubernetes.program = mem_strdup("/usr/bin/kubectl");
 }
 
 int nightly_load(const char *path, struct nightly **ret, struct err *e)
@@ -275,10 +315,31 @@ void nightly_free(struct nightly *n)
 	if (n == NULL)
 		return;
 
-	char *const texts[] = {n->file,          n->root,      n->name,         n->state,
-			       n->lock,          n->push,      n->sign.key,     n->sign.passphrase,
-			       n->sign.signer,   n->mail.from, n->mail.program, n->webhook.url,
-			       n->webhook.secret};
+	char *const texts[] = {n->file,
+			       n->root,
+			       n->name,
+			       n->state,
+			       n->lock,
+			       n->push,
+			       n->sign.key,
+			       n->sign.passphrase,
+			       n->sign.signer,
+			       n->mail.from,
+			       n->mail.program,
+			       n->webhook.url,
+			       n->webhook.secret,
+			       n->slurm.partition,
+			       n->slurm.account,
+			       n->slurm.constraint,
+			       n->slurm.program,
+			       n->kubernetes.image,
+			       n->kubernetes.space,
+			       n->kubernetes.account,
+			       n->kubernetes.volume,
+			       n->kubernetes.cpu,
+			       n->kubernetes.memory,
+			       n->kubernetes.schedule,
+			       n->kubernetes.program};
 
 	for (size_t i = 0; i < n->recipes_n; i++) {
 		free(n->recipes[i].key);

@@ -43,6 +43,24 @@ struct nightly_sign {
 	struct strv signer_args;
 };
 
+/* How jobs are given to Slurm. */
+struct nightly_slurm {
+	char *partition, *account; /* or NULL */
+	char *constraint;          /* features of a node, with "{arch}"; or NULL */
+	char *program;             /* absolute: sbatch(1) */
+};
+
+/* And to Kubernetes. */
+struct nightly_kubernetes {
+	char *image; /* that has posmedia in it; NULL = the file says nothing of it */
+	char *space; /* the namespace; or NULL */
+	char *account;
+	char *volume; /* the claim of a volume with the project, at the project's own path */
+	char *cpu, *memory;
+	char *schedule; /* CronJobs at these times instead of Jobs now; or NULL */
+	char *program;  /* absolute: kubectl(1) */
+};
+
 struct nightly_recipe {
 	char *key;  /* the file's name without its end: unique, and a plain word */
 	char *path; /* absolute */
@@ -63,6 +81,8 @@ struct nightly {
 	uint64_t timeout_ms; /* of one recipe; 0 = none */
 	struct nightly_mail mail;
 	struct nightly_webhook webhook;
+	struct nightly_slurm slurm;
+	struct nightly_kubernetes kubernetes;
 	struct nightly_recipe *recipes; /* sorted by key */
 	size_t recipes_n;
 };
@@ -116,6 +136,20 @@ void nightly_one(const struct nightly *n, const struct nightly_recipe *r,
  * each state directory (ERR_BUSY). What failed is in the result and no error here. */
 int nightly_run(const struct nightly *n, const struct nightly_how *how, struct nightly_result *ret,
 		struct err *e) MUST_CHECK;
+
+/* What the workers of a cluster have left of this night, reported as nightly_run does. */
+int nightly_collect(const struct nightly *n, const struct nightly_how *how,
+		    struct nightly_result *ret, struct err *e) MUST_CHECK;
+
+/* One job of a cluster for each recipe. dry: what would be submitted goes to *out, else what the
+ * cluster says of it. engine: "slurm" or "kubernetes". */
+struct nightly_submit {
+	const char *engine;
+	bool dry;
+	bool named; /* only some recipes were asked for: no job collects a report */
+};
+int nightly_submit(const struct nightly *n, const struct nightly_how *how,
+		   const struct nightly_submit *s, struct buf *out, struct err *e) MUST_CHECK;
 
 /* The key of that name, or NULL. */
 const struct nightly_recipe *nightly_find(const struct nightly *n, const char *key);

@@ -394,15 +394,6 @@ static int confirm(struct one *w)
 	return w->repository != NULL ? push_as(w, w->past.tag, w->r->version) : 0;
 }
 
-static char *put_name(const char *pattern, const char *name)
-{
-	const char *at = pattern != NULL ? strstr(pattern, "{name}") : NULL;
-
-	if (at == NULL)
-		return pattern != NULL ? mem_strdup(pattern) : NULL;
-	return mem_format("%.*s%s%s", (int)(at - pattern), pattern, name, at + strlen("{name}"));
-}
-
 static int prepare(struct one *w)
 {
 	char *images SCOPED(mem_freep) = NULL, *said SCOPED(mem_freep) = NULL;
@@ -420,7 +411,7 @@ static int prepare(struct one *w)
 	w->lock = lock_path(w->at->path);
 	w->layout = fs_join(images, w->at->key);
 	w->statements = fs_join(said, w->at->key);
-	w->repository = put_name(w->n->push, w->r->name);
+	w->repository = put_word(w->n->push, "{name}", w->r->name);
 	past_load(w->recipes, w->at->key, &w->past);
 	return 0;
 }
@@ -442,12 +433,7 @@ void nightly_one(const struct nightly *n, const struct nightly_recipe *r,
 	int lock SCOPED(fd_closep) = -1;
 	struct err why = ERR_INIT;
 
-	*ret = (struct nightly_outcome){.key = mem_strdup(r->key),
-					.step = mem_strdup(""),
-					.why = mem_strdup(""),
-					.tag = mem_strdup(""),
-					.digest = mem_strdup(""),
-					.diff = mem_strdup("")};
+	outcome_blank(ret, r->key);
 	if (state_dir(&w, "recipes", &w.recipes, NULL) != 0)
 		return;
 	if (lock_wait(w.recipes, name, LOCK_WAIT_MS, &lock, &why) != 0) {
@@ -461,4 +447,6 @@ void nightly_one(const struct nightly *n, const struct nightly_recipe *r,
 		past_set(&ret->digest, w.past.digest);
 	}
 	ret->ms = clock_mono_ms() - begun;
+	if (outcome_save(n, ret, &why) != 0)
+		outcome_error(ret, "state", &why);
 }

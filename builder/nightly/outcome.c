@@ -4,6 +4,8 @@
 
 #include "form/plain.h"
 #include "sys/clock.h"
+#include "sys/fs.h"
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -98,6 +100,53 @@ int outcome_parse(const struct jval *v, struct nightly_outcome *ret)
 	for (size_t n = 0; n < jval_len(notes) && n < NOTES_MAX; n++)
 		if (jval_str(jval_at(notes, n)) != NULL)
 			strv_add(&ret->notes, jval_str(jval_at(notes, n)));
+	return 0;
+}
+
+void outcome_blank(struct nightly_outcome *o, const char *key)
+{
+	*o = (struct nightly_outcome){.key = mem_strdup(key),
+				      .step = mem_strdup(""),
+				      .why = mem_strdup(""),
+				      .tag = mem_strdup(""),
+				      .digest = mem_strdup(""),
+				      .diff = mem_strdup("")};
+}
+
+static char *file_of(const struct nightly *n, const char *key)
+{
+	return mem_format("%s/outcomes/%s.json", n->state, key);
+}
+
+int outcome_save(const struct nightly *n, const struct nightly_outcome *o, struct err *e)
+{
+	char *path SCOPED(mem_freep) = file_of(n, o->key);
+	char *dir SCOPED(mem_freep) = fs_dirname(path);
+	struct jval *v SCOPED(jval_freep) = outcome_json(o);
+	struct buf b SCOPED(buf_release) = BUF_INIT(1 << 20);
+
+	jval_write_pretty(v, &b);
+	if (fs_mkdirs(AT_FDCWD, dir, 0755, e) != 0)
+		return -1;
+	return fs_put_path(path, b.data, b.len, 0644, e);
+}
+
+int outcome_load(const struct nightly *n, const char *key, struct nightly_outcome *ret)
+{
+	char *path SCOPED(mem_freep) = file_of(n, key);
+	struct buf b SCOPED(buf_release) = BUF_INIT(1 << 20);
+	struct jval *v SCOPED(jval_freep) = NULL;
+	struct nightly_outcome o = {0};
+	struct err why = ERR_INIT;
+
+	if (fs_get_file(AT_FDCWD, path, &b, &why) != 0 ||
+	    jval_parse(b.data, b.len, path, &v, &why) != 0 || outcome_parse(v, &o) != 0)
+		return -1;
+	if (strcmp(o.key, key) != 0) {
+		nightly_outcome_release(&o);
+		return -1;
+	}
+	*ret = o;
 	return 0;
 }
 

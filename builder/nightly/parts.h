@@ -55,6 +55,15 @@ void stepped_release(struct stepped *s);
 struct jval *outcome_json(const struct nightly_outcome *o) MUST_CHECK;
 int outcome_parse(const struct jval *v, struct nightly_outcome *ret) MUST_CHECK;
 
+/* What became of a recipe as a file, STATE/outcomes/KEY.json: for who collects what workers of a
+ * cluster have left. Absent is -1. */
+int outcome_save(const struct nightly *n, const struct nightly_outcome *o,
+		 struct err *e) MUST_CHECK;
+int outcome_load(const struct nightly *n, const char *key, struct nightly_outcome *ret) MUST_CHECK;
+
+/* One of which nothing is known yet. */
+void outcome_blank(struct nightly_outcome *o, const char *key);
+
 /* A failure of the recipe: what is there already is replaced. */
 void outcome_fail(struct nightly_outcome *o, int kind, const char *step, const char *why);
 
@@ -63,6 +72,19 @@ void outcome_error(struct nightly_outcome *o, const char *step, const struct err
 
 /* Tells who wants to be told; what cannot be sent is a warning. */
 void nightly_tell(const struct nightly *n, const struct nightly_result *r);
+
+/* The text with the word for the first "{arch}" or "{name}" in it; NULL of NULL. The caller owns
+ * it. */
+char *put_word(const char *text, const char *place, const char *word) MUST_CHECK;
+
+/* What runs as a job: the arguments of this program, from its name on. */
+void job_argv(const struct nightly *n, const char *program, const char *key, struct strv *argv);
+
+/* Jobs for Slurm and for Kubernetes. */
+int submit_slurm(const struct nightly *n, const struct nightly_how *how,
+		 const struct nightly_submit *s, struct buf *out, struct err *e) MUST_CHECK;
+int submit_kubernetes(const struct nightly *n, const struct nightly_how *how,
+		      const struct nightly_submit *s, struct buf *out, struct err *e) MUST_CHECK;
 
 /* Text for XML. */
 void nightly_xml(const char *s, struct buf *out);

@@ -35,16 +35,6 @@ static void argv_of(const struct all *a, const struct nightly_recipe *r, struct 
 	strv_add(argv, "--json");
 }
 
-static void blank(struct nightly_outcome *o, const char *key)
-{
-	*o = (struct nightly_outcome){.key = mem_strdup(key),
-				      .step = mem_strdup(""),
-				      .why = mem_strdup(""),
-				      .tag = mem_strdup(""),
-				      .digest = mem_strdup(""),
-				      .diff = mem_strdup("")};
-}
-
 /* What the worker says of itself, or what became of it. */
 static void conclude(const struct stepped *did, const char *key, struct nightly_outcome *o)
 {
@@ -52,7 +42,7 @@ static void conclude(const struct stepped *did, const char *key, struct nightly_
 
 	if (said != NULL && outcome_parse(said, o) == 0)
 		return;
-	blank(o, key);
+	outcome_blank(o, key);
 	outcome_fail(o, did->status, "worker", did->why);
 }
 
@@ -77,7 +67,7 @@ static void one(void *ctx, size_t i)
 
 	argv_of(a, r, &argv);
 	if (intr_pending() || step_run(&s, &did, &why) != 0) {
-		blank(&a->v[i], r->key);
+		outcome_blank(&a->v[i], r->key);
 		outcome_fail(&a->v[i], ERR_FAIL, "worker", "interrupted");
 		return;
 	}
@@ -134,9 +124,16 @@ static int put_reports(const struct nightly *n, const struct nightly_result *r, 
 	return put_report(state, "report.xml", &xml, e);
 }
 
+/* What was left by another night does not count in this one. */
+static int forget_outcomes(int state, struct err *e)
+{
+	return fs_rmtree(state, "outcomes", e);
+}
+
 static int work(struct all *a, int state, struct err *e)
 {
-	if (choose(a->n, a->how, a, e) != 0 || forget_heads(state, e) != 0)
+	if (choose(a->n, a->how, a, e) != 0 || forget_heads(state, e) != 0 ||
+	    forget_outcomes(state, e) != 0)
 		return -1;
 	a->log =
 	    openat(state, "workers.log", O_RDWR | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC, 0644);
@@ -172,4 +169,58 @@ int nightly_run(const struct nightly *n, const struct nightly_how *how, struct n
 	*ret = res;
 	res = (struct nightly_result){0};
 	return 0;
+}
+
+static void collect_one(const struct nightly *n, const char *key, struct nightly_outcome *o)
+{
+	if (outcome_load(n, key, o) == 0)
+		return;
+	outcome_blank(o, key);
+	outcome_fail(o, ERR_FAIL, "worker",
+		     "it has left nothing: it did not run, or it was killed");
+}
+
+int nightly_collect(const struct nightly *n, const struct nightly_how *how,
+		    struct nightly_result *ret, struct err *e)
+{
+	struct all a = {.n = n, .how = how, .log = -1};
+	struct nightly_result res SCOPED(nightly_result_release) = {.begun_s = clock_epoch_s()};
+	int state SCOPED(fd_closep) = -1;
+	int rc = choose(n, how, &a, e);
+
+	for (size_t i = 0; rc == 0 && i < a.count; i++)
+		collect_one(n, a.recipes[i]->key, &a.v[i]);
+	res.v = a.v;
+	res.n = rc == 0 ? a.count : 0;
+	free(a.recipes);
+	if (rc != 0 || fs_open_dir(AT_FDCWD, n->state, &state, e) != 0 ||
+	    put_reports(n, &res, state, e) != 0)
+		return -1;
+	nightly_tell(n, &res);
+	*ret = res;
+	res = (struct nightly_result){0};
+	return 0;
+}
+
+int nightly_submit(const struct nightly *n, const struct nightly_how *how,
+		   const struct nightly_submit *s, struct buf *out, struct err *e)
+{
+	struct all a = {.n = n, .how = how, .log = -1};
+	int state SCOPED(fd_closep) = -1, lock SCOPED(fd_closep) = -1;
+	int rc = choose(n, how, &a, e);
+
+	free(a.recipes);
+	free(a.v);
+	if (rc != 0)
+		return -1;
+	if (!s->dry && (fs_mkdirs(AT_FDCWD, n->state, 0755, e) != 0 ||
+			fs_open_dir(AT_FDCWD, n->state, &state, e) != 0 ||
+			lock_take(state, "nightly.flock", &lock, e) != 0 ||
+			forget_heads(state, e) != 0 || forget_outcomes(state, e) != 0))
+		return -1;
+	if (strcmp(s->engine, "slurm") == 0)
+		return submit_slurm(n, how, s, out, e);
+	if (strcmp(s->engine, "kubernetes") == 0)
+		return submit_kubernetes(n, how, s, out, e);
+	return err_set(e, ERR_USAGE, "--submit: slurm or kubernetes, not %s", s->engine);
 }
