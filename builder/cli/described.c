@@ -22,7 +22,7 @@ struct describing {
 	const char *object; /* without the word for what it is */
 	struct manifest_names *names;
 	struct manifest_seen *seen;
-	const struct site *site; /* whose data it is; or NULL */
+	struct site *site; /* whose data it is; or NULL */
 	uint64_t threads;
 };
 
@@ -39,20 +39,31 @@ static void told(void *ctx, const struct manifest_progress *p)
 	log_progress("manifest", p->bytes, p->bytes_total);
 }
 
-/* Beside its data directories a site's place has what is posmedia's own. */
-static bool wants(void *ctx, const char *path, enum manifest_type type)
+bool described_is_data(void *ctx, const char *path, enum manifest_type type)
 {
-	const struct describing *d = ctx;
+	const struct site *s = ctx;
 	size_t n = strcspn(path, "/");
 
 	(void)type;
-	if (d->site == NULL)
+	if (s == NULL || path[0] == '\0')
 		return true;
-	for (size_t i = 0; i < d->site->data_n; i++)
-		if (strlen(d->site->data[i].name) == n &&
-		    strncmp(path, d->site->data[i].name, n) == 0)
+	for (size_t i = 0; i < s->data_n; i++)
+		if (strncmp(s->data[i].name, path, n) == 0 && s->data[i].name[n] == '\0')
 			return true;
 	return false;
+}
+
+struct jval *described_difference(const struct manifest_difference *d)
+{
+	struct jval *v = jval_object();
+
+	jval_put_text(v, "path", d->path);
+	jval_put_text(v, "field", d->field);
+	if (d->a != NULL)
+		jval_put_text(v, "a", d->a);
+	if (d->b != NULL)
+		jval_put_text(v, "b", d->b);
+	return v;
 }
 
 static int make(struct describing *d, int fd, struct manifest *ret, struct err *e)
@@ -60,9 +71,9 @@ static int make(struct describing *d, int fd, struct manifest *ret, struct err *
 	const struct manifest_opts o = {
 	    .names = d->names,
 	    .threads = (unsigned)d->threads,
-	    .wants = wants,
+	    .wants = described_is_data,
 	    .progress = told,
-	    .ctx = d,
+	    .ctx = d->site,
 	    .seen = d->seen,
 	};
 
@@ -188,19 +199,19 @@ static int of_file(const char *path, struct manifest *ret, struct err *e)
 	return err_hint(e, "a directory is named dir:PATH, an archive tar:FILE");
 }
 
-static int read_names(struct describing *d, struct err *e)
+int described_names(const struct args *a, struct manifest_names **ret, struct err *e)
 {
 	struct buf passwd SCOPED(buf_release) = BUF_INIT(ACCOUNTS_MAX);
 	struct buf group SCOPED(buf_release) = BUF_INIT(ACCOUNTS_MAX);
 
-	if (args_has(d->a, "passwd") != args_has(d->a, "group"))
+	if (args_has(a, "passwd") != args_has(a, "group"))
 		return err_set(e, ERR_USAGE, "--passwd and --group go together");
-	if (!args_has(d->a, "passwd"))
+	if (!args_has(a, "passwd"))
 		return 0;
-	if (fs_get(AT_FDCWD, args_get(d->a, "passwd"), &passwd, e) != 0 ||
-	    fs_get(AT_FDCWD, args_get(d->a, "group"), &group, e) != 0)
+	if (fs_get(AT_FDCWD, args_get(a, "passwd"), &passwd, e) != 0 ||
+	    fs_get(AT_FDCWD, args_get(a, "group"), &group, e) != 0)
 		return -1;
-	return manifest_names_of(passwd.data, group.data, &d->names, e);
+	return manifest_names_of(passwd.data, group.data, ret, e);
 }
 
 int described(const struct args *a, const char *object, struct manifest *ret, struct err *e)
@@ -209,7 +220,8 @@ int described(const struct args *a, const char *object, struct manifest *ret, st
 	static const char *const words[] = {"dir:", "tar:", "site:"};
 	size_t kind = 0;
 
-	if (args_num(a, "threads", THREADS_MAX, &d.threads, e) != 0 || read_names(&d, e) != 0)
+	if (args_num(a, "threads", THREADS_MAX, &d.threads, e) != 0 ||
+	    described_names(a, &d.names, e) != 0)
 		return -1;
 	while (kind < 3 && strncmp(object, words[kind], strlen(words[kind])) != 0)
 		kind++;

@@ -15,6 +15,16 @@
 		0, "threads", "N", "Read with N threads (default: one a processor)."               \
 	}
 
+/* The names that --passwd and --group say; NULL into *ret when they are not given. */
+int described_names(const struct args *a, struct manifest_names **ret, struct err *e) MUST_CHECK;
+
+/* Whether a path below a site's place is data of the site (ctx): the rest there is posmedia's own.
+ * As manifest_opts.wants. */
+bool described_is_data(void *ctx, const char *path, enum manifest_type type);
+
+/* A difference as an object; the caller owns it. */
+struct jval *described_difference(const struct manifest_difference *d) MUST_CHECK;
+
 /* Of dir:PATH, tar:FILE, site:FILE (the site's data directories) or an image; anything else is a
  * manifest's own file. Tells progress. An image or an archive is unpacked in the store first. */
 int described(const struct args *a, const char *object, struct manifest *ret,

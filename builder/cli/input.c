@@ -177,6 +177,21 @@ void keys_release(struct keys *k)
 	*k = (struct keys){0};
 }
 
+int input_signers(const struct args *a, const char *option, struct signers *ret, struct err *e)
+{
+	if (input_keys_of(a, option, &ret->keys, e) != 0)
+		return -1;
+	ret->by = (struct sign_wanted){
+	    .keys = ret->keys.v, .keys_n = ret->keys.n, .forms = SIGN_ALL_FORMS};
+	ret->wanted = ret->keys.n > 0 ? &ret->by : NULL;
+	return 0;
+}
+
+void signers_release(struct signers *s)
+{
+	keys_release(&s->keys);
+}
+
 int input_statement(const char *path, struct buf *ret, struct err *e)
 {
 	return fs_get_file(AT_FDCWD, path, ret, e);

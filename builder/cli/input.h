@@ -6,7 +6,7 @@
 #include "form/ref.h"
 #include "oci/oci.h"
 #include "recipe/lock.h"
-#include "sign/sign.h"
+#include "sign/image.h"
 #include "store/store.h"
 
 /* --store, else $POSMEDIA_STORE, else out/store. */
@@ -53,6 +53,17 @@ int input_keys(const struct args *a, struct keys *ret, struct err *e) MUST_CHECK
 int input_keys_of(const struct args *a, const char *option, struct keys *ret,
 		  struct err *e) MUST_CHECK;
 void keys_release(struct keys *k);
+
+/* Those of an option as who must have signed: what `wanted` points at is lent as long as the struct
+ * lies where it is, and NULL when the option is not there. Release s->keys. */
+struct signers {
+	struct keys keys;
+	struct sign_wanted by;
+	const struct sign_wanted *wanted;
+};
+int input_signers(const struct args *a, const char *option, struct signers *ret,
+		  struct err *e) MUST_CHECK;
+void signers_release(struct signers *s);
 
 /* The statement in a file, into an initialised buffer. */
 int input_statement(const char *path, struct buf *ret, struct err *e) MUST_CHECK;

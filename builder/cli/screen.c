@@ -39,6 +39,21 @@ void screen_plain_line(char *text)
 }
 
 /* One message to standard error, ended by one newline. */
+void screen_say(const char *text)
+{
+	char *plain SCOPED(mem_freep) = mem_strdup(text != NULL ? text : "");
+
+	screen_plain_line(plain);
+	(void)fputs(plain, stdout);
+}
+
+void screen_line(const char *before, const char *text)
+{
+	(void)fputs(before, stdout);
+	screen_say(text);
+	(void)fputc('\n', stdout);
+}
+
 static void line_text(const char *before, const char *text)
 {
 	char *plain SCOPED(mem_freep) = mem_strdup(text);

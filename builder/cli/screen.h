@@ -27,6 +27,11 @@ void screen_error(const struct err *e);
 void screen_plain(char *text);
 void screen_plain_line(char *text);
 
+/* Prints such a text on standard output; NULL is none. */
+void screen_say(const char *text);
+/* The same as a line, behind words of ours. */
+void screen_line(const char *before, const char *text);
+
 /* Prints a JSON result, indented, to standard output. */
 void screen_json(const struct jval *v);
 

@@ -8,14 +8,20 @@
 
 /* The same without the key. */
 #define SIGNING_WITH                                                                               \
-	{0, "passphrase-file", "FILE", "The first line of FILE opens the key."},                   \
-	    {0, "signer", "PROGRAM", "This program signs; of the key only FILE.pub is read."},     \
-	    {0, "signer-arg", "ARG", "An argument of the signer (may be repeated)."},              \
-	    {0, "signer-timeout", "SECONDS", "How long the signer may take (default: 60)."},       \
+	SIGNING_BY,                                                                                \
 	    {0, "chain", "FILE.pem", "The key's certificate and its issuers: sign for notation."}, \
 	    {0, "tsa-key", "FILE", "Stamp bundles as this time-stamping authority."},              \
 	{                                                                                          \
 		0, "tsa-cert", "FILE.pem", "Its certificate."                                      \
+	}
+
+/* How a key is opened, and nothing that goes with a signature. */
+#define SIGNING_BY                                                                                 \
+	{0, "passphrase-file", "FILE", "The first line of FILE opens the key."},                   \
+	    {0, "signer", "PROGRAM", "This program signs; of the key only FILE.pub is read."},     \
+	    {0, "signer-arg", "ARG", "An argument of the signer (may be repeated)."},              \
+	{                                                                                          \
+		0, "signer-timeout", "SECONDS", "How long the signer may take (default: 60)."      \
 	}
 
 struct signing {

@@ -33,24 +33,9 @@ static const struct form {
 
 enum { FORMS = sizeof(forms) / sizeof(forms[0]) };
 
-static int64_t number(const struct jval *v, const char *key)
-{
-	int64_t n = 0;
-
-	return jval_get_int(v, key, &n) == 0 ? n : 0;
-}
-
-static void say(const char *text)
-{
-	char *plain SCOPED(mem_freep) = mem_strdup(text != NULL ? text : "");
-
-	screen_plain_line(plain);
-	(void)fputs(plain, stdout);
-}
-
 static void print_seconds(const char *what, const struct jval *v, const char *key)
 {
-	long long ms = (long long)number(v, key);
+	long long ms = (long long)jval_num(v, key);
 
 	if (jval_get(v, key) != NULL)
 		printf("%s: %lld.%03lld s\n", what, ms / 1000, ms % 1000);
@@ -77,7 +62,7 @@ static void print_plan(const struct jval *v)
 
 	for (size_t i = 0; i < jval_len(steps); i++) {
 		printf("%-10s ", jval_get_str(jval_at(steps, i), "phase"));
-		say(jval_get_str(jval_at(steps, i), "does"));
+		screen_say(jval_get_str(jval_at(steps, i), "does"));
 		(void)fputc('\n', stdout);
 	}
 	print_seconds("lease", v, "lease-ms");
@@ -90,8 +75,8 @@ static void print_row(const struct jval *row)
 	const char *error = jval_get_str(row, "error");
 
 	printf("%-10s %s %6lld ms  ", jval_get_str(row, "phase"), jval_get_str(row, "time"),
-	       (long long)number(row, "ms"));
-	say(error != NULL ? error : jval_get_bool(row, "ok") ? "ok" : "");
+	       (long long)jval_num(row, "ms"));
+	screen_say(error != NULL ? error : jval_get_bool(row, "ok") ? "ok" : "");
 	(void)fputc('\n', stdout);
 }
 
@@ -103,10 +88,10 @@ static void print_report(const struct jval *v)
 		print_row(jval_at(rows, i));
 	if (jval_get(v, "bytes") != NULL)
 		printf("%lld files, %lld bytes, %lld written in the last pass\n",
-		       (long long)number(v, "files"), (long long)number(v, "bytes"),
-		       (long long)number(v, "written-bytes"));
-	printf("checks: %lld passed, %lld failed\n", (long long)number(v, "checks-passed"),
-	       (long long)number(v, "checks-failed"));
+		       (long long)jval_num(v, "files"), (long long)jval_num(v, "bytes"),
+		       (long long)jval_num(v, "written-bytes"));
+	printf("checks: %lld passed, %lld failed\n", (long long)jval_num(v, "checks-passed"),
+	       (long long)jval_num(v, "checks-failed"));
 	print_seconds("outage until the first good test", v, "smoke-ms");
 	print_seconds("outage until open", v, "outage-ms");
 	if (jval_get_bool(v, "rehearsal"))

@@ -21,15 +21,6 @@ static const struct opt opts[] = {
     {0, NULL, NULL, NULL},
 };
 
-/* What came from programs and files is printed, never obeyed. */
-static void line(const char *before, const char *text)
-{
-	char *plain SCOPED(mem_freep) = mem_strdup(text);
-
-	screen_plain_line(plain);
-	printf("%s%s\n", before, plain);
-}
-
 static void print_items(const struct host_report *r)
 {
 	for (size_t i = 0; i < r->n; i++) {
@@ -37,13 +28,13 @@ static void print_items(const struct host_report *r)
 		char *head SCOPED(mem_freep) =
 		    mem_format("%-8s %-18s ", host_status_name(it->status), it->id);
 
-		line(head, it->found);
+		screen_line(head, it->found);
 		if (it->did != NULL)
-			line("         did: ", it->did);
+			screen_line("         did: ", it->did);
 		if (it->status == HOST_WANTED)
-			line("         wanted: ", it->wanted);
+			screen_line("         wanted: ", it->wanted);
 		if (it->hint != NULL && it->status != HOST_OK && it->status != HOST_CHANGED)
-			line("         hint: ", it->hint);
+			screen_line("         hint: ", it->hint);
 	}
 }
 
@@ -57,9 +48,9 @@ static void print_control(const struct harden_result *c, bool all)
 	    (c->status == HARDEN_PASS || c->status == HARDEN_NOT_APPLICABLE))
 		return;
 	head = mem_format("%-14s %-8s %-6s ", word, c->id, harden_severity_name(c->severity));
-	line(head, c->title);
+	screen_line(head, c->title);
 	if (undecided != NULL || (c->detail != NULL && *c->detail != '\0'))
-		line("               ", undecided != NULL ? undecided : c->detail);
+		screen_line("               ", undecided != NULL ? undecided : c->detail);
 }
 
 static void print_text(const struct args *a, const struct host_report *r)

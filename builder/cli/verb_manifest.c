@@ -149,36 +149,24 @@ static int describe(const struct args *a, struct err *e)
 	return 0;
 }
 
-static char *value(const char *text)
-{
-	char *plain = mem_strdup(text != NULL ? text : "-");
-
-	screen_plain_line(plain);
-	return plain;
-}
-
 static void print_difference(void *ctx, const struct manifest_difference *d)
 {
 	char *path SCOPED(mem_freep) = manifest_shown(d->path);
-	char *a SCOPED(mem_freep) = value(d->a), *b SCOPED(mem_freep) = value(d->b);
 
 	(void)ctx;
-	printf("%-7s %s %s -> %s\n", d->field, path, a, b);
+	printf("%-7s %s ", d->field, path);
+	screen_say(d->a != NULL ? d->a : "-");
+	(void)fputs(" -> ", stdout);
+	screen_line("", d->b != NULL ? d->b : "-");
 }
 
 static void add_difference(void *ctx, const struct manifest_difference *d)
 {
 	char *path SCOPED(mem_freep) = manifest_shown(d->path);
-	char *a SCOPED(mem_freep) = value(d->a), *b SCOPED(mem_freep) = value(d->b);
-	struct jval *v = jval_object();
+	struct manifest_difference shown = *d;
 
-	jval_put_text(v, "path", path);
-	jval_put_text(v, "field", d->field);
-	if (d->a != NULL)
-		jval_put_text(v, "a", a);
-	if (d->b != NULL)
-		jval_put_text(v, "b", b);
-	jval_push(ctx, v);
+	shown.path = path;
+	jval_push(ctx, described_difference(&shown));
 }
 
 static uint64_t compare_json(const struct args *args, const struct manifest *a,
@@ -200,34 +188,33 @@ static uint64_t compare_json(const struct args *args, const struct manifest *a,
 }
 
 /* Of a manifest's file, when --pub demands its signature. */
-static int signed_or_tree(const struct keys *keys, const char *object, const struct manifest *m,
-			  bool *ret_any, struct err *e)
+static int signed_or_tree(const struct sign_wanted *by, const char *object,
+			  const struct manifest *m, bool *ret_any, struct err *e)
 {
-	const struct sign_wanted by = {.keys = keys->v, .keys_n = keys->n, .forms = SIGN_ALL_FORMS};
 	struct stat st;
 
-	if (keys->n == 0 || stat(object, &st) != 0 || S_ISDIR(st.st_mode))
+	if (by == NULL || stat(object, &st) != 0 || S_ISDIR(st.st_mode))
 		return 0;
 	*ret_any = true;
-	return restore_check_signed(object, m, &by, e);
+	return restore_check_signed(object, m, by, e);
 }
 
 static int compare(const struct args *args, struct err *e)
 {
 	struct manifest a SCOPED(manifest_release) = {0}, b SCOPED(manifest_release) = {0};
-	struct keys keys SCOPED(keys_release) = {0};
+	struct signers by SCOPED(signers_release) = {0};
 	bool any = false;
 	uint64_t n;
 
 	if (args_has(args, "output") || args_has(args, "root") || args_has(args, "key"))
 		return err_set(e, ERR_USAGE, "--compare writes no manifest");
-	if (input_keys_of(args, "pub", &keys, e) != 0 ||
+	if (input_signers(args, "pub", &by, e) != 0 ||
 	    described(args, args->rest.v[0], &a, e) != 0 ||
 	    described(args, args->rest.v[1], &b, e) != 0 ||
-	    signed_or_tree(&keys, args->rest.v[0], &a, &any, e) != 0 ||
-	    signed_or_tree(&keys, args->rest.v[1], &b, &any, e) != 0)
+	    signed_or_tree(by.wanted, args->rest.v[0], &a, &any, e) != 0 ||
+	    signed_or_tree(by.wanted, args->rest.v[1], &b, &any, e) != 0)
 		return -1;
-	if (keys.n > 0 && !any)
+	if (by.wanted != NULL && !any)
 		return err_set(e, ERR_USAGE, "--pub wants a manifest's file, and both are trees");
 	n = args_has(args, "json") ? compare_json(args, &a, &b)
 				   : manifest_compare(&a, &b, print_difference, NULL);

@@ -1,3 +1,4 @@
+#include "cli/described.h"
 #include "cli/host.h"
 #include "cli/input.h"
 #include "cli/noted.h"
@@ -24,7 +25,7 @@ static const struct opt opts[] = {
     {0, "discard", NULL, "Remove what was filled and never exchanged."},
     {0, "verify", NULL, "With --to: read all of it again. Else: compare two trees or manifests."},
     {0, "pub", "FILE.pub",
-     "With --verify: the manifest must be signed by this key, or another one."},
+     "The snapshot, or with --verify the manifest, must be signed by this key or another one."},
     {0, "content", NULL, "Read every byte of the source, also of files that look as before."},
     {0, "exclude", "PATTERN", "Leave out what is at this absolute path; may be given again."},
     {0, "environment", "ENV", "With --to: what the data is for: prod (the default), qa or dev."},
@@ -37,32 +38,18 @@ static const struct opt opts[] = {
     {0, NULL, NULL, NULL},
 };
 
-static int64_t number(const struct jval *v, const char *key)
-{
-	int64_t n = 0;
-
-	return jval_get_int(v, key, &n) == 0 ? n : 0;
-}
-
-static void say(const char *text)
-{
-	char *plain SCOPED(mem_freep) = mem_strdup(text != NULL ? text : "");
-
-	screen_plain_line(plain);
-	(void)fputs(plain, stdout);
-}
-
 static void print_tree(const struct jval *v)
 {
-	char *bytes SCOPED(mem_freep) = num_human((uint64_t)number(v, "bytes")),
-		    *written SCOPED(mem_freep) = num_human((uint64_t)number(v, "written-bytes"));
+	char *bytes SCOPED(mem_freep) = num_human((uint64_t)jval_num(v, "bytes")),
+		    *written SCOPED(mem_freep) = num_human((uint64_t)jval_num(v, "written-bytes"));
 
 	printf(": %lld entries, %lld files, %s; made %lld, changed %lld, removed %lld; wrote %s",
-	       (long long)number(v, "entries"), (long long)number(v, "files"), bytes,
-	       (long long)number(v, "made"), (long long)number(v, "changed"),
-	       (long long)number(v, "removed"), written);
-	if (number(v, "remembered") > 0)
-		printf("; %lld files as they were read before", (long long)number(v, "remembered"));
+	       (long long)jval_num(v, "entries"), (long long)jval_num(v, "files"), bytes,
+	       (long long)jval_num(v, "made"), (long long)jval_num(v, "changed"),
+	       (long long)jval_num(v, "removed"), written);
+	if (jval_num(v, "remembered") > 0)
+		printf("; %lld files as they were read before",
+		       (long long)jval_num(v, "remembered"));
 	printf("\n");
 	printf("  root %s\n", jval_get_str(v, "root"));
 }
@@ -75,14 +62,12 @@ static void print_excluded(const struct jval *v)
 		const struct jval *o = jval_at(list, i);
 		const struct jval *paths = jval_get(o, "paths");
 
-		if (number(o, "count") == 0)
+		if (jval_num(o, "count") == 0)
 			continue;
-		printf("left out %lld by \"%s\" (%s)\n", (long long)number(o, "count"),
+		printf("left out %lld by \"%s\" (%s)\n", (long long)jval_num(o, "count"),
 		       jval_get_str(o, "pattern"), jval_get_str(o, "why"));
 		for (size_t k = 0; k < jval_len(paths); k++) {
-			(void)fputs("  ", stdout);
-			say(jval_str(jval_at(paths, k)));
-			(void)fputc('\n', stdout);
+			screen_line("  ", jval_str(jval_at(paths, k)));
 		}
 	}
 }
@@ -90,9 +75,7 @@ static void print_excluded(const struct jval *v)
 static void print_list(const struct jval *list, const char *before)
 {
 	for (size_t i = 0; i < jval_len(list); i++) {
-		(void)fputs(before, stdout);
-		say(jval_str(jval_at(list, i)));
-		(void)fputc('\n', stdout);
+		screen_line(before, jval_str(jval_at(list, i)));
 	}
 }
 
@@ -101,12 +84,12 @@ static void print_unclaimed(const struct jval *list)
 {
 	for (size_t i = 0; i < jval_len(list); i++) {
 		const struct jval *o = jval_at(list, i);
-		char *bytes SCOPED(mem_freep) = num_human((uint64_t)number(o, "bytes"));
+		char *bytes SCOPED(mem_freep) = num_human((uint64_t)jval_num(o, "bytes"));
 
 		(void)fputs("not restored, since no directory of the site has it: ", stdout);
-		say(jval_get_str(o, "path"));
-		printf(" (%lld entries, %lld files, %s)\n", (long long)number(o, "entries"),
-		       (long long)number(o, "files"), bytes);
+		screen_say(jval_get_str(o, "path"));
+		printf(" (%lld entries, %lld files, %s)\n", (long long)jval_num(o, "entries"),
+		       (long long)jval_num(o, "files"), bytes);
 	}
 }
 
@@ -114,11 +97,11 @@ static void print_unclaimed(const struct jval *list)
 static void print_aside(const struct jval *v, const char *what)
 {
 	const struct jval *o = jval_get(v, what);
-	char *bytes SCOPED(mem_freep) = num_human((uint64_t)number(o, "bytes"));
+	char *bytes SCOPED(mem_freep) = num_human((uint64_t)jval_num(o, "bytes"));
 
 	if (o != NULL)
-		printf("%s: %lld entries, %lld files, %s\n", what, (long long)number(o, "entries"),
-		       (long long)number(o, "files"), bytes);
+		printf("%s: %lld entries, %lld files, %s\n", what,
+		       (long long)jval_num(o, "entries"), (long long)jval_num(o, "files"), bytes);
 }
 
 static void print_state(const char *state)
@@ -140,11 +123,11 @@ static void print(const struct args *a, const struct jval *v)
 		return;
 	}
 	if (to != NULL) {
-		say(to);
+		screen_say(to);
 		print_tree(v);
 	}
 	for (size_t i = 0; i < jval_len(data); i++) {
-		say(jval_get_str(jval_at(data, i), "at"));
+		screen_say(jval_get_str(jval_at(data, i), "at"));
 		print_tree(jval_at(data, i));
 	}
 	print_excluded(v);
@@ -162,26 +145,20 @@ static void print(const struct args *a, const struct jval *v)
 static void tell(const struct manifest_difference *d, bool json)
 {
 	if (json) {
-		struct jval *v SCOPED(jval_freep) = jval_object();
+		struct jval *v SCOPED(jval_freep) = described_difference(d);
 		struct buf b SCOPED(buf_release) = BUF_INIT(1 << 20);
 
-		jval_put_text(v, "path", d->path);
-		jval_put_text(v, "field", d->field);
-		if (d->a != NULL)
-			jval_put_text(v, "a", d->a);
-		if (d->b != NULL)
-			jval_put_text(v, "b", d->b);
 		jval_write(v, &b);
 		puts(b.data);
 		return;
 	}
-	say(d->path[0] != '\0' ? d->path : ".");
+	screen_say(d->path[0] != '\0' ? d->path : ".");
 	printf(": %s", d->field);
 	if (d->a != NULL && d->b != NULL) {
 		(void)fputs(": ", stdout);
-		say(d->a);
+		screen_say(d->a);
 		(void)fputs(" and ", stdout);
-		say(d->b);
+		screen_say(d->b);
 	}
 	(void)fputc('\n', stdout);
 }
@@ -204,16 +181,14 @@ static void differs(void *ctx, const struct manifest_difference *d)
 static int compare(const struct args *a, struct err *e)
 {
 	bool json = args_has(a, "json");
-	struct keys keys SCOPED(keys_release) = {0};
-	struct sign_wanted by = {.keys = keys.v, .forms = SIGN_ALL_FORMS};
+	struct signers by SCOPED(signers_release) = {0};
 	struct restore_compare c = {
 	    .a = a->rest.v[0], .b = a->rest.v[1], .fn = differs, .ctx = &json};
 	uint64_t n = 0;
 
-	if (input_keys_of(a, "pub", &keys, e) != 0)
+	if (input_signers(a, "pub", &by, e) != 0)
 		return -1;
-	by.keys_n = keys.n;
-	c.signers = keys.n > 0 ? &by : NULL;
+	c.signers = by.wanted;
 	if (restore_compare(&c, &n, e) != 0)
 		return -1;
 	return n == 0 ? 0
@@ -334,8 +309,8 @@ static const char *wrong_form(const struct args *a)
 
 	if (ends > 1 || (ends == 1 && (from || warm || a->rest.n != 1)))
 		return "--commit, --rollback and --discard go alone, with a site";
-	if (args_has(a, "pub") && a->rest.n != 2)
-		return "--pub goes with --verify of two";
+	if (args_has(a, "pub") && ends > 0)
+		return "--pub goes with a source, or with --verify of two";
 	if (a->rest.n == 2 && (!args_has(a, "verify") || from))
 		return "two arguments go with --verify";
 	if (a->rest.n == 1 && args_has(a, "verify"))
@@ -376,6 +351,7 @@ static int tell_lost(const struct jval *report, struct err *e)
 static int run(const struct args *a, struct err *e)
 {
 	struct strv exclude SCOPED(strv_release) = {0};
+	struct signers by SCOPED(signers_release) = {0};
 	struct jval *report SCOPED(jval_freep) = NULL;
 	struct site *s SCOPED(site_freep) = NULL;
 	struct restore_opts o;
@@ -386,6 +362,9 @@ static int run(const struct args *a, struct err *e)
 		return -1;
 	if (a->rest.n == 2)
 		return compare(a, e);
+	if (input_signers(a, "pub", &by, e) != 0)
+		return -1;
+	o.signers = by.wanted;
 	if ((args_has(a, "to") ? restore_tree(&o, args_get(a, "to"), &report, e)
 			       : of_site(a, &o, &s, &report, e)) != 0)
 		return -1;

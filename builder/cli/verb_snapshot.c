@@ -1,6 +1,8 @@
+#include "cli/described.h"
 #include "cli/host.h"
 #include "cli/noted.h"
 #include "cli/screen.h"
+#include "cli/signing.h"
 #include "cli/verb.h"
 
 #include "base/log.h"
@@ -17,7 +19,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { NAMES_MAX = 4 << 20, KEEP_MAX = 100000 };
+enum { KEEP_MAX = 100000 };
 
 static const struct opt opts[] = {
     {0, "to", "REPO", "The repository: dir:PATH or s3://BUCKET/PREFIX."},
@@ -33,6 +35,10 @@ static const struct opt opts[] = {
     {0, "seen", "FILE", "Keep digests of files here, and read unchanged ones only once."},
     {0, "passwd", "FILE", "Owners' names are those of this passwd(5)."},
     {0, "group", "FILE", "Groups' names are those of this group(5)."},
+    {'k', "key", "FILE", "Sign the snapshot with this private key."},
+    SIGNING_BY,
+    {0, "pub", "FILE.pub",
+     "With --verify: every snapshot must be signed by this key, or another one."},
     HOST_OPTS,
     {0, "dry-run", NULL, "Say what would be done, and do nothing."},
     {0, "json", NULL, "Print the outcome as JSON."},
@@ -43,7 +49,6 @@ static const struct opt opts[] = {
 struct job {
 	struct site *site; /* or NULL */
 	struct buf secret;
-	struct buf passwd, group;
 	struct manifest_names *names;
 	struct manifest_seen *seen;
 	char *path;   /* of the tree */
@@ -57,8 +62,6 @@ static void job_release(struct job *j)
 {
 	site_free(j->site);
 	site_secret_release(&j->secret);
-	buf_release(&j->passwd);
-	buf_release(&j->group);
 	manifest_names_free(j->names);
 	manifest_seen_free(j->seen);
 	free(j->path);
@@ -88,7 +91,6 @@ static int read_secret(const struct args *a, struct job *j, struct err *e)
 	return err_hint(e, "name it by --secret-file FILE, or by the site's backup.secret");
 }
 
-/* A line's end behind a secret is the editor's, not the secret's. */
 static int open_repo(const struct args *a, struct job *j, enum snapshot_use use,
 		     struct snapshot_repo **ret, struct err *e)
 {
@@ -98,10 +100,7 @@ static int open_repo(const struct args *a, struct job *j, enum snapshot_use use,
 	if (read_secret(a, j, e) != 0)
 		return -1;
 	at.secret = j->secret.data;
-	at.secret_n = j->secret.len;
-	while (at.secret_n > 0 &&
-	       (j->secret.data[at.secret_n - 1] == '\n' || j->secret.data[at.secret_n - 1] == '\r'))
-		at.secret_n--;
+	at.secret_n = site_secret_length(&j->secret);
 	return snapshot_repo_open(&at, ret, e);
 }
 
@@ -125,6 +124,7 @@ static struct jval *info_json(const struct snapshot_info *i)
 	jval_put_int(v, "files", (int64_t)i->files);
 	jval_put_int(v, "bytes", (int64_t)i->bytes);
 	jval_put_int(v, "added", (int64_t)i->added);
+	jval_put(v, "signed", jval_bool(i->is_signed));
 	if (i->previous != NULL)
 		jval_put_text(v, "previous", i->previous);
 	return v;
@@ -139,15 +139,6 @@ static struct jval *texts_json(const struct strv *l)
 	return v;
 }
 
-/* Text that came from a repository or a tree is printed, never obeyed. */
-static void line(const char *before, const char *text)
-{
-	char *plain SCOPED(mem_freep) = mem_strdup(text);
-
-	screen_plain_line(plain);
-	printf("%s%s\n", before, plain);
-}
-
 static void print_info(const struct snapshot_info *i)
 {
 	char *time SCOPED(mem_freep) = clock_rfc3339(i->time);
@@ -158,10 +149,11 @@ static void print_info(const struct snapshot_info *i)
 		text = mem_format("%s  damaged: %s", i->id, i->fault);
 	} else {
 		added = num_human(i->added);
-		text = mem_format("%s  %s  %llu files, %s, %s added  %s of %s", i->id, time,
-				  (unsigned long long)i->files, bytes, added, i->source, i->host);
+		text = mem_format("%s  %s  %llu files, %s, %s added%s  %s of %s", i->id, time,
+				  (unsigned long long)i->files, bytes, added,
+				  i->is_signed ? ", signed" : "", i->source, i->host);
 	}
-	line("", text);
+	screen_line("", text);
 }
 
 static int list(const struct args *a, struct job *j, struct err *e)
@@ -195,9 +187,13 @@ static int verify(const struct args *a, struct job *j, struct err *e)
 	struct snapshot_repo *r SCOPED(snapshot_repo_closep) = NULL;
 	struct snapshot_verified f SCOPED(snapshot_verified_release) = {0};
 	struct jval *v SCOPED(jval_freep) = jval_object();
+	struct signers by SCOPED(signers_release) = {0};
+	struct snapshot_check how = {.read = args_has(a, "read")};
 
-	if (open_repo(a, j, SNAPSHOT_READ, &r, e) != 0 ||
-	    snapshot_verify(r, args_has(a, "read"), &f, e) != 0)
+	if (input_signers(a, "pub", &by, e) != 0)
+		return -1;
+	how.signers = by.wanted;
+	if (open_repo(a, j, SNAPSHOT_READ, &r, e) != 0 || snapshot_verify(r, &how, &f, e) != 0)
 		return -1;
 	jval_put_int(v, "snapshots", (int64_t)f.snapshots);
 	jval_put_int(v, "packs", (int64_t)f.packs);
@@ -209,9 +205,9 @@ static int verify(const struct args *a, struct job *j, struct err *e)
 		screen_json(v);
 	} else {
 		for (size_t i = 0; i < f.faults.n; i++)
-			line("fault: ", f.faults.v[i]);
+			screen_line("fault: ", f.faults.v[i]);
 		for (size_t i = 0; i < f.lost.n; i++)
-			line("lost: ", f.lost.v[i]);
+			screen_line("lost: ", f.lost.v[i]);
 		printf("%llu snapshots, %llu packs, %llu blocks: %zu faults, %zu files lost\n",
 		       (unsigned long long)f.snapshots, (unsigned long long)f.packs,
 		       (unsigned long long)f.chunks, f.faults.n, f.lost.n);
@@ -237,11 +233,11 @@ static void print_pruned(const struct snapshot_pruned *p, bool dry_run)
 	char *bytes SCOPED(mem_freep) = num_human(p->bytes);
 
 	for (size_t i = 0; i < p->missing.n; i++)
-		line("fault: ", p->missing.v[i]);
+		screen_line("fault: ", p->missing.v[i]);
 	for (size_t i = 0; i < p->damaged.n; i++)
-		line("damaged: ", p->damaged.v[i]);
+		screen_line("damaged: ", p->damaged.v[i]);
 	for (size_t i = 0; i < p->gone.n; i++)
-		line(dry_run ? "would remove " : "removed ", p->gone.v[i]);
+		screen_line(dry_run ? "would remove " : "removed ", p->gone.v[i]);
 	printf("%zu snapshots, %llu packs, %s\n", p->gone.n, (unsigned long long)p->packs, bytes);
 }
 
@@ -275,21 +271,6 @@ static int prune(const struct args *a, struct job *j, struct err *e)
 		return 0;
 	return err_set(e, ERR_VERIFY, "%zu snapshots need packs that are gone: no pack was removed",
 		       p.damaged.n);
-}
-
-/* A site's data is what it calls so, and nothing else that lies there. */
-static bool is_data(void *ctx, const char *path, enum manifest_type type)
-{
-	const struct site *s = ctx;
-	size_t n = strcspn(path, "/");
-
-	(void)type;
-	if (path[0] == '\0')
-		return true;
-	for (size_t i = 0; i < s->data_n; i++)
-		if (strncmp(s->data[i].name, path, n) == 0 && s->data[i].name[n] == '\0')
-			return true;
-	return false;
 }
 
 /* A tree is known again by its name: the same words elsewhere are another tree. */
@@ -392,16 +373,11 @@ static int names_of_site(const struct args *a, struct job *j, struct err *e)
 
 static int find_names(const struct args *a, struct job *j, struct err *e)
 {
-	const char *passwd = args_get(a, "passwd"), *group = args_get(a, "group");
-
-	if (passwd == NULL && group == NULL)
-		return j->site != NULL ? names_of_site(a, j, e) : manifest_names_host(&j->names, e);
-	if (passwd == NULL || group == NULL)
-		return err_set(e, ERR_USAGE, "--passwd and --group go together");
-	if (fs_get_file(AT_FDCWD, passwd, &j->passwd, e) != 0 ||
-	    fs_get_file(AT_FDCWD, group, &j->group, e) != 0)
+	if (described_names(a, &j->names, e) != 0)
 		return -1;
-	return manifest_names_of(j->passwd.data, j->group.data, &j->names, e);
+	if (j->names != NULL)
+		return 0;
+	return j->site != NULL ? names_of_site(a, j, e) : manifest_names_host(&j->names, e);
 }
 
 static int find_seen(const struct args *a, struct job *j, int *ret_fd, struct err *e)
@@ -458,7 +434,7 @@ static void print_result(const struct args *a, const struct snapshot_result *s, 
 		return;
 	}
 	if (made != NULL)
-		line("new repository: ", made);
+		screen_line("new repository: ", made);
 	printf("%s%llu files, %s: %s added in %llu blocks",
 	       args_has(a, "dry-run") ? "would be " : "", (unsigned long long)s->info.files, bytes,
 	       added, (unsigned long long)s->chunks);
@@ -491,6 +467,7 @@ static int make(const struct args *a, struct job *j, struct err *e)
 {
 	struct snapshot_repo *r SCOPED(snapshot_repo_closep) = NULL;
 	struct snapshot_result s SCOPED(snapshot_result_release) = {0};
+	struct signing by SCOPED(signing_release) = {0};
 	struct manifest_opts m = {.progress = looked};
 	struct snapshot_opts o = {.manifest = &m,
 				  .shop = "",
@@ -500,14 +477,16 @@ static int make(const struct args *a, struct job *j, struct err *e)
 	int seen_fd SCOPED(fd_closep) = -1;
 	uint64_t start = clock_mono_ms();
 
-	if (find_tree(a, j, e) != 0 || find_repo(a, j, e) != 0 || find_names(a, j, e) != 0 ||
+	if ((args_has(a, "key") && signing_open(a, &by, e) != 0) || find_tree(a, j, e) != 0 ||
+	    find_repo(a, j, e) != 0 || find_names(a, j, e) != 0 ||
 	    find_seen(a, j, &seen_fd, e) != 0)
 		return -1;
+	o.key = by.key;
 	o.source = j->source != NULL ? j->source : a->rest.v[0];
 	m.names = j->names;
 	m.seen = j->seen;
 	if (j->site != NULL) {
-		m.wants = is_data;
+		m.wants = described_is_data;
 		m.ctx = j->site;
 		o.shop = j->site->shop;
 		o.env = site_env_word(j->site->env);
@@ -526,16 +505,15 @@ static int make(const struct args *a, struct job *j, struct err *e)
 
 static int run(const struct args *a, struct err *e)
 {
-	struct job j SCOPED(job_release) = {.fd = -1,
-					    .secret = BUF_INIT(0),
-					    .passwd = BUF_INIT(NAMES_MAX),
-					    .group = BUF_INIT(NAMES_MAX)};
+	struct job j SCOPED(job_release) = {.fd = -1, .secret = BUF_INIT(0)};
 	int n = args_has(a, "list") + args_has(a, "verify") + args_has(a, "prune");
 
 	if (n > 1)
 		return err_set(e, ERR_USAGE, "--list, --verify or --prune: one of them");
-	if (args_has(a, "read") && !args_has(a, "verify"))
-		return err_set(e, ERR_USAGE, "--read goes with --verify");
+	if ((args_has(a, "read") || args_has(a, "pub")) && !args_has(a, "verify"))
+		return err_set(e, ERR_USAGE, "--read and --pub go with --verify");
+	if (n > 0 && args_has(a, "key"))
+		return err_set(e, ERR_USAGE, "--key signs a snapshot that is made");
 	if (!args_has(a, "prune") && (args_has(a, "keep") || args_has(a, "keep-daily") ||
 				      args_has(a, "keep-weekly") || args_has(a, "keep-monthly")))
 		return err_set(e, ERR_USAGE, "--keep goes with --prune");

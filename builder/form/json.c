@@ -210,6 +210,13 @@ int jval_get_int(const struct jval *object, const char *key, int64_t *ret)
 	return 0;
 }
 
+int64_t jval_num(const struct jval *object, const char *key)
+{
+	int64_t n = 0;
+
+	return jval_get_int(object, key, &n) == 0 ? n : 0;
+}
+
 bool jval_get_bool(const struct jval *object, const char *key)
 {
 	return json_is_true(json_object_get(in(object), key));

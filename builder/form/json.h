@@ -54,6 +54,8 @@ const char *jval_get_str(const struct jval *object, const char *key); /* the mem
 
 /* Returns 0 and the integer, or -1 when absent or not an integer. */
 int jval_get_int(const struct jval *object, const char *key, int64_t *ret) MUST_CHECK;
+/* The same; 0 when there is none. */
+int64_t jval_num(const struct jval *object, const char *key);
 bool jval_get_bool(const struct jval *object, const char *key); /* false unless true */
 
 /* What a value is, how many it holds, and whether two are the same; NULL is nothing. */

@@ -30,6 +30,8 @@ struct restore_opts {
 	const char
 	    *secret_file; /* what opens it: a key, a passphrase; NULL = the site's, or none */
 	const char *known_hosts;    /* of ssh://, absolute; NULL = the site's */
+	/* By whom the source, a snapshot, must be signed (ERR_VERIFY); NULL = nobody asks. */
+	const struct sign_wanted *signers;
 	const struct strv *exclude; /* patterns (base/glob.h) of absolute paths that stay out */
 	enum site_env env;          /* what a tree without a site is restored for */
 	unsigned threads;           /* 0 = one a processor */

@@ -28,6 +28,8 @@ void restoring_release(struct restoring *x)
 	}
 	free(x->v);
 	source_release(&x->src);
+	for (size_t i = 0; i < x->signers.keys_n; i++)
+		sign_public_free(x->keys[i]);
 	restore_filter_free(x->fetch);
 	survey_release(&x->survey);
 	jval_free(x->ended);
@@ -115,6 +117,19 @@ static const char *source_of(const struct restoring *x)
 	return x->o->from != NULL ? x->o->from : x->s->backup.from;
 }
 
+/* Whatever the operator asks for, the site's own demand stands. */
+static int read_signers(struct restoring *x, struct err *e)
+{
+	const struct strv *paths = &x->s->backup.keys;
+
+	x->signers = (struct sign_wanted){.keys = x->keys, .forms = SIGN_ALL_FORMS};
+	for (; x->signers.keys_n < paths->n; x->signers.keys_n++)
+		if (sign_public_load(paths->v[x->signers.keys_n], &x->keys[x->signers.keys_n], e) !=
+		    0)
+			return err_in(e, "backup.keys");
+	return 0;
+}
+
 static void set_help(struct restoring *x)
 {
 	const struct site_secret *own = x->o->from == NULL && x->s->backup.secret != NULL
@@ -126,6 +141,8 @@ static void set_help(struct restoring *x)
 	    .work = x->work,
 	    .secret = x->secret.file != NULL ? &x->secret : (own != NULL ? &own->from : NULL),
 	    .known_hosts = x->o->known_hosts != NULL ? x->o->known_hosts : x->s->backup.known_hosts,
+	    .signers = x->o->signers,
+	    .site_signers = x->signers.keys_n > 0 ? &x->signers : NULL,
 	    .stage = x->so,
 	    .filter = x->fetch,
 	    .claims = x->o->claims,
@@ -446,6 +463,8 @@ static int prepare(struct restoring *x, struct err *e)
 	x->fetch = restore_filter_new(x->s->env, x->o->exclude, "");
 	if (source_parse(from, &x->src, e) != 0 ||
 	    look(x->s, x->so, &x->generation, &x->names, e) != 0)
+		return -1;
+	if (read_signers(x, e) != 0)
 		return -1;
 	set_help(x);
 	return 0;

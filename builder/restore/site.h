@@ -33,6 +33,8 @@ struct restoring {
 	struct source src;
 	struct source_help help;
 	struct site_source secret;
+	struct sign_public *keys[SITE_SIGNERS_MAX]; /* by one of which a snapshot must be signed */
+	struct sign_wanted signers;
 	struct restore_filter *fetch;
 	struct survey survey;         /* of the last pass */
 	struct manifest_names *names; /* of the instance */

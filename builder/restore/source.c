@@ -361,6 +361,8 @@ static int open_tree(struct source *s, const struct source_help *h, struct err *
 
 int source_ready(struct source *s, const struct source_help *h, struct err *e)
 {
+	if (h->signers != NULL && s->kind != SOURCE_SNAPSHOT)
+		return err_set(e, ERR_USAGE, "--pub wants a snapshot, and %s is none", s->text);
 	if (s->kind == SOURCE_SITE)
 		return source_open_site(s, h, e);
 	if (s->kind == SOURCE_SNAPSHOT)

@@ -49,6 +49,8 @@ struct source_help {
 	const char *work; /* a directory of ours, mode 0700, kept between two calls */
 	const struct site_source *secret; /* or NULL */
 	const char *known_hosts;          /* or NULL */
+	/* By whom a snapshot must be signed: each of the two that is there */
+	const struct sign_wanted *signers, *site_signers;
 	const struct stage_opts *stage;   /* of site:; NULL = there is no engine to ask */
 	struct restore_filter *filter;    /* what must not even be fetched */
 	enum site_env env;

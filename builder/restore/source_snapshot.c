@@ -20,6 +20,13 @@ void source_snapshot_free(struct source_snapshot *s)
 	free(s);
 }
 
+static int check_signed(const struct snapshot *s, const struct sign_wanted *by, struct err *e)
+{
+	if (by == NULL || snapshot_check_signed(s, by, e) == 0)
+		return 0;
+	return err_hint(e, "posmedia snapshot --key FILE signs it with the key that is wanted");
+}
+
 static int open_one(const struct source *s, const struct source_help *h,
 		    struct source_snapshot *ret, struct err *e)
 {
@@ -30,14 +37,14 @@ static int open_one(const struct source *s, const struct source_help *h,
 	if (snapshot_split(s->path, &where, &id, e) != 0 ||
 	    source_secret(h, s->text, &secret, e) != 0)
 		return -1;
-	/* a line's end behind a secret is the editor's, and no part of it */
-	at.secret_n = secret.len;
-	while (at.secret_n > 0 && strchr("\r\n", secret.data[at.secret_n - 1]) != NULL)
-		at.secret_n--;
+	at.secret_n = site_secret_length(&secret);
 	at.where = where;
 	at.secret = secret.data;
-	return snapshot_repo_open(&at, &ret->repo, e) != 0 ||
-		       snapshot_open(ret->repo, id, &ret->one, e) != 0
+	if (snapshot_repo_open(&at, &ret->repo, e) != 0 ||
+	    snapshot_open(ret->repo, id, &ret->one, e) != 0)
+		return -1;
+	return check_signed(ret->one, h->signers, e) != 0 ||
+		       check_signed(ret->one, h->site_signers, e) != 0
 		   ? -1
 		   : 0;
 }

@@ -118,6 +118,7 @@ static int read_source(struct job *j, bool later, struct err *e)
 	const struct source_help h = {.work = j->beside,
 				      .secret = j->secret.file != NULL ? &j->secret : NULL,
 				      .known_hosts = j->o->known_hosts,
+				      .signers = j->o->signers,
 				      .filter = j->fetch,
 				      .env = j->o->env,
 				      .last = true,

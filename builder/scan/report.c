@@ -79,25 +79,17 @@ static void file_text(const struct jval *f, struct buf *out)
 		buf_addf(out, "  not all of it was looked at: %s\n", why);
 }
 
-static int64_t number(const struct jval *report, const char *key)
-{
-	int64_t n = 0;
-
-	(void)!jval_get_int(report, key, &n);
-	return n;
-}
-
 void scan_text(const struct jval *report, struct buf *out)
 {
 	const struct jval *files = jval_get(report, "files");
-	char *bytes SCOPED(mem_freep) = num_human((uint64_t)number(report, "bytes-scanned"));
+	char *bytes SCOPED(mem_freep) = num_human((uint64_t)jval_num(report, "bytes-scanned"));
 	const char *object = jval_get_str(report, "object");
 	size_t n = 0;
 
 	for (size_t i = 0; i < jval_len(files); i++)
 		file_text(jval_at(files, i), out);
 	buf_addf(out, "%s: %lld files, %s:", object != NULL ? object : "",
-		 (long long)number(report, "files-scanned"), bytes);
+		 (long long)jval_num(report, "files-scanned"), bytes);
 	for (int i = 0; i < SCAN_CLASSES; i++) {
 		uint64_t all = count(jval_get(report, "counts"), (enum scan_class)i),
 			 left = open_count(report, (enum scan_class)i);
@@ -110,9 +102,9 @@ void scan_text(const struct jval *report, struct buf *out)
 			buf_addf(out, " (%llu allowed)", (unsigned long long)(all - left));
 	}
 	buf_addf(out, "%s", n == 0 ? " nothing found" : "");
-	if (number(report, "files-incomplete") > 0)
+	if (jval_num(report, "files-incomplete") > 0)
 		buf_addf(out, ", %lld not looked at whole",
-			 (long long)number(report, "files-incomplete"));
+			 (long long)jval_num(report, "files-incomplete"));
 	buf_addf(out, "\n");
 }
 
@@ -132,7 +124,7 @@ static int level_of(const char *word, int *ret, struct err *e)
 int scan_gate(const struct jval *report, const char *fail_on, struct err *e)
 {
 	struct buf b SCOPED(buf_release) = BUF_INIT(512);
-	const int64_t incomplete = number(report, "files-incomplete");
+	const int64_t incomplete = jval_num(report, "files-incomplete");
 	int level;
 
 	if (level_of(fail_on, &level, e) != 0)

@@ -240,6 +240,22 @@ static int check_users(const struct site *s, struct err *e)
 	return 0;
 }
 
+/* What else than a snapshot would be signed? */
+static int check_backup(const struct site *s, struct err *e)
+{
+	const struct site_backup *b = &s->backup;
+
+	if (check_secret(s, b->secret, &b->pos, e) != 0)
+		return -1;
+	if (b->keys.n > SITE_SIGNERS_MAX)
+		return refuse(&b->pos, e, "Shorten the list.", "backup has more than %d keys",
+			      SITE_SIGNERS_MAX);
+	if (b->keys.n > 0 && strncmp(b->from, "snapshot:", 9) != 0)
+		return refuse(&b->pos, e, "Nothing else is signed: write from: snapshot:REPOSITORY.",
+			      "backup has keys, and is no snapshot");
+	return 0;
+}
+
 int site_check(const struct site *s, struct err *e)
 {
 	for (size_t i = 0; i < s->secrets_n; i++)
@@ -249,7 +265,7 @@ int site_check(const struct site *s, struct err *e)
 	    check_network(s, e) != 0 || check_users(s, e) != 0 || check_vpn(s, e) != 0 ||
 	    check_health(s, e) != 0 || site_cutover_check(s, e) != 0)
 		return -1;
-	return check_secret(s, s->backup.secret, &s->backup.pos, e);
+	return check_backup(s, e);
 }
 
 static void find(struct strv *ret, const struct recipe_pos *at, const char *what)

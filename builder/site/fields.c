@@ -311,6 +311,7 @@ static const struct field backup_fields[] = {
     {"from", read_word, AT(backup.from), &grammar_backup, true},
     {"secret", read_word, AT(backup.secret), &grammar_printer, false},
     {"known_hosts", read_word, AT(backup.known_hosts), &grammar_image_path, false},
+    {"keys", read_set, AT(backup.keys), &grammar_image_path, false},
     MANUAL,
 };
 

@@ -225,6 +225,8 @@ struct jval *site_resolved(const struct site *s)
 		jval_put_text(one, "from", s->backup.from);
 		put_text(one, "secret", s->backup.secret);
 		put_text(one, "known_hosts", s->backup.known_hosts);
+		if (s->backup.keys.n > 0)
+			site_put_list(one, "keys", &s->backup.keys);
 		jval_put(o, "backup", one);
 	}
 	jval_put(o, "health", health_json(s));

@@ -95,6 +95,15 @@ static int read_command(const struct strv *command, struct buf *ret, struct err 
 			     : 0;
 }
 
+size_t site_secret_length(const struct buf *b)
+{
+	size_t n = b->len;
+
+	while (n > 0 && (b->data[n - 1] == '\n' || b->data[n - 1] == '\r'))
+		n--;
+	return n;
+}
+
 int site_secret_read(const struct site_source *from, struct buf *ret, struct err *e)
 {
 	struct buf b SCOPED(site_secret_release) = BUF_INIT(SITE_SECRET_MAX);

@@ -13,6 +13,10 @@ enum { SITE_SECRET_MAX = 64 << 10 };
  * it. */
 int site_secret_read(const struct site_source *from, struct buf *ret, struct err *e) MUST_CHECK;
 
+/* How many bytes of it are the secret of an archive or a repository: a line's end behind it is the
+ * editor's. */
+size_t site_secret_length(const struct buf *b);
+
 /* Overwrites and frees it; an empty buffer is accepted. */
 void site_secret_release(struct buf *b);
 

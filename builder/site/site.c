@@ -160,6 +160,7 @@ void site_free(struct site *s)
 	free(s->backup.from);
 	free(s->backup.secret);
 	free(s->backup.known_hosts);
+	strv_release(&s->backup.keys);
 	free(s->image.reference);
 	free(s->image.policy);
 	free(s->hostname);

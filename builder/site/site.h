@@ -22,6 +22,7 @@ enum {
 	SITE_ROUTES_MAX = 100,
 	SITE_KEEP_MAX = 50,
 	SITE_SHOP_MAX = 32,
+	SITE_SIGNERS_MAX = 16,
 };
 
 enum site_env {
@@ -121,6 +122,7 @@ struct site_backup {
 	char *from;        /* an absolute path, s3:// or ssh://; NULL = none */
 	char *secret;      /* a name of site.secrets, or NULL */
 	char *known_hosts; /* of ssh://: which key its host has; absolute, or NULL */
+	struct strv keys;  /* public ones, absolute: a snapshot must be signed by one; or none */
 	struct recipe_pos pos;
 };
 

@@ -7,7 +7,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { BODY_MAX = 256 << 10 };
+enum { BODY_MAX = 256 << 10, DER_MAX = 128 };
+
+/* What is signed begins with what it is: nothing else that the key signs does. */
+static const char signed_as[] = "posmedia-snapshot 1\n";
 
 void info_release(struct snapshot_info *i)
 {
@@ -24,7 +27,8 @@ void info_release(struct snapshot_info *i)
 void body_init(struct body *b)
 {
 	*b = (struct body){.manifest = BUF_INIT(IDS_RECORD_MAX),
-			   .contents = BUF_INIT(IDS_RECORD_MAX)};
+			   .contents = BUF_INIT(IDS_RECORD_MAX),
+			   .signature = BUF_INIT(DER_MAX)};
 }
 
 void body_release(struct body *b)
@@ -32,6 +36,7 @@ void body_release(struct body *b)
 	info_release(&b->info);
 	buf_release(&b->manifest);
 	buf_release(&b->contents);
+	buf_release(&b->signature);
 }
 
 char *body_id(const struct snapshot_info *i)
@@ -54,12 +59,11 @@ static void put_base64(struct jval *v, const char *name, const struct buf *b)
 	jval_put_text(v, name, text);
 }
 
-void body_write(const struct seal_key *k, const struct body *b, struct buf *ret)
+/* All that it says; the caller owns it. */
+static struct jval *inside_of(const struct body *b)
 {
 	const struct snapshot_info *i = &b->info;
-	struct jval *in SCOPED(jval_freep) = jval_object(), *v SCOPED(jval_freep) = jval_object();
-	struct buf plain SCOPED(buf_release) = BUF_INIT(BODY_MAX);
-	struct buf sealed SCOPED(buf_release) = BUF_INIT(BODY_MAX);
+	struct jval *in = jval_object();
 
 	jval_put_int(in, "time", i->time);
 	jval_put_text(in, "shop", i->shop);
@@ -75,8 +79,54 @@ void body_write(const struct seal_key *k, const struct body *b, struct buf *ret)
 		jval_put_text(in, "previous", i->previous);
 	put_base64(in, "manifest", &b->manifest);
 	put_base64(in, "contents", &b->contents);
+	return in;
+}
+
+static void write_signed(const struct body *b, struct buf *ret)
+{
+	struct jval *in SCOPED(jval_freep) = inside_of(b);
+
+	jval_put_text(in, "id", b->info.id);
+	buf_add(ret, signed_as, strlen(signed_as));
+	jval_write(in, ret);
+}
+
+int body_sign(struct body *b, const struct sign_key *k, struct err *e)
+{
+	struct buf text SCOPED(buf_release) = BUF_INIT(BODY_MAX);
+
+	write_signed(b, &text);
+	b->info.is_signed = true;
+	return sign_bytes(k, text.data, text.len, &b->signature, e);
+}
+
+int body_check_signed(const struct body *b, const struct sign_wanted *by, struct err *e)
+{
+	struct buf text SCOPED(buf_release) = BUF_INIT(BODY_MAX);
+	const struct buf *sig = &b->signature;
+
+	if (sig->len == 0)
+		return err_set(e, ERR_VERIFY, "snapshot %s is not signed", b->info.id);
+	write_signed(b, &text);
+	for (size_t i = 0; i < by->keys_n; i++) {
+		struct err other = ERR_INIT;
+
+		if (sign_verify(by->keys[i], text.data, text.len, sig->data, sig->len, &other) == 0)
+			return 0;
+	}
+	return err_set(e, ERR_VERIFY, "snapshot %s is signed by none of the keys", b->info.id);
+}
+
+void body_write(const struct seal_key *k, const struct body *b, struct buf *ret)
+{
+	struct jval *in SCOPED(jval_freep) = inside_of(b), *v SCOPED(jval_freep) = jval_object();
+	struct buf plain SCOPED(buf_release) = BUF_INIT(BODY_MAX);
+	struct buf sealed SCOPED(buf_release) = BUF_INIT(BODY_MAX);
+
+	if (b->signature.len > 0)
+		put_base64(in, "signature", &b->signature);
 	jval_write(in, &plain);
-	seal_whole(k, SEAL_SNAPSHOT, i->id, &plain, &sealed);
+	seal_whole(k, SEAL_SNAPSHOT, b->info.id, &plain, &sealed);
 	jval_put_int(v, "posmedia-snapshot", 1);
 	put_base64(v, "sealed", &sealed);
 	jval_write_pretty(v, ret);
@@ -129,7 +179,13 @@ static int read_info(const struct jval *v, struct snapshot_info *i)
 
 static int read_inside(const struct jval *v, struct body *ret)
 {
+	const char *sig = jval_get_str(v, "signature");
+
 	if (read_info(v, &ret->info) != 0)
+		return -1;
+	ret->info.is_signed = jval_get(v, "signature") != NULL;
+	if (ret->info.is_signed &&
+	    (sig == NULL || base64_decode(sig, &ret->signature) != 0 || buf_over(&ret->signature)))
 		return -1;
 	return get_record(v, "manifest", &ret->manifest) != 0 ||
 		       get_record(v, "contents", &ret->contents) != 0

@@ -12,11 +12,17 @@ struct body {
 	/* The text of the manifest; and for each of its files with content, in its order, 32 bytes
 	 * of digest and a record of ids. */
 	struct buf manifest, contents; /* records */
+	struct buf signature;          /* DER; empty = there is none */
 };
 /* Empty, with room for the records. */
 void body_init(struct body *b);
 void body_release(struct body *b);
 void info_release(struct snapshot_info *i);
+
+/* Signs all of it. */
+int body_sign(struct body *b, const struct sign_key *k, struct err *e) MUST_CHECK;
+
+int body_check_signed(const struct body *b, const struct sign_wanted *by, struct err *e) MUST_CHECK;
 
 /* The text of the object. */
 void body_write(const struct seal_key *k, const struct body *b, struct buf *ret);

@@ -294,6 +294,8 @@ static int store(struct making *x, struct err *e)
 	i->added = writer_added(x->w);
 	if (x->o->dry_run)
 		return 0;
+	if (x->o->key != NULL && body_sign(&x->body, x->o->key, e) != 0)
+		return -1;
 	return repo_still(x->r, e) != 0 ? -1 : body_put(x->r, &x->body, e);
 }
 

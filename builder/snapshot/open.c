@@ -38,6 +38,11 @@ const struct apply_content *snapshot_content(const struct snapshot *s)
 	return &s->content;
 }
 
+int snapshot_check_signed(const struct snapshot *s, const struct sign_wanted *by, struct err *e)
+{
+	return body_check_signed(&s->body, by, e);
+}
+
 struct text {
 	int fd;
 	struct hash *hash;

@@ -10,6 +10,7 @@
 #include "apply/apply.h"
 #include "base/strv.h"
 #include "manifest/manifest.h"
+#include "sign/image.h"
 
 enum {
 	SNAPSHOT_GRID = 8192, /* bytes of a block; all blocks of a file but the last have as many */
@@ -55,6 +56,7 @@ struct snapshot_info {
 	uint64_t added; /* bytes that the repository has for it alone */
 	char *previous; /* id of the one before it of the same site or tree, or NULL */
 	char *fault;    /* why it cannot be believed, or NULL: then only the id is known */
+	bool is_signed; /* by whom, snapshot_check_signed asks */
 };
 struct snapshot_infos {
 	struct snapshot_info *v; /* oldest first */
@@ -72,6 +74,7 @@ struct snapshot_opts {
 	const char *shop, *env;               /* "" = of no site */
 	const char *source;                   /* what the tree is called */
 	bool dry_run;                         /* count what would be added, and add nothing */
+	const struct sign_key *key;           /* signs it; NULL = it is sealed only */
 	/* From any thread: bytes looked at of those that are to be, and bytes added. */
 	void (*progress)(void *ctx, uint64_t done, uint64_t total, uint64_t added);
 	void *ctx;
@@ -110,6 +113,11 @@ const struct snapshot_info *snapshot_info(const struct snapshot *s);
 const struct manifest *snapshot_manifest(const struct snapshot *s);
 const struct apply_content *snapshot_content(const struct snapshot *s);
 
+/* Whether one of the keys has signed all that the snapshot says, its id and its manifest included:
+ * ERR_VERIFY otherwise. */
+int snapshot_check_signed(const struct snapshot *s, const struct sign_wanted *by,
+			  struct err *e) MUST_CHECK;
+
 /* Reads all that the snapshot needs, and takes the entries out of its manifest whose content is
  * damaged, with their other names: their paths are appended to *ret. What stays can be restored.
  * Returns 0 also when some are lost. */
@@ -123,10 +131,14 @@ struct snapshot_verified {
 };
 void snapshot_verified_release(struct snapshot_verified *v);
 
-/* Checks that all that the snapshots need is there; `read`: and that every byte of it is right.
- * Faults are no error of the call. */
-int snapshot_verify(struct snapshot_repo *r, bool read, struct snapshot_verified *ret,
-		    struct err *e) MUST_CHECK;
+/* Checks that all that the snapshots need is there; `read`: and that every byte of it is right; and
+ * by whom they are signed (NULL = nobody asks). Faults are no error of the call. */
+struct snapshot_check {
+	bool read;
+	const struct sign_wanted *signers;
+};
+int snapshot_verify(struct snapshot_repo *r, const struct snapshot_check *how,
+		    struct snapshot_verified *ret, struct err *e) MUST_CHECK;
 
 /* Which snapshots of each site, or tree without one, stay: the newest ones, and the newest of each
  * of so many days, weeks and months that have one. All 0 is ERR_USAGE. */

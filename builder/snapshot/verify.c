@@ -19,7 +19,8 @@ static void add_lost(const struct snapshot *s, const bool *lost, struct strv *re
 
 /* What is damaged of a snapshot is told; other trouble ends it. */
 static int check_snapshot(struct snapshot_repo *r, const struct snapshot_info *i,
-			  struct snapshot_verified *ret, struct err *e)
+			  const struct sign_wanted *signers, struct snapshot_verified *ret,
+			  struct err *e)
 {
 	struct snapshot *s SCOPED(snapshot_closep) = NULL;
 	bool *lost SCOPED(mem_freep) = NULL;
@@ -38,6 +39,8 @@ static int check_snapshot(struct snapshot_repo *r, const struct snapshot_info *i
 		strv_addf(&ret->lost, "%s (all of it)", i->id);
 		return 0;
 	}
+	if (signers != NULL && body_check_signed(&s->body, signers, &why) != 0)
+		strv_add(&ret->faults, why.msg);
 	if (snapshot_find_lost(s, &lost, e) != 0)
 		return -1;
 	add_lost(s, lost, &ret->lost);
@@ -52,8 +55,8 @@ static void count(const struct snapshot_repo *r, struct snapshot_verified *ret)
 	ret->chunks = r->table.n;
 }
 
-int snapshot_verify(struct snapshot_repo *r, bool read, struct snapshot_verified *ret,
-		    struct err *e)
+int snapshot_verify(struct snapshot_repo *r, const struct snapshot_check *how,
+		    struct snapshot_verified *ret, struct err *e)
 {
 	struct snapshot_infos all SCOPED(snapshot_infos_release) = {0};
 	struct snapshot_verified v SCOPED(snapshot_verified_release) = {0};
@@ -63,13 +66,13 @@ int snapshot_verify(struct snapshot_repo *r, bool read, struct snapshot_verified
 	strv_extend(&v.faults, &r->faults);
 	strv_extend(&v.faults, &r->gone);
 	count(r, &v);
-	if (read && check_segments(r, NULL, &v.faults, e) != 0)
+	if (how->read && check_segments(r, NULL, &v.faults, e) != 0)
 		return -1;
 	for (size_t i = 0; i < all.missing.n; i++)
 		strv_addf(&v.faults, "snapshots/%s.json: is gone, and was not pruned",
 			  all.missing.v[i]);
 	for (size_t i = 0; i < all.n; i++)
-		if (check_snapshot(r, &all.v[i], &v, e) != 0)
+		if (check_snapshot(r, &all.v[i], how->signers, &v, e) != 0)
 			return -1;
 	v.snapshots = all.n;
 	strv_sort(&v.faults);

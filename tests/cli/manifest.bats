@@ -123,8 +123,6 @@ teardown() {
 	in_project manifest -o m --key k dir:tree
 	in_project manifest dir:tree --pub k.pub
 	refused 2 '--pub goes with --compare'
-	in_project restore --from dir:tree --to dir:to --pub k.pub
-	refused 2 '--pub goes with --verify of two'
 	for verb in 'manifest --compare' 'restore --verify'; do
 		# shellcheck disable=SC2086 # two words
 		in_project $verb --pub other.pub --pub k.pub m dir:tree

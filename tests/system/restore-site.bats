@@ -309,6 +309,36 @@ restore() {
 	[ "$(inside_of qa 'cat /usr2/mine')" = mine ]
 }
 
+@test "a site that wants its snapshots signed takes no other" {
+	install -m 600 /dev/null "$dir/pass"
+	echo 'a long passphrase' >"$dir/pass"
+	stage_till dev
+	inside 'echo old >/usr2/fix-me'
+	verb snapshot recipes/sites/dev.yaml --to "dir:$dir/repo" --secret-file "$dir/pass"
+	succeeded
+	echo "backup: {from: 'snapshot:dir:$dir/repo', keys: [$dir/k.pub]}" \
+		>>"$dir/recipes/sites/dev.yaml"
+	restore recipes/sites/dev.yaml --secret-file "$dir/pass"
+	refused 4 'is not signed'
+	# a key that the operator names does not take its place
+	posmedia key new other
+	succeeded
+	verb snapshot recipes/sites/dev.yaml --secret-file "$dir/pass" --key other
+	succeeded
+	restore recipes/sites/dev.yaml --secret-file "$dir/pass" --pub other.pub
+	refused 4 'is signed by none of the keys'
+	verb snapshot recipes/sites/dev.yaml --secret-file "$dir/pass" --key k
+	succeeded
+	restore recipes/sites/dev.yaml --secret-file "$dir/pass"
+	succeeded
+	restore --commit recipes/sites/dev.yaml
+	succeeded
+	# what is not signed cannot be what the site wants signed
+	sed -i "s,snapshot:dir:$dir/repo,dir:$dir/shop," "$dir/recipes/sites/dev.yaml"
+	restore recipes/sites/dev.yaml
+	refused 3 'backup has keys, and is no snapshot'
+}
+
 @test "a site that was stopped on purpose stays so, and links lead nowhere" {
 	stage_till dev
 	verb stop recipes/sites/dev.yaml

@@ -210,3 +210,52 @@ snapshot() {
 	snapshot --verify --read dir:repo
 	[ "$status" -eq 0 ]
 }
+
+@test "signed: who wants that gets nothing else" {
+	"$posmedia" key new k
+	"$posmedia" key new other
+	snapshot dir:tree --to dir:repo --key other
+	[ "$status" -eq 0 ]
+	echo 6 >>tree/sub/five
+	snapshot dir:tree --to dir:repo --key k
+	[ "$status" -eq 0 ]
+	snapshot --list dir:repo
+	[ "$(grep -c ', signed  ' <<<"$output")" -eq 2 ]
+	snapshot --verify dir:repo --pub other.pub --pub k.pub
+	[ "$status" -eq 0 ]
+	run --separate-stderr "$posmedia" restore --from snapshot:dir:repo --to dir:to --pub k.pub \
+		--secret-file secret
+	[ "$status" -eq 0 ]
+	diff -r tree to
+	# one that has the secret, and not the key
+	echo 7 >>tree/sub/five
+	snapshot dir:tree --to dir:repo
+	[ "$status" -eq 0 ]
+	snapshot --verify dir:repo --pub other.pub --pub k.pub
+	[ "$status" -eq 4 ]
+	[[ $output == *'fault: snapshot '*' is not signed'* ]]
+	for key in other k; do
+		run --separate-stderr "$posmedia" restore --from snapshot:dir:repo --to dir:to \
+			--pub $key.pub --secret-file secret
+		[ "$status" -eq 4 ]
+		[[ $stderr == *'is not signed'* ]]
+	done
+	[ "$(tail -n 1 to/sub/five)" = 6 ]
+	# and whose it is, counts
+	snapshot dir:tree --to dir:repo --key k
+	run --separate-stderr "$posmedia" restore --from snapshot:dir:repo --to dir:to \
+		--pub other.pub --secret-file secret
+	[ "$status" -eq 4 ]
+	[[ $stderr == *'is signed by none of the keys'* ]]
+}
+
+@test "what is signed, and what can be" {
+	"$posmedia" key new k
+	snapshot --list dir:repo --key k
+	[ "$status" -eq 2 ]
+	snapshot dir:tree --to dir:repo --pub k.pub
+	[ "$status" -eq 2 ]
+	run --separate-stderr "$posmedia" restore --from dir:tree --to dir:to --pub k.pub
+	[ "$status" -eq 2 ]
+	[[ $stderr == *'--pub wants a snapshot, and dir:tree is none'* ]]
+}

@@ -92,10 +92,11 @@ static inline void restore(const struct bed *b, const char *id)
 static inline struct snapshot_verified verify_with(const struct bed *b, bool read)
 {
 	struct snapshot_repo *r SCOPED(snapshot_repo_closep) = open_repo(b, SNAPSHOT_READ);
+	const struct snapshot_check how = {.read = read};
 	struct snapshot_verified v = {0};
 	struct err e = ERR_INIT;
 
-	if (snapshot_verify(r, read, &v, &e) != 0)
+	if (snapshot_verify(r, &how, &v, &e) != 0)
 		fail_msg("%s", e.msg);
 	return v;
 }
