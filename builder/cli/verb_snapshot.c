@@ -11,6 +11,7 @@
 #include "site/secret.h"
 #include "site/site.h"
 #include "snapshot/snapshot.h"
+#include "stage/held.h"
 #include "sys/clock.h"
 #include "sys/fs.h"
 #include <fcntl.h>
@@ -24,6 +25,7 @@ enum { KEEP_MAX = 100000 };
 static const struct opt opts[] = {
     {0, "to", "REPO", "The repository: dir:PATH or s3://BUCKET/PREFIX."},
     {0, "secret-file", "FILE", "What opens the repository: FILE, which only its owner may read."},
+    {0, "pause", NULL, "Of a site: its instance stands still during the last look at its data."},
     {0, "list", NULL, "List the snapshots of a repository."},
     {0, "verify", NULL, "Check that all that a repository's snapshots need is there."},
     {0, "read", NULL, "With --verify: that every byte of it is right."},
@@ -415,7 +417,8 @@ static void stored(void *ctx, uint64_t done, uint64_t total, uint64_t added)
 	log_progress("store", done, total);
 }
 
-static void print_result(const struct args *a, const struct snapshot_result *s, const char *made)
+static void print_result(const struct args *a, const struct snapshot_result *s, const char *made,
+			 const struct stage_held *held)
 {
 	struct jval *v SCOPED(jval_freep) = info_json(&s->info);
 	char *bytes SCOPED(mem_freep) = num_human(s->info.bytes);
@@ -427,6 +430,8 @@ static void print_result(const struct args *a, const struct snapshot_result *s, 
 	jval_put_int(v, "left_out", (int64_t)s->m.left_out);
 	jval_put_int(v, "excluded", (int64_t)s->m.excluded);
 	jval_put(v, "new_repository", jval_bool(made != NULL));
+	if (args_has(a, "pause"))
+		jval_put_int(v, "paused_milliseconds", (int64_t)held->ms);
 	if (args_has(a, "dry-run"))
 		jval_put(v, "dry_run", jval_bool(true));
 	if (args_has(a, "json")) {
@@ -440,6 +445,9 @@ static void print_result(const struct args *a, const struct snapshot_result *s, 
 	       added, (unsigned long long)s->chunks);
 	if (s->again > 0)
 		printf(", %llu files changed meanwhile", (unsigned long long)s->again);
+	if (held->ms > 0)
+		printf("\nstood still for %llu.%03llu s", (unsigned long long)held->ms / 1000,
+		       (unsigned long long)held->ms % 1000);
 	printf("\nroot %s\n", digest_text(&s->info.root).s);
 	if (!args_has(a, "dry-run"))
 		printf("snapshot %s\n", s->info.id);
@@ -463,44 +471,88 @@ static int note(const struct args *a, const struct job *j, const struct snapshot
 	return noted_of(a, "snapshot", NULL, v, e);
 }
 
-static int make(const struct args *a, struct job *j, struct err *e)
+/* All but what changes until it is over is kept beforehand; then the instance stands still, and the
+ * rest is looked at. */
+static int keep(const struct job *j, struct snapshot_repo *r, struct snapshot_opts *o,
+		struct stage_held *held, struct snapshot_result *ret, struct err *e)
+{
+	struct snapshot_result first SCOPED(snapshot_result_release) = {0};
+	struct err after = ERR_INIT;
+	int rc;
+
+	if (held == NULL || o->dry_run)
+		return snapshot_make(r, j->fd, o, ret, e);
+	o->warm = true;
+	if (snapshot_make(r, j->fd, o, &first, e) != 0)
+		return -1;
+	snapshot_result_release(&first); /* its manifest is large */
+	o->warm = false;
+	rc = stage_hold(held, e) == 0 ? snapshot_make(r, j->fd, o, ret, e) : -1;
+	if (stage_let_go(held, &after) == 0 || rc != 0)
+		return rc;
+	*e = after;
+	snapshot_result_release(ret);
+	return -1;
+}
+
+static int make_in(const struct args *a, struct job *j, struct snapshot_opts *o,
+		   struct stage_held *held, struct err *e)
 {
 	struct snapshot_repo *r SCOPED(snapshot_repo_closep) = NULL;
 	struct snapshot_result s SCOPED(snapshot_result_release) = {0};
-	struct signing by SCOPED(signing_release) = {0};
-	struct manifest_opts m = {.progress = looked};
-	struct snapshot_opts o = {.manifest = &m,
-				  .shop = "",
-				  .env = "",
-				  .dry_run = args_has(a, "dry-run"),
-				  .progress = stored};
 	int seen_fd SCOPED(fd_closep) = -1;
 	uint64_t start = clock_mono_ms();
+	struct manifest_opts m = {.progress = looked};
 
-	if ((args_has(a, "key") && signing_open(a, &by, e) != 0) || find_tree(a, j, e) != 0 ||
-	    find_repo(a, j, e) != 0 || find_names(a, j, e) != 0 ||
+	if (find_repo(a, j, e) != 0 || find_names(a, j, e) != 0 ||
 	    find_seen(a, j, &seen_fd, e) != 0)
 		return -1;
-	o.key = by.key;
-	o.source = j->source != NULL ? j->source : a->rest.v[0];
+	o->manifest = &m;
 	m.names = j->names;
 	m.seen = j->seen;
 	if (j->site != NULL) {
 		m.wants = described_is_data;
 		m.ctx = j->site;
-		o.shop = j->site->shop;
-		o.env = site_env_word(j->site->env);
 	}
-	if (open_repo(a, j, o.dry_run ? SNAPSHOT_READ : SNAPSHOT_WRITE, &r, e) != 0 ||
-	    snapshot_make(r, j->fd, &o, &s, e) != 0)
+	if (open_repo(a, j, o->dry_run ? SNAPSHOT_READ : SNAPSHOT_WRITE, &r, e) != 0 ||
+	    keep(j, r, o, args_has(a, "pause") ? held : NULL, &s, e) != 0)
 		return -1;
 	/* the snapshot is made, whatever comes of the digests */
-	print_result(a, &s, snapshot_repo_made(r) ? j->repo : NULL);
-	if (o.dry_run)
+	print_result(a, &s, snapshot_repo_made(r) ? j->repo : NULL, held);
+	if (o->dry_run)
 		return 0;
 	if (note(a, j, &s, clock_mono_ms() - start, e) != 0)
 		return -1;
 	return j->seen == NULL ? 0 : manifest_seen_save(j->seen, seen_fd, j->seen_name, e);
+}
+
+static int open_held(const struct args *a, const struct job *j, struct stage_opts *so,
+		     struct stage_held *ret, struct err *e)
+{
+	if (!args_has(a, "pause"))
+		return 0;
+	if (j->site == NULL)
+		return err_set(e, ERR_USAGE, "--pause is for a site");
+	return host_options(a, so, e) != 0 ? -1 : stage_held_open(j->site, so, ret, e);
+}
+
+static int make(const struct args *a, struct job *j, struct err *e)
+{
+	struct signing by SCOPED(signing_release) = {0};
+	struct stage_held held SCOPED(stage_held_release) = STAGE_HELD_INIT;
+	struct stage_opts so;
+	struct snapshot_opts o = {
+	    .shop = "", .env = "", .dry_run = args_has(a, "dry-run"), .progress = stored};
+
+	if ((args_has(a, "key") && signing_open(a, &by, e) != 0) || find_tree(a, j, e) != 0)
+		return -1;
+	o.key = by.key;
+	o.source = j->source != NULL ? j->source : a->rest.v[0];
+	if (j->site != NULL) {
+		o.shop = j->site->shop;
+		o.env = site_env_word(j->site->env);
+	}
+	return open_held(a, j, &so, &held, e) == 0 ? make_in(a, j, &o, &held, e) : -1;
 }
 
 static int run(const struct args *a, struct err *e)
@@ -512,8 +564,8 @@ static int run(const struct args *a, struct err *e)
 		return err_set(e, ERR_USAGE, "--list, --verify or --prune: one of them");
 	if ((args_has(a, "read") || args_has(a, "pub")) && !args_has(a, "verify"))
 		return err_set(e, ERR_USAGE, "--read and --pub go with --verify");
-	if (n > 0 && args_has(a, "key"))
-		return err_set(e, ERR_USAGE, "--key signs a snapshot that is made");
+	if (n > 0 && (args_has(a, "key") || args_has(a, "pause")))
+		return err_set(e, ERR_USAGE, "--key and --pause are for a snapshot that is made");
 	if (!args_has(a, "prune") && (args_has(a, "keep") || args_has(a, "keep-daily") ||
 				      args_has(a, "keep-weekly") || args_has(a, "keep-monthly")))
 		return err_set(e, ERR_USAGE, "--keep goes with --prune");

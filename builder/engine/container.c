@@ -50,13 +50,18 @@ int engine_create(struct engine *en, const char *name, const struct jval *spec, 
 	return rc;
 }
 
-int engine_start(struct engine *en, const char *name, struct err *e)
+static int plain(struct engine *en, const char *name, const char *what, struct err *e)
 {
 	struct ask a = {.method = "POST"};
 
-	if (engine_path(name, "/start", &a.path, e) != 0)
+	if (engine_path(name, what, &a.path, e) != 0)
 		return -1;
 	return act(en, name, &a, 0, e);
+}
+
+int engine_start(struct engine *en, const char *name, struct err *e)
+{
+	return plain(en, name, "/start", e);
 }
 
 int engine_stop(struct engine *en, const char *name, unsigned seconds, struct err *e)
@@ -67,6 +72,16 @@ int engine_stop(struct engine *en, const char *name, unsigned seconds, struct er
 	if (engine_path(name, rest, &a.path, e) != 0)
 		return -1;
 	return act(en, name, &a, 404, e);
+}
+
+int engine_pause(struct engine *en, const char *name, struct err *e)
+{
+	return plain(en, name, "/pause", e);
+}
+
+int engine_go_on(struct engine *en, const char *name, struct err *e)
+{
+	return plain(en, name, "/unpause", e);
 }
 
 int engine_end_lost(struct engine *en, const char *name, struct err *e)

@@ -129,6 +129,11 @@ int engine_create(struct engine *en, const char *name, const struct jval *spec,
 int engine_start(struct engine *en, const char *name, struct err *e) MUST_CHECK;
 int engine_stop(struct engine *en, const char *name, unsigned seconds, struct err *e) MUST_CHECK;
 
+/* Makes all of its processes stand still where they are; lets them go on. One that is so already is
+ * ERR_REMOTE. */
+int engine_pause(struct engine *en, const char *name, struct err *e) MUST_CHECK;
+int engine_go_on(struct engine *en, const char *name, struct err *e) MUST_CHECK;
+
 /* Ends one of which the engine says that it runs, and whose process is gone: podman, which cannot
  * start such a one again, removes it. */
 int engine_end_lost(struct engine *en, const char *name, struct err *e) MUST_CHECK;

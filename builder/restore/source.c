@@ -254,19 +254,14 @@ static int fetch(struct source *s, const struct source_help *h, struct err *e)
 {
 	char *fetched SCOPED(mem_freep) = fs_join(h->work, "fetched");
 	char *note SCOPED(mem_freep) = fs_join(h->work, SOURCE_UNPACKED);
-	static const char *const left[] = {"key", "open.tar"};
+	char *left SCOPED(mem_freep) = fs_join(h->work, "open.tar");
 	int rc = 0;
 
 	if (h->dry_run)
 		return err_set(e, ERR_USAGE, "%s has to be fetched: there is no --dry-run of it",
 			       s->text);
-	/* what a run that was killed has left: a key, or what one opened */
-	for (size_t i = 0; i < 2 && rc == 0; i++) {
-		char *path SCOPED(mem_freep) = fs_join(h->work, left[i]);
-
-		rc = fs_rmtree(AT_FDCWD, path, e);
-	}
-	if (rc != 0)
+	/* what a run that was killed has opened with a key */
+	if (fs_rmtree(AT_FDCWD, left, e) != 0)
 		return -1;
 	/* it is no archive's any more */
 	if (s->kind != SOURCE_TAR && fs_rmtree(AT_FDCWD, note, e) != 0)

@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -25,11 +26,11 @@ static int check_plain(const char *path, const char *what, struct err *e)
 	return -1;
 }
 
-/* A key that is a file stays where it is; another is put where only we read it. */
-static int key_file(const struct source_help *h, char **ret, struct err *e)
+/* A key that is a file stays where it is; another is in memory as long as *fd is open, and ssh
+ * finds it there: no disk has it. */
+static int key_file(const struct source_help *h, char **ret, int *fd, struct err *e)
 {
 	struct buf key SCOPED(site_secret_release) = BUF_INIT(SITE_SECRET_MAX);
-	char *path SCOPED(mem_freep) = NULL;
 
 	if (h->secret == NULL)
 		return 0;
@@ -39,10 +40,12 @@ static int key_file(const struct source_help *h, char **ret, struct err *e)
 		*ret = mem_strdup(h->secret->file);
 		return 0;
 	}
-	path = fs_join(h->work, "key");
-	if (fs_put_path(path, key.data, key.len, 0600, e) != 0)
+	*fd = memfd_create("key", MFD_CLOEXEC);
+	if (*fd < 0 || fchmod(*fd, 0600) != 0)
+		return err_sys(e, "make a file in memory");
+	if (fs_write_all(*fd, key.data, key.len, e) != 0)
 		return -1;
-	*ret = STEAL(path);
+	*ret = mem_format("/proc/%d/fd/%d", (int)getpid(), *fd);
 	return 0;
 }
 
@@ -352,6 +355,7 @@ int source_fetch_ssh(struct source *s, const struct source_help *h, struct err *
 {
 	char *to SCOPED(mem_freep) = fs_join(h->work, "fetched");
 	char *key SCOPED(mem_freep) = NULL, *shell SCOPED(mem_freep) = NULL;
+	int keyfd SCOPED(fd_closep) = -1;
 	struct transfer t = {.s = s, .h = h, .to = to};
 	int rc;
 
@@ -359,14 +363,12 @@ int source_fetch_ssh(struct source *s, const struct source_help *h, struct err *
 		(void)err_set(e, ERR_FAIL, "there is no rsync here");
 		return err_hint(e, "install rsync and openssh-client");
 	}
-	if (fs_mkdirs(AT_FDCWD, to, 0700, e) != 0 || key_file(h, &key, e) != 0 ||
+	if (fs_mkdirs(AT_FDCWD, to, 0700, e) != 0 || key_file(h, &key, &keyfd, e) != 0 ||
 	    shell_of(s, h, key, &shell, e) != 0)
 		return -1;
 	t.shell = shell;
 	log_info("%s: rsync", s->text);
 	rc = bring(&t, e);
 	strv_release(&t.links);
-	if (key != NULL && h->secret->file == NULL)
-		(void)unlink(key);
 	return rc;
 }

@@ -251,7 +251,7 @@ static int check_backup(const struct site *s, struct err *e)
 		return refuse(&b->pos, e, "Shorten the list.", "backup has more than %d keys",
 			      SITE_SIGNERS_MAX);
 	if (b->keys.n > 0 && strncmp(b->from, "snapshot:", 9) != 0)
-		return refuse(&b->pos, e, "Nothing else is signed: write from: snapshot:REPOSITORY.",
+		return refuse(&b->pos, e, "Write from: snapshot:REPOSITORY, or no keys.",
 			      "backup has keys, and is no snapshot");
 	return 0;
 }

@@ -292,7 +292,7 @@ static int store(struct making *x, struct err *e)
 	i->files = x->m.files;
 	i->bytes = x->m.bytes;
 	i->added = writer_added(x->w);
-	if (x->o->dry_run)
+	if (x->o->dry_run || x->o->warm)
 		return 0;
 	if (x->o->key != NULL && body_sign(&x->body, x->o->key, e) != 0)
 		return -1;

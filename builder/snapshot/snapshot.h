@@ -74,7 +74,8 @@ struct snapshot_opts {
 	const char *shop, *env;               /* "" = of no site */
 	const char *source;                   /* what the tree is called */
 	bool dry_run;                         /* count what would be added, and add nothing */
-	const struct sign_key *key;           /* signs it; NULL = it is sealed only */
+	bool warm; /* blocks only: what the next one needs is there, and no snapshot is made */
+	const struct sign_key *key; /* signs it; NULL = it is sealed only */
 	/* From any thread: bytes looked at of those that are to be, and bytes added. */
 	void (*progress)(void *ctx, uint64_t done, uint64_t total, uint64_t added);
 	void *ctx;

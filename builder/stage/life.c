@@ -1,5 +1,7 @@
 /* life.c - start and stop of what was staged. */
 #include "stage/life.h"
+
+#include "stage/held.h"
 #include "stage/parts.h"
 
 #include "base/fault.h"
@@ -73,6 +75,7 @@ int stage_start_current(struct stage *st, bool *ret_started, struct err *e)
 {
 	const struct stage_one *one = &st->r.current;
 	struct engine_state now SCOPED(engine_state_release) = {0};
+	bool let_go = false;
 
 	*ret_started = false;
 	if (stage_check_restored(st, e) != 0)
@@ -88,7 +91,9 @@ int stage_start_current(struct stage *st, bool *ret_started, struct err *e)
 		return err_hint(e, "posmedia stage %.100s makes it anew, with its data",
 				st->s->file);
 	}
-	if (now.paused) {
+	if (now.paused && stage_let_go_left(st, &let_go, e) != 0)
+		return -1;
+	if (now.paused && !let_go) {
 		(void)err_set(e, ERR_BUSY, "%s is paused", one->container);
 		return err_hint(e, "who paused it in the engine lets it go on there");
 	}

@@ -265,6 +265,28 @@ restore() {
 		(.roots | startswith("usr2 sha256:"))' <<<"$output"
 }
 
+@test "a key that a program gives is on no disk" {
+	stage_till dev
+	start_sshd
+	# the other machine is this one, and looks
+	cat >"$dir/look" <<-SH
+		#!/bin/sh
+		grep -rl PRIVATE.KEY $dir/srv $dir/run >>$dir/found
+		exec sh -c "\$SSH_ORIGINAL_COMMAND"
+	SH
+	chmod 755 "$dir/look"
+	sed "s|^|command=\"$dir/look\" |" "$dir/key.pub" >"$dir/authorized"
+	sed -i "s|^secrets: \[|&{name: ssh, command: [/bin/cat, $dir/key]}, |" \
+		"$dir/recipes/sites/dev.yaml"
+	echo "backup: {from: 'ssh://root@127.0.0.1:$ssh_port$dir/shop', secret: ssh," \
+		"known_hosts: $dir/known}" >>"$dir/recipes/sites/dev.yaml"
+	restore recipes/sites/dev.yaml
+	kill "$sshd_pid"
+	succeeded
+	is_restored "$dir/shop"
+	[ -e "$dir/found" ] && [ ! -s "$dir/found" ]
+}
+
 @test "another instance's data, when it is stopped" {
 	stage_till dev
 	inside 'echo sale >>/usr2/sales'
