@@ -2,6 +2,7 @@
 
 #include "base/fault.h"
 #include "sys/par.h"
+#include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <time.h>
@@ -102,19 +103,51 @@ static int do_work(struct job *j, struct err *e)
 	return job_levels(j, false, job_dir, e);
 }
 
-/* What is remembered must be on disk, also of a run that failed; and whatever happens to it later
- * must have another time. */
+/* Two things at a time: the disk is written to, and what is written is looked at. */
+struct settling {
+	struct job *j;
+	int sync_errno;
+	int looked;
+	struct err err;
+};
+
+static void settle_part(void *ctx, size_t n)
+{
+	struct settling *s = ctx;
+
+	if (n == 0 && syncfs(s->j->root) != 0)
+		s->sync_errno = errno;
+	if (n == 1)
+		s->looked = s->j->o->meanwhile(s->j->o->ctx, &s->err);
+}
+
+static int sync_all(struct job *j, bool whole, struct err *e)
+{
+	struct settling s = {.j = j, .err = ERR_INIT};
+
+	par_each(whole && j->o->meanwhile != NULL ? 2 : 1, 2, settle_part, &s);
+	errno = s.sync_errno;
+	if (errno != 0)
+		return err_sys(e, "sync the target");
+	if (s.looked != 0)
+		*e = s.err;
+	return s.looked;
+}
+
+/* What is remembered must be on disk before the memory is, also of a run that failed; and whatever
+ * happens to it later must have another time. */
 static int settle(struct job *j, bool whole, struct err *e)
 {
 	const struct timespec tick = {0, TICK_NS};
 
 	if (j->o->dry_run)
 		return 0;
-	if (syncfs(j->root) != 0)
-		return err_sys(e, "sync the target");
+	memory_take(j->memory, j->records, j->want->n, whole);
+	job_release(j); /* who looks meanwhile needs room */
+	if (sync_all(j, whole, e) != 0)
+		return -1;
 	fault_point("synced");
 	(void)nanosleep(&tick, NULL);
-	memory_take(j->memory, j->records, j->want->n, whole);
 	return 0;
 }
 

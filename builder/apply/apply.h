@@ -34,6 +34,9 @@ struct apply_opts {
 	struct apply_memory *memory; /* what is known of the target: see below; or NULL */
 	bool dry_run;                /* count, and change nothing */
 	void (*progress)(void *ctx, uint64_t files, uint64_t bytes, uint64_t written);
+	/* Called when all is written, while it is brought to the disk, to look at it: -1 is a
+	 * failure, after which nothing of the target is remembered. NULL = nothing looks. */
+	int (*meanwhile)(void *ctx, struct err *e);
 	void *ctx;
 };
 
@@ -67,6 +70,11 @@ int apply_memory_load(int dirfd, const char *name, struct apply_memory **ret,
 		      struct err *e) MUST_CHECK;
 int apply_memory_save(const struct apply_memory *m, int dirfd, const char *name,
 		      struct err *e) MUST_CHECK;
+/* Reads all of an open file that has this state, and says whether it is what this program wrote, by
+ * the keyed hashes of its blocks: *ret is the digest of that. Where they are not known, as of small
+ * files, it is false. From any thread. */
+bool apply_memory_holds(const struct apply_memory *m, int fd, const struct stat *st,
+			struct digest *ret);
 void apply_memory_free(struct apply_memory *m);
 
 #endif

@@ -54,6 +54,7 @@ struct job {
 /* Makes slots, children and owners of the manifest, which is checked: ERR_VERIFY for one that
  * is no tree, or whose names of users and groups are not known here. */
 int job_plan(struct job *j, struct err *e) MUST_CHECK;
+/* Frees what that made; also twice. */
 void job_release(struct job *j);
 
 /* Whether to stop, because a thread failed or the operator wants it. */

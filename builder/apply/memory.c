@@ -226,6 +226,50 @@ int memory_intend(struct apply_memory *m, const struct apply_inode *v, size_t n,
 	return fs_put(m->dirfd, m->intent, m->doubted, all * sizeof(*m->doubted), 0600, e);
 }
 
+/* As many blocks of a file as are read in one go. */
+struct blocks {
+	struct apply_hash was[64];
+	char bytes[64 * APPLY_BLOCK];
+};
+
+static bool blocks_hold(const struct apply_memory *m, const struct apply_record *r, int fd,
+			struct blocks *b)
+{
+	struct err e = ERR_INIT;
+
+	for (uint64_t at = 0, n; at < r->size; at += n) {
+		size_t of;
+
+		n = r->size - at < sizeof(b->bytes) ? r->size - at : sizeof(b->bytes);
+		of = (size_t)memory_blocks(n);
+		if (pread(fd, b->bytes, n, (off_t)at) != (ssize_t)n ||
+		    memory_get(m, r->hashes, at / APPLY_BLOCK, b->was, of, &e) != 0)
+			return false;
+		for (size_t i = 0; i < of; i++) {
+			size_t from = i * APPLY_BLOCK;
+			size_t part = n - from < APPLY_BLOCK ? n - from : APPLY_BLOCK;
+			struct apply_hash is = memory_hash(m, b->bytes + from, part);
+
+			if (memcmp(&is, &b->was[i], sizeof(is)) != 0)
+				return false;
+		}
+	}
+	return true;
+}
+
+bool apply_memory_holds(const struct apply_memory *m, int fd, const struct stat *st,
+			struct digest *ret)
+{
+	const struct apply_record *r = memory_find(m, st);
+	struct blocks *b SCOPED(mem_freep) = NULL;
+
+	if (r == NULL || r->hashes == MEMORY_NONE)
+		return false;
+	b = mem_resize(NULL, 1, sizeof(*b));
+	*ret = r->digest;
+	return blocks_hold(m, r, fd, b);
+}
+
 /* Bytes on their way to the file: buffered, and hashed for the last 32 of it. */
 struct out {
 	int fd;

@@ -155,4 +155,7 @@ void job_release(struct job *j)
 	free(j->children);
 	free(j->first);
 	free(j->dirs);
+	j->slots = NULL;
+	j->records = NULL;
+	j->children = j->first = j->dirs = NULL;
 }

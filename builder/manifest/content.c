@@ -236,6 +236,10 @@ static int read_once(const struct look *l, bool *ret_same, struct err *e)
 	if (known || l->k->o->later) {
 		l->en->unread = !known;
 		n = l->en->size;
+	} else if (l->k->o->vouch != NULL &&
+		   l->k->o->vouch(l->k->o->ctx, l->fd, &before, &l->en->digest)) {
+		n = l->en->size;
+		tell(l->k, 0, (int64_t)n);
 	} else {
 		if (hash_all(l, &n, e) != 0)
 			return -1;

@@ -37,6 +37,7 @@ struct manifest_entry {
 	char *user, *group; /* names; the number in decimal where there is none */
 	int64_t mtime;      /* seconds */
 	uint32_t mtime_ns;
+	bool unread;   /* a file whose content was left for later: the digest says nothing */
 	uint64_t size; /* files only */
 	dev_t device;  /* devices only */
 	char *target;  /* symbolic links only */
@@ -47,7 +48,6 @@ struct manifest_entry {
 	struct manifest_xattr *xattrs; /* sorted by name */
 	size_t xattrs_n;
 	struct digest digest; /* files only: SHA-256 of the content */
-	bool unread;          /* a file whose content was left for later: the digest says nothing */
 	uint64_t holes; /* bytes in holes of whole 4 KiB; told, and not part of the root hash */
 };
 
@@ -120,6 +120,9 @@ struct manifest_opts {
 				     * read and brought up to date; NULL = every byte is read */
 	bool later; /* what is not remembered is not read: whoever reads it fills the digests of
 		     * what is unread in, and calls manifest_settle */
+	/* Reads all of an open file and says, when it knows that this is what it was when *ret was
+	 * its digest, true: then it is not read again. From any thread. NULL = nobody knows. */
+	bool (*vouch)(void *ctx, int fd, const struct stat *st, struct digest *ret);
 	uint64_t entries_max; /* 0 = 20 million */
 	bool names_only; /* no content, ACL or attribute is read: no digests; the rest as ever */
 };

@@ -3,6 +3,7 @@
 
 #include "base/fault.h"
 #include "base/log.h"
+#include "sys/clock.h"
 #include "sys/fs.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -18,7 +19,10 @@ struct phase {
 	const char *what;
 	uint64_t total, files; /* of a writing: bytes and files that there will be */
 	struct restore_filter *filter;
-	pthread_mutex_t telling; /* who finds another at it has nothing better to say */
+	struct restore_view *view; /* what is written, and where */
+	const struct restore_target *to;
+	const struct apply_memory *memory; /* of what is read, or NULL */
+	pthread_mutex_t telling;           /* who finds another at it has nothing better to say */
 	uint64_t unsteady;
 };
 
@@ -60,16 +64,24 @@ static void unsteady(void *ctx, const char *path)
 	log_info("%s changes while it is read", told);
 }
 
-int restore_make(int dirfd, const struct restore_making *how, struct manifest *ret, struct err *e)
+static bool vouch(void *ctx, int fd, const struct stat *st, struct digest *ret)
 {
-	struct phase p = {.what = how->what, .filter = how->filter};
+	const struct phase *p = ctx;
+
+	return apply_memory_holds(p->memory, fd, st, ret);
+}
+
+static int make(int dirfd, const struct restore_making *how, struct phase *p, struct manifest *ret,
+		struct err *e)
+{
 	const struct manifest_opts o = {.names = how->names,
 					.threads = how->threads,
 					.wants = wants,
 					.progress = how->later ? NULL : was_read,
 					.unsteady = how->living ? unsteady : NULL,
-					.ctx = &p,
+					.ctx = p,
 					.seen = how->seen,
+					.vouch = p->memory != NULL ? vouch : NULL,
 					.later = how->later};
 	int rc = manifest_make(dirfd, &o, ret, e);
 
@@ -78,31 +90,11 @@ int restore_make(int dirfd, const struct restore_making *how, struct manifest *r
 	return rc;
 }
 
-int restore_fill(struct restore_view *v, const struct restore_target *to, struct apply_result *ret,
-		 struct err *e)
+int restore_make(int dirfd, const struct restore_making *how, struct manifest *ret, struct err *e)
 {
-	struct phase p = {.what = "restore",
-			  .total = v->m.bytes,
-			  .files = v->m.files,
-			  .telling = PTHREAD_MUTEX_INITIALIZER};
-	struct apply_opts o = {.names = to->names,
-			       .threads = to->threads,
-			       .dry_run = to->dry_run,
-			       .progress = was_written,
-			       .ctx = &p};
-	int rc;
+	struct phase p = {.what = how->what, .filter = how->filter};
 
-	if (to->memory != NULL && apply_memory_load(to->memfd, to->memory, &o.memory, e) != 0)
-		return -1;
-	rc = apply_tree(&v->m, &v->content, to->dirfd, &o, ret, e);
-	fault_point("restore: applied");
-	manifest_settle(&v->m);
-	if (rc == 0 && o.memory != NULL && !to->dry_run)
-		rc = apply_memory_save(o.memory, to->memfd, to->memory, e);
-	apply_memory_free(o.memory);
-	if (rc == 0)
-		log_progress(p.what, v->m.bytes, v->m.bytes);
-	return rc;
+	return make(dirfd, how, &p, ret, e);
 }
 
 struct differing {
@@ -122,24 +114,81 @@ static void differs(void *ctx, const struct manifest_difference *d)
 	buf_addf(&x->text, "%s%s: %s", x->n > 1 ? "; " : "", told, d->field);
 }
 
-int restore_check(const struct restore_view *v, const struct restore_target *to, const char *what,
-		  uint64_t *sum, struct err *e)
+static int check(const struct restore_view *v, const struct restore_target *to, const char *what,
+		 const struct apply_memory *memory, struct err *e)
 {
 	const struct restore_making how = {
 	    .names = to->names, .threads = to->threads, .what = "verify"};
+	struct phase p = {.what = how.what, .memory = memory};
 	struct manifest is SCOPED(manifest_release) = {0};
 	struct differing x = {BUF_INIT(900), 0};
 	uint64_t n;
 
-	if (restore_make(to->dirfd, &how, &is, e) != 0)
+	if (make(to->dirfd, &how, &p, &is, e) != 0)
 		return err_in(e, "%s", what);
 	n = manifest_compare(&v->m, &is, differs, &x);
-	*sum += n;
+	*to->differences += n;
 	if (n > 0)
 		(void)err_set(e, ERR_VERIFY, "%s is not what its source is: %llu differences: %s",
 			      what, (unsigned long long)n, x.text.data);
 	buf_release(&x.text);
 	return n > 0 ? -1 : 0;
+}
+
+int restore_check(const struct restore_view *v, const struct restore_target *to, const char *what,
+		  struct err *e)
+{
+	struct apply_memory *memory = NULL;
+	int rc = to->memory != NULL ? apply_memory_load(to->memfd, to->memory, &memory, e) : 0;
+
+	if (rc == 0)
+		rc = check(v, to, what, memory, e);
+	apply_memory_free(memory);
+	return rc;
+}
+
+/* All is written, and each name of a file says what its first one does. */
+static int meanwhile(void *ctx, struct err *e)
+{
+	const struct phase *p = ctx;
+	uint64_t begun = clock_mono_ms();
+	int rc;
+
+	manifest_settle(&p->view->m);
+	rc = check(p->view, p->to, p->to->verify, p->memory, e);
+	*p->to->verify_ms += clock_mono_ms() - begun;
+	return rc;
+}
+
+int restore_fill(struct restore_view *v, const struct restore_target *to, struct apply_result *ret,
+		 struct err *e)
+{
+	struct phase p = {.what = "restore",
+			  .view = v,
+			  .to = to,
+			  .total = v->m.bytes,
+			  .files = v->m.files,
+			  .telling = PTHREAD_MUTEX_INITIALIZER};
+	struct apply_opts o = {.names = to->names,
+			       .threads = to->threads,
+			       .dry_run = to->dry_run,
+			       .progress = was_written,
+			       .meanwhile = to->verify != NULL ? meanwhile : NULL,
+			       .ctx = &p};
+	int rc;
+
+	if (to->memory != NULL && apply_memory_load(to->memfd, to->memory, &o.memory, e) != 0)
+		return -1;
+	p.memory = o.memory;
+	rc = apply_tree(&v->m, &v->content, to->dirfd, &o, ret, e);
+	fault_point("restore: applied");
+	manifest_settle(&v->m);
+	if (rc == 0 && o.memory != NULL && !to->dry_run)
+		rc = apply_memory_save(o.memory, to->memfd, to->memory, e);
+	apply_memory_free(o.memory);
+	if (rc == 0)
+		log_progress(p.what, v->m.bytes, v->m.bytes);
+	return rc;
 }
 
 int restore_own_dir(const char *path, int *ret, struct err *e)

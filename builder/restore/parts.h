@@ -100,15 +100,20 @@ struct restore_target {
 	const struct manifest_names *names;
 	unsigned threads;
 	bool dry_run;
+	/* What errors call it: all of it is read again, too, as restore_check does, while it is
+	 * brought to the disk; NULL = it is not. */
+	const char *verify;
+	uint64_t *differences, *verify_ms; /* of that */
 };
 /* Makes it what the view says, and remembers its blocks. What is unread in the view is not any more
  * when it is done. */
 int restore_fill(struct restore_view *v, const struct restore_target *to, struct apply_result *ret,
 		 struct err *e) MUST_CHECK;
 /* Reads all of it again: anything but what the view says is ERR_VERIFY, naming the first ones. How
- * many differences there are is added to *sum in any case. */
+ * many differences there are is added to *to->differences in any case. Large files are compared
+ * with the hashes of their blocks in the memory, keyed ones; all others by SHA-256. */
 int restore_check(const struct restore_view *v, const struct restore_target *to, const char *what,
-		  uint64_t *sum, struct err *e) MUST_CHECK;
+		  struct err *e) MUST_CHECK;
 
 /* Makes a directory of ours, mode 0700, and opens it. The default ACL of the one that it is in,
  * which what is made below would get, ends here. */

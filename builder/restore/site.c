@@ -278,13 +278,14 @@ static int open_target(struct restoring *x, struct restoring_data *one, struct e
 		   : 0;
 }
 
-static struct restore_target target_of(const struct restoring *x, const struct restoring_data *one)
+static struct restore_target target_of(struct restoring *x, const struct restoring_data *one)
 {
 	return (struct restore_target){.dirfd = one->fd,
 				       .memfd = x->p.workfd,
 				       .memory = one->memory,
 				       .names = x->names,
 				       .threads = x->o->threads,
+				       .differences = &x->differences,
 				       .dry_run = x->so->dry_run};
 }
 
@@ -372,7 +373,7 @@ static int check_one(struct restoring *x, const struct restoring_data *one, stru
 {
 	const struct restore_target to = target_of(x, one);
 
-	return restore_check(&one->tree.view, &to, one->d->name, &x->differences, e);
+	return restore_check(&one->tree.view, &to, one->d->name, e);
 }
 
 static int verify(struct restoring *x, struct err *e)

@@ -255,7 +255,6 @@ same() {
 	restore --from "tar:$dir/made/plain.tar" --to "dir:$dir/to"
 	succeeded
 	[ ! -e "$dir/.to.restore/open.tar" ]
-	[ ! -e "$dir/.to.restore/open.tar" ]
 	echo 'another tag' >"$dir/pass"
 	restore --from "tar:$dir/made/md5.tar.gz.enc" --to "dir:$dir/to" --secret-file "$dir/pass"
 	refused 4 'the secret does not open it'

@@ -67,6 +67,98 @@ static void knows_what_was_left(void **state)
 	assert_true(is_known(b, "small"));
 }
 
+/* Whether a file of the target, as if its state were `st`, is what was written. */
+static bool holds(const struct bed *b, const char *path, const struct stat *st, struct digest *ret)
+{
+	struct apply_memory *m = loaded(b);
+	int fd = openat(b->dst, path, O_RDONLY | O_CLOEXEC);
+	bool is = apply_memory_holds(m, fd, st, ret);
+
+	assert_int_equal(close(fd), 0);
+	apply_memory_free(m);
+	return is;
+}
+
+static void vouches_for_each_byte(void **state)
+{
+	static const off_t places[] = {0, 4095, 4096, 262143, 262144, MIB, MIB + 4999};
+	const struct bed *b = *state;
+	struct manifest src SCOPED(manifest_release) = {0};
+	struct stat st;
+	struct digest d;
+
+	put_bytes(b->src, "big", MIB + 5000, 1);
+	put_bytes(b->src, "small", 100, 2);
+	(void)applies(b, true);
+	st = stat_of(b->dst, "big");
+	src = manifest_of(b->src);
+	assert_true(holds(b, "big", &st, &d));
+	assert_true(digest_equal(&d, &manifest_find(&src, "big")->digest));
+	for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
+		int fd SCOPED(fd_closep) = openat(b->dst, "big", O_RDONLY | O_CLOEXEC);
+		uint8_t byte;
+
+		assert_int_equal(pread(fd, &byte, 1, places[i]), 1);
+		byte ^= 1;
+		put_at(b->dst, "big", &byte, 1, places[i]);
+		/* as a disk that forgets: no time tells */
+		assert_false(holds(b, "big", &st, &d));
+		byte ^= 1;
+		put_at(b->dst, "big", &byte, 1, places[i]);
+		assert_true(holds(b, "big", &st, &d));
+	}
+	/* shorter, and of another state */
+	set_size(b->dst, "big", MIB);
+	assert_false(holds(b, "big", &st, &d));
+	st = stat_of(b->dst, "big");
+	assert_false(holds(b, "big", &st, &d));
+	st = stat_of(b->dst, "small");
+	assert_false(holds(b, "small", &st, &d));
+}
+
+struct looking {
+	const struct bed *b;
+	unsigned looked;
+	int rc;
+};
+
+static int look(void *ctx, struct err *e)
+{
+	struct looking *l = ctx;
+
+	l->looked++;
+	assert_int_equal(stat_of(l->b->dst, "big").st_size, MIB);
+	return l->rc == 0 ? 0 : err_set(e, ERR_VERIFY, "not as it was written");
+}
+
+/* Who looks while it is brought to the disk sees all of it, and decides. */
+static void is_looked_at_meanwhile(void **state)
+{
+	const struct bed *b = *state;
+	struct looking l = {.b = b};
+	struct manifest want SCOPED(manifest_release) = {0};
+	struct apply_opts o = {.threads = 2, .meanwhile = look, .ctx = &l};
+	struct apply_content c = {0};
+	struct apply_result r;
+	struct err e = ERR_INIT;
+
+	put_bytes(b->src, "big", MIB, 1);
+	want = manifest_of(b->src);
+	assert_int_equal(apply_content_of_dir(b->src, &want, &c, &e), 0);
+	assert_int_equal(apply_tree(&want, &c, b->dst, &o, &r, &e), 0);
+	assert_int_equal(l.looked, 1);
+	l.rc = -1;
+	assert_int_equal(apply_tree(&want, &c, b->dst, &o, &r, &e), -1);
+	assert_int_equal(e.kind, ERR_VERIFY);
+	assert_string_equal(e.msg, "not as it was written");
+	assert_int_equal(l.looked, 2);
+	/* nothing to look at */
+	o.dry_run = true;
+	assert_int_equal(apply_tree(&want, &c, b->dst, &o, &r, &e), 0);
+	assert_int_equal(l.looked, 2);
+	apply_content_free(&c);
+}
+
 /* Of two blocks that differ in a bit anywhere the hashes differ, and another memory has others. */
 static void hashes_tell_blocks_apart(void **state)
 {
@@ -203,6 +295,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test_setup_teardown(knows_what_was_left, bed_setup, bed_teardown),
+	    cmocka_unit_test_setup_teardown(vouches_for_each_byte, bed_setup, bed_teardown),
+	    cmocka_unit_test_setup_teardown(is_looked_at_meanwhile, bed_setup, bed_teardown),
 	    cmocka_unit_test(hashes_tell_blocks_apart),
 	    cmocka_unit_test_setup_teardown(a_damaged_one_is_empty, bed_setup, bed_teardown),
 	    cmocka_unit_test_setup_teardown(a_failed_run_forgets_nothing, bed_setup, bed_teardown),
