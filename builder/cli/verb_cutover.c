@@ -97,7 +97,7 @@ static void print_report(const struct jval *v)
 	if (jval_get_bool(v, "rehearsal"))
 		print_estimates(jval_get(v, "estimates"));
 	printf("state: %s\n", jval_get_str(v, "state"));
-	if (number(v, "epoch") > 0)
+	if (jval_num(v, "epoch") > 0)
 		printf("right: the %s\n", strcmp(jval_get_str(v, "right"), "new") == 0
 					      ? "new instance"
 					      : "old server");

@@ -25,7 +25,7 @@ enum { KEEP_MAX = 100000 };
 static const struct opt opts[] = {
     {0, "to", "REPO", "The repository: dir:PATH or s3://BUCKET/PREFIX."},
     {0, "secret-file", "FILE", "What opens the repository: FILE, which only its owner may read."},
-    {0, "pause", NULL, "Of a site: its instance stands still during the last look at its data."},
+    {0, "pause", NULL, "Of a site: its instance stands still for the last look."},
     {0, "list", NULL, "List the snapshots of a repository."},
     {0, "verify", NULL, "Check that all that a repository's snapshots need is there."},
     {0, "read", NULL, "With --verify: that every byte of it is right."},
@@ -39,8 +39,7 @@ static const struct opt opts[] = {
     {0, "group", "FILE", "Groups' names are those of this group(5)."},
     {'k', "key", "FILE", "Sign the snapshot with this private key."},
     SIGNING_BY,
-    {0, "pub", "FILE.pub",
-     "With --verify: every snapshot must be signed by this key, or another one."},
+    {0, "pub", "FILE.pub", "With --verify: each snapshot must be signed by this key, or another."},
     HOST_OPTS,
     {0, "dry-run", NULL, "Say what would be done, and do nothing."},
     {0, "json", NULL, "Print the outcome as JSON."},
@@ -555,11 +554,9 @@ static int make(const struct args *a, struct job *j, struct err *e)
 	return open_held(a, j, &so, &held, e) == 0 ? make_in(a, j, &o, &held, e) : -1;
 }
 
-static int run(const struct args *a, struct err *e)
+/* What makes no sense together; n is how many of the three are there that make none. */
+static int check(const struct args *a, int n, struct err *e)
 {
-	struct job j SCOPED(job_release) = {.fd = -1, .secret = BUF_INIT(0)};
-	int n = args_has(a, "list") + args_has(a, "verify") + args_has(a, "prune");
-
 	if (n > 1)
 		return err_set(e, ERR_USAGE, "--list, --verify or --prune: one of them");
 	if ((args_has(a, "read") || args_has(a, "pub")) && !args_has(a, "verify"))
@@ -569,6 +566,16 @@ static int run(const struct args *a, struct err *e)
 	if (!args_has(a, "prune") && (args_has(a, "keep") || args_has(a, "keep-daily") ||
 				      args_has(a, "keep-weekly") || args_has(a, "keep-monthly")))
 		return err_set(e, ERR_USAGE, "--keep goes with --prune");
+	return 0;
+}
+
+static int run(const struct args *a, struct err *e)
+{
+	struct job j SCOPED(job_release) = {.fd = -1, .secret = BUF_INIT(0)};
+	int n = args_has(a, "list") + args_has(a, "verify") + args_has(a, "prune");
+
+	if (check(a, n, e) != 0)
+		return -1;
 	if (n == 0)
 		return make(a, &j, e);
 	j.repo = mem_strdup(a->rest.v[0]);

@@ -29,7 +29,7 @@ struct restore_opts {
 	const char *from; /* SOURCE; NULL = the site's own (backup.from) */
 	const char
 	    *secret_file; /* what opens it: a key, a passphrase; NULL = the site's, or none */
-	const char *known_hosts;    /* of ssh://, absolute; NULL = the site's */
+	const char *known_hosts; /* of ssh://, absolute; NULL = the site's */
 	/* By whom the source, a snapshot, must be signed (ERR_VERIFY); NULL = nobody asks. */
 	const struct sign_wanted *signers;
 	const struct strv *exclude; /* patterns (base/glob.h) of absolute paths that stay out */

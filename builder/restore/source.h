@@ -51,8 +51,8 @@ struct source_help {
 	const char *known_hosts;          /* or NULL */
 	/* By whom a snapshot must be signed: each of the two that is there */
 	const struct sign_wanted *signers, *site_signers;
-	const struct stage_opts *stage;   /* of site:; NULL = there is no engine to ask */
-	struct restore_filter *filter;    /* what must not even be fetched */
+	const struct stage_opts *stage; /* of site:; NULL = there is no engine to ask */
+	struct restore_filter *filter;  /* what must not even be fetched */
 	enum site_env env;
 	const struct restore_claim *claims; /* of ssh: all that is fetched; NULL = all */
 	size_t claims_n;

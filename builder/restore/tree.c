@@ -206,20 +206,44 @@ static int leave_out(struct job *j, const struct restore_target *to, struct err 
 	return rc;
 }
 
+/* All of it, whatever the source does meanwhile; marked as long as it is not whole. */
+static int fill_marked(struct job *j, const struct restore_target *to, struct err *e)
+{
+	uint64_t begun = clock_mono_ms();
+
+	if (mark(j, true, e) != 0)
+		return -1;
+	fault_point("restore: marked");
+	if (restore_fill(&j->tree.view, to, &j->did, e) != 0 && fill_rest(j, to, e) != 0 &&
+	    fill_busy(j, to, e) != 0)
+		return err_in(e, "%s", j->to);
+	if (source_tree_learnt(&j->tree, e) != 0)
+		return -1;
+	if (j->o->env != SITE_PROD && leave_out(j, to, e) != 0)
+		return err_in(e, "%s", j->to);
+	j->apply_ms = clock_mono_ms() - begun - j->verify_ms;
+	begun = clock_mono_ms();
+	/* what a look left out is none of it */
+	if (j->o->verify && to->verify == NULL && restore_check(&j->tree.view, to, j->to, e) != 0)
+		return -1;
+	j->verify_ms += clock_mono_ms() - begun;
+	fault_point("restore: filled");
+	/* what is not all of it stays marked */
+	return j->lost.n > 0 ? 0 : mark(j, false, e);
+}
+
 static int fill(struct job *j, struct err *e)
 {
-	bool verify = j->o->verify && !j->o->dry_run;
+	const bool meanwhile = j->o->verify && j->o->env == SITE_PROD;
 	const struct restore_target to = {.dirfd = j->tofd,
 					  .memfd = j->besidefd,
 					  .memory = j->besidefd >= 0 ? "memory" : NULL,
 					  .names = j->src.names,
 					  .threads = j->o->threads,
 					  .dry_run = j->o->dry_run,
-					  .verify =
-					      verify && j->o->env == SITE_PROD ? "the tree" : NULL,
+					  .verify = meanwhile ? "the tree" : NULL,
 					  .differences = &j->differences,
 					  .verify_ms = &j->verify_ms};
-	uint64_t begun = clock_mono_ms();
 
 	if (j->tofd < 0) {
 		count_new(&j->tree.view, &j->did);
@@ -227,25 +251,7 @@ static int fill(struct job *j, struct err *e)
 	}
 	if (j->o->dry_run)
 		return restore_fill(&j->tree.view, &to, &j->did, e);
-	if (mark(j, true, e) != 0)
-		return -1;
-	fault_point("restore: marked");
-	if (restore_fill(&j->tree.view, &to, &j->did, e) != 0 && fill_rest(j, &to, e) != 0 &&
-	    fill_busy(j, &to, e) != 0)
-		return err_in(e, "%s", j->to);
-	if (source_tree_learnt(&j->tree, e) != 0)
-		return -1;
-	if (j->o->env != SITE_PROD && leave_out(j, &to, e) != 0)
-		return err_in(e, "%s", j->to);
-	j->apply_ms = clock_mono_ms() - begun;
-	begun = clock_mono_ms();
-	/* what a look left out is none of it */
-	if (verify && to.verify == NULL && restore_check(&j->tree.view, &to, j->to, e) != 0)
-		return -1;
-	j->verify_ms += clock_mono_ms() - begun;
-	fault_point("restore: filled");
-	/* what is not all of it stays marked */
-	return j->lost.n > 0 ? 0 : mark(j, false, e);
+	return fill_marked(j, &to, e);
 }
 
 static struct jval *report_of(const struct job *j)

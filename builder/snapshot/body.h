@@ -21,7 +21,6 @@ void info_release(struct snapshot_info *i);
 
 /* Signs all of it; and whether one of the keys has: ERR_VERIFY otherwise. */
 int body_sign(struct body *b, const struct sign_key *k, struct err *e) MUST_CHECK;
-
 int body_check_signed(const struct body *b, const struct sign_wanted *by, struct err *e) MUST_CHECK;
 
 /* The text of the object. */

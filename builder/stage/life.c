@@ -71,11 +71,25 @@ static int look_whether_well(struct stage *st, struct err *e)
 	return rc;
 }
 
+/* One that a snapshot left standing still goes on. */
+static int check_moves(struct stage *st, const struct engine_state *now, struct err *e)
+{
+	bool let_go = false;
+
+	if (!now->paused)
+		return 0;
+	if (stage_let_go_left(st, &let_go, e) != 0)
+		return -1;
+	if (let_go)
+		return 0;
+	(void)err_set(e, ERR_BUSY, "%s is paused", st->r.current.container);
+	return err_hint(e, "who paused it in the engine lets it go on there");
+}
+
 int stage_start_current(struct stage *st, bool *ret_started, struct err *e)
 {
 	const struct stage_one *one = &st->r.current;
 	struct engine_state now SCOPED(engine_state_release) = {0};
-	bool let_go = false;
 
 	*ret_started = false;
 	if (stage_check_restored(st, e) != 0)
@@ -91,12 +105,8 @@ int stage_start_current(struct stage *st, bool *ret_started, struct err *e)
 		return err_hint(e, "posmedia stage %.100s makes it anew, with its data",
 				st->s->file);
 	}
-	if (now.paused && stage_let_go_left(st, &let_go, e) != 0)
+	if (check_moves(st, &now, e) != 0)
 		return -1;
-	if (now.paused && !let_go) {
-		(void)err_set(e, ERR_BUSY, "%s is paused", one->container);
-		return err_hint(e, "who paused it in the engine lets it go on there");
-	}
 	if (st->o->dry_run) {
 		if (!now.running)
 			stage_did(st, "started %s", one->container);

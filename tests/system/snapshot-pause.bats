@@ -77,7 +77,8 @@ goes_on() {
 	succeeded
 	jq -e '.paused_milliseconds > 0 and .again == 0' <<<"$output"
 	goes_on
-	verb restore --from "snapshot:dir:$dir/repo" --secret-file "$dir/pass" recipes/sites/dev.yaml
+	verb restore --from "snapshot:dir:$dir/repo" --secret-file "$dir/pass" \
+		recipes/sites/dev.yaml
 	succeeded
 	a=$(cat "$(live dev)/usr2/a") b=$(cat "$(live dev)/usr2/b")
 	# each is cut to nothing before it is written to
