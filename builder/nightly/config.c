@@ -178,6 +178,7 @@ static const struct field fields[] = {
     {"lock", read_choice, AT(lock), lock_words, false},
     {"sign", read_map, 0, sign_fields, false},
     {"push", read_repository, AT(push), NULL, false},
+    {"hold", read_set, AT(holds), &grammar_project_path, false},
     {"keep", read_number, AT(keep), &keep_most, false},
     {"parallel", read_number, AT(parallel), &parallel_most, false},
     {"timeout", read_duration, AT(timeout_ms), NULL, false},
@@ -347,6 +348,7 @@ void nightly_free(struct nightly *n)
 	}
 	free(n->recipes);
 	strv_release(&n->patterns);
+	strv_release(&n->holds);
 	strv_release(&n->mail.to);
 	strv_release(&n->sign.signer_args);
 	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)

@@ -76,7 +76,8 @@ struct nightly {
 	char *lock;  /* "update" or "keep" */
 	char *push;  /* docker:// or s3://, with "{name}" for the recipe's name; or NULL */
 	struct nightly_sign sign;
-	uint64_t keep; /* how many images of each recipe stay; 0 = all */
+	struct strv holds; /* files of posmedia-retain(1): images that stay */
+	uint64_t keep;     /* how many images of each recipe stay; 0 = all */
 	uint64_t parallel;
 	uint64_t timeout_ms; /* of one recipe; 0 = none */
 	struct nightly_mail mail;

@@ -347,9 +347,15 @@ static void keep(struct one *w)
 
 	if (w->n->keep == 0 || w->repository == NULL)
 		return;
-	strv_add(&argv, "delete");
+	strv_add(&argv, "retain");
+	strv_add(&argv, "--remove");
 	strv_addf(&argv, "--keep=%llu", (unsigned long long)w->n->keep);
 	strv_addf(&argv, "--match=%s-*", w->r->version);
+	for (size_t i = 0; i < w->n->holds.n; i++) {
+		char *path SCOPED(mem_freep) = fs_join(w->n->root, w->n->holds.v[i]);
+
+		strv_addf(&argv, "--hold=%s", path);
+	}
 	strv_add(&argv, w->repository);
 	(void)extra(w, "keep", &argv, NULL);
 }

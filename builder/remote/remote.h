@@ -76,6 +76,9 @@ struct remote_keep {
 	uint64_t newest;   /* how many tags stay; images without a date stay too */
 	const char *match; /* which tags are looked at: a pattern (base/glob.h); NULL = all */
 	bool dry_run;
+	/* Whether an image, or one that an index names, must stay whatever its age; NULL = none */
+	bool (*held)(void *ctx, const struct digest *d);
+	void *ctx;
 };
 
 /* Removes all but the newest, by the time of their making; what a tag that stays stands for stays.

@@ -152,7 +152,21 @@ static int later(const void *a, const void *b)
 	return strcmp(y->tag, x->tag);
 }
 
-static void choose(struct retain *x, uint64_t newest)
+/* Itself, or one that it names. */
+static bool is_held(const struct remote_keep *keep, const struct tagged *t)
+{
+	bool is = keep->held != NULL && keep->held(keep->ctx, &t->d.digest);
+
+	for (size_t i = 0; keep->held != NULL && i < t->names.n; i++) {
+		struct digest d;
+
+		if (digest_parse(t->names.v[i], &d) == 0 && keep->held(keep->ctx, &d))
+			is = true;
+	}
+	return is;
+}
+
+static void choose(struct retain *x, const struct remote_keep *keep)
 {
 	uint64_t n = 0;
 
@@ -160,7 +174,7 @@ static void choose(struct retain *x, uint64_t newest)
 	for (size_t i = 0; i < x->n; i++) {
 		struct tagged *t = &x->v[i];
 
-		t->stays = !t->matches || !t->dated || n < newest;
+		t->stays = !t->matches || !t->dated || n < keep->newest || is_held(keep, t);
 		n += t->matches && t->dated;
 	}
 }
@@ -205,7 +219,7 @@ int remote_retain(const struct ref *at, const struct remote_opts *o, const struc
 	if (registry_open(at, o, &want, &r, e) != 0 || tags_list(&r, &x.tags, e) != 0 ||
 	    look(&x, keep->match, e) != 0)
 		return -1;
-	choose(&x, keep->newest);
+	choose(&x, keep);
 	x.removal = (struct removal){.r = &r, .needed = needed, .ctx = &x};
 	for (size_t i = 0; i < x.n; i++) {
 		if (x.v[i].stays || needed(&x, &x.v[i].d.digest))

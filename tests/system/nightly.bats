@@ -120,11 +120,13 @@ built" ]
 	[[ $stderr == *'the webhook was not told'* ]]
 
 	newer
+	echo 'keep: 1' >>"$dir/night.yaml" # the older one goes
 	posmedia nightly night.yaml --json
 	succeeded
-	[ "$(of_recipe till '.status, .tag')" = "built
-1-20260921.2" ]
-	[ "$(tags)" = '1 1-20260921 1-20260921.2 ' ]
+	[ "$(of_recipe till '.status, .tag, (.notes | length)')" = "built
+1-20260921.2
+0" ]
+	[ "$(tags)" = '1 1-20260921.2 ' ]
 	grep -q 'tiny-app.*1.0-1.*1.0-2' "$(of_recipe till .diff)"
 }
 
