@@ -227,7 +227,8 @@ int described(const struct args *a, const char *object, struct manifest *ret, st
 		kind++;
 	if (kind < 3)
 		d.object += strlen(words[kind]);
-	if (kind != 0 && kind != 2 && args_has(a, "seen"))
+	/* of two that are compared it is for the one that is such */
+	if (kind != 0 && kind != 2 && args_has(a, "seen") && !args_has(a, "compare"))
 		return err_set(e, ERR_USAGE, "--seen is for a directory or a site");
 	if (kind < 3)
 		return kind == 0   ? of_dir(&d, d.object, ret, e)

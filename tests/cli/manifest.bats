@@ -89,6 +89,18 @@ teardown() {
 		<<<"$output" | xargs -d '\n')" = '4 ./sub/a\040b 0644 4711' ]
 }
 
+@test "compared without reading again what is as it was" {
+	sleep 2.1 # else it was changed just now, and is not remembered
+	in_project manifest -o m --seen seen dir:tree
+	[ "$status" -eq 0 ]
+	in_project manifest --compare --seen seen m dir:tree
+	[ "$status" -eq 0 ]
+	[ -z "$(find "$dir/tree" -type f -newer "$dir/m")" ]
+	echo more >>"$(find "$dir/tree" -type f | head -n 1)"
+	in_project manifest --compare --seen seen m dir:tree
+	[ "$status" -eq 4 ]
+}
+
 @test "what is no manifest is named with its line" {
 	in_project manifest -o m dir:tree
 	sed 's/mode=0644/mode=644/' "$dir/m" >"$dir/other"
