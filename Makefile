@@ -122,6 +122,12 @@ $(OUT)/bench/pack: tests/bench/pack.c $(STAMP) $(call archive,$(call reach,archi
 	$(Q)$(CC) $(ALL_CFLAGS) -MF $@.d $< $(call libs,$(call reach,archive)) $(ALL_LDFLAGS) \
 	  $(call ldlibs,$(call reach,archive)) -o $@
 
+# What `make bench-ledger` appends with.
+$(OUT)/bench/append: tests/bench/append.c $(STAMP) $(call archive,$(call reach,ledger))
+	@mkdir -p $(@D); echo "  LD    $@"
+	$(Q)$(CC) $(ALL_CFLAGS) -MF $@.d $< $(call libs,$(call reach,ledger)) $(ALL_LDFLAGS) \
+	  $(call ldlibs,$(call reach,ledger)) -o $@
+
 # What `make bench-restore` and the tests of restore make: a shop's data, and a day's change of it.
 $(OUT)/bench/tree: $(wildcard tests/bench/tree*.[ch]) $(STAMP)
 	@mkdir -p $(@D); echo "  LD    $@"
@@ -221,6 +227,10 @@ bench-fleet: deps-check
 	$(Q)$(MAKE) -j$(JOBS) all
 	$(Q)OUT=$(OUT) tests/bench/fleet
 
+bench-ledger: deps-check
+	$(Q)$(MAKE) -j$(JOBS) all $(OUT)/bench/append
+	$(Q)OUT=$(OUT) tests/bench/ledger
+
 bench-restore: deps-check
 	$(Q)tests/lib/need tests/bench/DEPENDS
 	$(Q)$(MAKE) -j$(JOBS) all $(OUT)/bench/tree
@@ -251,5 +261,5 @@ clean:
 -include $(shell find $(OUT)/obj $(OUT)/test -name '*.d' 2>/dev/null)
 .PHONY: all syntax unit-programs fuzz-programs fuzz deps deps-check demo check check-interop \
 	lint readme bench bench-audit bench-refetch bench-scan bench-carry bench-cutover \
-	bench-stage bench-restore bench-nightly bench-fleet check-cutover check-fleet check-faults \
+	bench-stage bench-ledger bench-restore bench-nightly bench-fleet check-cutover check-fleet check-faults \
 	clean

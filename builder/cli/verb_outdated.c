@@ -1,3 +1,4 @@
+#include "cli/noted.h"
 #include "cli/object.h"
 #include "cli/screen.h"
 #include "cli/verb.h"
@@ -41,6 +42,48 @@ static void print(const struct args *a, const struct outdated *o)
 	(void)fputs(b.data, stdout);
 }
 
+enum { LIST_MAX = 200 };
+
+/* The packages as far as a line of the ledger has room for them; security updates come first. */
+static struct jval *list_of(const struct outdated *o)
+{
+	struct jval *list = jval_array();
+
+	for (int security = 1; security >= 0; security--)
+		for (size_t i = 0; i < o->all.n && jval_len(list) < LIST_MAX; i++) {
+			const struct pending_package *p = o->all.v[i];
+			struct jval *v, *advisories;
+
+			if (p->candidate == NULL || p->security != (security == 1))
+				continue;
+			v = jval_object();
+			advisories = jval_array();
+			for (size_t k = 0; k < p->advisories.n && k < 4; k++)
+				jval_push(advisories, jval_text(p->advisories.v[k]));
+			jval_put_text(v, "package", p->name);
+			jval_put_text(v, "version", p->version);
+			jval_put_text(v, "candidate", p->candidate);
+			jval_put(v, "security", jval_bool(p->security));
+			jval_put(v, "advisories", advisories);
+			jval_push(list, v);
+		}
+	return list;
+}
+
+static int note(const struct args *a, const struct outdated *o, struct err *e)
+{
+	struct jval *v = jval_object();
+
+	jval_put_text(v, "object", o->object);
+	jval_put_text(v, "recipe", o->recipe);
+	jval_put_text(v, "version", o->version);
+	jval_put_int(v, "packages", (int64_t)o->all.n);
+	jval_put_int(v, "behind", (int64_t)o->behind);
+	jval_put_int(v, "security", (int64_t)o->security);
+	jval_put(v, "list", list_of(o));
+	return noted_of(a, "outdated", &o->image, v, e);
+}
+
 static int run(const struct args *a, struct err *e)
 {
 	const char *fail_on = args_has(a, "fail-on") ? args_get(a, "fail-on") : "any";
@@ -53,6 +96,8 @@ static int run(const struct args *a, struct err *e)
 	if (look(a, &o, e) != 0)
 		return -1;
 	print(a, &o);
+	if (note(a, &o, e) != 0)
+		return -1;
 	return outdated_gate(&o, fail_on, e);
 }
 

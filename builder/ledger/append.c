@@ -66,7 +66,7 @@ static int open_segment(struct writer *w, struct err *e)
 	if (w->fd < 0)
 		return err_sys(e, "open %s", name.s);
 	if (fresh)
-		fault_point("ledger: segment made");
+		fault_point("noted: segment made");
 	return fresh && fsync(w->dirfd) != 0 ? err_sys(e, "sync the directory") : 0;
 }
 
@@ -92,7 +92,7 @@ static int flush(struct writer *w, struct err *e)
 		(void)err_in(e, "%s", name.s);
 		return take_back(w);
 	}
-	fault_point("ledger: written");
+	fault_point("noted: written");
 	if (fsync(w->fd) != 0) {
 		(void)err_sys(e, "sync %s", name.s);
 		return take_back(w);

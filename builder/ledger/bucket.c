@@ -133,7 +133,7 @@ int bucket_put(struct bucket *b, const char *key, const struct buf *text, struct
 	rc = bucket_get(b, key, &there, e);
 	if (rc != 1)
 		return rc == 0 ? 1 : -1;
-	fault_point("ledger: mirror");
+	fault_point("noted: mirror");
 	if (send_once(b, url, text, &status, e) != 0)
 		return -1;
 	if (status == 501) {

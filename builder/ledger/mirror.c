@@ -191,7 +191,7 @@ static int send_part(struct sending *s, const char *p, size_t n, struct err *e)
 	rc = bucket_put(&s->b, key, &text, e);
 	if (rc < 0 || (rc > 0 && compare(s, key, p, n, &gone, e) != 0))
 		return -1;
-	fault_point("ledger: mirrored");
+	fault_point("noted: mirrored");
 	for (size_t i = 0; i < gone; i++)
 		lines += p[i] == '\n';
 	s->p.at += gone;

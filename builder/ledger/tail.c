@@ -39,7 +39,7 @@ static int set_aside(int dirfd, const struct tail *t, const struct buf *b, struc
 		if (fs_put(dirfd, aside, rest, n, 0600, e) != 0)
 			return -1;
 	}
-	fault_point("ledger: set aside");
+	fault_point("noted: set aside");
 	fd = openat(dirfd, name.s, O_WRONLY | O_NOFOLLOW | O_CLOEXEC);
 	if (fd < 0 || ftruncate(fd, (off_t)t->end) != 0 || fsync(fd) != 0)
 		return err_sys(e, "ledger: %s", name.s);

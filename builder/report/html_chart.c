@@ -11,18 +11,17 @@ static int64_t round_up(int64_t n, enum report_type type)
 {
 	static const int64_t seconds[] = {4,     20,    60,    240,    1200,  3600,
 					  14400, 43200, 86400, 345600, 864000};
-	int64_t step = 4, scale = type == REPORT_SECONDS ? 3600 : 1;
+	int64_t step = 1, scale = type == REPORT_SECONDS ? 3600 : 1;
 
 	for (size_t i = 0; type == REPORT_SECONDS && i < sizeof(seconds) / sizeof(seconds[0]); i++)
 		if (n <= seconds[i])
 			return seconds[i];
-	for (;;) {
-		static const int64_t steps[] = {1, 2, 3, 5};
+	for (;; step *= 10) {
+		static const int64_t steps[] = {4, 6, 8, 10, 12, 16, 20, 24, 32};
 
-		for (size_t i = 0; i < 4; i++)
-			if (n <= step * steps[i] * scale)
+		for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++)
+			if (n <= step * steps[i] * scale && step * steps[i] % LINES == 0)
 				return step * steps[i] * scale;
-		step *= 10;
 	}
 }
 

@@ -51,6 +51,7 @@ const char report_style[] =
     "font-size:7.5pt}section td{white-space:normal;overflow-wrap:anywhere}"
     "section td.wide{min-width:0}"
     "section th,section td{padding:2pt 3pt}thead button::after{content:none}"
+    "thead button{display:contents}"
     "section thead th{position:static}.charts{grid-template-columns:1fr 1fr}"
     "figure{break-inside:avoid}}"
     "@page{size:A4 landscape}";

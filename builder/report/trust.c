@@ -73,10 +73,13 @@ static const struct report_column audits[] = {
     {"digest", "Image", REPORT_DIGEST},
 };
 static const struct report_column waivers[] = {
-    {"control", "Control", REPORT_TEXT}, {"until", "Until", REPORT_TEXT},
-    {"days", "Days left", REPORT_DAYS},  {"state", "State", REPORT_STATE},
-    {"by", "By", REPORT_TEXT},           {"reason", "Reason", REPORT_TEXT},
-    {"object", "Audited", REPORT_TEXT},
+    {"control", "Control", REPORT_TEXT},
+    {"until", "Until", REPORT_TEXT},
+    {"days", "Days left", REPORT_DAYS},
+    {"state", "State", REPORT_STATE},
+    {"by", "By", REPORT_TEXT},
+    {"reason", "Reason", REPORT_TEXT},
+    {"images", "In audits", REPORT_NUMBER},
 };
 static const struct report_column unaudited[] = {
     {"shop", "Shop", REPORT_TEXT},
@@ -133,12 +136,14 @@ int make_compliance(const struct making *m, struct report *r, struct err *e)
 	    "DESC,"
 	    " id DESC";
 	static const char of_waivers[] =
-	    "SELECT w.value ->> 'control', w.value ->> 'until', CAST((strftime('%s', w.value ->>"
-	    " 'until') + 86400 - :now) / 86400 AS INTEGER), CASE WHEN strftime('%s', w.value ->>"
-	    " 'until') + 86400 <= :now THEN 'ended' WHEN strftime('%s', w.value ->> 'until') - :now"
-	    " < 30 * 86400 THEN 'ends soon' ELSE 'holds' END, w.value ->> 'by', w.value ->> "
-	    "'reason',"
-	    " object FROM au, json_each(au.fields, '$.waivers') w ORDER BY 2, 1, 7";
+	    "SELECT control, until, CAST((strftime('%s', until) + 86400 - :now) / 86400 AS "
+	    "INTEGER),"
+	    " CASE WHEN strftime('%s', until) + 86400 <= :now THEN 'ended' WHEN strftime('%s',"
+	    " until) - :now < 30 * 86400 THEN 'ends soon' ELSE 'holds' END, by, reason, count(*) "
+	    "FROM"
+	    " (SELECT w.value ->> 'control' AS control, w.value ->> 'until' AS until, w.value ->>"
+	    " 'by' AS by, w.value ->> 'reason' AS reason FROM au, json_each(au.fields, '$.waivers')"
+	    " w) GROUP BY control, until, by, reason ORDER BY until, control, by, reason";
 	static const char of_none[] =
 	    "SELECT shop, env, identity, subject FROM instance WHERE kind = 'start' AND subject NOT"
 	    " IN (SELECT image FROM au WHERE image IS NOT NULL) ORDER BY shop, env";
