@@ -1,5 +1,5 @@
 /* cutover-writers.c - who could write, for tests of a cutover: `cutover-writers OLD NEW ADDRESS`
- * looks, ten times a second until SIGTERM, which tills could: those whose /usr2 is on the device of
+ * looks, four times a second until SIGTERM, which tills could: those whose /usr2 is on the device of
  * the file OLD, and of NEW when they have the address. Then it prints how often it looked, and how
  * often there were two such: with any it ends with 1. */
 #include <dirent.h>
@@ -13,7 +13,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { TEXT = 65536, LOOK_NS = 100000000 };
+enum { TEXT = 65536, LOOK_NS = 250000000 };
 
 static volatile sig_atomic_t ended;
 
