@@ -1,7 +1,7 @@
 /* cutover-writers.c - who could write, for tests of a cutover: `cutover-writers OLD NEW ADDRESS`
- * looks, four times a second until SIGTERM, which tills could: those whose /usr2 is on the device of
- * the file OLD, and of NEW when they have the address. Then it prints how often it looked, and how
- * often there were two such: with any it ends with 1. */
+ * looks, four times a second until SIGTERM, which tills could: those whose /usr2 is on the device
+ * of the file OLD, and of NEW when they have the address. Then it prints how often it looked, and
+ * how often there were two such: with any it ends with 1. */
 #include <dirent.h>
 #include <fcntl.h>
 #include <signal.h>
