@@ -261,5 +261,5 @@ clean:
 -include $(shell find $(OUT)/obj $(OUT)/test -name '*.d' 2>/dev/null)
 .PHONY: all syntax unit-programs fuzz-programs fuzz deps deps-check demo check check-interop \
 	lint readme bench bench-audit bench-refetch bench-scan bench-carry bench-cutover \
-	bench-stage bench-ledger bench-restore bench-nightly bench-fleet check-cutover check-fleet check-faults \
-	clean
+	bench-stage bench-ledger bench-restore bench-nightly bench-fleet check-cutover check-fleet \
+	check-faults clean

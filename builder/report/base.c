@@ -7,26 +7,32 @@
 static const char schema[] =
     "CREATE TABLE ledger(id INTEGER PRIMARY KEY, dir TEXT, chain TEXT, lines INTEGER,"
     " segments INTEGER, bytes INTEGER, unfinished INTEGER, head INTEGER, last TEXT);"
+    "CREATE TABLE place(id INTEGER PRIMARY KEY, shop TEXT, env TEXT);"
     "CREATE TABLE raw(id INTEGER PRIMARY KEY, ledger INTEGER, seq INTEGER, t INTEGER, kind TEXT,"
-    " subject TEXT, actor TEXT, host TEXT, machine TEXT, fields TEXT);"
+    " place INTEGER, subject TEXT, actor TEXT, host TEXT, machine TEXT, fields TEXT);"
     "CREATE VIEW event AS SELECT id, (SELECT chain FROM ledger l WHERE l.id = ledger) AS chain,"
     " seq, strftime('%Y-%m-%dT%H:%M:%SZ', t, 'unixepoch') AS time, t, kind, subject, actor, host,"
-    " machine, fields ->> 'shop' AS shop, fields ->> 'env' AS env, fields FROM raw;"
-    "CREATE VIEW run AS SELECT id, t, kind, subject, host, fields ->> 'shop' AS shop,"
-    " fields ->> 'env' AS env, fields ->> 'container' AS container,"
-    " fields ->> 'identity' AS identity,"
-    " CAST(strftime('%s', fields ->> 'ended') AS INTEGER) AS ended"
-    " FROM raw WHERE kind IN ('start', 'stop', 'crash', 'destroy');"
+    " machine, (SELECT shop FROM place p WHERE p.id = place) AS shop,"
+    " (SELECT env FROM place p WHERE p.id = place) AS env, fields FROM raw;"
+    /* an end that was only found later is told by a crash alone */
+    "CREATE VIEW ran AS SELECT id, t, kind, place, CASE kind WHEN 'crash' THEN"
+    " CAST(strftime('%s', fields ->> 'ended') AS INTEGER) END AS ended"
+    " FROM raw WHERE kind IN ('start', 'stop', 'crash', 'destroy') AND place > 0;"
+    "CREATE VIEW run AS SELECT r.id, r.t, r.kind, subject, host, shop, env, fields ->> 'container'"
+    " AS container, fields ->> 'identity' AS identity, ended"
+    " FROM ran r JOIN raw USING (id) JOIN place p ON p.id = r.place;"
     "CREATE VIEW build AS SELECT * FROM (SELECT t, subject, fields ->> 'recipe' AS recipe,"
     " fields ->> 'version' AS version, row_number() OVER (PARTITION BY subject ORDER BY"
     " coalesce(fields ->> 'up-to-date', 0), t) AS turn FROM raw WHERE kind = 'build')"
     " WHERE turn = 1;"
-    "CREATE VIEW instance AS SELECT * FROM (SELECT *, row_number() OVER (PARTITION BY shop, env"
-    " ORDER BY t DESC, id DESC) AS turn FROM run) WHERE turn = 1;";
+    /* the latest, and of one second the last: neither has more than nine digits of a number */
+    "CREATE VIEW instance AS SELECT run.* FROM (SELECT max(t * 1000000000 + id) % 1000000000 AS"
+    " id FROM ran GROUP BY place) JOIN run USING (id);";
 
 struct loading {
-	struct sql_query *insert;
+	struct sql_query *insert, *place;
 	const char *const *kinds;
+	struct map *places; /* "SHOP\nENV" -> its number */
 	int64_t ledger;
 	char day[11]; /* of the last time, and when it began */
 	int64_t day_s;
@@ -71,25 +77,122 @@ static int64_t seconds_of(struct loading *l, const struct ledger_text *t)
 	return l->day_s + two(p + 11) * 3600 + two(p + 14) * 60 + two(p + 17);
 }
 
+/* From the quote before a text without escapes to the one behind it; NULL when there are some. */
+static const char *text_end(const char *p)
+{
+	for (p++; *p != '"'; p++)
+		if (*p == '\\')
+			return NULL;
+	return p;
+}
+
+/* Where the value of a key goes that begins at a quote, when it is one of the two. */
+static struct ledger_text *wanted_text(const char *key, size_t n, struct ledger_text *shop,
+				       struct ledger_text *env)
+{
+	if (n == 4 && memcmp(key, "shop", 4) == 0)
+		return shop;
+	return n == 3 && memcmp(key, "env", 3) == 0 ? env : NULL;
+}
+
+/* The texts of "shop" and "env", as the fields have them on their own level; -1 when some text has
+ * escapes, or one of the two is none: then JSON's reader is asked. */
+static int scan_place(const struct ledger_text *f, struct ledger_text *shop,
+		      struct ledger_text *env)
+{
+	const char *end = f->p + f->n, *from;
+	size_t depth = 0;
+
+	for (const char *p = f->p; p < end; p++) {
+		struct ledger_text *to = NULL;
+
+		depth += *p == '{' || *p == '[' ? 1 : 0;
+		depth -= *p == '}' || *p == ']' ? 1 : 0;
+		if (*p != '"')
+			continue;
+		from = p + 1;
+		p = text_end(p);
+		if (p == NULL)
+			return -1;
+		if (depth == 1 && p + 2 < end && p[1] == ':')
+			to = wanted_text(from, (size_t)(p - from), shop, env);
+		if (to == NULL)
+			continue;
+		from = p + 3;
+		p = p[2] == '"' ? text_end(p + 2) : NULL;
+		if (p == NULL)
+			return -1;
+		*to = (struct ledger_text){from, (size_t)(p - from)};
+	}
+	return 0;
+}
+
+static int number_place(struct loading *l, const char *shop, const char *env, int64_t *ret,
+			struct err *e)
+{
+	char *key SCOPED(mem_freep) = mem_format("%s\n%s", shop, env);
+	uintptr_t n = (uintptr_t)map_get(l->places, key);
+	bool more;
+
+	*ret = (int64_t)n;
+	if (n != 0)
+		return 0;
+	*ret = (int64_t)l->places->n + 1;
+	(void)map_put(l->places, key, (void *)(uintptr_t)*ret);
+	sql_int(l->place, 1, *ret);
+	sql_text(l->place, 2, shop, strlen(shop));
+	sql_text(l->place, 3, env, strlen(env));
+	return sql_next(l->place, &more, e);
+}
+
+/* The number of the shop and environment that an event is about; 0 = of none. */
+static int place_of(struct loading *l, const struct ledger_text *fields, int64_t *ret,
+		    struct err *e)
+{
+	struct ledger_text shop = {NULL, 0}, env = {NULL, 0};
+	struct jval *v SCOPED(jval_freep) = NULL;
+	const char *s, *n;
+
+	if (scan_place(fields, &shop, &env) == 0) {
+		char *a SCOPED(mem_freep) = mem_strndup(shop.n > 0 ? shop.p : "", shop.n);
+		char *b SCOPED(mem_freep) = mem_strndup(env.n > 0 ? env.p : "", env.n);
+
+		*ret = 0;
+		return shop.p == NULL ? 0 : number_place(l, a, b, ret, e);
+	}
+	if (jval_parse(fields->p, fields->n, "fields", &v, e) != 0) {
+		e->kind = ERR_VERIFY;
+		return -1;
+	}
+	s = jval_get_str(v, "shop");
+	n = jval_get_str(v, "env");
+	*ret = 0;
+	return s == NULL ? 0 : number_place(l, s, n != NULL ? n : "", ret, e);
+}
+
 static int one_line(void *ctx, const struct ledger_line *line, struct err *e)
 {
 	struct loading *l = ctx;
 	struct sql_query *q = l->insert;
+	int64_t place = 0;
 	bool more;
 
 	/* a ledger more, or the next chain of a bucket */
 	l->ledger += line->seq == 1;
 	if (!wanted(l, &line->kind))
 		return 0;
+	if (place_of(l, &line->fields, &place, e) != 0)
+		return -1;
 	sql_int(q, 1, l->ledger);
 	sql_int(q, 2, (int64_t)line->seq);
 	sql_int(q, 3, seconds_of(l, &line->time));
 	sql_text(q, 4, line->kind.p, line->kind.n);
-	sql_text(q, 5, line->subject.p, line->subject.n);
-	sql_text(q, 6, line->actor.p, line->actor.n);
-	sql_text(q, 7, line->host.p, line->host.n);
-	sql_text(q, 8, line->machine.p, line->machine.n);
-	sql_text(q, 9, line->fields.p, line->fields.n);
+	sql_int(q, 5, place);
+	sql_text(q, 6, line->subject.p, line->subject.n);
+	sql_text(q, 7, line->actor.p, line->actor.n);
+	sql_text(q, 8, line->host.p, line->host.n);
+	sql_text(q, 9, line->machine.p, line->machine.n);
+	sql_text(q, 10, line->fields.p, line->fields.n);
 	return sql_next(q, &more, e);
 }
 
@@ -171,19 +274,23 @@ static int one_ledger(struct all *x, const char *dir, struct err *e)
 int base_load(const struct report_opts *o, const char *const *kinds, struct sql **ret,
 	      struct ledgers *states, struct err *e)
 {
-	static const char insert[] = "INSERT INTO raw(ledger, seq, t, kind, subject, actor, host,"
-				     " machine, fields) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)";
+	static const char insert[] = "INSERT INTO raw(ledger, seq, t, kind, place, subject, actor,"
+				     " host, machine, fields) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?,"
+				     " ?)";
 	struct sql *db SCOPED(sql_closep) = NULL;
-	struct sql_query *q SCOPED(sql_query_freep) = NULL;
-	struct map seen SCOPED(map_end) = {0};
-	struct loading l = {.kinds = kinds};
+	struct sql_query *q SCOPED(sql_query_freep) = NULL, *p SCOPED(sql_query_freep) = NULL;
+	struct map seen SCOPED(map_end) = {0}, places SCOPED(map_end) = {0};
+	struct loading l = {.kinds = kinds, .places = &places};
 	struct all with = {db, &l, &seen, states, 0};
 
 	if (sql_open_own(&db, e) != 0 || sql_run(db, schema, e) != 0 ||
-	    sql_prepare(db, insert, &q, e) != 0 || sql_run(db, "BEGIN", e) != 0)
+	    sql_prepare(db, insert, &q, e) != 0 ||
+	    sql_prepare(db, "INSERT INTO place VALUES (?, ?, ?)", &p, e) != 0 ||
+	    sql_run(db, "BEGIN", e) != 0)
 		return -1;
 	with.db = db;
 	l.insert = q;
+	l.place = p;
 	for (size_t i = 0; i < o->ledgers->n; i++)
 		if (one_ledger(&with, o->ledgers->v[i], e) != 0)
 			return -1;

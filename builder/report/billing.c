@@ -141,16 +141,23 @@ static void end_run(struct bill *b, int64_t t)
 	b->since = 0;
 }
 
-static void next_instance(struct bill *b, const char *shop, const char *env)
+static int next_instance(struct bill *b, int64_t place, struct err *e)
 {
-	if (b->shop != NULL && strcmp(b->shop, shop) == 0 && strcmp(b->env, env) == 0)
-		return;
+	struct sql_query *q SCOPED(sql_query_freep) = NULL;
+	bool there;
+
 	if (b->shop != NULL)
 		end_run(b, b->m->until);
+	if (sql_prepare(b->m->db, "SELECT shop, env FROM place WHERE id = ?", &q, e) != 0)
+		return -1;
+	sql_int(q, 1, place);
+	if (sql_next(q, &there, e) != 0)
+		return -1;
 	free(b->shop);
 	free(b->env);
-	b->shop = mem_strdup(shop);
-	b->env = mem_strdup(env);
+	b->shop = mem_strdup(there ? sql_column_text(q, 0) : "");
+	b->env = mem_strdup(there ? sql_column_text(q, 1) : "");
+	return 0;
 }
 
 static void one_event(struct bill *b, const char *kind, int64_t t, int64_t ended)
@@ -170,10 +177,9 @@ static void one_event(struct bill *b, const char *kind, int64_t t, int64_t ended
 
 static int read_runs(struct bill *b, struct err *e)
 {
-	static const char query[] =
-	    "SELECT coalesce(shop, ''), coalesce(env, ''), kind, t, ended FROM run"
-	    " ORDER BY 1, 2, t, id";
+	static const char query[] = "SELECT place, kind, t, ended FROM ran ORDER BY place, t, id";
 	struct sql_query *q SCOPED(sql_query_freep) = NULL;
+	int64_t place = 0;
 
 	if (sql_prepare(b->m->db, query, &q, e) != 0)
 		return -1;
@@ -184,8 +190,12 @@ static int read_runs(struct bill *b, struct err *e)
 			return -1;
 		if (!more)
 			break;
-		next_instance(b, sql_column_text(q, 0), sql_column_text(q, 1));
-		one_event(b, sql_column_text(q, 2), sql_column_int(q, 3), sql_column_int(q, 4));
+		if (sql_column_int(q, 0) != place) {
+			place = sql_column_int(q, 0);
+			if (next_instance(b, place, e) != 0)
+				return -1;
+		}
+		one_event(b, sql_column_text(q, 1), sql_column_int(q, 2), sql_column_int(q, 3));
 	}
 	if (b->shop != NULL)
 		end_run(b, b->m->until);
@@ -329,7 +339,7 @@ static int first_run(const struct making *m, int64_t *ret, struct err *e)
 	struct sql_query *q SCOPED(sql_query_freep) = NULL;
 	bool more;
 
-	if (sql_prepare(m->db, "SELECT min(min(t), coalesce(min(ended), min(t))) FROM run", &q,
+	if (sql_prepare(m->db, "SELECT min(min(t), coalesce(min(ended), min(t))) FROM ran", &q,
 			e) != 0 ||
 	    sql_next(q, &more, e) != 0)
 		return -1;

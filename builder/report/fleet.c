@@ -162,8 +162,9 @@ static int backup_views(const struct making *m, struct err *e)
 	    "files,"
 	    " fields ->> 'bytes' AS bytes, fields ->> 'to' AS target, (%lld - t) / %llu AS period"
 	    " FROM raw WHERE kind = 'snapshot' AND t <= %lld;"
-	    "CREATE TEMP VIEW due AS SELECT shop AS what, env, min(t) AS first FROM run GROUP BY 1,"
-	    " 2 UNION SELECT what, env, min(t) FROM snap GROUP BY 1, 2;"
+	    "CREATE TEMP VIEW due AS SELECT shop AS what, env, first FROM (SELECT place, min(t) AS"
+	    " first FROM ran GROUP BY place) JOIN place p ON p.id = place UNION SELECT what, env, "
+	    "min(t) FROM snap GROUP BY 1, 2;"
 	    "CREATE TEMP VIEW owed AS SELECT what, env, min(first) AS first FROM due WHERE NOT"
 	    " EXISTS (SELECT 1 FROM instance i WHERE i.shop = what AND i.env = due.env AND"
 	    " i.kind = 'destroy') GROUP BY 1, 2;",
