@@ -87,17 +87,38 @@ void cut_put_checks(struct cut_run *r, struct jval *list)
 		jval_put(r->data, "checks", list);
 }
 
+/* A rehearsal of this very site: the start on what was copied, and the way back. */
+static int was_rehearsed(struct cut_run *r, struct err *e)
+{
+	struct jval *estimates SCOPED(jval_freep) = NULL;
+	const char *of;
+
+	if (journal_facts(r->j)->rehearsal)
+		return 0;
+	if (cut_estimates(r->j, false, &estimates, e) != 0)
+		return -1;
+	of = jval_get_str(estimates, "site");
+	if (of != NULL && strcmp(of, digest_text(&r->s->digest).s) == 0)
+		return 0;
+	if (r->s->cutover.rehearsal == SITE_REHEARSAL_REQUIRED)
+		return cut_refuse(e, "posmedia cutover rehearse, or \"require-rehearsal: false\"",
+				  estimates == NULL ? "this cutover was never rehearsed"
+						    : "the site is another since its rehearsal");
+	log_warn(estimates == NULL
+		     ? "this cutover was never rehearsed: nobody knows how long it takes"
+		     : "the site is another since its rehearsal");
+	return 0;
+}
+
 int cut_preflight(struct cut_run *r, struct err *e)
 {
 	struct old_hello h = {0};
-	struct jval *list = NULL, *estimates SCOPED(jval_freep) = NULL;
+	struct jval *list = NULL;
 	enum cut_old old;
 	int rc;
 
-	if (look_at_new(r, e) != 0 || cut_estimates(r->j, false, &estimates, e) != 0)
+	if (look_at_new(r, e) != 0 || was_rehearsed(r, e) != 0)
 		return -1;
-	if (estimates == NULL && !journal_facts(r->j)->rehearsal)
-		log_warn("this cutover was never rehearsed: nobody knows how long it takes");
 	if (cut_session(r, e) != 0 || old_hello(r->old, &h, e) != 0)
 		return cut_lost(r, e);
 	rc = cut_look_at_old(r, &h, e);
@@ -109,6 +130,11 @@ int cut_preflight(struct cut_run *r, struct err *e)
 		return cut_refuse(e, "posmedia cutover rollback",
 				  "the old server is not free: it is fenced, or does not answer");
 	rc = cut_checks(r, SITE_WHEN_PREFLIGHT, &list, e);
+	if (rc != 0) {
+		cut_put_checks(r, list);
+		return -1;
+	}
+	rc = cut_reach_all(r, list, e);
 	cut_put_checks(r, list);
 	return rc;
 }
@@ -215,7 +241,22 @@ int cut_announce(struct cut_run *r, struct err *e)
 	return to_real(r, e);
 }
 
-static struct jval *estimate_of(const struct jval *report, int64_t smoke_ms)
+/* What fails is no reason to undo less. */
+static void unannounce(struct cut_run *r)
+{
+	const struct site_cutover *c = &r->s->cutover;
+
+	for (size_t i = c->announce_n; i-- > 0;) {
+		const struct site_command *k = &c->announce[i];
+		struct err why = ERR_INIT;
+
+		if (k->undo.n > 0 && cut_program(r, SITE_ON_OLD, &k->undo, k->within_ms, &why) != 0)
+			log_warn("announce: %s", why.msg);
+	}
+}
+
+static struct jval *estimate_of(const struct cut_run *r, const struct jval *report,
+				int64_t smoke_ms)
 {
 	const struct jval *t = jval_get(report, "times");
 	struct jval *o = jval_object();
@@ -226,6 +267,7 @@ static struct jval *estimate_of(const struct jval *report, int64_t smoke_ms)
 			 cut_number(t, "fix-ms"));
 	jval_put_int(o, "start", cut_number(t, "outage-ms"));
 	jval_put_int(o, "smoke", smoke_ms);
+	jval_put_text(o, "site", digest_text(&r->s->digest).s);
 	return o;
 }
 
@@ -247,7 +289,7 @@ int cut_try(struct cut_run *r, struct err *e)
 		jval_put(data, "checks", list);
 	put_totals(data, report);
 	if (rc == 0)
-		jval_put(data, "estimates", estimate_of(report, cut_since(begun)));
+		jval_put(data, "estimates", estimate_of(r, report, cut_since(begun)));
 	if (rc != 0) {
 		jval_free(data);
 		return -1;
@@ -295,7 +337,9 @@ int cut_undo_new(struct cut_run *r, struct err *e)
 	    phase != RESTORE_UNDONE && restore_undo(r->s, r->o->so, &report, e) != 0)
 		return -1;
 	fault_point("cutover: undo: data");
-	if (f->begun[CUT_ANNOUNCE])
+	if (f->begun[CUT_ANNOUNCE]) {
+		unannounce(r);
 		as_before(r);
+	}
 	return cut_note(r, CUT_ABORT, CUT_OK, NULL, e);
 }

@@ -76,6 +76,8 @@ static void fence(struct jval *list, const struct site_old *o)
 static void before(struct jval *list, const struct site_cutover *c)
 {
 	step(list, "preflight", "both ends, clocks, and that the instance is well and closed");
+	if (c->rehearsal == SITE_REHEARSAL_REQUIRED)
+		step(list, "preflight", "that this very site was rehearsed");
 	checks(list, c, SITE_WHEN_PREFLIGHT);
 	for (size_t i = 0; i < c->old.data_n; i++)
 		step(list, "warm", "copy %s to %s", c->old.data[i].at, c->old.data[i].name);

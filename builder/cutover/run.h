@@ -86,6 +86,10 @@ int cut_restored(const struct cut_run *r, enum restore_phase *ret, struct err *e
 /* The checks of a phase, all of them; each is in *ret, an array that the caller owns, and the first
  * that does not pass is the error. */
 int cut_checks(struct cut_run *r, int when, struct jval **ret, struct err *e) MUST_CHECK;
+/* Whether somebody answers at a printer's URI; and what the site names: its printers, its licence.
+ * Each is added to list, and the first that must be there and is not is the error. */
+int cut_reach(const char *uri, int within_ms, struct err *e) MUST_CHECK;
+int cut_reach_all(struct cut_run *r, struct jval *list, struct err *e) MUST_CHECK;
 /* One of them. */
 int cut_one_check(struct cut_run *r, const struct site_check *c, struct err *e) MUST_CHECK;
 /* A program on the old server, in the instance or here. */

@@ -20,6 +20,8 @@ static const char *const when_words[] = {"preflight", "smoke",    "after",
 					 "reverse",   "returned", NULL};
 static const char *const holders_words[] = {"kill", "report", NULL};
 static const char *const cron_words[] = {"required", "optional", NULL};
+static const char *const printers_words[] = {"required", "optional", NULL};
+static const char *const rehearsal_words[] = {"by-environment", "true", "false", NULL};
 static const char *const unique_not[] = {NULL};
 static const char *const unique_name[] = {"name", NULL};
 static const char *const unique_place[] = {"name", "at", NULL};
@@ -112,8 +114,15 @@ static const struct few stop = {
 static const struct few start = {
     ITEMS(command_fields, unique_not, struct site_command, old.start_n, command_defaults),
     SITE_COMMANDS_MAX};
+static const struct field announce_fields[] = {
+    {"run", read_program, offsetof(struct site_command, run), NULL, true},
+    {"undo", read_program, offsetof(struct site_command, undo), NULL, false},
+    {"within", read_duration, offsetof(struct site_command, within_ms), NULL, false},
+    {"may_fail", read_bool, offsetof(struct site_command, may_fail), NULL, false},
+    MANUAL,
+};
 static const struct few announce = {
-    ITEMS(command_fields, unique_not, struct site_command, announce_n, command_defaults),
+    ITEMS(announce_fields, unique_not, struct site_command, announce_n, command_defaults),
     SITE_COMMANDS_MAX};
 
 static const struct field data_fields[] = {
@@ -196,6 +205,8 @@ const struct field site_cutover_fields[] = {
     {"checks", read_few, AT(checks), &checks, false},
     {"dns", read_here, AT(dns.pos), dns_fields, false},
     {"after", read_few, AT(after), &after, false},
+    {"require-rehearsal", read_number_of, AT(rehearsal), rehearsal_words, false},
+    {"printers", read_number_of, AT(printers), printers_words, false},
     {"clock-skew", read_duration, AT(skew_ms), NULL, false},
     {"free", read_times, AT(free_percent), NULL, false},
     MANUAL,
@@ -223,6 +234,9 @@ void site_cutover_defaults(struct site *s)
 		c->lease_ms = 120000;
 	if (c->budget.outage == 0)
 		c->budget.outage = 600000;
+	if (c->rehearsal == SITE_REHEARSAL_BY_ENV)
+		c->rehearsal =
+		    s->env == SITE_PROD ? SITE_REHEARSAL_REQUIRED : SITE_REHEARSAL_OPTIONAL;
 	if (c->skew_ms == 0)
 		c->skew_ms = 2000;
 	if (c->free_percent == 0)
@@ -234,8 +248,10 @@ void site_cutover_defaults(struct site *s)
 
 static void commands_free(struct site_command *v, size_t n)
 {
-	for (size_t i = 0; i < n; i++)
+	for (size_t i = 0; i < n; i++) {
 		strv_release(&v[i].run);
+		strv_release(&v[i].undo);
+	}
 	free(v);
 }
 

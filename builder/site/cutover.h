@@ -35,7 +35,8 @@ struct site_data {
 struct site_command {
 	struct strv run;
 	uint64_t within_ms;
-	bool may_fail; /* only that it ended counts */
+	bool may_fail;    /* only that it ended counts */
+	struct strv undo; /* of an announcement: what takes it back */
 	struct recipe_pos pos;
 };
 
@@ -105,6 +106,17 @@ struct site_budget {
 	uint64_t fence, last_pass, verify, start, smoke, hold;
 };
 
+enum site_rehearsal {
+	SITE_REHEARSAL_BY_ENV, /* required in production; none that is read has this */
+	SITE_REHEARSAL_REQUIRED,
+	SITE_REHEARSAL_OPTIONAL,
+};
+
+enum site_printers {
+	SITE_PRINTERS_REQUIRED, /* preflight wants all of the site's to answer */
+	SITE_PRINTERS_OPTIONAL,
+};
+
 struct site_cutover {
 	struct site_old old;
 	struct site_net alone; /* "private": where the instance is before it; text NULL = nowhere */
@@ -114,6 +126,8 @@ struct site_cutover {
 	struct site_check *checks;
 	struct site_act dns; /* on the control host; run.n = 0: none */
 	struct site_act *after;
+	int rehearsal; /* enum site_rehearsal */
+	int printers;  /* enum site_printers */
 	uint64_t skew_ms;
 	uint64_t free_percent; /* of the data's size, on the new host */
 	size_t announce_n, checks_n, after_n;

@@ -153,6 +153,8 @@ static void put_commands(struct jval *o, const char *key, const struct site_comm
 		struct jval *one = jval_object();
 
 		site_put_list(one, "run", &v[i].run);
+		if (v[i].undo.n > 0)
+			site_put_list(one, "undo", &v[i].undo);
 		put_ms(one, "within", v[i].within_ms);
 		if (v[i].may_fail)
 			jval_put(one, "may_fail", jval_bool(true));
@@ -243,6 +245,9 @@ struct jval *site_cutover_json(const struct site_cutover *c)
 		jval_put_text(o, "private", c->alone.text);
 	put_ms(o, "lease", c->lease_ms);
 	put_ms(o, "clock-skew", c->skew_ms);
+	jval_put(o, "require-rehearsal", jval_bool(c->rehearsal == SITE_REHEARSAL_REQUIRED));
+	jval_put_text(o, "printers",
+		      c->printers == SITE_PRINTERS_REQUIRED ? "required" : "optional");
 	jval_put_text(o, "free", times);
 	jval_put(o, "budget", budget_json(&c->budget));
 	put_commands(o, "announce", c->announce, c->announce_n);

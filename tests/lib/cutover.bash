@@ -89,6 +89,7 @@ cutover_site() {
 		    ports: [2001]
 		    address: {interface: eth0, address: 192.0.2.9/24}
 		  private: 192.0.2.10/24
+		  require-rehearsal: ${rehearsal-false}
 		  lease: ${lease-20s}
 		  checks:
 		    - {name: port, on: new, phase: smoke, tcp: 2001}

@@ -2,12 +2,15 @@
 #include "cutover/run.h"
 
 #include "sys/fs.h"
+#include <arpa/inet.h>
 #include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -78,11 +81,34 @@ static void of_a_run_before(void **state)
 	assert_int_equal(access(work, F_OK), -1);
 }
 
+/* A printer that listens, one that does not, and one that nobody knows. */
+static void printers_answer(void **state)
+{
+	struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	socklen_t n = sizeof(at);
+	char *uri SCOPED(mem_freep) = NULL;
+	struct err e = ERR_INIT;
+	int fd = socket(AF_INET, SOCK_STREAM, 0);
+
+	(void)state;
+	assert_int_equal(bind(fd, (struct sockaddr *)&at, n), 0);
+	assert_int_equal(getsockname(fd, (struct sockaddr *)&at, &n), 0);
+	uri = mem_format("socket://127.0.0.1:%u/x", ntohs(at.sin_port));
+	assert_int_equal(cut_reach(uri, 500, &e), -1);
+	assert_int_equal(e.kind, ERR_STEP);
+	assert_non_null(strstr(e.msg, "refused"));
+	assert_int_equal(listen(fd, 1), 0);
+	assert_int_equal(cut_reach(uri, 500, &e), 0);
+	(void)close(fd);
+	assert_int_equal(cut_reach("ipp://nobody.invalid/x", 500, &e), -1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test_setup_teardown(of_who_has_the_lock, enter, leave),
 	    cmocka_unit_test_setup_teardown(of_a_run_before, enter, leave),
+	    cmocka_unit_test(printers_answer),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -80,6 +80,9 @@ static void the_least(void **state)
 	assert_int_equal(c->old.holders, SITE_HOLDERS_KILL);
 	assert_int_equal(c->old.cron, SITE_CRON_REQUIRED);
 	assert_null(c->old.interface);
+	assert_int_equal(c->rehearsal,
+			 s->env == SITE_PROD ? SITE_REHEARSAL_REQUIRED : SITE_REHEARSAL_OPTIONAL);
+	assert_int_equal(c->printers, SITE_PRINTERS_REQUIRED);
 	site_old_host(&c->old, &user, &host, &port);
 	assert_string_equal(user, "root");
 	assert_string_equal(host, "old.example");
@@ -152,48 +155,48 @@ static void the_whole(void **state)
 
 #define ADDRESS(text) ", services: [a], address: {interface: e, address: " text "}"
 
+static const struct {
+	const char *text, *want; /* behind TOP and FILE_NAME":", from line 8 on */
+} bad[] = {
+    {"cutover: {}\n", "8:10: missing key \"old\""},
+    {"cutover: {" OLD "}}\n", "8:16: old: nothing says how its application is stopped"},
+    {"cutover: {" OLD ", stop: [{run: [/bin/a]}]}}\n",
+     "8:16: old: nothing says how its application is started again"},
+    {"cutover: {" OLD ", stop: [{run: [a]}]}}\n",
+     "8:86: \"run\" wants a list that begins with an absolute path"},
+    {"cutover: {old: {host: \"ssh://-x@h\", known_hosts: /kh, secret: k}}\n",
+     "8:23: \"host\" wants an old server, not \"ssh://-x@h\""},
+    {"cutover: {old: {host: \"ssh://h/path\", known_hosts: /kh, secret: k}}\n",
+     "8:23: \"host\" wants an old server, not \"ssh://h/path\""},
+    {"cutover: {old: {host: \"ssh://h\", known_hosts: /kh, secret: z, services: [a]}}\n",
+     "8:16: there is no secret \"z\""},
+    {"cutover: {" OLD ", services: [a], data: [{name: z, at: /z}]}}\n",
+     "8:95: old: there is no data \"z\""},
+    {"cutover: {" OLD ", services: [a]}, private: 192.0.2.1/24}\n",
+     "8:10: cutover: \"private\" without \"network\""},
+    {"cutover: {" OLD ", services: [a]}, lease: 4999ms}\n",
+     "8:10: cutover: a lease is 5 seconds to an hour"},
+    {"cutover: {" OLD ADDRESS("192.0.2.9/24") "}}\n", "8:16: old: \"address\" without \"network\""},
+    {"network: {interface: l, address: 192.0.2.8/24}\ncutover: {" OLD ADDRESS(
+	 "192.0.2.9/24") "}}\n",
+     "9:16: old: the instance does not get 192.0.2.9/24"},
+    {"cutover: {" OLD
+     ", services: [a]}, checks: [{name: c, on: new, phase: returned, run: [/c]}]}\n",
+     "8:98: cutover: the check c cannot be in the instance"},
+    {"cutover: {" OLD ", services: [a]}, free: 0.5x}\n",
+     "8:95: \"free\" wants how many times the size of the data"},
+    {"cutover: {" OLD ", services: [a]}, budget: {outage: 1m, start: 2m}}\n",
+     "8:10: cutover: one phase may take longer than the whole"},
+    {"cutover: {" OLD ", services: [a]}, checks: [{name: c, on: new, phase: smoke}]}\n",
+     "8:98: cutover: the check c has neither a program nor a port"},
+    {"cutover: {" OLD ", services: [a]}, checks: [{name: c, on: old, phase: smoke, tcp: 1}]}\n",
+     "8:98: cutover: the check c cannot be on the old server"},
+    {"cutover: {" OLD ", services: [a]}, checks: [{name: c, on: control, phase: after, tcp: 1}]}\n",
+     "8:98: cutover: the check c needs an address"},
+};
+
 static void wrong_ones(void **state)
 {
-	static const struct {
-		const char *text, *want; /* behind TOP and FILE_NAME":", from line 8 on */
-	} bad[] = {
-	    {"cutover: {}\n", "8:10: missing key \"old\""},
-	    {"cutover: {" OLD "}}\n", "8:16: old: nothing says how its application is stopped"},
-	    {"cutover: {" OLD ", stop: [{run: [/bin/a]}]}}\n",
-	     "8:16: old: nothing says how its application is started again"},
-	    {"cutover: {" OLD ", stop: [{run: [a]}]}}\n",
-	     "8:86: \"run\" wants a list that begins with an absolute path"},
-	    {"cutover: {old: {host: \"ssh://-x@h\", known_hosts: /kh, secret: k}}\n",
-	     "8:23: \"host\" wants an old server, not \"ssh://-x@h\""},
-	    {"cutover: {old: {host: \"ssh://h/path\", known_hosts: /kh, secret: k}}\n",
-	     "8:23: \"host\" wants an old server, not \"ssh://h/path\""},
-	    {"cutover: {old: {host: \"ssh://h\", known_hosts: /kh, secret: z, services: [a]}}\n",
-	     "8:16: there is no secret \"z\""},
-	    {"cutover: {" OLD ", services: [a], data: [{name: z, at: /z}]}}\n",
-	     "8:95: old: there is no data \"z\""},
-	    {"cutover: {" OLD ", services: [a]}, private: 192.0.2.1/24}\n",
-	     "8:10: cutover: \"private\" without \"network\""},
-	    {"cutover: {" OLD ", services: [a]}, lease: 4999ms}\n",
-	     "8:10: cutover: a lease is 5 seconds to an hour"},
-	    {"cutover: {" OLD ADDRESS("192.0.2.9/24") "}}\n",
-	     "8:16: old: \"address\" without \"network\""},
-	    {"network: {interface: l, address: 192.0.2.8/24}\ncutover: {" OLD ADDRESS(
-		 "192.0.2.9/24") "}}\n",
-	     "9:16: old: the instance does not get 192.0.2.9/24"},
-	    {"cutover: {" OLD ", services: [a]}, free: 0.5x}\n",
-	     "8:95: \"free\" wants how many times the size of the data"},
-	    {"cutover: {" OLD ", services: [a]}, budget: {outage: 1m, start: 2m}}\n",
-	     "8:10: cutover: one phase may take longer than the whole"},
-	    {"cutover: {" OLD ", services: [a]}, checks: [{name: c, on: new, phase: smoke}]}\n",
-	     "8:98: cutover: the check c has neither a program nor a port"},
-	    {"cutover: {" OLD
-	     ", services: [a]}, checks: [{name: c, on: old, phase: smoke, tcp: 1}]}\n",
-	     "8:98: cutover: the check c cannot be on the old server"},
-	    {"cutover: {" OLD
-	     ", services: [a]}, checks: [{name: c, on: control, phase: after, tcp: 1}]}\n",
-	     "8:98: cutover: the check c needs an address"},
-	};
-
 	(void)state;
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
 		char *text SCOPED(mem_freep) = mem_format("%s%s", TOP, bad[i].text);
