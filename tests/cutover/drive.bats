@@ -63,8 +63,17 @@ ends_with() {
 	sales_are_whole "$1"
 }
 
+# Keys of this run are gone with it.
+no_keys() {
+	[ ! -e "$dir/run/cutover-123-prod" ] || { ls -lR "$dir/run"; return 1; }
+	run grep -rq 'OPENSSH PRIVATE KEY' "$dir/run" "$dir/srv/123/prod/.posmedia"
+	[ "$status" -eq 1 ]
+}
+
 @test "rehearsed, run, and told of" {
-	hosts
+	rehearsal=true hosts
+	cutover recipes/sites/prod.yaml
+	refused 7 'was never rehearsed'
 	cutover rehearse recipes/sites/prod.yaml --json
 	succeeded
 	[ "$(jq -r .state <<<"$output")" = rehearsed ]
@@ -78,6 +87,7 @@ ends_with() {
 	[ "$(jq -r '[.state, ."checks-passed", ."checks-failed"] | @text' <<<"$output")" = \
 		'["done",2,0]' ]
 	[ "$(jq '."outage-ms"' <<<"$output")" -ge "$(jq '."smoke-ms"' <<<"$output")" ]
+	no_keys
 	ends_with new
 	# nothing that a second one, or a way back, could take for its own
 	cutover recipes/sites/prod.yaml
@@ -85,7 +95,7 @@ ends_with() {
 	cutover rollback recipes/sites/prod.yaml
 	refused 7 'no way back'
 	grep -q '"what":"cutover"' "$dir/srv/123/prod/.posmedia/ledger.jsonl"
-	grep -q '<svg' "$(dirname "$(journal)")/report-2.html"
+	grep -q '<svg' "$(dirname "$(journal)")/report-3.html"
 	run in_old /etc/init.d/pos start
 	[ "$status" -ne 0 ]
 }
@@ -172,4 +182,65 @@ cards() {
 	cutover recipes/sites/prod.yaml
 	refused 1 'smoke took more than the 3000 ms'
 	ends_with old
+}
+
+@test "a rehearsal of another site is none, and what was announced is taken back" {
+	local at='run: [/usr/bin/touch, /tmp/ends], undo: [/usr/bin/touch, /tmp/ends-not]'
+	rehearsal=true hosts "  announce: [{$at}]"
+	cutover rehearse recipes/sites/prod.yaml
+	succeeded
+	sed -i 's,/bin/testsale\],/bin/busybox\, "false"],' "$dir/recipes/sites/prod.yaml"
+	cutover recipes/sites/prod.yaml
+	refused 7 'another since its rehearsal'
+	[ ! -e "$dir/old/tmp/ends" ]
+	sed -i 's,require-rehearsal: true,require-rehearsal: false,' "$dir/recipes/sites/prod.yaml"
+	cutover recipes/sites/prod.yaml
+	refused 6 'the check "sale"'
+	[ -e "$dir/old/tmp/ends" ] && [ -e "$dir/old/tmp/ends-not" ]
+	no_keys
+	wait_for 5 served_by old
+	ends_with old
+}
+
+@test "killed between HOLD and the opening for longer than the lease: it has the address again" {
+	local at
+	hosts
+	for at in 'cutover: held' 'cutover: committed'; do
+		[ "$at" = 'cutover: held' ] || cutover rollback recipes/sites/prod.yaml
+		dies_at "$at"
+		[ -n "$(cards)" ]
+		# what was lent is over, and the kernel of the new host has taken it away
+		wait_for 20 no_cards
+		[ "$(who_serves)" = '' ]
+	done
+	cutover resume recipes/sites/prod.yaml
+	succeeded
+	ends_with new
+}
+
+no_cards() {
+	[ -z "$(cards)" ]
+}
+
+@test "a COMMIT that could not be written is no abort: the journal says what is right" {
+	local n log
+	hosts
+	log=$(journal)
+	dies_at 'cutover: commit'
+	n=$(wc -l <"$log")
+	cutover rollback recipes/sites/prod.yaml
+	succeeded
+	gcc -std=gnu17 -D_GNU_SOURCE -O2 -shared -fPIC -o "$dir/shim.so" tests/lib/fault-shim.c -ldl
+	# the next run writes as many before its own
+	n="FAULT_SHIM='eio write $((n + 1)) $log'"
+	sed -i "s,net \",net env LD_PRELOAD=$dir/shim.so $n \"," "$dir/posmedia"
+	cutover recipes/sites/prod.yaml
+	[ "$status" -ne 0 ]
+	[[ $stderr == *'whether it is committed'* || $stderr == *'Whether it is committed'* ]]
+	[ "$(jq -r .phase "$log" | tail -n 1)" = hold ]
+	[ "$(who_serves)" = '' ]
+	sed -i 's,env LD_PRELOAD.* "\(/.*posmedia\)","\1",' "$dir/posmedia"
+	cutover resume recipes/sites/prod.yaml
+	succeeded
+	ends_with new
 }
