@@ -180,6 +180,7 @@ static const struct field fields[] = {
     {"push", read_repository, AT(push), NULL, false},
     {"hold", read_set, AT(holds), &grammar_project_path, false},
     {"keep", read_number, AT(keep), &keep_most, false},
+    {"prune", read_bool, AT(prune), NULL, false},
     {"parallel", read_number, AT(parallel), &parallel_most, false},
     {"timeout", read_duration, AT(timeout_ms), NULL, false},
     {"mail", read_map, 0, mail_fields, false},

@@ -78,6 +78,7 @@ struct nightly {
 	struct nightly_sign sign;
 	struct strv holds; /* files of posmedia-retain(1): images that stay */
 	uint64_t keep;     /* how many images of each recipe stay; 0 = all */
+	bool prune;        /* what nobody needs goes from the store */
 	uint64_t parallel;
 	uint64_t timeout_ms; /* of one recipe; 0 = none */
 	struct nightly_mail mail;

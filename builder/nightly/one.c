@@ -16,7 +16,7 @@
 #include <unistd.h>
 
 /* A night that was killed may have a process left that is just dying. */
-enum { LOCK_WAIT_MS = 5000, SAME_DAY_MAX = 1000 };
+enum { LOCK_WAIT_MS = 5000, SAME_DAY_MAX = 1000, TAGS_HERE = 2 };
 
 struct one {
 	const struct nightly *n;
@@ -360,6 +360,24 @@ static void keep(struct one *w)
 	(void)extra(w, "keep", &argv, NULL);
 }
 
+/* What is in the repository need not stay here, but for what the next image is compared with. */
+static void trim(struct one *w)
+{
+	const struct step_spec s = {
+	    .how = w->how, .log_fd = w->log, .timeout_ms = w->n->timeout_ms};
+	const struct strv *all = &w->past.tags;
+	struct strv tags SCOPED(strv_release) = {0};
+	struct err why = ERR_INIT;
+
+	if (w->repository == NULL || all->n <= TAGS_HERE)
+		return;
+	strv_add(&tags, "next");
+	for (size_t i = all->n - TAGS_HERE; i < all->n; i++)
+		strv_add(&tags, all->v[i]);
+	if (layout_trim(&s, w->layout, &tags, &why) != 0)
+		strv_addf(&w->o->notes, "trim: %s", why.msg);
+}
+
 static int finish(struct one *w)
 {
 	struct past *p = &w->past;
@@ -389,6 +407,7 @@ static int finish(struct one *w)
 		return -1;
 	fault_point("night finished");
 	keep(w);
+	trim(w);
 	w->o->status = NIGHTLY_BUILT;
 	return 0;
 }

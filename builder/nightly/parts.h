@@ -51,6 +51,11 @@ struct step_spec {
 int step_run(const struct step_spec *s, struct stepped *ret, struct err *e) MUST_CHECK;
 void stepped_release(struct stepped *s);
 
+/* Leaves only these tags, with all that is attached to their images, in a layout: at any moment it
+ * is the old one or the new. step: how copies are made. */
+int layout_trim(const struct step_spec *step, const char *layout, const struct strv *tags,
+		struct err *e) MUST_CHECK;
+
 /* An outcome as JSON and back; -1 for what is none. */
 struct jval *outcome_json(const struct nightly_outcome *o) MUST_CHECK;
 int outcome_parse(const struct jval *v, struct nightly_outcome *ret) MUST_CHECK;

@@ -2,6 +2,7 @@
 #include "nightly/parts.h"
 
 #include "base/log.h"
+#include "recipe/lock.h"
 #include "sys/clock.h"
 #include "sys/fs.h"
 #include "sys/intr.h"
@@ -124,6 +125,42 @@ static int put_reports(const struct nightly *n, const struct nightly_result *r, 
 	return put_report(state, "report.xml", &xml, e);
 }
 
+enum { BUILDS_MAX = 1000, BUILDS_EACH = 2 };
+
+/* Adds an option for what is there. */
+static void name_if_there(struct strv *argv, const char *option, char *path)
+{
+	if (access(path, F_OK) == 0)
+		strv_addf(argv, "--%s=%s", option, path);
+	free(path);
+}
+
+/* What no recipe of this night needs goes from the store; that it is at work is no trouble. */
+static void prune(const struct all *a)
+{
+	struct strv argv SCOPED(strv_release) = {0};
+	struct stepped did SCOPED(stepped_release) = {0};
+	const struct step_spec s = {.how = a->how, .argv = &argv, .log_fd = a->log};
+	struct err why = ERR_INIT;
+	size_t builds = BUILDS_EACH * a->n->recipes_n, built = 0;
+
+	for (size_t i = 0; i < a->count; i++)
+		built += a->v[i].status == NIGHTLY_BUILT;
+	if (!a->n->prune || built == 0)
+		return;
+	strv_add(&argv, "store");
+	strv_add(&argv, "gc");
+	strv_addf(&argv, "--keep=%zu", builds < BUILDS_MAX ? builds : BUILDS_MAX);
+	for (size_t i = 0; i < a->n->recipes_n; i++) {
+		const struct nightly_recipe *r = &a->n->recipes[i];
+
+		name_if_there(&argv, "lock", lock_path(r->path));
+		name_if_there(&argv, "layout", mem_format("%s/images/%s", a->n->state, r->key));
+	}
+	if (step_run(&s, &did, &why) != 0 || did.status != 0)
+		log_warn("the store was not pruned: %s", did.why != NULL ? did.why : why.msg);
+}
+
 /* What was left by another night does not count in this one. */
 static int forget_outcomes(int state, struct err *e)
 {
@@ -140,6 +177,7 @@ static int work(struct all *a, int state, struct err *e)
 	if (a->log < 0)
 		return err_sys(e, "open %s/workers.log", a->n->state);
 	par_each(a->count, (unsigned)a->n->parallel, one, a);
+	prune(a);
 	fd_closep(&a->log);
 	return 0;
 }

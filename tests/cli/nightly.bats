@@ -65,7 +65,8 @@ Bcc: all"' "$full"
 
 @test "every key at once is right" {
 	night 'name: n' 'recipes: [recipes/small.yaml]' 'state: /var/lib/posmedia/night' \
-		'lock: keep' 'push: "s3://bucket/pos/{name}"' 'keep: 14' 'hold: [h]' 'parallel: 2' \
+		'lock: keep' 'push: "s3://bucket/pos/{name}"' 'keep: 14' 'hold: [h]' \
+		'prune: true' 'parallel: 2' \
 		'timeout: 4h' 'sign: {key: k, passphrase-file: p, signer: s, signer-args: [a, b]}' \
 		'mail: {to: [a@b], from: c@d, program: /bin/true, when: always}' \
 		'webhook: {url: "https://example.invalid/x?y=z", secret-file: s, when: change}'

@@ -64,12 +64,12 @@ release() {
 	GNUPGHOME=$dir/apt/gpg gpgconf --kill all
 }
 
-# A newer tiny-app.
+# A newer tiny-app, of version $1.
 newer() {
 	local p=tiny-app work=$dir/newer
 	rm -rf "$work"
 	dpkg-deb -R "$dir/apt/mirror/pool/${p}_1.0-1_amd64.deb" "$work"
-	sed -i "s/^Version: .*/Version: 1.0-2/" "$work/DEBIAN/control"
+	sed -i "s/^Version: .*/Version: $1/" "$work/DEBIAN/control"
 	dpkg-deb --root-owner-group -b "$work" "$dir/apt/mirror/pool/${p}_new.deb" >/dev/null
 	{
 		cat "$dir/packages"
@@ -119,7 +119,7 @@ built" ]
 	[ ! -e "$dir/mail" ]
 	[[ $stderr == *'the webhook was not told'* ]]
 
-	newer
+	newer 1.0-2
 	echo 'keep: 1' >>"$dir/night.yaml" # the older one goes
 	posmedia nightly night.yaml --json
 	succeeded
@@ -128,6 +128,26 @@ built" ]
 0" ]
 	[ "$(tags)" = '1 1-20260921.2 ' ]
 	grep -q 'tiny-app.*1.0-1.*1.0-2' "$(of_recipe till .diff)"
+
+	newer 1.0-3 # of three the newest two are here
+	echo 'prune: true' >>"$dir/night.yaml"
+	posmedia nightly night.yaml --json
+	[ "$(of_recipe till '.status, (.notes | length)')" = "built
+0" ]
+	[ "$(jq -r '.manifests[].annotations."org.opencontainers.image.ref.name"' \
+		"$dir/out/nightly/images/till/index.json" | grep -v ^sha256- | sort |
+		tr '\n' ' ')" = '1-20260921.2 1-20260921.3 next ' ]
+	[ "$(ls "$dir/out/nightly/images")" = 'till
+till.logs' ]
+	grep -q '^\$ posmedia store gc --keep=2 --lock=.*till.lock --layout=.*/images/till' \
+		"$dir/out/nightly/workers.log"
+	[[ $stderr != *'was not pruned'* ]]
+	posmedia verify oci:out/nightly/images/till:1-20260921.3 --key key.pub \
+		--identity "$registry/$repository/till:1"
+	succeeded
+	posmedia nightly night.yaml --json
+	[ "$(of_recipe till .status)" = unchanged ]
+	grep -q 'it was up to date' "$dir/out/nightly/log/till.log"
 }
 
 # A program that takes mail, and a server that takes one request.
