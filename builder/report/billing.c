@@ -21,6 +21,7 @@ struct line {
 struct grid {
 	int64_t first;
 	struct moment *v;
+	size_t *month; /* where the next month begins, or the grid ends */
 	size_t n;
 };
 
@@ -43,6 +44,7 @@ static void bill_release(struct bill *b)
 	}
 	free(b->v);
 	free(b->grid.v);
+	free(b->grid.month);
 	free(b->shop);
 	free(b->env);
 }
@@ -58,6 +60,10 @@ static int grid_make(struct grid *g, int64_t from, int64_t until, struct err *e)
 	g->v = mem_resize(NULL, g->n, sizeof(*g->v));
 	for (size_t i = 0; i < g->n; i++)
 		g->v[i] = moment_of(g->first + (int64_t)i * QUARTER_S);
+	g->month = mem_resize(NULL, g->n, sizeof(*g->month));
+	for (size_t i = g->n; i-- > 0;)
+		g->month[i] =
+		    i + 1 < g->n && g->v[i + 1].month == g->v[i].month ? g->month[i + 1] : i + 1;
 	return 0;
 }
 
@@ -110,7 +116,9 @@ static void add_run(struct bill *b, int64_t from, int64_t until)
 		until = b->m->until;
 	while (from < until) {
 		size_t at = (size_t)(from - g->first) / QUARTER_S;
-		int64_t next = g->first + ((int64_t)at + 1) * QUARTER_S;
+		/* without prices nothing changes before the month does */
+		size_t end = b->m->prices != NULL ? at + 1 : g->month[at];
+		int64_t next = g->first + (int64_t)end * QUARTER_S;
 		const struct moment *w = &g->v[at];
 		int price = price_at(b, w);
 
@@ -297,20 +305,25 @@ static void put_prices(const struct bill *b, struct report *r)
 	}
 }
 
-/* How long instances of an environment ran in a month, or in all of them. */
-static int64_t ran(const struct bill *b, const char *env, int month)
+/* How long instances of each environment ran in each month from `first` on, one row a month. */
+static int64_t *sum_up(const struct bill *b, const char *const *envs, int first, int last,
+		       int64_t *ret_all)
 {
-	int64_t sum = 0;
+	int64_t *sum = mem_zalloc((size_t)(last - first + 1) * ENVS * sizeof(*sum));
 
 	for (size_t i = 0; i < b->n; i++)
-		if ((month < 0 || b->v[i].month == month) && strcmp(b->v[i].env, env) == 0)
-			sum += b->v[i].seconds;
+		for (int k = 0; k < ENVS; k++)
+			if (strcmp(b->v[i].env, envs[k]) == 0) {
+				sum[(b->v[i].month - first) * ENVS + k] += b->v[i].seconds;
+				ret_all[k] += b->v[i].seconds;
+			}
 	return sum;
 }
 
 static void put_chart(const struct bill *b, struct report *r)
 {
 	static const char *const envs[ENVS] = {"prod", "qa", "dev"};
+	int64_t *sum SCOPED(mem_freep) = NULL, all[ENVS] = {0};
 	struct report_chart *c;
 	int first = INT32_MAX, last = INT32_MIN;
 
@@ -320,17 +333,20 @@ static void put_chart(const struct bill *b, struct report *r)
 	}
 	if (b->n == 0)
 		return;
+	sum = sum_up(b, envs, first, last, all);
 	c = chart_new(r, "Run time of all shops", REPORT_SECONDS);
 	for (int k = 0; k < ENVS; k++)
-		if (ran(b, envs[k], -1) > 0)
+		if (all[k] > 0)
 			c->series[c->series_n++] = envs[k];
 	for (int month = first; c->series_n > 0 && month <= last; month++) {
 		char *name SCOPED(mem_freep) = month_name(month);
-		int64_t sum[ENVS] = {0};
+		int64_t v[ENVS] = {0};
+		size_t n = 0;
 
-		for (size_t k = 0; k < c->series_n; k++)
-			sum[k] = ran(b, c->series[k], month);
-		chart_add(c, name, sum);
+		for (int k = 0; k < ENVS; k++)
+			if (all[k] > 0)
+				v[n++] = sum[(month - first) * ENVS + k];
+		chart_add(c, name, v);
 	}
 }
 
