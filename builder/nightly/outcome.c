@@ -128,7 +128,8 @@ int outcome_save(const struct nightly *n, const struct nightly_outcome *o, struc
 	jval_write_pretty(v, &b);
 	if (fs_mkdirs(AT_FDCWD, dir, 0755, e) != 0)
 		return -1;
-	return fs_put_path(path, b.data, b.len, 0644, e);
+	/* lost in a power cut, it says that the worker was lost */
+	return fs_put_unsynced(path, b.data, b.len, 0644, e);
 }
 
 int outcome_load(const struct nightly *n, const char *key, struct nightly_outcome *ret)
