@@ -7,7 +7,8 @@ load lib
 setup_file() {
 	load lib
 	flock "$OUT/tests.flock" make -s "OUT=$OUT/faults" VARIANT=faults all
-	flock "$OUT/tests.flock" make -s "OUT=$OUT" "$OUT/bench/tree" "$OUT/test/fault-shim.so"
+	local out=${OUT#"$PWD/"} # as the Makefile names it
+	flock "$OUT/tests.flock" make -s "OUT=$OUT" "$out/bench/tree" "$out/test/fault-shim.so"
 }
 
 setup() {

@@ -33,6 +33,7 @@ setup() {
 	install -m 600 /dev/null "$dir/pass"
 	echo 'a long passphrase' >"$dir/pass"
 	# two files that are of the same moment, give or take one
+	# shellcheck disable=SC2016 # of the instance
 	in_cgroup 'i=0; while :; do i=$((i + 1)); echo $i >/usr2/a; echo $i >/usr2/b; done'
 }
 
