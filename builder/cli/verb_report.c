@@ -62,6 +62,14 @@ static int ledgers_of(const struct args *a, struct strv *ret, struct err *e)
 }
 
 /* YYYY-MM-DD as a number. */
+/* The 31st of a month that has none would be another's first. */
+static bool is_day(const char *day, int64_t t)
+{
+	char *again SCOPED(mem_freep) = clock_rfc3339(t);
+
+	return strncmp(again, day, strlen(day)) == 0;
+}
+
 static int day_of(const struct args *a, const char *name, int *ret, struct err *e)
 {
 	const char *day = args_get(a, name);
@@ -73,7 +81,7 @@ static int day_of(const struct args *a, const char *name, int *ret, struct err *
 	if (day == NULL)
 		return 0;
 	text = mem_format("%sT00:00:00Z", day);
-	if (strlen(day) == strlen("YYYY-MM-DD") && clock_parse(text, &t) == 0) {
+	if (strlen(day) == strlen("YYYY-MM-DD") && clock_parse(text, &t) == 0 && is_day(day, t)) {
 		digits = mem_format("%.4s%.2s%.2s", day, day + 5, day + 8);
 		if (num_u64(digits, 99991231, &n) == 0) {
 			*ret = (int)n;

@@ -29,6 +29,8 @@ static const char schema[] =
     "CREATE VIEW instance AS SELECT run.* FROM (SELECT max(t * 1000000000 + id) % 1000000000 AS"
     " id FROM ran GROUP BY place) JOIN run USING (id);";
 
+enum { SET_BACK_S = 900 };
+
 struct loading {
 	struct sql_query *insert, *place;
 	const char *const *kinds;
@@ -36,6 +38,7 @@ struct loading {
 	int64_t ledger;
 	char day[11]; /* of the last time, and when it began */
 	int64_t day_s;
+	int64_t latest; /* the last line's time in this ledger */
 };
 
 static bool wanted(const struct loading *l, const struct ledger_text *kind)
@@ -170,11 +173,23 @@ static int place_of(struct loading *l, const struct ledger_text *fields, int64_t
 	return s == NULL ? 0 : number_place(l, s, n != NULL ? n : "", ret, e);
 }
 
+/* Lines of a chain are in their order, whatever a clock said that was set right between two of
+ * them: one that was set back by minutes makes no run that ends before it began. */
+static int64_t in_order(struct loading *l, const struct ledger_line *line)
+{
+	int64_t t = seconds_of(l, &line->time);
+
+	if (line->seq > 1 && t < l->latest && l->latest - t <= SET_BACK_S)
+		t = l->latest;
+	l->latest = t;
+	return t;
+}
+
 static int one_line(void *ctx, const struct ledger_line *line, struct err *e)
 {
 	struct loading *l = ctx;
 	struct sql_query *q = l->insert;
-	int64_t place = 0;
+	int64_t place = 0, t = in_order(l, line);
 	bool more;
 
 	/* a ledger more, or the next chain of a bucket */
@@ -185,7 +200,7 @@ static int one_line(void *ctx, const struct ledger_line *line, struct err *e)
 		return -1;
 	sql_int(q, 1, l->ledger);
 	sql_int(q, 2, (int64_t)line->seq);
-	sql_int(q, 3, seconds_of(l, &line->time));
+	sql_int(q, 3, t);
 	sql_text(q, 4, line->kind.p, line->kind.n);
 	sql_int(q, 5, place);
 	sql_text(q, 6, line->subject.p, line->subject.n);

@@ -144,6 +144,7 @@ static void count(struct bill *b, int64_t t, bool crash)
 
 static void end_run(struct bill *b, int64_t t)
 {
+	b->unsure |= t < b->since;
 	if (b->since != 0)
 		add_run(b, b->since, t);
 	b->since = 0;
@@ -382,8 +383,7 @@ int make_billing(const struct making *m, struct report *r, struct err *e)
 	if (m->o->prices != NULL)
 		report_fact(r, "Prices", "%s", m->o->prices);
 	if (b.unsure)
-		report_fact(r, "Not known",
-			    "a start came without an end before it: "
-			    "what ran until then is not billed");
+		report_not_known(r, "an end is missing, or comes before its start: "
+				    "what ran until then is not billed");
 	return 0;
 }

@@ -47,6 +47,9 @@ int table_fill(struct report_table *t, struct sql *db, const char *query, const 
 /* "NAME\tVALUE". */
 void report_fact(struct report *r, const char *name, const char *fmt, ...) PRINTF(3, 4);
 
+/* Something that its figures do not have: told in every form but tables alone. */
+void report_not_known(struct report *r, const char *what);
+
 /* A value as people read it; the caller owns it. raw: as programs do. */
 char *cell_shown(const struct report *r, const struct report_column *col,
 		 const struct report_cell *c) MUST_CHECK;

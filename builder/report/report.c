@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { DAY = 86400, KIND_EVENTS = 6, CELL_MAX = 1 << 20 };
+enum { ROWS_MAX = 1000000, DAY = 86400, KIND_EVENTS = 6, CELL_MAX = 1 << 20 };
 
 static const struct {
 	const char *kind;
@@ -113,7 +113,7 @@ static struct jval *value_of(struct sql_query *q, int at)
 
 static int put_rows(struct sql_query *q, struct jval *rows, struct err *e)
 {
-	for (;;) {
+	for (size_t n = 0;; n++) {
 		struct jval *row;
 		bool more;
 
@@ -121,6 +121,10 @@ static int put_rows(struct sql_query *q, struct jval *rows, struct err *e)
 			return -1;
 		if (!more)
 			return 0;
+		if (n == ROWS_MAX) {
+			(void)err_set(e, ERR_USAGE, "the answer has more than %d rows", ROWS_MAX);
+			return err_hint(e, "LIMIT, or a sum");
+		}
 		row = jval_array();
 		for (int i = 0; i < sql_columns(q); i++)
 			jval_push(row, value_of(q, i));

@@ -69,6 +69,7 @@ struct report_chart {
 struct report {
 	const char *kind, *title, *about; /* one sentence */
 	struct strv facts;                /* "NAME\tVALUE", what it was made from */
+	struct strv remarks;              /* what it does not know; facts too */
 	struct report_table *tables;
 	size_t tables_n;
 	struct report_chart *charts;

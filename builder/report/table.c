@@ -120,6 +120,12 @@ void report_fact(struct report *r, const char *name, const char *fmt, ...)
 	strv_addf(&r->facts, "%s\t%s", name, value);
 }
 
+void report_not_known(struct report *r, const char *what)
+{
+	report_fact(r, "Not known", "%s", what);
+	strv_add(&r->remarks, what);
+}
+
 static char *seconds_shown(int64_t s)
 {
 	return mem_format("%lld:%02d:%02d", (long long)(s / HOUR), (int)(s % HOUR / 60),
@@ -249,5 +255,6 @@ void report_release(struct report *r)
 	free(r->zone);
 	free(r->currency);
 	strv_release(&r->facts);
+	strv_release(&r->remarks);
 	*r = (struct report){0};
 }

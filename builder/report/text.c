@@ -83,13 +83,19 @@ void report_text(const struct report *r, struct buf *out)
 		else
 			buf_addf(out, "%s\n", t->none);
 	}
+	for (size_t i = 0; i < r->remarks.n; i++) {
+		char *s SCOPED(mem_freep) = mem_strdup(r->remarks.v[i]);
+
+		plain_line(s);
+		buf_addf(out, "\nNot known: %s\n", s);
+	}
 }
 
-/* In quotes when it has to be, and never what a spreadsheet takes for a formula. */
-static void field(const char *s, struct buf *out)
+/* In quotes when it has to be, and never what a spreadsheet takes for a formula: text that begins
+ * as a number may go on as one. */
+static void field(const char *s, bool number, struct buf *out)
 {
-	bool formula = *s == '=' || *s == '@' || *s == '+' || *s == '\t' || *s == '\r' ||
-		       (*s == '-' && (s[1] < '0' || s[1] > '9'));
+	bool formula = !number && *s != '\0' && strchr("=@+-\t\r", *s) != NULL;
 
 	if (!formula && s[strcspn(s, ",\"\r\n")] == '\0') {
 		buf_addf(out, "%s", s);
@@ -111,7 +117,7 @@ void report_csv(const struct report *r, struct buf *out)
 		size_t c = i % t->cols_n;
 		char *s SCOPED(mem_freep) = cell_raw(&t->cols[c], &t->v[i]);
 
-		field(s, out);
+		field(s, is_right(t->cols[c].type), out);
 		buf_addf(out, "%s", c + 1 == t->cols_n ? "\r\n" : ",");
 	}
 }
@@ -142,7 +148,7 @@ static struct jval *table_json(const struct report_table *t)
 
 struct jval *report_json(const struct report *r)
 {
-	struct jval *v = jval_object(), *tables = jval_object();
+	struct jval *v = jval_object(), *tables = jval_object(), *remarks = jval_array();
 	char *made SCOPED(mem_freep) = clock_rfc3339(r->made);
 
 	for (size_t i = 0; i < r->tables_n; i++)
@@ -152,6 +158,9 @@ struct jval *report_json(const struct report *r)
 	jval_put_text(v, "zone", r->zone);
 	if (*r->currency != '\0')
 		jval_put_text(v, "currency", r->currency);
+	for (size_t i = 0; i < r->remarks.n; i++)
+		jval_push(remarks, jval_text(r->remarks.v[i]));
+	jval_put(v, "not-known", remarks);
 	jval_put(v, "tables", tables);
 	return v;
 }

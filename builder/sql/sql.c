@@ -1,10 +1,11 @@
 #include "sql/sql.h"
 
+#include "sys/intr.h"
 #include <sqlite3.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { CACHE_KB = 65536, TEXT_MAX = 16 << 20 };
+enum { CACHE_KB = 65536, TEXT_MAX = 16 << 20, LOOK_EVERY = 20000 };
 
 struct sql {
 	sqlite3 *db;
@@ -35,6 +36,13 @@ static int fault(sqlite3 *db, enum err_kind kind, struct err *e)
 	return err_set(e, kind, "SQLite: %s", db != NULL ? sqlite3_errmsg(db) : "no memory");
 }
 
+/* Stops a statement when the process is to end. */
+static int is_ending(void *unused)
+{
+	(void)unused;
+	return intr_pending();
+}
+
 static int open_named(const char *name, struct sql **ret, struct err *e)
 {
 	struct sql *db SCOPED(sql_closep) = mem_zalloc(sizeof(*db));
@@ -43,6 +51,7 @@ static int open_named(const char *name, struct sql **ret, struct err *e)
 		return fault(db->db, ERR_FAIL, e);
 	(void)sqlite3_limit(db->db, SQLITE_LIMIT_LENGTH, TEXT_MAX);
 	(void)sqlite3_limit(db->db, SQLITE_LIMIT_ATTACHED, 0);
+	sqlite3_progress_handler(db->db, LOOK_EVERY, is_ending, NULL);
 	*ret = STEAL(db);
 	return 0;
 }
@@ -151,7 +160,7 @@ int sql_next(struct sql_query *q, bool *ret, struct err *e)
 	int rc = sqlite3_step(q->st);
 
 	if (rc != SQLITE_ROW && rc != SQLITE_DONE) {
-		(void)fault(q->db, ERR_FAIL, e);
+		(void)(rc == SQLITE_INTERRUPT ? intr_err(e) : fault(q->db, ERR_FAIL, e));
 		(void)sqlite3_reset(q->st);
 		return -1;
 	}

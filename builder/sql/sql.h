@@ -37,7 +37,8 @@ void sql_int(struct sql_query *q, int at, int64_t v);
 /* The same of a parameter by its name (":now"), where the statement has it. */
 void sql_named(struct sql_query *q, const char *name, int64_t v);
 
-/* The next row: *ret says whether there is one. Without another it is as before the first. */
+/* The next row: *ret says whether there is one. Without another it is as before the first. A
+ * signal that is pending (sys/intr.h) ends a statement that takes long. */
 int sql_next(struct sql_query *q, bool *ret, struct err *e) MUST_CHECK;
 
 /* Its columns, from 0: borrowed until the next row. NULL is no text and the number 0. */

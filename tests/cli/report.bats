@@ -241,3 +241,49 @@ keys/release-2026,ok' ]
 	run ! grep -oE 'url\(|@import|https?://[^/]' "$dir"/one/*.html
 	[ "$(grep -l "default-src 'none'" "$dir"/one/*.html | wc -l)" -eq 9 ]
 }
+
+@test "a clock that was set back makes no run without end" {
+	ledger <<-'EVENTS'
+		2026-10-01T10:00:00Z start - {"shop":"12345600","env":"prod"}
+		2026-10-01T09:59:50Z stop - {"shop":"12345600","env":"prod"}
+	EVENTS
+	[ "$(rows billing)" = '12345600,prod,2026-10,0,1,0' ]
+	[[ $(rows inventory) != *runs* ]]
+}
+
+@test "what a bill does not know is said in text and JSON" {
+	ledger <<-'EVENTS'
+		2026-10-01T10:00:00Z start - {"shop":"12345600","env":"prod"}
+		2026-10-02T10:00:00Z start - {"shop":"12345600","env":"prod"}
+		2026-10-02T11:00:00Z stop - {"shop":"12345600","env":"prod"}
+	EVENTS
+	report billing --ledger l
+	[[ ${lines[-1]} == 'Not known: an end is missing'* ]]
+	report billing --ledger l --json
+	[ "$(jq '."not-known" | length' <<<"$output")" -eq 1 ]
+	run_of 2026-10-01T10:00:00Z 2026-10-01T11:00:00Z 12345600 | ledger
+	report billing --ledger l
+	[[ $output != *'Not known'* ]]
+}
+
+@test "text that looks like a number is no formula either" {
+	ledger <<<'2026-10-01T10:00:00Z start - {"shop":"-1+cmd","env":"prod"}'
+	[[ $(rows inventory) == *"\"'-1+cmd\""* ]]
+}
+
+@test "a day that no month has" {
+	run_of 2026-10-01T10:00:00Z 2026-10-01T11:00:00Z 12345600 | ledger
+	report billing --ledger l --from 2026-02-31
+	refused 2 '"2026-02-31" is no day'
+}
+
+@test "SQL without an end ends: at a million rows, and at a signal" {
+	run_of 2026-10-01T10:00:00Z 2026-10-01T11:00:00Z 12345600 | ledger
+	local endless='WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c)'
+	report sql "$endless SELECT x FROM c" --ledger l
+	refused 2 'more than 1000000 rows'
+	run env -C "$dir" timeout -k 20 1 "$posmedia" report sql --ledger l \
+		"$endless SELECT count(*) FROM c"
+	[ "$status" -eq 124 ]
+	[[ $output == *interrupted* ]]
+}
