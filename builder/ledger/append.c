@@ -77,6 +77,15 @@ static int take_back(struct writer *w)
 	return -1;
 }
 
+/* The lines are on the disk: who is told that they are not would write them again. */
+static void write_head(const struct writer *w)
+{
+	struct err why = ERR_INIT;
+
+	if (head_write(w->dirfd, &w->t, &why) != 0)
+		log_warn("ledger: its head record is behind: %s", why.msg);
+}
+
 /* Writes what there is, and waits for the disk. */
 static int flush(struct writer *w, struct err *e)
 {
@@ -99,7 +108,8 @@ static int flush(struct writer *w, struct err *e)
 	}
 	w->on_disk = w->t.end;
 	buf_cut(&w->out, 0);
-	return head_write(w->dirfd, &w->t, e);
+	write_head(w);
+	return 0;
 }
 
 static int add(struct writer *w, const struct ledger_event *v, struct err *e)

@@ -24,7 +24,8 @@ static void failed(struct stage *st, const struct err *why)
 	st->out.unnoted = true;
 }
 
-static void append(struct stage *st, const char *kind, const struct digest *subject,
+/* Whether the line is in the ledger. */
+static bool append(struct stage *st, const char *kind, const struct digest *subject,
 		   struct jval *fields)
 {
 	const struct ledger_event v = {kind, subject, fields};
@@ -32,8 +33,10 @@ static void append(struct stage *st, const char *kind, const struct digest *subj
 
 	jval_put_text(fields, "shop", st->s->shop);
 	jval_put_text(fields, "env", site_env_word(st->s->env));
-	if (ledger_append(st->o->ledger, &v, 1, &why) != 0)
-		failed(st, &why);
+	if (ledger_append(st->o->ledger, &v, 1, &why) == 0)
+		return true;
+	failed(st, &why);
+	return false;
 }
 
 static struct jval *fields_of(const struct stage_one *one)
@@ -61,8 +64,8 @@ static void forget(struct stage *st)
 	failed(st, &why);
 }
 
-/* The start that no end was told of. */
-static void tell_lost(struct stage *st)
+/* The start that no end was told of; false when it cannot be told now either. */
+static bool tell_lost(struct stage *st)
 {
 	struct buf text SCOPED(buf_release) = BUF_INIT(RUNS_MAX);
 	struct jval *v SCOPED(jval_freep) = NULL;
@@ -73,7 +76,7 @@ static void tell_lost(struct stage *st)
 	bool known;
 
 	if (fstatat(st->ownfd, RUNS, &now, AT_SYMLINK_NOFOLLOW) != 0)
-		return;
+		return true;
 	if (fs_get_file(st->ownfd, RUNS, &text, &quiet) != 0 ||
 	    jval_parse(text.data, text.len, RUNS, &v, &quiet) != 0 || !jval_is_object(v)) {
 		jval_free(v);
@@ -85,7 +88,7 @@ static void tell_lost(struct stage *st)
 	jval_del(v, "manifest");
 	jval_put_text(v, "ended", seen);
 	jval_put_text(v, "why", "the machine went down, or its end was not seen");
-	append(st, "crash", known ? &d : NULL, v);
+	return append(st, "crash", known ? &d : NULL, v);
 }
 
 /* No step of its own that a kill could part: without it only the time of an end is lost. */
@@ -112,10 +115,20 @@ void stage_told_start(struct stage *st, const struct stage_one *one)
 
 	if (!is_noted(st))
 		return;
-	tell_lost(st);
-	remember(st, one);
+	/* what an end is told of by stays until it was told */
+	if (tell_lost(st))
+		remember(st, one);
 	v = fields_of(one);
-	append(st, "start", &one->manifest, v);
+	(void)append(st, "start", &one->manifest, v);
+}
+
+/* An end that is not in the ledger is found at the next start, at the time of now. */
+static void told_end(struct stage *st, bool noted)
+{
+	if (noted)
+		forget(st);
+	else
+		stage_alive(st);
 }
 
 void stage_told_stop(struct stage *st, const struct stage_one *one)
@@ -125,8 +138,7 @@ void stage_told_stop(struct stage *st, const struct stage_one *one)
 	if (!is_noted(st))
 		return;
 	v = fields_of(one);
-	append(st, "stop", &one->manifest, v);
-	forget(st);
+	told_end(st, append(st, "stop", &one->manifest, v));
 }
 
 void stage_told_crash(struct stage *st, const struct stage_one *one, int status)
@@ -137,8 +149,7 @@ void stage_told_crash(struct stage *st, const struct stage_one *one, int status)
 		return;
 	v = fields_of(one);
 	jval_put_int(v, "exit", status);
-	append(st, "crash", &one->manifest, v);
-	forget(st);
+	told_end(st, append(st, "crash", &one->manifest, v));
 }
 
 void stage_alive(const struct stage *st)
