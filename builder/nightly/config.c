@@ -272,6 +272,18 @@ static int find_recipes(struct nightly *n, struct err *e)
 	return 0;
 }
 
+/* Two recipes in one repository would take each other's tags every night. */
+static int check_push(const struct nightly *n, const struct yaml *at, struct err *e)
+{
+	struct recipe_pos pos;
+
+	if (n->push == NULL || n->recipes_n < 2 || strstr(n->push, "{name}") != NULL)
+		return 0;
+	pos = schema_pos(at);
+	(void)recipe_err(&pos, e, "\"push\": %zu recipes would share one repository", n->recipes_n);
+	return err_hint(e, "Such as docker://registry.example/pos/{name}.");
+}
+
 static void defaults(struct nightly *n)
 {
 	n->parallel = n->parallel > 0 ? n->parallel : 1;
@@ -298,7 +310,7 @@ int nightly_load(const char *path, struct nightly **ret, struct err *e)
 		return -1;
 	n->pos = schema_pos(yaml_get(y, "recipes"));
 	defaults(n);
-	if (find_recipes(n, e) != 0)
+	if (find_recipes(n, e) != 0 || check_push(n, yaml_get(y, "push"), e) != 0)
 		return -1;
 	*ret = STEAL(n);
 	return 0;

@@ -3,6 +3,7 @@
 #include "nightly/parts.h"
 
 #include "base/fault.h"
+#include "base/num.h"
 #include "recipe/lock.h"
 #include "sys/clock.h"
 #include "sys/fs.h"
@@ -16,7 +17,7 @@
 #include <unistd.h>
 
 /* A night that was killed may have a process left that is just dying. */
-enum { LOCK_WAIT_MS = 5000, SAME_DAY_MAX = 1000, TAGS_HERE = 2 };
+enum { LOCK_WAIT_MS = 5000, TAGS_HERE = 2 };
 
 struct one {
 	const struct nightly *n;
@@ -267,17 +268,37 @@ static int record(struct one *w)
 
 /* VERSION-YYYYMMDD, and on the same day again with a number: what was finished under a tag keeps
  * it. */
+/* Which one of its day a tag is: "1-20261126" the first, "1-20261126.2" the second; of another day
+ * 0. */
+static uint64_t turn_of(const char *tag, const char *base)
+{
+	size_t n = strlen(base);
+	uint64_t turn = 0;
+
+	if (strncmp(tag, base, n) != 0)
+		return 0;
+	if (tag[n] == '\0')
+		return 1;
+	return tag[n] == '.' && num_u64(tag + n + 1, INT32_MAX, &turn) == 0 ? turn : 0;
+}
+
+/* Behind all of the day, one that was chosen and perhaps pushed by a night that died too: a tag
+ * never gets another image. */
 static void choose_tag(struct one *w)
 {
 	char *day SCOPED(mem_freep) = clock_rfc3339(clock_epoch_s());
-	char *tag SCOPED(mem_freep) =
+	char *base SCOPED(mem_freep) =
 	    mem_format("%s-%.4s%.2s%.2s", w->r->version, day, day + 5, day + 8);
-	char *base SCOPED(mem_freep) = mem_strdup(tag);
+	uint64_t last = turn_of(w->past.pending, base);
+	char *tag SCOPED(mem_freep) = NULL;
 
-	for (int i = 2; strv_has(&w->past.tags, tag) && i < SAME_DAY_MAX; i++) {
-		free(tag);
-		tag = mem_format("%s.%d", base, i);
+	for (size_t i = 0; i < w->past.tags.n; i++) {
+		uint64_t turn = turn_of(w->past.tags.v[i], base);
+
+		last = turn > last ? turn : last;
 	}
+	tag = last == 0 ? mem_strdup(base)
+			: mem_format("%s.%llu", base, (unsigned long long)last + 1);
 	past_set(&w->past.pending, tag);
 	past_set(&w->past.pending_digest, w->digest);
 }

@@ -94,12 +94,29 @@ static int hook(const struct nightly *n, const struct nightly_result *r, struct 
 	return rc;
 }
 
+/* The path of a webhook is a secret with many services: "POST https://host/...: refused". */
+static char *without_path(const char *said)
+{
+	const char *host = strstr(said, "://");
+	const char *path = host != NULL ? strchr(host + 3, '/') : NULL;
+	size_t n = path != NULL ? strcspn(path, " ") : 0;
+
+	if (path == NULL)
+		return mem_strdup(said);
+	if (n > 0 && path[n - 1] == ':')
+		n--;
+	return mem_format("%.*s/...%s", (int)(path - said), said, path + n);
+}
+
 void nightly_tell(const struct nightly *n, const struct nightly_result *r)
 {
 	struct err why = ERR_INIT;
 
 	if (n->mail.to.n > 0 && wanted(n->mail.when, r) && mail(n, r, &why) != 0)
 		log_warn("no mail: %s", why.msg);
-	if (n->webhook.url != NULL && wanted(n->webhook.when, r) && hook(n, r, &why) != 0)
-		log_warn("the webhook was not told: %s", why.msg);
+	if (n->webhook.url != NULL && wanted(n->webhook.when, r) && hook(n, r, &why) != 0) {
+		char *said SCOPED(mem_freep) = without_path(why.msg);
+
+		log_warn("the webhook was not told: %s", said);
+	}
 }

@@ -50,6 +50,9 @@ small $dir/recipes/small.yaml" ]
 	refused 3 'night.yaml:4:7: "push" wants a repository without a tag'
 	night 'name: n' "$full" 'push: "docker://registry.example/{nam}"'
 	refused 3 'night.yaml:4:7'
+	night 'name: n' 'recipes: ["recipes/*.yaml", recipes/more/large.yaml]' \
+		'push: docker://registry.example/pos'
+	refused 3 'night.yaml:4:7: "push": 2 recipes would share one repository'
 	night 'name: n' "$full" 'mail: {to: ["a@b, c@d"]}'
 	refused 3 'night.yaml:4:13'
 	night 'name: n' "$full" 'mail: {to: ["-oQ/tmp@x"]}'

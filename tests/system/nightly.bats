@@ -85,6 +85,13 @@ tags() {
 	"$posmedia" tags "docker://$registry/$repository/till" | tr '\n' ' '
 }
 
+digest_at() {
+	curl -sI -H 'Accept: application/vnd.oci.image.index.v1+json' \
+		-H 'Accept: application/vnd.oci.image.manifest.v1+json' \
+		"http://$registry/v2/$repository/till/manifests/$1" |
+		sed -n 's/^docker-content-digest: //Ip' | tr -d '\r'
+}
+
 of_recipe() { # KEY JQ
 	jq -r --arg key "$1" ".recipes[] | select(.recipe == \$key) | $2" <<<"$output"
 }
@@ -117,7 +124,7 @@ built" ]
 	! grep -q '^\$ posmedia lock' "$dir/out/nightly/log/till.log" || return 1
 	grep -q 'it was up to date' "$dir/out/nightly/log/till.log"
 	[ ! -e "$dir/mail" ]
-	[[ $stderr == *'the webhook was not told'* ]]
+	[[ $stderr == *'the webhook was not told: POST http://'*/...* ]]
 
 	newer 1.0-2
 	echo 'keep: 1' >>"$dir/night.yaml" # the older one goes
@@ -244,6 +251,20 @@ was_told() {
 		grep -q 'it was up to date' "$dir/out/nightly/log/till.log" ||
 			{ echo "$point: built again"; false; }
 	done
+}
+
+@test "a tag of a night that died stays its image's: a newer one of that day gets the next" {
+	run env -C "$dir" POSMEDIA_DIE_AT='night tagged' "$OUT/faults/posmedia" nightly night.yaml
+	[ "$status" -ne 0 ]
+	local first
+	first=$(digest_at 1-20260921)
+	[[ $first == sha256:* ]]
+	newer 1.0-3
+	posmedia nightly night.yaml --json
+	succeeded
+	[ "$(of_recipe till .tag)" = 1-20260921.2 ]
+	[ "$(digest_at 1-20260921)" = "$first" ]
+	[ "$(digest_at 1-20260921.2)" != "$first" ]
 }
 
 @test "a night that is killed takes all it started with it" {
