@@ -45,19 +45,6 @@ went_over() {
 	wait_for 10 serves new
 }
 
-serves() {
-	[ "$(who_serves)" = "$1" ]
-}
-
-sells() {
-	local from
-	from=$(grep -c "accepted $1" "$dir/sales.log" || true)
-	wait_for 30 more_than "$from" "$1"
-}
-more_than() {
-	[ "$(grep -c "accepted $2" "$dir/sales.log")" -gt "$1" ]
-}
-
 # Every sale that somebody saw accepted is on the side that serves in the end, once.
 ends_with() {
 	sells "$1"

@@ -57,20 +57,6 @@ cutover() {
 	verb cutover "$@" recipes/sites/prod.yaml
 }
 
-serves() {
-	[ "$(who_serves)" = "$1" ]
-}
-
-# A sale or more later than now: the load goes on on that side.
-sells() {
-	local from
-	from=$(grep -c "accepted $1" "$dir/sales.log" || true)
-	wait_for 30 more_than "$from" "$1"
-}
-more_than() {
-	[ "$(grep -c "accepted $2" "$dir/sales.log")" -gt "$1" ]
-}
-
 # The end of the load, and what became of it: $1 serves, who answered changed so often ($2).
 over() {
 	sells "$1"

@@ -353,3 +353,17 @@ stop_cutover() {
 		xargs -r umount -l
 	client_pid='' link_pid='' old_pid='' shop_pid=''
 }
+
+serves() {
+	[ "$(who_serves)" = "$1" ]
+}
+
+# A sale or more later than now: the load goes on on that side.
+sells() {
+	local from
+	from=$(grep -c "accepted $1" "$dir/sales.log" || true)
+	wait_for 30 more_than "$from" "$1"
+}
+more_than() {
+	[ "$(grep -c "accepted $2" "$dir/sales.log")" -gt "$1" ]
+}
