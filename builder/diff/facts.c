@@ -1,50 +1,43 @@
 /* facts.c - what a tree and an image's configuration say, by name. */
 #include "diff/side.h"
 
-#include "form/deb822.h"
 #include "harden/accounts.h"
+#include "harden/dpkgdb.h"
 #include "harden/root.h"
 #include "package/rpmdb.h"
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
-static bool installed(const struct deb822 *stanza)
-{
-	char *status SCOPED(mem_freep) = deb822_field(stanza, "Status");
-
-	/* status.d files carry no Status field: being there is being installed */
-	return status == NULL || strstr(status, " installed") != NULL;
-}
-
 /* dpkg's own architecture; packages of another are called NAME:ARCH, as dpkg does. NULL when there
- * is no dpkg. The caller owns it. */
-static char *native_arch(struct deb822 rest)
+ * is no dpkg. */
+static const char *native_arch(const struct dpkgdb *db)
 {
-	struct deb822 stanza;
-
-	while (deb822_next(&rest, &stanza) == 1) {
-		char *name SCOPED(mem_freep) = deb822_field(&stanza, "Package");
-
-		if (name != NULL && strcmp(name, "dpkg") == 0)
-			return deb822_field(&stanza, "Architecture");
-	}
+	for (size_t i = 0; i < db->n; i++)
+		if (strcmp(db->v[i].name, "dpkg") == 0)
+			return db->v[i].arch;
 	return NULL;
 }
 
-static void take_package(struct side *s, const struct deb822 *stanza, const char *native)
+static int take_debs(struct side *s, struct err *e)
 {
-	char *name SCOPED(mem_freep) = deb822_field(stanza, "Package");
-	char *arch SCOPED(mem_freep) = deb822_field(stanza, "Architecture");
-	char *version SCOPED(mem_freep) = deb822_field(stanza, "Version");
-	bool foreign =
-	    native != NULL && arch != NULL && strcmp(arch, native) != 0 && strcmp(arch, "all") != 0;
-	char *full SCOPED(mem_freep) = NULL;
+	struct dpkgdb db SCOPED(dpkgdb_release) = {0};
+	const char *native;
 
-	if (name == NULL || version == NULL || !installed(stanza))
-		return;
-	full = mem_format("%s%s%s", name, foreign ? ":" : "", foreign ? arch : "");
-	(void)side_fact(s, DIFF_PACKAGES, full, STEAL(version));
+	if (dpkgdb_read(s->fd, &db, e) != 0)
+		return -1;
+	native = native_arch(&db);
+	for (size_t i = 0; i < db.n; i++) {
+		struct dpkgdb_package *p = &db.v[i];
+		bool foreign = native != NULL && p->arch != NULL && strcmp(p->arch, native) != 0 &&
+			       strcmp(p->arch, "all") != 0;
+		char *full SCOPED(mem_freep) =
+		    mem_format("%s%s%s", p->name, foreign ? ":" : "", foreign ? p->arch : "");
+
+		if (p->version != NULL)
+			(void)side_fact(s, DIFF_PACKAGES, full, STEAL(p->version));
+	}
+	return 0;
 }
 
 /* Names as rpm has them; NAME:ARCH too where a name is there twice. */
@@ -70,25 +63,7 @@ static int take_rpms(struct side *s, struct err *e)
 
 int side_packages(struct side *s, struct err *e)
 {
-	struct strv paths SCOPED(strv_release) = {0};
-	char *native SCOPED(mem_freep) = NULL;
-
-	strv_add(&paths, "var/lib/dpkg/status");
-	if (root_glob(s->fd, "var/lib/dpkg/status.d/*", &paths, e) != 0)
-		return -1;
-	for (size_t i = 0; i < paths.n; i++) {
-		struct buf text SCOPED(buf_release) = BUF_INIT(ROOT_FILE_MAX);
-		struct deb822 rest, stanza;
-
-		if (root_read(s->fd, paths.v[i], &text, NULL, e) != 0)
-			return -1;
-		rest = (struct deb822){.p = text.data, .n = text.len};
-		if (native == NULL)
-			native = native_arch(rest);
-		while (deb822_next(&rest, &stanza) == 1)
-			take_package(s, &stanza, native);
-	}
-	return take_rpms(s, e);
+	return take_debs(s, e) != 0 ? -1 : take_rpms(s, e);
 }
 
 static const char *password_state(const struct account *u)

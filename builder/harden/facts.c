@@ -1,7 +1,7 @@
 #include "harden/facts.h"
 
-#include "form/deb822.h"
 #include "harden/accounts.h"
+#include "harden/dpkgdb.h"
 #include "harden/root.h"
 #include "package/rpmdb.h"
 #include "sys/fs.h"
@@ -166,20 +166,6 @@ int facts_files(struct facts *f, const struct facts_files **ret, struct err *e)
 	return 0;
 }
 
-static void take_packages(const struct buf *text, struct strv *ret)
-{
-	struct deb822 rest = {.p = text->data, .n = text->len}, stanza;
-
-	while (deb822_next(&rest, &stanza) == 1) {
-		char *name SCOPED(mem_freep) = deb822_field(&stanza, "Package");
-		char *status SCOPED(mem_freep) = deb822_field(&stanza, "Status");
-
-		/* status.d files carry no Status field: being there is being installed */
-		if (name != NULL && (status == NULL || strstr(status, " installed") != NULL))
-			strv_add(ret, name);
-	}
-}
-
 static int take_rpms(int rootfd, struct strv *ret, struct err *e)
 {
 	struct rpmdb db SCOPED(rpmdb_release) = {0};
@@ -195,22 +181,16 @@ static int take_rpms(int rootfd, struct strv *ret, struct err *e)
 
 int facts_packages(struct facts *f, const struct strv **ret, struct err *e)
 {
-	struct strv paths SCOPED(strv_release) = {0};
+	struct dpkgdb db SCOPED(dpkgdb_release) = {0};
 
 	if (f->have_packages) {
 		*ret = &f->packages;
 		return 0;
 	}
-	strv_add(&paths, "var/lib/dpkg/status");
-	if (root_glob(f->rootfd, "var/lib/dpkg/status.d/*", &paths, e) != 0)
+	if (dpkgdb_read(f->rootfd, &db, e) != 0)
 		return -1;
-	for (size_t i = 0; i < paths.n; i++) {
-		struct buf text SCOPED(buf_release) = BUF_INIT(ROOT_FILE_MAX);
-
-		if (root_read(f->rootfd, paths.v[i], &text, NULL, e) != 0)
-			return -1;
-		take_packages(&text, &f->packages);
-	}
+	for (size_t i = 0; i < db.n; i++)
+		strv_add(&f->packages, db.v[i].name);
 	if (take_rpms(f->rootfd, &f->packages, e) != 0)
 		return -1;
 	strv_sort(&f->packages);

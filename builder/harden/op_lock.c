@@ -2,7 +2,7 @@
 #include "harden/op.h"
 
 #include "base/map.h"
-#include "form/deb822.h"
+#include "harden/dpkgdb.h"
 #include "package/rpmdb.h"
 #include "recipe/lock.h"
 #include <stddef.h>
@@ -43,36 +43,16 @@ static const char *lock_lacks(const struct op_run *r, const void *want)
 					       : "there is no lock to compare the packages with";
 }
 
-static void take_dpkg(const struct buf *text, struct map *ret)
-{
-	struct deb822 rest = {.p = text->data, .n = text->len}, stanza;
-
-	while (deb822_next(&rest, &stanza) == 1) {
-		char *name SCOPED(mem_freep) = deb822_field(&stanza, "Package");
-		char *status SCOPED(mem_freep) = deb822_field(&stanza, "Status");
-
-		/* status.d files carry no Status field: being there is being installed */
-		if (name != NULL && (status == NULL || strstr(status, " installed") != NULL))
-			free(map_put(ret, name, deb822_field(&stanza, "Version")));
-	}
-}
-
 /* Name to version; both owned. */
 static int installed(int rootfd, struct map *ret, struct err *e)
 {
-	struct strv paths SCOPED(strv_release) = {0};
+	struct dpkgdb debs SCOPED(dpkgdb_release) = {0};
 	struct rpmdb db SCOPED(rpmdb_release) = {0};
 
-	strv_add(&paths, "var/lib/dpkg/status");
-	if (root_glob(rootfd, "var/lib/dpkg/status.d/*", &paths, e) != 0)
+	if (dpkgdb_read(rootfd, &debs, e) != 0)
 		return -1;
-	for (size_t i = 0; i < paths.n; i++) {
-		struct buf text SCOPED(buf_release) = BUF_INIT(ROOT_FILE_MAX);
-
-		if (root_read(rootfd, paths.v[i], &text, NULL, e) != 0)
-			return -1;
-		take_dpkg(&text, ret);
-	}
+	for (size_t i = 0; i < debs.n; i++)
+		free(map_put(ret, debs.v[i].name, STEAL(debs.v[i].version)));
 	if (rpmdb_read(rootfd, RPMDB_NAMES, &db, e) != 0)
 		return -1;
 	for (size_t i = 0; i < db.n; i++)

@@ -3,7 +3,7 @@
 #include "audit/kept.h"
 #include "base/log.h"
 #include "build/embed.h"
-#include "form/deb822.h"
+#include "harden/dpkgdb.h"
 #include "harden/root.h"
 #include "package/rpmdb.h"
 #include "sys/fs.h"
@@ -15,36 +15,15 @@
 /* Of a recipe, and of a keyring. */
 enum { TEXT_MAX = 1 << 20 };
 
-static bool installed(const struct deb822 *stanza)
-{
-	char *status SCOPED(mem_freep) = deb822_field(stanza, "Status");
-
-	return status == NULL || strstr(status, " installed") != NULL;
-}
-
 static int take_debs(int root, struct pending *b, struct err *e)
 {
-	struct strv paths SCOPED(strv_release) = {0};
+	struct dpkgdb db SCOPED(dpkgdb_release) = {0};
 
-	strv_add(&paths, "var/lib/dpkg/status");
-	if (root_glob(root, "var/lib/dpkg/status.d/*", &paths, e) != 0)
+	if (dpkgdb_read(root, &db, e) != 0)
 		return -1;
-	for (size_t i = 0; i < paths.n; i++) {
-		struct buf text SCOPED(buf_release) = BUF_INIT(ROOT_FILE_MAX);
-		struct deb822 rest, st;
-
-		if (root_read(root, paths.v[i], &text, NULL, e) != 0)
-			return -1;
-		rest = (struct deb822){.p = text.data, .n = text.len};
-		while (deb822_next(&rest, &st) == 1) {
-			char *name SCOPED(mem_freep) = deb822_field(&st, "Package");
-			char *version SCOPED(mem_freep) = deb822_field(&st, "Version");
-			char *arch SCOPED(mem_freep) = deb822_field(&st, "Architecture");
-
-			if (name != NULL && version != NULL && installed(&st))
-				pending_add(b, name, version, arch);
-		}
-	}
+	for (size_t i = 0; i < db.n; i++)
+		if (db.v[i].version != NULL && db.v[i].arch != NULL)
+			pending_add(b, db.v[i].name, db.v[i].version, db.v[i].arch);
 	return 0;
 }
 

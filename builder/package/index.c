@@ -126,7 +126,18 @@ static int fill(struct set_package *sp, const struct deb822 *st, struct err *e)
 	return 0;
 }
 
-int index_offer(const char *path, const char *where, struct match *m, struct err *e)
+/* Who asks what versions an index has of the names that it wants. */
+struct asker {
+	bool (*wants)(const struct asker *a, const char *name);
+	void (*take)(const struct asker *a, const char *name, const char *version,
+		     const char *arch);
+	struct match *match;
+	struct pending *pending;
+	const char *where;
+	bool security;
+};
+
+static int each_version(const char *path, const struct asker *a, struct err *e)
 {
 	struct mapped map SCOPED(mapped_release) = {0};
 	struct deb822 rest, st;
@@ -138,42 +149,61 @@ int index_offer(const char *path, const char *where, struct match *m, struct err
 		char *name SCOPED(mem_freep) = deb822_field(&st, "Package");
 		char *version SCOPED(mem_freep) = NULL, *arch SCOPED(mem_freep) = NULL;
 
-		if (name == NULL || !match_wants(m, name))
+		if (name == NULL || !a->wants(a, name))
 			continue;
 		version = deb822_field(&st, "Version");
 		arch = deb822_field(&st, "Architecture");
 		if (version != NULL && arch != NULL && grammar_ok(&grammar_locked_version, version))
-			match_offer(m, name, version, arch, where);
+			a->take(a, name, version, arch);
 	}
 	return 0;
+}
+
+static bool wanted_by_match(const struct asker *a, const char *name)
+{
+	return match_wants(a->match, name);
+}
+
+static void take_for_match(const struct asker *a, const char *name, const char *version,
+			   const char *arch)
+{
+	match_offer(a->match, name, version, arch, a->where);
+}
+
+int index_offer(const char *path, const char *where, struct match *m, struct err *e)
+{
+	struct asker a = {
+	    .wants = wanted_by_match, .take = take_for_match, .match = m, .where = where};
+
+	return each_version(path, &a, e);
+}
+
+static bool wanted_by_pending(const struct asker *a, const char *name)
+{
+	return map_has(&a->pending->names, name);
+}
+
+static void take_for_pending(const struct asker *a, const char *name, const char *version,
+			     const char *arch)
+{
+	pending_offer(a->pending, &(struct pending_offer){.name = name,
+							  .version = version,
+							  .arch = arch,
+							  .where = a->where,
+							  .compare = version_compare_deb,
+							  .security = a->security});
 }
 
 int index_pending(const char *path, const char *where, bool security, struct pending *b,
 		  struct err *e)
 {
-	struct mapped map SCOPED(mapped_release) = {0};
-	struct deb822 rest, st;
+	struct asker a = {.wants = wanted_by_pending,
+			  .take = take_for_pending,
+			  .pending = b,
+			  .where = where,
+			  .security = security};
 
-	if (map_file(path, &map, e) != 0)
-		return -1;
-	rest = (struct deb822){map.p, map.n};
-	while (deb822_next(&rest, &st) == 1) {
-		char *name SCOPED(mem_freep) = deb822_field(&st, "Package");
-		char *version SCOPED(mem_freep) = NULL, *arch SCOPED(mem_freep) = NULL;
-
-		if (name == NULL || !map_has(&b->names, name))
-			continue;
-		version = deb822_field(&st, "Version");
-		arch = deb822_field(&st, "Architecture");
-		if (version != NULL && arch != NULL && grammar_ok(&grammar_locked_version, version))
-			pending_offer(b, &(struct pending_offer){.name = name,
-								 .version = version,
-								 .arch = arch,
-								 .where = where,
-								 .compare = version_compare_deb,
-								 .security = security});
-	}
-	return 0;
+	return each_version(path, &a, e);
 }
 
 int index_fill(const char *path, const char *repository, struct set *s, struct err *e)

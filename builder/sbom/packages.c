@@ -1,6 +1,6 @@
 #include "sbom/parts.h"
 
-#include "form/deb822.h"
+#include "harden/dpkgdb.h"
 #include "harden/root.h"
 #include "package/rpmdb.h"
 #include <ctype.h>
@@ -44,36 +44,17 @@ static void add(struct sbom *b, const char *kind, char *name, char *version, cha
 	}
 }
 
-static void take_deb(struct sbom *b, const struct deb822 *stanza)
-{
-	char *name SCOPED(mem_freep) = deb822_field(stanza, "Package");
-	char *version SCOPED(mem_freep) = deb822_field(stanza, "Version");
-	char *arch SCOPED(mem_freep) = deb822_field(stanza, "Architecture");
-	char *status SCOPED(mem_freep) = deb822_field(stanza, "Status");
-
-	/* files of status.d have no such field: being there is being installed */
-	if (name == NULL || version == NULL || arch == NULL ||
-	    (status != NULL && strstr(status, " installed") == NULL))
-		return;
-	add(b, "deb", STEAL(name), STEAL(version), STEAL(arch));
-}
-
 static int read_debs(int root, struct sbom *b, struct err *e)
 {
-	struct strv paths SCOPED(strv_release) = {0};
+	struct dpkgdb db SCOPED(dpkgdb_release) = {0};
 
-	strv_add(&paths, "var/lib/dpkg/status");
-	if (root_glob(root, "var/lib/dpkg/status.d/*", &paths, e) != 0)
+	if (dpkgdb_read(root, &db, e) != 0)
 		return -1;
-	for (size_t i = 0; i < paths.n; i++) {
-		struct buf text SCOPED(buf_release) = BUF_INIT(ROOT_FILE_MAX);
-		struct deb822 rest, stanza;
+	for (size_t i = 0; i < db.n; i++) {
+		struct dpkgdb_package *p = &db.v[i];
 
-		if (root_read(root, paths.v[i], &text, NULL, e) != 0)
-			return -1;
-		rest = (struct deb822){.p = text.data, .n = text.len};
-		while (deb822_next(&rest, &stanza) == 1)
-			take_deb(b, &stanza);
+		if (p->version != NULL && p->arch != NULL)
+			add(b, "deb", STEAL(p->name), STEAL(p->version), STEAL(p->arch));
 	}
 	return 0;
 }
