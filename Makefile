@@ -191,50 +191,16 @@ bench: deps-check
 	$(Q)OUT=$(OUT) tests/bench/dnf
 	$(Q)OUT=$(OUT) tests/bench/match
 
-bench-refetch: deps-check
-	$(Q)$(MAKE) -j$(JOBS) all
-	$(Q)OUT=$(OUT) tests/bench/refetch
+# What one bench of tests/bench needs beside the programs of all.
+NEED_audit = tests/interop/DEPENDS
+NEED_fleet = tests/fleet/DEPENDS
+ALSO_ledger = $(OUT)/bench/append
+ALSO_restore = $(OUT)/bench/tree
 
-bench-audit: deps-check
-	$(Q)tests/lib/need tests/interop/DEPENDS
-	$(Q)$(MAKE) -j$(JOBS) all
-	$(Q)OUT=$(OUT) tests/bench/audit
-
-bench-scan: deps-check
-	$(Q)$(MAKE) -j$(JOBS) all
-	$(Q)OUT=$(OUT) tests/bench/scan
-
-bench-carry: deps-check
-	$(Q)tests/lib/need tests/bench/DEPENDS
-	$(Q)$(MAKE) -j$(JOBS) all
-	$(Q)OUT=$(OUT) tests/bench/carry
-
-bench-cutover: deps-check
-	$(Q)$(MAKE) -j$(JOBS) all
-	$(Q)OUT=$(OUT) tests/bench/cutover
-
-bench-stage: deps-check
-	$(Q)$(MAKE) -j$(JOBS) all
-	$(Q)OUT=$(OUT) tests/bench/stage
-
-bench-nightly: deps-check
-	$(Q)tests/lib/need tests/bench/DEPENDS
-	$(Q)$(MAKE) -j$(JOBS) all
-	$(Q)OUT=$(OUT) tests/bench/nightly
-
-bench-fleet: deps-check
-	$(Q)tests/lib/need tests/fleet/DEPENDS
-	$(Q)$(MAKE) -j$(JOBS) all
-	$(Q)OUT=$(OUT) tests/bench/fleet
-
-bench-ledger: deps-check
-	$(Q)$(MAKE) -j$(JOBS) all $(OUT)/bench/append
-	$(Q)OUT=$(OUT) tests/bench/ledger
-
-bench-restore: deps-check
-	$(Q)tests/lib/need tests/bench/DEPENDS
-	$(Q)$(MAKE) -j$(JOBS) all $(OUT)/bench/tree
-	$(Q)OUT=$(OUT) tests/bench/restore
+bench-%: tests/bench/% deps-check
+	$(Q)for f in tests/bench/DEPENDS $(NEED_$*); do tests/lib/need $$f || exit 1; done
+	$(Q)$(MAKE) -j$(JOBS) all $(ALSO_$*)
+	$(Q)OUT=$(OUT) $<
 
 # FAULT_RUNS runs of push, pull and copy through a proxy that does what servers must not, and of
 # restores and snapshots that are killed or meet disks that do; where radosgw is installed, a fifth
@@ -260,6 +226,4 @@ clean:
 
 -include $(shell find $(OUT)/obj $(OUT)/test -name '*.d' 2>/dev/null)
 .PHONY: all syntax unit-programs fuzz-programs fuzz deps deps-check demo check check-interop \
-	lint readme bench bench-audit bench-refetch bench-scan bench-carry bench-cutover \
-	bench-stage bench-ledger bench-restore bench-nightly bench-fleet check-cutover check-fleet \
-	check-faults clean
+	lint readme bench check-cutover check-fleet check-faults clean
