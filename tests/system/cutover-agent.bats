@@ -40,6 +40,11 @@ hold() {
 	ask hold
 }
 
+is_free() {
+	ask status
+	said '.state == "FREE"' >/dev/null
+}
+
 is_back() {
 	wait_for 10 sells
 	[ "$(picture)" = "$before" ] || diff <(echo "$before") <(picture)
@@ -225,9 +230,9 @@ s = socket.socket(); s.setsockopt(1, 2, 1); s.bind((\"\", 2001)); s.listen(); ti
 	tick
 	is_fenced
 	! has_address || false
-	# who looks after it is there again
+	# who looks after it is there again, and it sells before the last of it is undone
 	echo 61.00 >"$dir/uptime"
-	wait_for 10 sells
+	wait_for 10 is_free
 	is_back
 	has_address
 }

@@ -203,7 +203,7 @@ interrupted() {
 		>"$dir/$1.log" 2>&1 3>&- &
 	local pid=$!
 	sleep "$3"
-	kill "-$2" "$pid"
+	kill "-$2" "$pid" || { cat "$dir/$1.log"; return 1; }
 	status=0
 	wait "$pid" || status=$?
 }
