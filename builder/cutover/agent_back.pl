@@ -139,6 +139,7 @@ sub verb_receive {
 	refuse('refused', 'this server is not held', answer_of($r))
 	    if $r->{state} ne 'HELD' || $r->{undoing};
 	refuse('refused', 'it was fenced with other data', answer_of($r)) unless same_data($r, $q);
+	end_trial($r) if has_trial($r);
 	shut_views();
 	my $special = special_of($r->{plan});
 	%$r = (%$r, epoch => $epoch, id => $id, receives => 1 + ($r->{receives} || 0));
@@ -157,6 +158,7 @@ sub verb_receive {
 sub verb_shut {
 	my ($q) = @_;
 	my ($lock, $r, $epoch) = enter($q);
+	end_trial($r) if has_trial($r);
 	shut_views() if $r->{receives};
 	return { answer_of($r) };
 }

@@ -340,8 +340,8 @@ sub undo_all {
 	my @trouble = start_all($r->{plan});
 	fault('started');
 	remove_file(special_path());
-	my %free = (%$r, state => 'FREE', undoing => 0, complete => 0, receives => 0, steps => [],
-		why => $why, trouble => \@trouble);
+	my %free = (%$r, state => 'FREE', undoing => 0, complete => 0, receives => 0,
+		trial => undef, steps => [], why => $why, trouble => \@trouble);
 	save_record(\%free);
 	%$r = %free;
 }

@@ -28,7 +28,8 @@ sub answer_of {
 	return (state => $r->{state}, epoch => number($r->{epoch}), run => $r->{id},
 		left_ms => number($left > 0 && !is_over($r) ? $left * 1000 : 0),
 		undoing => truth($r->{undoing}), complete => truth($r->{complete}),
-		closed => truth($r->{closed}), trouble => [ want_texts($r, 'trouble') ]);
+		closed => truth($r->{closed}), boot => boot_id(),
+		uptime_ms => number(uptime() * 1000), trouble => [ want_texts($r, 'trouble') ]);
 }
 
 # What another epoch or an end that came too early leaves for a new fence.
@@ -168,6 +169,7 @@ sub verb_renew {
 	my ($q) = @_;
 	my ($lock, $r) = leased($q, 'LEASED', 'HELD');
 	renew_record($r) if $r->{state} eq 'LEASED';
+	lengthen_trial($r, $q->{trial}) if is_tried($r) && ref $q->{trial} eq 'HASH';
 	return { answer_of($r) };
 }
 
@@ -319,7 +321,10 @@ sub tick {
 	if (is_over($r) && may_fall($r)) {
 		undo_all($r, $r->{undoing} ? 'again' : $r->{boot} ne boot_id()
 		    ? 'the lease was of another boot' : 'the lease is over');
+	} elsif (is_tried($r)) {
+		return 'TRIED';
 	} elsif ($r->{state} eq 'HELD' || is_over($r)) {
+		end_trial($r) if has_trial($r);
 		keep_fenced($r);
 	}
 	return $r->{state};
@@ -371,7 +376,7 @@ sub watch {
 	for (;;) {
 		my $state = eval { tick() };
 		say_log('tick: ' . failure($@)) unless defined $state;
-		return if defined $state && $state ne 'LEASED';
+		return if defined $state && $state !~ /^(?:LEASED|TRIED)$/;
 		nap(defined $state ? 0.5 : 2);
 	}
 }

@@ -5,7 +5,7 @@ use strict;
 use warnings;
 use Fcntl qw(:DEFAULT :mode);
 
-use constant { BATCH => 256, ENTRIES_MAX => 20_000_000 };
+use constant { BATCH => 256, LARGE => 1 << 20, ENTRIES_MAX => 20_000_000 };
 
 # As base/glob.h: '?' and '*' within a component, "**" across them, classes, '\' quotes.
 sub glob_regex {
@@ -84,35 +84,38 @@ sub digest_of_file {
 	return $text =~ /^\\?([0-9a-f]{64}) / ? $1 : '';
 }
 
-# Of many files; what cannot be read has ''.
+# Of many files, [path, bytes]; what cannot be read has ''. Large ones by openssl, which knows what
+# this processor can.
 sub digests_of {
-	my (@paths) = @_;
-	my @all;
-	if (digest_new()) {
-		@all = map { digest_of_file($_) } @paths;
-		return @all;
+	my (@files) = @_;
+	my %of;
+	my @large = grep { $_->[1] >= LARGE && $_->[0] !~ /\n/ } @files;
+	sums_by(\%of, [ qw(openssl dgst -sha256) ], map { $_->[0] } @large)
+	    if @large && has_program('openssl');
+	my @paths = grep { !defined $of{$_} } map { $_->[0] } @files;
+	while (!digest_new() && (my @some = splice @paths, 0, BATCH)) {
+		sums_by(\%of, [ qw(sha256sum -b --) ], @some);
 	}
-	while (my @some = splice @paths, 0, BATCH) {
-		my @got = sums_of(@some);
-		@got = map { my $one = eval { digest_of_file($_) }; defined $one ? $one : '' } @some
-		    if @got != @some;
-		push @all, @got;
+	for my $path (grep { !defined $of{$_} } map { $_->[0] } @files) {
+		$of{$path} = eval { digest_of_file($path) };
 	}
-	return @all;
+	return map { defined $of{ $_->[0] } ? $of{ $_->[0] } : '' } @files;
 }
 
-sub sums_of {
-	my (@paths) = @_;
+# "SHA256(PATH)= DIGEST" or "DIGEST *PATH", a line a path in their order, or nothing is believed.
+sub sums_by {
+	my ($of, $program, @paths) = @_;
 	my $pid = open my $f, '-|';
 	die "fork: $!\n" unless defined $pid;
 	if ($pid == 0) {
 		open STDERR, '>', '/dev/null';
-		{ no warnings 'exec'; exec 'sha256sum', '-b', '--', @paths; }
+		{ no warnings 'exec'; exec { $program->[0] } @$program, @paths; }
 		POSIX::_exit(127);
 	}
-	my @got = map { /^\\?([0-9a-f]{64}) / ? $1 : () } <$f>;
+	my @got = map { /^\\?([0-9a-f]{64}) \*|\)= ([0-9a-f]{64})$/ ? $1 || $2 : () } <$f>;
 	close $f;
-	return @got;
+	return if $? != 0 || @got != @paths;
+	@$of{@paths} = @got;
 }
 
 # What was digested before, as long as it is the same file of the same size and times:
@@ -287,7 +290,7 @@ sub share_path { return state_dir() . "/share-$_[0]-$_[1]" }
 sub hash_share {
 	my ($path, $share) = @_;
 	my $ok = eval {
-		my @sums = digests_of(map { $_->[0] } @$share);
+		my @sums = digests_of(map { [ @$_[ 0, 3 ] ] } @$share);
 		open my $f, '>', $path or die "share: $!\n";
 		print $f map { "$_\n" } @sums or die "share: $!\n";
 		close $f or die "share: $!\n";

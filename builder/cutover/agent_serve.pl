@@ -6,7 +6,7 @@ use warnings;
 my %verbs = (hello => \&verb_hello, run => \&verb_run, holders => \&verb_holders,
 	fence => \&verb_fence, renew => \&verb_renew, prove => \&verb_prove, list => \&verb_list,
 	listing => \&verb_listing, prehash => \&verb_prehash, yield => \&verb_yield,
-	hold => \&verb_hold, receive => \&verb_receive, shut => \&verb_shut,
+	hold => \&verb_hold, receive => \&verb_receive, shut => \&verb_shut, try => \&verb_try,
 	release => \&verb_release, witness => \&verb_witness, status => \&verb_status,
 	forget => \&verb_forget);
 
@@ -64,7 +64,7 @@ sub main {
 			my $state = eval { tick() };
 			say_log('tick: ' . failure($@)) unless defined $state;
 			# a boot ended the one that there was
-			start_aside('watch') if defined $state && $state eq 'LEASED';
+			start_aside('watch') if defined $state && $state =~ /^(?:LEASED|TRIED)$/;
 		}
 	} elsif (defined $verb && $verb eq 'boot') {
 		boot();

@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "restore/restore.h"
 #include "stage/closed.h"
+#include "stage/leave.h"
 #include "stage/life.h"
 #include "sys/clock.h"
 #include "sys/intr.h"
@@ -14,7 +15,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { PORTS_MS = 60000, POLL_US = 200000 };
+enum { START_TRIES = 3 };
 
 static int look_at_source(struct cut_run *r, struct err *e)
 {
@@ -181,18 +182,19 @@ static int ready(struct cut_run *r, struct err *e)
 	return 0;
 }
 
-/* Stopped on purpose, and then marked: whoever starts it finds that it is gone. */
+/* Whoever starts it finds that it is gone; and who stays at its door brings it back when nobody
+ * renews its lease. */
 static int fence(struct cut_run *r, struct err *e)
 {
-	const struct stage_mark gone = {.how = STAGE_GONE};
-	struct stage_outcome out SCOPED(stage_outcome_release) = {0};
-
 	r->fenced_ms = r->phase_ms;
 	fault_point("cutover: fence");
-	if (stage_stop_site(r->s, r->o->so, &out, e) != 0)
+	if (cut_door_open(r, e) != 0)
+		return -1;
+	fault_point("cutover: at the door");
+	if (stage_leave(r->s, r->o->so, clock_mono_ms() + r->s->cutover.lease_ms, e) != 0)
 		return -1;
 	fault_point("cutover: new stopped");
-	if (stage_close(r->s, r->o->so, &gone, e) != 0)
+	if (cut_keep(r, e) != 0)
 		return -1;
 	fault_point("cutover: fenced");
 	return 0;
@@ -207,7 +209,7 @@ static int pass(struct cut_run *r, struct err *e)
 {
 	struct cut_ours ours SCOPED(cut_ours_release) = {0};
 
-	if (cut_session(r, e) != 0 || cut_ours_make(r, CUT_NAMES, &ours, e) != 0 ||
+	if (cut_keep(r, e) != 0 || cut_ours_make(r, CUT_NAMES, &ours, e) != 0 ||
 	    push(r, &ours, false, e) != 0)
 		return -1;
 	fault_point("cutover: fetched");
@@ -250,7 +252,7 @@ static int verify(struct cut_run *r, struct err *e)
 	bool is = false;
 
 	fault_point("cutover: proving");
-	if (same(r, &is, e) != 0)
+	if (cut_keep(r, e) != 0 || same(r, &is, e) != 0)
 		return -1;
 	if (!is) {
 		log_warn("the old server does not have what was sent: all of it is read again");
@@ -265,7 +267,8 @@ static int verify(struct cut_run *r, struct err *e)
 	return 0;
 }
 
-/* It has to answer now: behind COMMIT nobody serves until it does. */
+/* It has to answer now: behind COMMIT nobody serves until it does. The instance is gone for good,
+ * unless its lease was over. */
 static int hold(struct cut_run *r, struct err *e)
 {
 	struct old_status st SCOPED(old_status_release) = {0};
@@ -277,6 +280,10 @@ static int hold(struct cut_run *r, struct err *e)
 	    st.now.epoch != journal_facts(r->j)->epoch ||
 	    strcmp(st.now.run, journal_run(r->j)) != 0)
 		return err_set(e, ERR_VERIFY, "the old server is not held for this run any more");
+	old_keeper_end(r->keeper);
+	r->keeper = NULL;
+	if (stage_leave_for_good(r->s, r->o->so, e) != 0)
+		return -1;
 	fault_point("cutover: held");
 	return 0;
 }
@@ -314,43 +321,20 @@ static int show_commit(struct cut_run *r, struct err *e)
 	return rc;
 }
 
-/* All of the plan's ports answer: whoever comes is served. */
-static int ports_open(struct cut_run *r, struct err *e)
-{
-	const struct site_old *old = &r->s->cutover.old;
-	uint64_t end = clock_mono_ms() + PORTS_MS;
-
-	for (size_t i = 0; i < old->ports_n; i++) {
-		const struct site_check c = {
-		    .on = SITE_ON_OLD, .tcp = old->ports[i], .within_ms = 10000};
-		struct err why = ERR_INIT;
-
-		while (cut_one_check(r, &c, &why) != 0) {
-			if (why.kind == ERR_REMOTE || intr_pending() || clock_mono_ms() > end) {
-				*e = why;
-				return err_in(e, "port %u of the old server", old->ports[i]);
-			}
-			why = (struct err)ERR_INIT;
-			(void)usleep(POLL_US);
-		}
-	}
-	return 0;
-}
-
 static int open_old(struct cut_run *r, struct err *e)
 {
 	const struct site_act *dns = &r->s->cutover.dns;
 	struct old_state st SCOPED(old_state_release) = {0};
 
 	fault_point("cutover: open");
-	if (cut_session(r, e) != 0 || show_commit(r, e) != 0)
+	if (cut_session(r, e) != 0 || show_commit(r, e) != 0 || cut_door_shut(r, e) != 0)
 		return -1;
 	if (old_release(r->old, true, &st, e) != 0)
 		return cut_lost(r, e);
 	if (st.trouble != NULL && st.trouble[0] != '\0')
 		log_warn("the old server is free, and not all of it started: %s", st.trouble);
 	fault_point("cutover: opened");
-	if (ports_open(r, e) != 0)
+	if (cut_ports_open(r, e) != 0)
 		return -1;
 	r->data = jval_object();
 	jval_put_int(r->data, "open-ms", cut_since(r->phase_ms));
@@ -409,19 +393,62 @@ int cut_stop_back(struct cut_run *r, struct err *e)
 		(void)cut_lost(r, &quiet);
 		log_warn("the old server is held, and was not told: %s", quiet.msg);
 	}
+	old_keeper_end(r->keeper);
+	r->keeper = NULL;
 	fault_point("cutover: undo: stopped");
 	r->undone.stopped = true;
 	return 0;
 }
 
+/* Until the instance has the address itself, who comes is told. */
+static int shut_door(void *ctx, struct err *e)
+{
+	return cut_door_shut(ctx, e);
+}
+
+/* As it was before: it need not have been well. Who starts it meanwhile, such as its unit, goes on
+ * trying. */
+static void start_again(struct cut_run *r)
+{
+	struct stage_opts so = *r->o->so;
+	struct err why = ERR_INIT;
+	struct jval *data;
+
+	so.free_address = shut_door;
+	so.ctx = r;
+	for (int i = 0; i < START_TRIES && !intr_pending(); i++) {
+		struct stage_outcome out SCOPED(stage_outcome_release) = {0};
+
+		if (i > 0)
+			(void)sleep(1);
+		why = (struct err)ERR_INIT;
+		if (stage_start_site(r->s, &so, &out, &why) == 0)
+			return;
+	}
+	log_warn("the instance is open again, and is not well: %s", why.msg);
+	data = jval_object();
+	jval_put_text(data, "unwell", why.msg);
+	if (cut_note(r, CUT_ABORT, CUT_NOTE, data, &why) != 0)
+		log_warn("%s", why.msg);
+}
+
 int cut_return(struct cut_run *r, struct err *e)
 {
 	struct stage_outcome open SCOPED(stage_outcome_release) = {0};
-	struct stage_outcome started SCOPED(stage_outcome_release) = {0};
+	enum stage_here is;
 
 	fault_point("cutover: release");
-	if (stage_return(r->s, r->o->so, &open, e) != 0 ||
-	    stage_start_site(r->s, r->o->so, &started, e) != 0)
+	/* who stays at the door may be bringing it back just now */
+	if (stage_is_here(r->s, r->o->so, &is, e) != 0 ||
+	    ((is == STAGE_HERE || is == STAGE_LAPSED) && cut_door_shut(r, e) != 0))
+		return -1;
+	if (stage_return(r->s, r->o->so, &open, e) != 0)
+		return -1;
+	start_again(r);
+	if (intr_pending())
+		return intr_err(e);
+	/* one that was running had no need of it */
+	if (cut_door_shut(r, e) != 0)
 		return -1;
 	fault_point("cutover: released");
 	r->undone.released = true;
@@ -430,15 +457,25 @@ int cut_return(struct cut_run *r, struct err *e)
 
 int cut_undo_back(struct cut_run *r, struct err *e)
 {
+	if (journal_facts(r->j)->begun[CUT_ANNOUNCE])
+		cut_unannounce_on(r, SITE_ON_NEW);
 	return cut_note(r, CUT_ABORT, CUT_OK, NULL, e);
+}
+
+static int announce(struct cut_run *r, struct err *e)
+{
+	return cut_announce_on(r, SITE_ON_NEW, e);
 }
 
 int cut_do_back(struct cut_run *r, enum cut_phase p, struct err *e)
 {
 	static int (*const does[CUT_PHASES])(struct cut_run *, struct err *) = {
-	    [CUT_PREFLIGHT] = preflight, [CUT_WARM] = warm,     [CUT_READY] = ready,
-	    [CUT_FENCE] = fence,         [CUT_PASS] = pass,     [CUT_VERIFY] = verify,
-	    [CUT_HOLD] = hold,           [CUT_OPEN] = open_old, [CUT_AFTER] = after,
+	    [CUT_PREFLIGHT] = preflight,   [CUT_WARM] = warm,
+	    [CUT_READY] = ready,           [CUT_ANNOUNCE] = announce,
+	    [CUT_FENCE] = fence,           [CUT_PASS] = pass,
+	    [CUT_VERIFY] = verify,         [CUT_START] = cut_trial_start,
+	    [CUT_SMOKE] = cut_trial_smoke, [CUT_HOLD] = hold,
+	    [CUT_OPEN] = open_old,         [CUT_AFTER] = after,
 	};
 
 	return does[p] == NULL ? 0 : does[p](r, e);

@@ -39,6 +39,17 @@ int cut_ours_make(struct cut_run *r, enum cut_look how, struct cut_ours *ret,
 		  struct err *e) MUST_CHECK;
 void cut_ours_release(struct cut_ours *o);
 
+/* Who keeps the address of an instance that is about to be gone and brings it back when its lease
+ * is over; and his end, behind which this host has the address no more. None there is success. */
+int cut_door_open(struct cut_run *r, struct err *e) MUST_CHECK;
+int cut_door_shut(struct cut_run *r, struct err *e) MUST_CHECK;
+
+/* All of the plan's ports answer on the old server, as it sees itself. */
+int cut_ports_open(struct cut_run *r, struct err *e) MUST_CHECK;
+/* The old application runs on what came back, and the checks of that pass. */
+int cut_trial_start(struct cut_run *r, struct err *e) MUST_CHECK;
+int cut_trial_smoke(struct cut_run *r, struct err *e) MUST_CHECK;
+
 /* The phases of one that is reversed; and its rehearsal, and the steps of its abort. */
 int cut_do_back(struct cut_run *r, enum cut_phase p, struct err *e) MUST_CHECK;
 int cut_try_back(struct cut_run *r, struct err *e) MUST_CHECK;

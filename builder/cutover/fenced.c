@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "restore/restore.h"
 #include "stage/closed.h"
+#include "stage/leave.h"
 #include "stage/life.h"
 #include "sys/clock.h"
 #include <stdlib.h>
@@ -29,11 +30,24 @@ static int lend_first(struct cut_run *r, struct err *e)
 	return old_renew(r->old, &st, e) != 0 ? cut_lost(r, e) : lend(r, until, e);
 }
 
-/* Beside all that follows, until HOLD. */
-static int keep(struct cut_run *r, struct err *e)
+/* Of a reverse: the instance stays gone, and what is tried on the old server goes on. */
+static int stay_away(void *ctx, uint64_t until_ms, struct err *e)
 {
-	const struct old_keeping how = {r->s->cutover.lease_ms, lend, r};
+	const struct cut_run *r = ctx;
 
+	return stage_leave_longer(r->s, r->o->so, until_ms, e);
+}
+
+int cut_keep(struct cut_run *r, struct err *e)
+{
+	bool reverse = journal_facts(r->j)->reverse;
+	const struct old_keeping how = {.lease_ms = r->s->cutover.lease_ms,
+					.let_go_ms = reverse ? CUT_LET_GO_MS : 0,
+					.renewed = reverse ? stay_away : lend,
+					.ctx = r};
+
+	if (cut_session(r, e) != 0)
+		return -1;
 	if (r->keeper != NULL && old_keeps(r->keeper))
 		return 0;
 	old_keeper_end(r->keeper);
@@ -52,7 +66,7 @@ static int fence(struct cut_run *r, struct err *e)
 	if (old_fence(r->old, r->s->cutover.lease_ms, &st, e) != 0)
 		return cut_lost(r, e);
 	fault_point("cutover: fenced");
-	if (keep(r, e) != 0)
+	if (cut_keep(r, e) != 0)
 		return -1;
 	return old_prove(r->old, &proof, e) != 0 ? cut_lost(r, e) : 0;
 }
@@ -94,7 +108,7 @@ static int fetch(struct cut_run *r, struct err *e)
 	struct jval *report SCOPED(jval_freep) = NULL;
 	enum restore_phase phase;
 
-	if (keep(r, e) != 0 || cut_restored(r, &phase, e) != 0)
+	if (cut_keep(r, e) != 0 || cut_restored(r, &phase, e) != 0)
 		return -1;
 	if (phase == RESTORE_DONE && r->now == CUT_VERIFY)
 		return 0;
@@ -123,7 +137,7 @@ static int start(struct cut_run *r, struct err *e)
 
 	so.free_address = r->s->cutover.old.interface != NULL ? take_address : NULL;
 	so.ctx = r;
-	if (keep(r, e) != 0 || lend_first(r, e) != 0)
+	if (cut_keep(r, e) != 0 || lend_first(r, e) != 0)
 		return -1;
 	fault_point("cutover: start");
 	if (stage_start_site(r->s, &so, &out, e) != 0)
@@ -135,7 +149,7 @@ static int start(struct cut_run *r, struct err *e)
 static int smoke(struct cut_run *r, struct err *e)
 {
 	struct jval *list = NULL;
-	int rc = keep(r, e) != 0 ? -1 : cut_checks(r, SITE_WHEN_SMOKE, &list, e);
+	int rc = cut_keep(r, e) != 0 ? -1 : cut_checks(r, SITE_WHEN_SMOKE, &list, e);
 
 	r->data = jval_object();
 	if (list != NULL)
@@ -146,6 +160,7 @@ static int smoke(struct cut_run *r, struct err *e)
 static int hold(struct cut_run *r, struct err *e)
 {
 	struct old_state st SCOPED(old_state_release) = {0};
+	struct err why = ERR_INIT;
 
 	if (cut_session(r, e) != 0)
 		return -1;
@@ -155,6 +170,9 @@ static int hold(struct cut_run *r, struct err *e)
 	fault_point("cutover: held");
 	old_keeper_end(r->keeper);
 	r->keeper = NULL;
+	/* the old server takes it back no more but for an abort, which stops the instance first */
+	if (stage_lend(r->s, r->o->so, 0, &why) != 0)
+		log_warn("%s", why.msg);
 	return 0;
 }
 

@@ -62,13 +62,15 @@ void old_hello_release(struct old_hello *h);
 enum old_fenced { OLD_FREE, OLD_LEASED, OLD_HELD };
 struct old_state {
 	enum old_fenced state;
-	uint64_t epoch;   /* the newest that it knows; 0 = none */
-	char *run;        /* of that epoch */
-	uint64_t left_ms; /* of the lease; 0 = it is over, or there is none */
-	bool undoing;     /* it is on its way back, and can no longer be held */
-	bool complete;    /* every step of the fence is taken */
-	bool closed;      /* the epoch was released: no fence of it can follow */
-	char *trouble;    /* what did not start when the fence went; "" = nothing */
+	uint64_t epoch;               /* the newest that it knows; 0 = none */
+	char *run;                    /* of that epoch */
+	uint64_t left_ms;             /* of the lease; 0 = it is over, or there is none */
+	bool undoing;                 /* it is on its way back, and can no longer be held */
+	bool complete;                /* every step of the fence is taken */
+	bool closed;                  /* the epoch was released: no fence of it can follow */
+	char *trouble;                /* what did not start when the fence went; "" = nothing */
+	uint64_t uptime_ms, heard_ms; /* its clock then; and clock_mono_ms here, at that or later */
+	char *boot;                   /* the start of that clock, or "" */
 };
 /* Accepts a zeroed struct. */
 void old_state_release(struct old_state *s);
@@ -83,6 +85,10 @@ int old_run(struct old *o, const struct strv *argv, uint64_t within_ms, char **r
  * renews it. */
 int old_fence(struct old *o, uint64_t lease_ms, struct old_state *ret, struct err *e) MUST_CHECK;
 int old_renew(struct old *o, struct old_state *ret, struct err *e) MUST_CHECK;
+/* The same, and a trial (old_try) goes on until the moment until_ms of our clock_mono_ms, or
+ * earlier, by the clocks as then says; of one that is over that is nothing. */
+int old_renew_trial(struct old *o, const struct old_state *then, uint64_t until_ms,
+		    struct old_state *ret, struct err *e) MUST_CHECK;
 
 /* Whether the fence holds: nobody has a file of the data open for writing or mapped, nobody answers
  * on the ports, the data is read only, the services are masked; looked at twice. ERR_VERIFY and the
@@ -143,6 +149,12 @@ struct old_receiving {
 };
 int old_receive(struct old *o, const struct old_receiving *q, char **ret_to,
 		struct strv *ret_devices, struct err *e) MUST_CHECK;
+/* On what came back for this epoch its application runs, without the server's address: a trial,
+ * which ends by itself at a moment as of old_renew_trial, when data comes once more, and by
+ * old_shut. A request that comes later than that starts nothing. ERR_STEP when not all of it
+ * starts, ERR_BUSY when people could come. */
+int old_try(struct old *o, const struct old_state *then, uint64_t until_ms, struct old_state *ret,
+	    struct err *e) MUST_CHECK;
 /* Nobody writes there any more. */
 int old_shut(struct old *o, struct err *e) MUST_CHECK;
 /* The ssh of this session as rsync(1) takes it, and the host. The caller owns both. */
@@ -171,6 +183,8 @@ int old_forget(struct old *o, struct err *e) MUST_CHECK;
 struct old_keeper;
 struct old_keeping {
 	uint64_t lease_ms;
+	/* By how much a trial ends before that moment; 0 = there is none. */
+	uint64_t let_go_ms;
 	/* Called there each time, with the moment of this machine's clock_mono_ms before which the
 	 * old server does not take anything back. NULL = nobody asks. What fails is a warning. */
 	int (*renewed)(void *ctx, uint64_t until_ms, struct err *e);

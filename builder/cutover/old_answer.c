@@ -1,6 +1,7 @@
 /* old_answer.c - what the agent says, which is a stranger's word until it is read. */
 #include "cutover/parts.h"
 
+#include "sys/clock.h"
 #include <stdlib.h>
 #include <string.h>
 
@@ -102,6 +103,7 @@ void old_state_release(struct old_state *s)
 {
 	free(s->run);
 	free(s->trouble);
+	free(s->boot);
 	*s = (struct old_state){0};
 }
 
@@ -109,7 +111,8 @@ int old_read_state(const struct jval *a, struct old_state *ret, struct err *e)
 {
 	static const char *const words[] = {"FREE", "LEASED", "HELD"};
 	struct old_state s SCOPED(old_state_release) = {0};
-	const char *state = jval_get_str(a, "state");
+	const char *state = jval_get_str(a, "state"), *boot = jval_get_str(a, "boot");
+	int64_t uptime = 0;
 	int n = 0;
 
 	while (n < 3 && (state == NULL || strcmp(words[n], state) != 0))
@@ -124,6 +127,10 @@ int old_read_state(const struct jval *a, struct old_state *ret, struct err *e)
 	s.complete = jval_get_bool(a, "complete");
 	s.closed = jval_get_bool(a, "closed");
 	s.trouble = joined(jval_get(a, "trouble"));
+	s.boot = mem_strdup(boot != NULL ? boot : "");
+	s.uptime_ms =
+	    jval_get_int(a, "uptime_ms", &uptime) == 0 && uptime > 0 ? (uint64_t)uptime : 0;
+	s.heard_ms = clock_mono_ms();
 	old_state_release(ret);
 	*ret = s;
 	s = (struct old_state){0};

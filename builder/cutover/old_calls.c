@@ -110,6 +110,26 @@ int old_renew(struct old *o, struct old_state *ret, struct err *e)
 	return read_as_state(o, &q, ret, e);
 }
 
+/* Of its clock: what lies between hearing and asking is lost, and not won. */
+static struct jval *moment(const struct old_state *then, uint64_t until_ms)
+{
+	uint64_t more = until_ms > then->heard_ms ? until_ms - then->heard_ms : 0;
+	struct jval *o = jval_object();
+
+	jval_put_text(o, "boot", then->boot);
+	jval_put_int(o, "uptime_ms", (int64_t)(then->uptime_ms + more));
+	return o;
+}
+
+int old_renew_trial(struct old *o, const struct old_state *then, uint64_t until_ms,
+		    struct old_state *ret, struct err *e)
+{
+	struct old_asking q = {.verb = "renew", .q = jval_object(), .within_ms = ANSWER_MS};
+
+	jval_put(q.q, "trial", moment(then, until_ms));
+	return read_as_state(o, &q, ret, e);
+}
+
 int old_prove(struct old *o, struct old_state *ret, struct err *e)
 {
 	struct old_asking q = {.verb = "prove", .within_ms = ANSWER_MS};
@@ -217,9 +237,20 @@ int old_receive(struct old *o, const struct old_receiving *what, char **ret_to,
 	return 0;
 }
 
+int old_try(struct old *o, const struct old_state *then, uint64_t until_ms, struct old_state *ret,
+	    struct err *e)
+{
+	struct old_asking q = {
+	    .verb = "try", .q = jval_object(), .within_ms = fence_ms(old_opts(o)->plan)};
+
+	jval_put(q.q, "until", moment(then, until_ms));
+	return read_as_state(o, &q, ret, e);
+}
+
+/* A trial ends as an application is stopped. */
 int old_shut(struct old *o, struct err *e)
 {
-	struct old_asking q = {.verb = "shut", .within_ms = ANSWER_MS};
+	struct old_asking q = {.verb = "shut", .within_ms = fence_ms(old_opts(o)->plan)};
 	struct jval *a SCOPED(jval_freep) = NULL;
 
 	return old_ask(o, &q, &a, e);
@@ -258,11 +289,25 @@ struct old_keeper {
 	struct aside child;
 };
 
+static int renew_both(const struct old_keeper *k, struct old *o, uint64_t sure_ms,
+		      struct old_state *s, struct err *e)
+{
+	struct old_state now SCOPED(old_state_release) = {0};
+
+	if (old_renew_trial(o, s, sure_ms - k->how.let_go_ms, &now, e) != 0)
+		return -1;
+	old_state_release(s);
+	*s = now;
+	now = (struct old_state){0};
+	return 0;
+}
+
 static int keep(void *arg, struct err *e)
 {
 	struct old_keeper *k = arg;
 	struct old *o SCOPED(old_closep) = NULL;
 	struct old_state s SCOPED(old_state_release) = {0};
+	uint64_t sure = 0; /* what was renewed before */
 
 	if (old_open(&k->opts, &o, e) != 0)
 		return -1;
@@ -271,10 +316,13 @@ static int keep(void *arg, struct err *e)
 		uint64_t until = clock_mono_ms() + k->how.lease_ms;
 		struct err why = ERR_INIT;
 
-		if (old_renew(o, &s, e) != 0)
+		if ((k->how.let_go_ms == 0 || sure == 0 ? old_renew(o, &s, e)
+							: renew_both(k, o, sure, &s, e)) != 0)
 			return -1;
 		if (k->how.renewed != NULL && k->how.renewed(k->how.ctx, until, &why) != 0)
 			log_warn("%s", why.msg);
+		else
+			sure = until;
 		(void)usleep((useconds_t)(k->how.lease_ms / 4 * 1000));
 	}
 }

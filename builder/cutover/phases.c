@@ -221,7 +221,7 @@ static int to_real(struct cut_run *r, struct err *e)
 	return stage_close(r->s, r->o->so, &real, e);
 }
 
-int cut_announce(struct cut_run *r, struct err *e)
+int cut_announce_on(struct cut_run *r, int on, struct err *e)
 {
 	const struct site_cutover *c = &r->s->cutover;
 
@@ -229,7 +229,8 @@ int cut_announce(struct cut_run *r, struct err *e)
 		const struct site_command *k = &c->announce[i];
 		struct err why = ERR_INIT;
 
-		if (cut_program(r, SITE_ON_OLD, &k->run, k->within_ms, &why) == 0)
+		if ((k->on != on && k->on != SITE_ON_CONTROL) ||
+		    cut_program(r, k->on, &k->run, k->within_ms, &why) == 0)
 			continue;
 		if (!k->may_fail || why.kind == ERR_REMOTE) {
 			*e = why;
@@ -238,11 +239,15 @@ int cut_announce(struct cut_run *r, struct err *e)
 		log_warn("announce: %s", why.msg);
 	}
 	fault_point("cutover: announced");
-	return to_real(r, e);
+	return 0;
 }
 
-/* What fails is no reason to undo less. */
-static void unannounce(struct cut_run *r)
+int cut_announce(struct cut_run *r, struct err *e)
+{
+	return cut_announce_on(r, SITE_ON_OLD, e) != 0 ? -1 : to_real(r, e);
+}
+
+void cut_unannounce_on(struct cut_run *r, int on)
 {
 	const struct site_cutover *c = &r->s->cutover;
 
@@ -250,7 +255,8 @@ static void unannounce(struct cut_run *r)
 		const struct site_command *k = &c->announce[i];
 		struct err why = ERR_INIT;
 
-		if (k->undo.n > 0 && cut_program(r, SITE_ON_OLD, &k->undo, k->within_ms, &why) != 0)
+		if (k->undo.n > 0 && (k->on == on || k->on == SITE_ON_CONTROL) &&
+		    cut_program(r, k->on, &k->undo, k->within_ms, &why) != 0)
 			log_warn("announce: %s", why.msg);
 	}
 }
@@ -338,7 +344,7 @@ int cut_undo_new(struct cut_run *r, struct err *e)
 		return -1;
 	fault_point("cutover: undo: data");
 	if (f->begun[CUT_ANNOUNCE]) {
-		unannounce(r);
+		cut_unannounce_on(r, SITE_ON_OLD);
 		as_before(r);
 	}
 	return cut_note(r, CUT_ABORT, CUT_OK, NULL, e);

@@ -3,6 +3,8 @@
  * the instance. */
 #include "cutover/back.h"
 
+#include "base/log.h"
+#include "base/num.h"
 #include "restore/parts.h"
 #include "sandbox/sandbox.h"
 #include "sys/aside.h"
@@ -80,6 +82,35 @@ static void add_patterns(struct pushing *p, const struct strv *devices)
 	}
 }
 
+/* "3.1.0" and later: before that a pattern of attributes is nothing to it. */
+static bool takes_attributes(const char *version)
+{
+	size_t n = strspn(version, "0123456789");
+	const char *rest = version[n] == '.' ? version + n + 1 : "";
+	char *first SCOPED(mem_freep) = mem_strndup(version, n);
+	char *second SCOPED(mem_freep) = mem_strndup(rest, strspn(rest, "0123456789"));
+	uint64_t major = 0, minor = 0;
+
+	if (num_u64(first, 1000, &major) != 0 || num_u64(second, 1000, &minor) != 0)
+		return false;
+	return major > 3 || (major == 3 && minor >= 1);
+}
+
+static int ask_attributes(struct cut_run *r, struct err *e)
+{
+	struct old_hello h = {0};
+
+	if (r->attributes != 0)
+		return 0;
+	if (old_hello(r->old, &h, e) != 0)
+		return -1;
+	r->attributes = takes_attributes(h.rsync) ? 1 : -1;
+	if (r->attributes < 0)
+		log_warn("the old server's rsync is %s: extended attributes stay behind", h.rsync);
+	old_hello_release(&h);
+	return 0;
+}
+
 /* Whoever writes there by a way of before is out; the way is told to this run only. */
 static int prepare(struct pushing *p, struct err *e)
 {
@@ -91,7 +122,8 @@ static int prepare(struct pushing *p, struct err *e)
 	char *shell SCOPED(mem_freep) = NULL, *host SCOPED(mem_freep) = NULL;
 	char *to SCOPED(mem_freep) = NULL;
 
-	if (cut_session(r, e) != 0 || old_receive(r->old, &q, &to, &devices, e) != 0)
+	if (cut_session(r, e) != 0 || ask_attributes(r, e) != 0 ||
+	    old_receive(r->old, &q, &to, &devices, e) != 0)
 		return cut_lost(r, e);
 	if (old_shell(r->old, &shell, &host, e) != 0)
 		return -1;
@@ -99,6 +131,11 @@ static int prepare(struct pushing *p, struct err *e)
 		strv_add(&p->argv, words[i]);
 	if (p->how->content)
 		strv_add(&p->argv, "-c");
+	/* an application's own: what the kernel takes for privileges stays behind, ACLs do not */
+	if (r->attributes > 0) {
+		strv_add(&p->argv, "-X");
+		strv_add(&p->argv, "--filter=-x! user.*");
+	}
 	add_patterns(p, &devices);
 	strv_addf(&p->argv, "--rsh=%s", shell);
 	strv_add(&p->argv, "--");

@@ -4,6 +4,7 @@
 #include "restore/restore.h"
 #include "site/secret.h"
 #include "stage/closed.h"
+#include "stage/leave.h"
 #include "sys/clock.h"
 #include "sys/fs.h"
 #include <fcntl.h>
@@ -31,7 +32,7 @@ int64_t cut_since(uint64_t mono_ms)
 
 int cut_run_open(const struct cutover_opts *o, struct cut_run *r, struct err *e)
 {
-	*r = (struct cut_run){.o = o, .s = o->s, .why = ERR_INIT};
+	*r = (struct cut_run){.o = o, .s = o->s, .door = -1, .why = ERR_INIT};
 	if (o->s->cutover.old.host == NULL) {
 		(void)err_set(e, ERR_USAGE, "%s has no \"cutover\"", o->s->file);
 		return err_hint(e, "posmedia-cutover(5) says what it has to have.");
@@ -59,6 +60,7 @@ void cut_run_close(struct cut_run *r)
 	old_ahead_end(r->ahead);
 	old_keeper_end(r->keeper);
 	old_close(r->old);
+	fd_closep(&r->door);
 	jval_free(r->data);
 	strv_release(&r->exclude);
 	if (r->j != NULL)
@@ -67,7 +69,7 @@ void cut_run_close(struct cut_run *r)
 	free(r->dir);
 	free(r->own);
 	free(r->work);
-	*r = (struct cut_run){0};
+	*r = (struct cut_run){.door = -1};
 }
 
 int cut_session(struct cut_run *r, struct err *e)
@@ -132,19 +134,21 @@ enum cut_old cut_ask_old(struct cut_run *r)
 /* In a reverse the instance is, and its own host's mark says how. */
 static enum cut_old ask_instance(const struct cut_run *r)
 {
-	struct stage_mark mark = {0};
+	static const enum cut_old as[] = {[STAGE_LEAVING] = CUT_OLD_LEASED,
+					  [STAGE_LAPSED] = CUT_OLD_FELL,
+					  [STAGE_LEFT] = CUT_OLD_HELD};
+	struct stage_mark mark SCOPED(stage_mark_release) = {0};
 	struct err e = ERR_INIT;
-	enum stage_how how;
+	enum stage_here is;
 
-	if (stage_marked(r->s, r->o->so, &mark, &e) != 0) {
+	if (stage_is_here(r->s, r->o->so, &is, &e) != 0 ||
+	    (is == STAGE_HERE && stage_marked(r->s, r->o->so, &mark, &e) != 0)) {
 		log_warn("%s", e.msg);
 		return CUT_OLD_UNKNOWN;
 	}
-	how = mark.how;
-	stage_mark_release(&mark);
-	if (how == STAGE_OPEN)
-		return CUT_OLD_FREE;
-	return how == STAGE_GONE ? CUT_OLD_HELD : CUT_OLD_OTHER;
+	if (is != STAGE_HERE)
+		return as[is];
+	return mark.how == STAGE_OPEN ? CUT_OLD_FREE : CUT_OLD_OTHER;
 }
 
 enum cut_old cut_ask_source(struct cut_run *r)

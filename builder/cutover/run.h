@@ -22,6 +22,8 @@ struct cut_run {
 	struct old_opts oo;
 	bool installed; /* by a session before */
 	struct old_keeper *keeper;
+	int door;       /* what tells who is at the door that we live, or -1 */
+	int attributes; /* whether rsync(1) there takes them: 0 = not asked, 1 yes, -1 no */
 	struct old_ahead *ahead; /* what the old server has, read beside the last pass, or NULL */
 	struct strv exclude;     /* the plan's and the environment's, for the agent */
 	struct cut_undone undone;
@@ -95,6 +97,15 @@ int cut_one_check(struct cut_run *r, const struct site_check *c, struct err *e) 
 /* A program on the old server, in the instance or here. */
 int cut_program(struct cut_run *r, int on, const struct strv *argv, uint64_t within_ms,
 		struct err *e) MUST_CHECK;
+
+/* The lease is renewed beside all that follows, until HOLD: the old server's, or, of a reverse, the
+ * instance's own. */
+int cut_keep(struct cut_run *r, struct err *e) MUST_CHECK;
+
+/* What the plan announces on a side, and what takes that back: what fails is no reason to undo
+ * less. */
+int cut_announce_on(struct cut_run *r, int on, struct err *e) MUST_CHECK;
+void cut_unannounce_on(struct cut_run *r, int on);
 
 /* Steps of an abort. */
 int cut_stop_new(struct cut_run *r, struct err *e) MUST_CHECK;

@@ -16,10 +16,11 @@
 	}
 
 static const char *const on_words[] = {"old", "new", "control", NULL};
-static const char *const when_words[] = {"preflight", "smoke",    "after",
-					 "reverse",   "returned", NULL};
+static const char *const when_words[] = {"preflight", "smoke",    "after", "reverse",
+					 "trial",     "returned", NULL};
 static const char *const holders_words[] = {"kill", "report", NULL};
 static const char *const cron_words[] = {"required", "optional", NULL};
+static const char *const trial_words[] = {"required", "none", NULL};
 static const char *const printers_words[] = {"required", "optional", NULL};
 static const char *const rehearsal_words[] = {"by-environment", "true", "false", NULL};
 static const char *const unique_not[] = {NULL};
@@ -117,6 +118,7 @@ static const struct few start = {
 static const struct field announce_fields[] = {
     {"run", read_program, offsetof(struct site_command, run), NULL, true},
     {"undo", read_program, offsetof(struct site_command, undo), NULL, false},
+    {"on", read_number_of, offsetof(struct site_command, on), on_words, false},
     {"within", read_duration, offsetof(struct site_command, within_ms), NULL, false},
     {"may_fail", read_bool, offsetof(struct site_command, may_fail), NULL, false},
     MANUAL,
@@ -151,6 +153,7 @@ static const struct field old_fields[] = {
     {"ports", read_ports, AT(old.ports), NULL, false},
     {"holders", read_number_of, AT(old.holders), holders_words, false},
     {"cron", read_number_of, AT(old.cron), cron_words, false},
+    {"trial", read_number_of, AT(old.trial), trial_words, false},
     {"address", read_map, 0, address_fields, false},
     MANUAL,
 };

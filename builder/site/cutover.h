@@ -37,6 +37,7 @@ struct site_command {
 	uint64_t within_ms;
 	bool may_fail;    /* only that it ended counts */
 	struct strv undo; /* of an announcement: what takes it back */
+	int on;           /* of an announcement: enum site_on */
 	struct recipe_pos pos;
 };
 
@@ -51,6 +52,7 @@ enum site_when {
 	SITE_WHEN_SMOKE,    /* the new instance runs and nobody else can reach it */
 	SITE_WHEN_AFTER,    /* it serves */
 	SITE_WHEN_REVERSE,  /* it is about to give the shop back to the old server */
+	SITE_WHEN_TRIAL,    /* the old application runs again, and nobody else can reach it */
 	SITE_WHEN_RETURNED, /* the old server serves again */
 };
 
@@ -85,6 +87,7 @@ struct site_old {
 	size_t data_n, stop_n, start_n, ports_n;
 	int holders;           /* enum site_holders */
 	int cron;              /* enum site_cron */
+	int trial;             /* enum site_trial */
 	char *interface;       /* NULL = the old server keeps its addresses */
 	struct site_net taken; /* the address that is taken off it */
 	struct recipe_pos pos;
@@ -98,6 +101,11 @@ enum site_holders {
 enum site_cron {
 	SITE_CRON_REQUIRED, /* the old server's cron undoes the fence when all else died */
 	SITE_CRON_OPTIONAL,
+};
+
+enum site_trial {
+	SITE_TRIAL_REQUIRED, /* before it gets its shop back the application must run there */
+	SITE_TRIAL_NONE,
 };
 
 /* Milliseconds; 0 = only the whole counts. */
@@ -122,7 +130,7 @@ struct site_cutover {
 	struct site_net alone; /* "private": where the instance is before it; text NULL = nowhere */
 	uint64_t lease_ms;
 	struct site_budget budget;
-	struct site_command *announce; /* on the old server */
+	struct site_command *announce; /* on the side that is about to end, or on the control */
 	struct site_check *checks;
 	struct site_act dns; /* on the control host; run.n = 0: none */
 	struct site_act *after;
@@ -134,7 +142,7 @@ struct site_cutover {
 	struct recipe_pos pos;
 };
 
-/* "old", "new" or "control"; "preflight", "smoke", "after", "reverse" or "returned". */
+/* "old", "new" or "control"; "preflight", "smoke", "after", "reverse", "trial" or "returned". */
 const char *site_on_word(int on);
 const char *site_when_word(int when);
 

@@ -57,7 +57,7 @@ static int check_check(const struct site_check *c, struct err *e)
 	if (c->when == SITE_WHEN_SMOKE && c->on == SITE_ON_OLD)
 		return site_refuse(&c->pos, e, "Behind the fence the old server serves nothing.",
 				   "cutover: the check %s cannot be on the old server", c->name);
-	if (c->when == SITE_WHEN_RETURNED && c->on == SITE_ON_NEW)
+	if ((c->when == SITE_WHEN_RETURNED || c->when == SITE_WHEN_TRIAL) && c->on == SITE_ON_NEW)
 		return site_refuse(&c->pos, e, "It has gone back to the old server then.",
 				   "cutover: the check %s cannot be in the instance", c->name);
 	if (c->tcp != 0 && c->on == SITE_ON_CONTROL)
@@ -158,6 +158,8 @@ static void put_commands(struct jval *o, const char *key, const struct site_comm
 		put_ms(one, "within", v[i].within_ms);
 		if (v[i].may_fail)
 			jval_put(one, "may_fail", jval_bool(true));
+		if (v[i].on != SITE_ON_OLD)
+			jval_put_text(one, "on", site_on_word(v[i].on));
 		jval_push(a, one);
 	}
 	jval_put(o, key, a);
@@ -180,6 +182,8 @@ static struct jval *old_json(const struct site_old *old)
 	jval_put(o, "ports", ports);
 	jval_put_text(o, "holders", old->holders == SITE_HOLDERS_KILL ? "kill" : "report");
 	jval_put_text(o, "cron", old->cron == SITE_CRON_REQUIRED ? "required" : "optional");
+	if (old->trial != SITE_TRIAL_REQUIRED)
+		jval_put_text(o, "trial", "none");
 	if (old->interface != NULL) {
 		address = jval_object();
 		jval_put_text(address, "interface", old->interface);

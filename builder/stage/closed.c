@@ -92,8 +92,8 @@ static int lent_over(struct err *e)
 	return err_hint(e, "posmedia cutover resume ends what lent it; stage --open takes it.");
 }
 
-/* "BOOT UNTIL": 0 = for ever. */
-static int read_lent(const char *own, uint64_t *ret, struct err *e)
+/* "BOOT UNTIL" */
+int stage_read_lent(const char *own, uint64_t *ret, bool *ret_over, struct err *e)
 {
 	char *path SCOPED(mem_freep) = fs_join(own, STAGE_LENT);
 	char *boot SCOPED(mem_freep) = self_boot_id();
@@ -101,6 +101,7 @@ static int read_lent(const char *own, uint64_t *ret, struct err *e)
 	size_t n;
 
 	*ret = 0;
+	*ret_over = false;
 	if (access(path, F_OK) != 0)
 		return errno == ENOENT ? 0 : err_sys(e, "look at %s", path);
 	if (fs_get_file(AT_FDCWD, path, &text, e) != 0)
@@ -109,9 +110,26 @@ static int read_lent(const char *own, uint64_t *ret, struct err *e)
 	text.data[n + strcspn(text.data + n, "\n")] = '\0';
 	if (text.data[n] == '\0' || num_u64(text.data + n + 1, INT64_MAX, ret) != 0)
 		return err_set(e, ERR_VERIFY, "%s is damaged", path);
-	if (strlen(boot) != n || strncmp(boot, text.data, n) != 0 || *ret <= clock_mono_ms())
-		return lent_over(e);
+	*ret_over =
+	    strlen(boot) != n || strncmp(boot, text.data, n) != 0 || *ret <= clock_mono_ms();
 	return 0;
+}
+
+int stage_put_lent(int ownfd, uint64_t until_ms, struct err *e)
+{
+	char *boot SCOPED(mem_freep) = self_boot_id();
+	char *line SCOPED(mem_freep) = mem_format("%s %llu\n", boot, (unsigned long long)until_ms);
+
+	return fs_put(ownfd, STAGE_LENT, line, strlen(line), 0600, e);
+}
+
+static int read_lent(const char *own, uint64_t *ret, struct err *e)
+{
+	bool over;
+
+	if (stage_read_lent(own, ret, &over, e) != 0)
+		return -1;
+	return over ? lent_over(e) : 0;
 }
 
 void stage_given_release(struct stage_given *g)
@@ -253,6 +271,19 @@ static int close_running(struct stage *st, struct err *e)
 	return right ? 0 : restart(st, e);
 }
 
+/* One whose shop went to another machine was stopped for that, and is to start for the next one. */
+static int begin_anew(struct stage *st, const struct stage_mark *how, struct err *e)
+{
+	struct stage_mark was SCOPED(stage_mark_release) = {0};
+	struct err quiet = ERR_INIT;
+
+	if (how->how == STAGE_GONE || !st->r.stopped || read_mark(st->own, &was, &quiet) != 0 ||
+	    was.how != STAGE_GONE)
+		return 0;
+	st->r.stopped = false;
+	return stage_record_write(st->ownfd, &st->r, e);
+}
+
 int stage_close(const struct site *s, const struct stage_opts *o, const struct stage_mark *how,
 		struct err *e)
 {
@@ -264,6 +295,7 @@ int stage_close(const struct site *s, const struct stage_opts *o, const struct s
 		return err_set(e, ERR_USAGE, "an instance is closed in some way, and not as a try");
 	line = mem_format("%s\n", text);
 	if (stage_make_own(s, o, e) != 0 || stage_open(s, o, &st, e) != 0 ||
+	    begin_anew(&st, how, e) != 0 ||
 	    fs_put(st.ownfd, STAGE_CLOSED, line, strlen(line), 0600, e) != 0)
 		return -1;
 	fault_point("closed: marked");
@@ -303,8 +335,7 @@ static int open_running(struct stage *st, struct err *e)
 	return 0;
 }
 
-/* Takes the mark away. */
-static int unmark(const struct stage *st, struct err *e)
+int stage_unmark(const struct stage *st, struct err *e)
 {
 	if (fs_rmtree(st->ownfd, STAGE_CLOSED, e) != 0 || fs_rmtree(st->ownfd, STAGE_LENT, e) != 0)
 		return -1;
@@ -332,7 +363,13 @@ static int open_site(struct stage *st, bool returns, struct err *e)
 		stage_did(st, "opened %s", st->r.current.container);
 	if (st->o->dry_run)
 		return 0;
-	return unmark(st, e) != 0 ? -1 : with_running(st, open_running, e);
+	/* whoever starts what ends, such as the host's unit, may */
+	if (returns && st->r.stopped) {
+		st->r.stopped = false;
+		if (stage_record_write(st->ownfd, &st->r, e) != 0)
+			return -1;
+	}
+	return stage_unmark(st, e) != 0 ? -1 : with_running(st, open_running, e);
 }
 
 static int open_any(const struct site *s, const struct stage_opts *o, bool returns,
@@ -376,13 +413,12 @@ static int lend_running(struct stage *st, struct err *e)
 int stage_lend(const struct site *s, const struct stage_opts *o, uint64_t until_ms, struct err *e)
 {
 	struct stage st SCOPED(stage_release) = {.s = s, .o = o, .ownfd = -1, .lock = -1};
-	char *boot SCOPED(mem_freep) = self_boot_id();
-	char *line SCOPED(mem_freep) = mem_format("%s %llu\n", boot, (unsigned long long)until_ms);
 
 	st.dir = mem_format("%s/%s/%s", o->state, s->shop, site_env_word(s->env));
 	st.own = mem_format("%s/.posmedia", st.dir);
 	if (fs_open_dir(AT_FDCWD, st.own, &st.ownfd, e) != 0 ||
-	    fs_put(st.ownfd, STAGE_LENT, line, strlen(line), 0600, e) != 0 ||
+	    (until_ms != 0 ? stage_put_lent(st.ownfd, until_ms, e)
+			   : fs_rmtree(st.ownfd, STAGE_LENT, e)) != 0 ||
 	    stage_record_read(st.ownfd, &st.r, e) != 0 ||
 	    engine_open_within(o->socket, LEND_MS, &st.en, e) != 0)
 		return -1;

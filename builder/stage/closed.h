@@ -47,7 +47,8 @@ int stage_close(const struct site *s, const struct stage_opts *o, const struct s
  * have it: what another machine lends and takes back by itself. It is recorded durably, and the
  * kernel of an instance that runs takes the address away then, a second or so late, whoever still
  * lives; later, and after a reboot, none starts on it. Each call moves the moment. Opening ends it,
- * and closing it private. Unlike the others it waits for nobody, and works beside them. */
+ * and closing it private. 0 = for ever. Unlike the others it waits for nobody, and works beside
+ * them. */
 int stage_lend(const struct site *s, const struct stage_opts *o, uint64_t until_ms,
 	       struct err *e) MUST_CHECK;
 
@@ -59,7 +60,7 @@ int stage_open_now(const struct site *s, const struct stage_opts *o, struct stag
 		   struct err *e) MUST_CHECK;
 
 /* The same of one that is gone, which does not run: only for who knows that its shop serves nowhere
- * else. It is not started. */
+ * else. It is not started here; that it was stopped is forgotten. */
 int stage_return(const struct site *s, const struct stage_opts *o, struct stage_outcome *ret,
 		 struct err *e) MUST_CHECK;
 

@@ -131,7 +131,8 @@ int stage_start_site(const struct site *s, const struct stage_opts *o, struct st
 	struct stage st SCOPED(stage_release) = {.ownfd = -1, .lock = -1};
 	bool started;
 
-	if (stage_open_staged(s, o, &st, e) != 0 || stage_start_current(&st, &started, e) != 0)
+	if (stage_open_staged(s, o, &st, e) != 0 || stage_come_back(&st, e) != 0 ||
+	    stage_start_current(&st, &started, e) != 0)
 		return -1;
 	stage_conclude(&st, &st.r.current, ret);
 	return 0;

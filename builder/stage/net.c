@@ -302,6 +302,15 @@ static int announce(void *arg, struct err *e)
 	return net_announce(a->n, a->ns, e);
 }
 
+static int announce_alone(void *arg)
+{
+	struct err quiet = ERR_INIT;
+
+	return announce(arg, &quiet);
+}
+
+/* arping(8) ends a second behind its packet. One that is closed on the site's address has nobody in
+ * a hurry to find it, and its opening, for which people wait, tells them once more. */
 void stage_net_announce(struct stage *st, const struct stage_one *one, struct aside *ret)
 {
 	struct stage_given g SCOPED(stage_given_release) = {0};
@@ -315,7 +324,8 @@ void stage_net_announce(struct stage *st, const struct stage_one *one, struct as
 	if (why.msg[0] == '\0' && stage_net_open(st, one->container, &ns, &why) == 0) {
 		struct announcement a = {&g.n, ns};
 
-		if (aside_start(announce, &a, ret, &why) == 0)
+		if ((g.mark.how == STAGE_REAL ? aside_outlive(announce_alone, &a, &ns, 1, &why)
+					      : aside_start(announce, &a, ret, &why)) == 0)
 			return;
 	}
 	log_warn("%s", why.msg);
@@ -358,7 +368,8 @@ int stage_net_stop(struct stage *st, const struct stage_one *one, struct err *e)
 	if (engine_stop(st->en, one->container, STAGE_STOP_SECONDS, e) != 0)
 		return -1;
 	stage_told_stop(st, one);
-	stage_net_ended(ns);
+	if (!st->net_stays)
+		stage_net_ended(ns);
 	return 0;
 }
 
@@ -366,6 +377,8 @@ int stage_net_back(struct stage *st, const struct stage_one *one, struct err *e)
 {
 	char *name SCOPED(mem_freep) = NULL;
 
+	if (st->net_stays)
+		return 0;
 	if (net_return(st->o->runtime, st->s, one->container, &name, e) != 0)
 		return -1;
 	if (name != NULL)

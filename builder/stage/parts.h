@@ -51,6 +51,7 @@ struct stage {
 	uint64_t
 	    ask_until;  /* clock_mono_ms: then checks are waited for no longer; 0 = each has 30 s */
 	bool net_ready; /* the network has been asked for, and can be had */
+	bool net_stays; /* what ends leaves its network to who holds that */
 };
 void stage_release(struct stage *st);
 
@@ -306,6 +307,15 @@ int stage_net_open(struct stage *st, const char *container, int *ret_ns, struct 
 
 /* Gives the rules of a closed instance to one on the engine's network. Of any other, nothing. */
 int stage_close_bridged(struct stage *st, const struct stage_one *one, struct err *e) MUST_CHECK;
+
+/* The end of what is lent, or of the lease of an instance that is gone, by the file of STAGE_LENT
+ * in OWN; *ret 0: there is none. over: it has passed, or was of another boot. */
+int stage_read_lent(const char *own, uint64_t *ret, bool *ret_over, struct err *e) MUST_CHECK;
+int stage_put_lent(int ownfd, uint64_t until_ms, struct err *e) MUST_CHECK;
+/* Takes the mark of closed.h away. */
+int stage_unmark(const struct stage *st, struct err *e) MUST_CHECK;
+/* Before a start: one that was gone for a time that is over is so no more (stage/leave.h). */
+int stage_come_back(struct stage *st, struct err *e) MUST_CHECK;
 
 /* Starts the container, of any site, and gives it its network; when that cannot be, it is stopped
  * again. */

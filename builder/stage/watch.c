@@ -257,6 +257,8 @@ static int turn(struct watch *w, enum turn *ret, struct err *e)
 	/* it was removed, and another is only begun */
 	if (w->ready && st.r.current.container == NULL)
 		return no_more(w, ret);
+	if (stage_come_back(&st, e) != 0)
+		return -1;
 	if (st.r.stopped) {
 		w->seen = false;
 		return wait_for_record(w, &st, ret, e);

@@ -2,6 +2,8 @@
 
 #include "sys/intr.h"
 #include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <sys/mman.h>
@@ -82,4 +84,54 @@ void aside_stop(struct aside *a)
 	while (waitpid(a->pid, NULL, 0) < 0 && errno == EINTR)
 		;
 	release(a);
+}
+
+static void close_others(const int *keep, size_t keep_n)
+{
+	unsigned from = 3, next;
+
+	do {
+		next = UINT_MAX;
+		for (size_t i = 0; i < keep_n; i++)
+			if (keep[i] >= 0 && (unsigned)keep[i] >= from && (unsigned)keep[i] < next)
+				next = (unsigned)keep[i];
+		if (next > from)
+			(void)close_range(from, next == UINT_MAX ? next : next - 1, 0);
+		from = next + 1;
+	} while (next != UINT_MAX);
+}
+
+static int to_nothing(void)
+{
+	int fd = open("/dev/null", O_RDWR);
+
+	for (int i = 0; i < 3; i++)
+		if (fd < 0 || dup2(fd, i) < 0)
+			return -1;
+	return 0;
+}
+
+int aside_outlive(int (*fn)(void *arg), void *arg, const int *keep, size_t keep_n, struct err *e)
+{
+	int status = 0;
+	pid_t pid = fork();
+
+	if (pid < 0)
+		return err_sys(e, "fork");
+	if (pid == 0) {
+		pid_t child;
+
+		(void)setsid();
+		child = fork();
+		if (child != 0)
+			_exit(child < 0 ? 1 : 0);
+		if (to_nothing() != 0)
+			_exit(1);
+		close_others(keep, keep_n);
+		_exit(fn(arg) == 0 ? 0 : 1);
+	}
+	while (waitpid(pid, &status, 0) < 0)
+		if (errno != EINTR)
+			return err_sys(e, "wait for a child process");
+	return status == 0 ? 0 : err_set(e, ERR_FAIL, "fork: a child process could not make one");
 }

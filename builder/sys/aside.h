@@ -3,6 +3,7 @@
 #define SYS_ASIDE_H
 
 #include "base/err.h"
+#include <stddef.h>
 #include <sys/types.h>
 
 struct aside {
@@ -21,5 +22,11 @@ int aside_join(struct aside *a, struct err *e) MUST_CHECK;
 
 /* Kills it, if it still runs. */
 void aside_stop(struct aside *a);
+
+/* Starts fn(arg) in a copy of this process that outlives it, in a session of its own and without
+ * its descriptors and standard streams, but for those of keep, which have the same numbers there:
+ * at least 3. */
+int aside_outlive(int (*fn)(void *arg), void *arg, const int *keep, size_t keep_n,
+		  struct err *e) MUST_CHECK;
 
 #endif

@@ -33,7 +33,7 @@ cutover() {
 
 # Both hosts, people who buy, and a shop that went over to the new one.
 went_over() {
-	lease=10s cutover_site
+	lease=10s cutover_site "${1-}"
 	start_shop
 	start_old
 	start_new podman
@@ -51,7 +51,8 @@ ends_with() {
 	stop_sales
 	sales_are_whole "$1" >"$dir/whole" || { cat "$dir/whole"; return 1; }
 	cat "$dir/whole" >&3
-	jq -e '.lost == 0 and .twice == 0 and .stray == 0' "$dir/whole"
+	jq -e --argjson hung "${2-0}" '.lost == 0 and .twice == 0 and .stray == 0 and
+		(.hung == 0 or $hung == 1)' "$dir/whole"
 }
 
 dies_at() {
@@ -68,8 +69,23 @@ old_is_held() {
 	[ -z "$(at_old ip -o address show to 192.0.2.9)" ]
 }
 
+# Nobody comes there, whatever runs.
+old_is_shut() {
+	[ -z "$(at_old ip -o address show to 192.0.2.9)" ]
+}
+
 told() {
 	[ "$(jq -r '[.state, .right, .reverse] | @text' <<<"$output")" = "$1" ]
+}
+
+# The plan's check of PHASE, on OLD, is one that fails, or not any more.
+plan_fails() {
+	sed -i "s,phase: $1\, run: \[/bin/true\],phase: $1\, run: [/bin/false]," \
+		"$dir/recipes/sites/prod.yaml"
+}
+plan_passes() {
+	sed -i "s,phase: $1\, run: \[/bin/false\],phase: $1\, run: [/bin/true]," \
+		"$dir/recipes/sites/prod.yaml"
 }
 
 # What was started again has another card.
@@ -118,8 +134,12 @@ new_reaches_old() {
 	for at in 'cutover: new stopped' 'cutover: fenced' 'cutover: fetched' 'cutover: proven' \
 		'cutover: held' 'cutover: commit'; do
 		dies_at "$at" --reverse
-		[ "$(who_serves)" = '' ]
-		old_is_held
+		nobody_serves
+		# from the trial on its application runs there, for nobody
+		case $at in
+		*held | *commit) old_is_shut && in_old /etc/init.d/pos status ;;
+		*) old_is_held ;;
+		esac
 		cutover rollback
 		succeeded
 		wait_for 10 serves new
@@ -147,8 +167,11 @@ new_reaches_old() {
 @test "killed behind its commit: there is only the way on" {
 	went_over
 	dies_at 'cutover: committed' --reverse
-	[ "$(who_serves)" = '' ]
-	old_is_held
+	nobody_serves
+	old_is_shut
+	# the trial ends by itself
+	wait_for 20 old_is_held
+	nobody_serves
 	cutover rollback
 	refused 7 'no way back'
 	cutover resume
@@ -173,4 +196,117 @@ new_reaches_old() {
 	# what a boot of a held server begins with goes with the fence
 	[ ! -e "$dir/old/etc/rc3.d/S00posmedia-cutover" ]
 	ends_with old
+}
+
+@test "killed in the fence, and nobody comes back: the lease gives the shop the instance again" {
+	local at
+	went_over
+	for at in 'cutover: at the door' 'leave: marked' 'cutover: fetched' 'cutover: started'; do
+		dies_at "$at" --reverse
+		[ "$at" = 'cutover: at the door' ] || [ "$at" = 'leave: marked' ] || nobody_serves
+		wait_for 30 serves new
+		# and who could still write on the other side does so no more
+		wait_for 5 old_is_held
+		cutover resume
+		succeeded
+		[[ $output == *'state: rolled-back'* ]] || [[ $output == *'state: done'* ]]
+		[[ $output == *'state: rolled-back'* ]] || went_again
+	done
+	ends_with new
+}
+
+# One that could still be finished was, and the shop goes over once more.
+went_again() {
+	wait_for 10 serves old
+	verb stage recipes/sites/prod.yaml --closed 192.0.2.10/24
+	succeeded
+	cutover
+	succeeded
+	wait_for 10 serves new
+}
+
+@test "an application that does not run there, or fails its trial, gets no shop" {
+	went_over '    - {name: tried, on: old, phase: trial, run: [/bin/true]}'
+	plan_fails trial
+	cutover --reverse
+	refused 6 'the check "tried"'
+	wait_for 10 serves new
+	old_is_held
+	plan_passes trial
+	cat >"$dir/old/opt/broken" <<-'SH'
+		#!/bin/sh
+		[ "$1" = start ] || exit 0
+		echo broken
+		exit 1
+	SH
+	chmod 755 "$dir/old/opt/broken"
+	mv "$dir/old/etc/init.d/pos" "$dir/old/opt/pos"
+	cp "$dir/old/opt/broken" "$dir/old/etc/init.d/pos"
+	cutover --reverse
+	[ "$status" -ne 0 ]
+	[[ $stderr == *'not all of it started'* ]]
+	wait_for 10 serves new
+	cp "$dir/old/opt/pos" "$dir/old/etc/init.d/pos"
+	cutover --reverse
+	succeeded
+	wait_for 10 serves old
+	ends_with old
+}
+
+@test "what was announced, and done behind a cutover, is undone by a reverse" {
+	went_over "$(
+		cat <<-YAML
+			    - {name: back, on: old, phase: returned, run: [/bin/true]}
+			  announce:
+			    - {on: new, run: [/bin/busybox, touch, /usr2/ends],
+			       undo: [/bin/busybox, touch, /usr2/ends-not]}
+			    - {run: [/usr/bin/touch, /tmp/ends]}
+			  dns: {run: [/usr/bin/touch, $dir/dns], undo: [/bin/rm, $dir/dns]}
+			  after:
+			    - {name: one, on: control, run: [/usr/bin/touch, $dir/one],
+			       undo: [/bin/mv, $dir/one, $dir/two-was]}
+			    - {name: two, on: old, run: [/usr/bin/touch, /tmp/two],
+			       undo: [/bin/mv, /tmp/two, /tmp/undone]}
+			    - {name: three, on: new, run: [/bin/busybox, touch, /usr2/three],
+			       undo: [/bin/busybox, rm, /usr2/three]}
+		YAML
+	)"
+	[ -e "$dir/dns" ] && [ -e "$dir/one" ] && [ -e "$dir/old/tmp/two" ]
+	[ -e "$dir/srv/123/prod/usr2/three" ] && [ -e "$dir/old/tmp/ends" ]
+	[ ! -e "$dir/srv/123/prod/usr2/ends" ]
+	dies_at 'cutover: new stopped' --reverse
+	[ -e "$dir/srv/123/prod/usr2/ends" ]
+	cutover rollback
+	succeeded
+	wait_for 10 serves new
+	[ -e "$dir/srv/123/prod/usr2/ends-not" ] && [ -e "$dir/dns" ]
+	setfattr -n user.colour -v red "$dir/srv/123/prod/usr2/three"
+	cutover --reverse
+	succeeded
+	[ ! -e "$dir/dns" ] && [ ! -e "$dir/one" ] && [ -e "$dir/two-was" ]
+	[ -e "$dir/old/tmp/undone" ] && [ ! -e "$dir/old/tmp/two" ]
+	# of the instance there is nobody left to ask
+	[ "$(getfattr --only-values -n user.colour "$dir/old/usr2/three")" = red ]
+	wait_for 10 serves old
+	ends_with old
+}
+
+@test "a reverse that is undone with an instance that is not well comes to its end" {
+	local data
+	went_over
+	data=$dir/srv/123/prod/usr2
+	dies_at 'cutover: fetched' --reverse
+	mv "$data/records" "$dir/records"
+	mkdir "$data/records"
+	cutover rollback
+	succeeded
+	[[ $stderr == *'open again, and is not well: '* ]]
+	[[ $output == *'state: rolled-back'* ]]
+	# it is open, and whoever mends it starts it
+	rmdir "$data/records"
+	mv "$dir/records" "$data/records"
+	verb start recipes/sites/prod.yaml
+	succeeded
+	wait_for 10 serves new
+	ends_with new 1
 }

@@ -15,6 +15,7 @@ put_step() {
 
 # Where the plan has a step of ours in a phase: the host and its name.
 step_of() {
+	[ "$back" = 0 ] || { step_back_of "$1"; return; }
 	case $1 in
 	preflight) echo old preflight ;;
 	announce) echo old announce ;;
@@ -24,6 +25,24 @@ step_of() {
 	after) echo old after ;;
 	abort) echo old start ;;
 	esac
+}
+
+# Of one that goes back.
+step_back_of() {
+	case $1 in
+	preflight) echo old reverse ;;
+	announce) echo new announce ;;
+	start) echo old start ;;
+	smoke) echo old trial ;;
+	open) echo new open ;;
+	after) echo old after ;;
+	abort) echo old stop ;;
+	esac
+}
+
+# So that there is an abort: the last that is looked at before HOLD.
+fail_late() {
+	if [ "$back" = 0 ]; then put_step new smoke fail; else put_step old trial fail; fi
 }
 
 # What has to be there before the phase begins, because the phase does it.
@@ -42,7 +61,7 @@ before_strike() {
 	# shellcheck disable=SC2086 # two words
 	put_step $step "${1##* }"
 	sed -i 's/s$//' "$dir"/old/opt/steps/* "$dir"/steps/* 2>/dev/null
-	[ "$2" != abort ] || put_step new smoke fail
+	[ "$2" != abort ] || fail_late
 }
 
 mend_later() { span "$1" "$2" while && sleep "$picked"; }

@@ -41,11 +41,15 @@ world_site() {
 			    - {name: before, on: old, phase: preflight, $run, preflight], $at}
 			    - {name: print, on: control, phase: smoke, $here, smoke], $at}
 			    - {name: look, on: control, phase: after, $here, look], $at}
+			    - {name: back, on: old, phase: reverse, $run, reverse], $at}
+			    - {name: tried, on: old, phase: trial, $run, trial], $at}
+			    - {name: returned, on: old, phase: returned, $run, returned], $at}
 			  budget: {outage: 90s, fence: 12s, last-pass: 20s, verify: 12s,
 			    start: 15s, smoke: 10s, hold: 10s}
-			  announce: [{$run, announce], $at}]
-			  after: [{name: backups, on: old, $run, after], $at}]
-			  dns: {$here, open], $at}
+			  announce: [{$run, announce], $at}, {on: control, $here, announce], $at}]
+			  after: [{name: backups, on: old, $run, after], undo: [/opt/step, after],
+			    $at}]
+			  dns: {$here, open], undo: [$dir/step, open], $at}
 		YAML
 	)"
 	sed -i -e "s|stop: \[|&{$run, stop], $at}, |" -e "s|start: \[|&{$run, start], $at}, |" \

@@ -342,6 +342,11 @@ who_serves() {
 		read -t 2 _ _ side <&8 && echo "$side"' 2>/dev/null
 }
 
+# Who comes is told at once that nobody serves.
+nobody_serves() {
+	shop timeout 2 bash -c '</dev/tcp/192.0.2.9/2001' 2>&1 | grep -q refused
+}
+
 # Ends all of it, and what it mounted.
 stop_cutover() {
 	[ -z "${client_pid-}" ] || kill "$client_pid" 2>/dev/null || true

@@ -149,3 +149,53 @@ back() {
 	ask list "{\"plain\": true, \"data\": [{\"at\": \"$data\"}]}"
 	grep -q 'as-root .*mode=0755' "$state/7/listing-0"
 }
+
+rests() {
+	! on_old "$dir/init.d/pos status" && on_old "test -e $state/7/fence"
+}
+
+# A moment of the old server's clock, so many seconds from now, as a request has it.
+moment() {
+	epoch=2 run_id=r2 ask status
+	jq -c --argjson more "$1" \
+		'{until: {boot: .boot, uptime_ms: (.uptime_ms + 1000 * $more)}}' <<<"$answer"
+}
+
+@test "tried without its address, and out of work again when that is over, or data comes" {
+	epoch=2 run_id=r2 ask try "$(moment 600)"
+	said '.kind == "refused" and (.error | contains("no data came back"))'
+	receive
+	epoch=2 run_id=r2 ask try "$(moment -1)"
+	said '.kind == "refused" and (.error | contains("over"))'
+	is_shut
+	epoch=2 run_id=r2 ask try "$(moment 600)"
+	said '.ok and .state == "HELD"'
+	on_old "$dir/init.d/pos status"
+	on_old "echo tried >>$data/catalogue"
+	[ -z "$(on_old 'ip -o address show to 192.0.2.9')" ]
+	# cron leaves it alone as long as it lasts
+	tick
+	on_old "$dir/init.d/pos status"
+	epoch=2 run_id=r2 ask shut
+	said .ok
+	is_shut
+	run on_old "$dir/init.d/pos status"
+	[ "$status" -ne 0 ]
+	epoch=2 run_id=r2 ask try "$(moment 600)"
+	said .ok
+	receive
+	said .ok
+	is_shut
+	epoch=2 run_id=r2 ask try "$(moment 60)"
+	said .ok
+	echo 159.00 >"$dir/uptime"
+	tick
+	on_old "$dir/init.d/pos status"
+	echo 160.00 >"$dir/uptime"
+	wait_for 20 rests
+	is_shut
+	committed
+	back
+	said '.ok and .state == "FREE"'
+	wait_for 10 sells
+}

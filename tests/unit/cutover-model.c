@@ -71,6 +71,8 @@ static void deliver(const struct world *w, int i, bool lost, struct world *to)
 		if (c->at != WAITS || asks(c) != m.kind || c->log.epoch != m.epoch)
 			continue;
 		c->at = !ok ? LOOKS : m.kind == YIELD ? STARTS : ENDS;
+		if (ok && m.kind == HOLD)
+			kept(to);
 		if (ok && m.kind == RELEASE) {
 			c->released = 1;
 			c->at = LOOKS;
@@ -126,13 +128,16 @@ static void decide(struct world *w, struct control *c, enum cut_old old)
 	(void)w;
 }
 
-/* An instance that is about to start is lent the address before. */
+/* An instance that is about to start is lent the address before, and a host that gives it back has
+ * it no more. */
 static void ask(struct world *w, struct control *c)
 {
 	if (!send_message(w, c)) {
 		*c = (struct control){0};
 		return;
 	}
+	if (asks(c) == BACK && broken != RULE_DOOR_FIRST)
+		w->address = NOWHERE;
 	c->at = WAITS;
 	if (asks(c) == YIELD && w->old != FREE && w->old_epoch == c->log.epoch)
 		w->lent = 1;
@@ -248,9 +253,29 @@ static bool renews(const struct world *w, const struct control *c)
 	       !((c->log.begun >> CUT_ABORT) & 1);
 }
 
-static size_t next_of_time(const struct world *w, struct world *to)
+/* Of a way back: what the host of the instance and the old server do by themselves. */
+static size_t next_of_return(const struct world *w, struct world *to)
 {
 	size_t n = 0;
+
+	if (w->shut == LEAVING || (w->shut == LEFT && broken == RULE_STAYS_SHUT)) {
+		to[n] = *w; /* its lease is over */
+		opened(&to[n++]);
+	}
+	if (w->address == DOOR) {
+		to[n] = *w; /* who kept it was killed */
+		to[n++].address = NOWHERE;
+	}
+	if (w->tried) {
+		to[n] = *w;
+		to[n++].tried = 0;
+	}
+	return n;
+}
+
+static size_t next_of_time(const struct world *w, struct world *to)
+{
+	size_t n = next_of_return(w, to);
 
 	if (w->lent) {
 		to[n] = *w;
@@ -269,10 +294,6 @@ static size_t next_of_time(const struct world *w, struct world *to)
 	if (w->instance == CLOSED) {
 		to[n] = *w; /* the new host was started again, and its engine does not run */
 		stopped(&to[n++]);
-	}
-	if (broken == RULE_STAYS_SHUT && w->shut) {
-		to[n] = *w;
-		opened(&to[n++]);
 	}
 	return n;
 }
@@ -316,6 +337,7 @@ static void check(const struct world *w)
 	holds(w->old != FREE || w->old_address, "the old server serves without its address");
 	holds(w->instance != OPEN || cut_moved(&f), "the instance serves and is not right");
 	holds(w->old != FREE || !cut_moved(&f), "the old server serves and is not right");
+	holds(!w->tried || w->old == HELD, "what is tried is not held");
 	holds(!(w->log.ok & commit) || !(w->log.begun & abort_bit), "COMMIT and ABORT");
 }
 

@@ -30,6 +30,10 @@ enum rule {
 	RULE_STAYS_SHUT,     /* what is shut does not start with its host */
 	RULE_BACK_COMMITTED, /* a reverse lets the old server go behind COMMIT */
 	RULE_RECEIVES_HELD,  /* only a server that is held receives data */
+	RULE_LAPSED_BACK,    /* an instance whose lease is over is not gone for good */
+	RULE_TRIED_SHUT,     /* a trial of the old server is without its address */
+	RULE_KEPT_HELD,      /* the address is the instance's own only behind HOLD */
+	RULE_DOOR_FIRST,     /* who says that nobody serves is gone before the way back */
 	RULES,
 };
 
@@ -51,13 +55,20 @@ static const char *const rule_names[RULES] = {"none",
 					      "shut before the last pass back",
 					      "shut stays",
 					      "commit before the way back",
-					      "who receives is held"};
+					      "who receives is held",
+					      "a lapsed lease is lost on the way back",
+					      "a trial without the address",
+					      "the address is kept behind HOLD",
+					      "the door is shut before the way back"};
 static enum rule broken;
 
 enum side { FREE, LEASED, HELD };
 enum instance { OFF, CLOSED, OPEN };
-enum address { NOWHERE, LENT, OWN };
-enum kind { NO_MESSAGE, FENCE, YIELD, HOLD, RELEASE, RECEIVE, BACK };
+/* Of the new host: DOOR = nobody serves there, and whoever comes is told so. */
+enum address { NOWHERE, LENT, OWN, DOOR };
+enum kind { NO_MESSAGE, FENCE, YIELD, HOLD, RELEASE, RECEIVE, TRY, BACK };
+/* What a reverse did to the instance: nothing, ended until its lease is over, or for good. */
+enum shut { HERE, LEAVING, LEFT };
 
 /* Where a control is between two looks. */
 enum at { DEAD, LOOKS, BEGINS, ACTS, WAITS, STARTS, ENDS };
@@ -79,9 +90,10 @@ struct message {
 struct world {
 	struct log log;
 	uint8_t old, old_epoch, old_closed, old_address;
-	uint8_t instance, shut, address; /* shut: fenced for a reverse */
-	uint8_t lent;                    /* the lease surely goes on */
-	uint8_t old_fresh, fresh;        /* has every sale */
+	uint8_t instance, shut, address;
+	uint8_t tried;            /* the old application runs, and nobody can come */
+	uint8_t lent;             /* the lease surely goes on */
+	uint8_t old_fresh, fresh; /* has every sale */
 	struct control c[2];
 	struct message m[MESSAGES];
 };
@@ -131,13 +143,14 @@ static void freed(struct world *w)
 	w->old_address = 1;
 	w->lent = 0;
 	w->fresh = 0;
+	w->tried = 0;
 }
 
 /* So does it. */
 static void opened(struct world *w)
 {
 	w->instance = OPEN;
-	w->shut = 0;
+	w->shut = HERE;
 	w->lent = 0;
 	if (broken != RULE_PLACED || w->address != NOWHERE)
 		w->address = OWN;
@@ -148,6 +161,13 @@ static void stopped(struct world *w)
 {
 	w->instance = OFF;
 	w->address = NOWHERE;
+}
+
+/* What the old server can take back no more is lent no more. */
+static void kept(struct world *w)
+{
+	if (w->address == LENT)
+		w->address = OWN;
 }
 
 /* The kernel of the new host takes away what is not lent any more. */
@@ -208,8 +228,20 @@ static bool agent_receive(struct world *w, uint8_t epoch)
 		return false;
 	w->old_epoch = epoch;
 	w->old_closed = 0;
+	w->tried = 0;
 	if (w->old != HELD)
 		w->old_fresh = 0;
+	return true;
+}
+
+/* It starts on what came back, as long as its lease goes on or until it receives once more. */
+static bool agent_try(struct world *w, uint8_t epoch)
+{
+	if (w->old != HELD || epoch != w->old_epoch)
+		return false;
+	w->tried = 1;
+	if (broken == RULE_TRIED_SHUT)
+		w->old_address = 1;
 	return true;
 }
 
@@ -238,6 +270,8 @@ static bool agent(struct world *w, struct message m)
 		return agent_hold(w, m.epoch);
 	case RECEIVE:
 		return agent_receive(w, m.epoch);
+	case TRY:
+		return agent_try(w, m.epoch);
 	case BACK:
 		return agent_back(w, m.epoch);
 	default:
@@ -250,7 +284,8 @@ static enum kind asks(const struct control *c)
 {
 	static const uint8_t there[CUT_PHASES] = {
 	    [CUT_FENCE] = FENCE, [CUT_START] = YIELD, [CUT_HOLD] = HOLD};
-	static const uint8_t back[CUT_PHASES] = {[CUT_WARM] = RECEIVE, [CUT_OPEN] = BACK};
+	static const uint8_t back[CUT_PHASES] = {
+	    [CUT_WARM] = RECEIVE, [CUT_START] = TRY, [CUT_OPEN] = BACK};
 
 	if (c->act == CUT_DO_RELEASE)
 		return c->log.reverse ? NO_MESSAGE : RELEASE;
@@ -262,7 +297,9 @@ static enum kind asks(const struct control *c)
 static enum cut_old answer(const struct world *w, const struct control *c)
 {
 	if (c->log.reverse)
-		return w->shut ? CUT_OLD_HELD : CUT_OLD_FREE;
+		return w->shut == LEFT      ? CUT_OLD_HELD
+		       : w->shut == LEAVING ? CUT_OLD_LEASED
+					    : CUT_OLD_FREE;
 	if (w->old == FREE)
 		return w->old_epoch == c->log.epoch ? CUT_OLD_FELL : CUT_OLD_FREE;
 	if (w->old_epoch != c->log.epoch)
@@ -282,16 +319,33 @@ static bool there(struct world *w, enum cut_phase p)
 	return true;
 }
 
+/* The instance ends, and who comes is told at its door. */
+static void leaves(struct world *w)
+{
+	w->shut = w->shut == LEFT ? LEFT : LEAVING;
+	if (broken == RULE_SHUT_FIRST)
+		return;
+	w->instance = OFF;
+	w->address = DOOR;
+}
+
+static bool leaves_for_good(struct world *w)
+{
+	if (w->shut == HERE && broken != RULE_LAPSED_BACK)
+		return false;
+	w->shut = LEFT;
+	return true;
+}
+
 static bool back(struct world *w, const struct control *c)
 {
 	bool held = w->old == HELD && w->old_epoch == c->log.epoch;
 
-	if (c->phase == CUT_FENCE) {
-		w->shut = 1;
-		if (broken != RULE_SHUT_FIRST)
-			stopped(w);
-	}
-	if (c->phase == CUT_PASS && !held)
+	if (c->phase == CUT_FENCE)
+		leaves(w);
+	if (c->phase == CUT_HOLD)
+		return leaves_for_good(w);
+	if (c->phase == CUT_PASS && (!held || w->tried))
 		return false;
 	if (c->phase == CUT_PASS)
 		w->old_fresh = w->fresh && (w->instance != OPEN || broken == RULE_SHUT_FIRST);
@@ -305,8 +359,8 @@ static bool starts(struct world *w)
 		return false;
 	if (w->instance == OFF) {
 		w->instance = CLOSED;
-		w->shut = 0;
-		w->address = LENT;
+		w->shut = HERE;
+		w->address = broken == RULE_KEPT_HELD ? OWN : LENT;
 	}
 	return true;
 }

@@ -120,6 +120,53 @@ static void it_can_be_stopped(void **state)
 	(void)close(up[1]);
 }
 
+struct outliving {
+	int say, gone; /* it writes there, when this has come to its end */
+};
+
+/* Says which of its descriptors are open, when who started it is dead. */
+static int outlives(void *arg)
+{
+	const struct outliving *x = arg;
+	char c, said[] = "0000";
+
+	if (read(x->gone, &c, 1) != 0)
+		return -1;
+	said[0] = fcntl(STDIN_FILENO, F_GETFD) >= 0 ? '1' : '0';
+	said[1] = fcntl(200, F_GETFD) >= 0 ? '1' : '0';
+	said[2] = getsid(0) != getpid() && getpgrp() != getpid() ? '1' : '0';
+	return write(x->say, said, 4) == 4 ? 0 : -1;
+}
+
+static void one_outlives_us(void **state)
+{
+	int said[2], life[2], status = 0;
+	char text[5] = "";
+	pid_t pid;
+
+	(void)state;
+	assert_int_equal(pipe2(said, O_CLOEXEC), 0);
+	assert_int_equal(pipe2(life, O_CLOEXEC), 0);
+	pid = fork();
+	if (pid == 0) {
+		struct outliving x = {said[1], life[0]};
+		const int keep[] = {said[1], life[0]};
+		struct err e = ERR_INIT;
+
+		_exit(dup2(said[1], 200) == 200 && aside_outlive(outlives, &x, keep, 2, &e) == 0
+			  ? 0
+			  : 1);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+	(void)close(life[1]);
+	(void)close(said[1]);
+	assert_int_equal(read(said[0], text, 4), 4);
+	assert_string_equal(text, "1010");
+	(void)close(life[0]);
+	(void)close(said[0]);
+}
+
 /* In a process of its own: the signal stays pending for good. */
 static void a_signal_is_passed_on(void **state)
 {
@@ -155,6 +202,7 @@ int main(void)
 	    cmocka_unit_test(one_that_nobody_can_wait_for_is_an_error),
 	    cmocka_unit_test(it_can_be_stopped),
 	    cmocka_unit_test(a_signal_is_passed_on),
+	    cmocka_unit_test(one_outlives_us),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
