@@ -1,0 +1,72 @@
+#include "cli/object.h"
+#include "cli/screen.h"
+#include "cli/verb.h"
+
+#include "media/media.h"
+#include "sandbox/sandbox.h"
+#include <stdio.h>
+
+static const struct opt opts[] = {
+    {0, "format", "FORMAT", "tar, squashfs or erofs (required)."},
+    {'o', "output", "FILE", "The file to write; one that is there is replaced (required)."},
+    OBJECT_PLAIN,
+    {0, "json", NULL, "Print what was made as JSON."},
+    {0, NULL, NULL, NULL},
+};
+
+static int make(const struct args *a, struct media_opts *o, struct media_made *ret, struct err *e)
+{
+	struct visit v SCOPED(visit_end) = {0};
+	struct image i SCOPED(image_release) = {0};
+	struct store *s SCOPED(store_freep) = NULL;
+
+	if (object_image(a, a->rest.v[0], &v, &i, e) != 0 || sandbox_enter(e) != 0 ||
+	    input_store(a, &s, e) != 0)
+		return -1;
+	o->store = s;
+	return media_make(i.layout, &i.manifest, o, ret, e);
+}
+
+static void print(const struct args *a, const struct media_opts *o, const struct media_made *m)
+{
+	struct jval *v SCOPED(jval_freep) = NULL;
+
+	if (!args_has(a, "json")) {
+		printf("%s %s\n", o->out, digest_text(&m->digest).s);
+		return;
+	}
+	v = jval_object();
+	jval_put_text(v, "file", o->out);
+	jval_put_text(v, "format", media_format_name(o->format));
+	jval_put_text(v, "digest", digest_text(&m->digest).s);
+	jval_put_int(v, "size", (int64_t)m->size);
+	jval_put_text(v, "image", digest_text(&m->image).s);
+	screen_json(v);
+}
+
+static int run(const struct args *a, struct err *e)
+{
+	struct media_opts o = {.out = args_get(a, "output")};
+	struct media_made m = {0};
+
+	if (!args_has(a, "format"))
+		return err_set(e, ERR_USAGE, "media: --format FORMAT is missing");
+	if (media_format_parse(args_get(a, "format"), &o.format, e) != 0)
+		return -1;
+	if (o.out == NULL)
+		return err_set(e, ERR_USAGE, "media: -o FILE is missing");
+	if (make(a, &o, &m, e) != 0)
+		return err_in(e, "media of %s", a->rest.v[0]);
+	print(a, &o, &m);
+	return 0;
+}
+
+const struct verb verb_media = {
+    .name = "media",
+    .args = "oci:DIR[:TAG] | docker://HOST/REPO:TAG",
+    .help = "Write an image's root tree as one file: an archive or a file system.",
+    .min = 1,
+    .max = 1,
+    .opts = opts,
+    .run = run,
+};

@@ -1,0 +1,156 @@
+#include "media/media.h"
+
+#include "base/log.h"
+#include "media/parts.h"
+#include "oci/unpack.h"
+#include "sys/clock.h"
+#include "sys/fs.h"
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static const struct {
+	const char *name;
+	int (*make)(const struct making *m, struct err *e);
+} formats[MEDIA_FORMATS] = {
+    [MEDIA_TAR] = {"tar", media_tar},
+    [MEDIA_SQUASHFS] = {"squashfs", media_squashfs},
+    [MEDIA_EROFS] = {"erofs", media_erofs},
+};
+
+const char *media_format_name(enum media_format f)
+{
+	return formats[f].name;
+}
+
+int media_format_parse(const char *name, enum media_format *ret, struct err *e)
+{
+	struct buf known SCOPED(buf_release) = BUF_INIT(200);
+
+	for (size_t i = 0; i < MEDIA_FORMATS; i++) {
+		if (strcmp(formats[i].name, name) == 0) {
+			*ret = (enum media_format)i;
+			return 0;
+		}
+		buf_addf(&known, "%s%s", i > 0 ? ", " : "", formats[i].name);
+	}
+	(void)err_set(e, ERR_USAGE, "--format: \"%.40s\" is none", name);
+	return err_hint(e, "There are: %s.", known.data);
+}
+
+struct uuid_text media_id(const struct making *m, const char *part)
+{
+	char *name SCOPED(mem_freep) = mem_format("%s/%s", digest_hex(&m->image).s, part);
+
+	return uuid_of(name, strlen(name));
+}
+
+static void making_release(struct making *m)
+{
+	struct err e = ERR_INIT;
+
+	if (m->dir != NULL && store_scratch_drop(m->o->store, m->dir, &e) != 0)
+		log_warn("%s", e.msg);
+	oci_manifest_release(&m->manifest);
+	free(m->dir);
+	free(m->tree);
+	free(m->to);
+	free(m->finished);
+}
+
+/* When the image was made, by its config. */
+static int read_time(const struct oci_layout *l, struct making *m, struct err *e)
+{
+	struct buf text SCOPED(buf_release) = BUF_INIT(OCI_MANIFEST_MAX);
+	struct jval *config SCOPED(jval_freep) = NULL;
+	const char *created;
+
+	if (oci_layout_read(l, &m->manifest.config.digest, &text, e) != 0 ||
+	    jval_parse(text.data, text.len, "image config", &config, e) != 0)
+		return -1;
+	created = jval_get_str(config, "created");
+	if (created != NULL && clock_parse(created, &m->epoch) == 0 && m->epoch >= 0)
+		return 0;
+	m->epoch = 0;
+	return 0;
+}
+
+/* The tree with the time of the image for the root's own, which no layer has. */
+static int unpack(const struct oci_layout *l, struct making *m, struct err *e)
+{
+	const struct timespec at[2] = {{.tv_sec = m->epoch}, {.tv_sec = m->epoch}};
+	bool hidden;
+
+	if (mkdir(m->tree, 0755) != 0 || mkdir(m->to, 0755) != 0)
+		return err_sys(e, "make a directory in %s", m->dir);
+	if (oci_unpack_layers(l, &m->manifest, m->tree, &hidden, e) != 0)
+		return -1;
+	if (utimensat(AT_FDCWD, m->tree, at, 0) != 0)
+		return err_sys(e, "set the time of %s", m->tree);
+	return 0;
+}
+
+static int prepare(const struct oci_layout *l, const struct oci_desc *manifest, struct making *m,
+		   struct err *e)
+{
+	if (oci_read_verified(l, manifest, &m->manifest, &m->image, e) != 0 ||
+	    read_time(l, m, e) != 0 || store_scratch(m->o->store, "media", &m->dir, e) != 0)
+		return -1;
+	m->tree = fs_join(m->dir, "tree");
+	m->to = fs_join(m->dir, "to");
+	m->finished = fs_join(m->to, "finished");
+	return unpack(l, m, e);
+}
+
+static int copy(void *ctx, int fd, struct err *e)
+{
+	return fs_copy_fd(*(const int *)ctx, fd, NULL, e);
+}
+
+/* Hashes what was made, and puts it where it shall be. */
+static int put(const struct making *m, struct media_made *ret, struct err *e)
+{
+	char *dir SCOPED(mem_freep) = fs_dirname(m->o->out);
+	char *name SCOPED(mem_freep) = fs_basename(m->o->out);
+	int fd SCOPED(fd_closep) = open(m->finished, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+	int to SCOPED(fd_closep) = -1;
+	const struct fs_filler f = {copy, &fd};
+
+	if (fd < 0)
+		return err_sys(e, "open %s", m->finished);
+	if (fs_open_dir(AT_FDCWD, dir, &to, e) != 0 ||
+	    digest_fd(fd, &ret->digest, &ret->size, e) != 0)
+		return -1;
+	if (lseek(fd, 0, SEEK_SET) != 0)
+		return err_sys(e, "rewind %s", m->finished);
+	return fs_put_with(to, name, 0644, &f, e);
+}
+
+/* A name that cannot be written to is known before the work. */
+static int look(const char *out, struct err *e)
+{
+	char *dir SCOPED(mem_freep) = fs_dirname(out);
+	struct stat st;
+
+	if (lstat(out, &st) == 0 && !S_ISREG(st.st_mode))
+		return err_set(e, ERR_FAIL, "%s is no file", out);
+	if (access(dir, W_OK) != 0)
+		return err_sys(e, "write into %s", dir);
+	return 0;
+}
+
+int media_make(const struct oci_layout *l, const struct oci_desc *manifest,
+	       const struct media_opts *o, struct media_made *ret, struct err *e)
+{
+	struct making m SCOPED(making_release) = {.o = o};
+	struct media_made made = {0};
+
+	if (look(o->out, e) != 0 || prepare(l, manifest, &m, e) != 0 ||
+	    formats[o->format].make(&m, e) != 0 || put(&m, &made, e) != 0)
+		return -1;
+	made.image = m.image;
+	*ret = made;
+	return 0;
+}

@@ -1,0 +1,27 @@
+/* parts.h - what the files of media/ share. */
+#ifndef MEDIA_PARTS_H
+#define MEDIA_PARTS_H
+
+#include "form/uuid.h"
+#include "media/media.h"
+
+struct making {
+	const struct media_opts *o;
+	struct oci_manifest manifest;
+	struct digest image;
+	int64_t epoch;  /* when the image was made, by what it says: no file is younger */
+	char *dir;      /* the scratch, absolute, and in it: */
+	char *tree;     /* the root tree of the image */
+	char *to;       /* what tools write to, */
+	char *finished; /* and in that the file as it shall be */
+};
+
+/* The name of a part of the medium as an id: of another image it is another. */
+struct uuid_text media_id(const struct making *m, const char *part);
+
+/* Each writes m->finished. */
+int media_tar(const struct making *m, struct err *e) MUST_CHECK;
+int media_squashfs(const struct making *m, struct err *e) MUST_CHECK;
+int media_erofs(const struct making *m, struct err *e) MUST_CHECK;
+
+#endif
