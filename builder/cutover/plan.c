@@ -42,9 +42,20 @@ static void commands(struct jval *list, const char *phase, const struct site_com
 		program(list, phase, "old", &v[i].run);
 }
 
+/* Of a side, or on the control. */
+static void announces(struct jval *list, const struct site_cutover *c, int on)
+{
+	for (size_t i = 0; i < c->announce_n; i++) {
+		const struct site_command *k = &c->announce[i];
+
+		if (k->on == on || k->on == SITE_ON_CONTROL)
+			program(list, "announce", site_on_word(k->on), &k->run);
+	}
+}
+
 static void checks(struct jval *list, const struct site_cutover *c, int when)
 {
-	const char *phase = site_when_word(when);
+	const char *phase = when == SITE_WHEN_TRIAL ? "smoke" : site_when_word(when);
 
 	for (size_t i = 0; i < c->checks_n; i++) {
 		const struct site_check *k = &c->checks[i];
@@ -82,7 +93,7 @@ static void before(struct jval *list, const struct site_cutover *c)
 	for (size_t i = 0; i < c->old.data_n; i++)
 		step(list, "warm", "copy %s to %s", c->old.data[i].at, c->old.data[i].name);
 	step(list, "ready", "copy what changed meanwhile, and see how long that takes");
-	commands(list, "announce", c->announce, c->announce_n);
+	announces(list, c, SITE_ON_OLD);
 	step(list, "announce", "stop the instance, and give it the site's address, closed");
 }
 
@@ -113,10 +124,15 @@ static void back(struct jval *list, const struct site_cutover *c)
 		step(list, "warm", "copy %s to %s of old, which stays held", o->data[i].name,
 		     o->data[i].at);
 	step(list, "ready", "copy what changed meanwhile, and see how long that takes");
-	step(list, "fence", "stop the instance, and mark it as gone");
+	announces(list, c, SITE_ON_NEW);
+	step(list, "fence", "stop the instance, which is gone for as long as its lease is renewed");
 	step(list, "last-pass", "copy what changed since");
 	step(list, "verify", "both ends list their data: the same, or all is undone");
-	step(list, "hold", "the old server answers, and is held still");
+	if (cut_tries_old(c)) {
+		step(list, "start", "on old: start the application, which nobody can reach");
+		checks(list, c, SITE_WHEN_TRIAL);
+	}
+	step(list, "hold", "the old server is held still, and the instance gone for good");
 	step(list, "commit", "one record: from here on the old server is right");
 	step(list, "open", "on old: give back its data and its address");
 	for (size_t i = 0; i < o->services.n; i++)

@@ -75,6 +75,9 @@ int cut_preflight(struct cut_run *r, struct err *e) MUST_CHECK;
 int cut_warm(struct cut_run *r, struct err *e) MUST_CHECK;
 int cut_ready(struct cut_run *r, struct err *e) MUST_CHECK;
 int cut_announce(struct cut_run *r, struct err *e) MUST_CHECK;
+/* Whether a reverse starts the old application before its commit: a server that keeps its addresses
+ * would let people in. */
+bool cut_tries_old(const struct site_cutover *c) MUST_CHECK;
 /* The new instance on what was copied, and back: what each phase takes. */
 int cut_try(struct cut_run *r, struct err *e) MUST_CHECK;
 

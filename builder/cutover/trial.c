@@ -33,12 +33,9 @@ int cut_ports_open(struct cut_run *r, struct err *e)
 	return 0;
 }
 
-/* A server that keeps its addresses would let people in. */
-static bool is_tried(const struct cut_run *r)
+bool cut_tries_old(const struct site_cutover *c)
 {
-	const struct site_old *old = &r->s->cutover.old;
-
-	return old->trial == SITE_TRIAL_REQUIRED && old->interface != NULL;
+	return c->old.trial == SITE_TRIAL_REQUIRED && c->old.interface != NULL;
 }
 
 int cut_trial_start(struct cut_run *r, struct err *e)
@@ -49,7 +46,7 @@ int cut_trial_start(struct cut_run *r, struct err *e)
 
 	if (cut_keep(r, e) != 0)
 		return -1;
-	if (!is_tried(r))
+	if (!cut_tries_old(&r->s->cutover))
 		return 0;
 	fault_point("cutover: start");
 	/* it ends there before the instance may come back here */
@@ -69,7 +66,7 @@ int cut_trial_smoke(struct cut_run *r, struct err *e)
 
 	if (cut_keep(r, e) != 0)
 		return -1;
-	if (!is_tried(r)) {
+	if (!cut_tries_old(&r->s->cutover)) {
 		log_info("the old application is not tried before the commit");
 		return 0;
 	}

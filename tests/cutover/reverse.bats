@@ -99,6 +99,7 @@ new_reaches_old() {
 	sells new
 	cutover --reverse --dry-run
 	succeeded
+	[[ $output == *'start the application, which nobody can reach'* ]]
 	[[ $output == *'give back its data and its address'* ]]
 	cutover --reverse --rehearse --json
 	succeeded

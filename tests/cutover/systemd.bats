@@ -25,7 +25,8 @@ make_root() {
 	for d in bin sbin lib lib64; do
 		[ ! -L "/$d" ] || ln -s "usr/$d" "$root/$d"
 	done
-	cp -a /etc/{ld.so.cache,ld.so.conf,ld.so.conf.d,alternatives,perl,nsswitch.conf} "$root/etc/"
+	cp -a /etc/{ld.so.cache,ld.so.conf,ld.so.conf.d,alternatives,perl,nsswitch.conf} \
+		"$root/etc/"
 	echo root:x:0:0::/root:/bin/bash >"$root/etc/passwd"
 	echo root:x:0: >"$root/etc/group"
 	: >"$root/etc/machine-id"
@@ -56,8 +57,9 @@ boot() {
 	[ -d /sys/fs/cgroup/systemd ] || group=/sys/fs/cgroup/posmedia-$$-$BATS_TEST_NUMBER
 	mkdir -p "$group"
 	# shellcheck disable=SC2016 # expanded inside
-	bash -c 'echo $$ >"$1/cgroup.procs"; exec unshare --net --pid --mount --uts --cgroup --fork \
-		--kill-child bash -ec "$2" - "$3" "$4"' - "$group" '
+	bash -c 'echo $$ >"$1/cgroup.procs"
+		exec unshare --net --pid --mount --uts --cgroup --fork --kill-child \
+			bash -ec "$2" - "$3" "$4"' - "$group" '
 		mount --make-rprivate /
 		mount --bind "$1" "$1"
 		mount --bind /usr "$1/usr"

@@ -79,6 +79,7 @@ static void the_least(void **state)
 	assert_int_equal(c->free_percent, 200);
 	assert_int_equal(c->old.holders, SITE_HOLDERS_KILL);
 	assert_int_equal(c->old.cron, SITE_CRON_REQUIRED);
+	assert_int_equal(c->old.trial, SITE_TRIAL_REQUIRED);
 	assert_null(c->old.interface);
 	assert_int_equal(c->rehearsal,
 			 s->env == SITE_PROD ? SITE_REHEARSAL_REQUIRED : SITE_REHEARSAL_OPTIONAL);
@@ -104,12 +105,13 @@ static void the_least(void **state)
 	"    ports: [2001, 80]\n"                                                                  \
 	"    holders: report\n"                                                                    \
 	"    cron: optional\n"                                                                     \
+	"    trial: none\n"                                                                        \
 	"    address: {interface: eth0, address: 192.0.2.9/24}\n"                                  \
 	"  private: 192.0.2.10/24\n"                                                               \
 	"  lease: 90s\n"                                                                           \
 	"  budget: {outage: 5m, fence: 30s, last-pass: 2m, verify: 1m, start: 1m, smoke: 1m, "     \
 	"hold: 5s}\n"                                                                              \
-	"  announce: [{run: [/usr/bin/wall, soon]}]\n"                                             \
+	"  announce: [{run: [/usr/bin/wall, soon]}, {on: new, run: [/b], undo: [/u]}]\n"           \
 	"  checks:\n"                                                                              \
 	"    - {name: port, on: new, phase: smoke, tcp: 2001}\n"                                   \
 	"    - {name: sale, on: control, phase: after, run: [/bin/sale], within: 3s}\n"            \
@@ -138,6 +140,9 @@ static void the_whole(void **state)
 	assert_int_equal(c->old.stop[0].within_ms, 9000);
 	assert_int_equal(c->old.stop[1].within_ms, 60000);
 	assert_true(c->old.stop[1].may_fail);
+	assert_int_equal(c->old.trial, SITE_TRIAL_NONE);
+	assert_int_equal(c->announce[0].on, SITE_ON_OLD);
+	assert_int_equal(c->announce[1].on, SITE_ON_NEW);
 	assert_int_equal(c->old.ports[1], 80);
 	assert_int_equal(c->old.holders, SITE_HOLDERS_REPORT);
 	assert_string_equal(c->old.taken.text, "192.0.2.9/24");
@@ -180,6 +185,8 @@ static const struct {
     {"network: {interface: l, address: 192.0.2.8/24}\ncutover: {" OLD ADDRESS(
 	 "192.0.2.9/24") "}}\n",
      "9:16: old: the instance does not get 192.0.2.9/24"},
+    {"cutover: {" OLD ", services: [a]}, checks: [{name: c, on: new, phase: trial, run: [/c]}]}\n",
+     "8:98: cutover: the check c cannot be in the instance"},
     {"cutover: {" OLD
      ", services: [a]}, checks: [{name: c, on: new, phase: returned, run: [/c]}]}\n",
      "8:98: cutover: the check c cannot be in the instance"},
