@@ -1,6 +1,7 @@
 /* content.c - what is in an entry: digest, target, ACL and attributes, by any thread. */
 #include "manifest/making.h"
 
+#include "form/abreast.h"
 #include "sys/fs.h"
 #include "sys/intr.h"
 #include <errno.h>
@@ -11,56 +12,13 @@
 #include <unistd.h>
 
 enum {
-	CHUNK = 256 << 10,
+	CHUNK = 128 << 10,
 	READINGS = 3,
 	HOLE = 4096,
 	LARGE = 1 << 20,
 	TELL_FILES = 256,
 	TELL_BYTES = 8 << 20,
 };
-
-struct desk {
-	struct desk *next;
-	struct hash *hash;
-	char *chunk;
-};
-
-static struct desk *take_desk(struct making *k)
-{
-	struct desk *d;
-
-	(void)pthread_mutex_lock(&k->lock);
-	d = k->desks;
-	if (d != NULL)
-		k->desks = d->next;
-	(void)pthread_mutex_unlock(&k->lock);
-	if (d != NULL)
-		return d;
-	d = mem_zalloc(sizeof(*d));
-	d->hash = hash_new();
-	d->chunk = mem_zalloc(CHUNK);
-	return d;
-}
-
-static void give_desk(struct making *k, struct desk *d)
-{
-	(void)pthread_mutex_lock(&k->lock);
-	d->next = k->desks;
-	k->desks = d;
-	(void)pthread_mutex_unlock(&k->lock);
-}
-
-void making_desks_free(struct making *k)
-{
-	while (k->desks != NULL) {
-		struct desk *d = k->desks;
-
-		k->desks = d->next;
-		hash_free(d->hash);
-		free(d->chunk);
-		free(d);
-	}
-}
 
 static char *name_of(struct making *k, const char *name, uint32_t id)
 {
@@ -107,46 +65,27 @@ static void tell(struct making *k, uint64_t files, int64_t bytes)
 	(void)pthread_mutex_unlock(&k->lock);
 }
 
-struct look {
+/* One of the entries that a thread looks at together: of files the bytes are hashed abreast. */
+struct lane {
 	struct making *k;
-	struct desk *d;
 	struct manifest_entry *en;
 	struct item *it;
-	int fd;
+	int fd; /* of a file that is being read; else -1 */
 	bool path_only;
+	bool known;         /* its digest is, and nothing was read */
+	int readings;       /* of the file so far */
+	struct stat before; /* what it was when the last of these began */
+	uint64_t at, told;  /* bytes read, and of these told */
+	uint8_t *chunk;
+	size_t has, done; /* bytes in it, and of these hashed */
 };
 
-static int hash_all(const struct look *l, uint64_t *ret_n, struct err *e)
-{
-	const int fd = l->fd;
-	struct desk *d = l->d;
-	struct making *k = l->k;
-	uint64_t at = 0, told = 0;
-
-	/* what an earlier file's failed reading left */
-	(void)hash_final(d->hash);
-	for (;;) {
-		ssize_t n = pread(fd, d->chunk, CHUNK, (off_t)at);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return err_sys(e, "read");
-		if (intr_pending())
-			return intr_err(e);
-		if (n == 0)
-			break;
-		hash_add(d->hash, d->chunk, (size_t)n);
-		at += (uint64_t)n;
-		if (at - told >= TELL_BYTES) {
-			tell(k, 0, (int64_t)(at - told));
-			told = at;
-		}
-	}
-	tell(k, 0, (int64_t)(at - told));
-	*ret_n = at;
-	return 0;
-}
+/* What one thread works with. */
+struct desk {
+	struct making *k;
+	struct abreast *hashes;
+	struct lane lanes[ABREAST];
+};
 
 static uint64_t count_holes(int fd, const struct stat *st)
 {
@@ -190,7 +129,7 @@ static bool same_state(const struct stat *a, const struct stat *b)
 }
 
 /* An attribute that was listed and then is not there is a change like others. */
-static int attributes(const struct look *l, struct err *e)
+static int attributes(const struct lane *l, struct err *e)
 {
 	const struct attributes_from from = {
 	    .fd = l->fd,
@@ -213,7 +152,7 @@ static int fits_line(const struct manifest_entry *en, struct err *e)
 			    : 0;
 }
 
-static bool remembered(const struct look *l)
+static bool remembered(const struct lane *l)
 {
 	l->en->unread = false;
 	if (l->k->o->seen == NULL || !seen_find(l->k->o->seen, &l->it->file))
@@ -222,76 +161,83 @@ static bool remembered(const struct look *l)
 	return true;
 }
 
-/* The content once. *ret_same: nothing changed meanwhile. */
-static int read_once(const struct look *l, bool *ret_same, struct err *e)
+/* Begins to read a file. Returns whether its bytes have to be. */
+static bool begins(struct lane *l)
 {
-	struct stat before, after;
-	uint64_t n = 0;
-	bool known;
+	const struct manifest_opts *o = l->k->o;
 
-	if (fstat(l->fd, &before) != 0)
-		return err_sys(e, "stat");
-	making_stat(l->k, l->en, l->it, &before);
-	known = remembered(l);
-	if (known || l->k->o->later) {
-		l->en->unread = !known;
-		n = l->en->size;
-	} else if (l->k->o->vouch != NULL &&
-		   l->k->o->vouch(l->k->o->ctx, l->fd, &before, &l->en->digest)) {
-		n = l->en->size;
-		tell(l->k, 0, (int64_t)n);
-	} else {
-		if (hash_all(l, &n, e) != 0)
-			return -1;
-		l->en->digest = hash_final(l->d->hash);
+	making_stat(l->k, l->en, l->it, &l->before);
+	l->known = remembered(l);
+	l->readings++;
+	l->at = l->told = 0;
+	l->has = l->done = 0;
+	if (l->known || o->later) {
+		l->en->unread = !l->known;
+		l->at = l->en->size;
+		return false;
 	}
-	l->en->holes = count_holes(l->fd, &before);
+	if (o->vouch == NULL || !o->vouch(o->ctx, l->fd, &l->before, &l->en->digest))
+		return true;
+	l->at = l->told = l->en->size;
+	tell(l->k, 0, (int64_t)l->at);
+	return false;
+}
+
+/* All of it was read. Returns 1 when it changed meanwhile and is to be read again. */
+static int ends(struct lane *l, struct err *e)
+{
+	struct stat after;
+	bool same;
+
+	l->en->holes = count_holes(l->fd, &l->before);
 	if (attributes(l, e) != 0 && e->sys != ENODATA)
 		return -1;
 	if (fstat(l->fd, &after) != 0)
 		return err_sys(e, "stat");
-	*ret_same = same_state(&before, &after) && n == l->en->size;
+	same = same_state(&l->before, &after) && l->at == l->en->size;
 	making_stat(l->k, l->en, l->it, &after);
-	l->en->size = n;
-	if (known || l->k->o->later)
-		tell(l->k, 0, (int64_t)n);
-	if (*ret_same && known)
-		(void)__atomic_add_fetch(&l->k->m.remembered, 1, __ATOMIC_RELAXED);
-	return 0;
-}
-
-static int read_file(const struct look *l, struct err *e)
-{
-	bool same = false;
-
-	for (int i = 0; i < READINGS && !same; i++) {
-		if (i > 0)
-			tell(l->k, 0, -(int64_t)l->en->size);
-		if (i == 1)
+	l->en->size = l->at;
+	tell(l->k, 0, (int64_t)(l->at - l->told));
+	if (!same && l->readings < READINGS) {
+		tell(l->k, 0, -(int64_t)l->at);
+		if (l->readings == 1)
 			(void)__atomic_add_fetch(&l->k->m.reread, 1, __ATOMIC_RELAXED);
-		if (read_once(l, &same, e) != 0)
-			return -1;
+		l->before = after;
+		return 1;
 	}
+	if (same && l->known)
+		(void)__atomic_add_fetch(&l->k->m.remembered, 1, __ATOMIC_RELAXED);
 	l->it->unsteady = !same;
 	tell(l->k, 1, 0);
 	return fits_line(l->en, e);
 }
 
-static int read_other(const struct look *l, struct err *e)
+/* Reads the file as far as that goes without its bytes. Returns 1 when those are wanted. */
+static int read_on(struct lane *l, struct err *e)
+{
+	int rc = 1;
+
+	while (rc == 1) {
+		if (begins(l))
+			return 1;
+		rc = ends(l, e);
+	}
+	return rc;
+}
+
+static int read_other(const struct lane *l, struct err *e)
 {
 	char target[4097];
-	struct stat st;
+	const struct stat *st = &l->before;
 	ssize_t n;
 
-	if (fstat(l->fd, &st) != 0)
-		return err_sys(e, "stat");
 	if (l->en->type == MANIFEST_DIR) {
 		struct seen_file now;
 
-		seen_of(&st, &now);
+		seen_of(st, &now);
 		l->it->unsteady = memcmp(&now, &l->it->file, sizeof(now)) != 0;
 	}
-	making_stat(l->k, l->en, l->it, &st);
+	making_stat(l->k, l->en, l->it, st);
 	if (l->en->type == MANIFEST_LINK) {
 		n = readlinkat(l->fd, "", target, sizeof(target));
 		if (n <= 0 || n == sizeof(target))
@@ -314,38 +260,37 @@ static int flags_for(enum manifest_type t)
 				   : O_PATH;
 }
 
-/* Whether the descriptor is of what the walk has seen: the same type is enough, for a name that was
- * given to a new file is as good as the file that changed. */
-static bool is_such(int fd, const struct manifest_entry *en)
+/* Whether this is what the walk has seen: the same type is enough, for a name that was given to a
+ * new file is as good as the file that changed. */
+static bool is_such(const struct stat *st, const struct manifest_entry *en)
 {
 	static const mode_t formats[] = {
 	    [MANIFEST_DIR] = S_IFDIR,  [MANIFEST_FILE] = S_IFREG, [MANIFEST_LINK] = S_IFLNK,
 	    [MANIFEST_FIFO] = S_IFIFO, [MANIFEST_CHAR] = S_IFCHR, [MANIFEST_BLOCK] = S_IFBLK,
 	};
-	struct stat st;
 
-	return fstat(fd, &st) == 0 && (st.st_mode & S_IFMT) == formats[en->type];
+	return (st->st_mode & S_IFMT) == formats[en->type];
 }
 
-static int read_entry(struct making *k, struct desk *d, size_t i, struct err *e)
+/* Returns 1 when it is a file whose bytes are wanted. */
+static int open_lane(struct lane *l, struct err *e)
 {
-	struct look l = {.k = k, .d = d, .en = &k->m.v[i], .it = &k->items[i]};
-	int fd SCOPED(fd_closep) = open_entry(k, l.en->path, flags_for(l.en->type));
+	int fd SCOPED(fd_closep) = open_entry(l->k, l->en->path, flags_for(l->en->type));
 
 	if (fd < 0 && errno != ENOENT && errno != ENOTDIR && errno != ELOOP)
 		return err_sys(e, "open");
-	if (fd < 0 || !is_such(fd, l.en)) {
-		l.it->gone = true;
+	if (fd < 0 || fstat(fd, &l->before) != 0 || !is_such(&l->before, l->en)) {
+		l->it->gone = true;
 		return 0;
 	}
-	l.fd = fd;
-	if (l.en->type == MANIFEST_FILE) {
-		if (l.en->size >= LARGE)
-			(void)posix_fadvise(fd, 0, 0, POSIX_FADV_SEQUENTIAL);
-		return read_file(&l, e);
+	l->fd = STEAL_FD(fd);
+	if (l->en->type == MANIFEST_FILE) {
+		if (l->en->size >= LARGE)
+			(void)posix_fadvise(l->fd, 0, 0, POSIX_FADV_SEQUENTIAL);
+		return read_on(l, e);
 	}
-	l.path_only = l.en->type != MANIFEST_DIR;
-	return read_other(&l, e);
+	l->path_only = l->en->type != MANIFEST_DIR;
+	return read_other(l, e);
 }
 
 static void fail(struct making *k, const char *path, struct err *e)
@@ -361,28 +306,22 @@ static void fail(struct making *k, const char *path, struct err *e)
 	(void)pthread_mutex_unlock(&k->lock);
 }
 
-void making_read(void *making, size_t n)
+/* An entry is done with, or failed. */
+static void leave(struct lane *l, int rc, struct err *e)
 {
-	struct making *k = making;
-	struct item *it = &k->items[k->order[n]];
-	struct err e = ERR_INIT;
-	struct desk *d;
-	int rc;
+	struct making *k = l->k;
+	struct item *it = l->it;
 
-	if (__atomic_load_n(&k->stop, __ATOMIC_RELAXED))
-		return;
-	d = take_desk(k);
-	rc = intr_pending() ? intr_err(&e) : read_entry(k, d, k->order[n], &e);
-	give_desk(k, d);
+	fd_closep(&l->fd);
 	it->done = !it->gone;
 	if (rc == 0 && (it->gone || it->unsteady) && k->o->unsteady == NULL) {
-		rc = err_set(&e, ERR_BUSY,
+		rc = err_set(e, ERR_BUSY,
 			     it->gone ? "went away while the tree was read"
 				      : "changes while it is read");
-		(void)err_hint(&e, "stop what writes there, and try again");
+		(void)err_hint(e, "stop what writes there, and try again");
 	}
 	if (rc != 0) {
-		fail(k, it->path, &e);
+		fail(k, it->path, e);
 		return;
 	}
 	if (!it->gone && !it->unsteady)
@@ -390,4 +329,126 @@ void making_read(void *making, size_t n)
 	(void)pthread_mutex_lock(&k->lock);
 	k->o->unsteady(k->o->ctx, it->path);
 	(void)pthread_mutex_unlock(&k->lock);
+}
+
+/* Takes what is next until it is a file to be read. Returns false when nothing is left. */
+static bool next_file(struct making *k, struct lane *l)
+{
+	while (!__atomic_load_n(&k->stop, __ATOMIC_RELAXED)) {
+		size_t n = __atomic_fetch_add(&k->next, 1, __ATOMIC_RELAXED);
+		struct err e = ERR_INIT;
+		int rc;
+
+		if (n >= k->order_n)
+			return false;
+		*l = (struct lane){.k = k,
+				   .en = &k->m.v[k->order[n]],
+				   .it = &k->items[k->order[n]],
+				   .fd = -1,
+				   .chunk = l->chunk};
+		rc = intr_pending() ? intr_err(&e) : open_lane(l, &e);
+		if (rc == 1)
+			return true;
+		leave(l, rc, &e);
+	}
+	return false;
+}
+
+/* Fetches more of a file. Returns 1, or 0 at its end. */
+static int fetch(struct lane *l, struct err *e)
+{
+	ssize_t n;
+
+	do
+		n = pread(l->fd, l->chunk, CHUNK, (off_t)l->at);
+	while (n < 0 && errno == EINTR);
+	if (n < 0)
+		return err_sys(e, "read");
+	if (intr_pending())
+		return intr_err(e);
+	l->has = (size_t)n;
+	l->done = 0;
+	l->at += (uint64_t)n;
+	if (l->at - l->told >= TELL_BYTES) {
+		tell(l->k, 0, (int64_t)(l->at - l->told));
+		l->told = l->at;
+	}
+	return n > 0;
+}
+
+/* The same; at its end it is seen whether it has to be read again. */
+static int go_on(struct desk *d, unsigned n, struct err *e)
+{
+	struct lane *l = &d->lanes[n];
+	int rc = fetch(l, e);
+
+	if (rc != 0)
+		return rc;
+	l->en->digest = abreast_final(d->hashes, n);
+	rc = ends(l, e);
+	return rc == 1 ? read_on(l, e) : rc;
+}
+
+/* Sees that a lane has bytes to hash, of its file or of another. Returns false when there are no
+ * more. */
+static bool ready(struct desk *d, unsigned n)
+{
+	struct lane *l = &d->lanes[n];
+
+	while (l->done == l->has) {
+		struct err e = ERR_INIT;
+		int rc;
+
+		if (l->fd < 0 && !next_file(d->k, l))
+			return false;
+		rc = go_on(d, n, &e);
+		if (rc != 1)
+			leave(l, rc, &e);
+	}
+	return true;
+}
+
+/* Hashes as much of all lanes as the one has that has least. Returns false when nothing is left. */
+static bool hash_some(struct desk *d)
+{
+	const uint8_t *p[ABREAST];
+	size_t n[ABREAST] = {0}, least = SIZE_MAX;
+
+	for (unsigned i = 0; i < ABREAST; i++) {
+		struct lane *l = &d->lanes[i];
+
+		if (!ready(d, i))
+			continue;
+		p[i] = l->chunk + l->done;
+		n[i] = l->has - l->done;
+		least = n[i] < least ? n[i] : least;
+	}
+	if (least == SIZE_MAX || __atomic_load_n(&d->k->stop, __ATOMIC_RELAXED))
+		return false;
+	least = (least + ABREAST_BLOCK - 1) / ABREAST_BLOCK * ABREAST_BLOCK;
+	for (unsigned i = 0; i < ABREAST; i++) {
+		n[i] = n[i] < least ? n[i] : least;
+		d->lanes[i].done += n[i];
+	}
+	abreast_add(d->hashes, p, n);
+	return true;
+}
+
+void making_read(void *making, size_t n)
+{
+	/* of one place in its page each would drive the others out of the nearest cache */
+	enum { APART = CHUNK + 17 * ABREAST_BLOCK };
+	struct desk d = {.k = making, .hashes = abreast_new(false)};
+	uint8_t *chunks SCOPED(mem_freep) = mem_resize(NULL, ABREAST, APART);
+
+	(void)n;
+	for (size_t i = 0; i < ABREAST; i++) {
+		d.lanes[i].fd = -1;
+		d.lanes[i].chunk = chunks + i * APART;
+	}
+	while (hash_some(&d))
+		;
+	for (size_t i = 0; i < ABREAST; i++)
+		fd_closep(&d.lanes[i].fd);
+	abreast_free(d.hashes);
 }

@@ -155,7 +155,7 @@ static void put_in_order(struct making *k)
 {
 	struct turn *turns SCOPED(mem_freep) = mem_resize(NULL, k->m.n + 1, sizeof(*turns));
 
-	k->order_n = 0;
+	k->order_n = k->next = 0;
 	for (size_t i = 0; i < k->m.n; i++) {
 		const struct manifest_entry *en = &k->m.v[i];
 
@@ -214,6 +214,8 @@ static void count(struct making *k)
 /* Once, but for a first name of several that went away: then the next has to be read. */
 static int read_contents(struct making *k, struct err *e)
 {
+	const unsigned threads = k->o->threads > 0 ? k->o->threads : par_cpus();
+
 	for (bool again = false;; again = true) {
 		link_names(k);
 		put_in_order(k);
@@ -221,7 +223,7 @@ static int read_contents(struct making *k, struct err *e)
 			return 0;
 		if (!again)
 			count(k);
-		par_each(k->order_n, k->o->threads, making_read, k);
+		par_each(threads, threads, making_read, k);
 		if (k->stop) {
 			*e = k->err;
 			return -1;
@@ -309,7 +311,6 @@ int manifest_make(int dirfd, const struct manifest_opts *o, struct manifest *ret
 	} else {
 		manifest_release(&k.m);
 	}
-	making_desks_free(&k);
 	(void)pthread_mutex_destroy(&k.lock);
 	free(k.items);
 	free(k.order);

@@ -16,8 +16,6 @@ struct item {
 	bool unsteady, gone;
 };
 
-struct desk; /* what one thread reads with */
-
 struct making {
 	int dirfd;
 	int64_t begun_s;
@@ -29,9 +27,9 @@ struct making {
 	size_t cap, items_cap;
 	size_t *order; /* of items, as they are to be read */
 	size_t order_n;
+	size_t next;          /* of the order, by __atomic_* only */
 	bool stop;            /* by __atomic_* only: something failed */
 	pthread_mutex_t lock; /* of all below, and of counts in m, while it is read */
-	struct desk *desks;
 	struct manifest_progress p, told;
 	struct err err;
 };
@@ -40,9 +38,8 @@ struct making {
 void making_stat(struct making *k, struct manifest_entry *en, struct item *it,
 		 const struct stat *st);
 
-/* Reads the n-th of the order; what fails is in k->err, and k->stop then. */
-void making_read(void *making, size_t n);
-
-void making_desks_free(struct making *k);
+/* Reads the order from `next` on: one of the threads that do. What fails is in k->err, and k->stop
+ * then. */
+void making_read(void *making, size_t thread);
 
 #endif

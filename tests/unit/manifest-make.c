@@ -1,4 +1,5 @@
 /* Making the manifest of a tree. */
+#include "form/abreast.h"
 #include "manifest-lib.h"
 
 #include <pthread.h>
@@ -278,6 +279,7 @@ static void take_away(void *ctx, const struct manifest_progress *p)
 /* also the first name of a file, whose content is then to be read by its second */
 static void what_goes_away_is_told(void **state)
 {
+	static const char *const big[ABREAST] = {"big-1", "big-2", "big-3"};
 	struct scratch s = scratch_make();
 	struct busy b = {.s = &s, .times = 1, .told = BUF_INIT(1000)};
 	struct manifest_names *n = names();
@@ -288,10 +290,13 @@ static void what_goes_away_is_told(void **state)
 
 	(void)state;
 	for (int i = 0; i < 2; i++) {
-		put(&s, "big", "", 0644);
-		fd = openat(s.fd, "big", O_RDWR | O_CLOEXEC);
-		assert_int_equal(ftruncate(fd, 17 << 20), 0);
-		(void)close(fd);
+		/* as many as are read together: no other is open yet when the first is told */
+		for (size_t k = 0; k < ABREAST; k++) {
+			put(&s, big[k], "", 0644);
+			fd = openat(s.fd, big[k], O_RDWR | O_CLOEXEC);
+			assert_int_equal(ftruncate(fd, 17 << 20), 0);
+			(void)close(fd);
+		}
 		put(&s, "d/gone", "g", 0644);
 		put(&s, "e/f", "f", 0644);
 		put(&s, "d/z-first", "two names", 0644);
