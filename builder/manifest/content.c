@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 enum {
-	CHUNK = 128 << 10,
+	CHUNK = 64 << 10,
 	READINGS = 3,
 	HOLE = 4096,
 	LARGE = 1 << 20,
