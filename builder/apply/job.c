@@ -50,19 +50,28 @@ int job_open(const struct job *j, size_t i, int flags, mode_t mode)
 	return fs_openat2(j->root, *path != '\0' ? path : ".", &how);
 }
 
+int job_mounted(const char *doing, const char *path, struct err *e)
+{
+	(void)err_set(e, ERR_BUSY, "%s %s: a file system is mounted there", doing, path);
+	e->sys = EXDEV;
+	return err_hint(e, "unmount it and repeat");
+}
+
 int job_err(const struct job *j, size_t i, const char *doing, struct err *e)
 {
 	const char *path = j->want->v[i].path;
 	int sys = errno;
 
-	(void)err_sys(e, "%s %s", doing, *path != '\0' ? path : ".");
+	path = *path != '\0' ? path : ".";
 	if (sys == EXDEV)
-		(void)err_hint(e, "unmount the file system that is mounted there");
+		return job_mounted(doing, path, e);
+	(void)err_sys(e, "%s %s", doing, path);
 	if (sys == ENOSPC || sys == EDQUOT)
 		(void)err_hint(e, "make room and repeat: what is written stays");
-	if (sys == ETXTBSY)
-		(void)err_hint(e, "end the program that runs from there");
-	return -1;
+	if (sys != ETXTBSY)
+		return -1;
+	e->kind = ERR_BUSY;
+	return err_hint(e, "end the program that runs from there");
 }
 
 int job_parent(const struct job *j, size_t i, int *ret, struct err *e)
@@ -185,7 +194,7 @@ int job_remove(struct job *j, int dirfd, const char *name, struct err *e)
 	struct err first = ERR_INIT;
 
 	if (fd < 0 && errno == EXDEV)
-		return err_set(e, ERR_FAIL, "remove %s: a file system is mounted there", name);
+		return job_mounted("remove", name, e);
 	__atomic_add_fetch(&j->result.removed, 1 + count_below(fd), __ATOMIC_RELAXED);
 	if (j->o->dry_run || fs_rmtree(dirfd, name, &first) == 0)
 		return 0;

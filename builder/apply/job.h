@@ -69,8 +69,12 @@ int job_open(const struct job *j, size_t i, int flags, mode_t mode);
 int job_parent(const struct job *j, size_t i, int *ret, struct err *e) MUST_CHECK;
 const char *job_name(const struct job *j, size_t i);
 
-/* Error of a step at entry i, from errno. Returns -1. */
+/* Error of a step at entry i, from errno: ERR_BUSY, with errno in e->sys, where a program runs or a
+ * file system is mounted. Returns -1. */
 int job_err(const struct job *j, size_t i, const char *doing, struct err *e);
+
+/* The latter's by itself. */
+int job_mounted(const char *doing, const char *path, struct err *e);
 
 /* Counts an entry whose content or attributes were changed, once. */
 void job_changed(struct job *j, size_t i);

@@ -178,10 +178,11 @@ static int fill_rest(struct job *j, const struct restore_target *to, struct err 
 }
 
 /* A file that changed between the two looks at it is read at the first one this time, as often as
- * it takes. */
+ * it takes. Of a target that is busy that makes nothing better. */
 static int fill_busy(struct job *j, const struct restore_target *to, struct err *e)
 {
-	if (e->kind != ERR_BUSY || (j->src.kind != SOURCE_DIR && j->src.kind != SOURCE_ACCOUNT))
+	if (e->kind != ERR_BUSY || e->sys != 0 ||
+	    (j->src.kind != SOURCE_DIR && j->src.kind != SOURCE_ACCOUNT))
 		return -1;
 	log_info("%s: all is read before any is written", e->msg);
 	*e = (struct err)ERR_INIT;

@@ -11,13 +11,19 @@ load restore
 
 setup_file() {
 	load lib
-	flock "$OUT/tests.flock" make -s "OUT=$OUT/faults" VARIANT=faults all
+	load tiny
+	load stage
+	load restore
+	make_faults
+	restore_setup_file
+}
+
+teardown_file() {
+	rm -rf "$made"
 }
 
 setup() {
-	dir=$(mktemp -d)
-	make_restore_image
-	start_service "$dir/engine" docker
+	restore_setup
 	make_shop "$dir/shop"
 	export posmedia=$OUT/faults/posmedia
 	stage_till dev
@@ -28,8 +34,7 @@ setup() {
 }
 
 teardown() {
-	stop_service "$dir/engine"
-	rm -rf "$dir"
+	restore_teardown
 }
 
 restore() {

@@ -13,9 +13,7 @@ setup_file() {
 	load tiny
 	load stage
 	load restore
-	dir=$(mktemp -d)
-	export made=$dir
-	make_restore_image
+	restore_setup_file
 }
 
 teardown_file() {
@@ -23,16 +21,12 @@ teardown_file() {
 }
 
 setup() {
-	dir=$(mktemp -d)
-	cp -a "$made/." "$dir"
-	export POSMEDIA_STORE=$dir/store
-	start_service "$dir/engine" docker
+	restore_setup
 	make_shop "$dir/shop"
 }
 
 teardown() {
-	stop_service "$dir/engine"
-	rm -rf "$dir"
+	restore_teardown
 }
 
 restore() {

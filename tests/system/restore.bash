@@ -26,6 +26,30 @@ make_restore_image() {
 	succeeded
 }
 
+# The image for all tests of a file, made once in $made; a file calls these from its own four.
+restore_setup_file() {
+	dir=$(mktemp -d)
+	export made=$dir
+	make_restore_image
+}
+
+restore_setup() {
+	dir=$(mktemp -d)
+	cp -a "$made/." "$dir"
+	export POSMEDIA_STORE=$dir/store
+	start_service "$dir/engine" docker
+}
+
+restore_teardown() {
+	stop_service "$dir/engine"
+	rm -rf "$dir"
+}
+
+# posmedia with the points at which it may die (base/fault.h).
+make_faults() {
+	flock "$OUT/tests.flock" make -s "OUT=$OUT/faults" VARIANT=faults all
+}
+
 # Stages it in environment $1.
 stage_till() {
 	install -m 600 /dev/null "$dir/token"

@@ -14,10 +14,8 @@ setup_file() {
 	load tiny
 	load stage
 	load restore
-	flock "$OUT/tests.flock" make -s "OUT=$OUT/faults" VARIANT=faults all
-	dir=$(mktemp -d)
-	export made=$dir
-	make_restore_image
+	make_faults
+	restore_setup_file
 }
 
 teardown_file() {
@@ -25,10 +23,7 @@ teardown_file() {
 }
 
 setup() {
-	dir=$(mktemp -d)
-	cp -a "$made/." "$dir"
-	export POSMEDIA_STORE=$dir/store
-	start_service "$dir/engine" docker
+	restore_setup
 	stage_till dev
 	install -m 600 /dev/null "$dir/pass"
 	echo 'a long passphrase' >"$dir/pass"
@@ -38,8 +33,7 @@ setup() {
 }
 
 teardown() {
-	stop_service "$dir/engine"
-	rm -rf "$dir"
+	restore_teardown
 }
 
 # A script that stands still when the container does: what nsenter starts does not.
