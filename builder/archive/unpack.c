@@ -112,7 +112,7 @@ int unpack(int fd, const char *dest, const struct unpack_opts *o, struct err *e)
 	const struct unpack_package one = {fd, o->what};
 	struct job j = {.v = &one,
 			.n = 1,
-			.formats = o->layer ? READER_TAR : READER_ANY,
+			.formats = o->layer || o->tar ? READER_TAR : READER_ANY,
 			.o = worker_defaults(o)};
 
 	return run(&j, dest, e);

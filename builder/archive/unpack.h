@@ -12,6 +12,7 @@
 struct unpack_opts {
 	const char *what;   /* names the archive in errors */
 	bool layer;         /* an OCI layer: apply whiteouts (.wh.NAME, .wh..wh..opq) */
+	bool tar;           /* nothing else will do, and it may be empty */
 	bool keep_owner;    /* chown to the archive's numeric owners; else everything is ours */
 	uint64_t *hidden;   /* of a layer, in memory that is shared: counts what was there before
 			       and it takes away or replaces; or NULL */

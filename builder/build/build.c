@@ -67,9 +67,10 @@ static int run_stage(struct job *j, size_t i, struct build_result *ret, struct e
 }
 
 /* Whatever can be missing is found missing before anything is made. */
-static int prepare(struct job *j, struct err *e)
+static int prepare(struct job *j, struct build_result *ret, struct err *e)
 {
-	if (verdict_load(j, e) != 0 || want_secrets(j, e) != 0 || job_fetch(j, e) != 0)
+	if (verdict_load(j, e) != 0 || job_stages_shared(j, ret, e) != 0 ||
+	    want_secrets(j, e) != 0 || job_fetch(j, e) != 0)
 		return -1;
 	return job_below(j, e);
 }
@@ -81,7 +82,7 @@ static int run_stages(struct job *j, struct build_result *ret, struct err *e)
 	struct jval *image SCOPED(jval_freep) = NULL;
 	int rc;
 
-	if (prepare(j, e) != 0)
+	if (prepare(j, ret, e) != 0)
 		return -1;
 	for (size_t i = 0; i + 1 < j->plan->n; i++)
 		if (run_stage(j, i, ret, e) != 0)
@@ -142,6 +143,15 @@ static int private_cache(struct job *j, struct err *e)
 	return fchmodat(store_fd(j->s), "cache", 0700, 0) == 0 ? 0 : err_sys(e, "close the cache");
 }
 
+/* Those of other machines. */
+static int open_shared(struct job *j, struct err *e)
+{
+	char *dir SCOPED(mem_freep) = mem_format("%s/shared", j->scratch);
+
+	return j->o->cache == NULL || j->o->no_cache ? 0
+						     : stash_open(j->o->cache, dir, &j->stash, e);
+}
+
 static int run(struct job *j, struct build_result *ret, struct err *e)
 {
 	int rc;
@@ -149,8 +159,9 @@ static int run(struct job *j, struct build_result *ret, struct err *e)
 	if (private_cache(j, e) != 0 || sandbox_enter(e) != 0 || store_sweep(j->s, e) != 0 ||
 	    store_scratch(j->s, "build", &j->scratch, e) != 0)
 		return -1;
-	rc = run_stages(j, ret, e);
+	rc = open_shared(j, e) == 0 ? run_stages(j, ret, e) : -1;
 	judge_drop(j);
+	stash_free(STEAL(j->stash));
 	drop_scratch(j);
 	strv_release(&j->trees);
 	free(j->scratch);

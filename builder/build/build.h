@@ -10,6 +10,7 @@
 #include "base/strv.h"
 #include "oci/oci.h"
 #include "plan/plan.h"
+#include "stash/stash.h"
 
 struct build_opts {
 	const char *layout; /* directory of the layout; its parent must exist */
@@ -21,6 +22,7 @@ struct build_opts {
 	unsigned parallel;     /* transfers at once; 0 = the default of fetch_all */
 	struct strv secrets;   /* NAME=FILE: what steps may read */
 	struct strv recapture; /* names of capturing steps that are run anew, whatever is kept */
+	const struct stash_opts *cache;        /* what other machines share; NULL = nothing */
 	const struct oci_layout *delta_layout; /* with delta_from: where that image is */
 	const struct oci_desc *delta_from;     /* add one layer to this image; NULL = a whole one */
 };
@@ -32,6 +34,7 @@ struct build_result {
 	size_t layers;
 	struct jval *table; /* [{"name","entries","bytes","why"}] */
 	size_t stages_run, stages_cached;
+	size_t stages_shared;  /* of the cached: made by another machine */
 	bool up_to_date;       /* nothing ran; the image was there */
 	struct jval *recorded; /* what steps fetched, as posmedia-lock(5) has it; the caller's */
 	bool unlocked;         /* some of it is not in the lock yet */

@@ -1,6 +1,7 @@
 #include "build/job.h"
 
-#include "archive/unpack.h"
+#include "build/shared.h"
+
 #include "base/fault.h"
 #include "base/log.h"
 #include <fcntl.h>
@@ -52,6 +53,12 @@ struct marks {
 	struct jval *gone, *opaque;
 };
 
+void packed_tree_release(struct packed_tree *p)
+{
+	jval_free(p->marks);
+	p->marks = NULL;
+}
+
 static int note(void *ctx, const struct fs_entry *en, struct err *e)
 {
 	struct marks *m = ctx;
@@ -64,37 +71,45 @@ static int note(void *ctx, const struct fs_entry *en, struct err *e)
 	return 0;
 }
 
-static int pack(struct job *j, int fd, struct digest *ret, struct err *e)
+int job_tree_pack(struct job *j, const char *tree, const struct sink *to, struct packed_tree *ret,
+		  struct err *e)
 {
 	struct pack_opts o = {
 	    .compression = PACK_ZSTD, .threads = j->o->threads, .epoch = j->l->epoch};
-	struct store_put *put SCOPED(store_put_freep) = NULL;
-	struct tree t SCOPED(tree_release) = {0};
-	struct pack_result res;
-	struct sink to;
-
-	if (tree_scan(fd, &t, NULL, e) != 0 || store_put_begin(j->s, &put, e) != 0)
-		return -1;
-	to = store_put_sink(put);
-	if (pack_layer(fd, &t, &o, &to, &res, e) != 0)
-		return -1;
-	return store_put_commit(put, &res.digest, ret, NULL, e);
-}
-
-int job_capture(struct job *j, const struct plan_stage *st, const char *tree, struct err *e)
-{
 	struct jval *marks SCOPED(jval_freep) = jval_object();
 	struct marks m = {jval_array(), jval_array()};
+	struct tree t SCOPED(tree_release) = {0};
 	int fd SCOPED(fd_closep) = -1;
-	struct digest blob;
 
 	jval_put(marks, "gone", m.gone);
 	jval_put(marks, "opaque", m.opaque);
 	if (fs_open_dir(AT_FDCWD, tree, &fd, e) != 0 || fs_walk(fd, note, &m, e) != 0 ||
-	    pack(j, fd, &blob, e) != 0)
-		return err_in(e, "capture %s", st->name);
+	    tree_scan(fd, &t, NULL, e) != 0 || pack_layer(fd, &t, &o, to, &ret->packed, e) != 0)
+		return -1;
+	ret->marks = STEAL(marks);
+	return 0;
+}
+
+static int capture(struct job *j, const struct plan_stage *st, const char *tree, struct err *e)
+{
+	struct packed_tree p SCOPED(packed_tree_release) = {.marks = NULL};
+	struct store_put *put SCOPED(store_put_freep) = NULL;
+	struct digest blob;
+	struct sink to;
+
+	if (store_put_begin(j->s, &put, e) != 0)
+		return -1;
+	to = store_put_sink(put);
+	if (job_tree_pack(j, tree, &to, &p, e) != 0 ||
+	    store_put_commit(put, &p.packed.digest, &blob, NULL, e) != 0)
+		return -1;
 	fault_point("captured");
-	if (plan_capture_save(j->s, &st->key, &blob, marks, e) != 0)
+	return plan_capture_save(j->s, &st->key, &blob, p.marks, e);
+}
+
+int job_capture(struct job *j, const struct plan_stage *st, const char *tree, struct err *e)
+{
+	if (capture(j, st, tree, e) != 0)
 		return err_in(e, "capture %s", st->name);
 	fault_point("capture recorded");
 	log_info("%s: output captured", st->name);
@@ -135,17 +150,26 @@ static int apply(int fd, const struct jval *list,
 	return 0;
 }
 
+int job_tree_unpack(int blob, const struct jval *marks, const char *tree,
+		    const struct unpack_opts *o, struct err *e)
+{
+	int fd SCOPED(fd_closep) = -1;
+
+	if (unpack(blob, tree, o, e) != 0 || fs_open_dir(AT_FDCWD, tree, &fd, e) != 0)
+		return -1;
+	if (apply(fd, jval_get(marks, "opaque"), empty_one, e) != 0)
+		return -1;
+	return apply(fd, jval_get(marks, "gone"), hide_one, e);
+}
+
 static int release_it(struct job *j, const struct plan_capture *c, const char *tree, struct err *e)
 {
-	struct unpack_opts o = {.what = "captured output", .keep_owner = true};
-	int blob SCOPED(fd_closep) = -1, fd SCOPED(fd_closep) = -1;
+	struct unpack_opts o = {.what = "captured output", .tar = true, .keep_owner = true};
+	int blob SCOPED(fd_closep) = -1;
 
-	if (store_get(j->s, &c->blob, &blob, e) != 0 || unpack(blob, tree, &o, e) != 0 ||
-	    fs_open_dir(AT_FDCWD, tree, &fd, e) != 0)
+	if (store_get(j->s, &c->blob, &blob, e) != 0)
 		return -1;
-	if (apply(fd, jval_get(c->marks, "opaque"), empty_one, e) != 0)
-		return -1;
-	return apply(fd, jval_get(c->marks, "gone"), hide_one, e);
+	return job_tree_unpack(blob, c->marks, tree, &o, e);
 }
 
 int job_release_capture(struct job *j, const struct plan_stage *st, const char *tree,

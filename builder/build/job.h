@@ -33,6 +33,7 @@ struct job_log {
 #define JOB_DIRECTORY_TIME INT64_C(315532800)
 
 struct harden_profile;
+struct stash;
 
 /* Where an entry of the image comes from. */
 struct origin {
@@ -54,6 +55,7 @@ struct job {
 	struct record **made;
 	struct store *s;
 	const struct build_opts *o;
+	struct stash *stash; /* what other machines have made; or NULL */
 	struct plan *plan;
 	char *scratch;             /* absolute; everything temporary of this build */
 	struct strv trees;         /* absolute paths of finished stage trees, the base first */
@@ -217,6 +219,13 @@ int job_mount(struct job *j, const char *upper, const char *work, const char *at
 /* Brings stage i of the plan about, from the cache or by running it, and adds its tree to
  * j->trees. */
 int job_stage(struct job *j, size_t i, struct build_result *ret, struct err *e) MUST_CHECK;
+
+/* Brings those that other machines have made into the cache, from the lowest on: before anything is
+ * fetched that they make needless. */
+int job_stages_shared(struct job *j, struct build_result *ret, struct err *e) MUST_CHECK;
+
+/* The new directory of a stage that is made, with what is in it. */
+int job_stage_dirs(const char *dir, struct err *e) MUST_CHECK;
 
 /* What the tree of stage i holds, read from the cache if need be. Damaged: ERR_VERIFY and
  * j->damaged. */

@@ -1,9 +1,9 @@
 #include "build/job.h"
 
-#include "archive/unpack.h"
 #include "base/fault.h"
 #include "base/log.h"
 #include "build/embed.h"
+#include "build/shared.h"
 #include "oci/unpack.h"
 #include "package/package.h"
 #include "sys/fs.h"
@@ -180,7 +180,7 @@ static int run_in(struct job *j, const struct plan_stage *st, const char *dir, s
 	return rc;
 }
 
-static int make_dirs(const char *dir, struct err *e)
+int job_stage_dirs(const char *dir, struct err *e)
 {
 	static const char *const names[] = {"", "tree", "work", "root"};
 
@@ -376,26 +376,56 @@ bool job_will_run(const struct job *j, const struct plan_stage *st)
 	return !st->captured && (j->o->no_cache || !st->cached);
 }
 
-/* Brings a stage about in dir: unpacks what was captured of it, or runs it. */
+/* Of a step that captures, what another machine made is its capture here too. */
+static int take_shared(struct job *j, size_t i, const char *dir, struct build_result *ret,
+		       struct err *e)
+{
+	const struct plan_stage *st = &j->plan->v[i];
+	char *tree SCOPED(mem_freep) = fs_join(dir, "tree");
+
+	ret->stages_cached++;
+	ret->stages_shared++;
+	if (st->kind == PLAN_STEP && job_record_keep(j, &j->r->steps[st->step], dir, e) != 0)
+		return -1;
+	return captures(j, st) ? job_capture(j, st, tree, e) : 0;
+}
+
+static int unpack_captured(struct job *j, size_t i, const char *dir, bool *ret_done, struct err *e)
+{
+	const struct plan_stage *st = &j->plan->v[i];
+	char *tree SCOPED(mem_freep) = fs_join(dir, "tree");
+
+	if (!st->captured || job_recaptures(j, st))
+		return 0;
+	if (job_stage_dirs(dir, e) != 0 || job_release_capture(j, st, tree, ret_done, e) != 0)
+		return -1;
+	if (!*ret_done)
+		return fs_rmtree(AT_FDCWD, dir, e);
+	log_info("%s: captured output reused", st->name);
+	if (job_record_keep(j, &j->r->steps[st->step], dir, e) != 0)
+		return -1;
+	return find_output(j, i, dir, e);
+}
+
+/* Brings a stage about in dir: unpacks what was captured of it, or what another machine has made,
+ * or runs it. */
 static int make(struct job *j, size_t i, const char *dir, struct build_result *ret, struct err *e)
 {
 	const struct plan_stage *st = &j->plan->v[i];
 	char *tree SCOPED(mem_freep) = fs_join(dir, "tree");
 	bool done = false;
 
-	if (make_dirs(dir, e) != 0)
-		return -1;
-	if (st->captured && !job_recaptures(j, st) &&
-	    job_release_capture(j, st, tree, &done, e) != 0)
+	if (unpack_captured(j, i, dir, &done, e) != 0)
 		return -1;
 	if (done) {
-		log_info("%s: captured output reused", st->name);
 		ret->stages_cached++;
-		if (job_record_keep(j, &j->r->steps[st->step], dir, e) != 0)
-			return -1;
-		return find_output(j, i, dir, e);
+		return 0;
 	}
-	if (run_logged(j, st, dir, e) != 0)
+	if (shared_begin(j, i, dir, &done, e) != 0)
+		return -1;
+	if (done)
+		return take_shared(j, i, dir, ret, e);
+	if (job_stage_dirs(dir, e) != 0 || run_logged(j, st, dir, e) != 0)
 		return -1;
 	ret->stages_run++;
 	if (captures(j, st) && (forget_made(j, st, e) != 0 || job_capture(j, st, tree, e) != 0))
@@ -403,19 +433,74 @@ static int make(struct job *j, size_t i, const char *dir, struct build_result *r
 	return find_output(j, i, dir, e);
 }
 
-int job_stage(struct job *j, size_t i, struct build_result *ret, struct err *e)
+static int make_and_keep(struct job *j, size_t i, struct build_result *ret, struct err *e)
 {
 	char *dir SCOPED(mem_freep) = mem_format("%s/stage.%zu", j->scratch, i);
 	const struct plan_stage *st = &j->plan->v[i];
+
+	if (make(j, i, dir, ret, e) != 0 || plan_unchanged(st, j->r, j->l, e) != 0 ||
+	    keep(j, st, dir, e) != 0 || plan_remember(j->s, j->r, st, e) != 0)
+		return -1;
+	return shared_put(j, i, e);
+}
+
+int job_stage(struct job *j, size_t i, struct build_result *ret, struct err *e)
+{
+	const struct plan_stage *st = &j->plan->v[i];
+	int rc;
 
 	if (!j->o->no_cache && !job_recaptures(j, st) && st->cached) {
 		take(j, st);
 		ret->stages_cached++;
 		return use_record(j, st, e);
 	}
-	if (make(j, i, dir, ret, e) != 0 || plan_unchanged(st, j->r, j->l, e) != 0)
+	rc = make_and_keep(j, i, ret, e);
+	shared_end(j);
+	return rc;
+}
+
+/* One that is not here, into the cache. *ret_done: it is there now. */
+static int bring(struct job *j, size_t i, bool *ret_done, struct err *e)
+{
+	char *tree SCOPED(mem_freep) = NULL;
+	char *dir SCOPED(mem_freep) = mem_format("%s/shared.%zu", j->scratch, i);
+	struct plan_stage *st = &j->plan->v[i];
+	struct digest output;
+
+	*ret_done = false;
+	if (!shared_reads(j, i) || st->captured)
+		return 0;
+	if (shared_get(j, i, dir, ret_done, e) != 0)
 		return -1;
-	if (keep(j, st, dir, e) != 0)
+	if (!*ret_done)
+		return 0;
+	tree = fs_join(dir, "tree");
+	if (captures(j, st) && job_capture(j, st, tree, e) != 0)
 		return -1;
-	return plan_remember(j->s, j->r, st, e);
+	if (keep(j, st, dir, e) != 0 || plan_remember(j->s, j->r, st, e) != 0)
+		return -1;
+	st->cached =
+	    plan_stage_usable(j->s, &st->key, &output) && digest_equal(&output, &st->output);
+	*ret_done = st->cached;
+	return 0;
+}
+
+int job_stages_shared(struct job *j, struct build_result *ret, struct err *e)
+{
+	bool done = j->stash != NULL;
+	int rc = 0;
+
+	/* the lock that the inputs carry is known when the steps are there */
+	for (size_t i = 0; rc == 0 && done && j->plan->v[i].kind != PLAN_INPUTS; i++) {
+		const struct plan_stage *st = &j->plan->v[i];
+
+		if (st->cached) {
+			take(j, st);
+			continue;
+		}
+		rc = bring(j, i, &done, e);
+		ret->stages_shared += rc == 0 && done;
+	}
+	strv_release(&j->trees);
+	return rc;
 }

@@ -1,3 +1,4 @@
+#include "cli/caching.h"
 #include "cli/input.h"
 #include "cli/noted.h"
 #include "cli/said.h"
@@ -22,6 +23,7 @@ static const struct opt opts[] = {
     {0, "recapture", "STEP", "Run a captured step anew (may be repeated)."},
     {0, "threads", "N", "Compress with N threads; no effect on the result."},
     {0, "parallel", "N", "Fetch N files at once."},
+    CACHING_OPTS,
     {'k', "key", "FILE", "Sign the image, and statements about it, with this private key."},
     SIGNING_WITH,
     {0, "identity", "HOST/REPO:TAG", "What the signature calls the image (may be repeated)."},
@@ -58,6 +60,7 @@ static void print_json(const struct ref *to, const struct build_result *res, con
 	jval_put_int(v, "size", (int64_t)res->layers_size);
 	jval_put_int(v, "stages-run", (int64_t)res->stages_run);
 	jval_put_int(v, "stages-cached", (int64_t)res->stages_cached);
+	jval_put_int(v, "stages-shared", (int64_t)res->stages_shared);
 	jval_put(v, "up-to-date", jval_bool(res->up_to_date));
 	jval_put(v, "recorded", jval_ref(res->recorded));
 	screen_json(v);
@@ -148,16 +151,19 @@ static int run(const struct args *a, struct err *e)
 	struct build_opts o SCOPED(opts_release) = {.no_cache = args_has(a, "no-cache"),
 						    .record = args_get(a, "record")};
 	struct build_result res SCOPED(build_result_release) = {0};
+	struct caching shared SCOPED(caching_release) = {.wanted = NULL};
 	uint64_t threads = 0, parallel = 0, start = clock_mono_ms();
 
 	if (args_num(a, "threads", 256, &threads, e) != 0 ||
 	    args_num(a, "parallel", 64, &parallel, e) != 0 || input_locked(a, &r, &l, e) != 0 ||
-	    destination(a, r, &to, e) != 0 || input_store(a, &s, e) != 0)
+	    destination(a, r, &to, e) != 0 || input_store(a, &s, e) != 0 ||
+	    caching_read(a, &shared, e) != 0)
 		return -1;
 	if (args_has(a, "dry-run"))
 		return dry(r, l, s, e);
 	if (args_has(a, "delta-from") && delta_from(a, r, &below, &o, e) != 0)
 		return -1;
+	o.cache = shared.wanted;
 	o.layout = to.path;
 	o.tag = to.tag;
 	o.threads = (unsigned)threads;

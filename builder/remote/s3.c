@@ -65,9 +65,9 @@ int s3_sign(struct s3 *s, struct http_request *q, const struct digest *body, str
 }
 
 /* "Thu, 26 Nov 2026 00:10:00 GMT" */
-static int64_t date_of(const struct http_reply *r)
+int64_t s3_time(const struct http_reply *r, const char *header)
 {
-	const char *date = http_header(r, "date");
+	const char *date = http_header(r, header);
 	struct tm tm = {0};
 
 	if (date == NULL || strptime(date, "%a, %d %b %Y %H:%M:%S", &tm) == NULL)
@@ -78,7 +78,7 @@ static int64_t date_of(const struct http_reply *r)
 /* Whether it was our clock: then it goes by the server's from now on. */
 static bool set_clock(struct s3 *s, const struct http_reply *r)
 {
-	int64_t there = date_of(r), ahead = there - clock_wall_s();
+	int64_t there = s3_time(r, "date"), ahead = there - clock_wall_s();
 
 	if (there == 0 || (ahead - s->skew_s < SKEW_S && ahead - s->skew_s > -SKEW_S))
 		return false;

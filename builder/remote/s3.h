@@ -53,6 +53,9 @@ int s3_sign(struct s3 *s, struct http_request *q, const struct digest *body,
 int s3_send(struct s3 *s, struct http_request *q, const struct digest *body, struct http_reply *ret,
 	    struct err *e) MUST_CHECK;
 
+/* The time in a header ("date", "last-modified") of an answer, seconds; 0 = none. */
+int64_t s3_time(const struct http_reply *r, const char *header);
+
 /* After a 400 or 403: 1 when the clock or the login was to blame and is mended now, else 0. */
 int s3_mend(struct s3 *s, const struct http_reply *r, struct err *e) MUST_CHECK;
 

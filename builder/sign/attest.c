@@ -59,6 +59,18 @@ static int seal(const struct buf *statement, const struct sign_key *k, struct bu
 	return 0;
 }
 
+int attest_seal(const struct buf *statement, const struct sign_key *k, struct buf *ret,
+		struct err *e)
+{
+	struct buf der SCOPED(buf_release) = BUF_INIT(DER_MAX);
+	struct jval *j SCOPED(jval_freep) = NULL;
+
+	if (dsse_seal(statement, k, &j, &der, e) != 0)
+		return -1;
+	jval_write(j, ret);
+	return buf_over(ret) ? err_set(e, ERR_FAIL, "the statement is too large") : 0;
+}
+
 int attest_open(const struct buf *envelope, const struct sign_public *key, struct buf *ret,
 		struct err *e)
 {

@@ -21,7 +21,10 @@ int attest_check(const struct buf *statement, const char *what, const struct dig
 /* The predicate type of a statement, "" when it has none; the caller owns it. */
 char *attest_predicate(const struct buf *statement) MUST_CHECK;
 
-/* Appends the statement of an envelope (DSSE, with one signature) that the key has signed. */
+/* Appends the statement in an envelope (DSSE, with one signature) that the key signs; and the
+ * statement of one that it has signed. */
+int attest_seal(const struct buf *statement, const struct sign_key *k, struct buf *ret,
+		struct err *e) MUST_CHECK;
 int attest_open(const struct buf *envelope, const struct sign_public *key, struct buf *ret,
 		struct err *e) MUST_CHECK;
 
