@@ -8,18 +8,22 @@
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 static const struct opt opts[] = {
     {0, "only", "RECIPE", "Only this one, by its file's name without .yaml (may be repeated)."},
     {0, "worker", NULL, "Do the one recipe of --only in this process: no report, no mail."},
     {0, "submit", "ENGINE", "Give a job for each recipe to slurm or kubernetes instead."},
+    {0, "night", "ID", "Of the jobs that were submitted together: what --submit names."},
     {0, "collect", NULL, "Report what the jobs have left, as a night does at its end."},
     {0, "junit", "FILE", "Write the summary as JUnit XML, too."},
     {0, "dry-run", NULL, "List the recipes, or print the jobs, and do nothing."},
     {0, "json", NULL, "Print the summary as JSON."},
     {0, NULL, NULL, NULL},
 };
+
+enum { NIGHT_MAX = 64 };
 
 /* What was asked for, for the processes that do it. */
 struct asked {
@@ -49,11 +53,21 @@ static int absolute(const char *path, char **ret, struct err *e)
 	return 0;
 }
 
+static bool night_ok(const char *s)
+{
+	static const char may[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-";
+	size_t n = strspn(s, may);
+
+	return n > 0 && n <= NIGHT_MAX && s[n] == '\0';
+}
+
 static int read_asked(const struct args *a, struct asked *q, struct err *e)
 {
 	char *ledger SCOPED(mem_freep) = noted_dir(a);
 	const char *format = args_get(a, "log"), *one;
 
+	if (args_has(a, "night") && !night_ok(args_get(a, "night")))
+		return err_set(e, ERR_USAGE, "--night: no name of a night");
 	for (size_t i = 0; (one = args_nth(a, "only", i)) != NULL; i++)
 		strv_add(&q->only, one);
 	if (args_has(a, "worker") && q->only.n != 1)
@@ -68,6 +82,7 @@ static int read_asked(const struct args *a, struct asked *q, struct err *e)
 	q->how = (struct nightly_how){.program = "/proc/self/exe",
 				      .store = q->store,
 				      .ledger = q->ledger,
+				      .night = args_get(a, "night"),
 				      .only = &q->only,
 				      .options = &q->options};
 	/* jobs on other machines begin in another directory */

@@ -141,6 +141,26 @@ static const struct field sign_fields[] = {
     {"signer-args", read_words, AT(sign.signer_args), &grammar_line, false},
     MANUAL};
 
+/* A repository without a word of the recipe in it. */
+static int read_cache(const char *root, const struct yaml *y, const struct field *f, void *to,
+		      struct err *e)
+{
+	char **slot = (char **)(void *)((char *)to + f->at);
+
+	if (read_repository(root, y, f, to, e) != 0)
+		return -1;
+	if (strchr(*slot, '{') == NULL)
+		return 0;
+	return schema_refuse(y, e, "All recipes share it.", "\"%s\" is one place for all", f->key);
+}
+
+static const struct field cache_fields[] = {
+    {"at", read_cache, AT(cache.at), NULL, true},
+    {"pub", read_set, AT(cache.pub), &grammar_project_path, false},
+    {"key", read_place, AT(cache.key), NULL, false},
+    {"passphrase-file", read_place, AT(cache.passphrase), NULL, false},
+    MANUAL};
+
 static const struct field mail_fields[] = {{"to", read_set, AT(mail.to), &address, true},
 					   {"from", read_word, AT(mail.from), &address, false},
 					   {"program", read_place, AT(mail.program), NULL, false},
@@ -154,6 +174,7 @@ static const struct field hook_fields[] = {
     MANUAL};
 
 static const struct field slurm_fields[] = {
+    {"store", read_place, AT(slurm.store), NULL, false},
     {"partition", read_word, AT(slurm.partition), &grammar_name, false},
     {"account", read_word, AT(slurm.account), &grammar_name, false},
     {"constraint", read_word, AT(slurm.constraint), &features, false},
@@ -164,6 +185,8 @@ static const struct field kubernetes_fields[] = {
     {"image", read_word, AT(kubernetes.image), &pod_image, true},
     {"volume", read_word, AT(kubernetes.volume), &label, true},
     {"namespace", read_word, AT(kubernetes.space), &label, false},
+    {"store", read_place, AT(kubernetes.store), NULL, false},
+    {"secret", read_word, AT(kubernetes.secret), &label, false},
     {"service-account", read_word, AT(kubernetes.account), &label, false},
     {"cpu", read_word, AT(kubernetes.cpu), &quantity, false},
     {"memory", read_word, AT(kubernetes.memory), &quantity, false},
@@ -177,6 +200,7 @@ static const struct field fields[] = {
     {"state", read_place, AT(state), NULL, false},
     {"lock", read_choice, AT(lock), lock_words, false},
     {"sign", read_map, 0, sign_fields, false},
+    {"cache", read_map, 0, cache_fields, false},
     {"push", read_repository, AT(push), NULL, false},
     {"hold", read_set, AT(holds), &grammar_project_path, false},
     {"keep", read_number, AT(keep), &keep_most, false},
@@ -338,14 +362,20 @@ void nightly_free(struct nightly *n)
 			       n->sign.key,
 			       n->sign.passphrase,
 			       n->sign.signer,
+			       n->cache.at,
+			       n->cache.key,
+			       n->cache.passphrase,
 			       n->mail.from,
 			       n->mail.program,
 			       n->webhook.url,
 			       n->webhook.secret,
+			       n->slurm.store,
 			       n->slurm.partition,
 			       n->slurm.account,
 			       n->slurm.constraint,
 			       n->slurm.program,
+			       n->kubernetes.store,
+			       n->kubernetes.secret,
 			       n->kubernetes.image,
 			       n->kubernetes.space,
 			       n->kubernetes.account,
@@ -362,6 +392,7 @@ void nightly_free(struct nightly *n)
 	free(n->recipes);
 	strv_release(&n->patterns);
 	strv_release(&n->holds);
+	strv_release(&n->cache.pub);
 	strv_release(&n->mail.to);
 	strv_release(&n->sign.signer_args);
 	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)

@@ -85,23 +85,44 @@ static struct jval *resources(const struct nightly_kubernetes *k)
 	return v;
 }
 
+static struct jval *mount(const char *name, const char *at)
+{
+	struct jval *v = one_text("name", name);
+
+	jval_put_text(v, "mountPath", at);
+	return v;
+}
+
+static struct jval *env_from(const char *secret)
+{
+	struct jval *v = jval_array(), *one = jval_object();
+
+	jval_put(one, "secretRef", one_text("name", secret));
+	jval_push(v, one);
+	return v;
+}
+
 static struct jval *container(const struct nightly *n, const struct nightly_how *how,
 			      const char *key)
 {
 	const struct nightly_kubernetes *k = &n->kubernetes;
 	struct strv argv SCOPED(strv_release) = {0};
+	struct nightly_how there = *how;
 	struct jval *v = jval_object(), *command = jval_array(), *env = jval_array();
-	struct jval *mounts = jval_array(), *mount = jval_object();
+	struct jval *mounts = jval_array();
 
-	job_argv(n, "posmedia", key, &argv);
+	there.program = "posmedia";
+	job_argv(n, &there, key, &argv);
 	for (size_t i = 0; i < argv.n; i++)
 		jval_push(command, jval_text(argv.v[i]));
-	jval_push(env, pair("POSMEDIA_STORE", how->store));
+	jval_push(env, pair("POSMEDIA_STORE", k->store != NULL ? k->store : how->store));
 	if (how->ledger != NULL)
 		jval_push(env, pair("POSMEDIA_LEDGER", how->ledger));
-	jval_put_text(mount, "name", "project");
-	jval_put_text(mount, "mountPath", n->root);
-	jval_push(mounts, mount);
+	jval_push(mounts, mount("project", n->root));
+	if (k->store != NULL)
+		jval_push(mounts, mount("store", k->store));
+	if (k->secret != NULL)
+		jval_put(v, "envFrom", env_from(k->secret));
 	jval_put_text(v, "name", "nightly");
 	jval_put_text(v, "image", k->image);
 	jval_put(v, "command", command);
@@ -128,6 +149,12 @@ static struct jval *pod(const struct nightly *n, const struct nightly_how *how,
 	jval_put_text(volume, "name", "project");
 	jval_put(volume, "persistentVolumeClaim", one_text("claimName", k->volume));
 	jval_push(volumes, volume);
+	if (k->store != NULL) {
+		struct jval *own = one_text("name", "store");
+
+		jval_put(own, "emptyDir", jval_object());
+		jval_push(volumes, own);
+	}
 	jval_put(v, "volumes", volumes);
 	jval_put_text(v, "restartPolicy", "Never");
 	jval_put(v, "hostUsers", jval_bool(false));
@@ -201,7 +228,8 @@ static int check(const struct nightly *n, const struct nightly_how *how, struct 
 		return err_hint(e,
 				"It says which image has posmedia, and which volume the project.");
 	}
-	if (fs_within(how->store, n->root) && fs_within(n->state, n->root) &&
+	if ((n->kubernetes.store != NULL || fs_within(how->store, n->root)) &&
+	    fs_within(n->state, n->root) &&
 	    (how->ledger == NULL || fs_within(how->ledger, n->root)) &&
 	    strncmp(n->file, "/", 1) == 0)
 		return 0;

@@ -43,8 +43,17 @@ struct nightly_sign {
 	struct strv signer_args;
 };
 
+/* Stages that machines share: see posmedia-cache(1). */
+struct nightly_cache {
+	char *at;         /* docker:// or s3://; NULL = none are */
+	struct strv pub;  /* public keys of who is believed, relative to the project */
+	char *key;        /* absolute: signs what is made here; NULL = nothing is put */
+	char *passphrase; /* the same of the file that opens it; or NULL */
+};
+
 /* How jobs are given to Slurm. */
 struct nightly_slurm {
+	char *store;               /* absolute: each node's own; NULL = all have the same */
 	char *partition, *account; /* or NULL */
 	char *constraint;          /* features of a node, with "{arch}"; or NULL */
 	char *program;             /* absolute: sbatch(1) */
@@ -52,8 +61,10 @@ struct nightly_slurm {
 
 /* And to Kubernetes. */
 struct nightly_kubernetes {
-	char *image; /* that has posmedia in it; NULL = the file says nothing of it */
-	char *space; /* the namespace; or NULL */
+	char *store;  /* absolute: each pod's own; NULL = it is on the volume */
+	char *secret; /* the Secret whose words are in the environment of jobs; or NULL */
+	char *image;  /* that has posmedia in it; NULL = the file says nothing of it */
+	char *space;  /* the namespace; or NULL */
 	char *account;
 	char *volume; /* the claim of a volume with the project, at the project's own path */
 	char *cpu, *memory;
@@ -76,6 +87,7 @@ struct nightly {
 	char *lock;  /* "update" or "keep" */
 	char *push;  /* docker:// or s3://, with "{name}" for the recipe's name; or NULL */
 	struct nightly_sign sign;
+	struct nightly_cache cache;
 	struct strv holds; /* files of posmedia-retain(1): images that stay */
 	uint64_t keep;     /* how many images of each recipe stay; 0 = all */
 	bool prune;        /* what nobody needs goes from the store */
@@ -125,6 +137,7 @@ struct nightly_how {
 	const char *program;        /* this one */
 	const char *store;          /* absolute */
 	const char *ledger;         /* absolute; or NULL = where the verbs have it */
+	const char *night;          /* of the jobs that were submitted together; or NULL */
 	const struct strv *only;    /* keys; empty = all */
 	const struct strv *options; /* for what is run: how much it says */
 };

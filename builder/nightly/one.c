@@ -195,6 +195,25 @@ static int update_lock(struct one *w)
 	return 0;
 }
 
+/* Keys are named, and read by who uses them. */
+static void cache_argv(const struct nightly *n, struct strv *argv)
+{
+	const struct nightly_cache *c = &n->cache;
+
+	if (c->at == NULL)
+		return;
+	strv_addf(argv, "--cache=%s", c->at);
+	for (size_t i = 0; i < c->pub.n; i++) {
+		char *path SCOPED(mem_freep) = fs_join(n->root, c->pub.v[i]);
+
+		strv_addf(argv, "--cache-pub=%s", path);
+	}
+	if (c->key != NULL)
+		strv_addf(argv, "--cache-key=%s", c->key);
+	if (c->passphrase != NULL)
+		strv_addf(argv, "--cache-passphrase-file=%s", c->passphrase);
+}
+
 /* The image under a tag of its layout; sign: with statements, signed where there is a key. */
 static void build_argv(const struct one *w, const char *tag, bool sign, struct strv *argv)
 {
@@ -204,6 +223,7 @@ static void build_argv(const struct one *w, const char *tag, bool sign, struct s
 	strv_add(argv, w->at->path);
 	strv_addf(argv, "--output=oci:%s:%s", w->layout, tag);
 	strv_add(argv, "--json");
+	cache_argv(w->n, argv);
 	if (!sign)
 		return;
 	strv_addf(argv, "--statements=%s", w->statements);
@@ -493,6 +513,6 @@ void nightly_one(const struct nightly *n, const struct nightly_recipe *r,
 		past_set(&ret->digest, w.past.digest);
 	}
 	ret->ms = clock_mono_ms() - begun;
-	if (outcome_save(n, ret, &why) != 0)
+	if (outcome_save(n, how->night, ret, &why) != 0)
 		outcome_error(ret, "state", &why);
 }

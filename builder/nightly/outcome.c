@@ -11,7 +11,7 @@
 
 static const char *const words[] = {
     [NIGHTLY_UNCHANGED] = "unchanged", [NIGHTLY_BUILT] = "built", [NIGHTLY_FAILED] = "failed"};
-enum { STATUSES = sizeof(words) / sizeof(words[0]), NOTES_MAX = 100 };
+enum { STATUSES = sizeof(words) / sizeof(words[0]), NOTES_MAX = 100, NIGHTS_KEPT = 14 };
 
 void nightly_outcome_release(struct nightly_outcome *o)
 {
@@ -113,14 +113,16 @@ void outcome_blank(struct nightly_outcome *o, const char *key)
 				      .diff = mem_strdup("")};
 }
 
-static char *file_of(const struct nightly *n, const char *key)
+static char *file_of(const struct nightly *n, const char *night, const char *key)
 {
-	return mem_format("%s/outcomes/%s.json", n->state, key);
+	return mem_format("%s/outcomes/%s%s%s.json", n->state, night != NULL ? night : "",
+			  night != NULL ? "/" : "", key);
 }
 
-int outcome_save(const struct nightly *n, const struct nightly_outcome *o, struct err *e)
+int outcome_save(const struct nightly *n, const char *night, const struct nightly_outcome *o,
+		 struct err *e)
 {
-	char *path SCOPED(mem_freep) = file_of(n, o->key);
+	char *path SCOPED(mem_freep) = file_of(n, night, o->key);
 	char *dir SCOPED(mem_freep) = fs_dirname(path);
 	struct jval *v SCOPED(jval_freep) = outcome_json(o);
 	struct buf b SCOPED(buf_release) = BUF_INIT(1 << 20);
@@ -132,9 +134,10 @@ int outcome_save(const struct nightly *n, const struct nightly_outcome *o, struc
 	return fs_put_unsynced(path, b.data, b.len, 0644, e);
 }
 
-int outcome_load(const struct nightly *n, const char *key, struct nightly_outcome *ret)
+int outcome_load(const struct nightly *n, const char *night, const char *key,
+		 struct nightly_outcome *ret)
 {
-	char *path SCOPED(mem_freep) = file_of(n, key);
+	char *path SCOPED(mem_freep) = file_of(n, night, key);
 	struct buf b SCOPED(buf_release) = BUF_INIT(1 << 20);
 	struct jval *v SCOPED(jval_freep) = NULL;
 	struct nightly_outcome o = {0};
@@ -149,6 +152,41 @@ int outcome_load(const struct nightly *n, const char *key, struct nightly_outcom
 	}
 	*ret = o;
 	return 0;
+}
+
+static bool is_file(const char *name)
+{
+	size_t n = strlen(name);
+
+	return n > 5 && strcmp(name + n - 5, ".json") == 0;
+}
+
+/* Removes the first of those that are files, or that are none, but for the last `keep`. */
+static int prune(int state, bool files, size_t keep, struct err *e)
+{
+	struct strv names SCOPED(strv_release) = {0}, of SCOPED(strv_release) = {0};
+	int fd SCOPED(fd_closep) = -1;
+
+	if (fs_mkdirs(state, "outcomes", 0755, e) != 0 ||
+	    fs_open_dir(state, "outcomes", &fd, e) != 0 || fs_list(fd, ".", &names, e) != 0)
+		return -1;
+	for (size_t i = 0; i < names.n; i++)
+		if (is_file(names.v[i]) == files)
+			strv_add(&of, names.v[i]);
+	for (size_t i = 0; i + keep < of.n; i++)
+		if (fs_rmtree(fd, of.v[i], e) != 0)
+			return -1;
+	return 0;
+}
+
+int outcomes_prune(int state, struct err *e)
+{
+	return prune(state, false, NIGHTS_KEPT, e);
+}
+
+int outcomes_forget(int state, struct err *e)
+{
+	return prune(state, true, 0, e);
 }
 
 static size_t count(const struct nightly_result *r, enum nightly_status s)

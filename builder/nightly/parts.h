@@ -60,11 +60,16 @@ int layout_trim(const struct step_spec *step, const char *layout, const struct s
 struct jval *outcome_json(const struct nightly_outcome *o) MUST_CHECK;
 int outcome_parse(const struct jval *v, struct nightly_outcome *ret) MUST_CHECK;
 
-/* What became of a recipe as a file, STATE/outcomes/KEY.json: for who collects what workers of a
- * cluster have left. Absent is -1. */
-int outcome_save(const struct nightly *n, const struct nightly_outcome *o,
+/* What became of a recipe as a file, STATE/outcomes/[NIGHT/]KEY.json: for who collects what workers
+ * of a cluster have left. Absent is -1. */
+int outcome_save(const struct nightly *n, const char *night, const struct nightly_outcome *o,
 		 struct err *e) MUST_CHECK;
-int outcome_load(const struct nightly *n, const char *key, struct nightly_outcome *ret) MUST_CHECK;
+int outcome_load(const struct nightly *n, const char *night, const char *key,
+		 struct nightly_outcome *ret) MUST_CHECK;
+
+/* Removes those of nights before, but for the newest; and of the night without a name. */
+int outcomes_prune(int state, struct err *e) MUST_CHECK;
+int outcomes_forget(int state, struct err *e) MUST_CHECK;
 
 /* One of which nothing is known yet. */
 void outcome_blank(struct nightly_outcome *o, const char *key);
@@ -83,7 +88,8 @@ void nightly_tell(const struct nightly *n, const struct nightly_result *r);
 char *put_word(const char *text, const char *place, const char *word) MUST_CHECK;
 
 /* What runs as a job: the arguments of this program, from its name on. */
-void job_argv(const struct nightly *n, const char *program, const char *key, struct strv *argv);
+void job_argv(const struct nightly *n, const struct nightly_how *how, const char *key,
+	      struct strv *argv);
 
 /* Jobs for Slurm and for Kubernetes. */
 int submit_slurm(const struct nightly *n, const struct nightly_how *how,

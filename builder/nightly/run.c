@@ -13,6 +13,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -161,16 +162,10 @@ static void prune(const struct all *a)
 		log_warn("the store was not pruned: %s", did.why != NULL ? did.why : why.msg);
 }
 
-/* What was left by another night does not count in this one. */
-static int forget_outcomes(int state, struct err *e)
-{
-	return fs_rmtree(state, "outcomes", e);
-}
-
 static int work(struct all *a, int state, struct err *e)
 {
 	if (choose(a->n, a->how, a, e) != 0 || forget_heads(state, e) != 0 ||
-	    forget_outcomes(state, e) != 0)
+	    outcomes_forget(state, e) != 0)
 		return -1;
 	a->log =
 	    openat(state, "workers.log", O_RDWR | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC, 0644);
@@ -209,9 +204,10 @@ int nightly_run(const struct nightly *n, const struct nightly_how *how, struct n
 	return 0;
 }
 
-static void collect_one(const struct nightly *n, const char *key, struct nightly_outcome *o)
+static void collect_one(const struct nightly *n, const char *night, const char *key,
+			struct nightly_outcome *o)
 {
-	if (outcome_load(n, key, o) == 0)
+	if (outcome_load(n, night, key, o) == 0)
 		return;
 	outcome_blank(o, key);
 	outcome_fail(o, ERR_FAIL, "worker",
@@ -227,7 +223,7 @@ int nightly_collect(const struct nightly *n, const struct nightly_how *how,
 	int rc = choose(n, how, &a, e);
 
 	for (size_t i = 0; rc == 0 && i < a.count; i++)
-		collect_one(n, a.recipes[i]->key, &a.v[i]);
+		collect_one(n, how->night, a.recipes[i]->key, &a.v[i]);
 	res.v = a.v;
 	res.n = rc == 0 ? a.count : 0;
 	free(a.recipes);
@@ -240,10 +236,34 @@ int nightly_collect(const struct nightly *n, const struct nightly_how *how,
 	return 0;
 }
 
+/* Each submission has a place of its own for what its workers leave: "20261126T220512Z-3f9a01c2".
+ */
+static char *name_night(void)
+{
+	char *now SCOPED(mem_freep) = clock_rfc3339(clock_wall_s());
+	uint32_t random = 0;
+
+	(void)!getrandom(&random, sizeof(random), 0);
+	return mem_format("%.4s%.2s%.2sT%.2s%.2s%.2sZ-%08x", now, now + 5, now + 8, now + 11,
+			  now + 14, now + 17, random);
+}
+
+static int hand_out(const struct nightly *n, const struct nightly_how *how,
+		    const struct nightly_submit *s, struct buf *out, struct err *e)
+{
+	if (strcmp(s->engine, "slurm") == 0)
+		return submit_slurm(n, how, s, out, e);
+	if (strcmp(s->engine, "kubernetes") == 0)
+		return submit_kubernetes(n, how, s, out, e);
+	return err_set(e, ERR_USAGE, "--submit: slurm or kubernetes, not %s", s->engine);
+}
+
 int nightly_submit(const struct nightly *n, const struct nightly_how *how,
 		   const struct nightly_submit *s, struct buf *out, struct err *e)
 {
 	struct all a = {.n = n, .how = how, .log = -1};
+	struct nightly_how named = *how;
+	char *night SCOPED(mem_freep) = name_night();
 	int state SCOPED(fd_closep) = -1, lock SCOPED(fd_closep) = -1;
 	int rc = choose(n, how, &a, e);
 
@@ -251,14 +271,17 @@ int nightly_submit(const struct nightly *n, const struct nightly_how *how,
 	free(a.v);
 	if (rc != 0)
 		return -1;
-	if (!s->dry && (fs_mkdirs(AT_FDCWD, n->state, 0755, e) != 0 ||
-			fs_open_dir(AT_FDCWD, n->state, &state, e) != 0 ||
-			lock_take(state, "nightly.flock", &lock, e) != 0 ||
-			forget_heads(state, e) != 0 || forget_outcomes(state, e) != 0))
+	/* a CronJob is of every night */
+	if (n->kubernetes.schedule == NULL || strcmp(s->engine, "kubernetes") != 0)
+		named.night = night;
+	if (s->dry)
+		return hand_out(n, &named, s, out, e);
+	if (fs_mkdirs(AT_FDCWD, n->state, 0755, e) != 0 ||
+	    fs_open_dir(AT_FDCWD, n->state, &state, e) != 0 ||
+	    lock_take(state, "nightly.flock", &lock, e) != 0 || forget_heads(state, e) != 0 ||
+	    hand_out(n, &named, s, out, e) != 0)
 		return -1;
-	if (strcmp(s->engine, "slurm") == 0)
-		return submit_slurm(n, how, s, out, e);
-	if (strcmp(s->engine, "kubernetes") == 0)
-		return submit_kubernetes(n, how, s, out, e);
-	return err_set(e, ERR_USAGE, "--submit: slurm or kubernetes, not %s", s->engine);
+	if (named.night != NULL)
+		log_info("night %s", night);
+	return outcomes_prune(state, e);
 }

@@ -21,9 +21,10 @@ char *put_word(const char *text, const char *place, const char *word)
 	return mem_format("%.*s%s%s", (int)(at - text), text, word, at + strlen(place));
 }
 
-void job_argv(const struct nightly *n, const char *program, const char *key, struct strv *argv)
+void job_argv(const struct nightly *n, const struct nightly_how *how, const char *key,
+	      struct strv *argv)
 {
-	strv_add(argv, program);
+	strv_add(argv, how->program);
 	strv_add(argv, "nightly");
 	strv_add(argv, n->file);
 	if (key != NULL) {
@@ -32,6 +33,8 @@ void job_argv(const struct nightly *n, const char *program, const char *key, str
 	} else {
 		strv_add(argv, "--collect");
 	}
+	if (how->night != NULL)
+		strv_addf(argv, "--night=%s", how->night);
 }
 
 /* In single quotes, as sh(1) reads them. */
@@ -46,27 +49,28 @@ static void quote(const char *s, struct buf *out)
 	buf_addf(out, "'");
 }
 
-/* The job's script: the one place where Slurm wants a shell. What it sets is quoted. */
+/* The job's script: the one place where Slurm wants a shell. What it sets is quoted. A worker that
+ * a signal has ended, such as when memory ran out, begins again where it stood. */
 static void script(const struct nightly *n, const struct nightly_how *how, const char *key,
 		   struct buf *out)
 {
 	struct strv argv SCOPED(strv_release) = {0};
 
-	job_argv(n, how->program, key, &argv);
+	job_argv(n, how, key, &argv);
 	buf_addf(out, "#!/bin/sh\nexport POSMEDIA_STORE=");
-	quote(how->store, out);
+	quote(n->slurm.store != NULL ? n->slurm.store : how->store, out);
 	if (how->ledger != NULL) {
 		buf_addf(out, " POSMEDIA_LEDGER=");
 		quote(how->ledger, out);
 	}
 	buf_addf(out, "\ncd ");
 	quote(n->root, out);
-	buf_addf(out, " || exit 1\nexec");
+	buf_addf(out, " || exit 1\nfor turn in 1 2 3; do\n");
 	for (size_t i = 0; i < argv.n; i++) {
-		buf_addf(out, " ");
+		buf_addf(out, i > 0 ? " " : "\t");
 		quote(argv.v[i], out);
 	}
-	buf_addf(out, "\n");
+	buf_addf(out, "\n\tstatus=$?\n\t[ $status -gt 128 ] || break\ndone\nexit $status\n");
 }
 
 /* The architecture of the recipe, as its base says it; "" when it says nothing. */

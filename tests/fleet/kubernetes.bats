@@ -48,12 +48,21 @@ submit() {
 	succeeded
 	[ "$(tests/fleet/kube-check "$models" <<<"$output")" = 2 ]
 	[ "$(jq -r '.items[0].metadata.generateName' <<<"$output")" = posmedia-shops-desk-2- ]
-	[ "$(jq -c '.items[1].spec.template.spec | [.nodeSelector[], .containers[0].command]' \
+	[ "$(jq -c '.items[1].spec.template.spec | [.nodeSelector[], .containers[0].command[:5]]' \
 		<<<"$output")" = "[\"amd64\",[\"posmedia\",\"nightly\",\"$dir/night.yaml\",$(:
 		)\"--only=till\",\"--worker\"]]" ]
+	[[ $(jq -r '.items[0].spec.template.spec.containers[0].command[-1]' <<<"$output") == \
+		--night=20* ]]
 	jq '.items[0].spec.template.spec.restartpolicy = "Never"' <<<"$output" >"$dir/bad"
 	run ! tests/fleet/kube-check "$models" <"$dir/bad"
 	[[ $output == *'V1PodSpec has no restartpolicy'* ]]
+	night 'store: /var/lib/posmedia, secret: bucket'
+	POSMEDIA_STORE=/var/tmp/elsewhere submit --dry-run
+	succeeded
+	[ "$(tests/fleet/kube-check "$models" <<<"$output")" = 2 ]
+	[ "$(jq -c '.items[0].spec.template.spec | [.containers[0].env[0].value,
+		.containers[0].envFrom[0].secretRef.name, .volumes[1].emptyDir]' <<<"$output")" = \
+		'["/var/lib/posmedia","bucket",{}]' ]
 	night 'schedule: "30 2 * * *"'
 	submit --dry-run
 	[ "$(jq -r '.items[1].kind' <<<"$output")" = CronJob ]

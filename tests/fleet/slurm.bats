@@ -63,7 +63,7 @@ report() {
 	night
 	posmedia nightly night.yaml --submit slurm --dry-run
 	succeeded
-	[ "$(grep -c '^exec ' <<<"$output")" = 4 ]
+	[ "$(grep -c '^for turn in' <<<"$output")" = 4 ]
 	[ -z "$(squeue -h)" ]
 	posmedia nightly night.yaml --submit slurm
 	succeeded
@@ -80,14 +80,38 @@ report() {
 	[ "$(report .unchanged)" = 2 ]
 }
 
-@test "a worker that is killed in the middle of a build is reported, and the next night ends it" {
+@test "a worker that is killed in the middle of a build begins again" {
+	recipe n1 2
+	night
+	posmedia nightly night.yaml --submit slurm
+	succeeded
+	wait_for 60 step_runs n1
+	kill_worker n1
+	wait_for 60 all_done
+	[ "$(report '.recipes | map(.status) | join(" ")')" = built ]
+	! pgrep -f "$dir/store/tmp" || return 1
+}
+
+# Kills the worker of a recipe when its step runs, and waits until the step is gone too.
+kill_worker() {
+	pkill -9 -f -- "--only=$1 --worker"
+	wait_for 20 no_step "$1"
+}
+
+no_step() {
+	! step_runs "$1"
+}
+
+@test "a worker that is killed again and again is reported, and the next night ends it" {
 	recipe n1 2
 	recipe n2 0
 	night
 	posmedia nightly night.yaml --submit slurm
 	succeeded
-	wait_for 60 step_runs n1
-	pkill -9 -f -- '--only=n1 --worker'
+	for _ in 1 2 3; do
+		wait_for 60 step_runs n1
+		kill_worker n1
+	done
 	wait_for 60 all_done
 	[ "$(report '.recipes | map(.status) | join(" ")')" = 'failed built' ]
 	[[ $(report '.recipes[0].why') == *'it has left nothing'* ]]
@@ -121,6 +145,62 @@ step_runs() {
 
 both_run() {
 	[ "$(pgrep -fc 'sleep 4; echo n[12]')" -ge 2 ]
+}
+
+@test "what one submission left is not another's, and a refused one takes nothing away" {
+	recipe n1 0
+	night
+	posmedia nightly night.yaml --submit slurm
+	succeeded
+	wait_for 60 all_done
+	first=$(ls "$dir/out/nightly/outcomes")
+	[ "$(jq -r .status "$dir/out/nightly/outcomes/$first/n1.json")" = built ]
+	sed -i 's/partition: night/partition: day/' "$dir/night.yaml"
+	posmedia nightly night.yaml --submit slurm
+	refused 5 'sbatch: exit 1'
+	posmedia nightly night.yaml --collect --night "$first"
+	succeeded
+	[ "$(report .built)" = 1 ]
+	night
+	posmedia nightly night.yaml --submit slurm
+	wait_for 60 all_done
+	[ "$(find "$dir/out/nightly/outcomes" -name n1.json | wc -l)" = 2 ]
+	[ "$(report .unchanged)" = 1 ]
+	# a night of this machine leaves both
+	posmedia nightly night.yaml
+	succeeded
+	[ "$(find "$dir/out/nightly/outcomes" -name n1.json | wc -l)" = 3 ]
+	posmedia nightly night.yaml --collect --night ../x
+	refused 2 'no name of a night'
+}
+
+@test "nodes with stores of their own make nothing that another has made" {
+	recipe n1 0
+	recipe n2 0
+	night
+	cat >>"$dir/night.yaml" <<-YAML
+		cache: {at: "docker://$registry/stages", pub: [key.pub], key: key}
+	YAML
+	sed -i "s|partition: night|store: $dir/node, &|" "$dir/night.yaml"
+	posmedia nightly night.yaml --submit slurm --dry-run
+	[[ $output == *"POSMEDIA_STORE='$dir/node'"* && $output != *PRIVATE* ]]
+	posmedia nightly night.yaml --submit slurm
+	succeeded
+	wait_for 60 all_done
+	[ "$(report .built)" = 2 ]
+	[ ! -e "$dir/store" ]
+	# a node that has nothing, on the same locks: one that is new
+	rm -rf "$dir/node" "$dir/out"
+	posmedia nightly night.yaml --submit slurm
+	succeeded
+	wait_for 60 all_done
+	[ "$(report .built)" = 2 ]
+	for n in n1 n2; do
+		grep -q 'step work: made by another machine' "$dir/out/nightly/log/$n.log"
+		! grep -q 'nothing like it was built here' "$dir/out/nightly/log/$n.log" ||
+			return 1
+	done
+	rm -rf "$dir/node"
 }
 
 @test "an engine that refuses, and words that are none" {
