@@ -217,6 +217,9 @@ static int get_by(struct stash *c, const struct digest *key, const struct sign_p
 		const struct oci_desc d = {.media_type = media, .digest = r.blob, .size = r.size};
 
 		rc = pull(c, &d, e) != 0 ? -1 : oci_layout_blob(c->l, &r.blob, ret_fd, &size, e);
+		/* one that is gone says nothing of the others */
+		if (rc < 0 && e->kind == ERR_REMOTE)
+			e->kind = ERR_FAIL;
 		drop(c, &r.blob);
 	} else if (rc == 0) {
 		rc = -1;

@@ -231,10 +231,15 @@ unused() {
 		s3 PUT "$bucket/$blob" @ "$dir/forged" >/dev/null
 	done
 	unused c7 'blob sha256:'
+	for i in "${!records[@]}"; do
+		s3 DELETE "$bucket/v2/stages/blobs/$(payload "$i" \
+			'.predicate.blob | sub(":"; "%3A")')"
+	done
+	unused c8 '404'
 	# who may write mends it
-	build n1 c8 "${shared[@]}"
-	succeeded
 	build n1 c9 "${shared[@]}"
+	succeeded
+	build n1 c10 "${shared[@]}"
 	succeeded
 	[ "$(said '[.digest, ."stages-run"] | join(" ")')" = "$digest 0" ]
 }
