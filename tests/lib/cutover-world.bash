@@ -98,8 +98,8 @@ boot_new() {
 			--pidfile "$0/engine/pid" -H "unix://$0/engine/sock" \
 			--storage-driver overlay2' "$dir" >>"$dir/engine.log" 2>&1 3>&- &
 	new_outer=$!
-	wait_for 5 pgrep -P "$new_outer"
-	engine_pid=$(pgrep -P "$new_outer")
+	wait_for 5 new_init
+	engine_pid=$(new_init)
 	shop ip link add new0 type veth peer name lan0 address 02:00:c0:00:02:06 \
 		netns "$engine_pid"
 	shop ip link set new0 master br0 up
@@ -108,6 +108,10 @@ boot_new() {
 		address add 192.0.2.6/24 brd + dev lan0
 	LINES
 	wait_for 60 ask /version
+}
+
+new_init() {
+	pgrep -P "$new_outer" '^(bash|dockerd)$'
 }
 
 kill_new() {

@@ -211,12 +211,13 @@ start_old() {
 		address add 192.0.2.9/24 brd + dev eth0
 	LINES
 	wait_for 10 test -e "$root/run/booted"
-	wait_for 10 shop bash -c '</dev/tcp/192.0.2.5/22'
+	wait_for 10 shop timeout 2 bash -c '</dev/tcp/192.0.2.5/22'
 }
 
-# The first process of OLD, as this machine numbers it.
+# The first process of OLD, as this machine numbers it; before it there is a child of another kind
+# for a moment.
 old_init() {
-	pgrep -P "$old_outer"
+	pgrep -P "$old_outer" '^(bash|boot)$'
 }
 
 # As a power cut: all of it at once.
