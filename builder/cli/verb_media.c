@@ -5,10 +5,12 @@
 #include "media/media.h"
 #include "sandbox/sandbox.h"
 #include <stdio.h>
+#include <string.h>
 
 static const struct opt opts[] = {
-    {0, "format", "FORMAT", "tar, squashfs or erofs (required)."},
+    {0, "format", "FORMAT", "tar, squashfs, erofs, raw or qcow2 (required)."},
     {'o', "output", "FILE", "The file to write; one that is there is replaced (required)."},
+    {0, "append", "ARGS", "raw, qcow2: more arguments for the kernel."},
     OBJECT_PLAIN,
     {0, "json", NULL, "Print what was made as JSON."},
     {0, NULL, NULL, NULL},
@@ -44,6 +46,17 @@ static void print(const struct args *a, const struct media_opts *o, const struct
 	screen_json(v);
 }
 
+/* It stands in a file of the boot loader, which would take these for its own. */
+static int check_append(const struct media_opts *o, struct err *e)
+{
+	if (o->format != MEDIA_RAW && o->format != MEDIA_QCOW2)
+		return err_set(e, ERR_USAGE, "--append is for raw and qcow2");
+	for (const char *c = o->append; *c != '\0'; c++)
+		if (*c < ' ' || *c > '~' || strchr("\"'\\$;{}#", *c) != NULL)
+			return err_set(e, ERR_USAGE, "--append: a character that may not be there");
+	return strlen(o->append) <= 512 ? 0 : err_set(e, ERR_USAGE, "--append: too long");
+}
+
 static int run(const struct args *a, struct err *e)
 {
 	struct media_opts o = {.out = args_get(a, "output")};
@@ -55,6 +68,9 @@ static int run(const struct args *a, struct err *e)
 		return -1;
 	if (o.out == NULL)
 		return err_set(e, ERR_USAGE, "media: -o FILE is missing");
+	o.append = args_get(a, "append");
+	if (o.append != NULL && check_append(&o, e) != 0)
+		return -1;
 	if (make(a, &o, &m, e) != 0)
 		return err_in(e, "media of %s", a->rest.v[0]);
 	print(a, &o, &m);
@@ -64,7 +80,7 @@ static int run(const struct args *a, struct err *e)
 const struct verb verb_media = {
     .name = "media",
     .args = "oci:DIR[:TAG] | docker://HOST/REPO:TAG",
-    .help = "Write an image's root tree as one file: an archive or a file system.",
+    .help = "Write an image as one file: a disk, a file system or an archive.",
     .min = 1,
     .max = 1,
     .opts = opts,

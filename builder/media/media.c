@@ -15,9 +15,9 @@ static const struct {
 	const char *name;
 	int (*make)(const struct making *m, struct err *e);
 } formats[MEDIA_FORMATS] = {
-    [MEDIA_TAR] = {"tar", media_tar},
-    [MEDIA_SQUASHFS] = {"squashfs", media_squashfs},
-    [MEDIA_EROFS] = {"erofs", media_erofs},
+    [MEDIA_TAR] = {"tar", media_tar},       [MEDIA_SQUASHFS] = {"squashfs", media_squashfs},
+    [MEDIA_EROFS] = {"erofs", media_erofs}, [MEDIA_RAW] = {"raw", media_raw},
+    [MEDIA_QCOW2] = {"qcow2", media_qcow2},
 };
 
 const char *media_format_name(enum media_format f)
@@ -54,22 +54,25 @@ static void making_release(struct making *m)
 	if (m->dir != NULL && store_scratch_drop(m->o->store, m->dir, &e) != 0)
 		log_warn("%s", e.msg);
 	oci_manifest_release(&m->manifest);
+	free(m->arch);
 	free(m->dir);
 	free(m->tree);
 	free(m->to);
 	free(m->finished);
 }
 
-/* When the image was made, by its config. */
-static int read_time(const struct oci_layout *l, struct making *m, struct err *e)
+/* When the image was made and for what, by its config. */
+static int read_config(const struct oci_layout *l, struct making *m, struct err *e)
 {
 	struct buf text SCOPED(buf_release) = BUF_INIT(OCI_MANIFEST_MAX);
 	struct jval *config SCOPED(jval_freep) = NULL;
-	const char *created;
+	const char *created, *arch;
 
 	if (oci_layout_read(l, &m->manifest.config.digest, &text, e) != 0 ||
 	    jval_parse(text.data, text.len, "image config", &config, e) != 0)
 		return -1;
+	arch = jval_get_str(config, "architecture");
+	m->arch = mem_strdup(arch != NULL ? arch : "");
 	created = jval_get_str(config, "created");
 	if (created != NULL && clock_parse(created, &m->epoch) == 0 && m->epoch >= 0)
 		return 0;
@@ -96,7 +99,7 @@ static int prepare(const struct oci_layout *l, const struct oci_desc *manifest, 
 		   struct err *e)
 {
 	if (oci_read_verified(l, manifest, &m->manifest, &m->image, e) != 0 ||
-	    read_time(l, m, e) != 0 || store_scratch(m->o->store, "media", &m->dir, e) != 0)
+	    read_config(l, m, e) != 0 || store_scratch(m->o->store, "media", &m->dir, e) != 0)
 		return -1;
 	m->tree = fs_join(m->dir, "tree");
 	m->to = fs_join(m->dir, "to");

@@ -11,6 +11,8 @@ enum media_format {
 	MEDIA_TAR,      /* POSIX pax, not compressed */
 	MEDIA_SQUASHFS, /* read-only file systems */
 	MEDIA_EROFS,
+	MEDIA_RAW, /* a disk that starts: boot loaders, the tree as erofs with dm-verity, and the */
+	MEDIA_QCOW2, /* partitions of its fstab; and the same for QEMU */
 	MEDIA_FORMATS,
 };
 
@@ -28,6 +30,7 @@ struct media_opts {
 	enum media_format format;
 	struct store *store; /* the image is unpacked in a scratch of it */
 	const char *out;     /* the file, which is there whole or not at all */
+	const char *append;  /* more arguments for the kernel of a disk; or NULL */
 };
 
 /* Hashes every blob of the image, unpacks it and writes the file. sandbox_enter was called. A tool

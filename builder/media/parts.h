@@ -9,6 +9,7 @@ struct making {
 	const struct media_opts *o;
 	struct oci_manifest manifest;
 	struct digest image;
+	char *arch;     /* of the image, by its config: "amd64" */
 	int64_t epoch;  /* when the image was made, by what it says: no file is younger */
 	char *dir;      /* the scratch, absolute, and in it: */
 	char *tree;     /* the root tree of the image */
@@ -22,6 +23,11 @@ struct uuid_text media_id(const struct making *m, const char *part);
 /* Each writes m->finished. */
 int media_tar(const struct making *m, struct err *e) MUST_CHECK;
 int media_squashfs(const struct making *m, struct err *e) MUST_CHECK;
+int media_raw(const struct making *m, struct err *e) MUST_CHECK;
+int media_qcow2(const struct making *m, struct err *e) MUST_CHECK;
 int media_erofs(const struct making *m, struct err *e) MUST_CHECK;
+
+/* The tree as erofs, as a file of that name in m->to. */
+int media_erofs_as(const struct making *m, const char *name, struct err *e) MUST_CHECK;
 
 #endif

@@ -67,13 +67,19 @@ static int run(const struct tool *t, const char *root, struct buf *said, struct 
 	       struct err *e)
 {
 	struct strv env SCOPED(strv_release) = {0};
+	const struct sandbox_bind theirs[] = {{t->dest, "/run/to", true}};
 	const struct sandbox_bind binds[] = {
 	    {"/usr", "/usr", false}, {t->dest, "/to", true}, {t->tree, "/tree", false}};
 	const struct sink out = {hear, said};
 	struct sandbox_spec spec = {.root = root,
-				    .binds = binds,
-				    .binds_n = t->tree != NULL ? 3 : 2,
+				    .read_only = t->root != NULL,
+				    .binds = t->root != NULL ? theirs : binds,
+				    .binds_n = t->root != NULL   ? 1
+					       : t->tree != NULL ? 3
+								 : 2,
 				    .argv = t->argv,
+				    .input = t->input,
+				    .input_len = t->input != NULL ? strlen(t->input) : 0,
 				    .no_sync = true,
 				    .out = &out};
 
@@ -100,6 +106,14 @@ static int judge(const struct tool *t, const struct sandbox_result *r, const str
 	return err_set(e, ERR_FAIL, "%s: exit %d: %s", t->argv[0], r->status, text);
 }
 
+static int run_theirs(const struct tool *t, struct err *e)
+{
+	struct buf said SCOPED(buf_release) = BUF_INIT(2 * SAID_MAX);
+	struct sandbox_result r = {0};
+
+	return run(t, t->root, &said, &r, e) != 0 ? -1 : judge(t, &r, &said, e);
+}
+
 int tool_run(const struct tool *t, struct err *e)
 {
 	char *root SCOPED(mem_freep) = mem_format("%s.root", t->dest);
@@ -108,6 +122,8 @@ int tool_run(const struct tool *t, struct err *e)
 	struct err late = ERR_INIT;
 	int rc;
 
+	if (t->root != NULL)
+		return run_theirs(t, e);
 	if (!proc_has(t->argv[0])) {
 		(void)err_set(e, ERR_FAIL, "there is no program %s", t->argv[0]);
 		return err_hint(e, "Install the package %s.", t->package);

@@ -34,17 +34,31 @@ int media_squashfs(const struct making *m, struct err *e)
 	static const char *const argv[] = {
 	    "mksquashfs", "/tree", "/to/finished", "-noappend",           "-quiet", "-no-progress",
 	    "-xattrs",    "-comp", "zstd",         "-Xcompression-level", "6",      NULL};
-	const struct tool t = {"squashfs-tools", argv, m->tree, m->to, m->epoch};
+	const struct tool t = {.package = "squashfs-tools",
+			       .argv = argv,
+			       .tree = m->tree,
+			       .dest = m->to,
+			       .epoch = m->epoch};
+
+	return tool_run(&t, e);
+}
+
+int media_erofs_as(const struct making *m, const char *name, struct err *e)
+{
+	const struct uuid_text id = media_id(m, "root");
+	char *to SCOPED(mem_freep) = fs_join("/to", name);
+	const char *const argv[] = {"mkfs.erofs", "--quiet", "-zlz4hc", "-U", id.s,
+				    "-x2",        to,        "/tree",   NULL};
+	const struct tool t = {.package = "erofs-utils",
+			       .argv = argv,
+			       .tree = m->tree,
+			       .dest = m->to,
+			       .epoch = m->epoch};
 
 	return tool_run(&t, e);
 }
 
 int media_erofs(const struct making *m, struct err *e)
 {
-	const struct uuid_text id = media_id(m, "root");
-	const char *const argv[] = {"mkfs.erofs", "--quiet",      "-zlz4hc", "-U", id.s,
-				    "-x2",        "/to/finished", "/tree",   NULL};
-	const struct tool t = {"erofs-utils", argv, m->tree, m->to, m->epoch};
-
-	return tool_run(&t, e);
+	return media_erofs_as(m, "finished", e);
 }

@@ -126,7 +126,7 @@ inode() {
 @test "what cannot be made is said before the work, and leaves nothing" {
 	media --format floppy -o "$dir/x"
 	refused 2 '--format: "floppy" is none'
-	[[ $stderr == *'tar, squashfs, erofs'* ]]
+	[[ $stderr == *'tar, squashfs, erofs, raw, qcow2'* ]]
 	media -o "$dir/x"
 	refused 2 '--format FORMAT is missing'
 	media --format tar
@@ -139,6 +139,21 @@ inode() {
 	refused 1 "$dir/pipe is no file"
 	run --separate-stderr "$posmedia" media "oci:$dir/image:2" --format tar -o "$dir/x"
 	refused 1 ''
+	[ ! -e "$dir/x" ]
+	no_traces
+}
+
+@test "a disk of what cannot start is refused" {
+	media --format raw -o "$dir/x"
+	refused 3 'the image cannot start: there is no kernel in it'
+	[[ $stderr == *machine-debian.yaml* ]]
+	PLATFORM=arm64 tests/lib/make-layout "$dir/arm" 1 s "@$dir/layer.tar"
+	run --separate-stderr "$posmedia" media "oci:$dir/arm" --format qcow2 -o "$dir/x"
+	refused 3 'disks are made of images for amd64, this is for arm64'
+	media --format tar --append quiet -o "$dir/x"
+	refused 2 '--append is for raw and qcow2'
+	media --format raw --append 'a; reboot' -o "$dir/x"
+	refused 2 '--append: a character that may not be there'
 	[ ! -e "$dir/x" ]
 	no_traces
 }

@@ -1,0 +1,18 @@
+/* initramfs.h - what the kernel gets beside the image's own initial file system, which stays as it
+ * is: the modules and the script that find the root of a medium and check it. */
+#ifndef MEDIA_INITRAMFS_H
+#define MEDIA_INITRAMFS_H
+
+#include "base/buf.h"
+#include "form/uuid.h"
+#include "media/boot.h"
+
+/* Of the image's tree: an archive for the kernel, into an initialised buffer. id: of part i's
+ * partition. A module that the tree has not got is ERR_RECIPE. */
+int initramfs_make(const char *tree, const struct boot *b, const struct uuid_text *ids,
+		   struct buf *ret, struct err *e) MUST_CHECK;
+
+/* The text of the script. */
+extern const char initramfs_script[];
+
+#endif

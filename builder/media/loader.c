@@ -1,0 +1,184 @@
+#include "media/loader.h"
+
+#include "harden/root.h"
+#include "media/tool.h"
+#include "sys/fs.h"
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum {
+	MIB = 1 << 20,
+	ESP_LEAST = 64 * MIB, /* less is no FAT32 */
+	SECTOR = 512,
+	CODE = 440, /* of a boot sector: behind it are the disk's id and its table */
+	/* grub's include/grub/i386/pc/boot.h */
+	KERNEL_SECTOR = 0x5c, /* where the sector of core is in boot.img */
+	DRIVE_CHECK = 0x66,   /* a jump that is for floppies only */
+	CORE_REST = 0x1f4,    /* where core has the sector of the rest of itself */
+};
+
+static int write_file(const struct making *m, const char *name, const void *p, size_t n,
+		      struct err *e)
+{
+	char *path SCOPED(mem_freep) = fs_join(m->to, name);
+
+	return fs_put_unsynced(path, p, n, 0644, e);
+}
+
+static int mtools(const struct making *m, const char *const *argv, struct err *e)
+{
+	const struct tool t = {
+	    .package = "mtools", .argv = argv, .tree = m->tree, .dest = m->to, .epoch = m->epoch};
+
+	return tool_run(&t, e);
+}
+
+/* A file of the image, or of ours, to its place in the ESP. */
+static int add(const struct making *m, const char *from, const char *to, struct err *e)
+{
+	char *at SCOPED(mem_freep) = mem_format("::%s", to);
+	const char *const argv[] = {"mcopy", "-i", "/to/esp", from, at, NULL};
+
+	return mtools(m, argv, e);
+}
+
+static int add_all(const struct making *m, const struct loader *l, struct err *e)
+{
+	char *kernel SCOPED(mem_freep) = fs_join("/tree", l->b->kernel);
+	char *initrd SCOPED(mem_freep) = fs_join("/tree", l->b->initrd);
+	const char *const files[][2] = {
+	    {kernel, "/vmlinuz"},
+	    {initrd, "/initrd.img"},
+	    {"/to/posmedia.img", "/posmedia.img"},
+	    {"/to/grub.cfg", "/EFI/debian/grub.cfg"}, /* where the signed loader looks */
+	    {"/tree/usr/lib/shim/shimx64.efi.signed", "/EFI/BOOT/BOOTX64.EFI"},
+	    {"/tree/usr/lib/grub/x86_64-efi-signed/grubx64.efi.signed", "/EFI/BOOT/grubx64.efi"},
+	};
+	size_t n = l->b->uefi ? 6 : 4;
+
+	for (size_t i = 0; i < n; i++)
+		if (add(m, files[i][0], files[i][1], e) != 0)
+			return -1;
+	return 0;
+}
+
+static uint64_t size_of(int root, const char *path)
+{
+	struct stat st;
+
+	return root_stat(root, path, true, &st) == 1 ? (uint64_t)st.st_size : 0;
+}
+
+/* So that all has room, in whole MiB. */
+static int make_esp(const struct making *m, const struct loader *l, struct err *e)
+{
+	char *path SCOPED(mem_freep) = fs_join(m->to, "esp");
+	int root SCOPED(fd_closep) = -1;
+	int fd SCOPED(fd_closep) = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
+	uint64_t size = 8 * (uint64_t)MIB + l->more->len;
+
+	if (fs_open_dir(AT_FDCWD, m->tree, &root, e) != 0)
+		return -1;
+	size += size_of(root, l->b->kernel) + size_of(root, l->b->initrd);
+	size = (size + MIB - 1) / MIB * MIB;
+	if (size < ESP_LEAST)
+		size = ESP_LEAST;
+	if (fd < 0 || ftruncate(fd, (off_t)size) != 0)
+		return err_sys(e, "make %s", path);
+	return 0;
+}
+
+static char *grub_cfg(const struct loader *l)
+{
+	return mem_format("set timeout=0\n"
+			  "menuentry posmedia {\n"
+			  "	linux /vmlinuz %s\n"
+			  "	initrd /initrd.img /posmedia.img\n"
+			  "}\n",
+			  l->args);
+}
+
+/* The serial number of the ESP, by which the BIOS's loader finds it. */
+static struct uuid_text esp_id(const struct making *m)
+{
+	struct uuid_text id = media_id(m, "esp");
+
+	id.s[8] = '\0';
+	return id;
+}
+
+int loader_esp(const struct making *m, const struct loader *l, struct err *e)
+{
+	const struct uuid_text id = esp_id(m);
+	const char *const format[] = {"mformat", "-i", "/to/esp",  "-F", "-N",
+				      id.s,      "-v", "POSMEDIA", "::", NULL};
+	static const char *const dirs[] = {
+	    "mmd", "-i", "/to/esp", "::/EFI", "::/EFI/BOOT", "::/EFI/debian", NULL};
+	char *cfg SCOPED(mem_freep) = grub_cfg(l);
+
+	if (write_file(m, "grub.cfg", cfg, strlen(cfg), e) != 0 ||
+	    write_file(m, "posmedia.img", l->more->data, l->more->len, e) != 0 ||
+	    make_esp(m, l, e) != 0 || mtools(m, format, e) != 0 || mtools(m, dirs, e) != 0)
+		return -1;
+	return add_all(m, l, e);
+}
+
+int loader_core(const struct making *m, struct err *e)
+{
+	static const char *const argv[] = {"grub-mkimage",  "-O",
+					   "i386-pc",       "-o",
+					   "/run/to/core",  "-c",
+					   "/run/to/early", "-p",
+					   "/grub",         "biosdisk",
+					   "part_gpt",      "fat",
+					   "search",        "search_fs_uuid",
+					   "configfile",    "normal",
+					   "linux",         NULL};
+	const struct tool t = {.argv = argv, .root = m->tree, .dest = m->to, .epoch = m->epoch};
+	const struct uuid_text id = esp_id(m);
+	char *early SCOPED(mem_freep) = NULL;
+
+	/* grub writes the number as ABCD-EF01 */
+	early = mem_format("search --no-floppy --fs-uuid --set=root %.4s-%s\n"
+			   "configfile ($root)/EFI/debian/grub.cfg\n",
+			   id.s, id.s + 4);
+	for (char *c = early + strlen("search --no-floppy --fs-uuid --set=root "); *c != '\n'; c++)
+		if (*c >= 'a' && *c <= 'f')
+			*c = (char)(*c - 'a' + 'A');
+	return write_file(m, "early", early, strlen(early), e) != 0 ? -1 : tool_run(&t, e);
+}
+
+static void put_le(uint8_t *to, uint64_t v)
+{
+	for (int i = 0; i < 8; i++)
+		to[i] = (uint8_t)(v >> (8 * i));
+}
+
+static int put_at(int fd, const void *p, size_t n, uint64_t at, struct err *e)
+{
+	if (pwrite(fd, p, n, (off_t)at) != (ssize_t)n)
+		return err_sys(e, "write the disk");
+	return 0;
+}
+
+int loader_sector(const struct making *m, int disk, uint64_t at, struct err *e)
+{
+	int root SCOPED(fd_closep) = -1;
+	struct buf boot SCOPED(buf_release) = BUF_INIT(SECTOR);
+	uint8_t code[SECTOR], rest[8];
+
+	if (fs_open_dir(AT_FDCWD, m->tree, &root, e) != 0 ||
+	    root_read(root, "usr/lib/grub/i386-pc/boot.img", &boot, NULL, e) != 0)
+		return -1;
+	if (boot.len != SECTOR)
+		return err_set(e, ERR_RECIPE, "usr/lib/grub/i386-pc/boot.img is no boot sector");
+	memcpy(code, boot.data, SECTOR);
+	put_le(code + KERNEL_SECTOR, at);
+	memset(code + DRIVE_CHECK, 0x90, 2);
+	put_le(rest, at + 1);
+	return put_at(disk, code, CODE, 0, e) != 0
+		   ? -1
+		   : put_at(disk, rest, sizeof(rest), at * SECTOR + CORE_REST, e);
+}
