@@ -166,6 +166,12 @@ check-cutover: deps-check
 	$(Q)tests/lib/cutover-runs $(OUT) $(CUTOVER_RUNS) 2026 6
 	$(Q)OUT=$(OUT) tests/bench/cutover
 
+# Machines in QEMU: minutes for each start where the processor does not help.
+check-media: deps-check
+	$(Q)tests/lib/need tests/media/DEPENDS
+	$(Q)$(MAKE) -j$(JOBS) all
+	$(Q)OUT=$(OUT) bats tests/media
+
 # A night on clusters: Slurm for real, Kubernetes as far as its client goes.
 check-fleet: deps-check
 	$(Q)tests/lib/need tests/fleet/DEPENDS
@@ -226,4 +232,4 @@ clean:
 
 -include $(shell find $(OUT)/obj $(OUT)/test -name '*.d' 2>/dev/null)
 .PHONY: all syntax unit-programs fuzz-programs fuzz deps deps-check demo check check-interop \
-	lint readme bench check-cutover check-fleet check-faults clean
+	lint readme bench check-cutover check-fleet check-media check-faults clean

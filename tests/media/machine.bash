@@ -1,0 +1,83 @@
+#!/bin/bash
+# Machines in QEMU, by the processor's own virtualization where that works, else without, which
+# takes minutes for a start. Tests load this after ../system/lib.
+# shellcheck disable=SC2154 # tests set dir
+
+ovmf=/usr/share/OVMF
+
+# Whether a BIOS comes to its end by /dev/kvm: that it can be opened says little.
+kvm_works() {
+	[ -r /dev/kvm ] && [ -w /dev/kvm ] || return 1
+	timeout 10 qemu-system-x86_64 -accel kvm -cpu host -smp 2 -display none -nodefaults \
+		-net none -chardev "file,path=$dir/kvm.log,id=d" \
+		-device isa-debugcon,iobase=0x402,chardev=d >"$dir/kvm.said" 2>&1
+	grep -q 'Booting from\|No bootable device' "$dir/kvm.log" &&
+		! grep -q 'internal error' "$dir/kvm.said"
+}
+
+choose_accelerator() {
+	if kvm_works; then
+		accelerator=(-accel kvm -cpu host)
+	else
+		accelerator=(-accel "tcg,thread=multi" -cpu max)
+	fi
+}
+
+# start_machine bios|uefi DISK [FORMAT]: its console is in $dir/console, its shop on $port.
+start_machine() {
+	local firmware=()
+	if [ "$1" = uefi ]; then
+		# Secure Boot, with the keys of most machines: only what is signed starts
+		cp "$ovmf/OVMF_VARS_4M.ms.fd" "$dir/vars"
+		firmware=(-machine "q35,smm=on"
+			-global "driver=cfi.pflash01,property=secure,value=on"
+			-drive "if=pflash,format=raw,readonly=on,file=$ovmf/OVMF_CODE_4M.ms.fd"
+			-drive "if=pflash,format=raw,file=$dir/vars")
+	fi
+	port=$(free_port)
+	rm -f "$dir/console"
+	qemu-system-x86_64 "${accelerator[@]}" "${firmware[@]}" -smp 2 -m 1024 -display none \
+		-nodefaults -no-reboot -serial "file:$dir/console" \
+		-monitor "unix:$dir/monitor,server,nowait" \
+		-nic "user,restrict=on,model=virtio-net-pci,hostfwd=tcp:127.0.0.1:$port-:2001" \
+		-drive "file=$2,format=${3-raw},if=virtio" >"$dir/qemu.log" 2>&1 3>&- &
+	machine_pid=$!
+}
+
+# The button that a person presses, and the end.
+stop_machine() {
+	perl -MIO::Socket::UNIX -e '
+		my $s = IO::Socket::UNIX->new($ARGV[0]) or die "$ARGV[0]: $!\n";
+		print $s "system_powerdown\n"; $s->flush; sleep 1' "$dir/monitor"
+	wait_for 300 is_off || { kill "$machine_pid"; return 1; }
+	machine_pid=
+}
+
+# Waits until a command succeeds, and not for a machine that is off.
+while_on() {
+	local seconds=$1
+	shift
+	wait_for "$seconds" on_or_off "$@"
+	"$@" || { echo "not: $*" && cat "$dir/qemu.log" && return 1; }
+}
+
+on_or_off() {
+	"$@" || is_off
+}
+
+is_off() {
+	! kill -0 "$machine_pid"
+}
+
+end_machine() {
+	[ -z "${machine_pid-}" ] || kill "$machine_pid" 2>/dev/null || true
+	machine_pid=
+}
+
+# Of a test that failed, for whoever looks: where the console's log is, and its end.
+keep_console() {
+	mkdir -p "$OUT/test-logs"
+	[ ! -e "$dir/console" ] || cp "$dir/console" "$OUT/test-logs/console-$BATS_TEST_NUMBER"
+	echo "console: $OUT/test-logs/console-$BATS_TEST_NUMBER"
+	tail -n 30 "$OUT/test-logs/console-$BATS_TEST_NUMBER"
+}
