@@ -65,10 +65,10 @@ void host_print(const struct args *a, const struct stage_outcome *r, const char 
 	printf("%s %s\n", r->container, is);
 }
 
-int host_noted(const struct stage_outcome *r, struct err *e)
+int host_noted(const struct args *a, const struct stage_outcome *r, struct err *e)
 {
 	if (!r->unnoted)
-		return 0;
+		return noted_site_mirror(a, e);
 	(void)err_set(e, ERR_FAIL, "it is done, but not all of it is noted in the ledger");
 	return err_hint(e, "Mend what is wrong with the ledger; nothing was undone.");
 }

@@ -23,7 +23,7 @@ const char *host_or_else(const struct args *a, const char *name, const char *oth
 /* What was done, and then "CONTAINER IS"; as JSON when --json is given. */
 void host_print(const struct args *a, const struct stage_outcome *r, const char *is);
 
-/* After it: -1 when the ledger has not all of what was done. */
-int host_noted(const struct stage_outcome *r, struct err *e) MUST_CHECK;
+/* After it: sends it to the ledger's mirror; -1 when the ledger has not all of what was done. */
+int host_noted(const struct args *a, const struct stage_outcome *r, struct err *e) MUST_CHECK;
 
 #endif

@@ -42,6 +42,20 @@ static int mirror(const char *dir, struct err *e)
 	return 0;
 }
 
+int noted_mirror(const struct args *a, struct err *e)
+{
+	char *dir SCOPED(mem_freep) = noted_dir(a);
+
+	return mirror(dir, e);
+}
+
+int noted_site_mirror(const struct args *a, struct err *e)
+{
+	char *dir SCOPED(mem_freep) = noted_site_dir(a);
+
+	return args_has(a, "dry-run") ? 0 : mirror(dir, e);
+}
+
 static int append(const char *dir, const struct ledger_event *v, struct err *e)
 {
 	if (ledger_append(dir, v, 1, e) == 0)

@@ -24,6 +24,10 @@ int noted_of(const struct args *a, const char *kind, const struct digest *subjec
 int noted_site(const struct args *a, const struct site *s, const char *kind, struct jval *fields,
 	       struct err *e) MUST_CHECK;
 
+/* Sends to the mirror of noted_dir, and of noted_site_dir, what others have appended there. */
+int noted_mirror(const struct args *a, struct err *e) MUST_CHECK;
+int noted_site_mirror(const struct args *a, struct err *e) MUST_CHECK;
+
 /* Copies members of an object that are there. */
 void noted_copy(struct jval *to, const struct jval *from, const char *const *keys, size_t n);
 

@@ -31,7 +31,7 @@ static int start(const struct args *a, struct err *e)
 	if (stage_start_site(s, &o, &out, e) != 0)
 		return -1;
 	host_print(a, &out, o.dry_run && out.changed ? "does not run" : "runs");
-	return host_noted(&out, e);
+	return host_noted(a, &out, e);
 }
 
 const struct verb verb_start = {
@@ -61,7 +61,7 @@ static int stop(const struct args *a, struct err *e)
 	    stage_stop_site(s, &o, &out, e) != 0)
 		return -1;
 	host_print(a, &out, o.dry_run && out.changed ? "is not stopped" : "is stopped");
-	return host_noted(&out, e);
+	return host_noted(a, &out, e);
 }
 
 const struct verb verb_stop = {
@@ -117,18 +117,6 @@ static void print_ended_json(const struct stage_ended *r)
 	screen_json(v);
 }
 
-static int note(const struct args *a, const struct site *s, const struct stage_ended *r,
-		struct err *e)
-{
-	struct jval *v = jval_object();
-
-	if (r->archive != NULL) {
-		jval_put_text(v, "archive", r->archive);
-		jval_put_text(v, "digest", digest_text(&r->digest).s);
-	}
-	return noted_site(a, s, "destroy", v, e);
-}
-
 static int destroy(const struct args *a, struct err *e)
 {
 	struct site *s SCOPED(site_freep) = NULL;
@@ -145,7 +133,7 @@ static int destroy(const struct args *a, struct err *e)
 		print_ended_json(&out);
 	else
 		print_ended(a, &out);
-	return note(a, s, &out, e);
+	return noted_site_mirror(a, e);
 }
 
 const struct verb verb_destroy = {

@@ -139,7 +139,7 @@ static int note(const struct args *a, const struct site *s, const struct stage_o
 	jval_put_text(v, "config", digest_text(&r->config).s);
 	jval_put(v, "changed", jval_bool(r->changed));
 	jval_put_int(v, "ms", (int64_t)ms);
-	return noted_site(a, s, "stage", v, e) != 0 ? -1 : host_noted(r, e);
+	return noted_site(a, s, "stage", v, e) != 0 ? -1 : host_noted(a, r, e);
 }
 
 static int run(const struct args *a, struct err *e)

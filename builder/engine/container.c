@@ -1,6 +1,7 @@
 /* container.c - containers: made, started, stopped, looked at. */
 #include "engine/parts.h"
 
+#include "sys/clock.h"
 #include <stdlib.h>
 #include <string.h>
 
@@ -8,6 +9,7 @@ void engine_state_release(struct engine_state *s)
 {
 	jval_free(s->labels);
 	free(s->id);
+	free(s->started);
 	*s = (struct engine_state){0};
 }
 
@@ -140,6 +142,15 @@ static enum engine_health health_of(const struct jval *state)
 	return strcmp(word, "starting") == 0 ? ENGINE_STARTING : ENGINE_UNHEALTHY;
 }
 
+/* Both engines write the year 1 for never. */
+static int64_t time_of(const struct jval *state, const char *key)
+{
+	const char *text = jval_get_str(state, key);
+	int64_t t = 0;
+
+	return text != NULL && clock_parse(text, &t) == 0 && t > 0 ? t : 0;
+}
+
 int engine_read_state(const struct jval *v, struct engine_state *ret, struct err *e)
 {
 	const struct jval *state = jval_get(v, "State");
@@ -160,6 +171,10 @@ int engine_read_state(const struct jval *v, struct engine_state *ret, struct err
 	    number(state, "ExitCode", 255, &s.exit) != 0)
 		return err_set(e, ERR_REMOTE, "the engine does not say what a container is");
 	s.health = health_of(state);
+	s.started_s = time_of(state, "StartedAt");
+	s.finished_s = time_of(state, "FinishedAt");
+	if (s.started_s != 0)
+		s.started = mem_strdup(jval_get_str(state, "StartedAt"));
 	if (id != NULL && digest_parse_hex(id, &is) == 0)
 		s.id = mem_strdup(id);
 	s.labels = jval_get(jval_get(v, "Config"), "Labels");

@@ -81,6 +81,8 @@ struct engine_state {
 	char *id;        /* 64 hexadecimal digits, or NULL */
 	int pid;         /* of its first process, on the host; 0 = none */
 	int exit;        /* status of the last run */
+	char *started;   /* when the last run began, as the engine writes it; NULL = it never ran */
+	int64_t started_s, finished_s; /* that, and when the last run ended; 0 = not known */
 	struct digest image;
 	enum engine_health health; /* as the engine has it: see engine_health */
 	struct jval *labels;       /* object, or NULL */

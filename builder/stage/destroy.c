@@ -17,20 +17,19 @@
 #include <string.h>
 #include <unistd.h>
 
-#define KEPT_DIR ".destroyed"
-
 struct ending {
 	struct stage st; /* its lock is held until all is gone */
 	const struct stage_end *end;
 	struct stage_ended out;
-	char *name;                         /* SHOP-ENV */
-	char *gone;                         /* what the directory is called once nobody needs it */
-	int statefd, shopfd, dirfd, keptfd; /* STATE, SHOP and ENV in it, and KEPT_DIR; -1 = none */
-	int runfd, secretfd;                /* RUNTIME and SHOP-ENV in it; -1 = none */
-	char *path, *base;                  /* of the archive, and its last component */
-	int tofd;                           /* the directory that it goes to */
-	struct stat kept;                   /* once it is written */
-	struct stat failed;                 /* what no return of an interface gave back before */
+	char *name; /* SHOP-ENV */
+	char *gone; /* what the directory is called once nobody needs it */
+	int statefd, shopfd, dirfd,
+	    keptfd;          /* STATE, SHOP and ENV in it, and STAGE_KEPT_DIR; -1 = none */
+	int runfd, secretfd; /* RUNTIME and SHOP-ENV in it; -1 = none */
+	char *path, *base;   /* of the archive, and its last component */
+	int tofd;            /* the directory that it goes to */
+	struct stat kept;    /* once it is written */
+	struct stat failed;  /* what no return of an interface gave back before */
 };
 
 static void ending_release(struct ending *x)
@@ -107,16 +106,16 @@ static int open_places(struct ending *x, const struct site *s, const struct stag
 		       struct err *e)
 {
 	x->name = mem_format("%s-%s", s->shop, site_env_word(s->env));
-	x->gone = mem_format(".gone-%s", x->name);
+	x->gone = mem_format(STAGE_GONE_PREFIX "%s", x->name);
 	if (open_secrets(x, s, o, e) != 0)
 		return -1;
 	if (access(o->state, F_OK) != 0 && errno == ENOENT)
 		return 0;
 	if (fs_open_dir(AT_FDCWD, o->state, &x->statefd, e) != 0)
 		return -1;
-	if (!o->dry_run && fs_mkdirs(x->statefd, KEPT_DIR, 0700, e) != 0)
+	if (!o->dry_run && fs_mkdirs(x->statefd, STAGE_KEPT_DIR, 0700, e) != 0)
 		return -1;
-	return open_in(x->statefd, KEPT_DIR, &x->keptfd, e) != 0 ||
+	return open_in(x->statefd, STAGE_KEPT_DIR, &x->keptfd, e) != 0 ||
 		       open_in(x->statefd, s->shop, &x->shopfd, e) != 0 ||
 		       open_in(x->shopfd, site_env_word(s->env), &x->dirfd, e) != 0
 		   ? -1
@@ -153,7 +152,7 @@ static char *archive_path(const struct ending *x)
 
 	for (unsigned i = 0;; i++) {
 		char *more SCOPED(mem_freep) = i > 0 ? mem_format("-%u", i) : mem_strdup("");
-		char *path SCOPED(mem_freep) = mem_format("%s/" KEPT_DIR "/%s-%s%s.tar.zst",
+		char *path SCOPED(mem_freep) = mem_format("%s/" STAGE_KEPT_DIR "/%s-%s%s.tar.zst",
 							  x->st.o->state, x->name, when, more);
 
 		if (access(path, F_OK) != 0)
@@ -271,10 +270,16 @@ static int set_aside(struct ending *x, struct err *e)
 	return 0;
 }
 
-static int drop_gone(struct ending *x, const struct site *s, bool dry_run, struct err *e)
+static int drop_gone(struct ending *x, const struct site *s, const struct stage_opts *o,
+		     struct err *e)
 {
-	if (x->keptfd < 0 || dry_run)
+	if (x->keptfd < 0 || o->dry_run)
 		return 0;
+	if (stage_told_destroyed(o, x->keptfd, x->gone, e) != 0) {
+		(void)err_in(e, "%s/" STAGE_KEPT_DIR "/%s stays", o->state, x->gone);
+		return err_hint(e, "its end could not be noted: mend the ledger, and destroy it "
+				   "once more");
+	}
 	if (fs_rmtree(x->keptfd, x->gone, e) != 0)
 		return -1;
 	fault_point("destroy: removed");
@@ -371,10 +376,10 @@ int stage_destroy(const struct site *s, const struct stage_opts *o, const struct
 	    open_places(&x, s, o, e) != 0)
 		return -1;
 	if (x.dirfd >= 0 && (open_site(&x, s, o, e) != 0 || drop_parts(&x, e) != 0 ||
-			     drop_gone(&x, s, o->dry_run, e) != 0 || end_it(&x, e) != 0))
+			     drop_gone(&x, s, o, e) != 0 || end_it(&x, e) != 0))
 		return -1;
 	if (drop_secrets(&x, o, e) != 0 || drop_failed(&x, s, o, e) != 0 ||
-	    drop_gone(&x, s, o->dry_run, e) != 0)
+	    drop_gone(&x, s, o, e) != 0)
 		return -1;
 	x.out.did = x.st.out.did;
 	x.st.out.did = (struct strv){0};

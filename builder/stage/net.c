@@ -282,8 +282,13 @@ int stage_net_start(struct stage *st, const struct stage_one *one, struct err *e
 {
 	struct err why = ERR_INIT;
 
-	if (stage_check_restored(st, e) != 0 || stage_end_lost(st, one, e) != 0 ||
-	    engine_start(st->en, one->container, e) != 0)
+	if (stage_check_restored(st, e) != 0)
+		return -1;
+	stage_settle(st);
+	if (stage_end_lost(st, one, e) != 0)
+		return -1;
+	stage_told_starting(st, one);
+	if (engine_start(st->en, one->container, e) != 0)
 		return -1;
 	fault_point("stage: up");
 	stage_told_start(st, one);
@@ -365,8 +370,10 @@ int stage_net_stop(struct stage *st, const struct stage_one *one, struct err *e)
 	if (stage_end_lost(st, one, e) != 0)
 		return -1;
 	ns = stage_net_hold(st, one);
+	stage_told_stopping(st, one);
 	if (engine_stop(st->en, one->container, STAGE_STOP_SECONDS, e) != 0)
 		return -1;
+	fault_point("stage: down");
 	stage_told_stop(st, one);
 	if (!st->net_stays)
 		stage_net_ended(ns);

@@ -28,6 +28,8 @@ void stage_record_release(struct stage_record *r);
 int stage_record_read(int dirfd, struct stage_record *ret, struct err *e) MUST_CHECK;
 int stage_record_write(int dirfd, const struct stage_record *r, struct err *e) MUST_CHECK;
 
+struct stage_ended;
+
 /* One staging. */
 struct stage {
 	const struct site *s;
@@ -91,15 +93,39 @@ struct stage_run {
 };
 int stage_recall_run(const struct stage *st, const struct stage_one *one, struct stage_run *ret);
 
-/* Appends to the ledger that a generation was started, that it was stopped, and that it ended by
- * itself, with that status. What fails is a warning, and on record (stage_outcome). */
+/* What the ledger is told of runs: before the engine is asked, and after it did. Before is on the
+ * disk, so that what a process that died did not tell is told by the next. A container without an
+ * identity is a stray. What fails is a warning, and on record (stage_outcome). */
+void stage_told_starting(struct stage *st, const struct stage_one *one);
 void stage_told_start(struct stage *st, const struct stage_one *one);
+void stage_told_stopping(struct stage *st, const struct stage_one *one);
 void stage_told_stop(struct stage *st, const struct stage_one *one);
+
+/* That it ended by itself, with that status, when nobody has told so yet. */
 void stage_told_crash(struct stage *st, const struct stage_one *one, int status);
+
+/* Asks the engine what came of all that the site's own directory remembers, and tells what was not
+ * told: starts and stops of a process that died, and ends that nobody watched, which are told to be
+ * when the engine says, or else when the instance was last seen. The lock is held. */
+void stage_settle(struct stage *st);
+
+/* Whether that would tell nothing, as a list of the engine's containers has it. */
+bool stage_is_settled(const struct stage *st, const struct engine_entries *list) MUST_CHECK;
+
+/* Writes what the end of a site will be told of by into its own directory; from when that lies in
+ * the open directory, as `gone`, it is told, and the note is removed. None is success. */
+int stage_told_destroying(const struct stage *st, const struct stage_ended *out,
+			  struct err *e) MUST_CHECK;
+int stage_told_destroyed(const struct stage_opts *o, int dirfd, const char *gone,
+			 struct err *e) MUST_CHECK;
 
 /* Remembers that the one whose start was told runs still: should the machine's power go, that is
  * how long it is known to have run. */
 void stage_alive(const struct stage *st);
+
+/* Where sites are set aside at their end, and how they are called there. */
+#define STAGE_KEPT_DIR    ".destroyed"
+#define STAGE_GONE_PREFIX ".gone-"
 
 /* Whether a process is of the container that the engine describes: the kernel has it in the
  * container's cgroup. An engine that was killed with its monitor may name a process that has ended,

@@ -87,7 +87,10 @@ static int open_own(struct stage *st, struct err *e)
 		return err_in(e, "shop %s in %s", st->s->shop, site_env_word(st->s->env));
 	if (!st->o->dry_run && check_there(st, e) != 0)
 		return -1;
-	return stage_record_read(st->ownfd, &st->r, e);
+	if (stage_record_read(st->ownfd, &st->r, e) != 0)
+		return -1;
+	stage_settle(st);
+	return 0;
 }
 
 int stage_make_own(const struct site *s, const struct stage_opts *o, struct err *e)

@@ -48,6 +48,11 @@ int stage_run(const struct site *s, const struct stage_image *i, const struct st
 int stage_rollback(const struct site *s, const struct stage_opts *o, struct stage_outcome *ret,
 		   struct err *e) MUST_CHECK;
 
+/* Tells the ledger what processes that died, or nobody, has told of the sites below the state, as
+ * the next verb of each of them would; of those that are at work nothing. *ret_open: of how many
+ * instances that cannot be said, since the engine does not answer. */
+int stage_settle_all(const struct stage_opts *o, size_t *ret_open, struct err *e) MUST_CHECK;
+
 /* Accepts a zeroed struct. */
 void stage_outcome_release(struct stage_outcome *r);
 

@@ -262,6 +262,18 @@ static void look_at_record(struct look *l, struct stage *st, struct jval *v)
 	look_at_site(l, st, v);
 }
 
+/* What nobody has told is told while nobody is at work. */
+static void tell_ledger(const struct look *l, struct stage *st)
+{
+	struct err quiet = ERR_INIT;
+
+	if (l->en == NULL || stage_is_settled(st, &l->list) ||
+	    lock_take(st->ownfd, "lock", &st->lock, &quiet) != 0)
+		return;
+	stage_settle(st);
+	fd_closep(&st->lock);
+}
+
 /* A record that cannot be read is no reason to say nothing of the others. */
 static void look_at(struct look *l, const struct site *s)
 {
@@ -284,6 +296,7 @@ static void look_at(struct look *l, const struct site *s)
 		jval_put_text(v, "state", "unknown");
 		look_trouble(l, v, "%s", why.msg);
 	} else {
+		tell_ledger(l, &st);
 		look_at_record(l, &st, v);
 	}
 	st.en = NULL; /* it is everybody's */

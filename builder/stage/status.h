@@ -12,7 +12,8 @@ struct status_opts {
 };
 
 /* An array, one object an instance: of those sites, or, of none, of all that have a record below
- * the state, by shop and environment. Nothing is changed. "state" is "runs", "stopped" (on
+ * the state, by shop and environment. Nothing is changed, but the
+ * ledger is told what nobody has told it (stage_settle). "state" is "runs", "stopped" (on
  * purpose), "dead", "lost" (the engine does not have it), "begun" (no staging came to its end),
  * "none" (nothing was staged) or "unknown" (no engine answers); "trouble" lists what is not well,
  * and *ret_well is whether there is none. What is not known is null and never guessed. The caller

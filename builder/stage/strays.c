@@ -1,5 +1,6 @@
 #include "stage/strays.h"
 
+#include "base/fault.h"
 #include <stdlib.h>
 #include <string.h>
 
@@ -87,10 +88,30 @@ static int each(struct stage *st, int (*fn)(struct stage *st, const char *name, 
 	return 0;
 }
 
+static int end(struct stage *st, const char *name, struct err *e)
+{
+	char *own SCOPED(mem_freep) = mem_strdup(name);
+	const struct stage_one stray = {.container = own};
+	struct engine_state now SCOPED(engine_state_release) = {0};
+	bool ran;
+
+	if (engine_state(st->en, name, &now, e) != 0)
+		return -1;
+	ran = now.running || now.restarting;
+	if (ran)
+		stage_told_stopping(st, &stray);
+	if (engine_stop(st->en, name, STAGE_STOP_SECONDS, e) != 0)
+		return -1;
+	fault_point("stray: stopped");
+	if (ran)
+		stage_told_stop(st, &stray);
+	return 0;
+}
+
 static int stop(struct stage *st, const char *name, struct err *e)
 {
 	stage_did(st, "stopped %s", name);
-	return engine_stop(st->en, name, STAGE_STOP_SECONDS, e);
+	return end(st, name, e);
 }
 
 static int drop(struct stage *st, const char *name, struct err *e)
@@ -98,9 +119,7 @@ static int drop(struct stage *st, const char *name, struct err *e)
 	stage_did(st, "removed %s", name);
 	if (st->o->dry_run)
 		return 0;
-	return engine_stop(st->en, name, STAGE_STOP_SECONDS, e) != 0
-		   ? -1
-		   : engine_remove(st->en, name, e);
+	return end(st, name, e) != 0 ? -1 : engine_remove(st->en, name, e);
 }
 
 int strays_stop(struct stage *st, struct err *e)

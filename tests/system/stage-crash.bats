@@ -47,16 +47,30 @@ whole_with_sale() {
 		{ echo "step $1 with $2: runs $(running)"; cat "$record"; false; }
 }
 
+# What the ledger has of starts and ends: by turns, and the last is what is so, whoever died before
+# he could tell. Looking at the instance tells it.
+ledger_agrees() {
+	local told now
+	verb status recipes/sites/dev.yaml
+	"$posmedia" report sql "SELECT kind FROM event WHERE kind IN ('start', 'stop', 'crash')
+		ORDER BY id" --ledger "$dir/srv/.ledger" >"$dir/told"
+	told=$(awk 'NR > 1 { if (($1 == "start") == on) { print "twice", $1; exit }
+		on = $1 == "start" } END { print on + 0 }' "$dir/told")
+	now=$(running | wc -l)
+	[ "$told" = "$now" ] || { echo "step $1: $now run"; cat "$dir/told"; false; }
+}
+
 @test "a kill at each step of a change" {
 	local n=0
 	while :; do
 		n=$((n + 1))
-		[ "$n" -lt 60 ]
+		[ "$n" -lt 120 ]
 		site dev "limits: {files: $((2000 + n))}"
 		POSMEDIA_DIE_AT=$n stage recipes/sites/dev.yaml
 		[ "$status" -ne 0 ] || break
 		[ "$status" -eq 86 ] || { echo "step $n: $status $stderr"; false; }
 		whole_with_sale "$n" death
+		ledger_agrees "$n"
 		stage recipes/sites/dev.yaml
 		succeeded
 		whole_with_sale "$n" recovery
@@ -72,11 +86,12 @@ whole_with_sale() {
 	site dev 'health: [{name: never, tcp: 9999, within: 300ms}]'
 	while :; do
 		n=$((n + 1))
-		[ "$n" -lt 60 ]
+		[ "$n" -lt 120 ]
 		POSMEDIA_DIE_AT=$n stage recipes/sites/dev.yaml
 		[ "$status" -ne 1 ] || break
 		[ "$status" -eq 86 ] || { echo "step $n: $status $stderr"; false; }
 		whole_with_sale "$n" death
+		ledger_agrees "$n"
 		[ "$(running)" = "$at" ]
 	done
 	echo "# $n steps" >&3
@@ -93,11 +108,12 @@ whole_with_sale() {
 	succeeded
 	while :; do
 		n=$((n + 1))
-		[ "$n" -lt 30 ]
+		[ "$n" -lt 60 ]
 		POSMEDIA_DIE_AT=$n stage --rollback recipes/sites/dev.yaml
 		[ "$status" -ne 0 ] || break
 		[ "$status" -eq 86 ] || { echo "step $n: $status $stderr"; false; }
 		whole_with_sale "$n" death
+		ledger_agrees "$n"
 	done
 	echo "# $n steps" >&3
 	whole_with_sale "$n" end
@@ -145,17 +161,24 @@ sale_is_kept() {
 
 @test "a kill at each step of a stop, and of the start after it" {
 	local n=0 verb
+	local -A turn=([stop]=start [start]=stop)
 	for verb in stop start; do
 		n=0
 		while :; do
 			n=$((n + 1))
-			[ "$n" -lt 20 ]
+			[ "$n" -lt 40 ]
 			POSMEDIA_DIE_AT=$n verb "$verb" recipes/sites/dev.yaml
 			[ "$status" -ne 0 ] || break
 			[ "$status" -eq 86 ] || { echo "step $n: $status $stderr"; false; }
+			ledger_agrees "$n"
+			# the other way, so that each step is one of a whole turn
+			verb "${turn[$verb]}" recipes/sites/dev.yaml
+			succeeded
+			ledger_agrees "$n"
 		done
+		ledger_agrees "$n"
 		echo "# $verb: $n steps" >&3
-		[ "$n" -gt 1 ]
+		[ "$n" -gt 6 ]
 	done
 	whole_with_sale "$n" end
 }
