@@ -3,8 +3,10 @@
 #include "cli/screen.h"
 #include "cli/verb.h"
 
+#include "base/log.h"
 #include "base/num.h"
 #include "report/report.h"
+#include "stage/stage.h"
 #include "sys/clock.h"
 #include "sys/fs.h"
 #include <fcntl.h>
@@ -61,6 +63,28 @@ static int ledgers_of(const struct args *a, struct strv *ret, struct err *e)
 	return 0;
 }
 
+/* Of this host's own sites what nobody has told is told first. That it cannot be is a warning: the
+ * report says by itself which ends it does not know. */
+static void settle(const struct args *a)
+{
+	char *dir SCOPED(mem_freep) = noted_site_dir(a);
+	const struct stage_opts o = {.state = host_or_else(a, "state", "/srv/pos"),
+				     .runtime = "/run/posmedia",
+				     .socket = engine_socket(),
+				     .ledger = dir};
+	struct err why = ERR_INIT;
+	size_t open = 0;
+
+	if (args_get(a, "ledger") != NULL || access(o.state, W_OK) != 0)
+		return;
+	if (stage_settle_all(&o, &open, &why) != 0)
+		log_warn("%s", why.msg);
+	if (open > 0)
+		log_warn("of %zu instances it is not known whether they run still: no engine "
+			 "answers at %s",
+			 open, o.socket);
+}
+
 /* YYYY-MM-DD as a number. */
 /* The 31st of a month that has none would be another's first. */
 static bool is_day(const char *day, int64_t t)
@@ -105,15 +129,41 @@ static int options(const struct args *a, struct report_opts *o, struct err *e)
 	return day_of(a, "from", &o->from, e) != 0 ? -1 : day_of(a, "until", &o->until, e);
 }
 
-static int put_page(const struct args *a, const char *name, const struct buf *page, struct err *e)
+static int to_stdout(void *ctx, const char *p, size_t n, struct err *e)
 {
+	(void)ctx;
+	return fwrite(p, 1, n, stdout) == n ? 0 : err_sys(e, "write the report");
+}
+
+static int to_file(void *ctx, const char *p, size_t n, struct err *e)
+{
+	return fs_write_all(*(const int *)ctx, p, n, e);
+}
+
+/* A page of a report, or without one what is in text. */
+struct page {
+	const struct report *r;
+	bool nav;
+	const struct buf *text;
+};
+
+static int fill_page(void *ctx, int fd, struct err *e)
+{
+	const struct page *p = ctx;
+	const struct report_to to = {to_file, &fd};
+
+	return p->r != NULL ? report_html(p->r, p->nav, &to, e)
+			    : fs_write_all(fd, p->text->data, p->text->len, e);
+}
+
+static int put_page(const struct args *a, const char *name, struct page *page, struct err *e)
+{
+	const struct fs_filler fill = {fill_page, page};
 	const char *dir = args_get(a, "html");
 	int fd SCOPED(fd_closep) = -1;
 
-	if (buf_over(page))
-		return err_set(e, ERR_FAIL, "%s is too long", name);
 	if (fs_mkdirs(AT_FDCWD, dir, 0755, e) != 0 || fs_open_dir(AT_FDCWD, dir, &fd, e) != 0 ||
-	    fs_put(fd, name, page->data, page->len, 0644, e) != 0)
+	    fs_put_with(fd, name, 0644, &fill, e) != 0)
 		return -1;
 	printf("%s/%s\n", dir, name);
 	return 0;
@@ -121,40 +171,40 @@ static int put_page(const struct args *a, const char *name, const struct buf *pa
 
 static int put_report(const struct args *a, const struct report *r, bool nav, struct err *e)
 {
-	struct buf page SCOPED(buf_release) = BUF_INIT(TEXT_MAX);
 	char *name SCOPED(mem_freep) = mem_format("%s.html", r->kind);
+	struct page page = {.r = r, .nav = nav};
 
-	report_html(r, nav, &page);
 	return put_page(a, name, &page, e);
+}
+
+/* What was told is made of the rest. */
+static int say_damaged(size_t n, struct err *e)
+{
+	if (n == 0)
+		return 0;
+	(void)err_set(e, ERR_VERIFY,
+		      "the ledger is damaged: %zu %s not as it was written, and not in the report",
+		      n, n == 1 ? "place of it is" : "places of it are");
+	return err_hint(e, "posmedia report ledger --verify names them; a mirror has them whole");
 }
 
 static int print(const struct args *a, const struct report *r, struct err *e)
 {
-	struct buf b SCOPED(buf_release) = BUF_INIT(TEXT_MAX);
+	const struct report_to to = {to_stdout, NULL};
 
 	if (args_has(a, "html"))
 		return put_report(a, r, false, e);
-	if (args_has(a, "json")) {
-		struct jval *v SCOPED(jval_freep) = report_json(r);
-
-		screen_json(v);
-		return 0;
-	}
-	if (args_has(a, "csv"))
-		report_csv(r, &b);
-	else
-		report_text(r, &b);
-	if (buf_over(&b))
-		return err_set(e, ERR_FAIL, "the report is too long");
-	(void)fwrite(b.data, 1, b.len, stdout);
-	return 0;
+	if (args_has(a, "json"))
+		return report_json(r, &to, e);
+	return args_has(a, "csv") ? report_csv(r, &to, e) : report_text(r, &to, e);
 }
 
 static int put_all(const struct args *a, const struct report_opts *o, struct err *e)
 {
 	struct buf page SCOPED(buf_release) = BUF_INIT(TEXT_MAX);
 	struct report all[KINDS_MAX] = {{.kind = NULL}};
-	size_t n = 0;
+	struct page index = {.text = &page};
+	size_t n = 0, damaged = 0;
 	int rc = 0;
 
 	if (!args_has(a, "html"))
@@ -163,12 +213,14 @@ static int put_all(const struct args *a, const struct report_opts *o, struct err
 		rc = report_make(report_kinds[n], o, &all[n], e);
 		if (rc == 0)
 			rc = put_report(a, &all[n], true, e);
+		report_trim(&all[n]);
+		damaged = all[n].damaged;
 	}
 	if (rc == 0)
 		report_index(all, n, &page);
 	for (size_t i = 0; i < n; i++)
 		report_release(&all[i]);
-	return rc != 0 ? -1 : put_page(a, "index.html", &page, e);
+	return rc != 0 || put_page(a, "index.html", &index, e) != 0 ? -1 : say_damaged(damaged, e);
 }
 
 static void state_json(struct jval *list, const char *dir, const struct ledger_state *st)
@@ -227,6 +279,23 @@ static void verified_release(struct verified *x)
 	free(x->v);
 }
 
+/* All places, where the error has the first. */
+static int name_damage(const char *dir, struct err *e)
+{
+	const struct ledger_reader r = {NULL, NULL};
+	struct ledger_damage d SCOPED(ledger_damage_release) = {.n = 0};
+	struct ledger_state st;
+	struct err quiet = ERR_INIT;
+
+	if (e->kind != ERR_VERIFY || ledger_salvage(dir, &r, &d, &st, &quiet) != 0)
+		return -1;
+	for (size_t i = 0; i < d.places.n; i++)
+		log_warn("ledger %s: %s", dir, d.places.v[i]);
+	if (d.n > d.places.n)
+		log_warn("ledger %s: and %zu more", dir, d.n - d.places.n);
+	return -1;
+}
+
 static int verify_dirs(const struct args *a, const struct report_opts *o, struct verified *x,
 		       struct jval *list, struct err *e)
 {
@@ -237,7 +306,7 @@ static int verify_dirs(const struct args *a, const struct report_opts *o, struct
 		if (is_bucket(dir))
 			continue;
 		if (ledger_read(dir, NULL, NULL, &st, e) != 0)
-			return -1;
+			return name_damage(dir, e);
 		x->v = mem_resize(x->v, x->n + 1, sizeof(*x->v));
 		x->v[x->n++] = st;
 		tell_state(a, dir, &st, list);
@@ -323,6 +392,12 @@ static int chores(const struct args *a, const struct report_opts *o, struct err 
 	return verified ? verify(a, o, e) : 0;
 }
 
+/* Rows as they come. */
+struct answer {
+	bool json;
+	size_t n;
+};
+
 static void print_row(const struct jval *row)
 {
 	for (size_t i = 0; i < jval_len(row); i++) {
@@ -339,24 +414,38 @@ static void print_row(const struct jval *row)
 	puts("");
 }
 
+static int one_row(void *ctx, const struct jval *row, struct err *e)
+{
+	struct answer *x = ctx;
+	struct buf b SCOPED(buf_release) = BUF_INIT(TEXT_MAX);
+
+	if (ferror(stdout) != 0)
+		return err_set(e, ERR_FAIL, "write the answer");
+	if (!x->json) {
+		print_row(row);
+		return 0;
+	}
+	jval_write(row, &b);
+	if (x->n == 0)
+		printf("{\n \"columns\": %s,\n \"rows\": [", b.data);
+	else
+		printf("%s\n  %s", x->n > 1 ? "," : "", b.data);
+	x->n++;
+	return 0;
+}
+
 static int sql(const struct args *a, const struct report_opts *o, struct err *e)
 {
-	struct jval *v SCOPED(jval_freep) = NULL;
-	const struct jval *rows;
+	struct answer x = {.json = args_has(a, "json")};
+	size_t damaged = 0;
 
 	if (a->rest.n != 2)
 		return err_set(e, ERR_USAGE, "report sql wants one statement");
-	if (report_sql(o, a->rest.v[1], &v, e) != 0)
+	if (report_sql(o, a->rest.v[1], one_row, &x, &damaged, e) != 0)
 		return -1;
-	if (args_has(a, "json")) {
-		screen_json(v);
-		return 0;
-	}
-	rows = jval_get(v, "rows");
-	print_row(jval_get(v, "columns"));
-	for (size_t i = 0; i < jval_len(rows); i++)
-		print_row(jval_at(rows, i));
-	return 0;
+	if (x.json)
+		printf("%s]\n}\n", x.n > 1 ? "\n " : "");
+	return say_damaged(damaged, e);
 }
 
 static int run(const struct args *a, struct err *e)
@@ -367,6 +456,7 @@ static int run(const struct args *a, struct err *e)
 	const char *kind = a->rest.v[0];
 	int rc;
 
+	settle(a);
 	if (ledgers_of(a, &ledgers, e) != 0 || options(a, &o, e) != 0)
 		return -1;
 	if (strcmp(kind, "sql") == 0)
@@ -381,6 +471,8 @@ static int run(const struct args *a, struct err *e)
 	if (report_make(kind, &o, &r, e) != 0)
 		return -1;
 	rc = print(a, &r, e);
+	if (rc == 0)
+		rc = say_damaged(r.damaged, e);
 	report_release(&r);
 	return rc;
 }

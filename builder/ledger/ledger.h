@@ -7,6 +7,7 @@
 #ifndef LEDGER_LEDGER_H
 #define LEDGER_LEDGER_H
 
+#include "base/strv.h"
 #include "form/digest.h"
 #include "form/json.h"
 
@@ -45,6 +46,9 @@ struct ledger_line {
  * Anything else is ERR_VERIFY. The parts point into p. */
 int ledger_line_parse(const char *p, size_t n, struct ledger_line *ret, struct err *e) MUST_CHECK;
 
+/* Whether that has the form of a line's time. */
+bool ledger_is_time(const struct ledger_text *t) MUST_CHECK;
+
 /* How a ledger stands. */
 struct ledger_state {
 	char chain[32];    /* its name, "" before the first line */
@@ -63,6 +67,24 @@ struct ledger_state {
 typedef int ledger_fn(void *ctx, const struct ledger_line *line, struct err *e);
 int ledger_read(const char *dir, ledger_fn *fn, void *ctx, struct ledger_state *ret,
 		struct err *e) MUST_CHECK;
+
+/* What of a ledger is not as it was written: "FILE:LINE: why", the first hundred, and how many. */
+struct ledger_damage {
+	struct strv places;
+	size_t n;
+};
+void ledger_damage_release(struct ledger_damage *d);
+
+/* Reads a ledger that ledger_read finds broken: calls fn for the lines that nothing speaks against.
+ * A line is left out when it is none, or when the one behind it or the head record says that it was
+ * another. *damage is added to; its last line counts as st.lines. Only what cannot be read at all
+ * is an error. */
+struct ledger_reader {
+	ledger_fn *fn; /* or NULL */
+	void *ctx;
+};
+int ledger_salvage(const char *dir, const struct ledger_reader *r, struct ledger_damage *damage,
+		   struct ledger_state *ret, struct err *e) MUST_CHECK;
 
 /* Where a ledger is mirrored: s3://BUCKET[/PREFIX], and for how many days what is there can be
  * neither changed nor removed (the bucket's object lock); 0 = not at all. */

@@ -80,7 +80,7 @@ static bool object(struct scan *s, const char *before, struct ledger_text *ret)
 	return depth == 0;
 }
 
-static bool is_time(const struct ledger_text *t)
+bool ledger_is_time(const struct ledger_text *t)
 {
 	static const char form[] = "0000-00-00T00:00:00Z";
 
@@ -131,7 +131,7 @@ static bool second_half(struct scan *s, struct ledger_line *l)
 
 	return whole(s, ",\"seq\":", &l->seq) && plain(s, ",\"subject\":\"", &l->subject) &&
 	       plain(s, ",\"time\":\"", &l->time) && word(s, "}") && s->at == s->end &&
-	       (l->subject.n == 0 || is_digest(&l->subject, &subject)) && is_time(&l->time);
+	       (l->subject.n == 0 || is_digest(&l->subject, &subject)) && ledger_is_time(&l->time);
 }
 
 int ledger_line_parse(const char *p, size_t n, struct ledger_line *ret, struct err *e)

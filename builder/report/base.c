@@ -1,22 +1,27 @@
 /* base.c - the events of ledgers in a database. */
 #include "report/parts.h"
 
+#include "base/log.h"
 #include "base/map.h"
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 static const char schema[] =
     "CREATE TABLE ledger(id INTEGER PRIMARY KEY, dir TEXT, chain TEXT, lines INTEGER,"
-    " segments INTEGER, bytes INTEGER, unfinished INTEGER, head INTEGER, last TEXT);"
+    " segments INTEGER, bytes INTEGER, unfinished INTEGER, head INTEGER, last TEXT,"
+    " damaged INTEGER);"
     "CREATE TABLE place(id INTEGER PRIMARY KEY, shop TEXT, env TEXT);"
     "CREATE TABLE raw(id INTEGER PRIMARY KEY, ledger INTEGER, seq INTEGER, t INTEGER, kind TEXT,"
-    " place INTEGER, subject TEXT, actor TEXT, host TEXT, machine TEXT, fields TEXT);"
+    " place INTEGER, subject TEXT, actor TEXT, host TEXT, machine TEXT, fields TEXT,"
+    " at INTEGER);"
     "CREATE VIEW event AS SELECT id, (SELECT chain FROM ledger l WHERE l.id = ledger) AS chain,"
     " seq, strftime('%Y-%m-%dT%H:%M:%SZ', t, 'unixepoch') AS time, t, kind, subject, actor, host,"
     " machine, (SELECT shop FROM place p WHERE p.id = place) AS shop,"
     " (SELECT env FROM place p WHERE p.id = place) AS env, fields FROM raw;"
-    /* an end that was only found later is told by a crash alone */
-    "CREATE VIEW ran AS SELECT id, t, kind, place, CASE kind WHEN 'crash' THEN"
-    " CAST(strftime('%s', fields ->> 'ended') AS INTEGER) END AS ended"
+    /* what was only found later says when it was; an engine knows that, or nobody does */
+    "CREATE VIEW ran AS SELECT id, t, kind, place, at AS ended, CASE WHEN at > 0 AND kind IN"
+    " ('stop', 'crash') THEN coalesce(fields ->> 'ended-by', '') <> 'engine' END AS unseen"
     " FROM raw WHERE kind IN ('start', 'stop', 'crash', 'destroy') AND place > 0;"
     "CREATE VIEW run AS SELECT r.id, r.t, r.kind, subject, host, shop, env, fields ->> 'container'"
     " AS container, fields ->> 'identity' AS identity, ended"
@@ -31,11 +36,20 @@ static const char schema[] =
 
 enum { SET_BACK_S = 900 };
 
+enum { ONCE_MAX = 32, KIND_MAX = 32 };
+
+/* What was told last of a shop and environment. */
+struct told {
+	char once[ONCE_MAX + 1], kind[KIND_MAX + 1];
+};
+
 struct loading {
 	struct sql_query *insert, *place;
 	const char *const *kinds;
 	struct map *places; /* "SHOP\nENV" -> its number */
+	struct told *told;  /* by that number */
 	int64_t ledger;
+	bool bucket;  /* where each first line is of another ledger */
 	char day[11]; /* of the last time, and when it began */
 	int64_t day_s;
 	int64_t latest; /* the last line's time in this ledger */
@@ -89,19 +103,28 @@ static const char *text_end(const char *p)
 	return p;
 }
 
-/* Where the value of a key goes that begins at a quote, when it is one of the two. */
-static struct ledger_text *wanted_text(const char *key, size_t n, struct ledger_text *shop,
-				       struct ledger_text *env)
+/* What is read of an event's fields before anybody asks for it. */
+struct seen {
+	struct ledger_text shop, env, once, ended, began;
+};
+
+/* Where the value of a key goes, when it is one of those. */
+static struct ledger_text *wanted_text(const char *key, size_t n, struct seen *s)
 {
 	if (n == 4 && memcmp(key, "shop", 4) == 0)
-		return shop;
-	return n == 3 && memcmp(key, "env", 3) == 0 ? env : NULL;
+		return &s->shop;
+	if (n == 3 && memcmp(key, "env", 3) == 0)
+		return &s->env;
+	if (n == 4 && memcmp(key, "once", 4) == 0)
+		return &s->once;
+	if (n == 5 && memcmp(key, "ended", 5) == 0)
+		return &s->ended;
+	return n == 5 && memcmp(key, "began", 5) == 0 ? &s->began : NULL;
 }
 
-/* The texts of "shop" and "env", as the fields have them on their own level; -1 when some text has
- * escapes, or one of the two is none: then JSON's reader is asked. */
-static int scan_place(const struct ledger_text *f, struct ledger_text *shop,
-		      struct ledger_text *env)
+/* The texts of those, as the fields have them on their own level; -1 when some text has escapes, or
+ * one of them is none: then JSON's reader is asked. */
+static int scan_fields(const struct ledger_text *f, struct seen *ret)
 {
 	const char *end = f->p + f->n, *from;
 	size_t depth = 0;
@@ -118,7 +141,7 @@ static int scan_place(const struct ledger_text *f, struct ledger_text *shop,
 		if (p == NULL)
 			return -1;
 		if (depth == 1 && p + 2 < end && p[1] == ':')
-			to = wanted_text(from, (size_t)(p - from), shop, env);
+			to = wanted_text(from, (size_t)(p - from), ret);
 		if (to == NULL)
 			continue;
 		from = p + 3;
@@ -127,6 +150,32 @@ static int scan_place(const struct ledger_text *f, struct ledger_text *shop,
 			return -1;
 		*to = (struct ledger_text){from, (size_t)(p - from)};
 	}
+	return 0;
+}
+
+static void take(const struct jval *v, const char *key, struct ledger_text *ret)
+{
+	const char *s = jval_get_str(v, key);
+
+	*ret = (struct ledger_text){s, s != NULL ? strlen(s) : 0};
+}
+
+/* *ret_v: what the texts lie in, when they are not the line's own; for the caller to free. */
+static int read_fields(const struct ledger_text *f, struct seen *ret, struct jval **ret_v,
+		       struct err *e)
+{
+	*ret = (struct seen){{NULL, 0}, {NULL, 0}, {NULL, 0}, {NULL, 0}, {NULL, 0}};
+	if (scan_fields(f, ret) == 0)
+		return 0;
+	if (jval_parse(f->p, f->n, "fields", ret_v, e) != 0) {
+		e->kind = ERR_VERIFY;
+		return -1;
+	}
+	take(*ret_v, "shop", &ret->shop);
+	take(*ret_v, "env", &ret->env);
+	take(*ret_v, "once", &ret->once);
+	take(*ret_v, "ended", &ret->ended);
+	take(*ret_v, "began", &ret->began);
 	return 0;
 }
 
@@ -142,6 +191,9 @@ static int number_place(struct loading *l, const char *shop, const char *env, in
 		return 0;
 	*ret = (int64_t)l->places->n + 1;
 	(void)map_put(l->places, key, (void *)(uintptr_t)*ret);
+	if ((*ret & (*ret - 1)) == 0)
+		l->told = mem_resize(l->told, 2 * (size_t)*ret, sizeof(*l->told));
+	l->told[*ret] = (struct told){"", ""};
 	sql_int(l->place, 1, *ret);
 	sql_text(l->place, 2, shop, strlen(shop));
 	sql_text(l->place, 3, env, strlen(env));
@@ -149,28 +201,38 @@ static int number_place(struct loading *l, const char *shop, const char *env, in
 }
 
 /* The number of the shop and environment that an event is about; 0 = of none. */
-static int place_of(struct loading *l, const struct ledger_text *fields, int64_t *ret,
-		    struct err *e)
+static int place_of(struct loading *l, const struct seen *s, int64_t *ret, struct err *e)
 {
-	struct ledger_text shop = {NULL, 0}, env = {NULL, 0};
-	struct jval *v SCOPED(jval_freep) = NULL;
-	const char *s, *n;
+	char *a SCOPED(mem_freep) = mem_strndup(s->shop.n > 0 ? s->shop.p : "", s->shop.n);
+	char *b SCOPED(mem_freep) = mem_strndup(s->env.n > 0 ? s->env.p : "", s->env.n);
 
-	if (scan_place(fields, &shop, &env) == 0) {
-		char *a SCOPED(mem_freep) = mem_strndup(shop.n > 0 ? shop.p : "", shop.n);
-		char *b SCOPED(mem_freep) = mem_strndup(env.n > 0 ? env.p : "", env.n);
-
-		*ret = 0;
-		return shop.p == NULL ? 0 : number_place(l, a, b, ret, e);
-	}
-	if (jval_parse(fields->p, fields->n, "fields", &v, e) != 0) {
-		e->kind = ERR_VERIFY;
-		return -1;
-	}
-	s = jval_get_str(v, "shop");
-	n = jval_get_str(v, "env");
 	*ret = 0;
-	return s == NULL ? 0 : number_place(l, s, n != NULL ? n : "", ret, e);
+	return s->shop.p == NULL ? 0 : number_place(l, a, b, ret, e);
+}
+
+/* Whether a writer that died has told the same before. */
+static bool told_before(struct loading *l, int64_t place, const struct ledger_line *line,
+			const struct ledger_text *once)
+{
+	struct told now = {"", ""};
+	bool same;
+
+	if (place == 0 || once->n == 0 || once->n > ONCE_MAX || line->kind.n > KIND_MAX)
+		return false;
+	memcpy(now.once, once->p, once->n);
+	memcpy(now.kind, line->kind.p, line->kind.n);
+	same = strcmp(now.once, l->told[place].once) == 0 &&
+	       strcmp(now.kind, l->told[place].kind) == 0;
+	l->told[place] = now;
+	return same;
+}
+
+/* When it was that was told later: "2026-11-26T17:04:23Z", else 0. */
+static int64_t time_of(struct loading *l, const struct seen *s)
+{
+	const struct ledger_text *t = s->ended.p != NULL ? &s->ended : &s->began;
+
+	return t->p != NULL && ledger_is_time(t) ? seconds_of(l, t) : 0;
 }
 
 /* Lines of a chain are in their order, whatever a clock said that was set right between two of
@@ -189,15 +251,19 @@ static int one_line(void *ctx, const struct ledger_line *line, struct err *e)
 {
 	struct loading *l = ctx;
 	struct sql_query *q = l->insert;
-	int64_t place = 0, t = in_order(l, line);
+	int64_t place = 0, at, t = in_order(l, line);
+	struct jval *v SCOPED(jval_freep) = NULL;
+	struct seen seen;
 	bool more;
 
-	/* a ledger more, or the next chain of a bucket */
-	l->ledger += line->seq == 1;
+	l->ledger += l->bucket && line->seq == 1;
 	if (!wanted(l, &line->kind))
 		return 0;
-	if (place_of(l, &line->fields, &place, e) != 0)
+	if (read_fields(&line->fields, &seen, &v, e) != 0 || place_of(l, &seen, &place, e) != 0)
 		return -1;
+	if (told_before(l, place, line, &seen.once))
+		return 0;
+	at = time_of(l, &seen);
 	sql_int(q, 1, l->ledger);
 	sql_int(q, 2, (int64_t)line->seq);
 	sql_int(q, 3, t);
@@ -208,19 +274,33 @@ static int one_line(void *ctx, const struct ledger_line *line, struct err *e)
 	sql_text(q, 8, line->host.p, line->host.n);
 	sql_text(q, 9, line->machine.p, line->machine.n);
 	sql_text(q, 10, line->fields.p, line->fields.n);
+	if (at != 0)
+		sql_int(q, 11, at);
+	else
+		sql_null(q, 11);
 	return sql_next(q, &more, e);
 }
 
-static int put_state(struct sql *db, int64_t id, const char *dir, const struct ledger_state *st,
+struct all {
+	struct sql *db;
+	struct loading *l;
+	struct map *seen;
+	struct ledgers *states; /* or NULL */
+	int64_t n;
+	bool salvage; /* some ledger is damaged */
+};
+
+static int put_state(struct all *x, const char *dir, const struct ledger_state *st, bool damaged,
 		     struct err *e)
 {
 	struct sql_query *q SCOPED(sql_query_freep) = NULL;
 	struct digest_text last = digest_text(&st->last);
 	bool more;
 
-	if (sql_prepare(db, "INSERT INTO ledger VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", &q, e) != 0)
+	if (sql_prepare(x->db, "INSERT INTO ledger VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", &q, e) !=
+	    0)
 		return -1;
-	sql_int(q, 1, id);
+	sql_int(q, 1, ++x->n);
 	sql_text(q, 2, dir, strlen(dir));
 	sql_text(q, 3, st->chain, strlen(st->chain));
 	sql_int(q, 4, (int64_t)st->lines);
@@ -229,6 +309,7 @@ static int put_state(struct sql *db, int64_t id, const char *dir, const struct l
 	sql_int(q, 7, (int64_t)st->unfinished);
 	sql_int(q, 8, st->has_head);
 	sql_text(q, 9, last.s, strlen(last.s));
+	sql_int(q, 10, damaged);
 	return sql_next(q, &more, e);
 }
 
@@ -246,71 +327,117 @@ static void map_end(struct map *m)
 	map_release(m, NULL);
 }
 
-struct all {
-	struct sql *db;
-	struct loading *l;
-	struct map *seen;
-	struct ledgers *states; /* or NULL */
-	int64_t n;
-};
-
 /* After its lines: how the ledger stands. An empty one has no line that would have counted it. */
-static int one_state(struct all *x, const char *dir, const struct ledger_state *st, struct err *e)
+static int one_state(struct all *x, const char *dir, const struct ledger_state *st, bool damaged,
+		     struct err *e)
 {
 	struct ledgers *s = x->states;
 
 	if (st->lines == 0)
 		return 0;
-	if (check_twice(x->seen, dir, st, e) != 0 || put_state(x->db, ++x->n, dir, st, e) != 0)
+	if (check_twice(x->seen, dir, st, e) != 0 || put_state(x, dir, st, damaged, e) != 0)
 		return -1;
-	if (s != NULL) {
-		s->v = mem_resize(s->v, s->n + 1, sizeof(*s->v));
-		s->v[s->n++] = (struct ledger_of){dir, *st};
-	}
+	s->v = mem_resize(s->v, s->n + 1, sizeof(*s->v));
+	s->v[s->n++] = (struct ledger_of){dir, *st};
 	return 0;
+}
+
+static int one_dir(struct all *x, const char *dir, struct err *e)
+{
+	const struct ledger_reader r = {one_line, x->l};
+	struct ledger_damage d SCOPED(ledger_damage_release) = {.n = 0};
+	struct ledger_state st = {.lines = 0};
+
+	x->l->ledger = x->n + 1;
+	x->l->bucket = false;
+	if (!x->salvage || access(dir, F_OK) != 0)
+		return ledger_read(dir, one_line, x->l, &st, e) != 0
+			   ? -1
+			   : one_state(x, dir, &st, false, e);
+	if (ledger_salvage(dir, &r, &d, &st, e) != 0)
+		return -1;
+	for (size_t i = 0; i < d.places.n; i++)
+		strv_addf(&x->states->damage.places, "%s/%s", dir, d.places.v[i]);
+	x->states->damage.n += d.n;
+	return one_state(x, dir, &st, d.n > 0, e);
 }
 
 static int one_ledger(struct all *x, const char *dir, struct err *e)
 {
-	struct ledger_state *v SCOPED(mem_freep) = NULL, st = {.lines = 0};
+	struct ledger_state *v SCOPED(mem_freep) = NULL;
 	size_t n = 0;
 
 	if (strncmp(dir, "s3://", 5) != 0)
-		return ledger_read(dir, one_line, x->l, &st, e) != 0 ? -1
-								     : one_state(x, dir, &st, e);
+		return one_dir(x, dir, e);
+	x->l->ledger = x->n;
+	x->l->bucket = true;
 	if (ledger_mirror_read(dir, one_line, x->l, &v, &n, e) != 0)
 		return -1;
 	for (size_t i = 0; i < n; i++)
-		if (one_state(x, dir, &v[i], e) != 0)
+		if (one_state(x, dir, &v[i], false, e) != 0)
 			return -1;
 	return 0;
 }
 
-int base_load(const struct report_opts *o, const char *const *kinds, struct sql **ret,
-	      struct ledgers *states, struct err *e)
+void ledgers_release(struct ledgers *l)
+{
+	free(l->v);
+	ledger_damage_release(&l->damage);
+	*l = (struct ledgers){.n = 0};
+}
+
+static int load(const struct report_opts *o, struct all *x, struct sql **ret, struct err *e)
 {
 	static const char insert[] = "INSERT INTO raw(ledger, seq, t, kind, place, subject, actor,"
-				     " host, machine, fields) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?,"
-				     " ?)";
+				     " host, machine, fields, at) VALUES (?, ?, ?, ?, ?, ?, ?, ?,"
+				     " ?, ?, ?)";
 	struct sql *db SCOPED(sql_closep) = NULL;
 	struct sql_query *q SCOPED(sql_query_freep) = NULL, *p SCOPED(sql_query_freep) = NULL;
-	struct map seen SCOPED(map_end) = {0}, places SCOPED(map_end) = {0};
-	struct loading l = {.kinds = kinds, .places = &places};
-	struct all with = {db, &l, &seen, states, 0};
 
 	if (sql_open_own(&db, e) != 0 || sql_run(db, schema, e) != 0 ||
 	    sql_prepare(db, insert, &q, e) != 0 ||
 	    sql_prepare(db, "INSERT INTO place VALUES (?, ?, ?)", &p, e) != 0 ||
 	    sql_run(db, "BEGIN", e) != 0)
 		return -1;
-	with.db = db;
-	l.insert = q;
-	l.place = p;
+	x->db = db;
+	x->l->insert = q;
+	x->l->place = p;
 	for (size_t i = 0; i < o->ledgers->n; i++)
-		if (one_ledger(&with, o->ledgers->v[i], e) != 0)
+		if (one_ledger(x, o->ledgers->v[i], e) != 0)
 			return -1;
 	if (sql_run(db, "COMMIT", e) != 0)
 		return -1;
 	*ret = STEAL(db);
+	return 0;
+}
+
+static int load_once(const struct report_opts *o, const char *const *kinds, bool salvage,
+		     struct sql **ret, struct ledgers *states, struct err *e)
+{
+	struct map seen SCOPED(map_end) = {0}, places SCOPED(map_end) = {0};
+	struct loading l = {.kinds = kinds, .places = &places};
+	struct all with = {.l = &l, .seen = &seen, .states = states, .salvage = salvage};
+	int rc = load(o, &with, ret, e);
+
+	free(l.told);
+	return rc;
+}
+
+int base_load(const struct report_opts *o, const char *const *kinds, struct sql **ret,
+	      struct ledgers *states, struct err *e)
+{
+	struct err why = ERR_INIT;
+
+	if (load_once(o, kinds, false, ret, states, &why) == 0)
+		return 0;
+	ledgers_release(states);
+	if (why.kind != ERR_VERIFY) {
+		*e = why;
+		return -1;
+	}
+	if (load_once(o, kinds, true, ret, states, e) != 0)
+		return -1;
+	for (size_t i = 0; i < states->damage.places.n; i++)
+		log_warn("%s", states->damage.places.v[i]);
 	return 0;
 }

@@ -32,8 +32,9 @@ struct bill {
 	size_t n, cap;
 	/* the instance that is looked at, which runs since; 0 = it does not */
 	char *shop, *env;
-	int64_t since;
-	bool unsure; /* some end is not known */
+	int64_t since, last; /* last: when it ended before */
+	bool unsure;         /* some end is not known */
+	int64_t unseen;      /* ends that nobody saw */
 };
 
 static void bill_release(struct bill *b)
@@ -164,29 +165,35 @@ static int next_instance(struct bill *b, int64_t place, struct err *e)
 		return -1;
 	free(b->shop);
 	free(b->env);
+	b->last = 0;
 	b->shop = mem_strdup(there ? sql_column_text(q, 0) : "");
 	b->env = mem_strdup(there ? sql_column_text(q, 1) : "");
 	return 0;
 }
 
-static void one_event(struct bill *b, const char *kind, int64_t t, int64_t ended)
+/* at: when it was, of what was told later; 0 = then. */
+static void one_event(struct bill *b, const char *kind, int64_t t, int64_t at)
 {
+	int64_t when = at != 0 && at < t ? at : t;
+
 	if (strcmp(kind, "start") == 0) {
 		/* no end was told of: it is not known to have run until now */
 		b->unsure |= b->since != 0;
 		end_run(b, b->since);
-		b->since = t;
-		count(b, t, false);
+		b->since = when > b->last ? when : b->last;
+		count(b, b->since, false);
 		return;
 	}
 	if (strcmp(kind, "crash") == 0 && b->since != 0)
-		count(b, ended != 0 ? ended : t, true);
-	end_run(b, ended >= b->since && ended != 0 && ended < t ? ended : t);
+		count(b, when, true);
+	end_run(b, when >= b->since ? when : t);
+	b->last = when > b->last ? when : b->last;
 }
 
 static int read_runs(struct bill *b, struct err *e)
 {
-	static const char query[] = "SELECT place, kind, t, ended FROM ran ORDER BY place, t, id";
+	static const char query[] =
+	    "SELECT place, kind, t, ended, unseen FROM ran ORDER BY place, t, id";
 	struct sql_query *q SCOPED(sql_query_freep) = NULL;
 	int64_t place = 0;
 
@@ -204,6 +211,7 @@ static int read_runs(struct bill *b, struct err *e)
 			if (next_instance(b, place, e) != 0)
 				return -1;
 		}
+		b->unseen += sql_column_int(q, 4);
 		one_event(b, sql_column_text(q, 1), sql_column_int(q, 2), sql_column_int(q, 3));
 	}
 	if (b->shop != NULL)
@@ -385,5 +393,13 @@ int make_billing(const struct making *m, struct report *r, struct err *e)
 	if (b.unsure)
 		report_not_known(r, "an end is missing, or comes before its start: "
 				    "what ran until then is not billed");
+	if (b.unseen > 0) {
+		char *what SCOPED(mem_freep) =
+		    mem_format("of %lld ends nobody knows when they were: what ran is billed until "
+			       "it was last seen",
+			       (long long)b.unseen);
+
+		report_not_known(r, what);
+	}
 	return 0;
 }

@@ -108,7 +108,8 @@ static void cell(const struct report *r, const struct report_column *col,
 	buf_addf(out, "</td>");
 }
 
-static void rows(const struct report *r, const struct report_table *t, struct buf *out)
+static int rows(const struct report *r, const struct report_table *t, const struct report_to *to,
+		struct buf *out, struct err *e)
 {
 	buf_addf(out,
 		 "<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"%s\">"
@@ -123,23 +124,29 @@ static void rows(const struct report *r, const struct report_table *t, struct bu
 		for (size_t c = 0; c < t->cols_n; c++)
 			cell(r, &t->cols[c], &t->v[i * t->cols_n + c], out);
 		buf_addf(out, "</tr>\n");
+		if (report_drain(to, out, REPORT_PART, e) != 0)
+			return -1;
 	}
 	buf_addf(out, "</tbody>\n</table></div>\n");
+	return 0;
 }
 
-static void one_table(const struct report *r, const struct report_table *t, struct buf *out)
+static int one_table(const struct report *r, const struct report_table *t,
+		     const struct report_to *to, struct buf *out, struct err *e)
 {
 	buf_addf(out, "<section id=\"%s\"><h2>%s</h2>\n", t->id, t->title);
 	if (t->rows == 0) {
 		buf_addf(out, "<p class=\"none\">%s</p></section>\n", t->none);
-		return;
+		return 0;
 	}
 	buf_addf(out,
 		 "<div class=\"tools\"><input type=\"search\" placeholder=\"Filter\" "
 		 "aria-label=\"Filter: %s\"><output aria-live=\"polite\"></output></div>\n",
 		 t->title);
-	rows(r, t, out);
+	if (rows(r, t, to, out, e) != 0)
+		return -1;
 	buf_addf(out, "</section>\n");
+	return 0;
 }
 
 static void state_cards(const struct report_table *t, size_t col, struct buf *out)
@@ -229,26 +236,50 @@ static void facts(const struct report *r, struct buf *out)
 	buf_addf(out, "</dl></footer>\n");
 }
 
-void report_html(const struct report *r, bool nav, struct buf *out)
+/* What is wrong with the ledgers comes before anything that is made of them. */
+static void damage(const struct report *r, struct buf *out)
+{
+	if (r->damaged == 0)
+		return;
+	buf_addf(out,
+		 "<p class=\"damaged\" role=\"alert\">&#10007; The ledger is damaged: %zu %s "
+		 "%s not as it was written. This page is made of the rest; what is missing is "
+		 "at its end.</p>\n",
+		 r->damaged, r->damaged == 1 ? "place" : "places", r->damaged == 1 ? "is" : "are");
+}
+
+static int tables(const struct report *r, const struct report_to *to, struct buf *out,
+		  struct err *e)
+{
+	for (size_t i = 0; i < r->tables_n; i++)
+		if (one_table(r, &r->tables[i], to, out, e) != 0)
+			return -1;
+	return 0;
+}
+
+int report_html(const struct report *r, bool nav, const struct report_to *to, struct err *e)
 {
 	char *title SCOPED(mem_freep) = mem_format("%s: posmedia report", r->title);
+	struct buf out SCOPED(buf_release) = BUF_INIT(REPORT_ROW_MAX);
 
-	head(title, out);
+	head(title, &out);
 	if (nav)
-		navigation(r->kind, out);
-	buf_addf(out, "<main>\n<h1>%s</h1>\n<p class=\"sub\">%s</p>\n", r->title, r->about);
-	page_cards(r, out);
+		navigation(r->kind, &out);
+	buf_addf(&out, "<main>\n<h1>%s</h1>\n<p class=\"sub\">%s</p>\n", r->title, r->about);
+	damage(r, &out);
+	page_cards(r, &out);
 	if (r->charts_n > 0) {
-		buf_addf(out, "<div class=\"charts\">\n");
+		buf_addf(&out, "<div class=\"charts\">\n");
 		for (size_t i = 0; i < r->charts_n; i++)
-			page_chart(r, &r->charts[i], out);
-		buf_addf(out, "</div>\n");
+			page_chart(r, &r->charts[i], &out);
+		buf_addf(&out, "</div>\n");
 	}
-	for (size_t i = 0; i < r->tables_n; i++)
-		one_table(r, &r->tables[i], out);
-	buf_addf(out, "</main>\n");
-	facts(r, out);
-	foot(out);
+	if (tables(r, to, &out, e) != 0)
+		return -1;
+	buf_addf(&out, "</main>\n");
+	facts(r, &out);
+	foot(&out);
+	return report_drain(to, &out, 0, e);
 }
 
 void report_index(const struct report *all, size_t n, struct buf *out)

@@ -40,6 +40,7 @@ const char report_style[] =
     "[aria-sort=descending] button::after{content:\"\\2193\";opacity:1}"
     ":focus-visible{outline:2px solid var(--focus);outline-offset:2px}"
     "tbody tr:hover{background:var(--soft)}.none{color:var(--dim)}"
+    ".damaged{border:2px solid var(--fail);border-radius:8px;padding:10px 14px;font-weight:600}"
     ".list{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(17rem,100%),1fr));"
     "gap:1rem;padding:0;list-style:none}.list a{display:block;height:100%;background:var(--soft);"
     "border-radius:8px;padding:1rem 1.2rem;color:var(--fg)}.list a:hover{text-decoration:none;"

@@ -15,7 +15,8 @@ struct making {
 };
 
 /* Puts the events of those kinds (NULL-terminated; NULL = all) of all ledgers into a database: see
- * posmedia-report(1) for its tables. Says of each ledger how it stands. */
+ * posmedia-report(1) for its tables. Says of each ledger how it stands, and of those that are
+ * damaged where: the database has what is whole. The caller releases *states. */
 struct ledger_of {
 	const char *dir;
 	struct ledger_state st;
@@ -23,7 +24,9 @@ struct ledger_of {
 struct ledgers {
 	struct ledger_of *v;
 	size_t n;
+	struct ledger_damage damage; /* of all of them, "DIR/FILE:LINE: why" */
 };
+void ledgers_release(struct ledgers *l);
 int base_load(const struct report_opts *o, const char *const *kinds, struct sql **ret,
 	      struct ledgers *states, struct err *e) MUST_CHECK;
 
@@ -49,6 +52,11 @@ void report_fact(struct report *r, const char *name, const char *fmt, ...) PRINT
 
 /* Something that its figures do not have: told in every form but tables alone. */
 void report_not_known(struct report *r, const char *what);
+
+/* Hands out what is in b when it is more than that. A report is handed out in parts of about
+ * REPORT_PART bytes. */
+enum { REPORT_PART = 64 << 10, REPORT_ROW_MAX = 64 << 20 };
+int report_drain(const struct report_to *to, struct buf *b, size_t above, struct err *e) MUST_CHECK;
 
 /* A value as people read it; the caller owns it. raw: as programs do. */
 char *cell_shown(const struct report *r, const struct report_column *col,

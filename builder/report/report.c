@@ -43,16 +43,24 @@ static void making_end(struct making *m)
 	prices_free(m->prices);
 }
 
-static void ledgers_release(struct ledgers *l)
-{
-	free(l->v);
-}
-
 static void put_ledgers(const struct ledgers *l, struct report *r)
 {
 	for (size_t i = 0; i < l->n; i++)
 		report_fact(r, "Made from", "%s, lines 1 to %llu, the last %s", l->v[i].dir,
 			    (unsigned long long)l->v[i].st.lines, digest_text(&l->v[i].st.last).s);
+}
+
+/* Of what a report was not made. */
+static void put_damage(const struct ledgers *l, struct report *r)
+{
+	for (size_t i = 0; i < l->damage.places.n; i++) {
+		char *what SCOPED(mem_freep) =
+		    mem_format("%s: what was noted there is not in it", l->damage.places.v[i]);
+
+		report_fact(r, "Damaged", "%s", what);
+		strv_add(&r->remarks, what);
+	}
+	r->damaged = l->damage.n;
 }
 
 static int make(size_t k, const struct report_opts *o, struct report *r, struct err *e)
@@ -80,6 +88,7 @@ static int make(size_t k, const struct report_opts *o, struct report *r, struct 
 	if (makers[k].make(&m, r, e) != 0)
 		return err_in(e, "report %s", r->kind);
 	put_ledgers(&states, r);
+	put_damage(&states, r);
 	return 0;
 }
 
@@ -111,10 +120,19 @@ static struct jval *value_of(struct sql_query *q, int at)
 	return sql_column_is_integer(q, at) ? jval_int(sql_column_int(q, at)) : jval_text(s);
 }
 
-static int put_rows(struct sql_query *q, struct jval *rows, struct err *e)
+static int give_columns(struct sql_query *q, report_row_fn *fn, void *ctx, struct err *e)
+{
+	struct jval *row SCOPED(jval_freep) = jval_array();
+
+	for (int i = 0; i < sql_columns(q); i++)
+		jval_push(row, jval_text(sql_column_name(q, i)));
+	return fn(ctx, row, e);
+}
+
+static int give_rows(struct sql_query *q, report_row_fn *fn, void *ctx, struct err *e)
 {
 	for (size_t n = 0;; n++) {
-		struct jval *row;
+		struct jval *row SCOPED(jval_freep) = NULL;
 		bool more;
 
 		if (sql_next(q, &more, e) != 0)
@@ -128,28 +146,23 @@ static int put_rows(struct sql_query *q, struct jval *rows, struct err *e)
 		row = jval_array();
 		for (int i = 0; i < sql_columns(q); i++)
 			jval_push(row, value_of(q, i));
-		jval_push(rows, row);
+		if (fn(ctx, row, e) != 0)
+			return -1;
 	}
 }
 
-int report_sql(const struct report_opts *o, const char *statement, struct jval **ret, struct err *e)
+int report_sql(const struct report_opts *o, const char *statement, report_row_fn *fn, void *ctx,
+	       size_t *ret_damaged, struct err *e)
 {
+	struct ledgers states SCOPED(ledgers_release) = {.n = 0};
 	struct sql *db SCOPED(sql_closep) = NULL;
 	struct sql_query *q SCOPED(sql_query_freep) = NULL;
-	struct jval *v SCOPED(jval_freep) = jval_object();
-	struct jval *columns = jval_array(), *rows = jval_array();
 
-	jval_put(v, "columns", columns);
-	jval_put(v, "rows", rows);
-	if (base_load(o, NULL, &db, NULL, e) != 0)
+	if (base_load(o, NULL, &db, &states, e) != 0)
 		return -1;
+	*ret_damaged = states.damage.n;
 	sql_only_read(db);
-	if (sql_prepare(db, statement, &q, e) != 0)
+	if (sql_prepare(db, statement, &q, e) != 0 || give_columns(q, fn, ctx, e) != 0)
 		return -1;
-	for (int i = 0; i < sql_columns(q); i++)
-		jval_push(columns, jval_text(sql_column_name(q, i)));
-	if (put_rows(q, rows, e) != 0)
-		return -1;
-	*ret = STEAL(v);
-	return 0;
+	return give_rows(q, fn, ctx, e);
 }

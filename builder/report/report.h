@@ -1,7 +1,8 @@
 /* report.h - what the ledger says, as tables and charts: see posmedia-report(1).
  *
- * The events are put into a database of SQLite that is made for the call and goes with it. Chains
- * that are broken are refused. The same ledger, options and day give the same bytes. */
+ * The events are put into a database of SQLite that is made for the call and goes with it. Of
+ * ledgers that are damaged it is made of what is whole, and says so. The same ledger, options and
+ * day give the same bytes. */
 #ifndef REPORT_REPORT_H
 #define REPORT_REPORT_H
 
@@ -76,31 +77,47 @@ struct report {
 	size_t charts_n;
 	char *zone, *currency; /* currency: "EUR", "" without prices */
 	int64_t made;
+	size_t damaged; /* places of the ledgers that are not as they were written: remarks say
+			   which; the report is made of the rest */
 };
 
 /* "inventory", "billing", …, NULL; those that report_make knows. */
 extern const char *const report_kinds[];
 
-/* An unknown kind is ERR_USAGE, a fault in the prices ERR_RECIPE, a broken ledger ERR_VERIFY. The
+/* An unknown kind is ERR_USAGE, a fault in the prices ERR_RECIPE, a broken mirror ERR_VERIFY. The
  * caller releases *ret; report_release accepts a zeroed struct. */
 int report_make(const char *kind, const struct report_opts *o, struct report *ret,
 		struct err *e) MUST_CHECK;
 void report_release(struct report *r);
 
+/* Where a report goes, part by part; -1 with *e set ends it. */
+struct report_to {
+	int (*put)(void *ctx, const char *p, size_t n, struct err *e);
+	void *ctx;
+};
+
 /* The report for people at a terminal, for tables (RFC 4180; of several tables the first), for
- * programs (the caller owns it), and as a page that asks for nothing else; nav: with
- * links to the pages of all kinds beside it. */
-void report_text(const struct report *r, struct buf *out);
-void report_csv(const struct report *r, struct buf *out);
-struct jval *report_json(const struct report *r) MUST_CHECK;
-void report_html(const struct report *r, bool nav, struct buf *out);
+ * programs, and as a page that asks for nothing else; nav: with links to the pages of all kinds
+ * beside it. */
+int report_text(const struct report *r, const struct report_to *to, struct err *e) MUST_CHECK;
+int report_csv(const struct report *r, const struct report_to *to, struct err *e) MUST_CHECK;
+int report_json(const struct report *r, const struct report_to *to, struct err *e) MUST_CHECK;
+int report_html(const struct report *r, bool nav, const struct report_to *to,
+		struct err *e) MUST_CHECK;
+
+/* Lets go of all that the index does not need. */
+void report_trim(struct report *r);
 
 /* The page that leads to all others, which lie beside it as KIND.html. */
 void report_index(const struct report *all, size_t n, struct buf *out);
 
-/* Rows of one statement that only reads, over all events: {"columns":[…],"rows":[[…]]}. What SQLite
- * does not take, or what would change anything, is ERR_USAGE. The caller owns *ret. */
-int report_sql(const struct report_opts *o, const char *statement, struct jval **ret,
-	       struct err *e) MUST_CHECK;
+/* A row of an answer, an array; the first that is given names the columns. -1 with *e set ends it.
+ */
+typedef int report_row_fn(void *ctx, const struct jval *row, struct err *e);
+
+/* The rows of one statement that only reads, over all events. What SQLite does not take, or what
+ * would change anything, is ERR_USAGE. *ret_damaged: see struct report. */
+int report_sql(const struct report_opts *o, const char *statement, report_row_fn *fn, void *ctx,
+	       size_t *ret_damaged, struct err *e) MUST_CHECK;
 
 #endif

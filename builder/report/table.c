@@ -224,7 +224,7 @@ int state_is(const char *word)
 {
 	static const char *const good[] = {"runs", "ok", "yes", "whole", "current", "good"};
 	static const char *const bad[] = {"crashed", "overdue",  "ended", "failed", "missed",
-					  "never",   "security", "no",    "late"};
+					  "never",   "security", "no",    "late",   "damaged"};
 
 	for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++)
 		if (strcmp(word, good[i]) == 0)
@@ -237,9 +237,16 @@ int state_is(const char *word)
 
 static void table_release(struct report_table *t)
 {
-	for (size_t i = 0; i < t->rows * t->cols_n; i++)
+	for (size_t i = 0; t->v != NULL && i < t->rows * t->cols_n; i++)
 		free(t->v[i].text);
 	free(t->v);
+	t->v = NULL;
+}
+
+void report_trim(struct report *r)
+{
+	for (size_t i = 0; i < r->tables_n; i++)
+		table_release(&r->tables[i]);
 }
 
 void report_release(struct report *r)

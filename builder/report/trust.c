@@ -193,7 +193,8 @@ static const struct report_column latest[] = {
 int make_ledger(const struct making *m, struct report *r, struct err *e)
 {
 	static const char of_ledgers[] =
-	    "SELECT dir, 'whole', chain, lines, (SELECT min(t) FROM raw WHERE ledger = l.id),"
+	    "SELECT dir, CASE WHEN damaged THEN 'damaged' ELSE 'whole' END, chain, lines, (SELECT "
+	    "min(t) FROM raw WHERE ledger = l.id),"
 	    " (SELECT max(t) FROM raw WHERE ledger = l.id), segments, bytes, unfinished, CASE WHEN"
 	    " head THEN 'yes' WHEN lines = 0 THEN '' ELSE 'no' END, CASE WHEN lines > 0 THEN last "
 	    "END"

@@ -147,6 +147,11 @@ void sql_int(struct sql_query *q, int at, int64_t v)
 	(void)sqlite3_bind_int64(q->st, at, v);
 }
 
+void sql_null(struct sql_query *q, int at)
+{
+	(void)sqlite3_bind_null(q->st, at);
+}
+
 void sql_named(struct sql_query *q, const char *name, int64_t v)
 {
 	int at = sqlite3_bind_parameter_index(q->st, name);

@@ -33,6 +33,7 @@ void sql_query_freep(struct sql_query **q);
 /* Values of its parameters, from 1. Text is borrowed until the statement was reset. */
 void sql_text(struct sql_query *q, int at, const char *p, size_t n);
 void sql_int(struct sql_query *q, int at, int64_t v);
+void sql_null(struct sql_query *q, int at);
 
 /* The same of a parameter by its name (":now"), where the statement has it. */
 void sql_named(struct sql_query *q, const char *name, int64_t v);

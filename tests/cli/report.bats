@@ -165,7 +165,7 @@ keys/release-2026,ok' ]
 	[[ ${lines[1]} == 'Shop '*'Digest' ]]
 }
 
-@test "a ledger that was changed is found, and nothing is told from it" {
+@test "a ledger that was changed is found, and what is whole is told all the same" {
 	tests/lib/demo-ledger | tests/lib/make-ledger "$dir/l" --per 100
 	report ledger --verify --ledger l
 	[[ $output == *'has no head record'* ]]
@@ -175,12 +175,31 @@ keys/release-2026,ok' ]
 		sed "$wrong" "$dir/good/00000004.jsonl" >"$dir/l/00000004.jsonl"
 		report ledger --verify --ledger l
 		refused 4 '00000004.jsonl:'
-		report inventory --ledger l
-		refused 4 '00000004.jsonl:'
+		report inventory --ledger l --csv
+		refused 4 'l/00000004.jsonl:'
+		[[ $stderr == *'the ledger is damaged: '* ]]
+		[ "$(wc -l <<<"$output")" -ge 14 ]
 	done
+	# the line that was changed is not told, and all others are
+	sed '3s/host1/host2/' "$dir/good/00000004.jsonl" >"$dir/l/00000004.jsonl"
+	report sql 'SELECT count(*), sum(host <> (SELECT max(host) FROM event WHERE seq = 1))
+		FROM event' --ledger l
+	[ "$status" -eq 4 ]
+	[ "${lines[1]}" = "$(($(cat "$dir"/good/*.jsonl | wc -l) - 1))"$'\t0' ]
+	report ledger --ledger l --json
+	[ "$status" -eq 4 ]
+	[ "$(jq -r '.tables.ledgers[0].state, ."not-known"[]' <<<"$output")" = \
+"damaged
+l/00000004.jsonl:3: line $(sed -n '3s/.*"seq":\([0-9]*\).*/\1/p' "$dir/good/00000004.jsonl"\
+) is not what the line behind it says: what was noted there is not in it" ]
+	report all --ledger l --html damaged
+	[ "$status" -eq 4 ]
+	[ "$(grep -l 'The ledger is damaged: 1 place' "$dir"/damaged/*.html | wc -l)" -eq 8 ]
 	rm "$dir/l/00000004.jsonl"
 	report ledger --verify --ledger l
 	refused 4 '00000004.jsonl is missing'
+	report inventory --ledger l --csv
+	refused 4 '00000004.jsonl:1: it is missing'
 	cp "$dir/good/00000005.jsonl" "$dir/l/00000004.jsonl"
 	report ledger --verify --ledger l
 	refused 4 '00000004.jsonl:1: is number'
@@ -203,6 +222,24 @@ keys/release-2026,ok' ]
 	[ "$(jq -c . <<<"$output")" = '{"columns":["y"],"rows":[["\u001bx"]]}' ]
 	report sql "SELECT char(27) || 'x' AS y"
 	[ "$output" = $'y\n?x' ]
+}
+
+@test "what is told twice counts once, and what was told later when it was" {
+	local once='"once":"0123456789abcdef"' at='"shop":"a","env":"prod"'
+	local engine='"ended":"2026-10-01T01:00:00Z","ended-by":"engine"'
+	ledger <<-EVENTS
+		2026-10-01T00:00:00Z start - {$at,$once}
+		2026-10-01T00:00:05Z start - {$at,$once}
+		2026-10-01T09:00:00Z stop - {$at,$once,$engine}
+		2026-10-01T09:00:01Z stop - {$at,$once,$engine}
+		2026-10-01T12:00:00Z start - {$at,"began":"2026-10-01T11:00:00Z"}
+		2026-10-01T13:00:00Z crash - {$at,${engine//T01:*/T11:30:00Z\"}}
+	EVENTS
+	[ "$(rows billing)" = 'a,prod,2026-10,5400,2,1' ]
+	report sql 'SELECT count(*) FROM event' --ledger l
+	[ "${lines[1]}" = 5 ]
+	report billing --ledger l
+	[[ ${lines[-1]} == 'Not known: of 1 ends nobody knows'*'last seen' ]]
 }
 
 @test "what a ledger says is shown, and never obeyed" {
