@@ -1,5 +1,6 @@
 #include "cli/keys.h"
 
+#include "base/fault.h"
 #include "base/log.h"
 #include "cli/noted.h"
 #include "cli/object.h"
@@ -117,8 +118,24 @@ static int identities(const struct image *i, struct sign_public *old, struct str
 	return 0;
 }
 
-static int sign_again(const char *name, struct sign_public *old, const struct sign_key *k,
-		      struct err *e)
+static int note_signed(const struct args *a, const struct image *i, const struct strv *ids,
+		       const struct sign_key *k, struct err *e)
+{
+	struct jval *v = jval_object(), *list = jval_array();
+	struct digest id = sign_public_id(sign_key_public(k));
+
+	for (size_t n = 0; n < ids->n; n++)
+		jval_push(list, jval_text(ids->v[n]));
+	jval_put(v, "identities", list);
+	jval_put_text(v, "key", digest_text(&id).s);
+	jval_put_text(v, "file", a->rest.v[1]);
+	jval_put_text(v, "object", i->ref.path);
+	return noted_of(a, "sign", &i->manifest.digest, v, e);
+}
+
+/* Each image is noted as it is signed: who dies between two has lost no line, and goes on. */
+static int sign_again(const struct args *a, const char *name, struct sign_public *old,
+		      const struct sign_key *k, struct err *e)
 {
 	struct image i SCOPED(image_release) = {0};
 	struct strv ids SCOPED(strv_release) = {0};
@@ -134,7 +151,7 @@ static int sign_again(const char *name, struct sign_public *old, const struct si
 			return -1;
 		printf("signed %s@%s\n", ids.v[n], digest_text(&i.manifest.digest).s);
 	}
-	return 0;
+	return note_signed(a, &i, &ids, k, e);
 }
 
 /* What the policy should say meanwhile; it goes by the clock, whatever SOURCE_DATE_EPOCH says. */
@@ -164,12 +181,14 @@ int key_rotate(const struct args *a, struct err *e)
 	    sign_public_load(pub, &was, e) != 0 || input_passphrase(a, &secret, e) != 0)
 		return -1;
 	if (access(new, F_OK) != 0 &&
-	    sign_key_new(new, uid != NULL ? uid : "posmedia", secret, e) != 0)
+	    (sign_key_new(new, uid != NULL ? uid : "posmedia", secret, e) != 0 ||
+	     key_note(a, "new", new, e) != 0))
 		return -1;
+	fault_point("rotate: made");
 	if (sign_key_load(new, secret, &k, e) != 0)
 		return -1;
 	for (size_t i = 2; i < a->rest.n; i++)
-		if (sign_again(a->rest.v[i], was, k, e) != 0)
+		if (sign_again(a, a->rest.v[i], was, k, e) != 0)
 			return -1;
 	advise(old, new, overlap);
 	return key_note(a, "rotate", new, e);

@@ -2,6 +2,7 @@
 
 #include "base/log.h"
 #include "cli/keys.h"
+#include "cli/noted.h"
 #include "cli/signing.h"
 #include "sandbox/sandbox.h"
 #include "statement/statement.h"
@@ -121,6 +122,27 @@ static int open_image(struct task *t, const struct build_result *res, struct err
 	return args_has(t->a, "key") ? input_identities(t->a, &t->image, &t->ids, e) : 0;
 }
 
+/* Signed here, as posmedia sign would have noted it. */
+static int note(const struct task *t, const struct build_result *res, struct err *e)
+{
+	struct jval *v = jval_object(), *list = jval_array();
+	struct sign_public *k SCOPED(sign_public_freep) = NULL;
+	char *pub SCOPED(mem_freep) = mem_format("%s.pub", args_get(t->a, "key"));
+	struct err quiet = ERR_INIT;
+
+	for (size_t i = 0; i < t->ids.n; i++)
+		jval_push(list, jval_text(t->ids.v[i]));
+	jval_put(v, "identities", list);
+	if (sign_public_load(pub, &k, &quiet) == 0) {
+		struct digest id = sign_public_id(k);
+
+		jval_put_text(v, "key", digest_text(&id).s);
+	}
+	jval_put_text(v, "file", args_get(t->a, "key"));
+	jval_put_text(v, "object", t->at->path);
+	return noted_of(t->a, "sign", &res->manifest, v, e);
+}
+
 int said_make(const struct args *a, const struct recipe *r, struct store *s, const struct ref *at,
 	      const struct build_result *res, struct err *e)
 {
@@ -143,5 +165,7 @@ int said_make(const struct args *a, const struct recipe *r, struct store *s, con
 		return 0;
 	if (aside_start(make, &t, &child, e) != 0)
 		return -1;
-	return aside_join(&child, e);
+	if (aside_join(&child, e) != 0)
+		return -1;
+	return args_has(a, "key") ? note(&t, res, e) : 0;
 }

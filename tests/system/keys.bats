@@ -10,6 +10,7 @@ setup_file() {
 	load lib
 	load tiny
 	load sign
+	flock "$OUT/tests.flock" make -s "OUT=$OUT/faults" VARIANT=faults all
 	sign_project "$(mktemp -d)"
 	echo 'correct horse' >"$dir/words"
 	export dir POSMEDIA_STORE
@@ -68,8 +69,18 @@ teardown_file() {
 @test "a new key signs what the old one has signed, as all that it was called" {
 	posmedia sign oci:out/till:1 --key k
 	posmedia sign oci:out/till:1 --key k --identity registry.example.org/pos/till:1
-	posmedia key rotate next --key k oci:out/till:1
+	# who dies when the key is made has noted it, and the next one goes on
+	POSMEDIA_LEDGER=$dir/noted POSMEDIA_DIE_AT='rotate: made' \
+		run env -C "$dir" "$OUT/faults/posmedia" key rotate next --key k oci:out/till:1
+	[ "$status" -eq 86 ]
+	POSMEDIA_LEDGER=$dir/noted posmedia key rotate next --key k oci:out/till:1
 	succeeded
+	diff - <(jq -r '[.kind, .fields.action, (.fields.identities // [] | length)] | @csv' \
+		"$dir"/noted/*.jsonl | tail -n +2) <<-CSV
+		"key","new",0
+		"sign",,2
+		"key","rotate",0
+	CSV
 	[[ $output == *'{file: k.pub, until: '* ]]
 	for id in localhost/till:1 registry.example.org/pos/till:1; do
 		for key in k next; do
@@ -83,6 +94,13 @@ teardown_file() {
 	[[ $output == *"until $(date -u -d '+3 days' +%F):"* ]]
 	posmedia key rotate third --key other oci:out/till:1
 	refused 4 'the old key has not signed it'
+}
+
+@test "what a build signs is noted as what it is" {
+	POSMEDIA_LEDGER=$dir/built posmedia build recipes/till.yaml -o oci:out/own:1 --key k
+	succeeded
+	[[ $(jq -r 'select(.kind == "sign") | .subject, .fields.key' "$dir"/built/*.jsonl) == \
+		"${output##*@}"$'\n'sha256:* ]]
 }
 
 @test "a key on a disk that is full: an error, and nothing of it" {
