@@ -218,6 +218,7 @@ check-faults: deps-check
 	$(Q)$(MAKE) -j$(JOBS) OUT=$(OUT)/faults VARIANT=faults all
 	$(Q)$(MAKE) $(OUT)/bench/tree $(OUT)/test/fault-shim.so
 	$(Q)tests/lib/restore-runs $(OUT) $(FAULT_RUNS) 2026 4
+	$(Q)OUT=$(OUT) bats tests/nightly
 	$(Q)! command -v radosgw >/dev/null || \
 	  tests/lib/fault-runs $(OUT)/posmedia $$(($(FAULT_RUNS) / 5)) 2026 6 s3
 

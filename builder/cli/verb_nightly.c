@@ -140,17 +140,14 @@ static int work(const struct args *a, const struct asked *q, struct err *e)
 	return nightly_gate(&res, e);
 }
 
-/* One event for the night, and one for each recipe that there is something to say of. */
+/* What became of recipes whose own process could not tell, since it was killed. */
 static int note(const struct args *a, const struct nightly *n, const struct nightly_result *r,
 		struct err *e)
 {
 	for (size_t i = 0; i < r->n; i++) {
-		struct jval *v SCOPED(jval_freep) = NULL;
-		struct digest d;
-		bool known = digest_parse(r->v[i].digest, &d) == 0;
-		struct ledger_event event = {.kind = "nightly", .subject = known ? &d : NULL};
+		struct jval *v = NULL;
 
-		if (r->v[i].status == NIGHTLY_UNCHANGED)
+		if (r->v[i].status == NIGHTLY_UNCHANGED || r->v[i].told)
 			continue;
 		v = jval_object();
 		jval_put_text(v, "nightly", n->name);
@@ -158,11 +155,10 @@ static int note(const struct args *a, const struct nightly *n, const struct nigh
 		jval_put_text(v, "tag", r->v[i].tag);
 		jval_put_text(v, "outcome", r->v[i].status == NIGHTLY_FAILED ? "failed" : "built");
 		jval_put_text(v, "step", r->v[i].step);
-		event.fields = v;
-		if (noted(a, &event, e) != 0)
+		if (noted_of(a, "nightly", NULL, v, e) != 0)
 			return -1;
 	}
-	return 0;
+	return noted_mirror(a, e);
 }
 
 static int submit(const struct args *a, const struct asked *q, struct err *e)

@@ -19,6 +19,7 @@
 		NULL, NULL, 0, "posmedia-nightly(5)", false                                        \
 	}
 
+enum { DEFAULT_TIMEOUT_MS = 12 * 3600 * 1000 };
 static const char *const lock_words[] = {"update", "keep", NULL};
 static const char *const when_words[] = {"failure", "change", "always", NULL};
 
@@ -95,9 +96,13 @@ static int read_repository(const char *root, const struct yaml *y, const struct 
 	return 0;
 }
 
+/* One '@', something on both sides of it, and no dot where a name has none. */
 static bool address_ok(const char *s)
 {
-	return strchr(s, '@') != NULL;
+	const char *at = strchr(s, '@');
+
+	return at != NULL && at > s && at - s <= 64 && at[1] != '\0' && at[1] != '.' &&
+	       strchr(at + 1, '@') == NULL && s[strlen(s) - 1] != '.' && strstr(s, "..") == NULL;
 }
 
 static bool http_ok(const char *s)
@@ -311,6 +316,7 @@ static int check_push(const struct nightly *n, const struct yaml *at, struct err
 static void defaults(struct nightly *n)
 {
 	n->parallel = n->parallel > 0 ? n->parallel : 1;
+	n->timeout_ms = n->timeout_ms > 0 ? n->timeout_ms : DEFAULT_TIMEOUT_MS;
 	if (n->state == NULL)
 		n->state = fs_join(n->root, "out/nightly");
 	if (n->lock == NULL)

@@ -92,7 +92,7 @@ struct nightly {
 	uint64_t keep;     /* how many images of each recipe stay; 0 = all */
 	bool prune;        /* what nobody needs goes from the store */
 	uint64_t parallel;
-	uint64_t timeout_ms; /* of one recipe; 0 = none */
+	uint64_t timeout_ms; /* of one step */
 	struct nightly_mail mail;
 	struct nightly_webhook webhook;
 	struct nightly_slurm slurm;
@@ -123,6 +123,7 @@ struct nightly_outcome {
 	char *tag;         /* of the image that stands now, "" = there is none */
 	char *digest;      /* the same */
 	char *diff;        /* path of what is different in it, "" = there was none before */
+	bool told;         /* what became of it is in the ledger */
 	struct strv notes; /* that nobody need be woken for: a report that could not be made */
 	uint64_t ms;
 };

@@ -439,6 +439,12 @@ static int finish(struct one *w)
 		return -1;
 	fault_point("night pushed");
 	compare(w, was, tag);
+	/* before it is finished here: a night that dies in between tells it once more */
+	w->o->status = NIGHTLY_BUILT;
+	past_set(&w->o->tag, tag);
+	past_set(&w->o->digest, w->digest);
+	outcome_tell(w->n, w->how, w->o);
+	fault_point("night told");
 	past_set(&p->tag, tag);
 	past_set(&p->digest, w->digest);
 	past_set(&p->pending, "");
@@ -449,15 +455,59 @@ static int finish(struct one *w)
 	fault_point("night finished");
 	keep(w);
 	trim(w);
-	w->o->status = NIGHTLY_BUILT;
 	return 0;
 }
 
-/* Nothing is new; what should be in the repository is looked at all the same. */
+static bool has_tag(const struct jval *tags, const char *tag)
+{
+	for (size_t i = 0; i < jval_len(tags); i++)
+		if (jval_str(jval_at(tags, i)) != NULL &&
+		    strcmp(jval_str(jval_at(tags, i)), tag) == 0)
+			return true;
+	return false;
+}
+
+/* The tags of the repository: none of one that is not there yet. */
+static int tags_there(struct one *w, struct jval **ret)
+{
+	struct strv argv SCOPED(strv_release) = {0};
+	const struct step_spec s = {
+	    .how = w->how, .argv = &argv, .log_fd = w->log, .timeout_ms = w->n->timeout_ms};
+	struct stepped did SCOPED(stepped_release) = {0};
+	struct err why = ERR_INIT;
+
+	strv_add(&argv, "tags");
+	strv_add(&argv, w->repository);
+	strv_add(&argv, "--json");
+	if (step_run(&s, &did, &why) != 0) {
+		outcome_error(w->o, "push", &why);
+		return -1;
+	}
+	if (did.status == 0)
+		*ret = STEAL(did.out);
+	if (did.status == 0 || (did.status == ERR_REMOTE && strstr(did.why, ": 404 ") != NULL))
+		return 0;
+	outcome_fail(w->o, did.status, "push", did.why);
+	return -1;
+}
+
+/* Nothing is new; what should be in the repository is looked at all the same, and what is missing
+ * is pushed. A version's tag that is there stays where somebody has set it since: that may be the
+ * image before. */
 static int confirm(struct one *w)
 {
+	struct jval *said SCOPED(jval_freep) = NULL;
+	const struct jval *tags;
+
 	w->o->status = NIGHTLY_UNCHANGED;
-	return w->repository != NULL ? push_as(w, w->past.tag, w->r->version) : 0;
+	if (w->repository == NULL)
+		return 0;
+	if (tags_there(w, &said) != 0)
+		return -1;
+	tags = jval_get(said, "tags");
+	if (!has_tag(tags, w->past.tag) && push_as(w, w->past.tag, w->past.tag) != 0)
+		return -1;
+	return has_tag(tags, w->r->version) ? 0 : push_as(w, w->past.tag, w->r->version);
 }
 
 static int prepare(struct one *w)
@@ -466,6 +516,10 @@ static int prepare(struct one *w)
 	struct err why = ERR_INIT;
 
 	if (recipe_load(w->at->path, &w->r, &why) != 0) {
+		outcome_error(w->o, "recipe", &why);
+		return -1;
+	}
+	if (names_claim(w->n, w->at, w->r->name, &why) != 0) {
 		outcome_error(w->o, "recipe", &why);
 		return -1;
 	}
@@ -513,6 +567,8 @@ void nightly_one(const struct nightly *n, const struct nightly_recipe *r,
 		past_set(&ret->digest, w.past.digest);
 	}
 	ret->ms = clock_mono_ms() - begun;
+	if (ret->status == NIGHTLY_FAILED)
+		outcome_tell(n, how, ret);
 	if (outcome_save(n, how->night, ret, &why) != 0)
 		outcome_error(ret, "state", &why);
 }

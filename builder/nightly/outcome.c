@@ -65,6 +65,7 @@ struct jval *outcome_json(const struct nightly_outcome *o)
 	for (size_t i = 0; i < o->notes.n; i++)
 		jval_push(notes, jval_text(o->notes.v[i]));
 	jval_put(v, "notes", notes);
+	jval_put(v, "told", jval_bool(o->told));
 	jval_put_int(v, "milliseconds", (int64_t)o->ms);
 	return v;
 }
@@ -96,6 +97,7 @@ int outcome_parse(const struct jval *v, struct nightly_outcome *ret)
 					.tag = text_of(v, "tag"),
 					.digest = text_of(v, "digest"),
 					.diff = text_of(v, "diff"),
+					.told = jval_get_bool(v, "told"),
 					.ms = ms > 0 ? (uint64_t)ms : 0};
 	for (size_t n = 0; n < jval_len(notes) && n < NOTES_MAX; n++)
 		if (jval_str(jval_at(notes, n)) != NULL)

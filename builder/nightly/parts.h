@@ -71,6 +71,16 @@ int outcome_load(const struct nightly *n, const char *night, const char *key,
 int outcomes_prune(int state, struct err *e) MUST_CHECK;
 int outcomes_forget(int state, struct err *e) MUST_CHECK;
 
+/* Notes in the ledger what became of a recipe: that it failed, or that there is a new image, which
+ * is o->tag and o->digest. A failure is a note of its own. */
+void outcome_tell(const struct nightly *n, const struct nightly_how *how,
+		  struct nightly_outcome *o);
+
+/* Of the recipes of one night each has a name of its own: files of the same name would be one
+ * repository. ERR_RECIPE names the other file. */
+int names_claim(const struct nightly *n, const struct nightly_recipe *r, const char *name,
+		struct err *e) MUST_CHECK;
+
 /* One of which nothing is known yet. */
 void outcome_blank(struct nightly_outcome *o, const char *key);
 

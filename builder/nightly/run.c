@@ -196,9 +196,13 @@ int nightly_run(const struct nightly *n, const struct nightly_how *how, struct n
 	res.v = a.v;
 	res.n = rc == 0 ? a.count : 0;
 	free(a.recipes);
-	if (rc != 0 || put_reports(n, &res, state, e) != 0)
+	if (rc != 0)
 		return -1;
+	/* who wants to know is told, and first of all when there is no report */
+	rc = put_reports(n, &res, state, e);
 	nightly_tell(n, &res);
+	if (rc != 0)
+		return err_in(e, "the night is over, and its reports are not written");
 	*ret = res;
 	res = (struct nightly_result){0};
 	return 0;

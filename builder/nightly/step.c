@@ -5,7 +5,9 @@
 #include "sys/fs.h"
 #include "sys/intr.h"
 #include "sys/proc.h"
+#include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -81,22 +83,42 @@ static char *last_words(int fd, off_t from)
 
 static void log_command(int fd, const struct strv *argv)
 {
+	static const char hidden[] = "--signer-arg=";
 	struct buf b SCOPED(buf_release) = BUF_INIT(64 << 10);
 	struct err why = ERR_INIT;
 
 	buf_addf(&b, "$ posmedia");
+	/* what a signer is told may be a secret: others read the log */
 	for (size_t i = 0; i < argv->n; i++)
-		buf_addf(&b, " %s", argv->v[i]);
+		buf_addf(&b, " %s",
+			 strncmp(argv->v[i], hidden, sizeof(hidden) - 1) == 0 ? "--signer-arg=..."
+									      : argv->v[i]);
 	buf_addf(&b, "\n");
 	(void)!fs_write_all(fd, b.data, b.len, &why);
 }
 
-static int open_out(const struct step_spec *s, int *ret, struct err *e)
+/* What it says goes into the file when it has said all of it. */
+static int open_out(const struct step_spec *s, const char *part, int *ret, struct err *e)
 {
 	if (s->out_file == NULL)
 		return 0;
-	*ret = open(s->out_file, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
-	return *ret >= 0 ? 0 : err_sys(e, "open %s", s->out_file);
+	*ret = open(part, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0644);
+	return *ret >= 0 ? 0 : err_sys(e, "open %s", part);
+}
+
+static void put_out(const struct step_spec *s, const char *part, int fd, struct stepped *ret)
+{
+	if (fd < 0)
+		return;
+	if (ret->status != 0) {
+		(void)unlink(part);
+		return;
+	}
+	if (fsync(fd) == 0 && rename(part, s->out_file) == 0)
+		return;
+	ret->status = ERR_FAIL;
+	free(ret->why);
+	ret->why = mem_format("%s: %s", s->out_file, strerror(errno));
 }
 
 static void conclude(const struct step_spec *s, const struct proc_result *res, off_t from,
@@ -119,6 +141,7 @@ int step_run(const struct step_spec *s, struct stepped *ret, struct err *e)
 	struct proc_spec spec = {.err_fd = s->log_fd, .timeout_ms = s->timeout_ms};
 	struct proc_result res = {.status = -1};
 	int out_fd SCOPED(fd_closep) = -1;
+	char *part SCOPED(mem_freep) = NULL;
 	struct err why = ERR_INIT;
 	off_t from;
 
@@ -132,7 +155,8 @@ int step_run(const struct step_spec *s, struct stepped *ret, struct err *e)
 	spec.argv = (const char *const *)argv.v;
 	spec.env = (const char *const *)env.v;
 	spec.out = &out;
-	if (open_out(s, &out_fd, &why) != 0) {
+	part = mem_format("%s.part", s->out_file != NULL ? s->out_file : "");
+	if (open_out(s, part, &out_fd, &why) != 0) {
 		ret->why = mem_strdup(why.msg);
 		return 0;
 	}
@@ -145,6 +169,7 @@ int step_run(const struct step_spec *s, struct stepped *ret, struct err *e)
 		return 0;
 	}
 	conclude(s, &res, from, ret);
+	put_out(s, part, out_fd, ret);
 	if (out.len > 0 && !buf_over(&out) &&
 	    jval_parse(out.data, out.len, "its answer", &ret->out, &why) != 0)
 		ret->out = NULL;

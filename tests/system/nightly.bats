@@ -28,7 +28,7 @@ teardown_file() {
 # The archive as it was, and a night of one recipe with a repository of its own.
 setup() {
 	released=2024-05-06 release "$dir/packages"
-	rm -rf "$dir/out" "$dir/store/ledger" "$dir"/recipes/*.lock
+	rm -rf "$dir/out" "$dir/ledger" "$dir"/recipes/*.lock
 	export SOURCE_DATE_EPOCH=1790000000 # 2026-09-21
 	repository=night$BATS_TEST_NUMBER
 	night 'recipes: [recipes/till.yaml]'
@@ -112,6 +112,8 @@ webhook: {url: \"http://127.0.0.1:$(cat "$dir/port")/x\", secret-file: secret, w
 	xmllint --noout "$dir/out.xml" "$dir/out/nightly/report.xml"
 	[ "$(xmllint --xpath 'string(//testsuite/@failures)' "$dir/out.xml")" = 0 ]
 	[ "$(find "$dir/out/nightly/statements/till" -name '*.json' | wc -l)" -ge 4 ]
+	[ "$(jq -r 'select(.kind == "sign").subject' "$dir"/ledger/*.jsonl)" = \
+		"$(digest_at 1)" ]
 	run jq -r 'select(.kind == "nightly").fields | .recipe, .outcome' "$dir"/ledger/*.jsonl
 	[ "$output" = "till
 built" ]
@@ -223,23 +225,100 @@ was_told() {
 	rm "$dir/recipes/broken.yaml"
 }
 
-@test "two nights at once: the second says so, and a recipe that is at work is not done twice" {
-	mkdir -p "$dir/out/nightly/recipes"
-	flock "$dir/out/nightly/nightly.flock" env -C "$dir" "$posmedia" nightly night.yaml \
-		2>"$dir/err" && return 1
-	grep -q 'another nightly is at work' "$dir/err"
+@test "two nights at once: one works, one says so, nothing is done twice or by half" {
+	local first second
+	rm -rf "$dir/store" # what runs then is what is built
+	env -C "$dir" "$posmedia" nightly night.yaml >"$dir/one" 2>&1 3>&- &
+	first=$!
+	env -C "$dir" "$posmedia" nightly night.yaml >"$dir/two" 2>&1 3>&- &
+	second=$!
+	wait "$first" && wait "$second" && return 1
+	grep -q 'another nightly is at work' "$dir/one" "$dir/two"
+	grep -q '1 built' "$dir/one" "$dir/two"
+	[ "$(jq -s 'map(select(.kind == "build" and .fields."stages-run" > 0)) | length' \
+		"$dir"/ledger/*.jsonl)" = 1 ]
+	[ "$(jq -s 'map(select(.kind == "nightly")) | length' "$dir"/ledger/*.jsonl)" = 1 ]
+	[ "$(tags)" = '1 1-20260921 ' ]
+	[ "$(digest_at 1)" = "$(digest_at 1-20260921)" ]
+	posmedia verify "docker://$registry/$repository/till:1" --key key.pub
+	succeeded
+	"$posmedia" report ledger --verify --ledger "$dir/ledger"
+}
+
+@test "two files of one name: the second is a failure of its own, and takes nothing" {
+	cp "$dir/recipes/till.yaml" "$dir/recipes/zwei.yaml"
+	night 'recipes: [recipes/till.yaml, recipes/zwei.yaml]'
+	posmedia nightly night.yaml --json
+	[ "$status" -eq 3 ]
+	[ "$(of_recipe till .status)" = built ]
+	[[ $(of_recipe zwei .why) == *'its name "till" is that of '*/recipes/till.yaml* ]]
+	[ "$(tags)" = '1 1-20260921 ' ]
+	rm "$dir/recipes/zwei.yaml"
+}
+
+@test "a version that somebody went back with stays where it is; what is gone is pushed again" {
+	posmedia nightly night.yaml
+	local first
+	first=$(digest_at 1)
+	newer 1.0-2
+	posmedia nightly night.yaml
+	succeeded
+	[ "$(digest_at 1)" != "$first" ]
+	posmedia copy "docker://$registry/$repository/till:1-20260921" \
+		"docker://$registry/$repository/till:1"
+	succeeded
+	posmedia nightly night.yaml --json
+	[ "$(of_recipe till .status)" = unchanged ]
+	[ "$(digest_at 1)" = "$first" ]
+	# the repository is another, and empty
+	repository=empty$BATS_TEST_NUMBER
+	night 'recipes: [recipes/till.yaml]'
+	posmedia nightly night.yaml --json
+	succeeded
+	[ "$(tags)" = '1 1-20260921.2 ' ]
+}
+
+@test "reports that cannot be written: who wants to be told is, and what was done is noted" {
+	printf '#!/bin/sh\ncat >%s\n' "$dir/mail" >"$dir/sendmail"
+	chmod 755 "$dir/sendmail"
+	mkdir -p "$dir/out/nightly/report.txt/x"
+	night 'recipes: [recipes/till.yaml]
+mail: {to: [ops@example.invalid], program: sendmail, when: always}'
+	posmedia nightly night.yaml
+	[ "$status" -eq 1 ]
+	[[ $stderr == *'its reports are not written'* ]]
+	grep -q '^built     till:1-2026' "$dir/mail"
+	[ "$(jq -r 'select(.kind == "nightly").fields.outcome' "$dir"/ledger/*.jsonl)" = built ]
+}
+
+@test "what a signer is told is not in the log" {
+	printf '#!/bin/sh\nexit 1\n' >"$dir/signer"
+	chmod 755 "$dir/signer"
+	night 'recipes: [recipes/till.yaml]'
+	sed -i 's/^sign: .*/sign: {key: key, signer: signer, signer-args: [sesame]}/' \
+		"$dir/night.yaml"
+	posmedia nightly night.yaml --json
+	[ "$(of_recipe till .step)" = sign ]
+	grep -q -e '--signer-arg=\.\.\.' "$dir/out/nightly/log/till.log"
+	run ! grep -r sesame "$dir/out/nightly"
 }
 
 @test "a night dies at each of its steps, and the next one ends it: one tag, nothing built twice" {
 	local point want
-	for point in built tagged finished; do
-		rm -rf "$dir/out" "$dir/recipes/till.lock"
+	for point in built tagged told finished; do
+		rm -rf "$dir/out" "$dir/ledger" "$dir/recipes/till.lock"
 		repository=died-$point
 		night 'recipes: [recipes/till.yaml]'
 		run --separate-stderr env -C "$dir" POSMEDIA_DIE_AT="night $point" \
 			"$OUT/faults/posmedia" nightly night.yaml --json
 		[ "$status" -ne 0 ]
 		[ "$(of_recipe till .step)" = worker ] || { echo "$point: $output"; false; }
+		case $point in
+		told | finished)
+			jq -se 'any(.kind == "nightly" and .fields.outcome == "built")' \
+				"$dir"/ledger/*.jsonl
+			;;
+		esac
 		# the next day: a tag that was chosen stays
 		SOURCE_DATE_EPOCH=1790086400 posmedia nightly night.yaml --json
 		succeeded
