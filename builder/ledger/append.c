@@ -106,9 +106,11 @@ static int flush(struct writer *w, struct err *e)
 		(void)err_sys(e, "sync %s", name.s);
 		return take_back(w);
 	}
+	fault_point("noted: synced");
 	w->on_disk = w->t.end;
 	buf_cut(&w->out, 0);
 	write_head(w);
+	fault_point("noted: head");
 	return 0;
 }
 

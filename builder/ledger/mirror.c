@@ -188,6 +188,7 @@ static int send_part(struct sending *s, const char *p, size_t n, struct err *e)
 	int rc;
 
 	buf_add(&text, p, n);
+	fault_point("noted: to be mirrored");
 	rc = bucket_put(&s->b, key, &text, e);
 	if (rc < 0 || (rc > 0 && compare(s, key, p, n, &gone, e) != 0))
 		return -1;

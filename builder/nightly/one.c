@@ -567,8 +567,15 @@ void nightly_one(const struct nightly *n, const struct nightly_recipe *r,
 		past_set(&ret->digest, w.past.digest);
 	}
 	ret->ms = clock_mono_ms() - begun;
-	if (ret->status == NIGHTLY_FAILED)
+	if (ret->status == NIGHTLY_FAILED) {
+		/* that it was built may be told already, and it failed behind that */
+		ret->told = false;
 		outcome_tell(n, how, ret);
+<<<<<<< HEAD
 	if (outcome_save(n, how->night, ret, &why) != 0)
+=======
+	}
+	if (outcome_save(n, ret, &why) != 0)
+>>>>>>> 46eb618 (report, nightly: a line told again behind another, a failure behind a build)
 		outcome_error(ret, "state", &why);
 }

@@ -36,11 +36,15 @@ static const char schema[] =
 
 enum { SET_BACK_S = 900 };
 
-enum { ONCE_MAX = 32, KIND_MAX = 32 };
+enum { ONCE_MAX = 32, KIND_MAX = 32, TOLD_LAST = 4 };
 
-/* What was told last of a shop and environment. */
+/* What was told last of a shop and environment: a line comes again soon after the first, but what
+ * became of another container may be told in between. */
 struct told {
-	char once[ONCE_MAX + 1], kind[KIND_MAX + 1];
+	struct {
+		char once[ONCE_MAX + 1], kind[KIND_MAX + 1];
+	} v[TOLD_LAST];
+	unsigned next;
 };
 
 struct loading {
@@ -193,7 +197,7 @@ static int number_place(struct loading *l, const char *shop, const char *env, in
 	(void)map_put(l->places, key, (void *)(uintptr_t)*ret);
 	if ((*ret & (*ret - 1)) == 0)
 		l->told = mem_resize(l->told, 2 * (size_t)*ret, sizeof(*l->told));
-	l->told[*ret] = (struct told){"", ""};
+	l->told[*ret] = (struct told){.next = 0};
 	sql_int(l->place, 1, *ret);
 	sql_text(l->place, 2, shop, strlen(shop));
 	sql_text(l->place, 3, env, strlen(env));
@@ -210,21 +214,28 @@ static int place_of(struct loading *l, const struct seen *s, int64_t *ret, struc
 	return s->shop.p == NULL ? 0 : number_place(l, a, b, ret, e);
 }
 
+static bool is_text(const char *s, const struct ledger_text *t)
+{
+	return strlen(s) == t->n && memcmp(s, t->p, t->n) == 0;
+}
+
 /* Whether a writer that died has told the same before. */
 static bool told_before(struct loading *l, int64_t place, const struct ledger_line *line,
 			const struct ledger_text *once)
 {
-	struct told now = {"", ""};
-	bool same;
+	struct told *t;
 
 	if (place == 0 || once->n == 0 || once->n > ONCE_MAX || line->kind.n > KIND_MAX)
 		return false;
-	memcpy(now.once, once->p, once->n);
-	memcpy(now.kind, line->kind.p, line->kind.n);
-	same = strcmp(now.once, l->told[place].once) == 0 &&
-	       strcmp(now.kind, l->told[place].kind) == 0;
-	l->told[place] = now;
-	return same;
+	t = &l->told[place];
+	for (size_t i = 0; i < TOLD_LAST; i++)
+		if (is_text(t->v[i].once, once) && is_text(t->v[i].kind, &line->kind))
+			return true;
+	memset(&t->v[t->next], 0, sizeof(t->v[0]));
+	memcpy(t->v[t->next].once, once->p, once->n);
+	memcpy(t->v[t->next].kind, line->kind.p, line->kind.n);
+	t->next = (t->next + 1) % TOLD_LAST;
+	return false;
 }
 
 /* When it was that was told later: "2026-11-26T17:04:23Z", else 0. */

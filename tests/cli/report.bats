@@ -229,6 +229,7 @@ l/00000004.jsonl:3: line $(sed -n '3s/.*"seq":\([0-9]*\).*/\1/p' "$dir/good/0000
 	local engine='"ended":"2026-10-01T01:00:00Z","ended-by":"engine"'
 	ledger <<-EVENTS
 		2026-10-01T00:00:00Z start - {$at,$once}
+		2026-10-01T00:00:02Z snapshot - {$at,"once":"of another"}
 		2026-10-01T00:00:05Z start - {$at,$once}
 		2026-10-01T09:00:00Z stop - {$at,$once,$engine}
 		2026-10-01T09:00:01Z stop - {$at,$once,$engine}
@@ -237,7 +238,7 @@ l/00000004.jsonl:3: line $(sed -n '3s/.*"seq":\([0-9]*\).*/\1/p' "$dir/good/0000
 	EVENTS
 	[ "$(rows billing)" = 'a,prod,2026-10,5400,2,1' ]
 	report sql 'SELECT count(*) FROM event' --ledger l
-	[ "${lines[1]}" = 5 ]
+	[ "${lines[1]}" = 6 ]
 	report billing --ledger l
 	[[ ${lines[-1]} == 'Not known: of 1 ends nobody knows'*'last seen' ]]
 }

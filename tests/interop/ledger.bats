@@ -9,6 +9,7 @@ load ../system/transport
 setup_file() {
 	load ../system/lib
 	load ../system/transport
+	flock "$OUT/tests.flock" make -s "OUT=$OUT/faults" VARIANT=faults all
 	dir=$(mktemp -d /var/tmp/posmedia-ledger.XXXXXX)
 	port=$(free_port)
 	export dir port POSMEDIA_STORE=$dir/store
@@ -112,4 +113,57 @@ keys_in_bucket() {
 	run --separate-stderr "$posmedia" key new "$work/k3" --ledger "$work/c"
 	[ "$status" -eq 4 ]
 	[[ $stderr == *'has other lines than 3'* ]]
+}
+
+@test "a kill at each step of a mirror, with a segment that begins: the bucket catches up" {
+	local n was
+	perl -e 'my $x = "x" x 4000; print "2026-10-01T00:00:00Z\tnote\t-\t{\"x\":\"$x\"}\n"
+		for 1 .. 2100' | tests/lib/make-ledger "$work/full" --per 10000
+	was=$(wc -l <"$work/full/00000001.jsonl")
+	for ((n = 1; ; n++)); do
+		[ "$n" -lt 40 ]
+		rm -rf "$work/l" "$work"/k*
+		cp -r "$work/full" "$work/l"
+		ledger --ledger "$work/l" --mirror-to "s3://$bucket/at$n"
+		run env POSMEDIA_DIE_AT="$n" "$OUT/faults/posmedia" key new "$work/k" \
+			--ledger "$work/l"
+		[ "$status" -ne 0 ] || break
+		[ "$status" -eq 86 ] || { echo "step $n: $output"; false; }
+		note l k2
+		ledger --verify --ledger "$work/l" --ledger "s3://$bucket/at$n" --json
+		[ "$status" -eq 0 ] || { echo "step $n: $stderr"; false; }
+		jq -e --argjson was "$was" '.[0].lines == .[1].lines and .[0].last == .[1].last and
+			.[0].lines >= $was + 2' <<<"$output" || { echo "step $n: $output"; false; }
+	done
+	echo "# $n steps" >&3
+	[ "$n" -gt 8 ]
+	ledger --verify --ledger "$work/l" --ledger "s3://$bucket/at$n" --json
+	jq -e '.[0].last == .[1].last and .[0].segments == 2' <<<"$output"
+}
+
+unreachable() {
+	! curl -s "$AWS_ENDPOINT_URL/" -o /dev/null
+}
+
+@test "a radosgw that is down for a while: work goes on, and the ledger catches up" {
+	local n pid
+	ledger --ledger "$work/a" --mirror-to "s3://$bucket/p" --lock 1
+	note a k0
+	# the last that was started is the gateway itself
+	pid=$(tail -n 1 "$dir/rgw/pids")
+	kill "$pid"
+	wait_for 30 unreachable
+	for n in 1 2 3 4 5; do
+		note a "k$n"
+		[[ $stderr == *later* ]]
+	done
+	ledger --verify --ledger "$work/a"
+	[ "$status" -eq 0 ]
+	env CEPH_CONF="$dir/rgw/ceph.conf" radosgw -n client.rgw -f >>"$dir/rgw/run.log" 2>&1 3>&- &
+	echo $! >>"$dir/rgw/pids"
+	wait_for 60 curl -sf "$AWS_ENDPOINT_URL/" -o /dev/null
+	ledger --ledger "$work/a" --mirror
+	[ "$output" = "$work/a: 5 lines sent" ]
+	ledger --verify --ledger "$work/a" --ledger "s3://$bucket/p" --json
+	[ "$(jq -c 'map(.lines)' <<<"$output")" = '[7,7]' ]
 }
