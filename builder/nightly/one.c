@@ -571,11 +571,7 @@ void nightly_one(const struct nightly *n, const struct nightly_recipe *r,
 		/* that it was built may be told already, and it failed behind that */
 		ret->told = false;
 		outcome_tell(n, how, ret);
-<<<<<<< HEAD
-	if (outcome_save(n, how->night, ret, &why) != 0)
-=======
 	}
-	if (outcome_save(n, ret, &why) != 0)
->>>>>>> 46eb618 (report, nightly: a line told again behind another, a failure behind a build)
+	if (outcome_save(n, how->night, ret, &why) != 0)
 		outcome_error(ret, "state", &why);
 }
