@@ -89,7 +89,7 @@ int shared_get(struct job *j, size_t i, const char *dir, bool *ret_done, struct 
 	if (intr_pending())
 		return intr_err(e);
 	log_warn("%s: what is shared of it is not used: %s", st->name, why.msg);
-	stash_reject(j->stash, &st->key);
+	stash_reject(j->stash);
 	return forget(dir, e);
 }
 
@@ -159,6 +159,8 @@ int shared_put(struct job *j, size_t i, struct err *e)
 	struct stash_record r = {.key = st->key, .output = st->output};
 	struct err why = ERR_INIT;
 
+	if (is_shared(j, i) && job_recaptures(j, st))
+		stash_supersede(j->stash, &st->key);
 	if (!is_shared(j, i) || !stash_wants(j->stash, &st->key))
 		return intr_pending() ? intr_err(e) : 0;
 	if (pack(j, j->trees.v[i], &fd, &p, &why) != 0) {

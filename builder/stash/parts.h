@@ -24,7 +24,8 @@ struct stash {
 	char *scratch;
 	struct oci_layout *l;
 	struct digest own;    /* the key that signs here */
-	struct strv rejected; /* names of entries that are no good */
+	struct strv rejected; /* no good: an entry each, name and digest of its record */
+	char *got;            /* the entry that stash_get gave last, likewise; or NULL */
 	bool warned;          /* that there are no claims */
 	char *claim;          /* the URL of the one that is held; or NULL */
 	struct stash_claim held;

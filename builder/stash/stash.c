@@ -24,6 +24,7 @@ void stash_free(struct stash *c)
 	strv_release(&c->rejected);
 	free(c->scratch);
 	free(c->name);
+	free(c->got);
 	free(c);
 }
 
@@ -179,23 +180,24 @@ static int read_record(struct stash *c, const char *name, struct buf *ret, struc
 	return c->r.s3 != NULL ? read_object(c, name, ret, e) : read_manifest(c, name, ret, e);
 }
 
-static void reject(struct stash *c, const char *name)
+/* An entry as it is now: another record under its name is another entry. The caller owns it. */
+static char *mark_of(const char *name, const struct buf *envelope)
 {
-	if (!strv_has(&c->rejected, name))
-		strv_add(&c->rejected, name);
+	struct digest d = digest_of(envelope->data, envelope->len);
+
+	return mem_format("%s %s", name, digest_hex(&d).s);
 }
 
-void stash_reject(struct stash *c, const struct digest *key)
+static void reject(struct stash *c, const char *mark)
 {
-	char *name SCOPED(mem_freep) = name_of(key, &c->own);
+	if (!strv_has(&c->rejected, mark))
+		strv_add(&c->rejected, mark);
+}
 
-	for (size_t i = 0; i < c->o.keys_n; i++) {
-		struct digest by = sign_public_id(c->o.keys[i]);
-		char *other SCOPED(mem_freep) = name_of(key, &by);
-
-		reject(c, other);
-	}
-	reject(c, name);
+void stash_reject(struct stash *c)
+{
+	if (c->got != NULL)
+		reject(c, c->got);
 }
 
 /* The entry by one key. */
@@ -203,31 +205,38 @@ static int get_by(struct stash *c, const struct digest *key, const struct sign_p
 		  struct stash_record *ret, int *ret_fd, struct err *e)
 {
 	struct digest by = sign_public_id(k);
-	char *name SCOPED(mem_freep) = name_of(key, &by);
+	char *name SCOPED(mem_freep) = name_of(key, &by), *mark SCOPED(mem_freep) = NULL;
 	struct buf envelope SCOPED(buf_release) = BUF_INIT(STASH_RECORD_MAX);
 	struct stash_record r SCOPED(stash_record_release) = {.marks = NULL};
 	char media[] = BLOB_MEDIA;
 	uint64_t size = 0;
 	int rc;
 
-	if (strv_has(&c->rejected, name))
-		return 1;
 	rc = read_record(c, name, &envelope, e);
+	if (rc > 0 || (rc < 0 && e->kind != ERR_VERIFY))
+		return rc;
+	mark = mark_of(name, &envelope);
+	if (strv_has(&c->rejected, mark))
+		return 1;
 	if (rc == 0 && stash_record_open(&envelope, k, key, &r, e) == 0) {
 		const struct oci_desc d = {.media_type = media, .digest = r.blob, .size = r.size};
 
 		rc = pull(c, &d, e) != 0 ? -1 : oci_layout_blob(c->l, &r.blob, ret_fd, &size, e);
-		/* one that is gone says nothing of the others */
-		if (rc < 0 && e->kind == ERR_REMOTE)
-			e->kind = ERR_FAIL;
 		drop(c, &r.blob);
-	} else if (rc == 0) {
+	} else {
 		rc = -1;
 	}
-	if (rc < 0)
-		reject(c, name);
-	if (rc != 0)
-		return rc;
+	if (rc != 0) {
+		/* a fault of this machine, a full disk say, is none of the entry's */
+		if (e->kind == ERR_VERIFY || e->kind == ERR_REMOTE)
+			reject(c, mark);
+		/* a blob that is gone says nothing of the other entries */
+		if (e->kind == ERR_REMOTE)
+			e->kind = ERR_FAIL;
+		return -1;
+	}
+	free(c->got);
+	c->got = STEAL(mark);
 	*ret = r;
 	r = (struct stash_record){.marks = NULL};
 	return 0;
@@ -248,15 +257,44 @@ int stash_get(struct stash *c, const struct digest *key, const char *what, struc
 	return intr_pending() ? intr_err(e) : 1;
 }
 
-bool stash_wants(struct stash *c, const struct digest *key)
+/* What stands under the name of our own entry. */
+enum own { OWN_NONE, OWN_GOOD, OWN_BAD };
+
+static enum own own_entry(struct stash *c, const struct digest *key)
 {
-	char *name SCOPED(mem_freep) = name_of(key, &c->own);
+	char *name SCOPED(mem_freep) = name_of(key, &c->own), *mark SCOPED(mem_freep) = NULL;
+	struct buf b SCOPED(buf_release) = BUF_INIT(STASH_RECORD_MAX);
+	struct stash_record r SCOPED(stash_record_release) = {.marks = NULL};
+	struct sign_key *k SCOPED(sign_key_freep) = NULL;
+	struct err quiet = ERR_INIT;
+	int rc = read_record(c, name, &b, &quiet);
+
+	if (rc != 0)
+		return rc < 0 && quiet.kind == ERR_VERIFY ? OWN_BAD : OWN_NONE;
+	mark = mark_of(name, &b);
+	if (strv_has(&c->rejected, mark) || c->o.key(c->o.ctx, &k, &quiet) != 0 ||
+	    stash_record_open(&b, sign_key_public(k), key, &r, &quiet) != 0)
+		return OWN_BAD;
+	return OWN_GOOD;
+}
+
+void stash_supersede(struct stash *c, const struct digest *key)
+{
+	char *name SCOPED(mem_freep) = name_of(key, &c->own), *mark SCOPED(mem_freep) = NULL;
 	struct buf b SCOPED(buf_release) = BUF_INIT(STASH_RECORD_MAX);
 	struct err quiet = ERR_INIT;
 
+	if (!stash_writes(c) || !stash_ready(c) || read_record(c, name, &b, &quiet) != 0)
+		return;
+	mark = mark_of(name, &b);
+	reject(c, mark);
+}
+
+bool stash_wants(struct stash *c, const struct digest *key)
+{
 	if (!stash_writes(c) || !stash_ready(c))
 		return false;
-	return strv_has(&c->rejected, name) || read_record(c, name, &b, &quiet) != 0;
+	return own_entry(c, key) != OWN_GOOD;
 }
 
 /* What a bucket has under that digest may be what is no good: it is sent again. */
@@ -271,14 +309,15 @@ static void forget_blob(struct stash *c, const struct digest *d)
 		http_reply_release(&r);
 }
 
-static int put_object(struct stash *c, const char *name, const struct oci_desc *blob,
+static int put_object(struct stash *c, const struct digest *key, const struct oci_desc *blob,
 		      const struct buf *envelope, struct err *e)
 {
+	char *name SCOPED(mem_freep) = name_of(key, &c->own);
 	char *url SCOPED(mem_freep) = registry_url(&c->r, "stages", name);
 	struct remote_stats stats = {0};
 	const struct carry carry = {.r = &c->r, .l = c->l, .stats = &stats};
 	const struct blob_list list = {.v = &blob, .n = 1, .bytes = blob->size};
-	bool again = strv_has(&c->rejected, name);
+	bool again = own_entry(c, key) == OWN_BAD;
 	const struct s3_put p = {.url = url,
 				 .type = RECORD_MEDIA,
 				 .p = envelope->data,
@@ -340,7 +379,7 @@ int stash_put(struct stash *c, const struct stash_record *r, const struct stash_
 	if (rc == 0)
 		rc = oci_layout_adopt(c->l, f->name, f->fd, &r->blob, &why);
 	if (rc == 0)
-		rc = c->r.s3 != NULL ? put_object(c, name, &blob, &envelope, &why)
+		rc = c->r.s3 != NULL ? put_object(c, &r->key, &blob, &envelope, &why)
 				     : put_manifest(c, name, &blob, &envelope, &why);
 	drop(c, &r->blob);
 	if (rc != 0)

@@ -83,10 +83,13 @@ bool stash_writes(const struct stash *c);
 int stash_get(struct stash *c, const struct digest *key, const char *what, struct stash_record *ret,
 	      int *ret_fd, struct err *e) MUST_CHECK;
 
-/* Says that what stash_get gave was no good after all: the next put replaces it. */
-void stash_reject(struct stash *c, const struct digest *key);
+/* Says that what stash_get gave last was no good after all: the next put replaces it. */
+void stash_reject(struct stash *c);
 
-/* Whether an entry of ours is missing. */
+/* Says that an entry of ours, good as it may be, is to be replaced by the next put. */
+void stash_supersede(struct stash *c, const struct digest *key);
+
+/* Whether an entry of ours is missing, or none that our key has signed. */
 bool stash_wants(struct stash *c, const struct digest *key);
 
 /* Where the blob of an entry that is to be put is made: a file of any name in this directory. */
