@@ -556,7 +556,8 @@ void nightly_one(const struct nightly *n, const struct nightly_recipe *r,
 	outcome_blank(ret, r->key);
 	if (state_dir(&w, "recipes", &w.recipes, NULL) != 0)
 		return;
-	if (lock_wait(w.recipes, name, LOCK_WAIT_MS, &lock, &why) != 0) {
+	if (lock_wait(w.recipes, name, LOCK_WAIT_MS, &lock, &why) != 0 ||
+	    outcome_forget(n, how->night, r->key, &why) != 0) {
 		outcome_error(ret, "state", &why);
 		return;
 	}

@@ -5,9 +5,11 @@
 #include "form/plain.h"
 #include "sys/clock.h"
 #include "sys/fs.h"
+#include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 static const char *const words[] = {
     [NIGHTLY_UNCHANGED] = "unchanged", [NIGHTLY_BUILT] = "built", [NIGHTLY_FAILED] = "failed"};
@@ -119,6 +121,13 @@ static char *file_of(const struct nightly *n, const char *night, const char *key
 {
 	return mem_format("%s/outcomes/%s%s%s.json", n->state, night != NULL ? night : "",
 			  night != NULL ? "/" : "", key);
+}
+
+int outcome_forget(const struct nightly *n, const char *night, const char *key, struct err *e)
+{
+	char *path SCOPED(mem_freep) = file_of(n, night, key);
+
+	return unlink(path) == 0 || errno == ENOENT ? 0 : err_sys(e, "remove %s", path);
 }
 
 int outcome_save(const struct nightly *n, const char *night, const struct nightly_outcome *o,

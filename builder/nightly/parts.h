@@ -67,6 +67,11 @@ int outcome_save(const struct nightly *n, const char *night, const struct nightl
 int outcome_load(const struct nightly *n, const char *night, const char *key,
 		 struct nightly_outcome *ret) MUST_CHECK;
 
+/* Removes it: what a worker that is killed leaves is then nothing, and not what the night before
+ * left. Absent is success. */
+int outcome_forget(const struct nightly *n, const char *night, const char *key,
+		   struct err *e) MUST_CHECK;
+
 /* Removes those of nights before, but for the newest; and of the night without a name. */
 int outcomes_prune(int state, struct err *e) MUST_CHECK;
 int outcomes_forget(int state, struct err *e) MUST_CHECK;

@@ -70,7 +70,9 @@ static void script(const struct nightly *n, const struct nightly_how *how, const
 		buf_addf(out, i > 0 ? " " : "\t");
 		quote(argv.v[i], out);
 	}
-	buf_addf(out, "\n\tstatus=$?\n\t[ $status -gt 128 ] || break\ndone\nexit $status\n");
+	/* out of memory or crashed; who was told to end has ended */
+	buf_addf(out, "\n\tstatus=$?\n\tcase $status in 134|135|137|139) ;; *) break ;; esac\n"
+		      "done\nexit $status\n");
 }
 
 /* The architecture of the recipe, as its base says it; "" when it says nothing. */
