@@ -354,12 +354,13 @@ sub failure {
 }
 
 # The plan's services, what was stopped last first, and behind them its commands.
+# With a moment of our clock it ends by then, all of it started or not.
 sub start_all {
-	my ($plan) = @_;
+	my ($plan, $until) = @_;
 	my @trouble;
 	my @services = map { [ start_argv($_), 60, 0 ] } want_texts($plan, 'services');
 	for my $c (@services, commands($plan, 'start')) {
-		my $r = try_start($c->[2] ? 1 : 3, @$c[ 0, 1 ]);
+		my $r = try_start($c->[2] ? 1 : 3, @$c[ 0, 1 ], $until);
 		push @trouble, "@{ $c->[0] }: " . ($r->{late} ? 'took too long' : "exit $r->{exit}")
 		    if !$c->[2] && ($r->{exit} != 0 || $r->{late});
 	}
@@ -373,11 +374,13 @@ sub start_argv {
 }
 
 sub try_start {
-	my ($tries, $argv, $within) = @_;
-	my $r;
+	my ($tries, $argv, $within, $until) = @_;
+	my $r = { exit => -1, late => 1 };
 	for my $try (1 .. $tries) {
 		nap(1) if $try > 1;
-		$r = run_program($argv, $within, 1);
+		my $left = defined $until ? $until - uptime() : $within;
+		last if $left <= 0;
+		$r = run_program($argv, $left < $within ? $left : $within, 1);
 		say_log("start @$argv: exit $r->{exit}");
 		last if $r->{exit} == 0 && !$r->{late};
 	}

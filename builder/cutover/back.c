@@ -383,18 +383,43 @@ int cut_try_back(struct cut_run *r, struct err *e)
 	return cut_note(r, CUT_SMOKE, CUT_NOTE, data, e);
 }
 
+/* What nobody could end over there ends with its lease, which is over before the instance's is. */
+static int outlast_trial(struct cut_run *r, struct err *e)
+{
+	enum stage_here is;
+
+	log_info("waits until a trial on the old server is over, or it answers");
+	for (;;) {
+		struct err quiet = ERR_INIT;
+
+		if (stage_is_here(r->s, r->o->so, &is, e) != 0)
+			return -1;
+		if (is != STAGE_LEAVING)
+			return 0;
+		if (intr_pending())
+			return intr_err(e);
+		if (cut_session(r, &quiet) == 0 && old_shut(r->old, &quiet) == 0)
+			return 0;
+		(void)cut_lost(r, &quiet);
+		(void)sleep(1);
+	}
+}
+
 /* It is held as before, with what it has; what still writes there is ended when it can be. */
 int cut_stop_back(struct cut_run *r, struct err *e)
 {
 	struct err quiet = ERR_INIT;
+	bool tried = journal_facts(r->j)->begun[CUT_START] && cut_tries_old(&r->s->cutover);
 
-	(void)e;
+	/* from here on nobody makes the lease longer */
+	old_keeper_end(r->keeper);
+	r->keeper = NULL;
 	if (cut_session(r, &quiet) != 0 || old_shut(r->old, &quiet) != 0) {
 		(void)cut_lost(r, &quiet);
 		log_warn("the old server is held, and was not told: %s", quiet.msg);
+		if (tried && outlast_trial(r, e) != 0)
+			return -1;
 	}
-	old_keeper_end(r->keeper);
-	r->keeper = NULL;
 	fault_point("cutover: undo: stopped");
 	r->undone.stopped = true;
 	return 0;

@@ -289,6 +289,8 @@ struct old_keeper {
 	struct aside child;
 };
 
+enum { BUSY_US = 200000 };
+
 static int renew_both(const struct old_keeper *k, struct old *o, uint64_t sure_ms,
 		      struct old_state *s, struct err *e)
 {
@@ -317,8 +319,14 @@ static int keep(void *arg, struct err *e)
 		struct err why = ERR_INIT;
 
 		if ((k->how.let_go_ms == 0 || sure == 0 ? old_renew(o, &s, e)
-							: renew_both(k, o, sure, &s, e)) != 0)
-			return -1;
+							: renew_both(k, o, sure, &s, e)) != 0) {
+			/* a trial that starts over there keeps others waiting */
+			if (k->how.let_go_ms == 0 || e->kind != ERR_BUSY || clock_mono_ms() >= sure)
+				return -1;
+			*e = (struct err)ERR_INIT;
+			(void)usleep(BUSY_US);
+			continue;
+		}
 		if (k->how.renewed != NULL && k->how.renewed(k->how.ctx, until, &why) != 0)
 			log_warn("%s", why.msg);
 		else

@@ -199,3 +199,16 @@ moment() {
 	said '.ok and .state == "FREE"'
 	wait_for 10 sells
 }
+
+@test "a trial whose start hangs is over when its time is" {
+	receive
+	# its time passes while it starts
+	printf '#!/bin/sh\necho x >>%s\necho 900.00 >%s\nexec sleep 300\n' "$dir/starts" \
+		"$dir/uptime" >"$dir/hangs"
+	chmod 755 "$dir/hangs"
+	epoch=2 run_id=r2 ask try "$(moment 3)"
+	said '.kind == "failed" and (.error | contains("took too long"))'
+	[ "$(wc -l <"$dir/starts")" -eq 1 ]
+	rm "$dir/hangs"
+	is_shut
+}

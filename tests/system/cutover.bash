@@ -96,6 +96,7 @@ old_application() {
 		case \$1 in
 		start)
 			[ ! -e $state/7/fence ] || exit 6
+			[ ! -x $dir/hangs ] || $dir/hangs
 			[ -z "\$pid" ] || ! kill -0 "\$pid" 2>/dev/null || exit 0
 			exec perl $dir/till $data "\$(cat $dir/stubborn 2>/dev/null)" \\
 				$dir/run/pos ;;
