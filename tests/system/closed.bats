@@ -188,6 +188,8 @@ dies() {
 	POSMEDIA_DIE_AT=$at stage "$@"
 	sed -i "s,\"[^\"]*posmedia\",\"$OUT/posmedia\"," "$dir/posmedia"
 	[ "$status" -eq 86 ] || { echo "status $status: $output $stderr"; return 1; }
+	# who acts for the dead may be at it still
+	flock -w 60 "$dir/srv/123/dev/.posmedia/lock" true
 }
 
 # A kill at every step leaves it closed, or open, and a second call mends it.
