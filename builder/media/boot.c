@@ -96,19 +96,18 @@ static int read_args(int root, struct boot *b, struct err *e)
 {
 	struct buf args SCOPED(buf_release) = BUF_INIT(ARGS_MAX);
 	struct strv files SCOPED(strv_release) = {0}, lines SCOPED(strv_release) = {0};
+	const char *entry = NULL;
 
 	if (root_glob(root, GRUB_CFG, &files, e) != 0)
 		return -1;
 	if (files.n > 0 && lines_read(root, files.v[0], &lines, NULL, e) != 0)
 		return -1;
-	for (size_t i = 0; i < lines.n; i++) {
-		const char *entry = grub_entry_args(lines.v[i]);
-
-		if (entry == NULL)
-			continue;
-		take_args(entry, &args);
-		break;
-	}
+	for (size_t i = 0; i < lines.n && entry == NULL; i++)
+		entry = grub_entry_args(lines.v[i]);
+	if (entry == NULL)
+		return refuse(e, "its grub.cfg has no entry that starts a kernel",
+			      "Without it nobody knows the arguments that were judged.");
+	take_args(entry, &args);
 	if (buf_over(&args) || strpbrk(args.data, "\"'\\${};#") != NULL)
 		return refuse(e, "its grub.cfg has arguments that cannot be carried over",
 			      "Write them without quotes and variables.");
@@ -142,6 +141,20 @@ static int part_size(const char *options, uint64_t *ret)
 	return 0;
 }
 
+/* The names of the other partitions, and of those before it. */
+static bool label_taken(const struct boot *b, const char *label)
+{
+	static const char *const others[] = {"bios", "esp", "root", "verity"};
+
+	for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)
+		if (strcmp(label, others[i]) == 0)
+			return true;
+	for (size_t i = 0; i < b->parts_n; i++)
+		if (strcmp(label, b->parts[i].label) == 0)
+			return true;
+	return false;
+}
+
 static int add_part(const struct mount_entry *m, struct boot *b, struct err *e)
 {
 	static const char by_label[] = "LABEL=";
@@ -157,6 +170,9 @@ static int add_part(const struct mount_entry *m, struct boot *b, struct err *e)
 	    !fs_relative_ok(m->at + 1) || strpbrk(m->at, " \t\n\\\"'$`") != NULL)
 		return err_set(e, ERR_RECIPE,
 			       "/etc/fstab, line %zu: no partition can be made for it", m->line);
+	if (label_taken(b, label))
+		return err_set(e, ERR_RECIPE, "/etc/fstab, line %zu: the label %s is taken",
+			       m->line, label);
 	if (part_size(m->options, &size) != 0) {
 		(void)err_set(e, ERR_RECIPE, "/etc/fstab, line %zu: its size", m->line);
 		return err_hint(e, "Write x-posmedia.size=512M or =2G, at least 8M.");

@@ -260,6 +260,7 @@ static int copy_in(const struct disk *d, const char *file, uint64_t at, int disk
 static int assemble(struct disk *d, const char *name, struct err *e)
 {
 	char *path SCOPED(mem_freep) = fs_join(d->m->to, name);
+	uint64_t core;
 	int fd SCOPED(fd_closep) = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
 
 	/* one MiB more, for the second table */
@@ -272,6 +273,10 @@ static int assemble(struct disk *d, const char *name, struct err *e)
 			return -1;
 	if (!d->b.bios)
 		return 0;
+	if (stat_in(d->m, "core", &core, e) != 0)
+		return -1;
+	if (core > MIB)
+		return err_set(e, ERR_FAIL, "the loader for the BIOS is larger than its partition");
 	if (copy_in(d, "core", (uint64_t)CORE_AT * MIB, fd, e) != 0)
 		return -1;
 	return loader_sector(d->m, fd, (uint64_t)CORE_AT * MIB / 512, e);

@@ -145,5 +145,7 @@ int initramfs_make(const char *tree, const struct boot *b, const struct uuid_tex
 	cpio_add(&c, "scripts/posmedia", 0644, initramfs_script, strlen(initramfs_script));
 	cpio_end(&c);
 	*ret = c.out;
+	if (rc == 0 && (buf_over(ret) || buf_over(&list)))
+		rc = err_set(e, ERR_FAIL, "the modules of the kernel are too large");
 	return rc;
 }
