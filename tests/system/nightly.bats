@@ -226,13 +226,16 @@ was_told() {
 }
 
 @test "two nights at once: one works, one says so, nothing is done twice or by half" {
-	local first second
+	local first second ends=
 	rm -rf "$dir/store" # what runs then is what is built
 	env -C "$dir" "$posmedia" nightly night.yaml >"$dir/one" 2>&1 3>&- &
 	first=$!
 	env -C "$dir" "$posmedia" nightly night.yaml >"$dir/two" 2>&1 3>&- &
 	second=$!
-	wait "$first" && wait "$second" && return 1
+	wait "$first" || ends=$?
+	wait "$second" || ends+=$?
+	cat "$dir/one" "$dir/two"
+	[ "$ends" = 7 ]
 	grep -q 'another nightly is at work' "$dir/one" "$dir/two"
 	grep -q '1 built' "$dir/one" "$dir/two"
 	[ "$(jq -s 'map(select(.kind == "build" and .fields."stages-run" > 0)) | length' \
