@@ -96,7 +96,8 @@ cutover() {
 	with_plan
 	cutover "$site" --reverse --dry-run
 	[ "$status" -eq 0 ]
-	[[ $output == *'stop the instance, and mark it as gone'*'on old: unmask and start pos'* ]]
+	[[ $output == *'stop the instance, which is gone for as long'*'gone for good'* ]]
+	[[ $output == *'gone for good'*'on old: unmask and start pos'* ]]
 	[[ $output != *testsale* ]]
 	cutover "$site" --reverse
 	refused 7 'there is nothing to reverse'
