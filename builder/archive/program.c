@@ -24,28 +24,6 @@ static void one_line(struct buf *b)
 			b->data[i] = ' ';
 }
 
-/* A root with the machine's programs and libraries, and nothing else of it. */
-static int make_root(const char *root, struct err *e)
-{
-	static const char *const links[][2] = {
-	    {"usr/bin", "bin"}, {"usr/lib", "lib"}, {"usr/lib64", "lib64"}};
-	static const char *const dirs[] = {"", "/usr", "/proc", "/dev", "/tmp", "/run", "/to"};
-
-	for (size_t i = 0; i < sizeof(dirs) / sizeof(dirs[0]); i++) {
-		char *path SCOPED(mem_freep) = mem_format("%s%s", root, dirs[i]);
-
-		if (mkdir(path, 0755) != 0)
-			return err_sys(e, "make %s", path);
-	}
-	for (size_t i = 0; i < sizeof(links) / sizeof(links[0]); i++) {
-		char *path SCOPED(mem_freep) = fs_join(root, links[i][1]);
-
-		if (symlink(links[i][0], path) != 0)
-			return err_sys(e, "make %s", path);
-	}
-	return 0;
-}
-
 static int run(const struct program *p, const char *root, const char *medium, struct buf *said,
 	       struct sandbox_result *r, struct err *e)
 {
@@ -84,7 +62,7 @@ int program_run(const struct program *p, struct buf *said, int *ret_status, stru
 	}
 	if (medium == NULL)
 		return err_sys(e, "find the medium");
-	rc = make_root(root, e) != 0 ? -1 : run(p, root, medium, said, &r, e);
+	rc = sandbox_machine_root(root, e) != 0 ? -1 : run(p, root, medium, said, &r, e);
 	if (fs_rmtree(AT_FDCWD, root, &late) != 0 && rc == 0) {
 		*e = late;
 		rc = -1;

@@ -25,27 +25,13 @@ static int hear(void *ctx, const void *p, size_t n, struct err *e)
 	return 0;
 }
 
-/* A root with the machine's programs and libraries, and nothing else of it. */
 static int make_root(const char *root, struct err *e)
 {
-	static const char *const links[][2] = {
-	    {"usr/bin", "bin"}, {"usr/sbin", "sbin"}, {"usr/lib", "lib"}, {"usr/lib64", "lib64"}};
-	static const char *const dirs[] = {"",     "/usr", "/proc", "/dev",
-					   "/tmp", "/run", "/tree", "/to"};
+	char *tree SCOPED(mem_freep) = fs_join(root, "tree");
 
-	for (size_t i = 0; i < sizeof(dirs) / sizeof(dirs[0]); i++) {
-		char *path SCOPED(mem_freep) = mem_format("%s%s", root, dirs[i]);
-
-		if (mkdir(path, 0755) != 0)
-			return err_sys(e, "make %s", path);
-	}
-	for (size_t i = 0; i < sizeof(links) / sizeof(links[0]); i++) {
-		char *path SCOPED(mem_freep) = fs_join(root, links[i][1]);
-
-		if (symlink(links[i][0], path) != 0)
-			return err_sys(e, "make %s", path);
-	}
-	return 0;
+	if (sandbox_machine_root(root, e) != 0)
+		return -1;
+	return mkdir(tree, 0755) != 0 ? err_sys(e, "make %s", tree) : 0;
 }
 
 /* What it said last, on one line without control characters. */

@@ -118,6 +118,10 @@ int sandbox_prepare(const struct sandbox_spec *spec, struct err *e) MUST_CHECK;
 int sandbox_run(const struct sandbox_spec *spec, struct sandbox_result *ret,
 		struct err *e) MUST_CHECK;
 
+/* Makes the directory `root`, which is to be one in which programs of this machine run and see
+ * nothing else of it: links into /usr, which the caller binds, and empty directories, /to too. */
+int sandbox_machine_root(const char *root, struct err *e) MUST_CHECK;
+
 /* Opens a TCP port on 127.0.0.1 of this network namespace and sends its listening socket over the
  * Unix socket `to`; and takes it there. */
 int sandbox_listen(int to, uint16_t port, struct err *e) MUST_CHECK;
