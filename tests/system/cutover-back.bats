@@ -150,8 +150,10 @@ back() {
 	grep -q 'as-root .*mode=0755' "$state/7/listing-0"
 }
 
+# The fence comes first in the end of a trial, and the record of it last.
 rests() {
-	! on_old "$dir/init.d/pos status" && on_old "test -e $state/7/fence"
+	! on_old "$dir/init.d/pos status" && on_old "test -e $state/7/fence" &&
+		jq -e '.trial == null' "$state/7/record"
 }
 
 # A moment of the old server's clock, so many seconds from now, as a request has it.
