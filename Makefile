@@ -18,12 +18,14 @@ comma  := ,
 row     = $(firstword $(foreach p,$(plan),$(if $(filter $(1),$(call field,$(p),2)),$(p))))
 peers   = $(filter-out -,$(subst $(comma), ,$(call field,$(call row,$(1)),3)))
 pkgs    = $(filter-out -,$(subst $(comma), ,$(call field,$(call row,$(1)),5)))
-# the directories on floors below a directory's, its peers and theirs
+# the directories on floors below a directory's, its peers and theirs: asked for often, found once
 floor   = $(call field,$(call row,$(1)),1)
-below   = $(shell [ $(call floor,$(1)) -lt $(call floor,$(2)) ] && echo $(1))
-lower   = $(foreach d,$(DIRS),$(call below,$(d),$(1)))
+floors  = $(foreach p,$(plan),$(if $(filter $(1),$(call field,$(p),1)),$(call field,$(p),2)))
+lower   = $(call floors,$(wordlist 1,$(call floor,$(1)),0 1 2 3 4 5 6 7 8 9))
 reach1  = $(1) $(foreach d,$(1),$(call peers,$(d)))
-reach   = $(sort $(call lower,$(1)) $(call reach1,$(call reach1,$(1))))
+$(foreach d,$(DIRS),$(eval reach_$(d) := $$(sort $$(call lower,$(d)) \
+  $$(call reach1,$$(call reach1,$(d))))))
+reach   = $(reach_$(1))
 archive = $(foreach d,$(1),$(OUT)/lib/lib$(d).a)
 libs    = -Wl,--start-group $(call archive,$(1)) -Wl,--end-group
 ldlibs  = $(shell pkg-config --libs $(sort $(foreach d,$(1),$(call pkgs,$(d)))) 2>/dev/null)
@@ -36,9 +38,15 @@ ifeq ($(VARIANT),asan)
   OPT  := -O1 -g1
   HARD := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 endif
+# What is compiled by a variant for itself: of the program with crash points, what has some. The
+# rest is the plain program's, which is made first.
+OWN := %
 ifeq ($(VARIANT),faults)
-  OPT  := -O1
-  HARD += -DPOSMEDIA_FAULTS
+  OPT   := -O1
+  HARD  += -DPOSMEDIA_FAULTS
+  OWN   := $(shell grep -lE '"base/fault[.]h"|POSMEDIA_FAULTS' builder/*/*.c)
+  PLAIN := $(if $(filter %/faults,$(OUT)),$(OUT:%/faults=%),$(OUT)/plain)
+$(PLAIN)/obj/%.o: plain ;
 endif
 ifeq ($(VARIANT),fuzz)
   OPT  := -O1 -g
@@ -88,7 +96,9 @@ $(AGENT): $(AGENT_PL)
 $(OUT)/obj/cutover/agent.o: $(AGENT)
 $(OUT)/obj/cutover/agent.o: ALL_CFLAGS += -DAGENT_FILE='"$(AGENT)"'
 
-objects = $(patsubst builder/%.c,$(OUT)/obj/%.o,$(sort $(wildcard builder/$(1)/*.c)))
+sources = $(sort $(wildcard builder/$(1)/*.c))
+objects = $(patsubst builder/%.c,$(OUT)/obj/%.o,$(filter $(OWN),$(call sources,$(1)))) \
+          $(patsubst builder/%.c,$(PLAIN)/obj/%.o,$(filter-out $(OWN),$(call sources,$(1))))
 
 define DIR
 $(OUT)/lib/lib$(1).a: $(call objects,$(1))
@@ -110,6 +120,9 @@ $(OUT)/posmedia: $(call objects,cli) $(call archive,$(filter-out cli,$(DIRS)))
 	@echo "  LD    $@"
 	$(Q)$(CC) $(filter %.o,$^) $(call libs,$(filter-out cli,$(DIRS))) $(ALL_LDFLAGS) \
 	  $(call ldlibs,$(DIRS)) -o $@
+
+plain:
+	$(Q)$(MAKE) OUT=$(PLAIN) VARIANT= all
 
 UNIT := $(patsubst tests/unit/%.c,$(OUT)/test/%,$(sort $(wildcard tests/unit/*.c)))
 unit-programs: $(UNIT) fuzz-programs $(OUT)/bench/tree $(OUT)/test/fault-shim.so
@@ -232,5 +245,5 @@ clean:
 	rm -rf $(OUT) 2>/dev/null || unshare --map-auto --map-root-user rm -rf $(OUT)
 
 -include $(shell find $(OUT)/obj $(OUT)/test -name '*.d' 2>/dev/null)
-.PHONY: all syntax unit-programs fuzz-programs fuzz deps deps-check demo check check-interop \
+.PHONY: all plain syntax unit-programs fuzz-programs fuzz deps deps-check demo check check-interop \
 	lint readme bench check-cutover check-fleet check-media check-faults clean

@@ -9,15 +9,18 @@ export POSMEDIA_STORE=${POSMEDIA_STORE:-$OUT/store}
 posmedia=$OUT/posmedia
 demo_key=$OUT/keys/demo
 
-# Waits until a command succeeds, or fails the test after so many seconds.
+# Waits until a command succeeds, or fails the test: after so many seconds where nothing else runs,
+# and a minute more, since beside other tests all takes longer. It asks less often by and by, for
+# asking is work that keeps others waiting.
 wait_for() {
-	local i seconds=$1
+	local nap=0.05 tries=0 until=$((SECONDS + $1 + 60))
 	shift
-	for ((i = 0; i < seconds * 20; i++)); do
+	while [ "$SECONDS" -lt "$until" ]; do
 		"$@" >/dev/null 2>&1 && return 0
-		sleep 0.05
+		[ $((tries++)) -lt 10 ] || nap=0.2
+		sleep "$nap"
 	done
-	echo "waited $seconds seconds in vain for: $*"
+	echo "waited in vain for: $*"
 	return 1
 }
 
