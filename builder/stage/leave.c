@@ -5,24 +5,22 @@
 
 #include "base/fault.h"
 #include "sys/fs.h"
+#include "sys/lock.h"
 #include <fcntl.h>
 #include <string.h>
 #include <unistd.h>
 
+/* Beside the site's own lock, which somebody may have for long: between a look at the lease and
+ * what is made of it nobody moves or ends it. */
+#define LEASE "closed-until.lock"
+
+enum { LEASE_MS = 2000 };
+
 static const char gone_text[] = "gone\n";
 
-static int look(const char *own, const struct stage_mark *mark, enum stage_here *ret, struct err *e)
+static int lock_lease(int ownfd, int *ret_fd, struct err *e)
 {
-	uint64_t until = 0;
-	bool over = false;
-
-	*ret = STAGE_HERE;
-	if (mark->how != STAGE_GONE)
-		return 0;
-	if (stage_read_lent(own, &until, &over, e) != 0)
-		return -1;
-	*ret = until == 0 ? STAGE_LEFT : over ? STAGE_LAPSED : STAGE_LEAVING;
-	return 0;
+	return lock_wait(ownfd, LEASE, LEASE_MS, ret_fd, e);
 }
 
 static char *own_of(const struct site *s, const struct stage_opts *o)
@@ -35,8 +33,18 @@ int stage_is_here(const struct site *s, const struct stage_opts *o, enum stage_h
 {
 	char *own SCOPED(mem_freep) = own_of(s, o);
 	struct stage_mark mark SCOPED(stage_mark_release) = {0};
+	uint64_t until = 0;
+	bool over = false;
 
-	return stage_marked(s, o, &mark, e) != 0 ? -1 : look(own, &mark, ret, e);
+	if (stage_marked(s, o, &mark, e) != 0)
+		return -1;
+	*ret = STAGE_HERE;
+	if (mark.how != STAGE_GONE)
+		return 0;
+	if (stage_read_lent(own, &until, &over, e) != 0)
+		return -1;
+	*ret = until == 0 ? STAGE_LEFT : over ? STAGE_LAPSED : STAGE_LEAVING;
+	return 0;
 }
 
 int stage_door(const struct site *s, const struct stage_opts *o, int *ret, struct err *e)
@@ -108,16 +116,17 @@ static int end_all(struct stage *st, struct err *e)
 int stage_leave(const struct site *s, const struct stage_opts *o, uint64_t until_ms, struct err *e)
 {
 	struct stage st SCOPED(stage_release) = {.ownfd = -1, .lock = -1};
-	struct stage_mark mark SCOPED(stage_mark_release) = {0};
+	int lock SCOPED(fd_closep) = -1;
 	enum stage_here is;
 
-	if (stage_open_staged(s, o, &st, e) != 0 || stage_marked(s, o, &mark, e) != 0 ||
-	    look(st.own, &mark, &is, e) != 0)
+	if (stage_open_staged(s, o, &st, e) != 0 || lock_lease(st.ownfd, &lock, e) != 0 ||
+	    stage_is_here(s, o, &is, e) != 0)
 		return -1;
 	if (is != STAGE_LEFT &&
 	    (stage_put_lent(st.ownfd, until_ms, e) != 0 ||
 	     fs_put(st.ownfd, STAGE_CLOSED, gone_text, strlen(gone_text), 0600, e) != 0))
 		return -1;
+	fd_closep(&lock);
 	fault_point("leave: marked");
 	return end_all(&st, e);
 }
@@ -133,24 +142,25 @@ int stage_leave_longer(const struct site *s, const struct stage_opts *o, uint64_
 		       struct err *e)
 {
 	char *own SCOPED(mem_freep) = own_of(s, o);
-	int fd SCOPED(fd_closep) = -1;
+	int fd SCOPED(fd_closep) = -1, lock SCOPED(fd_closep) = -1;
 	enum stage_here is;
 
-	if (stage_is_here(s, o, &is, e) != 0)
+	if (fs_open_dir(AT_FDCWD, own, &fd, e) != 0 || lock_lease(fd, &lock, e) != 0 ||
+	    stage_is_here(s, o, &is, e) != 0)
 		return -1;
 	if (is == STAGE_LEFT)
 		return 0;
-	if (is != STAGE_LEAVING)
-		return is_over(e);
-	return fs_open_dir(AT_FDCWD, own, &fd, e) != 0 ? -1 : stage_put_lent(fd, until_ms, e);
+	return is != STAGE_LEAVING ? is_over(e) : stage_put_lent(fd, until_ms, e);
 }
 
 int stage_leave_for_good(const struct site *s, const struct stage_opts *o, struct err *e)
 {
 	struct stage st SCOPED(stage_release) = {.ownfd = -1, .lock = -1};
+	int lock SCOPED(fd_closep) = -1;
 	enum stage_here is;
 
-	if (stage_open_staged(s, o, &st, e) != 0 || stage_is_here(s, o, &is, e) != 0)
+	if (stage_open_staged(s, o, &st, e) != 0 || lock_lease(st.ownfd, &lock, e) != 0 ||
+	    stage_is_here(s, o, &is, e) != 0)
 		return -1;
 	if (is == STAGE_LEFT)
 		return 0;
@@ -164,12 +174,17 @@ int stage_leave_for_good(const struct site *s, const struct stage_opts *o, struc
 /* In this order: who dies in between leaves what the next one takes up. */
 int stage_come_back(struct stage *st, struct err *e)
 {
-	struct stage_mark mark SCOPED(stage_mark_release) = {0};
+	int lock SCOPED(fd_closep) = -1;
 	enum stage_here is;
 
-	if (stage_marked(st->s, st->o, &mark, e) != 0 || look(st->own, &mark, &is, e) != 0)
+	if (stage_is_here(st->s, st->o, &is, e) != 0)
 		return -1;
 	if (is != STAGE_LAPSED || st->o->dry_run)
+		return 0;
+	if (lock_lease(st->ownfd, &lock, e) != 0 || stage_is_here(st->s, st->o, &is, e) != 0)
+		return -1;
+	/* it was made longer meanwhile */
+	if (is != STAGE_LAPSED)
 		return 0;
 	stage_did(st, "is back: the time for which its shop was elsewhere is over");
 	st->r.stopped = false;

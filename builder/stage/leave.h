@@ -33,7 +33,8 @@ int stage_shut_door(const struct site *s, const struct stage_opts *o, int door,
 int stage_leave(const struct site *s, const struct stage_opts *o, uint64_t until_ms,
 		struct err *e) MUST_CHECK;
 
-/* Moves the moment. ERR_BUSY when it is over, or the instance is not leaving. Waits for nobody. */
+/* Moves the moment, and waits for nobody who works on the site. ERR_BUSY when it is over, or the
+ * instance is not leaving: as long as this is not known, nobody brings the instance back. */
 int stage_leave_longer(const struct site *s, const struct stage_opts *o, uint64_t until_ms,
 		       struct err *e) MUST_CHECK;
 

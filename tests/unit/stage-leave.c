@@ -1,9 +1,12 @@
 /* stage: whether an instance is here still, by its mark and the end of its lease. */
 #include "stage/closed.h"
 #include "stage/leave.h"
+#include "stage/parts.h"
 
+#include "sys/aside.h"
 #include "sys/clock.h"
 #include "sys/fs.h"
+#include "sys/lock.h"
 #include "sys/self.h"
 #include <fcntl.h>
 #include <setjmp.h>
@@ -12,8 +15,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
+
+enum { A_WHILE_US = 50000 };
 
 static char dir[32], own[64];
 static struct site s = {.shop = (char *)(uintptr_t) "1", .env = SITE_QA};
@@ -108,11 +114,66 @@ static void longer_while_it_lasts(void **state)
 	is(STAGE_LAPSED);
 }
 
+/* Of both: arg is the lock of whom they wait for, which a copy of him has too. */
+static int makes_longer(void *arg, struct err *e)
+{
+	fd_closep(arg);
+	return stage_leave_longer(&s, &o, clock_mono_ms() + 90000, e);
+}
+
+static int comes_back(void *arg, struct err *e)
+{
+	struct stage st SCOPED(stage_release) = {.s = &s, .o = &o, .ownfd = -1, .lock = -1};
+
+	fd_closep(arg);
+	st.own = mem_strdup(own);
+	return fs_open_dir(AT_FDCWD, own, &st.ownfd, e) != 0 ? -1 : stage_come_back(&st, e);
+}
+
+/* Somebody is at it with the lease as `was`, and makes it `becomes`; who came meanwhile goes by
+ * that, or by the end of the mark. */
+static void beside(int (*does)(void *arg, struct err *e), uint64_t was, uint64_t becomes, int want)
+{
+	char *boot SCOPED(mem_freep) = self_boot_id();
+	int at SCOPED(fd_closep) = -1, lock SCOPED(fd_closep) = -1;
+	struct aside child = {0};
+	struct err e = ERR_INIT;
+
+	put(STAGE_CLOSED, "gone\n");
+	lease(boot, was);
+	assert_int_equal(fs_open_dir(AT_FDCWD, own, &at, &e), 0);
+	assert_int_equal(lock_take(at, STAGE_LENT ".lock", &lock, &e), 0);
+	assert_int_equal(aside_start(does, &lock, &child, &e), 0);
+	(void)usleep(A_WHILE_US);
+	if (becomes != 0)
+		lease(boot, becomes);
+	else
+		assert_int_equal(unlinkat(at, STAGE_CLOSED, 0), 0);
+	fd_closep(&lock);
+	assert_int_equal(aside_join(&child, &e), want);
+}
+
+static void not_longer_while_it_comes_back(void **state)
+{
+	(void)state;
+	beside(makes_longer, clock_mono_ms() + 60000, 0, -1);
+	is(STAGE_HERE);
+}
+
+static void not_back_while_it_is_made_longer(void **state)
+{
+	(void)state;
+	beside(comes_back, clock_mono_ms(), clock_mono_ms() + 60000, 0);
+	is(STAGE_LEAVING);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test_setup_teardown(by_its_files, enter, leave),
 	    cmocka_unit_test_setup_teardown(longer_while_it_lasts, enter, leave),
+	    cmocka_unit_test_setup_teardown(not_longer_while_it_comes_back, enter, leave),
+	    cmocka_unit_test_setup_teardown(not_back_while_it_is_made_longer, enter, leave),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
