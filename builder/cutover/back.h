@@ -43,6 +43,9 @@ void cut_ours_release(struct cut_ours *o);
  * is over; and his end, behind which this host has the address no more. None there is success. */
 int cut_door_open(struct cut_run *r, struct err *e) MUST_CHECK;
 int cut_door_shut(struct cut_run *r, struct err *e) MUST_CHECK;
+/* The same in a cutover's directory, within so many milliseconds; who has not gone then has been
+ * told all the same. */
+int cut_door_end(int dir, uint64_t ms, struct err *e) MUST_CHECK;
 
 /* All of the plan's ports answer on the old server, as it sees itself. */
 int cut_ports_open(struct cut_run *r, struct err *e) MUST_CHECK;

@@ -169,17 +169,19 @@ int cut_door_open(struct cut_run *r, struct err *e)
 	return send_him(r, ns, e);
 }
 
+/* Who does not go has the order still: it is taken from there only when nobody has to see it. */
+int cut_door_end(int dir, uint64_t ms, struct err *e)
+{
+	int lock SCOPED(fd_closep) = -1;
+
+	if (lock_holder(dir, DOOR) != 0 &&
+	    (fs_put(dir, DOOR_END, "", 0, 0600, e) != 0 || lock_wait(dir, DOOR, ms, &lock, e) != 0))
+		return -1;
+	return unlinkat(dir, DOOR_END, 0) == 0 || errno == ENOENT ? 0
+								  : err_sys(e, "remove " DOOR_END);
+}
+
 int cut_door_shut(struct cut_run *r, struct err *e)
 {
-	int dir = journal_dir(r->j), lock SCOPED(fd_closep) = -1;
-	int rc = 0;
-
-	if (somebody_stands(r)) {
-		if (fs_put(dir, DOOR_END, "", 0, 0600, e) != 0)
-			return -1;
-		rc = lock_wait(dir, DOOR, SHUT_MS, &lock, e);
-	}
-	if (unlinkat(dir, DOOR_END, 0) != 0 && errno != ENOENT && rc == 0)
-		rc = err_sys(e, "remove " DOOR_END);
-	return rc;
+	return cut_door_end(journal_dir(r->j), SHUT_MS, e);
 }
