@@ -89,7 +89,8 @@ $(OUT)/obj/shim/image.o: ALL_CFLAGS += -DSHIM_FILE='"$(SHIM)"'
 
 # What a cutover runs on the old server: several parts, one text.
 AGENT := $(OUT)/agent.pl
-AGENT_PL := $(patsubst %,builder/cutover/agent_%.pl,base look list fence lease back try boot serve)
+AGENT_PL := $(patsubst %,builder/cutover/agent_%.pl,base look list near fence lease back try boot \
+  serve)
 $(AGENT): $(AGENT_PL)
 	@mkdir -p $(@D); echo "  CAT   $@"
 	$(Q)cat $^ >$@.new && mv $@.new $@

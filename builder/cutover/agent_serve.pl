@@ -52,8 +52,11 @@ sub serve {
 	}
 }
 
+my %of_shop = (serve => \&serve, watch => \&watch, guard => \&guard, take => \&near_take,
+	near => \&near);
+
 sub main {
-	my ($verb, $name) = @_;
+	my ($verb, $name, @more) = @_;
 	umask 077;
 	$ENV{PATH} = setting('PATH',
 	    '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin');
@@ -68,11 +71,12 @@ sub main {
 		}
 	} elsif (defined $verb && $verb eq 'boot') {
 		boot();
-	} elsif (defined $verb && defined $name && $verb =~ /^(?:serve|watch|guard)$/) {
+	} elsif (defined $verb && defined $name && $of_shop{$verb}) {
 		eval { choose_shop($name); 1 } or die failure($@) . "\n";
-		$verb eq 'serve' ? serve() : $verb eq 'watch' ? watch() : guard();
+		$of_shop{$verb}->(@more);
 	} else {
-		die "agent serve SHOP | watch SHOP | guard SHOP | tick [SHOP] | boot\n";
+		die 'agent serve|watch|guard|take SHOP | near SHOP DIGEST I N | tick [SHOP] | ',
+		    "boot\n";
 	}
 }
 

@@ -146,6 +146,7 @@ int cut_fetch(struct cut_run *r, bool live, struct jval **ret, struct err *e)
 		return -1;
 	f.o.fenced = true;
 	f.o.prove = live ? measure : prove;
+	f.o.ahead = cut_near;
 	if (!live &&
 	    (cut_session(r, e) != 0 || old_list_ahead(&r->oo, &r->exclude, &r->ahead, e) != 0))
 		return -1;

@@ -10,8 +10,7 @@ static const char *const types[] = {
     [MANIFEST_FIFO] = "fifo", [MANIFEST_CHAR] = "char", [MANIFEST_BLOCK] = "block",
 };
 
-/* Bytes as they stand in a manifest. */
-static void put_shown(struct buf *b, const char *s)
+void listing_put(struct buf *b, const char *s)
 {
 	for (; *s != '\0'; s++)
 		if (*s > ' ' && *s < 0x7f && strchr("\\#*?[=", *s) == NULL)
@@ -23,7 +22,7 @@ static void put_shown(struct buf *b, const char *s)
 static void put_word(struct buf *b, const char *key, const char *val)
 {
 	buf_addf(b, " %s=", key);
-	put_shown(b, val);
+	listing_put(b, val);
 }
 
 static void put_entry(struct buf *b, const struct manifest_entry *en)
@@ -31,7 +30,7 @@ static void put_entry(struct buf *b, const struct manifest_entry *en)
 	buf_add(b, ".", 1);
 	if (en->path[0] != '\0')
 		buf_add(b, "/", 1);
-	put_shown(b, en->path);
+	listing_put(b, en->path);
 	buf_addf(b, " type=%s", types[en->type]);
 	put_word(b, "uname", en->user);
 	put_word(b, "gname", en->group);
@@ -47,7 +46,7 @@ static void put_entry(struct buf *b, const struct manifest_entry *en)
 		buf_addf(b, " sha256digest=%s", digest_hex(&en->digest).s);
 	if (en->same_as != NULL) {
 		buf_add(b, " hardlink=./", 12);
-		put_shown(b, en->same_as);
+		listing_put(b, en->same_as);
 	}
 	buf_add(b, "\n", 1);
 }

@@ -15,6 +15,7 @@
 enum {
 	SEND_MS = 30000,
 	INSTALL_MS = 60000,
+	SAID_MAX = 65536,
 	LINE_BYTES = 2 << 20,
 };
 
@@ -52,6 +53,10 @@ static int key_file(struct old *o, const char **ret, struct err *e)
 
 	if (from == NULL)
 		return 0;
+	if (o->key != NULL) {
+		*ret = o->key;
+		return 0;
+	}
 	if (site_secret_read(from, &key, e) != 0)
 		return err_in(e, "the key of ssh");
 	*ret = from->file;
@@ -148,6 +153,38 @@ static int install(const struct strv *ssh, struct err *e)
 	strv_extend(&argv, ssh);
 	strv_add(&argv, "umask 077; d=" TOP "; mkdir -p \"$d\" && cat >\"$d/agent.$$\" && "
 			"chmod 700 \"$d/agent.$$\" && mv -f \"$d/agent.$$\" \"$d/agent\"");
+	spec.argv = (const char *const *)argv.v;
+	return proc_ok(&spec, ERR_REMOTE, e);
+}
+
+static int near_argv(struct old *o, struct strv *ret, struct err *e)
+{
+	return o->opts->argv != NULL ? err_set(e, ERR_FAIL, "there is no ssh")
+				     : ssh_argv(o, ret, e);
+}
+
+int old_near_take(struct old *o, const void *text, size_t n, struct err *e)
+{
+	struct strv argv SCOPED(strv_release) = {0};
+	struct proc_spec spec = {.input = text, .input_len = n};
+
+	if (near_argv(o, &argv, e) != 0)
+		return -1;
+	strv_addf(&argv, "exec perl " TOP "/agent take %s", o->opts->shop);
+	spec.argv = (const char *const *)argv.v;
+	return proc_ok(&spec, ERR_REMOTE, e);
+}
+
+int old_near(struct old *o, const struct old_near *n, struct err *e)
+{
+	struct strv argv SCOPED(strv_release) = {0};
+	struct buf said SCOPED(buf_release) = BUF_INIT(SAID_MAX);
+	struct proc_spec spec = {.out_fd = n->fd, .err = &said};
+
+	if (near_argv(o, &argv, e) != 0)
+		return -1;
+	strv_addf(&argv, "exec perl " TOP "/agent near %s %s %u %u", o->opts->shop,
+		  digest_hex(&n->digest).s, n->which, n->of);
 	spec.argv = (const char *const *)argv.v;
 	return proc_ok(&spec, ERR_REMOTE, e);
 }

@@ -126,6 +126,23 @@ int old_listing(struct old *o, size_t which, const struct sink *out, struct err 
 int listing_write(const struct manifest *m, const struct sink *out, struct err *e) MUST_CHECK;
 int listing_of(const struct manifest *m, struct old_list *ret, struct err *e) MUST_CHECK;
 
+/* Large files, by blocks of so many bytes: beside what rsync(1) does, and sooner, the old server
+ * says which of them are not what they are here. It is told before what is here, for each file
+ * "SIZE SHA256 PATH" and an end of line, and MD5_BYTES of each block; `digest` is of that text. All
+ * that is wrong or fails here costs time and no more, since nothing is proven by it. */
+enum { OLD_NEAR_BLOCK = 4096 };
+int old_near_take(struct old *o, const void *text, size_t n, struct err *e) MUST_CHECK;
+struct old_near {
+	struct digest digest;
+	unsigned which, of; /* the share of the files that is asked for, from 0 on */
+	int fd;             /* where to the answer goes:
+			     *   FILE N              of the N-th line, from 0 on: what follows
+			     *   AT OFFSET BYTES     and an end of line, and those bytes
+			     *   ENDS N SIZE S NS    how long the file is, and its time
+			     *   END                 of all of it */
+};
+int old_near(struct old *o, const struct old_near *n, struct err *e) MUST_CHECK;
+
 /* Takes the plan's address off the old server, and renews the lease: between the fence and here
  * whoever comes is refused at once. The fence's end gives it back. Without one in the plan only the
  * latter. */

@@ -48,4 +48,7 @@ int old_read_receive(const struct jval *a, char **ret_to, struct strv *ret_devic
 /* ERR_STEP when the program did not end with 0. */
 int old_read_ran(const struct jval *a, char **ret_said, struct err *e) MUST_CHECK;
 
+/* Bytes of a name as they stand in a listing. */
+void listing_put(struct buf *b, const char *s);
+
 #endif

@@ -194,18 +194,20 @@ int cut_ready(struct cut_run *r, struct err *e)
 {
 	const struct site_budget *b = &r->s->cutover.budget;
 	struct jval *report SCOPED(jval_freep) = NULL;
-	uint64_t limit = b->last_pass != 0 ? b->last_pass : b->outage;
+	uint64_t limit = b->last_pass != 0 ? b->last_pass : b->outage, took;
 
 	if (cut_fill(r, &report, e) != 0)
 		return -1;
 	r->data = jval_object();
 	put_totals(r->data, report);
-	jval_put_int(r->data, "pass-ms", cut_since(r->phase_ms));
-	if (!r->o->over_budget && (uint64_t)cut_since(r->phase_ms) > limit)
+	took = (uint64_t)cut_since(r->phase_ms);
+	jval_put_int(r->data, "pass-ms", (int64_t)took);
+	if (!r->o->over_budget && took > limit)
 		return cut_refuse(e,
 				  "Try when less is sold, raise the budget, or --over-budget=go.",
-				  "what changes takes %lld ms to copy, more than the budget has",
-				  (long long)cut_since(r->phase_ms));
+				  "what changes takes %llu ms to copy, more than the budget has",
+				  (unsigned long long)took);
+	cut_near_tell(r);
 	return 0;
 }
 

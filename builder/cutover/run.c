@@ -58,6 +58,7 @@ void cut_run_close(struct cut_run *r)
 	struct err quiet = ERR_INIT;
 
 	old_ahead_end(r->ahead);
+	cut_near_free(r->near);
 	old_keeper_end(r->keeper);
 	old_close(r->old);
 	fd_closep(&r->door);

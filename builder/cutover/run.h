@@ -25,6 +25,7 @@ struct cut_run {
 	int door;       /* what tells who is at the door that we live, or -1 */
 	int attributes; /* whether rsync(1) there takes them: 0 = not asked, 1 yes, -1 no */
 	struct old_ahead *ahead; /* what the old server has, read beside the last pass, or NULL */
+	struct cut_near *near;   /* what the old server knows of our copy of it, or NULL */
 	struct strv exclude;     /* the plan's and the environment's, for the agent */
 	struct cut_undone undone;
 	enum cut_want want;
@@ -85,6 +86,13 @@ int cut_try(struct cut_run *r, struct err *e) MUST_CHECK;
  * *ret is restore's report; the caller owns it. */
 int cut_fetch(struct cut_run *r, bool live, struct jval **ret, struct err *e) MUST_CHECK;
 int cut_fill(struct cut_run *r, struct jval **ret, struct err *e) MUST_CHECK;
+/* Tells the old server what the copy of its large files is, so that it can say later what is not so
+ * any more; and asks for that and puts it there, of a cut_run. Without it rsync(1) finds out: what
+ * fails is no error. */
+void cut_near_tell(struct cut_run *r);
+void cut_near(void *run);
+/* Accepts NULL. */
+void cut_near_free(struct cut_near *n);
 /* How far a restore of the site is. */
 int cut_restored(const struct cut_run *r, enum restore_phase *ret, struct err *e) MUST_CHECK;
 

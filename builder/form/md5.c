@@ -46,3 +46,56 @@ int md5_part(int fd, uint64_t from, uint64_t n, char ret[MD5_HEX + 1], struct er
 		ret[i] = hex[i];
 	return 0;
 }
+
+/* A read of the file has so many whole blocks. */
+static int blocks_of(EVP_MD_CTX *c, const char *chunk, size_t n, size_t block, struct buf *ret)
+{
+	unsigned char sum[EVP_MAX_MD_SIZE];
+
+	for (size_t at = 0; at < n; at += block) {
+		size_t len = n - at < block ? n - at : block;
+
+		if (EVP_DigestInit_ex(c, NULL, NULL) != 1 ||
+		    EVP_DigestUpdate(c, chunk + at, len) != 1 ||
+		    EVP_DigestFinal_ex(c, sum, NULL) != 1)
+			return -1;
+		buf_add(ret, sum, MD5_BYTES);
+	}
+	return 0;
+}
+
+static int read_blocks(EVP_MD_CTX *c, int fd, uint64_t n, size_t block, struct buf *ret,
+		       struct err *e)
+{
+	const size_t most = (CHUNK / block + 1) * block;
+	char *chunk SCOPED(mem_freep) = mem_zalloc(most);
+
+	for (uint64_t from = 0; from < n;) {
+		size_t want = n - from < most ? (size_t)(n - from) : most;
+		ssize_t r = pread(fd, chunk, want, (off_t)from);
+
+		if (r < 0 && errno == EINTR)
+			continue;
+		if (r < 0)
+			return err_sys(e, "read blocks");
+		if ((size_t)r != want)
+			return err_set(e, ERR_FAIL, "a file became shorter");
+		if (blocks_of(c, chunk, want, block, ret) != 0)
+			return err_set(e, ERR_FAIL, "there is no MD5");
+		from += want;
+	}
+	return 0;
+}
+
+int md5_blocks(int fd, uint64_t n, size_t block, struct buf *ret, struct err *e)
+{
+	EVP_MD_CTX *c = EVP_MD_CTX_new();
+	int rc;
+
+	if (c == NULL)
+		mem_exhausted();
+	rc = EVP_DigestInit_ex(c, EVP_md5(), NULL) == 1 ? read_blocks(c, fd, n, block, ret, e)
+							: err_set(e, ERR_FAIL, "there is no MD5");
+	EVP_MD_CTX_free(c);
+	return rc;
+}

@@ -49,8 +49,15 @@ struct restore_opts {
 	 * compared byte by byte; false then is ERR_VERIFY. NULL = rsync's own word is enough. */
 	int (*prove)(void *ctx, const struct restore_proof *v, size_t n, bool *ret_same,
 		     struct err *e);
+	/* Where that is asked: may make what ssh fetched before (restore_mirror) more like the
+	 * source, just before rsync does in the last pass. What it does wrong is found by the
+	 * proof. */
+	void (*ahead)(void *ctx);
 	void *ctx;
 };
+
+/* The directory of what ssh fetched of a source for a site; the caller owns the text. */
+char *restore_mirror(const struct site *s, const struct stage_opts *so) MUST_CHECK;
 
 /* The patterns (base/glob.h) of absolute paths that a restore for an environment leaves out, with
  * those of `more` (may be NULL), appended. */

@@ -112,6 +112,12 @@ int restoring_open(struct restoring *x, struct err *e)
 	return x->so->dry_run ? 0 : instance_sweep(&st, e);
 }
 
+char *restore_mirror(const struct site *s, const struct stage_opts *so)
+{
+	return mem_format("%s/%s/%s/.posmedia/restore/" SOURCE_FETCHED, so->state, s->shop,
+			  site_env_word(s->env));
+}
+
 static const char *source_of(const struct restoring *x)
 {
 	return x->o->from != NULL ? x->o->from : x->s->backup.from;
@@ -146,6 +152,8 @@ static void set_help(struct restoring *x)
 	    .stage = x->so,
 	    .filter = x->fetch,
 	    .claims = x->o->claims,
+	    .ahead = x->o->ahead,
+	    .ctx = x->o->ctx,
 	    .claims_n = x->o->claims_n,
 	    .env = x->s->env,
 	    .dry_run = x->so->dry_run};

@@ -252,7 +252,7 @@ static int open_root(struct source *s, const char *path, struct err *e)
 /* What lies elsewhere, to WORK/fetched. */
 static int fetch(struct source *s, const struct source_help *h, struct err *e)
 {
-	char *fetched SCOPED(mem_freep) = fs_join(h->work, "fetched");
+	char *fetched SCOPED(mem_freep) = fs_join(h->work, SOURCE_FETCHED);
 	char *note SCOPED(mem_freep) = fs_join(h->work, SOURCE_UNPACKED);
 	char *left SCOPED(mem_freep) = fs_join(h->work, "open.tar");
 	int rc = 0;
@@ -331,7 +331,7 @@ static int fetch_and_look(struct source *s, const struct source_help *h, struct 
 /* What may not stay in a test goes at once, also when the fetching failed on its way. */
 static int fetch_clean(struct source *s, const struct source_help *h, struct err *e)
 {
-	char *fetched SCOPED(mem_freep) = fs_join(h->work, "fetched");
+	char *fetched SCOPED(mem_freep) = fs_join(h->work, SOURCE_FETCHED);
 	struct err why = ERR_INIT;
 	int rc = fetch_and_look(s, h, e);
 

@@ -56,8 +56,10 @@ struct source_help {
 	enum site_env env;
 	const struct restore_claim *claims; /* of ssh: all that is fetched; NULL = all */
 	size_t claims_n;
-	bool last;    /* what is fetched is compared with the source, byte by byte, ... */
-	bool proved;  /* ... unless somebody else does so */
+	bool last;   /* what is fetched is compared with the source, byte by byte, ... */
+	bool proved; /* ... unless somebody else does so */
+	void (*ahead)(void *ctx); /* who may then do some of it before rsync, or NULL */
+	void *ctx;
 	bool dry_run; /* nothing is fetched: what would have to be is ERR_USAGE */
 };
 
@@ -104,6 +106,8 @@ int source_tree_learnt(struct source_tree *t, struct err *e) MUST_CHECK;
 int source_has(const struct source *s, const char *below, bool *ret, struct err *e) MUST_CHECK;
 
 /* Of the kinds: */
+
+#define SOURCE_FETCHED "fetched" /* in WORK */
 
 /* Another site's data: its instance must not run, but for a warm copy. */
 int source_open_site(struct source *s, const struct source_help *h, struct err *e) MUST_CHECK;

@@ -314,7 +314,7 @@ static int remove_gone(const struct bucket *b, struct err *e)
 
 int source_fetch_s3(struct source *s, const struct source_help *h, struct err *e)
 {
-	char *to SCOPED(mem_freep) = fs_join(h->work, "fetched");
+	char *to SCOPED(mem_freep) = fs_join(h->work, SOURCE_FETCHED);
 	struct bucket b SCOPED(bucket_release) = {
 	    .tofd = -1, .filter = h->filter, .again = s->rootfd >= 0};
 	size_t n = strlen(s->path);

@@ -346,6 +346,8 @@ static int bring(struct transfer *t, struct err *e)
 		rc = look(t, first, e);
 	else if (first && h->filter != NULL && h->claims == NULL)
 		rc = count(t, e);
+	if (rc == 0 && h->last && h->proved && h->ahead != NULL)
+		h->ahead(h->ctx);
 	if (rc == 0)
 		rc = rsync(t, plain, NULL, e);
 	return rc == 0 && h->last && !h->proved ? compare(t, e) : rc;
@@ -353,7 +355,7 @@ static int bring(struct transfer *t, struct err *e)
 
 int source_fetch_ssh(struct source *s, const struct source_help *h, struct err *e)
 {
-	char *to SCOPED(mem_freep) = fs_join(h->work, "fetched");
+	char *to SCOPED(mem_freep) = fs_join(h->work, SOURCE_FETCHED);
 	char *key SCOPED(mem_freep) = NULL, *shell SCOPED(mem_freep) = NULL;
 	int keyfd SCOPED(fd_closep) = -1;
 	struct transfer t = {.s = s, .h = h, .to = to};

@@ -313,7 +313,7 @@ static int keep_owners(struct source *s, const char *path, const struct source_h
 static int fetch(struct source *s, const struct source_help *h, struct err *e)
 {
 	const char *path = s->path;
-	char *to SCOPED(mem_freep) = fs_join(h->work, "fetched");
+	char *to SCOPED(mem_freep) = fs_join(h->work, SOURCE_FETCHED);
 	char *opened SCOPED(mem_freep) = NULL;
 	int fd SCOPED(fd_closep) = -1;
 	enum packing is = UNKNOWN;

@@ -77,8 +77,8 @@ static int note(struct restoring *x, enum restore_phase phase, struct err *e)
  * will perhaps undo it and try again does not want to carry all of it over the link again. */
 static void drop_fetched(const struct restoring *x, bool again)
 {
-	static const char *const names[] = {"fetched", SOURCE_UNPACKED, "open.tar",
-					    "nothing", "gnupg",         "key"};
+	static const char *const names[] = {SOURCE_FETCHED, SOURCE_UNPACKED, "open.tar",
+					    "nothing",      "gnupg",         "key"};
 	struct err why = ERR_INIT;
 
 	for (size_t i = again ? 1 : 0; i < sizeof(names) / sizeof(names[0]); i++)

@@ -100,6 +100,59 @@ no_keys() {
 	[ "$status" -ne 0 ]
 }
 
+# As the last thing before the fence: records in place, one file with the times of before, one
+# longer.
+change_large() {
+	cat >"$dir/old/opt/change" <<-'SH'
+		#!/bin/bash
+		cd /usr2/bbx || exit
+		touch -r REC0.4 /opt/then
+		for at in 3 4 300; do
+			printf other | dd of=REC0.4 bs=4096 seek="$at" conv=notrunc status=none
+		done
+		touch -r /opt/then REC0.4
+		printf 'a record more' >>REC0.2
+	SH
+	chmod 755 "$dir/old/opt/change"
+}
+same_large() {
+	cmp "$dir/old/usr2/bbx/$1" "$dir/srv/123/prod/usr2/bbx/$1"
+	[ "$(stat -c %y "$dir/old/usr2/bbx/$1")" = \
+		"$(stat -c %y "$dir/srv/123/prod/usr2/bbx/$1")" ]
+}
+
+@test "what changed within large files comes ahead, also with their times put back" {
+	change_large
+	hosts '  announce: [{run: [/opt/change]}]'
+	cutover recipes/sites/prod.yaml --verbose
+	succeeded
+	# three blocks and the last of the longer one
+	[[ $stderr == *' bytes of 2 large files came ahead'* ]] || { echo "$stderr"; return 1; }
+	[[ $stderr != *'all of it is read again'* ]]
+	same_large REC0.4
+	same_large REC0.2
+	ends_with new
+}
+
+@test "blocks that are not what they should be: the proof finds it, and all is read" {
+	change_large
+	# the agent's sums are of other blocks
+	cat >"$dir/old/opt/wrong" <<-'SH'
+		#!/bin/bash
+		perl -pi -e 's/Digest::MD5::md5\(\$block\) eq substr/substr/' \
+			/var/lib/posmedia-cutover/agent
+		/opt/change
+	SH
+	chmod 755 "$dir/old/opt/wrong"
+	hosts '  announce: [{run: [/opt/wrong]}]'
+	cutover recipes/sites/prod.yaml --verbose
+	succeeded
+	[[ $stderr == *'all of it is read again'* ]] || { echo "$stderr"; return 1; }
+	same_large REC0.4
+	same_large REC0.2
+	ends_with new
+}
+
 @test "killed behind the fence, at its proof and at HOLD, and undone" {
 	local at
 	hosts
