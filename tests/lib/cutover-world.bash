@@ -9,7 +9,7 @@ make_world() {
 	gcc -std=gnu17 -D_GNU_SOURCE -O2 -o "$dir/writers" tests/lib/cutover-writers.c
 	cutover_programs
 	make_cutover_image
-	make_old 1
+	make_old 4
 	cp "$dir/clock.so" "$dir/old/opt/"
 	echo /opt/clock.so >"$dir/old/etc/ld.so.preload"
 	head -c 8 /dev/zero >"$dir/old/etc/cutover-clock"
@@ -20,10 +20,14 @@ make_world() {
 	mv "$dir/old" "$dir/old.made"
 }
 
-# A step of the plan, which does what the file of its name in $1 says.
+# A step of the plan, which does what the file of its name in $1 says; the last one before the fence
+# writes a record of a large file in place.
 make_step() {
 	cat <<-SH
 		#!/bin/sh
+		large=/usr2/bbx/REC0.4
+		[ "\$1" != announce ] || [ ! -w "\$large" ] || echo "\$\$" |
+			dd of="\$large" bs=4096 seek=\$((\$\$ % 300)) conv=notrunc 2>/dev/null
 		read -r what 2>/dev/null <"$1/\$1"
 		case \$what in
 		fail) echo "it fails" >&2; exit 1 ;;
