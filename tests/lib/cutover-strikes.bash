@@ -184,7 +184,7 @@ strike_step() {
 	stopped=()
 	case $part in
 	agent) mapfile -t stopped < <(pids_of "$old_pid" 'agent serve') ;;
-	rsync) mapfile -t stopped < <(pids_of "$old_pid" 'rsync --server|agent serve') ;;
+	rsync) mapfile -t stopped < <(pids_of "$old_pid" 'rsync --server|agent (serve|near)') ;;
 	ssh) mapfile -t stopped < <(pids_of "$engine_pid" '^ssh ') ;;
 	till) mapfile -t stopped < <(till_of_new) ;;
 	control) mapfile -t stopped < <(control_all "$(control_pid)") ;;
