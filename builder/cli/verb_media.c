@@ -3,6 +3,7 @@
 #include "cli/verb.h"
 
 #include "media/media.h"
+#include "media/medium.h"
 #include "sandbox/sandbox.h"
 #include <stdio.h>
 #include <string.h>
@@ -32,6 +33,7 @@ static int make(const struct args *a, struct media_opts *o, struct media_made *r
 static void print(const struct args *a, const struct media_opts *o, const struct media_made *m)
 {
 	struct jval *v SCOPED(jval_freep) = NULL;
+	char *manifest SCOPED(mem_freep) = mem_format("%s" MEDIUM_SUFFIX, o->out);
 
 	if (!args_has(a, "json")) {
 		printf("%s %s\n", o->out, digest_text(&m->digest).s);
@@ -42,6 +44,7 @@ static void print(const struct args *a, const struct media_opts *o, const struct
 	jval_put_text(v, "format", media_format_name(o->format));
 	jval_put_text(v, "digest", digest_text(&m->digest).s);
 	jval_put_int(v, "size", (int64_t)m->size);
+	jval_put_text(v, "manifest", manifest);
 	jval_put_text(v, "image", digest_text(&m->image).s);
 	screen_json(v);
 }
@@ -49,7 +52,7 @@ static void print(const struct args *a, const struct media_opts *o, const struct
 /* It stands in a file of the boot loader, which would take these for its own. */
 static int check_append(const struct media_opts *o, struct err *e)
 {
-	if (o->format != MEDIA_RAW && o->format != MEDIA_QCOW2)
+	if (o->format < MEDIA_RAW)
 		return err_set(e, ERR_USAGE, "--append is for raw and qcow2");
 	for (const char *c = o->append; *c != '\0'; c++)
 		if (*c < ' ' || *c > '~' || strchr("\"'\\$;{}#", *c) != NULL)

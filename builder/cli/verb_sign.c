@@ -1,3 +1,4 @@
+#include "cli/medium.h"
 #include "cli/noted.h"
 #include "cli/object.h"
 #include "cli/screen.h"
@@ -115,6 +116,25 @@ static int sign_all(const struct args *a, struct image *i, const struct wanted *
 	return remote_push(i->layout, &i->manifest, &to, &o, &st, e);
 }
 
+/* Of a medium, what it is block by block is signed too; that of another one is not. */
+static int sign_manifest(const struct args *a, const struct digest *whole, const struct sign_key *k,
+			 struct err *e)
+{
+	char *path SCOPED(mem_freep) = medium_manifest(a, a->rest.v[0]);
+	struct medium m SCOPED(medium_release) = {0};
+	struct digest d;
+
+	if (path == NULL)
+		return 0;
+	if (medium_load(path, &m, e) != 0)
+		return -1;
+	if (!digest_equal(&m.whole, whole)) {
+		(void)err_set(e, ERR_VERIFY, "%s is of another medium", path);
+		return err_hint(e, "Make it anew, or remove that file.");
+	}
+	return sign_file(path, k, clock_epoch_s(), &d, e);
+}
+
 /* A file that is no image: a medium, an archive. */
 static int sign_one_file(const struct args *a, const struct sign_key *k, struct err *e)
 {
@@ -125,7 +145,8 @@ static int sign_one_file(const struct args *a, const struct sign_key *k, struct 
 		return err_set(e, ERR_USAGE, "--attest and --identity are for images");
 	if (args_has(a, "dry-run"))
 		return 0;
-	if (sign_file(a->rest.v[0], k, clock_epoch_s(), &d, e) != 0)
+	if (sign_file(a->rest.v[0], k, clock_epoch_s(), &d, e) != 0 ||
+	    sign_manifest(a, &d, k, e) != 0)
 		return -1;
 	jval_put_text(v, "digest", digest_text(&d).s);
 	jval_put_text(v, "file", a->rest.v[0]);

@@ -1,3 +1,4 @@
+#include "cli/medium.h"
 #include "cli/object.h"
 #include "cli/screen.h"
 #include "cli/verb.h"
@@ -14,6 +15,8 @@ static const struct opt opts[] = {
     {0, "identity", "HOST/REPO:TAG", "What the signature must call the image."},
     {0, "attested", "FILE", "The keys must have attested this statement about the image."},
     {0, "lookaside", "DIR", "Also read OpenPGP signatures from this directory or URL."},
+    {0, "manifest", "FILE", "A medium or a device: the manifest (default: FILE.medium.json)."},
+    {0, "used", NULL, "A device: it was started from; leave out what a machine writes to."},
     OBJECT_PLAIN,
     {0, "json", NULL, "Print what was checked as JSON."},
     {0, NULL, NULL, NULL},
@@ -138,6 +141,7 @@ static int verify_one_file(const struct args *a, struct err *e)
 	struct sign_wanted want = {.keys = keys.v, .forms = SIGN_ALL_FORMS};
 	struct sign_report r SCOPED(sign_report_release) = {0};
 	struct jval *v SCOPED(jval_freep) = jval_object();
+	char *manifest SCOPED(mem_freep) = medium_manifest(a, a->rest.v[0]);
 	struct digest d;
 
 	if (!args_has(a, "key") || args_has(a, "attested")) {
@@ -147,6 +151,10 @@ static int verify_one_file(const struct args *a, struct err *e)
 	if (input_keys(a, &keys, e) != 0)
 		return -1;
 	want.keys_n = keys.n;
+	if (manifest != NULL)
+		return medium_verify(a, a->rest.v[0], manifest, &want, e);
+	if (args_has(a, "used"))
+		return err_set(e, ERR_USAGE, "--used wants the --manifest of a medium");
 	if (sign_file_verify(a->rest.v[0], &want, &d, &r, e) != 0)
 		return -1;
 	jval_put_text(v, "digest", digest_text(&d).s);
@@ -166,6 +174,8 @@ static int verify_one_image(const struct args *a, struct err *e)
 	char *identity SCOPED(mem_freep) = NULL;
 	struct seen s = {0};
 
+	if (args_has(a, "manifest") || args_has(a, "used"))
+		return err_set(e, ERR_USAGE, "--manifest and --used are for media");
 	if (args_has(a, "attested") && !args_has(a, "key"))
 		return err_set(e, ERR_USAGE, "--attested wants the --key that attested it");
 	if (object_image(a, a->rest.v[0], &v, &i, e) != 0 ||
@@ -185,8 +195,8 @@ static int run(const struct args *a, struct err *e)
 
 const struct verb verb_verify = {
     .name = "verify",
-    .args = "oci:DIR[:TAG] | docker://HOST/REPO:TAG | FILE",
-    .help = "Hash every blob of an image, or a file, and check the signatures.",
+    .args = "oci:DIR[:TAG] | docker://HOST/REPO:TAG | FILE | DEVICE",
+    .help = "Hash every blob of an image, or a medium, and check the signatures.",
     .min = 1,
     .max = 1,
     .opts = opts,

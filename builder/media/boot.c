@@ -144,7 +144,7 @@ static int part_size(const char *options, uint64_t *ret)
 /* The names of the other partitions, and of those before it. */
 static bool label_taken(const struct boot *b, const char *label)
 {
-	static const char *const others[] = {"bios", "esp", "root", "verity"};
+	static const char *const others[] = {"table", "bios", "esp", "root", "verity"};
 
 	for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)
 		if (strcmp(label, others[i]) == 0)

@@ -1,11 +1,10 @@
 /* disk.c - a disk that a machine starts from. */
 #include "media/initramfs.h"
 #include "media/loader.h"
-#include "media/parts.h"
+#include "media/part.h"
 #include "media/tool.h"
 
 #include "base/log.h"
-#include "base/num.h"
 #include "sys/fs.h"
 #include <fcntl.h>
 #include <stdlib.h>
@@ -15,11 +14,9 @@
 
 enum {
 	MIB = 1 << 20,
-	BLOCK = 4096,
 	CORE_AT = 1, /* MiB: where the loader of the BIOS is, */
 	ESP_AT = 2,
 	PIECES_MAX = 24,
-	INITRAMFS_MAX = 64 << 20,
 };
 
 /* Types of partitions (UEFI specification, table 5.7; Discoverable Partitions). */
@@ -52,17 +49,6 @@ static void disk_release(struct disk *d)
 	}
 }
 
-static int stat_in(const struct making *m, const char *file, uint64_t *ret, struct err *e)
-{
-	char *path SCOPED(mem_freep) = fs_join(m->to, file);
-	struct stat st;
-
-	if (lstat(path, &st) != 0 || !S_ISREG(st.st_mode))
-		return err_set(e, ERR_FAIL, "%s was not made", file);
-	*ret = (uint64_t)st.st_size;
-	return 0;
-}
-
 /* The partition of a file that is there, behind those before it. */
 static int add_piece(struct disk *d, const char *file, const char *type, const char *label,
 		     struct err *e)
@@ -71,7 +57,7 @@ static int add_piece(struct disk *d, const char *file, const char *type, const c
 	char *name SCOPED(mem_freep) = mem_format("partition/%s", label);
 	uint64_t size;
 
-	if (stat_in(d->m, file, &size, e) != 0)
+	if (media_size(d->m, file, &size, e) != 0)
 		return -1;
 	*p = (struct piece){.file = mem_strdup(file),
 			    .type = type,
@@ -84,109 +70,20 @@ static int add_piece(struct disk *d, const char *file, const char *type, const c
 	return 0;
 }
 
-/* The tree and the hashes of its blocks; *ret_arg is what the kernel is told of them. */
-static int make_root(const struct disk *d, char **ret_arg, struct err *e)
+static char *verity_arg(const struct making *m)
 {
-	const struct making *m = d->m;
-	const struct uuid_text id = media_id(m, "verity"), root = media_id(m, "partition/root"),
+	const struct uuid_text root = media_id(m, "partition/root"),
 			       hash = media_id(m, "partition/verity");
-	char *seed SCOPED(mem_freep) = mem_format("%s/salt", digest_hex(&m->image).s);
-	const struct digest salt = digest_of(seed, strlen(seed));
-	const struct digest_hex hex = digest_hex(&salt);
-	const char *const argv[] = {
-	    "veritysetup",      "format",       "--salt",   hex.s,      "--uuid", id.s,
-	    "--root-hash-file", "/to/roothash", "/to/root", "/to/hash", NULL};
-	const struct tool t = {
-	    .package = "cryptsetup-bin", .argv = argv, .dest = m->to, .epoch = m->epoch};
-	char *path SCOPED(mem_freep) = fs_join(m->to, "roothash");
-	struct buf text SCOPED(buf_release) = BUF_INIT(2 * DIGEST_HEX);
-	struct digest top;
-	uint64_t size;
 
-	if (media_erofs_as(m, "root", e) != 0 || tool_run(&t, e) != 0 ||
-	    fs_get_file(AT_FDCWD, path, &text, e) != 0 || stat_in(m, "root", &size, e) != 0)
-		return -1;
-	if (digest_parse_hex(text.data, &top) != 0)
-		return err_set(e, ERR_FAIL, "veritysetup gave no root hash");
-	*ret_arg = mem_format("posmedia.verity=%s:%s:%llu:%s:%s", root.s, hash.s,
-			      (unsigned long long)(size / BLOCK), text.data, hex.s);
-	return 0;
+	return loader_verity(m, root.s, hash.s);
 }
 
-static char *part_name(const struct boot_part *p)
-{
-	return mem_format("part-%s", p->label);
-}
-
-/* A file system with nothing in it: what belongs there comes at the first start. */
-static int make_part(const struct making *m, const struct boot_part *p, struct err *e)
-{
-	char *name SCOPED(mem_freep) = part_name(p), *path SCOPED(mem_freep) = fs_join(m->to, name);
-	char *at SCOPED(mem_freep) = fs_join("/to", name);
-	const struct uuid_text id = media_id(m, name);
-	char *more SCOPED(mem_freep) = mem_format("hash_seed=%s,root_owner=0:0", id.s);
-	const char *const argv[] = {"mke2fs", "-q", "-t", "ext4", "-L", p->label,
-				    "-U",     id.s, "-E", more,   at,   NULL};
-	const struct tool t = {
-	    .package = "e2fsprogs", .argv = argv, .dest = m->to, .epoch = m->epoch};
-	int fd SCOPED(fd_closep) = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
-
-	if (fd < 0 || ftruncate(fd, (off_t)p->size) != 0)
-		return err_sys(e, "make %s", path);
-	return tool_run(&t, e);
-}
-
-static int sum(void *ctx, const struct fs_entry *en, struct err *e)
-{
-	(void)e;
-	*(uint64_t *)ctx += BLOCK + (uint64_t)en->st.st_size;
-	return 0;
-}
-
-/* Whether what the image has there goes into it, with a tenth left for the file system. */
-static int check_part(int root, const struct boot_part *p, struct err *e)
-{
-	char *has SCOPED(mem_freep) = NULL, *is SCOPED(mem_freep) = NULL;
-	struct err quiet = ERR_INIT;
-	uint64_t bytes = 0;
-	int fd SCOPED(fd_closep) = -1;
-
-	if (fs_open_in_root(root, p->at, O_RDONLY | O_DIRECTORY, &fd, &quiet) != 0)
-		return 0;
-	if (fs_walk(fd, sum, &bytes, e) != 0)
-		return -1;
-	if (bytes <= p->size / 10 * 9)
-		return 0;
-	has = num_human(bytes);
-	is = num_human(p->size);
-	(void)err_set(e, ERR_RECIPE, "the partition %s of %s is too small: %s in the image has %s",
-		      p->label, is, p->at, has);
-	return err_hint(e, "Give it x-posmedia.size= in /etc/fstab.");
-}
-
-static int make_parts(struct disk *d, struct err *e)
-{
-	int root SCOPED(fd_closep) = -1;
-
-	if (fs_open_dir(AT_FDCWD, d->m->tree, &root, e) != 0)
-		return -1;
-	for (size_t i = 0; i < d->b.parts_n; i++)
-		if (check_part(root, &d->b.parts[i], e) != 0)
-			return -1;
-	for (size_t i = 0; i < d->b.parts_n; i++)
-		if (make_part(d->m, &d->b.parts[i], e) != 0)
-			return -1;
-	return 0;
-}
-
-static int make_loaders(struct disk *d, const char *verity, struct err *e)
+static int make_loaders(struct disk *d, struct err *e)
 {
 	struct buf more SCOPED(buf_release) = BUF_INIT(INITRAMFS_MAX);
 	struct uuid_text ids[PIECES_MAX];
-	const char *append = d->m->o->append;
-	char *args SCOPED(mem_freep) =
-	    mem_format("boot=posmedia ro %s%s%s%s", verity, d->b.args, append != NULL ? " " : "",
-		       append != NULL ? append : "");
+	char *verity SCOPED(mem_freep) = verity_arg(d->m);
+	char *args SCOPED(mem_freep) = loader_args(d->m, &d->b, verity);
 	const struct loader l = {.b = &d->b, .args = args, .more = &more};
 
 	for (size_t i = 0; i < d->b.parts_n; i++) {
@@ -234,27 +131,16 @@ static int write_table(const struct disk *d, const char *name, struct err *e)
 	return tool_run(&t, e);
 }
 
-static bool is_zero(const char *p, size_t n)
+/* What is where, from the first byte to the last. */
+static void tell(const struct disk *d)
 {
-	return n == 0 || (p[0] == 0 && memcmp(p, p + 1, n - 1) == 0);
-}
+	struct medium *m = d->m->medium;
 
-/* What is not zero: the rest of the disk is a hole. */
-static int copy_in(const struct disk *d, const char *file, uint64_t at, int disk, struct err *e)
-{
-	char *path SCOPED(mem_freep) = fs_join(d->m->to, file), *block SCOPED(mem_freep) = NULL;
-	int fd SCOPED(fd_closep) = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
-	ssize_t n = fd < 0 ? -1 : 1;
-
-	block = mem_zalloc(MIB);
-	while (n > 0) {
-		n = read(fd, block, MIB);
-		if (n > 0 && !is_zero(block, (size_t)n) &&
-		    pwrite(disk, block, (size_t)n, (off_t)at) != n)
-			n = -1;
-		at += n > 0 ? (uint64_t)n : 0;
-	}
-	return n == 0 ? 0 : err_sys(e, "put %s into the disk", file);
+	medium_add(m, "table", (uint64_t)CORE_AT * MIB, false);
+	medium_add(m, "bios", (uint64_t)(ESP_AT - CORE_AT) * MIB, false);
+	for (size_t i = 0; i < d->n; i++)
+		medium_add(m, d->v[i].label, d->v[i].size * MIB, i >= d->n - d->b.parts_n);
+	medium_add(m, "second table", MIB, false);
 }
 
 static int assemble(struct disk *d, const char *name, struct err *e)
@@ -269,15 +155,15 @@ static int assemble(struct disk *d, const char *name, struct err *e)
 	if (write_table(d, name, e) != 0)
 		return -1;
 	for (size_t i = 0; i < d->n; i++)
-		if (copy_in(d, d->v[i].file, d->v[i].at * MIB, fd, e) != 0)
+		if (media_copy_in(d->m, d->v[i].file, d->v[i].at * MIB, fd, e) != 0)
 			return -1;
 	if (!d->b.bios)
 		return 0;
-	if (stat_in(d->m, "core", &core, e) != 0)
+	if (media_size(d->m, "core", &core, e) != 0)
 		return -1;
 	if (core > MIB)
 		return err_set(e, ERR_FAIL, "the loader for the BIOS is larger than its partition");
-	if (copy_in(d, "core", (uint64_t)CORE_AT * MIB, fd, e) != 0)
+	if (media_copy_in(d->m, "core", (uint64_t)CORE_AT * MIB, fd, e) != 0)
 		return -1;
 	return loader_sector(d->m, fd, (uint64_t)CORE_AT * MIB / 512, e);
 }
@@ -285,18 +171,17 @@ static int assemble(struct disk *d, const char *name, struct err *e)
 static int make_disk(const struct making *m, const char *name, struct err *e)
 {
 	struct disk d SCOPED(disk_release) = {.m = m};
-	char *verity SCOPED(mem_freep) = NULL;
 
-	if (strcmp(m->arch, "amd64") != 0)
-		return err_set(e, ERR_RECIPE, "disks are made of images for amd64, this is for %s",
-			       m->arch);
-	if (boot_read(m->tree, &d.b, e) != 0 || make_root(&d, &verity, e) != 0 ||
-	    make_loaders(&d, verity, e) != 0 || make_parts(&d, e) != 0 || place(&d, e) != 0)
+	if (loader_arch(m, e) != 0 || boot_read(m->tree, &d.b, e) != 0 || media_root(m, e) != 0 ||
+	    make_loaders(&d, e) != 0 || part_make_all(m, &d.b, e) != 0 || place(&d, e) != 0)
 		return -1;
 	if (!d.b.uefi || !d.b.bios)
 		log_warn("the disk starts by %s only: the image has no other loader",
 			 d.b.uefi ? "UEFI" : "BIOS");
-	return assemble(&d, name, e);
+	if (assemble(&d, name, e) != 0)
+		return -1;
+	tell(&d);
+	return 0;
 }
 
 int media_raw(const struct making *m, struct err *e)
@@ -311,5 +196,10 @@ int media_qcow2(const struct making *m, struct err *e)
 	const struct tool t = {
 	    .package = "qemu-utils", .argv = argv, .dest = m->to, .epoch = m->epoch};
 
-	return make_disk(m, "disk", e) != 0 ? -1 : tool_run(&t, e);
+	if (make_disk(m, "disk", e) != 0)
+		return -1;
+	/* its partitions are at other places of the file */
+	medium_release(m->medium);
+	*m->medium = (struct medium){0};
+	return tool_run(&t, e);
 }

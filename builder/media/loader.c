@@ -92,12 +92,46 @@ static int make_esp(const struct making *m, const struct loader *l, struct err *
 
 static char *grub_cfg(const struct loader *l)
 {
+	/* superusers of whom there is none: no entry can be changed at the till, and there is no
+	 * shell of grub's */
 	return mem_format("set timeout=0\n"
-			  "menuentry posmedia {\n"
+			  "set superusers=\"\"\n"
+			  "export superusers\n"
+			  "menuentry posmedia --unrestricted {\n"
 			  "	linux /vmlinuz %s\n"
 			  "	initrd /initrd.img /posmedia.img\n"
 			  "}\n",
 			  l->args);
+}
+
+int loader_arch(const struct making *m, struct err *e)
+{
+	if (strcmp(m->arch, "amd64") == 0)
+		return 0;
+	return err_set(e, ERR_RECIPE, "disks are made of images for amd64, this is for %s",
+		       m->arch);
+}
+
+char *loader_verity(const struct making *m, const char *root, const char *hash)
+{
+	const struct medium_verity *v = &m->medium->verity;
+
+	return mem_format("posmedia.verity=%s:%s:%llu:%s:%s", root, hash,
+			  (unsigned long long)v->blocks, digest_hex(&v->top).s,
+			  digest_hex(&v->salt).s);
+}
+
+char *loader_args(const struct making *m, const struct boot *b, const char *verity)
+{
+	const char *append = m->o->append;
+
+	return mem_format("boot=posmedia ro %s%s%s%s", verity, b->args, append != NULL ? " " : "",
+			  append != NULL ? append : "");
+}
+
+int loader_esp_room(const struct making *m, const struct loader *l, struct err *e)
+{
+	return make_esp(m, l, e);
 }
 
 /* The serial number of the ESP, by which the BIOS's loader finds it. */
@@ -125,6 +159,15 @@ int loader_esp(const struct making *m, const struct loader *l, struct err *e)
 	return add_all(m, l, e);
 }
 
+/* The distribution's own linker of GRUB's modules, out of the image. */
+static int link_core(const struct making *m, const char *const *argv, const char *early,
+		     struct err *e)
+{
+	const struct tool t = {.argv = argv, .root = m->tree, .dest = m->to, .epoch = m->epoch};
+
+	return write_file(m, "early", early, strlen(early), e) != 0 ? -1 : tool_run(&t, e);
+}
+
 int loader_core(const struct making *m, struct err *e)
 {
 	static const char *const argv[] = {"grub-mkimage",  "-O",
@@ -136,18 +179,49 @@ int loader_core(const struct making *m, struct err *e)
 					   "search",        "search_fs_uuid",
 					   "configfile",    "normal",
 					   "linux",         NULL};
-	const struct tool t = {.argv = argv, .root = m->tree, .dest = m->to, .epoch = m->epoch};
 	const struct uuid_text id = esp_id(m);
 	char *early SCOPED(mem_freep) = NULL;
 
 	/* grub writes the number as ABCD-EF01 */
-	early = mem_format("search --no-floppy --fs-uuid --set=root %.4s-%s\n"
+	early = mem_format("set superusers=\n"
+			   "search --no-floppy --fs-uuid --set=root %.4s-%s\n"
 			   "configfile ($root)/EFI/debian/grub.cfg\n",
 			   id.s, id.s + 4);
-	for (char *c = early + strlen("search --no-floppy --fs-uuid --set=root "); *c != '\n'; c++)
+	for (char *c = strstr(early, "--set=root ") + strlen("--set=root "); *c != '\n'; c++)
 		if (*c >= 'a' && *c <= 'f')
 			*c = (char)(*c - 'a' + 'A');
-	return write_file(m, "early", early, strlen(early), e) != 0 ? -1 : tool_run(&t, e);
+	return link_core(m, argv, early, e);
+}
+
+int loader_core_cd(const struct making *m, const char *label, struct err *e)
+{
+	static const char *const argv[] = {"grub-mkimage",
+					   "-O",
+					   "i386-pc-eltorito",
+					   "-o",
+					   "/run/to/core",
+					   "-c",
+					   "/run/to/early",
+					   "-p",
+					   "/grub",
+					   "biosdisk",
+					   "iso9660",
+					   "fat",
+					   "loopback",
+					   "search",
+					   "search_label",
+					   "configfile",
+					   "normal",
+					   "linux",
+					   NULL};
+	char *early SCOPED(mem_freep) = mem_format("set superusers=\n"
+						   "search --no-floppy --label --set=root %s\n"
+						   "loopback esp ($root)/esp\n"
+						   "set root=esp\n"
+						   "configfile (esp)/EFI/debian/grub.cfg\n",
+						   label);
+
+	return link_core(m, argv, early, e);
 }
 
 static void put_le(uint8_t *to, uint64_t v)

@@ -5,6 +5,18 @@
 #include "media/boot.h"
 #include "media/parts.h"
 
+/* Whether there are loaders for the image's machine: ERR_RECIPE. */
+int loader_arch(const struct making *m, struct err *e) MUST_CHECK;
+
+/* The kernel's argument for the root and its hashes, each of them a partition's identifier or
+ * LABEL@FIRST+COUNT, in sectors of 512 bytes; and all arguments with that one. The caller owns
+ * them. */
+char *loader_verity(const struct making *m, const char *root, const char *hash) MUST_CHECK;
+char *loader_args(const struct making *m, const struct boot *b, const char *verity) MUST_CHECK;
+
+/* Of the archive beside the image's initial file system, bytes. */
+enum { INITRAMFS_MAX = 64 << 20 };
+
 /* Writes m->to/esp, a FAT file system with the loaders for UEFI, the kernel, its initial file
  * systems (the image's, and `more`) and the entry that starts it with args. */
 struct loader {
@@ -14,8 +26,14 @@ struct loader {
 };
 int loader_esp(const struct making *m, const struct loader *l, struct err *e) MUST_CHECK;
 
+/* The same size of it with nothing in it, for who has to know that first. */
+int loader_esp_room(const struct making *m, const struct loader *l, struct err *e) MUST_CHECK;
+
 /* Writes m->to/core, what the BIOS starts from a partition of its own, and goes on in the ESP. */
 int loader_core(const struct making *m, struct err *e) MUST_CHECK;
+
+/* The same for a CD or a stick of that label, which has the ESP as a file. */
+int loader_core_cd(const struct making *m, const char *label, struct err *e) MUST_CHECK;
 
 /* Puts the boot sector and core, which begins at sector `at`, into a disk with a partition table.
  */

@@ -5,6 +5,7 @@
 #include "oci/unpack.h"
 #include "sys/clock.h"
 #include "sys/fs.h"
+#include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
@@ -112,23 +113,42 @@ static int copy(void *ctx, int fd, struct err *e)
 	return fs_copy_fd(*(const int *)ctx, fd, NULL, e);
 }
 
-/* Hashes what was made, and puts it where it shall be. */
-static int put(const struct making *m, struct media_made *ret, struct err *e)
+/* What an earlier medium of that name was is gone before the file is another. */
+static int put_both(const struct making *m, int fd, struct err *e)
 {
 	char *dir SCOPED(mem_freep) = fs_dirname(m->o->out);
 	char *name SCOPED(mem_freep) = fs_basename(m->o->out);
-	int fd SCOPED(fd_closep) = open(m->finished, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+	char *manifest SCOPED(mem_freep) = mem_format("%s" MEDIUM_SUFFIX, name);
+	struct buf text SCOPED(buf_release) = BUF_INIT(MEDIUM_TEXT_MAX);
 	int to SCOPED(fd_closep) = -1;
 	const struct fs_filler f = {copy, &fd};
 
+	medium_write(m->medium, &text);
+	if (buf_over(&text))
+		return err_set(e, ERR_FAIL, "the medium is too large");
+	if (fs_open_dir(AT_FDCWD, dir, &to, e) != 0)
+		return -1;
+	if (unlinkat(to, manifest, 0) != 0 && errno != ENOENT)
+		return err_sys(e, "remove %s/%s", dir, manifest);
+	return fs_put_with(to, name, 0644, &f, e) != 0
+		   ? -1
+		   : fs_put(to, manifest, text.data, text.len, 0644, e);
+}
+
+/* Hashes what was made, and puts it where it shall be, with what it is beside it. */
+static int put(const struct making *m, struct err *e)
+{
+	int fd SCOPED(fd_closep) = open(m->finished, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+
 	if (fd < 0)
 		return err_sys(e, "open %s", m->finished);
-	if (fs_open_dir(AT_FDCWD, dir, &to, e) != 0 ||
-	    digest_fd(fd, &ret->digest, &ret->size, e) != 0)
-		return -1;
+	m->medium->format = mem_strdup(formats[m->o->format].name);
+	m->medium->image = m->image;
+	if (medium_hash(m->medium, fd, e) != 0)
+		return err_in(e, "%s", m->finished);
 	if (lseek(fd, 0, SEEK_SET) != 0)
 		return err_sys(e, "rewind %s", m->finished);
-	return fs_put_with(to, name, 0644, &f, e);
+	return put_both(m, fd, e);
 }
 
 /* A name that cannot be written to is known before the work. */
@@ -147,13 +167,12 @@ static int look(const char *out, struct err *e)
 int media_make(const struct oci_layout *l, const struct oci_desc *manifest,
 	       const struct media_opts *o, struct media_made *ret, struct err *e)
 {
-	struct making m SCOPED(making_release) = {.o = o};
-	struct media_made made = {0};
+	struct medium medium SCOPED(medium_release) = {0};
+	struct making m SCOPED(making_release) = {.o = o, .medium = &medium};
 
 	if (look(o->out, e) != 0 || prepare(l, manifest, &m, e) != 0 ||
-	    formats[o->format].make(&m, e) != 0 || put(&m, &made, e) != 0)
+	    formats[o->format].make(&m, e) != 0 || put(&m, e) != 0)
 		return -1;
-	made.image = m.image;
-	*ret = made;
+	*ret = (struct media_made){m.image, medium.whole, medium.size};
 	return 0;
 }

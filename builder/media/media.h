@@ -29,7 +29,8 @@ struct media_made {
 struct media_opts {
 	enum media_format format;
 	struct store *store; /* the image is unpacked in a scratch of it */
-	const char *out;     /* the file, which is there whole or not at all */
+	const char *out;     /* the file, which is there whole or not at all; what it is, block by
+				block, is beside it (media/medium.h) */
 	const char *append;  /* more arguments for the kernel of a disk; or NULL */
 };
 

@@ -1,0 +1,20 @@
+/* medium.h - a file or a device that an image was written to, and its manifest. */
+#ifndef CLI_MEDIUM_H
+#define CLI_MEDIUM_H
+
+#include "cli/args.h"
+#include "media/medium.h"
+#include "sign/image.h"
+
+/* --manifest, else FILE.medium.json when there is one, else NULL; the caller owns it. */
+char *medium_manifest(const struct args *a, const char *file) MUST_CHECK;
+
+/* Reads a manifest; the caller releases *ret. */
+int medium_load(const char *path, struct medium *ret, struct err *e) MUST_CHECK;
+
+/* Checks the signatures of the manifest and then the file or device against it, and prints what is
+ * not as it should be. */
+int medium_verify(const struct args *a, const char *file, const char *manifest,
+		  const struct sign_wanted *want, struct err *e) MUST_CHECK;
+
+#endif

@@ -1,0 +1,232 @@
+#!/usr/bin/env bats
+# A medium beside its manifest: what is signed of it, and where one that was written is another. Its
+# kernel and its loaders are texts: nothing here starts it.
+
+bats_require_minimum_version 1.5.0
+load lib
+
+setup_file() {
+	dir=$(mktemp -d "${TMPDIR:-/var/tmp}/medium.XXXXXX")
+	export dir POSMEDIA_STORE=$dir/store
+	make_tree "$dir/root"
+	image "$dir/root" "$dir/image"
+	"$posmedia" media "oci:$dir/image" --format raw -o "$dir/disk" >"$dir/made"
+	(cd "$dir" && "$posmedia" key new k && "$posmedia" key new other) >/dev/null
+	"$posmedia" sign "$dir/disk" --key "$dir/k"
+}
+
+teardown_file() {
+	rm -rf "$dir"
+}
+
+teardown() {
+	[ -z "${device-}" ] || losetup -d "$device"
+}
+
+# A machine as far as its disk is concerned, with two partitions for data.
+make_tree() {
+	local modules=$1/usr/lib/modules/6.1-x
+	mkdir -p "$1/boot/grub" "$1/etc" "$1/usr/bin" "$1/usr/lib/shim" "$1/var/lib" "$1/usr2" \
+		"$1/usr/lib/grub/x86_64-efi-signed" "$modules"
+	echo kernel >"$1/boot/vmlinuz-6.1-x"
+	echo initrd >"$1/boot/initrd.img-6.1-x"
+	printf 'menuentry x {\n\tlinux /vmlinuz root=LABEL=root ro audit=1 panic=10\n}\n' \
+		>"$1/boot/grub/grub.cfg"
+	printf 'LABEL=var /var ext4 nodev,x-posmedia.size=8M 0 2\n%s\n' \
+		'LABEL=usr2 /usr2 ext4 nodev,x-posmedia.size=16M 0 2' >"$1/etc/fstab"
+	printf '%s:\n' dm-verity.ko erofs.ko overlay.ko >"$modules/modules.dep"
+	touch "$modules/dm-verity.ko" "$modules/erofs.ko" "$modules/overlay.ko"
+	echo shim >"$1/usr/lib/shim/shimx64.efi.signed"
+	echo grub >"$1/usr/lib/grub/x86_64-efi-signed/grubx64.efi.signed"
+	head -c 3000000 /dev/urandom >"$1/usr/bin/perl"
+}
+
+image() {
+	tar -C "$1" --numeric-owner -cf "$dir/layer.tar" .
+	tests/lib/make-layout "$2" 1 s "@$dir/layer.tar" >/dev/null
+}
+
+# What verify says of $1, with the manifest of the disk.
+verify() {
+	run --separate-stderr "$posmedia" verify --key "$dir/k.pub" \
+		--manifest "$dir/disk.medium.json" "$@"
+}
+
+says() {
+	[ "$status" -eq "$1" ] && [[ $output$'\n'$stderr == *"$2"* ]] && return
+	echo "wanted $1 and $2, got $status: $output $stderr"
+	return 1
+}
+
+# flip FILE BYTE: one bit of it.
+flip() {
+	perl -e '
+		open my $f, "+<:raw", $ARGV[0] or die; seek $f, $ARGV[1], 0; read $f, my $c, 1;
+		seek $f, $ARGV[1], 0; print $f chr(ord($c) ^ 4); close $f or die' "$1" "$2"
+}
+
+# The field $2 of the partition $1, in bytes, as sfdisk has it.
+of_partition() {
+	sfdisk -J "$dir/disk" |
+		jq ".partitiontable.partitions[] | select(.name == \"$1\").$2 * 512"
+}
+
+@test "the manifest is the disk's: its parts, its hashes, its root hash" {
+	local name
+	jq -e '._type == "https://in-toto.io/Statement/v1"' "$dir/disk.medium.json"
+	[ "sha256:$(jq -r '.subject[0].digest.sha256' "$dir/disk.medium.json")" = \
+		"$(cut -d' ' -f2 <"$dir/made")" ]
+	[ "$(jq -r .predicate.size "$dir/disk.medium.json")" = "$(stat -c %s "$dir/disk")" ]
+	for name in bios esp root verity var usr2; do
+		[ "$(of_partition "$name" start)" = "$(jq ".predicate.parts[] |
+			select(.name == \"$name\").at" "$dir/disk.medium.json")" ]
+		[ "$(of_partition "$name" size)" = "$(jq ".predicate.parts[] |
+			select(.name == \"$name\").size" "$dir/disk.medium.json")" ]
+	done
+	[ "$(jq -c '[.predicate.parts[] | select(.data).name]' "$dir/disk.medium.json")" = \
+		'["usr2","var"]' ]
+	mcopy -i "$dir/disk@@$(of_partition esp start)" ::/EFI/debian/grub.cfg "$dir/grub.cfg"
+	grep -q ":$(jq -r '.predicate.verity."root-hash"' "$dir/disk.medium.json"):" \
+		"$dir/grub.cfg"
+	# each block by another's hand
+	perl -MDigest::SHA=sha256_hex -MJSON::PP -e '
+		local $/; open my $j, "<", "$ARGV[0].medium.json" or die; my $m = decode_json(<$j>);
+		open my $f, "<:raw", $ARGV[0] or die;
+		for my $b (@{$m->{predicate}{blocks}}) {
+			for (1 .. (ref $b ? $b->{zeros} : 1)) {
+				read $f, my $is, 1 << 20 or die "too many";
+				die "another at ", tell $f
+					unless ref $b ? $is !~ /[^\0]/ : sha256_hex($is) eq $b;
+			}
+		}
+		die "more" unless eof $f' "$dir/disk"
+}
+
+@test "a disk as it was made is verified, from a device too" {
+	verify "$dir/disk"
+	says 0 "verified sha256:"
+	[[ $output == *'bundle signature of disk.medium.json by key'* ]]
+	run --separate-stderr "$posmedia" verify --key "$dir/k.pub" "$dir/disk" --json
+	[ "$status" -eq 0 ]
+	[ "$(jq -c '[.wrong, .behind, .skipped, .places]' <<<"$output")" = '[0,0,0,[]]' ]
+	[ "$(jq -r .bytes <<<"$output")" = "$(stat -c %s "$dir/disk")" ]
+	cp --sparse=always "$dir/disk" "$dir/larger"
+	truncate -s +5M "$dir/larger"
+	verify "$dir/larger"
+	says 0 'not looked at: 5.2 MB behind the medium'
+	device=$(losetup -f --show "$dir/larger") || skip "no loop devices here"
+	verify "$device"
+	says 0 'not looked at: 5.2 MB behind the medium'
+}
+
+@test "a flipped bit of each part, and of both tables, is found where it is" {
+	local part at
+	cp --sparse=always "$dir/disk" "$dir/bad"
+	jq -r '.predicate.parts[] | "\(.at) \(.name)"' "$dir/disk.medium.json" >"$dir/parts"
+	[ "$(wc -l <"$dir/parts")" -eq 8 ]
+	while read -r at part; do
+		flip "$dir/bad" $((at + 4000))
+		verify "$dir/bad"
+		says 4 "differs: $part,"
+		[ "$(grep -c '^differs' <<<"$output")" -eq 1 ]
+		verify "$dir/bad" --json
+		[ "$(jq -c '[.places[] | [.what, .part, .at <= '"$((at + 4000))"']]' \
+			<<<"$output")" = "[[\"differs\",\"$part\",true]]" ]
+		flip "$dir/bad" $((at + 4000))
+	done <"$dir/parts"
+	verify "$dir/bad"
+	says 0 verified
+}
+
+@test "of the root it is told to the block of 4 KiB" {
+	local at
+	cp --sparse=always "$dir/disk" "$dir/bad"
+	at=$(of_partition root start)
+	flip "$dir/bad" $((at + 2000000))
+	flip "$dir/bad" $((at + 5000))
+	verify "$dir/bad" --json
+	[ "$(jq -c '[.places[] | [.part, ."in-part", .size]]' <<<"$output")" = \
+		'[["root",4096,4096],["root",1998848,4096]]' ]
+	[ "$(jq .wrong <<<"$output")" -eq 8192 ]
+}
+
+@test "what is cut off is missing, and what a machine wrote to may be left out" {
+	local at
+	cp --sparse=always "$dir/disk" "$dir/bad"
+	at=$(of_partition usr2 start)
+	truncate -s $((at + 1500000)) "$dir/bad"
+	verify "$dir/bad"
+	says 4 'missing: usr2,'
+	says 4 'missing: second table,'
+	says 4 'not as they were signed'
+	cp --sparse=always "$dir/disk" "$dir/bad"
+	flip "$dir/bad" $((at + 4000))
+	verify "$dir/bad" --used
+	says 0 'of partitions that a machine writes to'
+	flip "$dir/bad" $(($(of_partition esp start) + 100))
+	verify "$dir/bad" --used
+	says 4 'differs: esp, 1.0 MB from byte 0'
+}
+
+@test "a manifest that is not signed, or is another's, is refused" {
+	local m=$dir/disk.medium.json
+	run --separate-stderr "$posmedia" verify --key "$dir/other.pub" "$dir/disk"
+	says 4 'disk.medium.json.pgp'
+	cp "$m" "$dir/kept"
+	sed -i 's/"zeros": [0-9]*/"zeros": 3/' "$m"
+	run --separate-stderr "$posmedia" verify --key "$dir/k.pub" "$dir/disk"
+	cp "$dir/kept" "$m"
+	says 4 'disk.medium.json'
+	# signed, and says nothing that could be checked
+	echo '{"_type": "https://in-toto.io/Statement/v1", "predicate": {}}' >"$dir/not.json"
+	"$posmedia" sign "$dir/not.json" --key "$dir/k"
+	run --separate-stderr "$posmedia" verify --key "$dir/k.pub" \
+		--manifest "$dir/not.json" "$dir/disk"
+	says 4 'it says no medium'
+	cp --sparse=always "$dir/disk" "$dir/changed"
+	cp "$m" "$dir/changed.medium.json"
+	flip "$dir/changed" 5000000
+	run --separate-stderr "$posmedia" sign "$dir/changed" --key "$dir/k"
+	says 4 'changed.medium.json is of another medium'
+	run --separate-stderr "$posmedia" verify --key "$dir/k.pub" --used "$dir/made"
+	says 2 '--used wants the --manifest'
+}
+
+@test "every format has a manifest, and the same one twice" {
+	local format
+	for format in tar squashfs erofs raw qcow2; do
+		"$posmedia" media "oci:$dir/image" --format "$format" -o "$dir/1" >/dev/null
+		cp "$dir/1.medium.json" "$dir/first"
+		"$posmedia" media "oci:$dir/image" --format "$format" -o "$dir/2" >/dev/null
+		cmp "$dir/first" "$dir/2.medium.json"
+		"$posmedia" sign "$dir/2" --key "$dir/k" >/dev/null
+		run --separate-stderr "$posmedia" verify --key "$dir/k.pub" "$dir/2"
+		says 0 "of $format, made of sha256:"
+		flip "$dir/2" 1000
+		run --separate-stderr "$posmedia" verify --key "$dir/k.pub" "$dir/2"
+		says 4 'not as they were signed'
+	done
+}
+
+@test "nobody changes an entry of the loader, and there is no shell in it" {
+	mcopy -n -i "$dir/disk@@$(of_partition esp start)" ::/EFI/debian/grub.cfg "$dir/grub.cfg"
+	grep -qx 'set superusers=""' "$dir/grub.cfg"
+	grep -q '^menuentry posmedia --unrestricted' "$dir/grub.cfg"
+	grep -q ' panic=10$' "$dir/grub.cfg"
+}
+
+@test "a partition without room for the files of its place is refused" {
+	cp -a "$dir/root" "$dir/many"
+	# 8 MB have room for some 2000 files, whatever is in them
+	(cd "$dir/many/var/lib" && seq 2500 | xargs touch)
+	image "$dir/many" "$dir/crowded"
+	run --separate-stderr "$posmedia" media "oci:$dir/crowded" --format raw -o "$dir/x"
+	says 3 'the partition var of 8.4 MB is too small'
+	[[ $stderr == *'2501 files'* && $stderr == *x-posmedia.size=* ]]
+	rm -rf "$dir/many/var/lib"
+	head -c 7000000 /dev/zero >"$dir/many/var/full"
+	image "$dir/many" "$dir/crowded"
+	run --separate-stderr "$posmedia" media "oci:$dir/crowded" --format raw -o "$dir/x"
+	says 3 'the partition var of 8.4 MB is too small'
+	[ ! -e "$dir/x" ] && [ ! -e "$dir/x.medium.json" ]
+}
