@@ -12,6 +12,8 @@ static const char schema[] =
     " segments INTEGER, bytes INTEGER, unfinished INTEGER, head INTEGER, last TEXT,"
     " damaged INTEGER);"
     "CREATE TABLE place(id INTEGER PRIMARY KEY, shop TEXT, env TEXT);"
+    "CREATE TABLE tally(ledger INTEGER, kind TEXT, host TEXT, actor TEXT, n INTEGER,"
+    " first INTEGER, last INTEGER);"
     "CREATE TABLE raw(id INTEGER PRIMARY KEY, ledger INTEGER, seq INTEGER, t INTEGER, kind TEXT,"
     " place INTEGER, subject TEXT, actor TEXT, host TEXT, machine TEXT, fields TEXT,"
     " at INTEGER);"
@@ -34,29 +36,20 @@ static const char schema[] =
     "CREATE VIEW instance AS SELECT run.* FROM (SELECT max(t * 1000000000 + id) % 1000000000 AS"
     " id FROM ran GROUP BY place) JOIN run USING (id);";
 
-enum { SET_BACK_S = 900 };
-
-enum { ONCE_MAX = 32, KIND_MAX = 32, TOLD_LAST = 4 };
-
-/* What was told last of a shop and environment: a line comes again soon after the first, but what
- * became of another container may be told in between. */
-struct told {
-	struct {
-		char once[ONCE_MAX + 1], kind[KIND_MAX + 1];
-	} v[TOLD_LAST];
-	unsigned next;
-};
+enum { SET_BACK_S = 900, PLACE_SMALL = 128 };
 
 struct loading {
 	struct sql_query *insert, *place;
 	const char *const *kinds;
 	struct map *places; /* "SHOP\nENV" -> its number */
-	struct told *told;  /* by that number */
+	struct once once;   /* what was told of them */
+	struct tally tally;
 	int64_t ledger;
 	bool bucket;  /* where each first line is of another ledger */
 	char day[11]; /* of the last time, and when it began */
 	int64_t day_s;
-	int64_t latest; /* the last line's time in this ledger */
+	int64_t latest;      /* the last line's time in this ledger */
+	struct queue *queue; /* to put_line */
 };
 
 static bool wanted(const struct loading *l, const struct ledger_text *kind)
@@ -183,59 +176,31 @@ static int read_fields(const struct ledger_text *f, struct seen *ret, struct jva
 	return 0;
 }
 
-static int number_place(struct loading *l, const char *shop, const char *env, int64_t *ret,
-			struct err *e)
+static int number_place(struct loading *l, const struct ledger_text *shop,
+			const struct ledger_text *env, int64_t *ret, struct err *e)
 {
-	char *key SCOPED(mem_freep) = mem_format("%s\n%s", shop, env);
-	uintptr_t n = (uintptr_t)map_get(l->places, key);
+	char small[PLACE_SMALL];
+	char *large SCOPED(mem_freep) = NULL, *key = small;
+	uintptr_t n;
 	bool more;
 
+	if (shop->n + env->n + 2 > sizeof(small))
+		key = large = mem_zalloc(shop->n + env->n + 2);
+	memcpy(key, shop->p, shop->n);
+	key[shop->n] = '\n';
+	if (env->n > 0)
+		memcpy(key + shop->n + 1, env->p, env->n);
+	key[shop->n + 1 + env->n] = '\0';
+	n = (uintptr_t)map_get(l->places, key);
 	*ret = (int64_t)n;
 	if (n != 0)
 		return 0;
 	*ret = (int64_t)l->places->n + 1;
 	(void)map_put(l->places, key, (void *)(uintptr_t)*ret);
-	if ((*ret & (*ret - 1)) == 0)
-		l->told = mem_resize(l->told, 2 * (size_t)*ret, sizeof(*l->told));
-	l->told[*ret] = (struct told){.next = 0};
 	sql_int(l->place, 1, *ret);
-	sql_text(l->place, 2, shop, strlen(shop));
-	sql_text(l->place, 3, env, strlen(env));
+	sql_text(l->place, 2, key, shop->n);
+	sql_text(l->place, 3, key + shop->n + 1, env->n);
 	return sql_next(l->place, &more, e);
-}
-
-/* The number of the shop and environment that an event is about; 0 = of none. */
-static int place_of(struct loading *l, const struct seen *s, int64_t *ret, struct err *e)
-{
-	char *a SCOPED(mem_freep) = mem_strndup(s->shop.n > 0 ? s->shop.p : "", s->shop.n);
-	char *b SCOPED(mem_freep) = mem_strndup(s->env.n > 0 ? s->env.p : "", s->env.n);
-
-	*ret = 0;
-	return s->shop.p == NULL ? 0 : number_place(l, a, b, ret, e);
-}
-
-static bool is_text(const char *s, const struct ledger_text *t)
-{
-	return strlen(s) == t->n && memcmp(s, t->p, t->n) == 0;
-}
-
-/* Whether a writer that died has told the same before. */
-static bool told_before(struct loading *l, int64_t place, const struct ledger_line *line,
-			const struct ledger_text *once)
-{
-	struct told *t;
-
-	if (place == 0 || once->n == 0 || once->n > ONCE_MAX || line->kind.n > KIND_MAX)
-		return false;
-	t = &l->told[place];
-	for (size_t i = 0; i < TOLD_LAST; i++)
-		if (is_text(t->v[i].once, once) && is_text(t->v[i].kind, &line->kind))
-			return true;
-	memset(&t->v[t->next], 0, sizeof(t->v[0]));
-	memcpy(t->v[t->next].once, once->p, once->n);
-	memcpy(t->v[t->next].kind, line->kind.p, line->kind.n);
-	t->next = (t->next + 1) % TOLD_LAST;
-	return false;
 }
 
 /* When it was that was told later: "2026-11-26T17:04:23Z", else 0. */
@@ -258,38 +223,66 @@ static int64_t in_order(struct loading *l, const struct ledger_line *line)
 	return t;
 }
 
-static int one_line(void *ctx, const struct ledger_line *line, struct err *e)
+/* Puts a line into the database, unless that was told before. */
+static int put_line(void *ctx, const struct base_line *v, struct err *e)
 {
 	struct loading *l = ctx;
 	struct sql_query *q = l->insert;
-	int64_t place = 0, at, t = in_order(l, line);
+	int64_t place = 0;
+	bool more;
+
+	/* the number of the shop and environment that an event is about; 0 = of none */
+	if (v->text[BASE_SHOP].p != NULL &&
+	    number_place(l, &v->text[BASE_SHOP], &v->text[BASE_ENV], &place, e) != 0)
+		return -1;
+	if (once_told_before(&l->once, place, &v->text[BASE_KIND], &v->text[BASE_ONCE]))
+		return 0;
+	tally_add(&l->tally, v);
+	sql_int(q, 1, v->ledger);
+	sql_int(q, 2, v->seq);
+	sql_int(q, 3, v->t);
+	sql_text(q, 4, v->text[BASE_KIND].p, v->text[BASE_KIND].n);
+	sql_int(q, 5, place);
+	sql_text(q, 6, v->text[BASE_SUBJECT].p, v->text[BASE_SUBJECT].n);
+	sql_text(q, 7, v->text[BASE_ACTOR].p, v->text[BASE_ACTOR].n);
+	sql_text(q, 8, v->text[BASE_HOST].p, v->text[BASE_HOST].n);
+	sql_text(q, 9, v->text[BASE_MACHINE].p, v->text[BASE_MACHINE].n);
+	sql_text(q, 10, v->text[BASE_FIELDS].p, v->text[BASE_FIELDS].n);
+	if (v->at != 0)
+		sql_int(q, 11, v->at);
+	else
+		sql_null(q, 11);
+	return sql_next(q, &more, e);
+}
+
+static int one_line(void *ctx, const struct ledger_line *line, struct err *e)
+{
+	struct loading *l = ctx;
+	int64_t t = in_order(l, line);
 	struct jval *v SCOPED(jval_freep) = NULL;
 	struct seen seen;
-	bool more;
 
 	l->ledger += l->bucket && line->seq == 1;
 	if (!wanted(l, &line->kind))
 		return 0;
-	if (read_fields(&line->fields, &seen, &v, e) != 0 || place_of(l, &seen, &place, e) != 0)
+	if (read_fields(&line->fields, &seen, &v, e) != 0)
 		return -1;
-	if (told_before(l, place, line, &seen.once))
-		return 0;
-	at = time_of(l, &seen);
-	sql_int(q, 1, l->ledger);
-	sql_int(q, 2, (int64_t)line->seq);
-	sql_int(q, 3, t);
-	sql_text(q, 4, line->kind.p, line->kind.n);
-	sql_int(q, 5, place);
-	sql_text(q, 6, line->subject.p, line->subject.n);
-	sql_text(q, 7, line->actor.p, line->actor.n);
-	sql_text(q, 8, line->host.p, line->host.n);
-	sql_text(q, 9, line->machine.p, line->machine.n);
-	sql_text(q, 10, line->fields.p, line->fields.n);
-	if (at != 0)
-		sql_int(q, 11, at);
-	else
-		sql_null(q, 11);
-	return sql_next(q, &more, e);
+
+	const struct base_line b = {.ledger = l->ledger,
+				    .seq = (int64_t)line->seq,
+				    .t = t,
+				    .at = time_of(l, &seen),
+				    .text = {[BASE_KIND] = line->kind,
+					     [BASE_SUBJECT] = line->subject,
+					     [BASE_ACTOR] = line->actor,
+					     [BASE_HOST] = line->host,
+					     [BASE_MACHINE] = line->machine,
+					     [BASE_FIELDS] = line->fields,
+					     [BASE_SHOP] = seen.shop,
+					     [BASE_ENV] = seen.env,
+					     [BASE_ONCE] = seen.once}};
+
+	return queue_put(l->queue, &b, e);
 }
 
 struct all {
@@ -344,6 +337,9 @@ static int one_state(struct all *x, const char *dir, const struct ledger_state *
 {
 	struct ledgers *s = x->states;
 
+	/* the database is the thread's until then */
+	if (queue_wait(x->l->queue, e) != 0)
+		return -1;
 	if (st->lines == 0)
 		return 0;
 	if (check_twice(x->seen, dir, st, e) != 0 || put_state(x, dir, st, damaged, e) != 0)
@@ -404,6 +400,7 @@ static int load(const struct report_opts *o, struct all *x, struct sql **ret, st
 				     " ?, ?, ?)";
 	struct sql *db SCOPED(sql_closep) = NULL;
 	struct sql_query *q SCOPED(sql_query_freep) = NULL, *p SCOPED(sql_query_freep) = NULL;
+	struct queue *queue SCOPED(queue_freep) = NULL; /* ends before what it puts lines into */
 
 	if (sql_open_own(&db, e) != 0 || sql_run(db, schema, e) != 0 ||
 	    sql_prepare(db, insert, &q, e) != 0 ||
@@ -413,10 +410,12 @@ static int load(const struct report_opts *o, struct all *x, struct sql **ret, st
 	x->db = db;
 	x->l->insert = q;
 	x->l->place = p;
+	x->l->queue = queue = queue_new(put_line, x->l);
 	for (size_t i = 0; i < o->ledgers->n; i++)
 		if (one_ledger(x, o->ledgers->v[i], e) != 0)
 			return -1;
-	if (sql_run(db, "COMMIT", e) != 0)
+	if (queue_wait(queue, e) != 0 || tally_put(&x->l->tally, db, e) != 0 ||
+	    sql_run(db, "COMMIT", e) != 0)
 		return -1;
 	*ret = STEAL(db);
 	return 0;
@@ -430,7 +429,8 @@ static int load_once(const struct report_opts *o, const char *const *kinds, bool
 	struct all with = {.l = &l, .seen = &seen, .states = states, .salvage = salvage};
 	int rc = load(o, &with, ret, e);
 
-	free(l.told);
+	once_release(&l.once);
+	tally_release(&l.tally);
 	return rc;
 }
 

@@ -2,6 +2,7 @@
 #ifndef REPORT_PARTS_H
 #define REPORT_PARTS_H
 
+#include "base/map.h"
 #include "report/report.h"
 #include "sql/sql.h"
 
@@ -29,6 +30,62 @@ struct ledgers {
 void ledgers_release(struct ledgers *l);
 int base_load(const struct report_opts *o, const char *const *kinds, struct sql **ret,
 	      struct ledgers *states, struct err *e) MUST_CHECK;
+
+/* What was told with a "once", to count it once. Zero-initialised is empty. */
+struct once {
+	struct once_told *v;
+	size_t n, cap;
+	struct map kinds;
+	char kind[40]; /* the last that was asked for, and its number */
+	uint32_t number;
+};
+
+/* Whether the same was told before of that shop and environment (0 = of none): a line of that kind
+ * with that "once", "" = it has none. Remembers it. */
+bool once_told_before(struct once *o, int64_t place, const struct ledger_text *kind,
+		      const struct ledger_text *once);
+void once_release(struct once *o);
+
+/* A line of a ledger as the database has it. Texts that are absent are NULL. */
+enum base_text {
+	BASE_KIND,
+	BASE_SUBJECT,
+	BASE_ACTOR,
+	BASE_HOST,
+	BASE_MACHINE,
+	BASE_FIELDS,
+	BASE_SHOP,
+	BASE_ENV,
+	BASE_ONCE,
+	BASE_TEXTS
+};
+struct base_line {
+	int64_t ledger, seq, t, at; /* at: when it was that is told later; 0 = at that time */
+	struct ledger_text text[BASE_TEXTS];
+};
+
+/* Events counted by ledger, kind, host and actor. Zero-initialised is empty. tally_put puts the
+ * counts into the table of that name. */
+enum { TALLY_FEW = 8 };
+struct tally {
+	struct tally_row *v;
+	size_t n;
+	struct map rows;
+};
+void tally_add(struct tally *t, const struct base_line *v);
+int tally_put(const struct tally *t, struct sql *db, struct err *e) MUST_CHECK;
+void tally_release(struct tally *t);
+
+/* Lines on their way from who reads them to who puts them into the database: fn is called for each
+ * in their order, by a thread where one can be had. queue_put copies what it is given, and tells
+ * what went wrong with earlier ones; after queue_wait the thread touches nothing of the caller's
+ * until the next one is put. */
+struct queue;
+typedef int queue_fn(void *ctx, const struct base_line *v, struct err *e);
+struct queue *queue_new(queue_fn *fn, void *ctx) MUST_CHECK;
+int queue_put(struct queue *q, const struct base_line *v, struct err *e) MUST_CHECK;
+int queue_wait(struct queue *q, struct err *e) MUST_CHECK;
+void queue_freep(struct queue **q);
 
 /* A new table or chart at the end of a report, good until the next one. */
 struct report_table *table_new(struct report *r, const char *id, const char *title,

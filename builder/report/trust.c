@@ -194,17 +194,19 @@ int make_ledger(const struct making *m, struct report *r, struct err *e)
 {
 	static const char of_ledgers[] =
 	    "SELECT dir, CASE WHEN damaged THEN 'damaged' ELSE 'whole' END, chain, lines, (SELECT "
-	    "min(t) FROM raw WHERE ledger = l.id),"
-	    " (SELECT max(t) FROM raw WHERE ledger = l.id), segments, bytes, unfinished, CASE WHEN"
+	    "min(first) FROM tally WHERE ledger = l.id),"
+	    " (SELECT max(last) FROM tally WHERE ledger = l.id), segments, bytes, unfinished, CASE "
+	    "WHEN"
 	    " head THEN 'yes' WHEN lines = 0 THEN '' ELSE 'no' END, CASE WHEN lines > 0 THEN last "
 	    "END"
 	    " FROM ledger l ORDER BY id";
 	static const char of_kinds[] =
-	    "SELECT kind, count(*), max(t), count(DISTINCT host), count(DISTINCT actor) FROM raw"
+	    "SELECT kind, sum(n), max(last), count(DISTINCT host), count(DISTINCT actor) FROM tally"
 	    " GROUP BY kind ORDER BY kind";
 	static const char of_latest[] =
-	    "SELECT t, kind, fields ->> 'shop', actor, host, nullif(subject, '') FROM raw"
-	    " ORDER BY t DESC, id DESC LIMIT 100";
+	    "SELECT t, kind, fields ->> 'shop', actor, host, nullif(subject, '') FROM"
+	    " (SELECT id FROM raw ORDER BY t DESC, id DESC LIMIT 100) JOIN raw USING (id)"
+	    " ORDER BY t DESC, id DESC";
 	struct report_table *t;
 
 	r->title = "Ledger";

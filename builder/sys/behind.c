@@ -1,29 +1,24 @@
 #include "sys/behind.h"
 
 #include "sys/fs.h"
+#include "sys/relay.h"
 #include <fcntl.h>
-#include <pthread.h>
-#include <signal.h>
-#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
 enum { ROOM = 256 << 10, PUSH_OUT = 8 << 20 };
 
+struct room {
+	size_t len;
+	char bytes[ROOM];
+};
+
 struct behind {
 	int fd;
 	struct hash *hash;
-	pthread_t thread;
-	pthread_mutex_t lock;
-	pthread_cond_t changed;
-	char *room[2];
-	size_t len[2];
-	unsigned filling; /* which of the two the caller fills */
-	bool full;        /* the other is the thread's to write */
-	bool end;
+	struct relay *relay;
+	struct room *room[2];
 	uint64_t since; /* bytes since the disk was last told to begin */
-	struct err failed;
-	bool has_failed;
 };
 
 /* So that the fsync at the end finds little left. */
@@ -36,106 +31,30 @@ static void push_out(struct behind *b, size_t n)
 	b->since = 0;
 }
 
-static void write_one(struct behind *b, unsigned i)
-{
-	struct err e = ERR_INIT;
-
-	if (b->has_failed)
-		return;
-	if (fs_write_all(b->fd, b->room[i], b->len[i], &e) == 0) {
-		hash_add(b->hash, b->room[i], b->len[i]);
-		push_out(b, b->len[i]);
-		return;
-	}
-	b->failed = e;
-	b->has_failed = true;
-}
-
-static void *work(void *ctx)
+static int write_one(void *ctx, void *room, struct err *e)
 {
 	struct behind *b = ctx;
+	struct room *r = room;
 
-	(void)pthread_mutex_lock(&b->lock);
-	for (;;) {
-		while (!b->full && !b->end)
-			(void)pthread_cond_wait(&b->changed, &b->lock);
-		if (!b->full)
-			break;
-		(void)pthread_mutex_unlock(&b->lock);
-		write_one(b, 1 - b->filling);
-		(void)pthread_mutex_lock(&b->lock);
-		b->full = false;
-		(void)pthread_cond_broadcast(&b->changed);
-	}
-	(void)pthread_mutex_unlock(&b->lock);
-	return NULL;
-}
-
-static bool start(struct behind *b)
-{
-	sigset_t all, before;
-	int rc;
-
-	/* signals are the caller's */
-	(void)sigfillset(&all);
-	(void)pthread_sigmask(SIG_SETMASK, &all, &before);
-	rc = pthread_create(&b->thread, NULL, work, b);
-	(void)pthread_sigmask(SIG_SETMASK, &before, NULL);
-	return rc == 0;
-}
-
-static void release(struct behind *b)
-{
-	(void)pthread_cond_destroy(&b->changed);
-	(void)pthread_mutex_destroy(&b->lock);
-	free(b->room[0]);
-	free(b->room[1]);
-	free(b);
+	if (fs_write_all(b->fd, r->bytes, r->len, e) != 0)
+		return -1;
+	hash_add(b->hash, r->bytes, r->len);
+	push_out(b, r->len);
+	r->len = 0;
+	return 0;
 }
 
 struct behind *behind_new(int fd, struct hash *hash)
 {
 	struct behind *b = mem_zalloc(sizeof(*b));
+	void *rooms[2];
 
 	b->fd = fd;
 	b->hash = hash;
-	b->room[0] = mem_zalloc(ROOM);
-	b->room[1] = mem_zalloc(ROOM);
-	(void)pthread_mutex_init(&b->lock, NULL);
-	(void)pthread_cond_init(&b->changed, NULL);
-	if (start(b))
-		return b;
-	release(b);
-	return NULL;
-}
-
-/* Waits until the thread has nothing to do, and says what went wrong. */
-static int idle(struct behind *b, struct err *e)
-{
-	int rc = 0;
-
-	(void)pthread_mutex_lock(&b->lock);
-	while (b->full)
-		(void)pthread_cond_wait(&b->changed, &b->lock);
-	if (b->has_failed) {
-		*e = b->failed;
-		rc = -1;
-	}
-	(void)pthread_mutex_unlock(&b->lock);
-	return rc;
-}
-
-static int hand_over(struct behind *b, struct err *e)
-{
-	if (idle(b, e) != 0)
-		return -1;
-	(void)pthread_mutex_lock(&b->lock);
-	b->filling = 1 - b->filling;
-	b->len[b->filling] = 0;
-	b->full = true;
-	(void)pthread_cond_broadcast(&b->changed);
-	(void)pthread_mutex_unlock(&b->lock);
-	return 0;
+	for (int i = 0; i < 2; i++)
+		rooms[i] = b->room[i] = mem_zalloc(sizeof(*b->room[i]));
+	b->relay = relay_new(rooms, write_one, b);
+	return b;
 }
 
 int behind_add(struct behind *b, const void *p, size_t n, struct err *e)
@@ -143,14 +62,14 @@ int behind_add(struct behind *b, const void *p, size_t n, struct err *e)
 	const char *from = p;
 
 	while (n > 0) {
-		size_t *len = &b->len[b->filling];
-		size_t take = ROOM - *len < n ? ROOM - *len : n;
+		struct room *r = relay_room(b->relay);
+		size_t take = ROOM - r->len < n ? ROOM - r->len : n;
 
-		memcpy(b->room[b->filling] + *len, from, take);
-		*len += take;
+		memcpy(r->bytes + r->len, from, take);
+		r->len += take;
 		from += take;
 		n -= take;
-		if (*len == ROOM && hand_over(b, e) != 0)
+		if (r->len == ROOM && relay_hand(b->relay, e) != 0)
 			return -1;
 	}
 	return 0;
@@ -158,9 +77,11 @@ int behind_add(struct behind *b, const void *p, size_t n, struct err *e)
 
 int behind_wait(struct behind *b, struct err *e)
 {
-	if (b->len[b->filling] > 0 && hand_over(b, e) != 0)
+	const struct room *r = relay_room(b->relay);
+
+	if (r->len > 0 && relay_hand(b->relay, e) != 0)
 		return -1;
-	return idle(b, e);
+	return relay_wait(b->relay, e);
 }
 
 void behind_free(struct behind *b)
@@ -170,10 +91,8 @@ void behind_free(struct behind *b)
 	if (b == NULL)
 		return;
 	(void)!behind_wait(b, &quiet);
-	(void)pthread_mutex_lock(&b->lock);
-	b->end = true;
-	(void)pthread_cond_broadcast(&b->changed);
-	(void)pthread_mutex_unlock(&b->lock);
-	(void)pthread_join(b->thread, NULL);
-	release(b);
+	relay_free(b->relay);
+	free(b->room[0]);
+	free(b->room[1]);
+	free(b);
 }

@@ -8,7 +8,8 @@
 struct behind;
 
 /* Starts on an open file, which is written at its position; hash: what is written is added to it.
- * Both are the thread's until behind_wait has returned. NULL when no thread can be had. */
+ * Both are the thread's until behind_wait has returned. Without a thread to be had, behind_add
+ * writes. */
 struct behind *behind_new(int fd, struct hash *hash) MUST_CHECK;
 
 /* Takes the bytes; waits while there are two buffers full of earlier ones. What went wrong with

@@ -230,6 +230,11 @@ l/00000004.jsonl:3: line $(sed -n '3s/.*"seq":\([0-9]*\).*/\1/p' "$dir/good/0000
 	ledger <<-EVENTS
 		2026-10-01T00:00:00Z start - {$at,$once}
 		2026-10-01T00:00:02Z snapshot - {$at,"once":"of another"}
+		2026-10-01T00:00:02Z snapshot - {$at,"once":"and one more"}
+		2026-10-01T00:00:03Z snapshot - {$at,"once":"0123456789abcdee"}
+		2026-10-01T00:00:03Z snapshot - {$at,"once":"1123456789abcdef"}
+		2026-10-01T00:00:04Z snapshot - {$at,$once}
+		2026-10-01T00:00:04Z snapshot - {"shop":"b","env":"prod",$once}
 		2026-10-01T00:00:05Z start - {$at,$once}
 		2026-10-01T09:00:00Z stop - {$at,$once,$engine}
 		2026-10-01T09:00:01Z stop - {$at,$once,$engine}
@@ -238,7 +243,7 @@ l/00000004.jsonl:3: line $(sed -n '3s/.*"seq":\([0-9]*\).*/\1/p' "$dir/good/0000
 	EVENTS
 	[ "$(rows billing)" = 'a,prod,2026-10,5400,2,1' ]
 	report sql 'SELECT count(*) FROM event' --ledger l
-	[ "${lines[1]}" = 6 ]
+	[ "${lines[1]}" = 11 ]
 	report billing --ledger l
 	[[ ${lines[-1]} == 'Not known: of 1 ends nobody knows'*'last seen' ]]
 }
