@@ -135,6 +135,15 @@ void shared_end(struct job *j)
 		stash_unclaim(j->stash);
 }
 
+bool shared_is_other(struct job *j, size_t i)
+{
+	const struct plan_stage *st = &j->plan->v[i];
+	struct digest output;
+
+	return shared_reads(j, i) && stash_output(j->stash, &st->key, &output) &&
+	       !digest_equal(&output, &st->output);
+}
+
 static int to_file(void *ctx, const void *p, size_t n, struct err *e)
 {
 	return fs_write_all(*(int *)ctx, p, n, e);
@@ -151,7 +160,7 @@ static int pack(struct job *j, const char *tree, int *fd, struct packed_tree *re
 	return job_tree_pack(j, tree, &to, ret, e);
 }
 
-int shared_put(struct job *j, size_t i, struct err *e)
+int shared_put(struct job *j, size_t i, const char *tree, struct err *e)
 {
 	const struct plan_stage *st = &j->plan->v[i];
 	struct packed_tree p SCOPED(packed_tree_release) = {.marks = NULL};
@@ -163,7 +172,7 @@ int shared_put(struct job *j, size_t i, struct err *e)
 		stash_supersede(j->stash, &st->key);
 	if (!is_shared(j, i) || !stash_wants(j->stash, &st->key))
 		return intr_pending() ? intr_err(e) : 0;
-	if (pack(j, j->trees.v[i], &fd, &p, &why) != 0) {
+	if (pack(j, tree, &fd, &p, &why) != 0) {
 		if (!intr_pending())
 			log_warn("%s: not shared: %s", st->name, why.msg);
 		return intr_pending() ? intr_err(e) : 0;

@@ -32,7 +32,11 @@ int shared_begin(struct job *j, size_t i, const char *dir, bool *ret_done,
 		 struct err *e) MUST_CHECK;
 void shared_end(struct job *j);
 
-/* Puts what stage i made, in the tree that j->trees has of it. */
-int shared_put(struct job *j, size_t i, struct err *e) MUST_CHECK;
+/* Whether something else than what stage i made here is there for all others: another machine was
+ * faster. */
+bool shared_is_other(struct job *j, size_t i) MUST_CHECK;
+
+/* Puts what stage i made, its tree. */
+int shared_put(struct job *j, size_t i, const char *tree, struct err *e) MUST_CHECK;
 
 #endif

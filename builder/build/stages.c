@@ -377,14 +377,11 @@ bool job_will_run(const struct job *j, const struct plan_stage *st)
 }
 
 /* Of a step that captures, what another machine made is its capture here too. */
-static int take_shared(struct job *j, size_t i, const char *dir, struct build_result *ret,
-		       struct err *e)
+static int take_shared(struct job *j, size_t i, const char *dir, struct err *e)
 {
 	const struct plan_stage *st = &j->plan->v[i];
 	char *tree SCOPED(mem_freep) = fs_join(dir, "tree");
 
-	ret->stages_cached++;
-	ret->stages_shared++;
 	if (st->kind == PLAN_STEP && job_record_keep(j, &j->r->steps[st->step], dir, e) != 0)
 		return -1;
 	return captures(j, st) ? job_capture(j, st, tree, e) : 0;
@@ -408,8 +405,9 @@ static int unpack_captured(struct job *j, size_t i, const char *dir, bool *ret_d
 }
 
 /* Brings a stage about in dir: unpacks what was captured of it, or what another machine has made,
- * or runs it. */
-static int make(struct job *j, size_t i, const char *dir, struct build_result *ret, struct err *e)
+ * or runs it: *ret_ran. */
+static int make(struct job *j, size_t i, const char *dir, struct build_result *ret, bool *ret_ran,
+		struct err *e)
 {
 	const struct plan_stage *st = &j->plan->v[i];
 	char *tree SCOPED(mem_freep) = fs_join(dir, "tree");
@@ -423,25 +421,72 @@ static int make(struct job *j, size_t i, const char *dir, struct build_result *r
 	}
 	if (shared_begin(j, i, dir, &done, e) != 0)
 		return -1;
-	if (done)
-		return take_shared(j, i, dir, ret, e);
+	if (done) {
+		ret->stages_cached++;
+		ret->stages_shared++;
+		return take_shared(j, i, dir, e);
+	}
 	if (job_stage_dirs(dir, e) != 0 || run_logged(j, st, dir, e) != 0)
 		return -1;
 	ret->stages_run++;
+	*ret_ran = true;
 	if (captures(j, st) && (forget_made(j, st, e) != 0 || job_capture(j, st, tree, e) != 0))
 		return -1;
 	return find_output(j, i, dir, e);
+}
+
+/* Another machine took over, while this one stood still or was cut off, and was faster: all have
+ * what was published first. */
+static int adopt(struct job *j, size_t i, const char *dir, struct err *e)
+{
+	const struct plan_stage *st = &j->plan->v[i];
+	char *other SCOPED(mem_freep) = mem_format("%s.other", dir);
+	char *from SCOPED(mem_freep) = fs_join(dir, "log");
+	char *log SCOPED(mem_freep) = fs_join(other, "log");
+	bool done = false;
+
+	if (!shared_is_other(j, i))
+		return 0;
+	if (shared_get(j, i, other, &done, e) != 0)
+		return -1;
+	if (!done)
+		return 0;
+	log_warn("%s is not reproducible: another machine has made and shared something else from "
+		 "the same inputs, which is used here too",
+		 st->name);
+	if (rename(from, log) != 0 && errno != ENOENT)
+		return err_sys(e, "rename %s", from);
+	if (fs_rmtree(AT_FDCWD, dir, e) != 0)
+		return -1;
+	if (rename(other, dir) != 0)
+		return err_sys(e, "rename %s", other);
+	if (captures(j, st) && forget_made(j, st, e) != 0)
+		return -1;
+	return take_shared(j, i, dir, e);
+}
+
+/* Before others build on it here: a put that came too late has changed nothing. */
+static int share(struct job *j, size_t i, const char *dir, bool ran, struct err *e)
+{
+	char *tree SCOPED(mem_freep) = fs_join(dir, "tree");
+
+	if (ran && adopt(j, i, dir, e) != 0)
+		return -1;
+	if (shared_put(j, i, tree, e) != 0)
+		return -1;
+	return ran ? adopt(j, i, dir, e) : 0;
 }
 
 static int make_and_keep(struct job *j, size_t i, struct build_result *ret, struct err *e)
 {
 	char *dir SCOPED(mem_freep) = mem_format("%s/stage.%zu", j->scratch, i);
 	const struct plan_stage *st = &j->plan->v[i];
+	bool ran = false;
 
-	if (make(j, i, dir, ret, e) != 0 || plan_unchanged(st, j->r, j->l, e) != 0 ||
-	    keep(j, st, dir, e) != 0 || plan_remember(j->s, j->r, st, e) != 0)
+	if (make(j, i, dir, ret, &ran, e) != 0 || plan_unchanged(st, j->r, j->l, e) != 0 ||
+	    share(j, i, dir, ran, e) != 0 || keep(j, st, dir, e) != 0)
 		return -1;
-	return shared_put(j, i, e);
+	return plan_remember(j->s, j->r, st, e);
 }
 
 int job_stage(struct job *j, size_t i, struct build_result *ret, struct err *e)

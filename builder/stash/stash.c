@@ -257,6 +257,33 @@ int stash_get(struct stash *c, const struct digest *key, const char *what, struc
 	return intr_pending() ? intr_err(e) : 1;
 }
 
+/* The record by one key; nothing but that is fetched. */
+static bool output_by(struct stash *c, const struct digest *key, const struct sign_public *k,
+		      struct digest *ret)
+{
+	struct digest by = sign_public_id(k);
+	char *name SCOPED(mem_freep) = name_of(key, &by), *mark SCOPED(mem_freep) = NULL;
+	struct buf envelope SCOPED(buf_release) = BUF_INIT(STASH_RECORD_MAX);
+	struct stash_record r SCOPED(stash_record_release) = {.marks = NULL};
+	struct err quiet = ERR_INIT;
+
+	if (read_record(c, name, &envelope, &quiet) != 0)
+		return false;
+	mark = mark_of(name, &envelope);
+	if (strv_has(&c->rejected, mark) || stash_record_open(&envelope, k, key, &r, &quiet) != 0)
+		return false;
+	*ret = r.output;
+	return true;
+}
+
+bool stash_output(struct stash *c, const struct digest *key, struct digest *ret)
+{
+	for (size_t i = 0; i < c->o.keys_n && stash_ready(c); i++)
+		if (output_by(c, key, c->o.keys[i], ret))
+			return true;
+	return false;
+}
+
 /* What stands under the name of our own entry. */
 enum own { OWN_NONE, OWN_GOOD, OWN_BAD };
 

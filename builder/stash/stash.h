@@ -1,5 +1,5 @@
 /* stash.h - what stages made, kept where other machines find it: in a registry or in a bucket. See
- * posmedia-cache(7).
+ * posmedia-cache(1).
  *
  * An entry is a small record, signed, and a blob. Nothing of it is used before the record was
  * opened with a key that the caller trusts, and the blob has the digest and the size that stand in
@@ -82,6 +82,9 @@ bool stash_writes(const struct stash *c);
  * none that may be used. what: names it in warnings. -1 is for an interrupt. */
 int stash_get(struct stash *c, const struct digest *key, const char *what, struct stash_record *ret,
 	      int *ret_fd, struct err *e) MUST_CHECK;
+
+/* What came out, as the entry says that stash_get would try first; false: there is none. */
+bool stash_output(struct stash *c, const struct digest *key, struct digest *ret);
 
 /* Says that what stash_get gave last was no good after all: the next put replaces it. */
 void stash_reject(struct stash *c);

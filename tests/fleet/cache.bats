@@ -337,3 +337,41 @@ step_runs() {
 	succeeded
 	[[ $stderr == *'takes over what'*'left'* ]]
 }
+
+# A process and all that it has started.
+tree_of() {
+	local child
+	echo "$1"
+	for child in $(pgrep -P "$1"); do
+		tree_of "$child"
+	done
+}
+
+@test "a machine that stood still: it takes what another has made of the step meanwhile" {
+	place=s3://$bucket/stages
+	trusting
+	shared+=(--cache-lease 3)
+	recipe n1 4
+	sed -i 's/echo n1 >/head -c 9 \/dev\/urandom >/' "$dir/recipes/n1.yaml"
+	posmedia lock recipes/n1.yaml
+	"$posmedia" build "$dir/recipes/n1.yaml" --store "$dir/store.a" -o "oci:$dir/out/a:1" \
+		"${shared[@]}" >"$dir/a.out" 2>"$dir/a.err" 3>&- &
+	first=$!
+	wait_for 30 step_runs
+	mapfile -t still < <(tree_of "$first")
+	kill -STOP "${still[@]}"
+	build n1 b "${shared[@]}"
+	kill -CONT "${still[@]}"
+	succeeded
+	[[ $stderr == *'takes over what'*'left'* ]]
+	digest=$(said .digest)
+	wait "$first"
+	grep -q 'step work is not reproducible: another machine has made and shared' "$dir/a.err"
+	[ "$(grep -o 'sha256:.*' "$dir/a.out")" = "$digest" ]
+	# and has it from then on, as all others have
+	for machine in a c; do
+		build n1 $machine "${shared[@]}"
+		succeeded
+		[ "$(said '[.digest, ."stages-run"] | join(" ")')" = "$digest 0" ]
+	done
+}
