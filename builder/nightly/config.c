@@ -166,6 +166,23 @@ static const struct field cache_fields[] = {
     {"passphrase-file", read_place, AT(cache.passphrase), NULL, false},
     MANUAL};
 
+/* A bucket: registries write without conditions. */
+static int read_bucket(const char *root, const struct yaml *y, const struct field *f, void *to,
+		       struct err *e)
+{
+	char **slot = (char **)(void *)((char *)to + f->at);
+
+	if (read_cache(root, y, f, to, e) != 0)
+		return -1;
+	if (strncmp(*slot, "s3://", 5) == 0)
+		return 0;
+	return schema_refuse(y, e, "Such as s3://pos/nightly.", "\"%s\" wants a bucket", f->key);
+}
+
+static const struct field share_fields[] = {{"at", read_bucket, AT(share.at), NULL, true},
+					    {"ledger", read_bucket, AT(share.ledger), NULL, false},
+					    MANUAL};
+
 static const struct field mail_fields[] = {{"to", read_set, AT(mail.to), &address, true},
 					   {"from", read_word, AT(mail.from), &address, false},
 					   {"program", read_place, AT(mail.program), NULL, false},
@@ -188,7 +205,7 @@ static const struct field slurm_fields[] = {
 
 static const struct field kubernetes_fields[] = {
     {"image", read_word, AT(kubernetes.image), &pod_image, true},
-    {"volume", read_word, AT(kubernetes.volume), &label, true},
+    {"volume", read_word, AT(kubernetes.volume), &label, false},
     {"namespace", read_word, AT(kubernetes.space), &label, false},
     {"store", read_place, AT(kubernetes.store), NULL, false},
     {"secret", read_word, AT(kubernetes.secret), &label, false},
@@ -206,6 +223,7 @@ static const struct field fields[] = {
     {"lock", read_choice, AT(lock), lock_words, false},
     {"sign", read_map, 0, sign_fields, false},
     {"cache", read_map, 0, cache_fields, false},
+    {"share", read_map, 0, share_fields, false},
     {"push", read_repository, AT(push), NULL, false},
     {"hold", read_set, AT(holds), &grammar_project_path, false},
     {"keep", read_number, AT(keep), &keep_most, false},
@@ -313,6 +331,18 @@ static int check_push(const struct nightly *n, const struct yaml *at, struct err
 	return err_hint(e, "Such as docker://registry.example/pos/{name}.");
 }
 
+/* Another machine finds no image that is in a layout of this one. */
+static int check_share(const struct nightly *n, const struct yaml *at, struct err *e)
+{
+	struct recipe_pos pos;
+
+	if (n->share.at == NULL || n->push != NULL)
+		return 0;
+	pos = schema_pos(at);
+	(void)recipe_err(&pos, e, "\"share\" wants \"push\"");
+	return err_hint(e, "Machines that share no files find images in a repository.");
+}
+
 static void defaults(struct nightly *n)
 {
 	n->parallel = n->parallel > 0 ? n->parallel : 1;
@@ -340,7 +370,8 @@ int nightly_load(const char *path, struct nightly **ret, struct err *e)
 		return -1;
 	n->pos = schema_pos(yaml_get(y, "recipes"));
 	defaults(n);
-	if (find_recipes(n, e) != 0 || check_push(n, yaml_get(y, "push"), e) != 0)
+	if (find_recipes(n, e) != 0 || check_push(n, yaml_get(y, "push"), e) != 0 ||
+	    check_share(n, yaml_get(y, "share"), e) != 0)
 		return -1;
 	*ret = STEAL(n);
 	return 0;
@@ -371,6 +402,8 @@ void nightly_free(struct nightly *n)
 			       n->cache.at,
 			       n->cache.key,
 			       n->cache.passphrase,
+			       n->share.at,
+			       n->share.ledger,
 			       n->mail.from,
 			       n->mail.program,
 			       n->webhook.url,

@@ -118,7 +118,8 @@ static struct jval *container(const struct nightly *n, const struct nightly_how 
 	jval_push(env, pair("POSMEDIA_STORE", k->store != NULL ? k->store : how->store));
 	if (how->ledger != NULL)
 		jval_push(env, pair("POSMEDIA_LEDGER", how->ledger));
-	jval_push(mounts, mount("project", n->root));
+	if (k->volume != NULL)
+		jval_push(mounts, mount("project", n->root));
 	if (k->store != NULL)
 		jval_push(mounts, mount("store", k->store));
 	if (k->secret != NULL)
@@ -142,13 +143,15 @@ static struct jval *pod(const struct nightly *n, const struct nightly_how *how,
 	struct recipe *r SCOPED(recipe_freep) = NULL;
 	struct err why = ERR_INIT;
 	struct jval *v = jval_object(), *containers = jval_array(), *volumes = jval_array();
-	struct jval *volume = jval_object();
 
 	jval_push(containers, container(n, how, at->key));
 	jval_put(v, "containers", containers);
-	jval_put_text(volume, "name", "project");
-	jval_put(volume, "persistentVolumeClaim", one_text("claimName", k->volume));
-	jval_push(volumes, volume);
+	if (k->volume != NULL) {
+		struct jval *volume = one_text("name", "project");
+
+		jval_put(volume, "persistentVolumeClaim", one_text("claimName", k->volume));
+		jval_push(volumes, volume);
+	}
 	if (k->store != NULL) {
 		struct jval *own = one_text("name", "store");
 
@@ -228,6 +231,12 @@ static int check(const struct nightly *n, const struct nightly_how *how, struct 
 		return err_hint(e,
 				"It says which image has posmedia, and which volume the project.");
 	}
+	if (n->kubernetes.volume == NULL && n->share.at == NULL) {
+		(void)recipe_err(&n->pos, e, "there is no \"volume\" in %s", n->file);
+		return err_hint(e, "Pods without one have a project of their own, and \"share\".");
+	}
+	if (n->share.at != NULL && n->file[0] == '/')
+		return 0;
 	if ((n->kubernetes.store != NULL || fs_within(how->store, n->root)) &&
 	    fs_within(n->state, n->root) &&
 	    (how->ledger == NULL || fs_within(how->ledger, n->root)) &&

@@ -51,6 +51,12 @@ struct nightly_cache {
 	char *passphrase; /* the same of the file that opens it; or NULL */
 };
 
+/* What workers of a cluster share in a bucket where they share no file system. */
+struct nightly_share {
+	char *at;     /* s3://; NULL = all have the same state directory */
+	char *ledger; /* s3://, where each machine's own is mirrored; or NULL */
+};
+
 /* How jobs are given to Slurm. */
 struct nightly_slurm {
 	char *store;               /* absolute: each node's own; NULL = all have the same */
@@ -66,7 +72,8 @@ struct nightly_kubernetes {
 	char *image;  /* that has posmedia in it; NULL = the file says nothing of it */
 	char *space;  /* the namespace; or NULL */
 	char *account;
-	char *volume; /* the claim of a volume with the project, at the project's own path */
+	char *volume; /* the claim of a volume with the project, at the project's own path; NULL =
+			 the image has the project there */
 	char *cpu, *memory;
 	char *schedule; /* CronJobs at these times instead of Jobs now; or NULL */
 	char *program;  /* absolute: kubectl(1) */
@@ -88,6 +95,7 @@ struct nightly {
 	char *push;  /* docker:// or s3://, with "{name}" for the recipe's name; or NULL */
 	struct nightly_sign sign;
 	struct nightly_cache cache;
+	struct nightly_share share;
 	struct strv holds; /* files of posmedia-retain(1): images that stay */
 	uint64_t keep;     /* how many images of each recipe stay; 0 = all */
 	bool prune;        /* what nobody needs goes from the store */

@@ -26,17 +26,19 @@ struct one {
 	struct nightly_outcome *o;
 	struct recipe *r;
 	struct past past;
+	struct share *share;                      /* what workers have in common; or NULL */
 	char *lock, *layout, *statements, *diffs; /* paths */
 	char *digest;                             /* of the image that was built */
 	char *repository;                         /* to push to; or NULL */
 	int recipes, heads, log;                  /* directories, and a file */
-	bool fresh;                               /* the lock is new */
+	uint64_t begun_ms;
 };
 
 static void one_release(struct one *w)
 {
 	recipe_free(w->r);
 	past_release(&w->past);
+	share_freep(&w->share);
 	free(w->lock);
 	free(w->layout);
 	free(w->statements);
@@ -119,7 +121,8 @@ static int save(struct one *w)
 {
 	struct err why = ERR_INIT;
 
-	if (past_save(w->recipes, w->at->key, &w->past, &why) == 0)
+	if (past_save(w->recipes, w->at->key, &w->past, &why) == 0 &&
+	    share_keep(w->share, w->at, w->recipes, &w->past, &why) == 0)
 		return 0;
 	outcome_error(w->o, "state", &why);
 	return -1;
@@ -286,39 +289,11 @@ static int record(struct one *w)
 	return save(w) == 0 ? build(w) : -1;
 }
 
-/* VERSION-YYYYMMDD, and on the same day again with a number: what was finished under a tag keeps
- * it. */
-/* Which one of its day a tag is: "1-20261126" the first, "1-20261126.2" the second; of another day
- * 0. */
-static uint64_t turn_of(const char *tag, const char *base)
-{
-	size_t n = strlen(base);
-	uint64_t turn = 0;
-
-	if (strncmp(tag, base, n) != 0)
-		return 0;
-	if (tag[n] == '\0')
-		return 1;
-	return tag[n] == '.' && num_u64(tag + n + 1, INT32_MAX, &turn) == 0 ? turn : 0;
-}
-
-/* Behind all of the day, one that was chosen and perhaps pushed by a night that died too: a tag
- * never gets another image. */
+/* One that was chosen, and perhaps pushed by a night that died too, gets no other image. */
 static void choose_tag(struct one *w)
 {
-	char *day SCOPED(mem_freep) = clock_rfc3339(clock_epoch_s());
-	char *base SCOPED(mem_freep) =
-	    mem_format("%s-%.4s%.2s%.2s", w->r->version, day, day + 5, day + 8);
-	uint64_t last = turn_of(w->past.pending, base);
-	char *tag SCOPED(mem_freep) = NULL;
+	char *tag SCOPED(mem_freep) = past_new_tag(&w->past, w->r->version);
 
-	for (size_t i = 0; i < w->past.tags.n; i++) {
-		uint64_t turn = turn_of(w->past.tags.v[i], base);
-
-		last = turn > last ? turn : last;
-	}
-	tag = last == 0 ? mem_strdup(base)
-			: mem_format("%s.%llu", base, (unsigned long long)last + 1);
 	past_set(&w->past.pending, tag);
 	past_set(&w->past.pending_digest, w->digest);
 }
@@ -374,7 +349,10 @@ static void compare(struct one *w, const char *was, const char *is)
 	if (was[0] == '\0')
 		return;
 	strv_add(&argv, "diff");
-	strv_addf(&argv, "oci:%s:%s", w->layout, was);
+	/* another machine may have made it */
+	strv_addf(&argv, "%s%s:%s",
+		  w->share != NULL ? "" : "oci:", w->share != NULL ? w->repository : w->layout,
+		  was);
 	strv_addf(&argv, "oci:%s:%s", w->layout, is);
 	strv_add(&argv, "--markdown");
 	strv_add(&argv, "--no-controls"); /* the build's own report has them */
@@ -408,12 +386,13 @@ static void trim(struct one *w)
 	    .how = w->how, .log_fd = w->log, .timeout_ms = w->n->timeout_ms};
 	const struct strv *all = &w->past.tags;
 	struct strv tags SCOPED(strv_release) = {0};
+	size_t here = w->share != NULL ? 1 : TAGS_HERE;
 	struct err why = ERR_INIT;
 
-	if (w->repository == NULL || all->n <= TAGS_HERE)
+	if (w->repository == NULL || all->n <= here)
 		return;
 	strv_add(&tags, "next");
-	for (size_t i = all->n - TAGS_HERE; i < all->n; i++)
+	for (size_t i = all->n - here; i < all->n; i++)
 		strv_add(&tags, all->v[i]);
 	if (layout_trim(&s, w->layout, &tags, &why) != 0)
 		strv_addf(&w->o->notes, "trim: %s", why.msg);
@@ -449,6 +428,7 @@ static int finish(struct one *w)
 	past_set(&p->digest, w->digest);
 	past_set(&p->pending, "");
 	past_set(&p->pending_digest, "");
+	p->took_ms = clock_mono_ms() - w->begun_ms;
 	strv_add(&p->tags, tag);
 	if (save(w) != 0)
 		return -1;
@@ -505,6 +485,11 @@ static int confirm(struct one *w)
 	if (tags_there(w, &said) != 0)
 		return -1;
 	tags = jval_get(said, "tags");
+	if (has_tag(tags, w->past.tag) && has_tag(tags, w->r->version))
+		return 0;
+	/* another machine may have made it: then it is signed here first */
+	if (w->share != NULL && sign(w, w->past.tag) != 0)
+		return -1;
 	if (!has_tag(tags, w->past.tag) && push_as(w, w->past.tag, w->past.tag) != 0)
 		return -1;
 	return has_tag(tags, w->r->version) ? 0 : push_as(w, w->past.tag, w->r->version);
@@ -519,7 +504,9 @@ static int prepare(struct one *w)
 		outcome_error(w->o, "recipe", &why);
 		return -1;
 	}
-	if (names_claim(w->n, w->at, w->r->name, &why) != 0) {
+	if (names_claim(w->n, w->at, w->r->name, &why) != 0 ||
+	    share_name(w->share, w->n, w->at, w->r->name, &why) != 0 ||
+	    share_fetch(w->share, w->n, w->at, w->recipes, &why) != 0) {
 		outcome_error(w->o, "recipe", &why);
 		return -1;
 	}
@@ -549,14 +536,16 @@ void nightly_one(const struct nightly *n, const struct nightly_recipe *r,
 	struct one w SCOPED(one_release) = {
 	    .n = n, .at = r, .how = how, .o = ret, .recipes = -1, .heads = -1, .log = -1};
 	char *name SCOPED(mem_freep) = mem_format("%s.flock", r->key);
-	uint64_t begun = clock_mono_ms();
 	int lock SCOPED(fd_closep) = -1;
 	struct err why = ERR_INIT;
 
+	w.begun_ms = clock_mono_ms();
 	outcome_blank(ret, r->key);
 	if (state_dir(&w, "recipes", &w.recipes, NULL) != 0)
 		return;
 	if (lock_wait(w.recipes, name, LOCK_WAIT_MS, &lock, &why) != 0 ||
+	    told_begin(n, how, &why) != 0 || share_open(n, &w.share, &why) != 0 ||
+	    share_outcome_forget(w.share, how->night, r->key, &why) != 0 ||
 	    outcome_forget(n, how->night, r->key, &why) != 0) {
 		outcome_error(ret, "state", &why);
 		return;
@@ -567,12 +556,14 @@ void nightly_one(const struct nightly *n, const struct nightly_recipe *r,
 		past_set(&ret->tag, w.past.tag);
 		past_set(&ret->digest, w.past.digest);
 	}
-	ret->ms = clock_mono_ms() - begun;
+	ret->ms = clock_mono_ms() - w.begun_ms;
 	if (ret->status == NIGHTLY_FAILED) {
 		/* that it was built may be told already, and it failed behind that */
 		ret->told = false;
 		outcome_tell(n, how, ret);
 	}
-	if (outcome_save(n, how->night, ret, &why) != 0)
+	told_end(n, how, ret);
+	if (outcome_save(n, how->night, ret, &why) != 0 ||
+	    share_outcome(w.share, n, how->night, ret, &why) != 0)
 		outcome_error(ret, "state", &why);
 }

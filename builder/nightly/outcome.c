@@ -14,6 +14,7 @@
 static const char *const words[] = {
     [NIGHTLY_UNCHANGED] = "unchanged", [NIGHTLY_BUILT] = "built", [NIGHTLY_FAILED] = "failed"};
 enum { STATUSES = sizeof(words) / sizeof(words[0]), NOTES_MAX = 100, NIGHTS_KEPT = 14 };
+enum { BRIEF_MAX = 96 << 10, BRIEF_LINE = 900, NAMED_MAX = 512 << 10 };
 
 void nightly_outcome_release(struct nightly_outcome *o)
 {
@@ -209,7 +210,7 @@ static size_t count(const struct nightly_result *r, enum nightly_status s)
 	return n;
 }
 
-static void outcome_text(const struct nightly_outcome *o, struct buf *out)
+void outcome_text(const struct nightly_outcome *o, struct buf *out)
 {
 	buf_addf(out, "%-9s %s", words[o->status], o->key);
 	if (o->status == NIGHTLY_FAILED)
@@ -224,12 +225,66 @@ static void outcome_text(const struct nightly_outcome *o, struct buf *out)
 		buf_addf(out, "          note: %s\n", o->notes.v[i]);
 }
 
+static void sum(const struct nightly *n, const struct nightly_result *r, struct buf *out)
+{
+	buf_addf(out, "%s: %zu recipes, %zu built, %zu unchanged, %zu failed\n", n->name, r->n,
+		 count(r, NIGHTLY_BUILT), count(r, NIGHTLY_UNCHANGED), count(r, NIGHTLY_FAILED));
+}
+
 void nightly_text(const struct nightly *n, const struct nightly_result *r, struct buf *out)
 {
 	for (size_t i = 0; i < r->n; i++)
 		outcome_text(&r->v[i], out);
-	buf_addf(out, "%s: %zu recipes, %zu built, %zu unchanged, %zu failed\n", n->name, r->n,
-		 count(r, NIGHTLY_BUILT), count(r, NIGHTLY_UNCHANGED), count(r, NIGHTLY_FAILED));
+	sum(n, r, out);
+}
+
+/* Whole characters of each line, at most so many bytes. */
+static void add_short(char *text, struct buf *out)
+{
+	plain_text(text);
+	for (char *line = text; *line != '\0';) {
+		size_t n = strcspn(line, "\n"), end = n;
+
+		if (n > BRIEF_LINE) {
+			end = BRIEF_LINE;
+			while (end > 0 && ((unsigned char)line[end] & 0xc0) == 0x80)
+				end--;
+		}
+		buf_add(out, line, end);
+		buf_addf(out, "%s\n", end < n ? " [...]" : "");
+		line += n + (line[n] == '\n');
+	}
+}
+
+/* The outcome when there is room for it, else its name goes to those that are only named. */
+static void add_brief(const struct nightly_outcome *o, struct buf *out, struct buf *named)
+{
+	struct buf whole SCOPED(buf_release) = BUF_INIT(BRIEF_MAX);
+	struct buf lines SCOPED(buf_release) = BUF_INIT(BRIEF_MAX);
+
+	outcome_text(o, &whole);
+	add_short(whole.data, &lines);
+	if (!buf_over(&whole) && !buf_over(&lines) && out->len + lines.len <= BRIEF_MAX)
+		buf_add(out, lines.data, lines.len);
+	else
+		buf_addf(named, "%-9s %s\n", words[o->status], o->key);
+}
+
+void nightly_brief(const struct nightly *n, const struct nightly_result *r, struct buf *out)
+{
+	static const enum nightly_status order[STATUSES] = {NIGHTLY_FAILED, NIGHTLY_BUILT,
+							    NIGHTLY_UNCHANGED};
+	struct buf text SCOPED(buf_release) = BUF_INIT(BRIEF_MAX);
+	struct buf named SCOPED(buf_release) = BUF_INIT(NAMED_MAX);
+
+	for (size_t s = 0; s < STATUSES; s++)
+		for (size_t i = 0; i < r->n; i++)
+			if (r->v[i].status == order[s])
+				add_brief(&r->v[i], &text, &named);
+	sum(n, r, out);
+	buf_addf(out, "\n%s", text.data);
+	if (named.len > 0)
+		buf_addf(out, "\nOf these more is in %s/report.txt:\n%s", n->state, named.data);
 }
 
 struct jval *nightly_json(const struct nightly *n, const struct nightly_result *r)

@@ -15,6 +15,7 @@ struct past {
 	char *recipe;     /* the solver's answer stood in; "" = it was not asked */
 	struct map seen;  /* id of a repository -> SHA-256 hex (owned) of its head */
 	struct strv tags; /* of all that were finished, the oldest first */
+	uint64_t took_ms; /* to make the last; 0 = it is not known */
 };
 
 /* A file that is absent, or damaged (a warning), says nothing. */
@@ -24,6 +25,15 @@ void past_release(struct past *p);
 
 /* Takes what a lock says of the repositories that its solver saw, an object, for what was seen. */
 void past_saw(struct past *p, const struct jval *repositories);
+
+/* In which turn recipes begin: those that took longest the last time that they were built first, so
+ * that the night does not end with one of them alone; those that never were before all. */
+void past_order(const struct nightly *n, const struct nightly_recipe *const *of, size_t count,
+		size_t *ret);
+
+/* A tag that none of its images has: VERSION-YYYYMMDD, and on the same day again with a number:
+ * what was finished under a tag keeps it. The caller owns it. */
+char *past_new_tag(const struct past *p, const char *version) MUST_CHECK;
 
 /* Replaces a text of it. */
 void past_set(char **slot, const char *text);
@@ -72,6 +82,36 @@ int outcome_load(const struct nightly *n, const char *night, const char *key,
 int outcome_forget(const struct nightly *n, const char *night, const char *key,
 		   struct err *e) MUST_CHECK;
 
+/* What workers share in a bucket, where the file says so: share.c. *ret is NULL when they do not,
+ * and with that all of these do nothing, and succeed. */
+struct share;
+int share_open(const struct nightly *n, struct share **ret, struct err *e) MUST_CHECK;
+void share_freep(struct share **s);
+
+/* Brings what is known of a recipe into its file in the directory `recipes`, and its lock, unless
+ * locks are kept, beside the recipe. */
+int share_fetch(struct share *s, const struct nightly *n, const struct nightly_recipe *at,
+		int recipes, struct err *e) MUST_CHECK;
+
+/* Puts what was saved of p, with its lock. ERR_BUSY: another has since it was fetched. */
+int share_keep(struct share *s, const struct nightly_recipe *at, int recipes, const struct past *p,
+	       struct err *e) MUST_CHECK;
+
+/* As names_claim. */
+int share_name(struct share *s, const struct nightly *n, const struct nightly_recipe *r,
+	       const char *name, struct err *e) MUST_CHECK;
+
+/* Puts what outcome_save has saved, with the log and what is different; where nothing is there yet;
+ * removes it; and brings it here, or forgets it here too. */
+int share_outcome(struct share *s, const struct nightly *n, const char *night,
+		  const struct nightly_outcome *o, struct err *e) MUST_CHECK;
+int share_lost(struct share *s, const struct nightly *n, const char *night,
+	       const struct nightly_outcome *o, struct err *e) MUST_CHECK;
+int share_outcome_forget(struct share *s, const char *night, const char *key,
+			 struct err *e) MUST_CHECK;
+int share_collect(struct share *s, const struct nightly *n, const char *night,
+		  const struct nightly_recipe *at, struct err *e) MUST_CHECK;
+
 /* Removes those of nights before, but for the newest; and of the night without a name. */
 int outcomes_prune(int state, struct err *e) MUST_CHECK;
 int outcomes_forget(int state, struct err *e) MUST_CHECK;
@@ -81,10 +121,25 @@ int outcomes_forget(int state, struct err *e) MUST_CHECK;
 void outcome_tell(const struct nightly *n, const struct nightly_how *how,
 		  struct nightly_outcome *o);
 
+/* Of a recipe whose worker has said nothing: what it left all the same, else that it failed, as did
+ * says; that is noted, and left in its place, so that it is noted once. One that is at work still
+ * is ERR_BUSY, and nothing is noted. */
+void outcome_lost(const struct nightly *n, const struct nightly_how *how, const char *key,
+		  const struct stepped *did, struct nightly_outcome *o);
+
 /* Of the recipes of one night each has a name of its own: files of the same name would be one
  * repository. ERR_RECIPE names the other file. */
 int names_claim(const struct nightly *n, const struct nightly_recipe *r, const char *name,
 		struct err *e) MUST_CHECK;
+
+/* Before and after all that a worker tells: its ledger's mirror, where the file says so. What
+ * cannot be sent yet is a note. */
+int told_begin(const struct nightly *n, const struct nightly_how *how, struct err *e) MUST_CHECK;
+void told_end(const struct nightly *n, const struct nightly_how *how, struct nightly_outcome *o);
+
+/* Whether the name is that of the recipe `key` still, which is then in the error. */
+int name_is_others(const struct nightly *n, const struct nightly_recipe *r, const char *name,
+		   const char *key, struct err *e) MUST_CHECK;
 
 /* One of which nothing is known yet. */
 void outcome_blank(struct nightly_outcome *o, const char *key);
@@ -94,6 +149,13 @@ void outcome_fail(struct nightly_outcome *o, int kind, const char *step, const c
 
 /* The same of an error, with its hint. */
 void outcome_error(struct nightly_outcome *o, const char *step, const struct err *why);
+
+/* The summary for a mail: of a size that every mail system takes, in lines that all may have
+ * (RFC 5322). What failed comes first; what has no room is named. */
+void nightly_brief(const struct nightly *n, const struct nightly_result *r, struct buf *out);
+
+/* What became of one, for people. */
+void outcome_text(const struct nightly_outcome *o, struct buf *out);
 
 /* Tells who wants to be told; what cannot be sent is a warning. */
 void nightly_tell(const struct nightly *n, const struct nightly_result *r);

@@ -2,6 +2,7 @@
 #include "nightly/parts.h"
 
 #include "base/log.h"
+#include "base/num.h"
 #include "sys/clock.h"
 #include "sys/fs.h"
 #include <errno.h>
@@ -55,6 +56,7 @@ void past_load(int dirfd, const char *key, struct past *ret)
 	struct jval *v SCOPED(jval_freep) = NULL;
 	struct err why = ERR_INIT;
 	const struct jval *tags;
+	int64_t took = 0;
 
 	if (faccessat(dirfd, name, F_OK, 0) == 0 &&
 	    (fs_get_file(dirfd, name, &text, &why) != 0 ||
@@ -67,6 +69,8 @@ void past_load(int dirfd, const char *key, struct past *ret)
 			     .lock = text_of(v, "lock"),
 			     .recipe = text_of(v, "recipe")};
 	past_saw(ret, jval_get(v, "seen"));
+	if (jval_get_int(v, "milliseconds", &took) == 0 && took > 0)
+		ret->took_ms = (uint64_t)took;
 	tags = jval_get(v, "tags");
 	for (size_t i = 0; i < jval_len(tags) && i < TAGS_MAX; i++)
 		if (jval_str(jval_at(tags, i)) != NULL)
@@ -91,10 +95,80 @@ int past_save(int dirfd, const char *key, const struct past *p, struct err *e)
 	jval_put_text(v, "pending-digest", p->pending_digest);
 	jval_put_text(v, "lock", p->lock);
 	jval_put_text(v, "recipe", p->recipe);
+	jval_put_int(v, "milliseconds", (int64_t)p->took_ms);
 	jval_put(v, "seen", seen);
 	jval_put(v, "tags", tags);
 	jval_write_pretty(v, &text);
 	return fs_put(dirfd, name, text.data, text.len, 0644, e);
+}
+
+/* Which one of its day a tag is: "1-20261126" the first, "1-20261126.2" the second; of another day
+ * 0. */
+static uint64_t turn_of(const char *tag, const char *base)
+{
+	size_t n = strlen(base);
+	uint64_t turn = 0;
+
+	if (strncmp(tag, base, n) != 0)
+		return 0;
+	if (tag[n] == '\0')
+		return 1;
+	return tag[n] == '.' && num_u64(tag + n + 1, INT32_MAX, &turn) == 0 ? turn : 0;
+}
+
+char *past_new_tag(const struct past *p, const char *version)
+{
+	char *day SCOPED(mem_freep) = clock_rfc3339(clock_epoch_s());
+	char *base = mem_format("%s-%.4s%.2s%.2s", version, day, day + 5, day + 8), *tag;
+	uint64_t last = turn_of(p->pending, base);
+
+	for (size_t i = 0; i < p->tags.n; i++) {
+		uint64_t turn = turn_of(p->tags.v[i], base);
+
+		last = turn > last ? turn : last;
+	}
+	if (last == 0)
+		return base;
+	tag = mem_format("%s.%llu", base, (unsigned long long)last + 1);
+	free(base);
+	return tag;
+}
+
+struct turn {
+	size_t at;
+	uint64_t took_ms;
+};
+
+static int longest_first(const void *a, const void *b)
+{
+	const struct turn *x = a, *y = b;
+
+	if (x->took_ms != y->took_ms)
+		return x->took_ms < y->took_ms ? 1 : -1;
+	return x->at < y->at ? -1 : x->at > y->at;
+}
+
+void past_order(const struct nightly *n, const struct nightly_recipe *const *of, size_t count,
+		size_t *ret)
+{
+	char *path SCOPED(mem_freep) = fs_join(n->state, "recipes");
+	struct turn *v SCOPED(mem_freep) = mem_zalloc((count + 1) * sizeof(*v));
+	struct err none = ERR_INIT;
+	int dir SCOPED(fd_closep) = -1;
+	bool known = fs_open_dir(AT_FDCWD, path, &dir, &none) == 0;
+
+	for (size_t i = 0; i < count; i++) {
+		struct past p SCOPED(past_release) = {.tag = NULL};
+
+		v[i] = (struct turn){i, UINT64_MAX};
+		if (known)
+			past_load(dir, of[i]->key, &p);
+		if (p.took_ms > 0)
+			v[i].took_ms = p.took_ms;
+	}
+	qsort(v, count, sizeof(*v), longest_first);
+	for (size_t i = 0; i < count; i++)
+		ret[i] = v[i].at;
 }
 
 void past_release(struct past *p)

@@ -21,6 +21,7 @@ struct all {
 	const struct nightly *n;
 	const struct nightly_how *how;
 	const struct nightly_recipe **recipes;
+	size_t *order; /* in which they begin */
 	struct nightly_outcome *v;
 	size_t count;
 	int log; /* what workers themselves say, which is little */
@@ -38,14 +39,13 @@ static void argv_of(const struct all *a, const struct nightly_recipe *r, struct 
 }
 
 /* What the worker says of itself, or what became of it. */
-static void conclude(const struct stepped *did, const char *key, struct nightly_outcome *o)
+static void conclude(const struct all *a, const struct stepped *did, const char *key,
+		     struct nightly_outcome *o)
 {
 	const struct jval *said = jval_at(jval_get(did->out, "recipes"), 0);
 
-	if (said != NULL && outcome_parse(said, o) == 0)
-		return;
-	outcome_blank(o, key);
-	outcome_fail(o, did->status, "worker", did->why);
+	if (said == NULL || outcome_parse(said, o) != 0)
+		outcome_lost(a->n, a->how, key, did, o);
 }
 
 static void say(struct all *a, const struct nightly_outcome *o)
@@ -58,9 +58,10 @@ static void say(struct all *a, const struct nightly_outcome *o)
 	(void)pthread_mutex_unlock(&a->talk);
 }
 
-static void one(void *ctx, size_t i)
+static void one(void *ctx, size_t turn)
 {
 	struct all *a = ctx;
+	size_t i = a->order[turn];
 	const struct nightly_recipe *r = a->recipes[i];
 	struct strv argv SCOPED(strv_release) = {0};
 	struct stepped did SCOPED(stepped_release) = {0};
@@ -73,7 +74,7 @@ static void one(void *ctx, size_t i)
 		outcome_fail(&a->v[i], ERR_FAIL, "worker", "interrupted");
 		return;
 	}
-	conclude(&did, r->key, &a->v[i]);
+	conclude(a, &did, r->key, &a->v[i]);
 	say(a, &a->v[i]);
 }
 
@@ -171,7 +172,10 @@ static int work(struct all *a, int state, struct err *e)
 	    openat(state, "workers.log", O_RDWR | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC, 0644);
 	if (a->log < 0)
 		return err_sys(e, "open %s/workers.log", a->n->state);
+	a->order = mem_zalloc((a->count + 1) * sizeof(*a->order));
+	past_order(a->n, a->recipes, a->count, a->order);
 	par_each(a->count, (unsigned)a->n->parallel, one, a);
+	free(a->order);
 	prune(a);
 	fd_closep(&a->log);
 	return 0;
@@ -208,14 +212,30 @@ int nightly_run(const struct nightly *n, const struct nightly_how *how, struct n
 	return 0;
 }
 
-static void collect_one(const struct nightly *n, const char *night, const char *key,
-			struct nightly_outcome *o)
+static int collect_one(const struct all *a, struct share *s, size_t i, struct err *e)
 {
-	if (outcome_load(n, night, key, o) == 0)
-		return;
-	outcome_blank(o, key);
-	outcome_fail(o, ERR_FAIL, "worker",
-		     "it has left nothing: it did not run, or it was killed");
+	char why[] = "it has left nothing: it did not run, or it was killed";
+	const struct stepped nothing = {.status = ERR_FAIL, .why = why};
+	const char *key = a->recipes[i]->key, *night = a->how->night;
+
+	if (share_collect(s, a->n, night, a->recipes[i], e) != 0)
+		return -1;
+	if (outcome_load(a->n, night, key, &a->v[i]) == 0)
+		return 0;
+	outcome_lost(a->n, a->how, key, &nothing, &a->v[i]);
+	return share_lost(s, a->n, night, &a->v[i], e);
+}
+
+static int collect(struct all *a, struct err *e)
+{
+	struct share *s SCOPED(share_freep) = NULL;
+
+	if (choose(a->n, a->how, a, e) != 0 || share_open(a->n, &s, e) != 0)
+		return -1;
+	for (size_t i = 0; i < a->count; i++)
+		if (collect_one(a, s, i, e) != 0)
+			return -1;
+	return 0;
 }
 
 int nightly_collect(const struct nightly *n, const struct nightly_how *how,
@@ -224,15 +244,13 @@ int nightly_collect(const struct nightly *n, const struct nightly_how *how,
 	struct all a = {.n = n, .how = how, .log = -1};
 	struct nightly_result res SCOPED(nightly_result_release) = {.begun_s = clock_epoch_s()};
 	int state SCOPED(fd_closep) = -1;
-	int rc = choose(n, how, &a, e);
+	int rc = collect(&a, e);
 
-	for (size_t i = 0; rc == 0 && i < a.count; i++)
-		collect_one(n, how->night, a.recipes[i]->key, &a.v[i]);
 	res.v = a.v;
-	res.n = rc == 0 ? a.count : 0;
+	res.n = a.v != NULL ? a.count : 0;
 	free(a.recipes);
-	if (rc != 0 || fs_open_dir(AT_FDCWD, n->state, &state, e) != 0 ||
-	    put_reports(n, &res, state, e) != 0)
+	if (rc != 0 || fs_mkdirs(AT_FDCWD, n->state, 0755, e) != 0 ||
+	    fs_open_dir(AT_FDCWD, n->state, &state, e) != 0 || put_reports(n, &res, state, e) != 0)
 		return -1;
 	nightly_tell(n, &res);
 	*ret = res;

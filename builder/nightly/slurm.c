@@ -1,5 +1,5 @@
 /* slurm.c - jobs for Slurm: one for each recipe, and one that collects when all have ended. The
- * nodes see the project, the store and the state under the same paths. */
+ * nodes have the project, the store and the state under the same paths. */
 #include "nightly/parts.h"
 
 #include "sys/fs.h"
@@ -95,7 +95,11 @@ static void options(const struct nightly *n, const struct nightly_recipe *at, st
 	strv_add(argv, s->program);
 	strv_add(argv, "--parsable");
 	strv_addf(argv, "--job-name=posmedia-%s-%s", n->name, name);
-	strv_addf(argv, "--output=%s/log/%s.slurm.log", n->state, name);
+	/* a node that shares no files has no such directory, and its worker puts its log itself */
+	if (n->share.at != NULL)
+		strv_add(argv, "--output=/dev/null");
+	else
+		strv_addf(argv, "--output=%s/log/%s.slurm.log", n->state, name);
 	strv_add(argv, "--ntasks=1");
 	strv_add(argv, "--requeue"); /* a node that is gone takes no job with it */
 	if (s->partition != NULL)
@@ -195,11 +199,31 @@ static int own_path(char ret[PATH_MAX], struct err *e)
 	return 0;
 }
 
+/* Those that are asked for, the longest first; the caller frees *ret. */
+static size_t in_order(const struct nightly *n, const struct nightly_how *how,
+		       const struct nightly_recipe ***ret)
+{
+	const struct nightly_recipe **of SCOPED(mem_freep) =
+	    mem_zalloc((n->recipes_n + 1) * sizeof(*of));
+	size_t *order SCOPED(mem_freep) = mem_zalloc((n->recipes_n + 1) * sizeof(*order));
+	size_t count = 0;
+
+	for (size_t i = 0; i < n->recipes_n; i++)
+		if (how->only->n == 0 || strv_has(how->only, n->recipes[i].key))
+			of[count++] = &n->recipes[i];
+	past_order(n, of, count, order);
+	*ret = mem_zalloc((count + 1) * sizeof(**ret));
+	for (size_t i = 0; i < count; i++)
+		(*ret)[i] = of[order[i]];
+	return count;
+}
+
 int submit_slurm(const struct nightly *n, const struct nightly_how *how,
 		 const struct nightly_submit *s, struct buf *out, struct err *e)
 {
 	struct nightly_how there = *how;
 	struct queue q = {.n = n, .how = &there, .dry = s->dry, .out = out};
+	const struct nightly_recipe **of SCOPED(mem_freep) = NULL;
 	char *logs SCOPED(mem_freep) = fs_join(n->state, "log");
 	char program[PATH_MAX];
 	int rc;
@@ -208,9 +232,8 @@ int submit_slurm(const struct nightly *n, const struct nightly_how *how,
 		return -1;
 	there.program = program;
 	rc = 0;
-	for (size_t i = 0; i < n->recipes_n && rc == 0; i++)
-		if (how->only->n == 0 || strv_has(how->only, n->recipes[i].key))
-			rc = one_job(&q, &n->recipes[i], e);
+	for (size_t i = 0, count = in_order(n, how, &of); i < count && rc == 0; i++)
+		rc = one_job(&q, of[i], e);
 	if (rc == 0 && !s->named)
 		rc = one_job(&q, NULL, e);
 	strv_release(&q.ids);

@@ -2,7 +2,6 @@
 #include "nightly/parts.h"
 
 #include "base/log.h"
-#include "form/plain.h"
 #include "form/sigv4.h"
 #include "http/http.h"
 #include "sys/fs.h"
@@ -28,13 +27,12 @@ static void write_mail(const struct nightly *n, const struct nightly_result *r, 
 	struct err failed = ERR_INIT;
 	bool bad = nightly_gate(r, &failed) != 0;
 
-	nightly_text(n, r, &text);
-	plain_text(text.data);
+	nightly_brief(n, r, &text);
 	if (n->mail.from != NULL)
 		buf_addf(out, "From: %s\n", n->mail.from);
 	buf_addf(out, "To: ");
 	for (size_t i = 0; i < n->mail.to.n; i++)
-		buf_addf(out, "%s%s", i > 0 ? ", " : "", n->mail.to.v[i]);
+		buf_addf(out, "%s%s", i > 0 ? ",\n " : "", n->mail.to.v[i]);
 	buf_addf(out,
 		 "\nSubject: %s: %s\nAuto-Submitted: auto-generated\nMIME-Version: 1.0\n"
 		 "Content-Type: text/plain; charset=utf-8\nContent-Transfer-Encoding: 8bit\n\n%s",
@@ -82,6 +80,8 @@ static int hook(const struct nightly *n, const struct nightly_result *r, struct 
 	int rc;
 
 	jval_write(v, &body);
+	if (buf_over(&body))
+		return err_set(e, ERR_FAIL, "the summary is larger than %zu bytes", body.max);
 	q.body = body.data;
 	q.body_size = body.len;
 	strv_add(&q.headers, "Content-Type: application/json");

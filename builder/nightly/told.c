@@ -35,6 +35,29 @@ void outcome_tell(const struct nightly *n, const struct nightly_how *how, struct
 		strv_addf(&o->notes, "ledger: %s", why.msg);
 }
 
+/* Where machines share nothing else, the ledger of each goes to a bucket; one that has a mirror
+ * already keeps it. */
+int told_begin(const struct nightly *n, const struct nightly_how *how, struct err *e)
+{
+	const struct ledger_mirror m = {.to = n->share.ledger};
+	char *path SCOPED(mem_freep) = NULL;
+
+	if (m.to == NULL || how->ledger == NULL)
+		return 0;
+	path = fs_join(how->ledger, "mirror.json");
+	return access(path, F_OK) == 0 ? 0 : ledger_mirror_set(how->ledger, &m, e);
+}
+
+void told_end(const struct nightly *n, const struct nightly_how *how, struct nightly_outcome *o)
+{
+	struct err why = ERR_INIT;
+	uint64_t sent = 0;
+
+	if (n->share.ledger != NULL && how->ledger != NULL &&
+	    ledger_mirror_send(how->ledger, false, &sent, &why) != 0)
+		strv_addf(&o->notes, "ledger: %s", why.msg);
+}
+
 /* Whether the recipe of that key has the name still. */
 static bool has_name(const struct nightly *n, const char *key, const char *name, const char **ret)
 {
@@ -49,6 +72,17 @@ static bool has_name(const struct nightly *n, const char *key, const char *name,
 	return true;
 }
 
+int name_is_others(const struct nightly *n, const struct nightly_recipe *r, const char *name,
+		   const char *key, struct err *e)
+{
+	const char *other = NULL;
+
+	if (!has_name(n, key, name, &other))
+		return 0;
+	(void)err_set(e, ERR_RECIPE, "%s: its name \"%s\" is that of %s", r->path, name, other);
+	return err_hint(e, "Two of one name would be one repository, and one result.");
+}
+
 int names_claim(const struct nightly *n, const struct nightly_recipe *r, const char *name,
 		struct err *e)
 {
@@ -56,7 +90,6 @@ int names_claim(const struct nightly *n, const struct nightly_recipe *r, const c
 	char *path SCOPED(mem_freep) = fs_join(dir, name);
 	struct buf text SCOPED(buf_release) = BUF_INIT(4096);
 	int fd SCOPED(fd_closep) = -1, lock SCOPED(fd_closep) = -1;
-	const char *other = NULL;
 
 	if (fs_mkdirs(AT_FDCWD, dir, 0755, e) != 0 || fs_open_dir(AT_FDCWD, dir, &fd, e) != 0 ||
 	    lock_wait(fd, ".lock", WAIT_MS, &lock, e) != 0)
@@ -66,10 +99,7 @@ int names_claim(const struct nightly *n, const struct nightly_recipe *r, const c
 		return -1;
 	if (strcmp(text.data, r->key) == 0)
 		return 0;
-	if (text.len > 0 && has_name(n, text.data, name, &other)) {
-		(void)err_set(e, ERR_RECIPE, "%s: its name \"%s\" is that of %s", r->path, name,
-			      other);
-		return err_hint(e, "Two of one name would be one repository, and one result.");
-	}
-	return fs_put_unsynced(path, r->key, strlen(r->key), 0644, e);
+	return name_is_others(n, r, name, text.data, e) != 0
+		   ? -1
+		   : fs_put_unsynced(path, r->key, strlen(r->key), 0644, e);
 }

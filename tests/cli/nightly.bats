@@ -53,6 +53,10 @@ small $dir/recipes/small.yaml" ]
 	night 'name: n' 'recipes: ["recipes/*.yaml", recipes/more/large.yaml]' \
 		'push: docker://registry.example/pos'
 	refused 3 'night.yaml:4:7: "push": 2 recipes would share one repository'
+	night 'name: n' "$full" 'push: docker://x/y' 'share: {at: docker://x/z}'
+	refused 3 'night.yaml:5:13: "at" wants a bucket'
+	night 'name: n' "$full" 'share: {at: s3://bucket/z}'
+	refused 3 'night.yaml:4:8: "share" wants "push"'
 	night 'name: n' "$full" 'mail: {to: ["a@b, c@d"]}'
 	refused 3 'night.yaml:4:13'
 	night 'name: n' "$full" 'mail: {to: ["-oQ/tmp@x"]}'
@@ -68,7 +72,8 @@ Bcc: all"' "$full"
 
 @test "every key at once is right" {
 	night 'name: n' 'recipes: [recipes/small.yaml]' 'state: /var/lib/posmedia/night' \
-		'lock: keep' 'push: "s3://bucket/pos/{name}"' 'keep: 14' 'hold: [h]' \
+		'lock: keep' 'push: "s3://bucket/pos/{name}"' 'keep: 14' \
+		'share: {at: s3://bucket/n, ledger: s3://bucket/l}' 'hold: [h]' \
 		'prune: true' 'parallel: 2' \
 		'timeout: 4h' 'sign: {key: k, passphrase-file: p, signer: s, signer-args: [a, b]}' \
 		'mail: {to: [a@b], from: c@d, program: /bin/true, when: always}' \

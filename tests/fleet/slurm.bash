@@ -67,7 +67,11 @@ start_nodes() {
 	local node cpu
 	for node; do
 		cpu=$([ "$node" = two ] && [ "$(nproc)" -gt 1 ] && echo 1 || echo 0)
-		taskset -c "$cpu" slurmd -f "$SLURM_CONF" -N "$node" 3>&-
+		# node_sees: a directory, instead of which each node has $node_has$node
+		# shellcheck disable=SC2016 # expanded inside
+		unshare --mount sh -c '[ -z "$1" ] || mount --bind "$2" "$1" && shift 2 &&
+			exec "$@"' node "${node_sees-}" "${node_has-}$node" \
+			taskset -c "$cpu" slurmd -f "$SLURM_CONF" -N "$node" 3>&-
 		wait_for 20 node_is "$node" idle
 	done
 }

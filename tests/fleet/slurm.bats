@@ -135,7 +135,8 @@ step_runs() {
 	wait_for 60 both_run
 	kill_node two
 	wait_for 120 all_done
-	[ "$(report '.recipes | map(.status) | join(" ")')" = 'built built' ]
+	[ "$(report '.recipes | map(.status) | join(" ")')" = 'built built' ] ||
+		{ cat "$dir/out/nightly/report.json"; false; }
 	[ "$("$posmedia" tags "docker://$registry/$repository/n1" | wc -l)" = 2 ]
 	[ "$("$posmedia" tags "docker://$registry/$repository/n2" | wc -l)" = 2 ]
 	posmedia verify "docker://$registry/$repository/n2:1" --key key.pub
@@ -172,6 +173,20 @@ both_run() {
 	[ "$(find "$dir/out/nightly/outcomes" -name n1.json | wc -l)" = 3 ]
 	posmedia nightly night.yaml --collect --night ../x
 	refused 2 'no name of a night'
+}
+
+@test "what took longest is given out first, and before it what never was built" {
+	recipe n1 0
+	recipe n2 1
+	night
+	posmedia nightly night.yaml --submit slurm
+	succeeded
+	wait_for 60 all_done
+	[ "$(report .built)" = 2 ]
+	recipe n3 0
+	posmedia nightly night.yaml --submit slurm --dry-run
+	succeeded
+	[ "$(grep -o 'only=n[1-3]' <<<"$output" | tr '\n' ' ')" = 'only=n3 only=n2 only=n1 ' ]
 }
 
 @test "nodes with stores of their own make nothing that another has made" {
