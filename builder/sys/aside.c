@@ -122,12 +122,14 @@ int aside_outlive(int (*fn)(void *arg), void *arg, const int *keep, size_t keep_
 		pid_t child;
 
 		(void)setsid();
+		if (to_nothing() != 0)
+			_exit(1);
+		/* before the caller goes on: what he locked is not held by a child that has not
+		 * come so far yet */
+		close_others(keep, keep_n);
 		child = fork();
 		if (child != 0)
 			_exit(child < 0 ? 1 : 0);
-		if (to_nothing() != 0)
-			_exit(1);
-		close_others(keep, keep_n);
 		_exit(fn(arg) == 0 ? 0 : 1);
 	}
 	while (waitpid(pid, &status, 0) < 0)

@@ -2,6 +2,7 @@
 #include "sys/aside.h"
 
 #include "sys/intr.h"
+#include "sys/lock.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <setjmp.h>
@@ -10,6 +11,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -167,6 +169,38 @@ static void one_outlives_us(void **state)
 	(void)close(said[0]);
 }
 
+static int is_done(void *arg)
+{
+	(void)arg;
+	return 0;
+}
+
+/* A lock that was held at its beginning is free as soon as who took it says so. */
+static void what_outlives_us_holds_no_lock(void **state)
+{
+	char dir[] = "/tmp/sys-aside-XXXXXX";
+	struct err e = ERR_INIT;
+	int at;
+
+	(void)state;
+	assert_non_null(mkdtemp(dir));
+	at = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	assert_true(at >= 0);
+	for (int i = 0; i < 300; i++) {
+		int lock = -1, again;
+
+		assert_int_equal(lock_take(at, "lock", &lock, &e), 0);
+		assert_int_equal(aside_outlive(is_done, NULL, NULL, 0, &e), 0);
+		(void)close(lock);
+		again = openat(at, "lock", O_RDWR | O_CLOEXEC);
+		assert_int_equal(flock(again, LOCK_EX | LOCK_NB), 0);
+		(void)close(again);
+	}
+	assert_int_equal(unlinkat(at, "lock", 0), 0);
+	(void)close(at);
+	assert_int_equal(rmdir(dir), 0);
+}
+
 /* In a process of its own: the signal stays pending for good. */
 static void a_signal_is_passed_on(void **state)
 {
@@ -203,6 +237,7 @@ int main(void)
 	    cmocka_unit_test(it_can_be_stopped),
 	    cmocka_unit_test(a_signal_is_passed_on),
 	    cmocka_unit_test(one_outlives_us),
+	    cmocka_unit_test(what_outlives_us_holds_no_lock),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
