@@ -5,12 +5,14 @@
  * Classes: open (for reading), read, stat, write, meta (what makes, renames, removes, syncs).
  * Troubles: eio, and from there on every time enospc and edquot; short (half of the bytes); vanish,
  * shrink, grow, rewrite (the file itself is changed, before the call); lie (the size that stat says
- * is one too many). What struck is written to $FAULT_SHIM_LOG. */
+ * is one too many); stop (the program stands still until it is sent SIGCONT). What struck is
+ * written to $FAULT_SHIM_LOG. */
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <linux/openat2.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -111,6 +113,10 @@ static enum verdict strike(const char *path, bool lasts)
 		return HALVE;
 	if (strcmp(trouble, "lie") == 0)
 		return LIE;
+	if (strcmp(trouble, "stop") == 0) {
+		(void)kill(getpid(), SIGSTOP);
+		return GO_ON;
+	}
 	if (strcmp(trouble, "eio") != 0 && !lasts) {
 		change(path, trouble);
 		return GO_ON;
