@@ -9,9 +9,9 @@
 #include <string.h>
 
 static const struct opt opts[] = {
-    {0, "format", "FORMAT", "tar, squashfs, erofs, raw or qcow2 (required)."},
+    {0, "format", "FORMAT", "tar, squashfs, erofs, raw, qcow2 or iso (required)."},
     {'o', "output", "FILE", "The file to write; one that is there is replaced (required)."},
-    {0, "append", "ARGS", "raw, qcow2: more arguments for the kernel."},
+    {0, "append", "ARGS", "raw, qcow2, iso: more arguments for the kernel."},
     OBJECT_PLAIN,
     {0, "json", NULL, "Print what was made as JSON."},
     {0, NULL, NULL, NULL},
@@ -53,7 +53,7 @@ static void print(const struct args *a, const struct media_opts *o, const struct
 static int check_append(const struct media_opts *o, struct err *e)
 {
 	if (o->format < MEDIA_RAW)
-		return err_set(e, ERR_USAGE, "--append is for raw and qcow2");
+		return err_set(e, ERR_USAGE, "--append is for raw, qcow2 and iso");
 	for (const char *c = o->append; *c != '\0'; c++)
 		if (*c < ' ' || *c > '~' || strchr("\"'\\$;{}#", *c) != NULL)
 			return err_set(e, ERR_USAGE, "--append: a character that may not be there");

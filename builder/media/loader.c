@@ -159,13 +159,12 @@ int loader_esp(const struct making *m, const struct loader *l, struct err *e)
 	return add_all(m, l, e);
 }
 
-/* The distribution's own linker of GRUB's modules, out of the image. */
-static int link_core(const struct making *m, const char *const *argv, const char *early,
-		     struct err *e)
+/* The distribution's own linker of GRUB's modules, out of the image; `early` is in m->to. */
+static int link_core(const struct making *m, const char *const *argv, struct err *e)
 {
 	const struct tool t = {.argv = argv, .root = m->tree, .dest = m->to, .epoch = m->epoch};
 
-	return write_file(m, "early", early, strlen(early), e) != 0 ? -1 : tool_run(&t, e);
+	return tool_run(&t, e);
 }
 
 int loader_core(const struct making *m, struct err *e)
@@ -190,10 +189,10 @@ int loader_core(const struct making *m, struct err *e)
 	for (char *c = strstr(early, "--set=root ") + strlen("--set=root "); *c != '\n'; c++)
 		if (*c >= 'a' && *c <= 'f')
 			*c = (char)(*c - 'a' + 'A');
-	return link_core(m, argv, early, e);
+	return write_file(m, "early", early, strlen(early), e) != 0 ? -1 : link_core(m, argv, e);
 }
 
-int loader_core_cd(const struct making *m, const char *label, struct err *e)
+int loader_disc(const struct making *m, const char *label, bool bios, struct err *e)
 {
 	static const char *const argv[] = {"grub-mkimage",
 					   "-O",
@@ -201,7 +200,7 @@ int loader_core_cd(const struct making *m, const char *label, struct err *e)
 					   "-o",
 					   "/run/to/core",
 					   "-c",
-					   "/run/to/early",
+					   "/run/to/disc.cfg",
 					   "-p",
 					   "/grub",
 					   "biosdisk",
@@ -214,14 +213,16 @@ int loader_core_cd(const struct making *m, const char *label, struct err *e)
 					   "normal",
 					   "linux",
 					   NULL};
-	char *early SCOPED(mem_freep) = mem_format("set superusers=\n"
-						   "search --no-floppy --label --set=root %s\n"
-						   "loopback esp ($root)/esp\n"
-						   "set root=esp\n"
-						   "configfile (esp)/EFI/debian/grub.cfg\n",
-						   label);
+	char *cfg SCOPED(mem_freep) = mem_format("set superusers=\n"
+						 "search --no-floppy --label --set=root %s\n"
+						 "loopback esp ($root)/esp\n"
+						 "set root=esp\n"
+						 "configfile (esp)/EFI/debian/grub.cfg\n",
+						 label);
 
-	return link_core(m, argv, early, e);
+	if (write_file(m, "disc.cfg", cfg, strlen(cfg), e) != 0)
+		return -1;
+	return bios ? link_core(m, argv, e) : 0;
 }
 
 static void put_le(uint8_t *to, uint64_t v)

@@ -32,8 +32,10 @@ int loader_esp_room(const struct making *m, const struct loader *l, struct err *
 /* Writes m->to/core, what the BIOS starts from a partition of its own, and goes on in the ESP. */
 int loader_core(const struct making *m, struct err *e) MUST_CHECK;
 
-/* The same for a CD or a stick of that label, which has the ESP as a file. */
-int loader_core_cd(const struct making *m, const char *label, struct err *e) MUST_CHECK;
+/* For a disc, or a stick of it, of that label, which has the ESP as a file "esp": writes
+ * m->to/disc.cfg, by which GRUB goes on there, and with `bios` m->to/core with that in it. GRUB
+ * that firmware took from the ESP of a disc in a drive looks for its own file on the disc. */
+int loader_disc(const struct making *m, const char *label, bool bios, struct err *e) MUST_CHECK;
 
 /* Puts the boot sector and core, which begins at sector `at`, into a disk with a partition table.
  */

@@ -18,7 +18,7 @@ static const struct {
 } formats[MEDIA_FORMATS] = {
     [MEDIA_TAR] = {"tar", media_tar},       [MEDIA_SQUASHFS] = {"squashfs", media_squashfs},
     [MEDIA_EROFS] = {"erofs", media_erofs}, [MEDIA_RAW] = {"raw", media_raw},
-    [MEDIA_QCOW2] = {"qcow2", media_qcow2},
+    [MEDIA_QCOW2] = {"qcow2", media_qcow2}, [MEDIA_ISO] = {"iso", media_iso},
 };
 
 const char *media_format_name(enum media_format f)

@@ -33,7 +33,7 @@ struct medium_part {
 struct medium_verity {
 	bool there;
 	struct digest top, salt;
-	uint64_t blocks; /* VERITY_BLOCK each, from the start of the part "root" */
+	uint64_t blocks; /* VERITY_BLOCK each, from the start of the part "root", if there is one */
 };
 
 struct medium {

@@ -90,8 +90,8 @@ static int read_verity(const struct jval *v, struct medium *m, struct err *e)
 	if (v == NULL)
 		return 0;
 	if (!get_hex(v, "root-hash", &m->verity.top) || !get_hex(v, "salt", &m->verity.salt) ||
-	    !get_size(v, "blocks", &m->verity.blocks) || root == NULL ||
-	    m->verity.blocks > root->size / VERITY_BLOCK)
+	    !get_size(v, "blocks", &m->verity.blocks) ||
+	    (root != NULL && m->verity.blocks > root->size / VERITY_BLOCK))
 		return bad(e, "verity");
 	m->verity.there = true;
 	return 0;

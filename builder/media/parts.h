@@ -28,6 +28,7 @@ int media_squashfs(const struct making *m, struct err *e) MUST_CHECK;
 int media_raw(const struct making *m, struct err *e) MUST_CHECK;
 int media_qcow2(const struct making *m, struct err *e) MUST_CHECK;
 int media_erofs(const struct making *m, struct err *e) MUST_CHECK;
+int media_iso(const struct making *m, struct err *e) MUST_CHECK;
 
 /* Writes the tree as m->to/root, the hashes of its blocks as m->to/hash, and what is known of them
  * into m->medium. */

@@ -126,7 +126,7 @@ inode() {
 @test "what cannot be made is said before the work, and leaves nothing" {
 	media --format floppy -o "$dir/x"
 	refused 2 '--format: "floppy" is none'
-	[[ $stderr == *'tar, squashfs, erofs, raw, qcow2'* ]]
+	[[ $stderr == *'tar, squashfs, erofs, raw, qcow2, iso'* ]]
 	media -o "$dir/x"
 	refused 2 '--format FORMAT is missing'
 	media --format tar
@@ -151,7 +151,7 @@ inode() {
 	run --separate-stderr "$posmedia" media "oci:$dir/arm" --format qcow2 -o "$dir/x"
 	refused 3 'disks are made of images for amd64, this is for arm64'
 	media --format tar --append quiet -o "$dir/x"
-	refused 2 '--append is for raw and qcow2'
+	refused 2 '--append is for raw, qcow2 and iso'
 	media --format raw --append 'a; reboot' -o "$dir/x"
 	refused 2 '--append: a character that may not be there'
 	[ ! -e "$dir/x" ]

@@ -194,7 +194,7 @@ of_partition() {
 
 @test "every format has a manifest, and the same one twice" {
 	local format
-	for format in tar squashfs erofs raw qcow2; do
+	for format in tar squashfs erofs raw qcow2 iso; do
 		"$posmedia" media "oci:$dir/image" --format "$format" -o "$dir/1" >/dev/null
 		cp "$dir/1.medium.json" "$dir/first"
 		"$posmedia" media "oci:$dir/image" --format "$format" -o "$dir/2" >/dev/null
@@ -206,6 +206,31 @@ of_partition() {
 		run --separate-stderr "$posmedia" verify --key "$dir/k.pub" "$dir/2"
 		says 4 'not as they were signed'
 	done
+}
+
+@test "a disc: its loader knows where the root lies, and what that is" {
+	local arg at
+	"$posmedia" media "oci:$dir/image" --format iso --append quiet -o "$dir/iso" >/dev/null
+	osirrox -indev "$dir/iso" -extract / "$dir/disc" 2>/dev/null
+	[ "$(isoinfo -d -i "$dir/iso" | sed -n 's/^Volume id: //p')" = \
+		"POSMEDIA_$(jq -r '.predicate.image[7:23]' "$dir/iso.medium.json" |
+			tr '[:lower:]' '[:upper:]')" ]
+	mcopy -n -i "$dir/disc/esp" ::/EFI/debian/grub.cfg ::/EFI/BOOT/BOOTX64.EFI "$dir"
+	grep -qx shim "$dir/BOOTX64.EFI"
+	grep -qx 'loopback esp ($root)/esp' "$dir/disc/EFI/debian/grub.cfg"
+	grep -q ' quiet$' "$dir/grub.cfg"
+	arg=$(sed -n 's/.*posmedia.verity=[^@ ]*@\([0-9+]*\):[^@ ]*@\([0-9+]*\):.*/\1 \2/p' \
+		"$dir/grub.cfg")
+	for at in $arg; do
+		dd if="$dir/iso" bs=512 skip="${at%+*}" count="${at#*+}" status=none
+	done >"$dir/there"
+	cat "$dir/disc/root" "$dir/disc/hash" | cmp - "$dir/there"
+	veritysetup verify "$dir/disc/root" "$dir/disc/hash" \
+		"$(jq -r '.predicate.verity."root-hash"' "$dir/iso.medium.json")"
+	fsck.erofs "$dir/disc/root"
+	# a stick of it: firmware finds the ESP as a partition
+	sfdisk -J "$dir/iso" | jq -e '[.partitiontable.partitions[].type] |
+		index("C12A7328-F81F-11D2-BA4B-00A0C93EC93B")'
 }
 
 @test "nobody changes an entry of the loader, and there is no shell in it" {
