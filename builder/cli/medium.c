@@ -120,15 +120,21 @@ static void print_text(const struct medium *m, const struct check_report *r)
 		printf("not looked at: %s behind the medium\n", behind);
 }
 
+void medium_print(const struct args *a, const char *file, const struct medium *m,
+		  const struct check_report *r)
+{
+	if (args_has(a, "json"))
+		print_json(file, m, r);
+	else
+		print_text(m, r);
+}
+
 static int judge(const struct args *a, const char *file, const struct medium *m,
 		 const struct check_report *r, struct err *e)
 {
 	char *wrong SCOPED(mem_freep) = num_human(r->wrong);
 
-	if (args_has(a, "json"))
-		print_json(file, m, r);
-	else
-		print_text(m, r);
+	medium_print(a, file, m, r);
 	if (r->n > 0)
 		return err_set(e, ERR_VERIFY, "%s: %s are not as they were signed", file, wrong);
 	if (!args_has(a, "json"))

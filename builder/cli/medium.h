@@ -17,4 +17,13 @@ int medium_load(const char *path, struct medium *ret, struct err *e) MUST_CHECK;
 int medium_verify(const struct args *a, const char *file, const char *manifest,
 		  const struct sign_wanted *want, struct err *e) MUST_CHECK;
 
+/* Writes a medium that was made to the disk of --write, when --serial is that disk's, and reads it
+ * back. */
+int medium_put(const struct args *a, const char *file, struct err *e) MUST_CHECK;
+
+/* Prints what was found: the places, and how much was looked at. */
+struct check_report;
+void medium_print(const struct args *a, const char *file, const struct medium *m,
+		  const struct check_report *r);
+
 #endif

@@ -1,3 +1,4 @@
+#include "cli/medium.h"
 #include "cli/object.h"
 #include "cli/screen.h"
 #include "cli/verb.h"
@@ -12,6 +13,9 @@ static const struct opt opts[] = {
     {0, "format", "FORMAT", "tar, squashfs, erofs, raw, qcow2 or iso (required)."},
     {'o', "output", "FILE", "The file to write; one that is there is replaced (required)."},
     {0, "append", "ARGS", "raw, qcow2, iso: more arguments for the kernel."},
+    {0, "write", "DEVICE", "Write a medium that was made, FILE, to this disk, and read it back."},
+    {0, "serial", "NUMBER", "--write: the serial number of the disk that is meant."},
+    {'k', "key", "FILE.pub", "--write: one of these keys has signed it (may be repeated)."},
     OBJECT_PLAIN,
     {0, "json", NULL, "Print what was made as JSON."},
     {0, NULL, NULL, NULL},
@@ -60,11 +64,22 @@ static int check_append(const struct media_opts *o, struct err *e)
 	return strlen(o->append) <= 512 ? 0 : err_set(e, ERR_USAGE, "--append: too long");
 }
 
+static int put(const struct args *a, struct err *e)
+{
+	if (args_has(a, "format") || args_has(a, "output") || args_has(a, "append"))
+		return err_set(e, ERR_USAGE, "--write is for a medium that was made");
+	return medium_put(a, a->rest.v[0], e);
+}
+
 static int run(const struct args *a, struct err *e)
 {
 	struct media_opts o = {.out = args_get(a, "output")};
 	struct media_made m = {0};
 
+	if (args_has(a, "write"))
+		return put(a, e);
+	if (args_has(a, "serial") || args_has(a, "key"))
+		return err_set(e, ERR_USAGE, "--serial and --key are for --write");
 	if (!args_has(a, "format"))
 		return err_set(e, ERR_USAGE, "media: --format FORMAT is missing");
 	if (media_format_parse(args_get(a, "format"), &o.format, e) != 0)
@@ -82,8 +97,8 @@ static int run(const struct args *a, struct err *e)
 
 const struct verb verb_media = {
     .name = "media",
-    .args = "oci:DIR[:TAG] | docker://HOST/REPO:TAG",
-    .help = "Write an image as one file: a disk, a file system or an archive.",
+    .args = "oci:DIR[:TAG] | docker://HOST/REPO:TAG | FILE",
+    .help = "Write an image as one file, a disk or a file system, or that to a device.",
     .min = 1,
     .max = 1,
     .opts = opts,

@@ -21,6 +21,7 @@ teardown_file() {
 
 teardown() {
 	[ -z "${device-}" ] || losetup -d "$device"
+	[ -z "${mounted-}" ] || umount "$mounted"
 }
 
 # A machine as far as its disk is concerned, with two partitions for data.
@@ -190,6 +191,75 @@ of_partition() {
 	says 4 'changed.medium.json is of another medium'
 	run --separate-stderr "$posmedia" verify --key "$dir/k.pub" --used "$dir/made"
 	says 2 '--used wants the --manifest'
+}
+
+# A device of $1 bytes: $dir/behind, which is what it has for a serial number.
+need_device() {
+	rm -f "$dir/behind"
+	truncate -s "$1" "$dir/behind"
+	device=$(losetup -f --show "$dir/behind") || skip "no loop devices here"
+}
+
+# One that says that it is large and has room for little: its file system is full.
+need_device_that_ends() {
+	losetup -d "$device"
+	mkdir "$dir/small"
+	mount -t tmpfs -o size=20m none "$dir/small"
+	mounted=$dir/small
+	truncate -s 150M "$dir/small/behind"
+	ln -sf "$dir/small/behind" "$dir/behind"
+	device=$(losetup -f --show "$dir/small/behind")
+}
+
+write() {
+	run --separate-stderr "$posmedia" media --write "$device" "$@"
+}
+
+@test "to a device: it is told apart by its serial number, written, and read back" {
+	need_device 150M
+	head -c 3000000 /dev/urandom >"$device"
+	sha256sum "$dir/behind" >"$dir/before"
+	write "$dir/disk"
+	says 2 "$device is 157.3 MB, with 0 partitions and the serial number $dir/behind"
+	write "$dir/disk" --serial "$dir/other"
+	says 2 'If it is the one that you mean, give its serial number by --serial'
+	write "$dir/disk" --serial "$dir/behind" --key "$dir/other.pub"
+	says 4 'disk.medium.json.pgp'
+	sha256sum -c --quiet "$dir/before"
+	write "$dir/disk" --serial "$dir/behind" --key "$dir/k.pub"
+	says 0 "to $device, and read it back"
+	cmp -n "$(stat -c %s "$dir/disk")" "$dir/disk" "$dir/behind"
+	verify "$device"
+	says 0 'verified sha256:'
+	write "$dir/disk" --serial "$dir/behind" --json
+	[ "$(jq -c '[.wrong, .places]' <<<"$output")" = '[0,[]]' ]
+}
+
+@test "to a device: too small, in use, no disk, nothing made, or one that loses what it gets" {
+	need_device 50M
+	write "$dir/disk" --serial "$dir/behind"
+	says 1 "$device has 52.4 MB, the medium "
+	losetup -d "$device"
+	need_device 150M
+	write "$dir/image" --serial "$dir/behind"
+	says 1 'image.medium.json'
+	write "oci:$dir/image" --format raw
+	says 2 '--write is for a medium that was made'
+	run --separate-stderr "$posmedia" media --write "$dir/behind" "$dir/disk"
+	says 2 'behind is no disk'
+	mkfs.ext4 -q "$device"
+	mkdir "$dir/mounted"
+	# shellcheck disable=SC2016 # expanded inside
+	run --separate-stderr unshare --mount sh -c '
+		mount "$0" "$1/mounted" || exit 99
+		"$2" media --write "$0" --serial "$1/behind" "$1/disk"' "$device" "$dir" "$posmedia"
+	says 7 "$device is in use"
+	need_device_that_ends
+	write "$dir/disk" --serial "$dir/small/behind"
+	[ "$status" -ne 0 ]
+	[[ $stderr == *"$device"* ]]
+	# what was written does not start: there is no table
+	[ -z "$(head -c 1M "$dir/behind" | tr -d '\0')" ]
 }
 
 @test "every format has a manifest, and the same one twice" {
