@@ -5,7 +5,10 @@
 
 #include "media/media.h"
 #include "media/medium.h"
+#include "recipe/recipe.h"
 #include "sandbox/sandbox.h"
+#include "statement/statement.h"
+#include "sys/clock.h"
 #include <stdio.h>
 #include <string.h>
 
@@ -13,6 +16,8 @@ static const struct opt opts[] = {
     {0, "format", "FORMAT", "tar, squashfs, erofs, raw, qcow2 or iso (required)."},
     {'o', "output", "FILE", "The file to write; one that is there is replaced (required)."},
     {0, "append", "ARGS", "raw, qcow2, iso: more arguments for the kernel."},
+    {0, "statements", "DIR", "Write what an image is made of, as statements about the file, too."},
+    {0, "recipe", "FILE", "--statements: the recipe, for the evidence of its profile."},
     {0, "write", "DEVICE", "Write a medium that was made, FILE, to this disk, and read it back."},
     {0, "serial", "NUMBER", "--write: the serial number of the disk that is meant."},
     {'k', "key", "FILE.pub", "--write: one of these keys has signed it (may be repeated)."},
@@ -20,6 +25,22 @@ static const struct opt opts[] = {
     {0, "json", NULL, "Print what was made as JSON."},
     {0, NULL, NULL, NULL},
 };
+
+/* The image's statements, about the file too. */
+static int say(const struct args *a, const struct image *i, struct store *s,
+	       const struct digest *medium, struct err *e)
+{
+	struct recipe *r SCOPED(recipe_freep) = NULL;
+	struct statements said SCOPED(statements_release) = {0};
+	struct statement_opts o = {.store = s, .medium = medium, .today = clock_epoch_s()};
+
+	if (args_has(a, "recipe") && recipe_load(args_get(a, "recipe"), &r, e) != 0)
+		return -1;
+	o.recipe = r;
+	return statements_make(i->layout, &i->manifest, &o, &said, e) != 0
+		   ? -1
+		   : statements_put(&said, args_get(a, "statements"), e);
+}
 
 static int make(const struct args *a, struct media_opts *o, struct media_made *ret, struct err *e)
 {
@@ -31,7 +52,9 @@ static int make(const struct args *a, struct media_opts *o, struct media_made *r
 	    input_store(a, &s, e) != 0)
 		return -1;
 	o->store = s;
-	return media_make(i.layout, &i.manifest, o, ret, e);
+	if (media_make(i.layout, &i.manifest, o, ret, e) != 0)
+		return -1;
+	return args_has(a, "statements") ? say(a, &i, s, &ret->digest, e) : 0;
 }
 
 static void print(const struct args *a, const struct media_opts *o, const struct media_made *m)
@@ -66,7 +89,8 @@ static int check_append(const struct media_opts *o, struct err *e)
 
 static int put(const struct args *a, struct err *e)
 {
-	if (args_has(a, "format") || args_has(a, "output") || args_has(a, "append"))
+	if (args_has(a, "format") || args_has(a, "output") || args_has(a, "append") ||
+	    args_has(a, "statements"))
 		return err_set(e, ERR_USAGE, "--write is for a medium that was made");
 	return medium_put(a, a->rest.v[0], e);
 }
@@ -78,6 +102,8 @@ static int run(const struct args *a, struct err *e)
 
 	if (args_has(a, "write"))
 		return put(a, e);
+	if (args_has(a, "recipe") && !args_has(a, "statements"))
+		return err_set(e, ERR_USAGE, "--recipe is for --statements");
 	if (args_has(a, "serial") || args_has(a, "key"))
 		return err_set(e, ERR_USAGE, "--serial and --key are for --write");
 	if (!args_has(a, "format"))

@@ -51,19 +51,26 @@ static struct statement_file *add(struct making *m, const char *name, bool is_st
 	return f;
 }
 
-/* An index is also said to be each of its images: engines ask about the one that they take. */
+static void add_subject(struct jval *list, const char *name, const struct digest *of)
+{
+	struct jval *subject = jval_object(), *d = jval_object();
+
+	jval_put_text(d, "sha256", digest_hex(of).s);
+	jval_put_text(subject, "name", name);
+	jval_put(subject, "digest", d);
+	jval_push(list, subject);
+}
+
+/* An index is also said to be each of its images: engines ask about the one that they take. What a
+ * medium holds is the image's. */
 static void add_subjects(const struct making *m, struct jval *statement)
 {
 	struct jval *list = jval_get(statement, "subject");
 
-	for (size_t i = 0; i < m->subjects_n; i++) {
-		struct jval *subject = jval_object(), *d = jval_object();
-
-		jval_put_text(d, "sha256", digest_hex(&m->subjects[i]).s);
-		jval_put_text(subject, "name", "image");
-		jval_put(subject, "digest", d);
-		jval_push(list, subject);
-	}
+	for (size_t i = 0; i < m->subjects_n; i++)
+		add_subject(list, "image", &m->subjects[i]);
+	if (m->o->medium != NULL)
+		add_subject(list, "medium", m->o->medium);
 }
 
 /* A statement with the predicate, which is taken over. */
@@ -122,7 +129,7 @@ static int take_evidence(struct making *m, struct evidence_files *f, struct err 
 		if (buf_over(&f->files[i]))
 			return err_set(e, ERR_FAIL, "%s: would be too large", name);
 		to = &add(m, name, i == EVIDENCE_INTOTO)->text;
-		if (i != EVIDENCE_INTOTO || m->subjects_n == 0) {
+		if (i != EVIDENCE_INTOTO || (m->subjects_n == 0 && m->o->medium == NULL)) {
 			buf_add(to, f->files[i].data, f->files[i].len);
 			continue;
 		}

@@ -16,7 +16,9 @@ struct statement_opts {
 	const char *builder;         /* URI of who built it; NULL = urn:posmedia:builder:local */
 	const char *allow;           /* a file of exceptions of the scan; or NULL */
 	bool no_scan;
-	int64_t today; /* seconds */
+	const struct digest *medium; /* of a file that was made of it, which the statements are
+					about too; or NULL */
+	int64_t today;               /* seconds */
 };
 
 struct statement_file {
