@@ -23,9 +23,12 @@ choose_accelerator() {
 	fi
 }
 
-# start_machine bios|uefi DISK [FORMAT]: its console is in $dir/console, its shop on $port.
+# start_machine bios|uefi DISK [FORMAT]: its console is in $dir/console, its shop on $port. Of
+# format "cd" the disk is a disc in a drive.
 start_machine() {
-	local firmware=()
+	local firmware=() disk=(-drive "file=$2,format=${3-raw},if=virtio")
+	[ "${3-}" != cd ] || disk=(-device virtio-scsi-pci -device "scsi-cd,drive=cd,bootindex=0"
+		-drive "file=$2,format=raw,media=cdrom,readonly=on,if=none,id=cd")
 	if [ "$1" = uefi ]; then
 		# Secure Boot, with the keys of most machines: only what is signed starts
 		cp "$ovmf/OVMF_VARS_4M.ms.fd" "$dir/vars"
@@ -40,7 +43,7 @@ start_machine() {
 		-nodefaults -no-reboot -serial "file:$dir/console" \
 		-monitor "unix:$dir/monitor,server,nowait" \
 		-nic "user,restrict=on,model=virtio-net-pci,hostfwd=tcp:127.0.0.1:$port-:2001" \
-		-drive "file=$2,format=${3-raw},if=virtio" >"$dir/qemu.log" 2>&1 3>&- &
+		"${disk[@]}" >"$dir/qemu.log" 2>&1 3>&- &
 	machine_pid=$!
 }
 
