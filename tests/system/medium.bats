@@ -287,7 +287,7 @@ write() {
 			tr '[:lower:]' '[:upper:]')" ]
 	mcopy -n -i "$dir/disc/esp" ::/EFI/debian/grub.cfg ::/EFI/BOOT/BOOTX64.EFI "$dir"
 	grep -qx shim "$dir/BOOTX64.EFI"
-	grep -qx 'loopback esp ($root)/esp' "$dir/disc/EFI/debian/grub.cfg"
+	grep -qx 'loopback esp (.root)/esp' "$dir/disc/EFI/debian/grub.cfg"
 	grep -q ' quiet$' "$dir/grub.cfg"
 	arg=$(sed -n 's/.*posmedia.verity=[^@ ]*@\([0-9+]*\):[^@ ]*@\([0-9+]*\):.*/\1 \2/p' \
 		"$dir/grub.cfg")
