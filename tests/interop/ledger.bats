@@ -121,7 +121,7 @@ keys_in_bucket() {
 		for 1 .. 2100' | tests/lib/make-ledger "$work/full" --per 10000
 	was=$(wc -l <"$work/full/00000001.jsonl")
 	for ((n = 1; ; n++)); do
-		[ "$n" -lt 40 ]
+		[ "$n" -lt 100 ]
 		rm -rf "$work/l" "$work"/k*
 		cp -r "$work/full" "$work/l"
 		ledger --ledger "$work/l" --mirror-to "s3://$bucket/at$n"
