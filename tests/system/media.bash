@@ -18,8 +18,8 @@ tiny_base() {
 media_project() {
 	dir=$(mktemp -d "${TMPDIR:-/var/tmp}/media.XXXXXX")
 	export dir POSMEDIA_STORE=$dir/store
-	tests/lib/apt-repo "$dir/repo" bookworm '' find stat sha256sum cp grep rmdir gzip mknod \
-		>"$dir/repo.log" 2>&1
+	tests/lib/apt-repo "$dir/repo" bookworm '' perl find stat sha256sum cp grep rmdir gzip \
+		mknod >"$dir/repo.log" 2>&1
 	mkdir -p "$dir/recipes/base" "$dir/media"
 	mkdir -p "$dir/disc/Images/deep/er/still/more/and/on/to/ten"
 	tiny_base

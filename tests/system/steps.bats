@@ -10,7 +10,7 @@ load media
 setup_file() {
 	dir=$(mktemp -d "${TMPDIR:-/var/tmp}/steps.XXXXXX")
 	export dir POSMEDIA_STORE=$dir/store
-	tests/lib/apt-repo "$dir/repo" bookworm >"$dir/repo.log" 2>&1
+	tests/lib/apt-repo "$dir/repo" bookworm '' perl >"$dir/repo.log" 2>&1
 	mkdir -p "$dir/recipes/base" "$dir/answers"
 	tiny_base
 	# the lock of one is the lock of all: their packages are the same
