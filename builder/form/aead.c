@@ -89,6 +89,7 @@ int aead_open(struct aead *a, const struct aead_box *b, const uint8_t *in, size_
 struct mac {
 	EVP_MD_CTX *inner, *outer; /* that have taken their halves of the key */
 	EVP_MD_CTX *work;
+	uint8_t inner_pad[HMAC_BLOCK], outer_pad[HMAC_BLOCK];
 };
 
 static EVP_MD_CTX *keyed(const uint8_t *block)
@@ -103,7 +104,7 @@ static EVP_MD_CTX *keyed(const uint8_t *block)
 struct mac *mac_new(const void *key, size_t n)
 {
 	struct mac *m = mem_zalloc(sizeof(*m));
-	uint8_t inner[HMAC_BLOCK] = {0}, outer[HMAC_BLOCK];
+	uint8_t *inner = m->inner_pad, *outer = m->outer_pad;
 	struct digest d;
 
 	if (n > HMAC_BLOCK) {
@@ -120,8 +121,6 @@ struct mac *mac_new(const void *key, size_t n)
 	m->outer = keyed(outer);
 	m->work = EVP_MD_CTX_new();
 	must(m->work != NULL);
-	explicit_bzero(inner, sizeof(inner));
-	explicit_bzero(outer, sizeof(outer));
 	return m;
 }
 
@@ -138,6 +137,23 @@ struct digest mac_of(struct mac *m, const void *p, size_t n)
 	return d;
 }
 
+struct digest mac_beside(struct mac *m, struct abreast *a, const void *p, size_t n)
+{
+	enum { FILE = 0, MAC = 1 };
+	struct digest d;
+
+	abreast_add(a, (const uint8_t *const[ABREAST]){[MAC] = m->inner_pad},
+		    (const size_t[ABREAST]){[MAC] = HMAC_BLOCK});
+	abreast_add(a, (const uint8_t *const[ABREAST]){[FILE] = p, [MAC] = p},
+		    (const size_t[ABREAST]){[FILE] = n, [MAC] = n});
+	d = abreast_final(a, MAC);
+	abreast_add(a, (const uint8_t *const[ABREAST]){[MAC] = m->outer_pad},
+		    (const size_t[ABREAST]){[MAC] = HMAC_BLOCK});
+	abreast_add(a, (const uint8_t *const[ABREAST]){[MAC] = d.b},
+		    (const size_t[ABREAST]){[MAC] = sizeof(d.b)});
+	return abreast_final(a, MAC);
+}
+
 void mac_free(struct mac *m)
 {
 	if (m == NULL)
@@ -145,6 +161,7 @@ void mac_free(struct mac *m)
 	EVP_MD_CTX_free(m->inner);
 	EVP_MD_CTX_free(m->outer);
 	EVP_MD_CTX_free(m->work);
+	explicit_bzero(m, sizeof(*m));
 	free(m);
 }
 

@@ -75,13 +75,6 @@ bool seen_find(const struct manifest_seen *s, struct seen_file *f)
 	return true;
 }
 
-void seen_begin(struct manifest_seen *s, int64_t begun_s, bool settled)
-{
-	s->begun_s = begun_s;
-	s->settled = settled;
-	s->noted_n = 0;
-}
-
 void manifest_seen_note(struct manifest_seen *s, const struct stat *st, const struct digest *d)
 {
 	struct seen_file *f;
@@ -121,6 +114,21 @@ void seen_add(struct manifest_seen *s, const struct seen_file *v, size_t n)
 	s->v = all;
 	s->met = met;
 	s->n = all_n;
+}
+
+/* What was read after the last making is as good as what was read in it. */
+static void take_noted(struct manifest_seen *s)
+{
+	if (s->settled && s->noted_n > 0)
+		seen_add(s, s->noted, s->noted_n);
+	s->noted_n = 0;
+}
+
+void seen_begin(struct manifest_seen *s, int64_t begun_s, bool settled)
+{
+	take_noted(s);
+	s->begun_s = begun_s;
+	s->settled = settled;
 }
 
 /* Whether nobody but us can have written it. */
@@ -209,8 +217,6 @@ static int fill(void *ctx, int fd, struct err *e)
 
 int manifest_seen_save(struct manifest_seen *s, int dirfd, const char *name, struct err *e)
 {
-	if (s->settled && s->noted_n > 0)
-		seen_add(s, s->noted, s->noted_n);
-	s->noted_n = 0;
+	take_noted(s);
 	return fs_put_with(dirfd, name, 0600, &(struct fs_filler){.fill = fill, .ctx = s}, e);
 }

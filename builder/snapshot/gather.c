@@ -73,7 +73,12 @@ static int large_first(const void *a, const void *b, void *ctx)
 	return p != q ? (p < q) - (p > q) : (x > y) - (x < y);
 }
 
-/* What has to be read: each content once. */
+static bool wants_reading(const struct gather *g, const struct manifest_entry *en)
+{
+	return en->unread || gather_item(g, &en->digest) == NULL;
+}
+
+/* What has to be read: each content once, as far as it is known. */
 static void find_todo(struct gather_run *x)
 {
 	const struct manifest *m = x->m;
@@ -81,13 +86,14 @@ static void find_todo(struct gather_run *x)
 
 	x->todo = mem_resize(NULL, m->n + 1, sizeof(*x->todo));
 	for (size_t i = 0; i < m->n; i++)
-		if (has_content(&m->v[i]) && gather_item(x->g, &m->v[i].digest) == NULL)
+		if (has_content(&m->v[i]) && wants_reading(x->g, &m->v[i]))
 			x->todo[n++] = i;
 	qsort_r(x->todo, n, sizeof(*x->todo), by_digest, (void *)(uintptr_t)m);
 	for (size_t i = 0; i < n; i++) {
 		const struct manifest_entry *en = &m->v[x->todo[i]];
 
-		if (i > 0 && digest_equal(&en->digest, &m->v[x->todo[i - 1]].digest))
+		if (i > 0 && !en->unread && !m->v[x->todo[i - 1]].unread &&
+		    digest_equal(&en->digest, &m->v[x->todo[i - 1]].digest))
 			continue;
 		x->todo[x->todo_n++] = x->todo[i];
 		x->total += en->size;
@@ -156,23 +162,21 @@ struct reading {
 static int read_blocks(struct gather_run *x, struct filler *f, struct ids *ids,
 		       const struct reading *from, struct manifest_entry *ret, struct err *e)
 {
-	struct hash *h = filler_hash(f);
 	uint8_t *p = filler_buffer(f);
 	uint64_t size = 0;
 	ssize_t n;
 
-	(void)hash_final(h);
+	(void)filler_digest(f);
 	while ((n = fill(from->fd, p,
 			 from->limit - size < FILLER_BUFFER ? (size_t)(from->limit - size)
 							    : FILLER_BUFFER)) > 0) {
-		hash_add(h, p, (size_t)n);
 		size += (uint64_t)n;
 		for (size_t at = 0; at < (size_t)n; at += SNAPSHOT_GRID) {
 			size_t left = (size_t)n - at;
 			struct block_id id;
 
-			if (filler_block(f, p + at, left < SNAPSHOT_GRID ? left : SNAPSHOT_GRID,
-					 &id, e) != 0 ||
+			if (filler_next(f, p + at, left < SNAPSHOT_GRID ? left : SNAPSHOT_GRID, &id,
+					e) != 0 ||
 			    ids_add(ids, f, &id, e) != 0)
 				return -1;
 		}
@@ -182,7 +186,7 @@ static int read_blocks(struct gather_run *x, struct filler *f, struct ids *ids,
 		return intr_err(e);
 	if (n < 0)
 		return err_sys(e, "read %s", from->path);
-	ret->digest = hash_final(h);
+	ret->digest = filler_digest(f);
 	ret->size = size;
 	return 0;
 }
@@ -212,6 +216,11 @@ static int open_entry(int dirfd, const char *path, int *ret_fd, struct err *e)
 	return 0;
 }
 
+static bool same_time(const struct timespec *a, const struct timespec *b)
+{
+	return a->tv_sec == b->tv_sec && a->tv_nsec == b->tv_nsec;
+}
+
 /* What was written to while it was read, and did not only grow, may be half of the one and half of
  * the other. */
 static bool is_torn(const struct stat *before, int fd)
@@ -219,8 +228,18 @@ static bool is_torn(const struct stat *before, int fd)
 	struct stat now;
 
 	return fstat(fd, &now) != 0 || now.st_size < before->st_size ||
-	       (now.st_size == before->st_size && (now.st_mtim.tv_sec != before->st_mtim.tv_sec ||
-						   now.st_mtim.tv_nsec != before->st_mtim.tv_nsec));
+	       (now.st_size == before->st_size && !same_time(&now.st_mtim, &before->st_mtim));
+}
+
+/* Whether an entry says what was read; of one that was not read before only its stat can tell. */
+static bool is_as_said(const struct manifest_entry *en, const struct manifest_entry *is,
+		       const struct stat *st)
+{
+	if (is->size != en->size)
+		return false;
+	return en->unread ? st->st_mtim.tv_sec == en->mtime &&
+				(uint32_t)st->st_mtim.tv_nsec == en->mtime_ns
+			  : digest_equal(&is->digest, &en->digest);
 }
 
 /* The entry becomes what was read. */
@@ -228,9 +247,13 @@ static void take_changed(struct gather_run *x, struct manifest_entry *en,
 			 const struct manifest_entry *is, const struct stat *st)
 {
 	char *shown SCOPED(mem_freep) = manifest_shown(en->path);
+	bool as_said = is_as_said(en, is, st);
 
-	if (is->size == en->size && digest_equal(&is->digest, &en->digest))
+	en->unread = false;
+	if (as_said) {
+		en->digest = is->digest;
 		return;
+	}
 	en->size = is->size;
 	en->digest = is->digest;
 	en->mode = st->st_mode & 07777;
@@ -241,6 +264,19 @@ static void take_changed(struct gather_run *x, struct manifest_entry *en,
 	if (x->g->changed++ < TOLD)
 		log_warn("%s changed meanwhile: the snapshot has what was read last", shown);
 	(void)pthread_mutex_unlock(&x->lock);
+}
+
+/* For the next snapshot, unless somebody touched it. */
+static void remember(const struct gather_run *x, int fd, const struct stat *before,
+		     const struct digest *d)
+{
+	const struct manifest_opts *m = x->g->o->manifest;
+	struct stat now;
+
+	if (m != NULL && m->seen != NULL && fstat(fd, &now) == 0 &&
+	    now.st_size == before->st_size && same_time(&now.st_mtim, &before->st_mtim) &&
+	    same_time(&now.st_ctim, &before->st_ctim))
+		manifest_seen_note(m->seen, before, d);
 }
 
 static int read_open(struct gather_run *x, struct filler *f, struct ids *ids, int fd,
@@ -261,6 +297,7 @@ static int read_open(struct gather_run *x, struct filler *f, struct ids *ids, in
 			return -1;
 	}
 	take_changed(x, en, &is, &st);
+	remember(x, fd, &st, &is.digest);
 	buf_add(&item, en->digest.b, DIGEST_BYTES);
 	if (ids_end(ids, f, &item, e) != 0)
 		return -1;
@@ -343,7 +380,7 @@ void gather_settle(const struct gather *g, struct manifest *m, bool drop)
 		    en.same_as != NULL ? manifest_find(&settled, en.same_as) : NULL;
 
 		if (drop && ((en.same_as != NULL && first == NULL) ||
-			     (has_content(&en) && gather_item(g, &en.digest) == NULL))) {
+			     (has_content(&en) && wants_reading(g, &en)))) {
 			m->gone++;
 			continue;
 		}

@@ -21,7 +21,7 @@ static int end_row(struct ids *s, unsigned l, struct filler *f, struct err *e)
 {
 	struct block_id id;
 
-	if (filler_block(f, s->level[l].v, s->level[l].n * sizeof(id), &id, e) != 0)
+	if (filler_row(f, s->level[l].v, s->level[l].n * sizeof(id), &id, e) != 0)
 		return -1;
 	s->level[l].n = 0;
 	return push(s, l + 1, f, &id, e);

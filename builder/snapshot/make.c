@@ -44,19 +44,54 @@ static int is_there(void *ctx, const struct block_id *id, bool leaf, struct err 
 	return table_get(&r->table, id, NULL) ? 0 : err_set(e, ERR_VERIFY, "a block is gone");
 }
 
+/* A content of the snapshot before, and the segment that its rows of ids begin in. */
+struct placed {
+	uint32_t segment;
+	const uint8_t *item;
+};
+
+static int by_place(const void *a, const void *b)
+{
+	const struct placed *x = a, *y = b;
+
+	return x->segment != y->segment ? (x->segment > y->segment) - (x->segment < y->segment)
+					: (x->item > y->item) - (x->item < y->item);
+}
+
+/* In the order in which their rows lie, or each segment of those would be read many times. */
+static struct placed *place_known(const struct making *x)
+{
+	struct placed *v = mem_resize(NULL, x->known.n + 1, sizeof(*v));
+
+	for (size_t i = 0; i < x->known.n; i++) {
+		const struct ids_record rec = item_record(x->known.v[i]);
+		struct block_at at = {0};
+		struct block_id id;
+
+		if (rec.depth > 0) {
+			memcpy(id.b, rec.ids, PACK_ID);
+			(void)table_get(&x->r->table, &id, &at);
+		}
+		v[i] = (struct placed){at.segment, x->known.v[i]};
+	}
+	qsort(v, x->known.n, sizeof(*v), by_place);
+	return v;
+}
+
 /* Only what is there in full is known. That no pack is missed says nothing: one that is gone with
  * its index is named by nobody. */
 static int drop_incomplete(struct making *x, struct err *e)
 {
 	const struct ids_visit v = {is_there, x->r};
+	struct placed *placed SCOPED(mem_freep) = place_known(x);
 	size_t n = 0;
 
 	for (size_t i = 0; i < x->known.n; i++) {
-		struct ids_record rec = item_record(x->known.v[i]);
+		struct ids_record rec = item_record(placed[i].item);
 		struct err why = ERR_INIT;
 
 		if (ids_each(x->r, &rec, &v, &why) == 0) {
-			x->known.v[n++] = x->known.v[i];
+			x->known.v[n++] = placed[i].item;
 		} else if (why.kind != ERR_VERIFY) {
 			*e = why;
 			return -1;
@@ -76,8 +111,10 @@ static int read_known(struct making *x, const struct snapshot_info *last, struct
 	if (last == NULL)
 		return 0;
 	if (body_get(x->r, last->id, &b, &why) == 0 && items_read(x->r, &b, &x->known, &why) == 0) {
+		if (drop_incomplete(x, e) != 0)
+			return -1;
 		items_sort(&x->known);
-		return drop_incomplete(x, e);
+		return 0;
 	}
 	if (why.kind != ERR_VERIFY) {
 		*e = why;
@@ -164,6 +201,9 @@ static int make_manifest(struct making *x, int dirfd, struct err *e)
 		o = *x->o->manifest;
 	if (o.unsteady == NULL)
 		o.unsteady = go_on;
+	/* what has to be read is read when its blocks are; who remembers nothing has to compare what is
+	 * read with what is kept, and that goes faster without them */
+	o.later = o.seen != NULL || snapshot_repo_made(x->r);
 	manifest_release(&x->m);
 	x->m = (struct manifest){0};
 	return manifest_make(dirfd, &o, &x->m, e);
@@ -179,6 +219,7 @@ static int gather_all(struct making *x, bool last, struct err *e)
 		before = x->g.changed;
 		if (gather_files(&x->g, &x->m, e) != 0)
 			return -1;
+		manifest_settle(&x->m);
 	} while (x->g.changed > before);
 	if (x->g.changed > 0 || last)
 		gather_settle(&x->g, &x->m, last);

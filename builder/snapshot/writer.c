@@ -14,16 +14,23 @@ enum {
 /* the segment of a block that is being written */
 static const uint32_t NOT_READ = UINT32_MAX - 1;
 
+/* A segment that is being filled. */
+struct filling {
+	uint8_t *plain, *rows;
+	size_t plain_n;
+	uint32_t blocks;
+};
+
 struct filler {
 	struct writer *w;
 	struct filler *next;
 	struct mac *mac;
 	struct block *block;
-	struct hash *hash;
+	struct abreast *hashes; /* the first stream is the file's */
 	uint8_t *buffer;
-	uint8_t *plain, *sealed, *rows;
-	size_t plain_n;
-	uint32_t blocks;
+	uint8_t *sealed;
+	/* what says which blocks a file has is wanted without them, and lies together */
+	struct filling contents, rows;
 };
 
 struct writer {
@@ -47,15 +54,21 @@ struct writer *writer_new(struct snapshot_repo *r, bool dry_run)
 	return w;
 }
 
+static void filling_release(struct filling *s)
+{
+	free(s->plain);
+	free(s->rows);
+}
+
 static void filler_release(struct filler *f)
 {
 	mac_free(f->mac);
 	block_free(f->block);
-	hash_free(f->hash);
+	abreast_free(f->hashes);
 	free(f->buffer);
-	free(f->plain);
 	free(f->sealed);
-	free(f->rows);
+	filling_release(&f->contents);
+	filling_release(&f->rows);
 	free(f);
 }
 
@@ -81,6 +94,12 @@ void writer_freep(struct writer **w)
 	*w = NULL;
 }
 
+static void filling_init(struct filling *s)
+{
+	s->plain = mem_resize(NULL, PACK_SEGMENT_MAX, 1);
+	s->rows = mem_resize(NULL, PACK_BLOCKS_MAX, ROW);
+}
+
 struct filler *writer_take(struct writer *w)
 {
 	struct filler *f;
@@ -96,11 +115,11 @@ struct filler *writer_take(struct writer *w)
 	f->w = w;
 	f->mac = seal_mac(&w->r->key);
 	f->block = block_new(LEVEL);
-	f->hash = hash_new();
+	f->hashes = abreast_new(false);
 	f->buffer = mem_resize(NULL, FILLER_BUFFER, 1);
-	f->plain = mem_resize(NULL, PACK_SEGMENT_MAX, 1);
 	f->sealed = mem_resize(NULL, block_room(PACK_SEGMENT_MAX) + AEAD_TAG, 1);
-	f->rows = mem_resize(NULL, PACK_BLOCKS_MAX, ROW);
+	filling_init(&f->contents);
+	filling_init(&f->rows);
 	return f;
 }
 
@@ -117,9 +136,9 @@ uint8_t *filler_buffer(struct filler *f)
 	return f->buffer;
 }
 
-struct hash *filler_hash(struct filler *f)
+struct digest filler_digest(struct filler *f)
 {
-	return f->hash;
+	return abreast_final(f->hashes, 0);
 }
 
 /* Puts an index of the packs that are in none, when there are many of them, or all are. */
@@ -173,17 +192,17 @@ static int append(struct writer *w, const struct pack_add *a, struct pack **ret_
 	return rc;
 }
 
-static int end_segment(struct filler *f, struct err *e)
+static int end_segment(struct filler *f, struct filling *s, struct err *e)
 {
 	struct writer *w = f->w;
-	struct pack_add a = {.bytes = f->sealed, .rows = f->rows, .blocks = f->blocks};
+	struct pack_add a = {.bytes = f->sealed, .rows = s->rows, .blocks = s->blocks};
 	struct pack *full = NULL;
 
-	if (f->blocks == 0)
+	if (s->blocks == 0)
 		return 0;
-	a.n = block_pack(f->block, f->plain, f->plain_n, f->sealed);
-	f->plain_n = 0;
-	f->blocks = 0;
+	a.n = block_pack(f->block, s->plain, s->plain_n, f->sealed);
+	s->plain_n = 0;
+	s->blocks = 0;
 	if (w->dry_run) {
 		(void)pthread_mutex_lock(&w->lock);
 		w->added += a.n + AEAD_TAG + 8 + (uint64_t)a.blocks * ROW;
@@ -208,23 +227,52 @@ static bool claim(struct writer *w, const struct block_id *id, size_t n)
 	return fresh;
 }
 
-int filler_block(struct filler *f, const void *p, size_t n, struct block_id *ret, struct err *e)
+static int add_block(struct filler *f, struct filling *s, const struct block_id *id, const void *p,
+		     size_t n, struct err *e)
 {
-	struct digest d = mac_of(f->mac, p, n);
 	uint8_t *row;
 
-	memcpy(ret->b, d.b, PACK_ID);
-	if (!claim(f->w, ret, n))
-		return 0;
-	if ((f->plain_n + n > PACK_SEGMENT_MAX || f->blocks == PACK_BLOCKS_MAX) &&
-	    end_segment(f, e) != 0)
+	if ((s->plain_n + n > PACK_SEGMENT_MAX || s->blocks == PACK_BLOCKS_MAX) &&
+	    end_segment(f, s, e) != 0)
 		return -1;
-	memcpy(f->plain + f->plain_n, p, n);
-	f->plain_n += n;
-	row = f->rows + (size_t)f->blocks++ * ROW;
-	memcpy(row, ret->b, PACK_ID);
+	memcpy(s->plain + s->plain_n, p, n);
+	s->plain_n += n;
+	row = s->rows + (size_t)s->blocks++ * ROW;
+	memcpy(row, id->b, PACK_ID);
 	le_set(row + PACK_ID, 2, n - 1);
 	return 0;
+}
+
+static struct block_id id_of(const struct digest *mac)
+{
+	struct block_id id;
+
+	memcpy(id.b, mac->b, PACK_ID);
+	return id;
+}
+
+int filler_block(struct filler *f, const void *p, size_t n, struct block_id *ret, struct err *e)
+{
+	const struct digest mac = mac_of(f->mac, p, n);
+
+	*ret = id_of(&mac);
+	return claim(f->w, ret, n) ? add_block(f, &f->contents, ret, p, n, e) : 0;
+}
+
+int filler_next(struct filler *f, const void *p, size_t n, struct block_id *ret, struct err *e)
+{
+	const struct digest mac = mac_beside(f->mac, f->hashes, p, n);
+
+	*ret = id_of(&mac);
+	return claim(f->w, ret, n) ? add_block(f, &f->contents, ret, p, n, e) : 0;
+}
+
+int filler_row(struct filler *f, const void *p, size_t n, struct block_id *ret, struct err *e)
+{
+	const struct digest mac = mac_of(f->mac, p, n);
+
+	*ret = id_of(&mac);
+	return claim(f->w, ret, n) ? add_block(f, &f->rows, ret, p, n, e) : 0;
 }
 
 int writer_end(struct writer *w, struct err *e)
@@ -232,7 +280,7 @@ int writer_end(struct writer *w, struct err *e)
 	struct pack *last;
 
 	for (struct filler *f = w->free; f != NULL; f = f->next)
-		if (end_segment(f, e) != 0)
+		if (end_segment(f, &f->contents, e) != 0 || end_segment(f, &f->rows, e) != 0)
 			return -1;
 	last = STEAL(w->pack);
 	if (last != NULL && end_pack(w, last, e) != 0)

@@ -19,10 +19,19 @@ void writer_give(struct writer *w, struct filler *f);
 int filler_block(struct filler *f, const void *p, size_t n, struct block_id *ret,
 		 struct err *e) MUST_CHECK;
 
-/* A buffer of FILLER_BUFFER bytes for who has the filler, and its hash. */
+/* The same for the next block of a file, and what all of them were since the last digest. */
+int filler_next(struct filler *f, const void *p, size_t n, struct block_id *ret,
+		struct err *e) MUST_CHECK;
+struct digest filler_digest(struct filler *f);
+
+/* The same for a row of ids. Rows have segments of their own: who asks what a snapshot needs reads
+ * them, all of them, and nothing else. */
+int filler_row(struct filler *f, const void *p, size_t n, struct block_id *ret,
+	       struct err *e) MUST_CHECK;
+
+/* A buffer of FILLER_BUFFER bytes for who has the filler. */
 enum { FILLER_BUFFER = 64 << 10 };
 uint8_t *filler_buffer(struct filler *f);
-struct hash *filler_hash(struct filler *f);
 
 /* Ends all segments, the pack and the index: all blocks are on disk. */
 int writer_end(struct writer *w, struct err *e) MUST_CHECK;

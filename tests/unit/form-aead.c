@@ -137,6 +137,36 @@ static void macs_as_published(void **state)
 	mac_free(NULL);
 }
 
+/* With a file beside it, on a processor that has the instructions and on one that has not. */
+static void macs_beside_a_stream(void **state)
+{
+	static const size_t sizes[] = {0, 1, 63, 64, 65, 8191, 8192};
+	uint8_t all[3 * 8192];
+	struct mac *m = mac_new("Jefe", 4);
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(all); i++)
+		all[i] = (uint8_t)(i * 7 + i / 251);
+	for (int plain = 0; plain < 2; plain++) {
+		struct abreast *a = abreast_new(plain != 0);
+		struct digest file, is;
+		size_t at = 0;
+
+		for (size_t i = 0; i < sizeof(sizes) / sizeof(*sizes); i++) {
+			struct digest want = mac_of(m, all + at, sizes[i]);
+			struct digest d = mac_beside(m, a, all + at, sizes[i]);
+
+			assert_true(digest_equal(&d, &want));
+			at += sizes[i];
+		}
+		is = abreast_final(a, 0);
+		file = digest_of(all, at);
+		assert_true(digest_equal(&is, &file));
+		abreast_free(a);
+	}
+	mac_free(m);
+}
+
 /* RFC 5869, appendix A, cases 1 and 3; and what is longer than one block, by case 1's beginning. */
 static void keys_as_published(void **state)
 {
@@ -217,6 +247,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(sealed_as_published), cmocka_unit_test(any_changed_bit_is_found),
 	    cmocka_unit_test(nonces_are_numbers),  cmocka_unit_test(macs_as_published),
+	    cmocka_unit_test(macs_beside_a_stream),
 	    cmocka_unit_test(keys_as_published),   cmocka_unit_test(stretched_as_published),
 	    cmocka_unit_test(costs_have_limits),   cmocka_unit_test(random_differs),
 	};

@@ -340,7 +340,7 @@ static void objects_that_cannot_be_read(void **state)
 	is_whole(b);
 }
 
-/* What an index says of the only pack, but with its two segments as one. */
+/* What an index says of the only pack, but with its segments as one. */
 static int put_false_index(void *ctx, const struct pack_entry *en, struct err *e)
 {
 	const uint8_t *dir = en->directory;
@@ -351,7 +351,7 @@ static int put_false_index(void *ctx, const struct pack_entry *en, struct err *e
 	uint64_t sealed = en->size - SEAL_HEAD - AEAD_TAG - PACK_TAIL;
 	struct digest d;
 
-	assert_int_equal(le_get(dir, 4), 2);
+	assert_true(le_get(dir, 4) > 1);
 	le_add(&false_dir, 4, 1);
 	le_add(&false_dir, 4, sealed - (12 + rows));
 	buf_add(&false_dir, dir + 8, 4 + rows);
