@@ -83,18 +83,19 @@ int objects_get(struct objects *o, const char *name, struct buf *ret, struct err
 {
 	for (;;) {
 		size_t before = ret->len, room = ret->max - ret->len;
-		struct buf part SCOPED(buf_release) =
-		    BUF_INIT(room + 1 < READ_MAX ? room + 1 : READ_MAX);
+		size_t n = room + 1 < READ_MAX ? room + 1 : READ_MAX;
+		uint8_t *p SCOPED(mem_freep) = mem_resize(NULL, n, 1);
+		struct object_part part = {.p = p, .n = n};
 		int rc = o->ops->read(o->ctx, name, before, &part, e);
 
 		if (rc != 0)
 			return rc < 0 ? in(o, name, e) : rc;
-		buf_add(ret, part.data, part.len);
+		buf_add(ret, p, part.got);
 		if (buf_over(ret)) {
 			(void)err_set(e, ERR_VERIFY, "larger than %zu bytes", ret->max);
 			return in(o, name, e);
 		}
-		if (part.len < part.max)
+		if (part.got < n)
 			return 0;
 	}
 }
@@ -102,13 +103,11 @@ int objects_get(struct objects *o, const char *name, struct buf *ret, struct err
 int objects_read(struct objects *o, const char *name, uint64_t from, void *p, size_t n,
 		 struct err *e)
 {
-	struct buf b SCOPED(buf_release) = BUF_INIT(n);
-	int rc = o->ops->read(o->ctx, name, from, &b, e);
+	struct object_part part = {.p = p, .n = n};
+	int rc = o->ops->read(o->ctx, name, from, &part, e);
 
-	if (rc == 0 && b.len == n) {
-		memcpy(p, b.data, n);
+	if (rc == 0 && part.got == n)
 		return 0;
-	}
 	if (rc == 1)
 		(void)err_set(e, ERR_VERIFY, "is not there");
 	else if (rc == 0)

@@ -23,10 +23,17 @@ struct object_list {
 };
 void object_list_release(struct object_list *l);
 
+/* Room for a part of an object, and how much of it there was. */
+struct object_part {
+	void *p;
+	size_t n, got;
+};
+
 /* What each kind of place can do. */
 struct objects_ops {
 	int (*put)(void *ctx, const char *name, int fd, uint64_t size, struct err *e);
-	int (*read)(void *ctx, const char *name, uint64_t from, struct buf *ret, struct err *e);
+	int (*read)(void *ctx, const char *name, uint64_t from, struct object_part *part,
+		    struct err *e);
 	int (*list)(void *ctx, const char *folder, struct object_list *ret, struct err *e);
 	int (*remove)(void *ctx, const char *name, struct err *e);
 	int (*may_remove)(void *ctx, struct err *e);

@@ -114,13 +114,12 @@ static int unreadable(const char *name, const char *what, struct err *e)
 	return -1;
 }
 
-static int place_read(void *ctx, const char *name, uint64_t from, struct buf *ret, struct err *e)
+static int place_read(void *ctx, const char *name, uint64_t from, struct object_part *part,
+		      struct err *e)
 {
 	struct place *p = ctx;
 	int dirfd SCOPED(fd_closep) = -1;
 	int fd SCOPED(fd_closep) = -1;
-	char *chunk SCOPED(mem_freep) = NULL;
-	size_t want = ret->max - ret->len, got = 0;
 	const char *last;
 	ssize_t r;
 
@@ -129,18 +128,17 @@ static int place_read(void *ctx, const char *name, uint64_t from, struct buf *re
 	fd = openat(dirfd, last, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
 	if (fd < 0)
 		return errno == ENOENT ? 1 : unreadable(name, "open", e);
-	chunk = mem_resize(NULL, want + 1, 1);
-	while (got < want) {
-		r = pread(fd, chunk + got, want - got, (off_t)(from + got));
+	while (part->got < part->n) {
+		r = pread(fd, (char *)part->p + part->got, part->n - part->got,
+			  (off_t)(from + part->got));
 		if (r < 0 && errno == EINTR)
 			continue;
 		if (r < 0)
 			return unreadable(name, "read", e);
 		if (r == 0)
 			break;
-		got += (size_t)r;
+		part->got += (size_t)r;
 	}
-	buf_add(ret, chunk, got);
 	return 0;
 }
 

@@ -148,28 +148,30 @@ static int bucket_put(void *ctx, const char *name, int fd, uint64_t size, struct
 	return rc;
 }
 
-static int bucket_read(void *ctx, const char *name, uint64_t from, struct buf *ret, struct err *e)
+static int bucket_read(void *ctx, const char *name, uint64_t from, struct object_part *part,
+		       struct err *e)
 {
 	struct bucket *b = ctx;
 	char *url SCOPED(mem_freep) = url_of(b, name);
 	struct http_request q = {.method = "GET", .url = url, .body_fd = -1};
 	struct http_reply r = {0};
-	uint64_t want = ret->max - ret->len;
 	int rc = 0;
 
 	strv_addf(&q.headers, "Range: bytes=%llu-%llu", (unsigned long long)from,
-		  (unsigned long long)(from + want - 1));
-	if (want > 0)
+		  (unsigned long long)(from + part->n - 1));
+	if (part->n > 0)
 		rc = ask(b, &q, NULL, &r, e);
 	strv_release(&q.headers);
-	if (rc != 0 || want == 0)
+	if (rc != 0 || part->n == 0)
 		return rc;
-	if (r.status == 404)
+	if (r.status == 404) {
 		rc = 1;
-	else if (r.status == 206 || (r.status == 200 && from == 0))
-		buf_add(ret, r.body.data, r.body.len < want ? r.body.len : (size_t)want);
-	else if (r.status != 416)
+	} else if (r.status == 206 || (r.status == 200 && from == 0)) {
+		part->got = r.body.len < part->n ? r.body.len : part->n;
+		memcpy(part->p, r.body.data, part->got);
+	} else if (r.status != 416) {
 		rc = s3_refused(&q, &r, e);
+	}
 	http_reply_release(&r);
 	return rc;
 }
