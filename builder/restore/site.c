@@ -53,7 +53,7 @@ static int open_places(struct restoring *x, struct err *e)
 	if (fs_open_dir(AT_FDCWD, x->dir, &x->p.dirfd, e) != 0 ||
 	    fs_open_dir(AT_FDCWD, x->own, &x->p.ownfd, e) != 0)
 		return -1;
-	if (!x->so->dry_run && lock_take(x->p.ownfd, "restore.lock", &x->lock, e) != 0)
+	if (!x->so->dry_run && lock_take(x->p.ownfd, STAGE_RESTORE_LOCK, &x->lock, e) != 0)
 		return err_in(e, "the restore of shop %s in %s", x->s->shop,
 			      site_env_word(x->s->env));
 	if (restore_record_read(x->p.ownfd, &x->r, e) != 0)

@@ -9,6 +9,7 @@
 #include "network/network.h"
 #include "sys/clock.h"
 #include "sys/fs.h"
+#include "sys/lock.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/openat2.h>
@@ -19,6 +20,7 @@
 
 struct ending {
 	struct stage st; /* its lock is held until all is gone */
+	int restoring;   /* so is that of who would restore its data; -1 = not taken */
 	const struct stage_end *end;
 	struct stage_ended out;
 	char *name; /* SHOP-ENV */
@@ -35,6 +37,7 @@ struct ending {
 static void ending_release(struct ending *x)
 {
 	stage_release(&x->st);
+	fd_closep(&x->restoring);
 	stage_ended_release(&x->out);
 	free(x->name);
 	free(x->gone);
@@ -356,6 +359,9 @@ static int open_site(struct ending *x, const struct site *s, const struct stage_
 	if (fstatat(x->dirfd, ".posmedia", &own, 0) != 0 || fstat(x->st.ownfd, &now) != 0 ||
 	    own.st_dev != now.st_dev || own.st_ino != now.st_ino)
 		return err_set(e, ERR_BUSY, "%s is another's meanwhile", x->st.dir);
+	/* a warm copy goes on for hours, and does not have the site's own lock */
+	if (!o->dry_run && lock_take(x->st.ownfd, STAGE_RESTORE_LOCK, &x->restoring, e) != 0)
+		return err_in(e, "a restore of shop %s in %s", s->shop, site_env_word(s->env));
 	return 0;
 }
 
@@ -363,6 +369,7 @@ int stage_destroy(const struct site *s, const struct stage_opts *o, const struct
 		  struct stage_ended *ret, struct err *e)
 {
 	struct ending x SCOPED(ending_release) = {.st = {.s = s, .o = o, .ownfd = -1, .lock = -1},
+						  .restoring = -1,
 						  .end = end,
 						  .statefd = -1,
 						  .shopfd = -1,

@@ -150,6 +150,9 @@ int stage_note(const struct stage *st, struct err *e) MUST_CHECK;
 /* Refuses when the site was stopped on purpose. */
 int stage_check_stopped(const struct stage *st, struct err *e) MUST_CHECK;
 
+/* In a site's own directory: who restores its data holds it, from the first byte to the last. */
+#define STAGE_RESTORE_LOCK "restore.lock"
+
 /* Refuses (ERR_BUSY) while the site's data is neither what it was nor what is restored:
  * STAGE_RESTORE in its own directory says "exchanging" or "undoing", or cannot be read. Nothing may
  * start then. */

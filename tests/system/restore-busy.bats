@@ -130,6 +130,8 @@ same_tree() {
 		verb $verb recipes/sites/dev.yaml
 		refused 7 "$held" || { echo "$verb"; false; }
 	done
+	verb destroy --confirm 123 recipes/sites/dev.yaml
+	refused 7 "$held"
 	[ "$(inside 'cat /usr2/sales /usr2/catalogue')" = $'sale\nroses' ]
 	let_go
 	verb restore --from "dir:$dir/shop" recipes/sites/dev.yaml
