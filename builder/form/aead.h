@@ -38,8 +38,8 @@ int aead_open(struct aead *a, const struct aead_box *b, const uint8_t *in, size_
 struct mac;
 struct mac *mac_new(const void *key, size_t n) MUST_CHECK;
 struct digest mac_of(struct mac *m, const void *p, size_t n);
-/* The same, and the n bytes go into stream 0 of `a` as well, both in one go; stream 1 must be empty,
- * and is so afterwards. */
+/* The same, and the n bytes go into stream 0 of `a` as well, both in one go; stream 1 must be
+ * empty, and is so afterwards. */
 struct digest mac_beside(struct mac *m, struct abreast *a, const void *p, size_t n);
 void mac_free(struct mac *m);
 void mac_freep(struct mac **m);

@@ -201,8 +201,8 @@ static int make_manifest(struct making *x, int dirfd, struct err *e)
 		o = *x->o->manifest;
 	if (o.unsteady == NULL)
 		o.unsteady = go_on;
-	/* what has to be read is read when its blocks are; who remembers nothing has to compare what is
-	 * read with what is kept, and that goes faster without them */
+	/* what has to be read is read when its blocks are; who remembers nothing has to compare
+	 * what is read with what is kept, and that goes faster without them */
 	o.later = o.seen != NULL || snapshot_repo_made(x->r);
 	manifest_release(&x->m);
 	x->m = (struct manifest){0};

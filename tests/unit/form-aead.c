@@ -245,11 +245,11 @@ static void random_differs(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(sealed_as_published), cmocka_unit_test(any_changed_bit_is_found),
-	    cmocka_unit_test(nonces_are_numbers),  cmocka_unit_test(macs_as_published),
-	    cmocka_unit_test(macs_beside_a_stream),
-	    cmocka_unit_test(keys_as_published),   cmocka_unit_test(stretched_as_published),
-	    cmocka_unit_test(costs_have_limits),   cmocka_unit_test(random_differs),
+	    cmocka_unit_test(sealed_as_published),    cmocka_unit_test(any_changed_bit_is_found),
+	    cmocka_unit_test(nonces_are_numbers),     cmocka_unit_test(macs_as_published),
+	    cmocka_unit_test(macs_beside_a_stream),   cmocka_unit_test(keys_as_published),
+	    cmocka_unit_test(stretched_as_published), cmocka_unit_test(costs_have_limits),
+	    cmocka_unit_test(random_differs),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -52,7 +52,8 @@ static void what_was_read_is_remembered(void **state)
 	r[2] = make_seen(b, (struct manifest_opts){0});
 	assert_int_equal(r[2].read, 300000);
 	is_as_the_source(b, &r[2]);
-	/* too young to be remembered, unless all this took long: it is read again, and costs nothing */
+	/* too young to be remembered, unless all this took long: it is read again, and costs
+	 * nothing */
 	r[3] = make_seen(b, (struct manifest_opts){0});
 	assert_true(r[3].read == 300000 || r[3].read == 0);
 	assert_int_equal(r[3].info.added, 0);
