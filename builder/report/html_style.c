@@ -52,7 +52,8 @@ const char report_style[] =
     "font-size:7.5pt}section td{white-space:normal;overflow-wrap:anywhere}"
     "section td.wide{min-width:0}"
     "section th,section td{padding:2pt 3pt}thead button::after{content:none}"
-    "thead button{display:contents}"
+    "thead button{display:contents}section th{white-space:normal}"
+    "section td[data-v],.badge{white-space:nowrap}"
     "section thead th{position:static}.charts{grid-template-columns:1fr 1fr}"
     "figure{break-inside:avoid}}"
     "@page{size:A4 landscape}";
