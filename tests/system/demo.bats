@@ -48,8 +48,8 @@ teardown() {
 }
 
 @test "nothing in it is a secret, or different on every machine" {
-	umoci unpack --image "$OUT/demo:0.1.0" "$dir/bundle"
-	root=$dir/bundle/rootfs
+	umoci raw unpack --image "$OUT/demo:0.1.0" "$dir/tree"
+	root=$dir/tree
 	run find "$root/etc/ssh" -name 'ssh_host_*'
 	[ -z "$output" ]
 	[ ! -s "$root/etc/machine-id" ]

@@ -80,8 +80,8 @@ has() {
 }
 
 @test "an image and its own tree are the same" {
-	umoci unpack --image "$OUT/demo:0.1.0" "$dir/bundle" >"$dir/umoci.log" 2>&1
-	run -0 "$posmedia" diff "$was" "dir:$dir/bundle/rootfs" --exit-code
+	umoci raw unpack --image "$OUT/demo:0.1.0" "$dir/tree" >"$dir/umoci.log" 2>&1
+	run -0 "$posmedia" diff "$was" "dir:$dir/tree" --exit-code
 	has '^no difference$'
 	has '^not compared: ports, run configuration$'
 }

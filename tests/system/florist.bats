@@ -15,7 +15,7 @@ setup_file() {
 			tail -n 40 "$dir/$name.log"
 			return 1
 		}
-		umoci unpack --image "$dir/$name:1" "$dir/$name-bundle" >"$dir/umoci.log" 2>&1
+		umoci raw unpack --image "$dir/$name:1" "$dir/$name-root" >"$dir/umoci.log" 2>&1
 	done
 }
 
@@ -28,7 +28,7 @@ teardown() {
 }
 
 image() {
-	root=$dir/$1-bundle/rootfs
+	root=$dir/$1-root
 	config=$dir/$1.config
 	local manifest
 	manifest=$(jq -r '.manifests[0].digest' "$dir/$1/index.json")

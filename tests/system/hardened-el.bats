@@ -15,10 +15,10 @@ setup_file() {
 		libpwquality-tools "$tools" >"$OUT/tests-pwscore.log" 2>&1 ||
 		skip "no pwscore: $(tail -n 1 "$OUT/tests-pwscore.log")"
 	need_demo
-	umoci unpack --image "$OUT/demo:0.1.0" "$tree_dir/bundle" >"$tree_dir/umoci.log" 2>&1
-	cp "$tools/usr/bin/pwscore" "$tree_dir/bundle/rootfs/usr/bin/"
-	mkdir "$tree_dir/bundle/rootfs/etc/sysconfig"
-	cp "$tree_dir/bundle/rootfs/etc/"{nftables.conf,sysconfig/}
+	umoci raw unpack --image "$OUT/demo:0.1.0" "$tree_dir/root" >"$tree_dir/umoci.log" 2>&1
+	cp "$tools/usr/bin/pwscore" "$tree_dir/root/usr/bin/"
+	mkdir "$tree_dir/root/etc/sysconfig"
+	cp "$tree_dir/root/etc/"{nftables.conf,sysconfig/}
 }
 
 teardown_file() {
@@ -27,7 +27,7 @@ teardown_file() {
 
 # shellcheck disable=SC2034 # of gates.bash
 setup() {
-	root=$tree_dir/bundle/rootfs
+	root=$tree_dir/root
 	only='NET-01b PAM-04b'
 	profile=recipes/profiles/pa-dss-3.2-el9.yaml
 }

@@ -12,7 +12,7 @@ setup_file() {
 	tree_dir=$(mktemp -d "${TMPDIR:-/var/tmp}/hardened.XXXXXX")
 	load lib
 	need_demo
-	umoci unpack --image "$OUT/demo:0.1.0" "$tree_dir/bundle" >"$tree_dir/umoci.log" 2>&1
+	umoci raw unpack --image "$OUT/demo:0.1.0" "$tree_dir/root" >"$tree_dir/umoci.log" 2>&1
 }
 
 teardown_file() {
@@ -20,7 +20,7 @@ teardown_file() {
 }
 
 setup() {
-	root=$tree_dir/bundle/rootfs
+	root=$tree_dir/root
 }
 
 @test "sshd accepts its configuration, and uses what the controls want" {

@@ -47,8 +47,8 @@ extract() {
 	run env -C "$dir" PATH="$dir/bin:$PATH" bash -eux commands
 	[ "$status" -eq 0 ] || { echo "$output" && return 1; }
 	[[ $output == *' pass, 0 fail'* ]]
-	umoci unpack --image "$dir/out/lily:1.0.0" "$dir/bundle" >"$dir/umoci.log" 2>&1
-	local root=$dir/bundle/rootfs
+	umoci raw unpack --image "$dir/out/lily:1.0.0" "$dir/tree" >"$dir/umoci.log" 2>&1
+	local root=$dir/tree
 	[ "$(cat "$root/srv/lily/serial")" = LILY-0001 ]
 	[ "$(stat -c '%a %u:%g' "$root/srv/lily/data")" = '750 1520:1520' ]
 	[ -L "$root/etc/systemd/system/multi-user.target.wants/lily.service" ]
@@ -66,8 +66,8 @@ extract() {
 	run env -C "$dir" "$posmedia" audit oci:out/minimal:0.1.0 \
 		--recipe recipes/minimal.yaml
 	[ "$status" -eq 0 ] && [[ $output == *' pass, 0 fail'* ]]
-	umoci unpack --image "$dir/out/minimal:0.1.0" "$dir/bundle" >"$dir/umoci.log" 2>&1
-	local root=$dir/bundle/rootfs
+	umoci raw unpack --image "$dir/out/minimal:0.1.0" "$dir/tree" >"$dir/umoci.log" 2>&1
+	local root=$dir/tree
 	[ -x "$root/sbin/init" ] && [ -x "$root/usr/sbin/sshd" ]
 	[ "$(readlink "$root/etc/systemd/system/getty.target")" = /dev/null ]
 	grep -q '^ID=debian$' "$root/etc/os-release"
