@@ -177,12 +177,17 @@ both_run() {
 
 @test "what took longest is given out first, and before it what never was built" {
 	recipe n1 0
-	recipe n2 1
+	recipe n2 0
 	night
 	posmedia nightly night.yaml --submit slurm
 	succeeded
 	wait_for 60 all_done
 	[ "$(report .built)" = 2 ]
+	# how long it took is there; which of the two took longer is chance
+	known=$dir/out/nightly/recipes
+	[ "$(jq '.milliseconds > 0' "$known/n1.json")" = true ]
+	jq '.milliseconds += 60000' "$known/n2.json" >"$dir/longer"
+	mv "$dir/longer" "$known/n2.json"
 	recipe n3 0
 	posmedia nightly night.yaml --submit slurm --dry-run
 	succeeded
