@@ -41,7 +41,8 @@ tree() {
 # A restore that stands still in its midst: before it reads this file to write it there.
 hold() {
 	(cd "$dir" && FAULT_SHIM="stop open 2 $dir/shop/usr2/bbx/bbxd/CUSTMST" \
-		LD_PRELOAD=$OUT/test/fault-shim.so exec "$posmedia" "$@") >"$dir/held.log" 2>&1 3>&- &
+		LD_PRELOAD=$OUT/test/fault-shim.so exec "$posmedia" "$@") \
+		>"$dir/held.log" 2>&1 3>&- &
 	held=$!
 	wait_for 30 grep -q '^State:.T' "/proc/$held/status" || { cat "$dir/held.log"; false; }
 	[ -e "$until" ]
