@@ -17,10 +17,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 /* Smaller ones rsync(1) does at least as well. All sums together are 32 MB. */
 enum { SMALL = 1 << 20, BLOCKS_MAX = 2 << 20, SHARES = 2, RUN_MAX = 2 << 20 };
+
+/* Of what is free on the state's disk the answers have this part: a quarter. */
+enum { ROOM = 4 };
 
 struct near_file {
 	char *path; /* below the copy */
@@ -143,6 +148,14 @@ static int describe(const struct cut_near *n, size_t i, struct buf *text, struct
 	return md5_blocks(fd, size, OLD_NEAR_BLOCK, text, e);
 }
 
+/* What a pass may take behind the fence. */
+static uint64_t pass_limit(const struct cut_run *r)
+{
+	const struct site_budget *b = &r->s->cutover.budget;
+
+	return b->last_pass != 0 ? b->last_pass : b->outage;
+}
+
 static int tell(struct cut_run *r, struct err *e)
 {
 	const struct site_old *old = &r->s->cutover.old;
@@ -169,7 +182,8 @@ static int tell(struct cut_run *r, struct err *e)
 	n->told = digest_of(text.data, text.len);
 	if (n->n == 0)
 		return 0;
-	if (cut_session(r, e) != 0 || old_near_take(r->old, text.data, text.len, e) != 0)
+	if (cut_session(r, e) != 0 ||
+	    old_near_take(r->old, text.data, text.len, pass_limit(r), e) != 0)
 		return -1;
 	r->near = STEAL(n);
 	return 0;
@@ -196,6 +210,16 @@ static int ask(void *arg, struct err *e)
 {
 	struct share *s = arg;
 
+	struct statvfs v;
+	struct rlimit most;
+
+	/* the answer is a second copy of all that is another: past this rsync(1) does it */
+	if (fstatvfs(s->want.fd, &v) != 0)
+		return err_sys(e, "look at the answer's disk");
+	most.rlim_cur = most.rlim_max = (rlim_t)(v.f_bavail * v.f_frsize / ROOM / s->want.of);
+	if (setrlimit(RLIMIT_FSIZE, &most) != 0)
+		return err_sys(e, "limit the answer");
+	s->want.within_ms = pass_limit(s->r);
 	return old_near(s->r->old, &s->want, e);
 }
 
@@ -215,16 +239,29 @@ static int nonsense(struct err *e)
 }
 
 /* No file of the old server has this time: until the end is known it is to be compared. */
-static int begin(struct putting *p, size_t i, struct err *e)
+static int set_no_time(const struct putting *p, struct err *e)
 {
 	static const struct timespec none[2] = {{.tv_nsec = UTIME_OMIT}, {0}};
 
+	return futimens(p->fd, none) == 0 ? 0 : err_sys(e, "set a time");
+}
+
+/* Each write has set the time to now, which the old server's file could have. */
+static int leave(struct putting *p, struct err *e)
+{
+	int rc = p->fd >= 0 ? set_no_time(p, e) : 0;
+
 	fd_closep(&p->fd);
+	return rc;
+}
+
+static int begin(struct putting *p, size_t i, struct err *e)
+{
+	if (leave(p, e) != 0)
+		return -1;
 	p->fd = open_copy(p->n, i, O_RDWR, e);
 	p->i = i;
-	if (p->fd < 0)
-		return -1;
-	return futimens(p->fd, none) == 0 ? 0 : err_sys(e, "set a time");
+	return p->fd >= 0 ? set_no_time(p, e) : -1;
 }
 
 static int put_run(struct putting *p, uint64_t at, size_t n, struct err *e)
@@ -246,8 +283,11 @@ static int end(struct putting *p, const uint64_t *v, struct err *e)
 {
 	const struct timespec times[2] = {{.tv_nsec = UTIME_OMIT},
 					  {.tv_sec = (time_t)v[2], .tv_nsec = (long)v[3]}};
-	int fd SCOPED(fd_closep) = open_copy(p->n, (size_t)v[0], O_RDWR, e);
+	int fd SCOPED(fd_closep) = -1;
 
+	if (leave(p, e) != 0)
+		return -1;
+	fd = open_copy(p->n, (size_t)v[0], O_RDWR, e);
 	if (fd < 0)
 		return -1;
 	if (ftruncate(fd, (off_t)v[1]) != 0 || futimens(fd, times) != 0)
@@ -303,6 +343,7 @@ static int put_all(struct putting *p, struct err *e)
 static int put(struct cut_run *r, int fd, struct err *e)
 {
 	struct putting p = {.n = r->near, .fd = -1, .block = mem_zalloc(RUN_MAX)};
+	struct err why = ERR_INIT;
 	int rc;
 
 	p.in = lseek(fd, 0, SEEK_SET) == 0 ? fdopen(fd, "r") : NULL;
@@ -313,7 +354,8 @@ static int put(struct cut_run *r, int fd, struct err *e)
 	}
 	rc = put_all(&p, e);
 	(void)fclose(p.in);
-	fd_closep(&p.fd);
+	if (leave(&p, &why) != 0)
+		log_debug("%s", why.msg);
 	free(p.block);
 	log_debug("%llu bytes of %llu large files came ahead", (unsigned long long)p.bytes,
 		  (unsigned long long)p.files);
@@ -339,7 +381,8 @@ static int ask_all(struct cut_run *r, struct err *e)
 	for (; begun < of && rc == 0; begun++) {
 		struct share *one = &s[begun];
 
-		*one = (struct share){r, {r->near->told, begun, of, -1}, {0}};
+		*one = (struct share){
+		    .r = r, .want = {.digest = r->near->told, .which = begun, .of = of, .fd = -1}};
 		rc = open_answer(r, &one->want.fd, e);
 		if (rc == 0)
 			rc = aside_start(ask, one, &one->child, e);

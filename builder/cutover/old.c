@@ -163,10 +163,10 @@ static int near_argv(struct old *o, struct strv *ret, struct err *e)
 				     : ssh_argv(o, ret, e);
 }
 
-int old_near_take(struct old *o, const void *text, size_t n, struct err *e)
+int old_near_take(struct old *o, const void *text, size_t n, uint64_t within_ms, struct err *e)
 {
 	struct strv argv SCOPED(strv_release) = {0};
-	struct proc_spec spec = {.input = text, .input_len = n};
+	struct proc_spec spec = {.input = text, .input_len = n, .timeout_ms = within_ms};
 
 	if (near_argv(o, &argv, e) != 0)
 		return -1;
@@ -179,7 +179,7 @@ int old_near(struct old *o, const struct old_near *n, struct err *e)
 {
 	struct strv argv SCOPED(strv_release) = {0};
 	struct buf said SCOPED(buf_release) = BUF_INIT(SAID_MAX);
-	struct proc_spec spec = {.out_fd = n->fd, .err = &said};
+	struct proc_spec spec = {.out_fd = n->fd, .err = &said, .timeout_ms = n->within_ms};
 
 	if (near_argv(o, &argv, e) != 0)
 		return -1;

@@ -131,9 +131,11 @@ int listing_of(const struct manifest *m, struct old_list *ret, struct err *e) MU
  * "SIZE SHA256 PATH" and an end of line, and MD5_BYTES of each block; `digest` is of that text. All
  * that is wrong or fails here costs time and no more, since nothing is proven by it. */
 enum { OLD_NEAR_BLOCK = 4096 };
-int old_near_take(struct old *o, const void *text, size_t n, struct err *e) MUST_CHECK;
+int old_near_take(struct old *o, const void *text, size_t n, uint64_t within_ms,
+		  struct err *e) MUST_CHECK;
 struct old_near {
 	struct digest digest;
+	uint64_t within_ms; /* 0 = however long it takes */
 	unsigned which, of; /* the share of the files that is asked for, from 0 on */
 	int fd;             /* where to the answer goes:
 			     *   FILE N              of the N-th line, from 0 on: what follows
