@@ -14,7 +14,8 @@
  * what is made of it nobody moves or ends it. */
 #define LEASE "closed-until.lock"
 
-enum { LEASE_MS = 2000 };
+/* Who has it writes to a disk, which others may keep busy. The lease is looked at behind that. */
+enum { LEASE_MS = 20000 };
 
 static const char gone_text[] = "gone\n";
 
