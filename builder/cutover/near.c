@@ -11,7 +11,9 @@
 #include "form/md5.h"
 #include "restore/restore.h"
 #include "sys/aside.h"
+#include "sys/clock.h"
 #include "sys/fs.h"
+#include "sys/intr.h"
 #include <fcntl.h>
 #include <linux/openat2.h>
 #include <stdio.h>
@@ -134,18 +136,20 @@ static int describe(const struct cut_near *n, size_t i, struct buf *text, struct
 {
 	const struct near_file *f = &n->v[i];
 	int fd SCOPED(fd_closep) = open_copy(n, i, O_RDONLY, e);
+	struct hash *h SCOPED(hash_freep) = hash_new();
+	struct buf sums SCOPED(buf_release) = BUF_INIT(64 << 20);
+	const struct md5_blocks of = {(uint64_t)f->st.st_size, OLD_NEAR_BLOCK, h};
 	struct digest d;
-	uint64_t size = 0;
 
-	if (fd < 0 || digest_fd(fd, &d, &size, e) != 0)
+	if (fd < 0 || md5_blocks(fd, &of, &sums, e) != 0)
 		return -1;
-	if (size != (uint64_t)f->st.st_size)
-		return err_set(e, ERR_FAIL, "%s has another size", f->path);
-	buf_addf(text, "%llu %s ", (unsigned long long)size, digest_hex(&d).s);
+	d = hash_final(h);
+	buf_addf(text, "%llu %s ", (unsigned long long)of.n, digest_hex(&d).s);
 	listing_put(text, "/");
 	listing_put(text, f->path);
 	buf_add(text, "\n", 1);
-	return md5_blocks(fd, size, OLD_NEAR_BLOCK, text, e);
+	buf_add(text, sums.data, sums.len);
+	return 0;
 }
 
 /* What a pass may take behind the fence. */
@@ -154,6 +158,26 @@ static uint64_t pass_limit(const struct cut_run *r)
 	const struct site_budget *b = &r->s->cutover.budget;
 
 	return b->last_pass != 0 ? b->last_pass : b->outage;
+}
+
+/* What changes meanwhile is for the last pass: so no longer than one may take. What has not had
+ * its turn then is rsync(1)'s. */
+static int describe_all(const struct cut_run *r, struct cut_near *n, struct buf *text,
+			struct err *e)
+{
+	const uint64_t until = clock_mono_ms() + pass_limit(r);
+	size_t done = 0;
+
+	while (done < n->n && clock_mono_ms() < until) {
+		if (intr_pending())
+			return intr_err(e);
+		if (describe(n, done, text, e) != 0)
+			return -1;
+		done++;
+	}
+	while (n->n > done)
+		free(n->v[--n->n].path);
+	return 0;
 }
 
 static int tell(struct cut_run *r, struct err *e)
@@ -174,9 +198,8 @@ static int tell(struct cut_run *r, struct err *e)
 			return -1;
 	}
 	choose(n);
-	for (size_t i = 0; i < n->n; i++)
-		if (describe(n, i, &text, e) != 0)
-			return -1;
+	if (describe_all(r, n, &text, e) != 0)
+		return -1;
 	if (buf_over(&text))
 		return err_set(e, ERR_FAIL, "there are too many large files");
 	n->told = digest_of(text.data, text.len);

@@ -64,14 +64,14 @@ static int blocks_of(EVP_MD_CTX *c, const char *chunk, size_t n, size_t block, s
 	return 0;
 }
 
-static int read_blocks(EVP_MD_CTX *c, int fd, uint64_t n, size_t block, struct buf *ret,
+static int read_blocks(EVP_MD_CTX *c, int fd, const struct md5_blocks *of, struct buf *ret,
 		       struct err *e)
 {
-	const size_t most = (CHUNK / block + 1) * block;
+	const size_t most = (CHUNK / of->block + 1) * of->block;
 	char *chunk SCOPED(mem_freep) = mem_zalloc(most);
 
-	for (uint64_t from = 0; from < n;) {
-		size_t want = n - from < most ? (size_t)(n - from) : most;
+	for (uint64_t from = 0; from < of->n;) {
+		size_t want = of->n - from < most ? (size_t)(of->n - from) : most;
 		ssize_t r = pread(fd, chunk, want, (off_t)from);
 
 		if (r < 0 && errno == EINTR)
@@ -80,21 +80,23 @@ static int read_blocks(EVP_MD_CTX *c, int fd, uint64_t n, size_t block, struct b
 			return err_sys(e, "read blocks");
 		if ((size_t)r != want)
 			return err_set(e, ERR_FAIL, "a file became shorter");
-		if (blocks_of(c, chunk, want, block, ret) != 0)
+		if (of->all != NULL)
+			hash_add(of->all, chunk, want);
+		if (blocks_of(c, chunk, want, of->block, ret) != 0)
 			return err_set(e, ERR_FAIL, "there is no MD5");
 		from += want;
 	}
 	return 0;
 }
 
-int md5_blocks(int fd, uint64_t n, size_t block, struct buf *ret, struct err *e)
+int md5_blocks(int fd, const struct md5_blocks *of, struct buf *ret, struct err *e)
 {
 	EVP_MD_CTX *c = EVP_MD_CTX_new();
 	int rc;
 
 	if (c == NULL)
 		mem_exhausted();
-	rc = EVP_DigestInit_ex(c, EVP_md5(), NULL) == 1 ? read_blocks(c, fd, n, block, ret, e)
+	rc = EVP_DigestInit_ex(c, EVP_md5(), NULL) == 1 ? read_blocks(c, fd, of, ret, e)
 							: err_set(e, ERR_FAIL, "there is no MD5");
 	EVP_MD_CTX_free(c);
 	return rc;

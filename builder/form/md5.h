@@ -5,6 +5,7 @@
 
 #include "base/buf.h"
 #include "base/err.h"
+#include "form/digest.h"
 #include <stdint.h>
 
 enum { MD5_HEX = 32, MD5_BYTES = 16 };
@@ -14,7 +15,12 @@ enum { MD5_HEX = 32, MD5_BYTES = 16 };
 int md5_part(int fd, uint64_t from, uint64_t n, char ret[MD5_HEX + 1], struct err *e) MUST_CHECK;
 
 /* Appends MD5_BYTES for each block of the first n bytes of an open file, the last of which may be
- * shorter. ERR_FAIL where there is no MD5. */
-int md5_blocks(int fd, uint64_t n, size_t block, struct buf *ret, struct err *e) MUST_CHECK;
+ * shorter; all (may be NULL) is given the same bytes. ERR_FAIL where there is no MD5. */
+struct md5_blocks {
+	uint64_t n;
+	size_t block;
+	struct hash *all;
+};
+int md5_blocks(int fd, const struct md5_blocks *of, struct buf *ret, struct err *e) MUST_CHECK;
 
 #endif

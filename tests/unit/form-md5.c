@@ -47,10 +47,17 @@ static void of_blocks(void **state)
 
 	for (size_t b = 0; b < sizeof(blocks) / sizeof(blocks[0]); b++) {
 		struct buf sums SCOPED(buf_release) = BUF_INIT(1 << 20);
+		struct hash *h SCOPED(hash_freep) = hash_new();
 		const uint64_t n = (BYTES + blocks[b] - 1) / blocks[b];
+		const struct md5_blocks of = {BYTES, blocks[b], h};
+		struct digest all, same;
 
-		assert_int_equal(md5_blocks(fd, BYTES, blocks[b], &sums, &e), 0);
+		assert_int_equal(md5_blocks(fd, &of, &sums, &e), 0);
 		assert_int_equal(sums.len, n * MD5_BYTES);
+		all = hash_final(h);
+		assert_int_equal(lseek(fd, 0, SEEK_SET), 0);
+		assert_int_equal(digest_fd(fd, &same, NULL, &e), 0);
+		assert_string_equal(digest_hex(&all).s, digest_hex(&same).s);
 		for (uint64_t i = 0; i < n; i++) {
 			const uint64_t from = i * blocks[b];
 			const uint64_t len = BYTES - from < blocks[b] ? BYTES - from : blocks[b];
@@ -67,11 +74,12 @@ static void of_none_and_of_too_much(void **state)
 {
 	int fd = *(int *)*state;
 	struct buf sums SCOPED(buf_release) = BUF_INIT(1 << 20);
+	const struct md5_blocks none = {0, 4096, NULL}, more = {BYTES + 1, 4096, NULL};
 	struct err e = ERR_INIT;
 
-	assert_int_equal(md5_blocks(fd, 0, 4096, &sums, &e), 0);
+	assert_int_equal(md5_blocks(fd, &none, &sums, &e), 0);
 	assert_int_equal(sums.len, 0);
-	assert_int_equal(md5_blocks(fd, BYTES + 1, 4096, &sums, &e), -1);
+	assert_int_equal(md5_blocks(fd, &more, &sums, &e), -1);
 	assert_int_equal(e.kind, ERR_FAIL);
 }
 
