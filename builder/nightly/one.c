@@ -32,6 +32,7 @@ struct one {
 	char *repository;                         /* to push to; or NULL */
 	int recipes, heads, log;                  /* directories, and a file */
 	uint64_t begun_ms;
+	bool late; /* another worker was first, and says what became of it */
 };
 
 static void one_release(struct one *w)
@@ -117,12 +118,18 @@ static bool extra(struct one *w, const char *name, const struct strv *argv, cons
 	return false;
 }
 
-static int save(struct one *w)
+/* done: an image is finished. */
+static int save(struct one *w, bool done)
 {
 	struct err why = ERR_INIT;
+	int rc = past_save(w->recipes, w->at->key, &w->past, &why);
 
-	if (past_save(w->recipes, w->at->key, &w->past, &why) == 0 &&
-	    share_keep(w->share, w->at, w->recipes, &w->past, &why) == 0)
+	if (rc == 0) {
+		rc = done ? share_finish(w->share, w->n, w->at, w->recipes, &w->past, &why)
+			  : share_keep(w->share, w->at, w->recipes, &w->past, &why);
+		w->late = rc != 0 && why.kind == ERR_BUSY;
+	}
+	if (rc == 0)
 		return 0;
 	outcome_error(w->o, "state", &why);
 	return -1;
@@ -192,7 +199,7 @@ static int update_lock(struct one *w)
 	lock = lock_state(w);
 	past_set(&w->past.lock, lock);
 	past_set(&w->past.recipe, digest_hex(&w->r->digest).s);
-	if (save(w) != 0)
+	if (save(w, false) != 0)
 		return -1;
 	fault_point("night locked");
 	return 0;
@@ -286,7 +293,7 @@ static int record(struct one *w)
 		return 0;
 	lock = lock_state(w);
 	past_set(&w->past.lock, lock);
-	return save(w) == 0 ? build(w) : -1;
+	return save(w, false) == 0 ? build(w) : -1;
 }
 
 /* One that was chosen, and perhaps pushed by a night that died too, gets no other image. */
@@ -406,7 +413,7 @@ static int finish(struct one *w)
 
 	if (strcmp(p->pending_digest, w->digest) != 0 || p->pending[0] == '\0') {
 		choose_tag(w);
-		if (save(w) != 0)
+		if (save(w, false) != 0)
 			return -1;
 	}
 	tag = mem_strdup(p->pending);
@@ -430,7 +437,7 @@ static int finish(struct one *w)
 	past_set(&p->pending_digest, "");
 	p->took_ms = clock_mono_ms() - w->begun_ms;
 	strv_add(&p->tags, tag);
-	if (save(w) != 0)
+	if (save(w, true) != 0)
 		return -1;
 	fault_point("night finished");
 	keep(w);
@@ -530,6 +537,15 @@ static int work(struct one *w)
 	return strcmp(w->digest, w->past.digest) == 0 ? confirm(w) : finish(w);
 }
 
+/* One that came too late says so where nothing is said yet. */
+static int put_outcome(struct one *w, struct err *e)
+{
+	bool first;
+
+	return w->late ? share_lost(w->share, w->n, w->how->night, w->o, &first, e)
+		       : share_outcome(w->share, w->n, w->how->night, w->o, e);
+}
+
 void nightly_one(const struct nightly *n, const struct nightly_recipe *r,
 		 const struct nightly_how *how, struct nightly_outcome *ret)
 {
@@ -557,13 +573,12 @@ void nightly_one(const struct nightly *n, const struct nightly_recipe *r,
 		past_set(&ret->digest, w.past.digest);
 	}
 	ret->ms = clock_mono_ms() - w.begun_ms;
-	if (ret->status == NIGHTLY_FAILED) {
+	if (ret->status == NIGHTLY_FAILED && !w.late) {
 		/* that it was built may be told already, and it failed behind that */
 		ret->told = false;
 		outcome_tell(n, how, ret);
 	}
 	told_end(n, how, ret);
-	if (outcome_save(n, how->night, ret, &why) != 0 ||
-	    share_outcome(w.share, n, how->night, ret, &why) != 0)
+	if (outcome_save(n, how->night, ret, &why) != 0 || put_outcome(&w, &why) != 0)
 		outcome_error(ret, "state", &why);
 }

@@ -97,16 +97,21 @@ int share_fetch(struct share *s, const struct nightly *n, const struct nightly_r
 int share_keep(struct share *s, const struct nightly_recipe *at, int recipes, const struct past *p,
 	       struct err *e) MUST_CHECK;
 
+/* The same of what is finished, p->tag: when it is the same image that another was at work on, or
+ * has finished meanwhile, p is what both know. */
+int share_finish(struct share *s, const struct nightly *n, const struct nightly_recipe *at,
+		 int recipes, struct past *p, struct err *e) MUST_CHECK;
+
 /* As names_claim. */
 int share_name(struct share *s, const struct nightly *n, const struct nightly_recipe *r,
 	       const char *name, struct err *e) MUST_CHECK;
 
 /* Puts what outcome_save has saved, with the log and what is different; where nothing is there yet;
- * removes it; and brings it here, or forgets it here too. */
+ * removes it; and brings it here, or forgets it here too. *ret: nothing was there. */
 int share_outcome(struct share *s, const struct nightly *n, const char *night,
 		  const struct nightly_outcome *o, struct err *e) MUST_CHECK;
 int share_lost(struct share *s, const struct nightly *n, const char *night,
-	       const struct nightly_outcome *o, struct err *e) MUST_CHECK;
+	       const struct nightly_outcome *o, bool *ret, struct err *e) MUST_CHECK;
 int share_outcome_forget(struct share *s, const char *night, const char *key,
 			 struct err *e) MUST_CHECK;
 int share_collect(struct share *s, const struct nightly *n, const char *night,
@@ -126,6 +131,10 @@ void outcome_tell(const struct nightly *n, const struct nightly_how *how,
  * is ERR_BUSY, and nothing is noted. */
 void outcome_lost(const struct nightly *n, const struct nightly_how *how, const char *key,
 		  const struct stepped *did, struct nightly_outcome *o);
+
+/* The same where workers share a bucket, which has nothing of it. 1: now it has. */
+int outcome_lost_shared(struct share *s, const struct nightly *n, const struct nightly_how *how,
+			const char *key, struct nightly_outcome *o, struct err *e) MUST_CHECK;
 
 /* Of the recipes of one night each has a name of its own: files of the same name would be one
  * repository. ERR_RECIPE names the other file. */

@@ -214,16 +214,32 @@ int nightly_run(const struct nightly *n, const struct nightly_how *how, struct n
 
 static int collect_one(const struct all *a, struct share *s, size_t i, struct err *e)
 {
-	char why[] = "it has left nothing: it did not run, or it was killed";
-	const struct stepped nothing = {.status = ERR_FAIL, .why = why};
 	const char *key = a->recipes[i]->key, *night = a->how->night;
+	int rc;
 
 	if (share_collect(s, a->n, night, a->recipes[i], e) != 0)
 		return -1;
 	if (outcome_load(a->n, night, key, &a->v[i]) == 0)
 		return 0;
-	outcome_lost(a->n, a->how, key, &nothing, &a->v[i]);
-	return share_lost(s, a->n, night, &a->v[i], e);
+	rc = outcome_lost_shared(s, a->n, a->how, key, &a->v[i], e);
+	if (rc <= 0 || share_collect(s, a->n, night, a->recipes[i], e) != 0)
+		return rc <= 0 ? rc : -1;
+	nightly_outcome_release(&a->v[i]);
+	return outcome_load(a->n, night, key, &a->v[i]) == 0
+		   ? 0
+		   : err_set(e, ERR_FAIL, "what was put for it is gone again");
+}
+
+/* One that cannot be brought is not all of the night. */
+static void collect_any(const struct all *a, struct share *s, size_t i)
+{
+	struct err why = ERR_INIT;
+
+	if (collect_one(a, s, i, &why) == 0)
+		return;
+	nightly_outcome_release(&a->v[i]);
+	outcome_blank(&a->v[i], a->recipes[i]->key);
+	outcome_error(&a->v[i], "state", &why);
 }
 
 static int collect(struct all *a, struct err *e)
@@ -232,9 +248,11 @@ static int collect(struct all *a, struct err *e)
 
 	if (choose(a->n, a->how, a, e) != 0 || share_open(a->n, &s, e) != 0)
 		return -1;
-	for (size_t i = 0; i < a->count; i++)
-		if (collect_one(a, s, i, e) != 0)
-			return -1;
+	for (size_t i = 0; i < a->count; i++) {
+		collect_any(a, s, i);
+		if (intr_pending())
+			return intr_err(e);
+	}
 	return 0;
 }
 

@@ -193,11 +193,10 @@ int share_fetch(struct share *s, const struct nightly *n, const struct nightly_r
 	if (rc < 0)
 		return -1;
 	past_set(&s->etag, etag);
-	if (rc > 0) { /* what this machine knows of it, all others do not */
-		if (unlinkat(recipes, key + strlen("recipes/"), 0) != 0 && errno != ENOENT)
-			return err_sys(e, "remove %s/%s", n->state, key);
+	/* then what this machine knows counts: a tag that it gave out has an image. It goes there
+	 * only as long as there is none. */
+	if (rc > 0)
 		return 0;
-	}
 	if (fs_put(recipes, key + strlen("recipes/"), b.data, b.len, 0644, e) != 0)
 		return -1;
 	past_load(recipes, at->key, &p);
@@ -213,8 +212,16 @@ static int keep_lock(struct share *s, const struct nightly_recipe *at, const cha
 	char *key SCOPED(mem_freep) = lock_key(at->key, known);
 	char *path SCOPED(mem_freep) = lock_path(at->path);
 	struct buf b SCOPED(buf_release) = BUF_INIT(OBJECT_MAX);
+	struct lock *l SCOPED(lock_freep) = NULL;
+	struct digest d;
 
 	if (known[0] == '\0' || strcmp(known, s->lock) == 0)
+		return 0;
+	if (lock_load(path, &l, e) != 0)
+		return -1;
+	/* somebody has put another into its place: who looks for this one locks anew */
+	d = lock_digest(l);
+	if (strcmp(digest_hex(&d).s, known) != 0)
 		return 0;
 	if (fs_get_file(AT_FDCWD, path, &b, e) != 0)
 		return -1;
@@ -278,6 +285,75 @@ int share_keep(struct share *s, const struct nightly_recipe *at, int recipes, co
 	return 0;
 }
 
+static void swap_past(struct past *a, struct past *b)
+{
+	struct past was = *a;
+
+	*a = *b;
+	*b = was;
+}
+
+/* Of the same image another is at work on: p becomes what is known now, and that it is finished.
+ * 1: it is another image. */
+static int join_pending(struct past *there, struct past *p)
+{
+	if (strcmp(there->pending_digest, p->digest) != 0 || strcmp(there->pending, p->tag) != 0)
+		return 1;
+	past_set(&there->tag, p->tag);
+	past_set(&there->digest, p->digest);
+	past_set(&there->pending, "");
+	past_set(&there->pending_digest, "");
+	there->took_ms = p->took_ms;
+	strv_add(&there->tags, p->tag);
+	swap_past(there, p);
+	return 0;
+}
+
+int share_finish(struct share *s, const struct nightly *n, const struct nightly_recipe *at,
+		 int recipes, struct past *p, struct err *e)
+{
+	struct past there SCOPED(past_release) = {.tag = NULL};
+	struct err busy = ERR_INIT;
+
+	int rc = share_keep(s, at, recipes, p, &busy);
+
+	if (rc != 0 && busy.kind != ERR_BUSY)
+		*e = busy;
+	if (rc == 0 || busy.kind != ERR_BUSY)
+		return rc;
+	if (share_fetch(s, n, at, recipes, e) != 0)
+		return -1;
+	past_load(recipes, at->key, &there);
+	if (strcmp(there.digest, p->digest) == 0 && strcmp(there.tag, p->tag) == 0) {
+		swap_past(&there, p);
+		return 0;
+	}
+	if (join_pending(&there, p) == 0)
+		return past_save(recipes, at->key, p, e) != 0 ||
+			       share_keep(s, at, recipes, p, e) != 0
+			   ? -1
+			   : 0;
+	*e = busy;
+	return -1;
+}
+
+/* As put_known: an answer may have been lost. */
+static int put_name(struct share *s, const char *key, const struct buf *own, const char *etag,
+		    struct err *e)
+{
+	struct buf there SCOPED(buf_release) = BUF_INIT(4096);
+	struct err busy = ERR_INIT;
+
+	if (put(s, key, own, etag, &busy) == 0)
+		return 0;
+	if (busy.kind == ERR_BUSY && get(s, key, &there, NULL, e) < 0)
+		return -1;
+	if (busy.kind == ERR_BUSY && strcmp(there.data, own->data) == 0)
+		return 0;
+	*e = busy;
+	return -1;
+}
+
 int share_name(struct share *s, const struct nightly *n, const struct nightly_recipe *r,
 	       const char *name, struct err *e)
 {
@@ -292,7 +368,7 @@ int share_name(struct share *s, const struct nightly *n, const struct nightly_re
 	if (strcmp(text.data, r->key) == 0)
 		return 0;
 	buf_addf(&own, "%s", r->key);
-	return name_is_others(n, r, name, text.data, e) != 0 ? -1 : put(s, key, &own, etag, e);
+	return name_is_others(n, r, name, text.data, e) != 0 ? -1 : put_name(s, key, &own, etag, e);
 }
 
 static char *outcome_key(const char *night, const char *key)
@@ -341,19 +417,21 @@ int share_outcome(struct share *s, const struct nightly *n, const char *night,
 }
 
 int share_lost(struct share *s, const struct nightly *n, const char *night,
-	       const struct nightly_outcome *o, struct err *e)
+	       const struct nightly_outcome *o, bool *ret, struct err *e)
 {
 	char *name SCOPED(mem_freep) = outcome_key(night, o->key);
 	char *path SCOPED(mem_freep) = fs_join(n->state, name);
 	struct buf b SCOPED(buf_release) = BUF_INIT(OBJECT_MAX);
 	struct err why = ERR_INIT;
 
+	*ret = false;
 	if (s == NULL || access(path, F_OK) != 0)
 		return 0;
 	if (fs_get_file(AT_FDCWD, path, &b, e) != 0)
 		return -1;
 	/* a worker that was at work all the time may have put its own */
-	if (put(s, name, &b, "", &why) == 0 || why.kind == ERR_BUSY)
+	*ret = put(s, name, &b, "", &why) == 0;
+	if (*ret || why.kind == ERR_BUSY)
 		return 0;
 	*e = why;
 	return -1;
@@ -381,13 +459,14 @@ static int bring_diff(struct share *s, const struct nightly *n, const char *nigh
 	char *base SCOPED(mem_freep) = fs_basename(o->diff);
 	char *diff SCOPED(mem_freep) = mem_format("diff/%s", base);
 	char *path SCOPED(mem_freep) = fs_join(n->state, diff);
+	struct err why = ERR_INIT;
 	int rc;
 
 	if (o->diff[0] == '\0')
 		return 0;
-	rc = get_file(s, n, diff, e);
+	rc = get_file(s, n, diff, &why);
 	if (rc < 0)
-		return -1;
+		strv_addf(&o->notes, "%s: %s", diff, why.msg);
 	past_set(&o->diff, rc == 0 ? path : "");
 	return outcome_save(n, night, o, e);
 }
@@ -400,6 +479,7 @@ int share_collect(struct share *s, const struct nightly *n, const char *night,
 	char *dir SCOPED(mem_freep) = fs_join(n->state, "recipes");
 	struct nightly_outcome o SCOPED(nightly_outcome_release) = {.key = NULL};
 	int recipes SCOPED(fd_closep) = -1;
+	struct err why = ERR_INIT;
 	int rc;
 
 	if (s == NULL)
@@ -408,8 +488,9 @@ int share_collect(struct share *s, const struct nightly *n, const char *night,
 	if (rc != 0)
 		return rc < 0 ? -1 : outcome_forget(n, night, at->key, e);
 	if (fs_mkdirs(AT_FDCWD, dir, 0755, e) != 0 ||
-	    fs_open_dir(AT_FDCWD, dir, &recipes, e) != 0 ||
-	    share_fetch(s, n, at, recipes, e) != 0 || get_file(s, n, log, e) < 0)
+	    fs_open_dir(AT_FDCWD, dir, &recipes, e) != 0 || share_fetch(s, n, at, recipes, e) != 0)
 		return -1;
+	if (get_file(s, n, log, &why) < 0)
+		log_warn("%s is not brought: %s", log, why.msg);
 	return outcome_load(n, night, at->key, &o) == 0 ? bring_diff(s, n, night, &o, e) : 0;
 }
