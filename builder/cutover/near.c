@@ -5,6 +5,7 @@
  * it alone; one that was begun and not ended has none that it could have. */
 #include "cutover/run.h"
 
+#include "base/fault.h"
 #include "base/log.h"
 #include "base/num.h"
 #include "cutover/parts.h"
@@ -432,6 +433,7 @@ void cut_near(void *run)
 
 	if (r->near != NULL && ask_all(r, &why) != 0)
 		log_debug("rsync has to find out what changed: %s", why.msg);
+	fault_point("cutover: ahead");
 	cut_near_free(r->near);
 	r->near = NULL;
 }

@@ -158,6 +158,16 @@ hosts_with_agent() {
 	ends_with new
 }
 
+@test "blocks that break off: what was begun has no time that the old server could have" {
+	hosts_with_agent 's/ENDS .i /AT 1 /'
+	dies_at 'cutover: ahead'
+	run find "$dir/srv" -path '*/bbx/REC0.*' ! -newermt 1970-01-02
+	[ "${#lines[@]}" -ge 1 ]
+	cutover rollback recipes/sites/prod.yaml
+	succeeded
+	ends_with old
+}
+
 @test "blocks that are not what they should be: the proof finds it, and all is read" {
 	# all sums are right
 	hosts_with_agent 's/Digest::MD5::md5.*? eq substr/substr/'
