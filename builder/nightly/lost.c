@@ -20,7 +20,7 @@ static int lock_recipe(const struct nightly *n, const char *key, int *ret, struc
 
 /* Whether nobody says it: then *ret is the recipe's lock. */
 static bool is_lost(const struct nightly *n, const struct nightly_how *how, const char *key,
-		    const struct stepped *did, struct nightly_outcome *o, int *ret)
+		    struct nightly_outcome *o, int *ret)
 {
 	struct err why = ERR_INIT;
 
@@ -36,7 +36,6 @@ static bool is_lost(const struct nightly *n, const struct nightly_how *how, cons
 	if (outcome_load(n, how->night, key, o) == 0)
 		return false;
 	outcome_blank(o, key);
-	outcome_fail(o, did->status, "worker", did->why);
 	return true;
 }
 
@@ -46,8 +45,9 @@ void outcome_lost(const struct nightly *n, const struct nightly_how *how, const 
 	int lock SCOPED(fd_closep) = -1;
 	struct err why = ERR_INIT;
 
-	if (!is_lost(n, how, key, did, o, &lock))
+	if (!is_lost(n, how, key, o, &lock))
 		return;
+	outcome_fail(o, did->status, "worker", did->why);
 	outcome_tell(n, how, o);
 	/* whoever asks again is told the same, and notes nothing */
 	if (o->told && outcome_save(n, how->night, o, &why) != 0)
@@ -62,13 +62,17 @@ static int put_and_tell(struct share *s, const struct nightly *n, const struct n
 	bool ours = false;
 	int rc;
 
-	if (outcome_save(n, how->night, o, e) != 0)
+	/* what is there is noted, or is not there for long */
+	o->told = true;
+	rc = outcome_save(n, how->night, o, e);
+	o->told = false;
+	if (rc != 0)
 		return -1;
 	rc = share_lost(s, n, how->night, o, &ours, e);
 	if (ours)
 		outcome_tell(n, how, o);
 	if (o->told)
-		return outcome_save(n, how->night, o, e);
+		return 0;
 	/* what is there now counts; and what could not be noted is, when somebody asks again */
 	if (outcome_forget(n, how->night, o->key, rc == 0 ? e : &quiet) != 0 || rc != 0)
 		return -1;
@@ -86,5 +90,8 @@ int outcome_lost_shared(struct share *s, const struct nightly *n, const struct n
 		outcome_lost(n, how, key, &nothing, o);
 		return 0;
 	}
-	return is_lost(n, how, key, &nothing, o, &lock) ? put_and_tell(s, n, how, o, e) : 0;
+	if (!is_lost(n, how, key, o, &lock))
+		return 0;
+	outcome_fail(o, nothing.status, "worker", why);
+	return put_and_tell(s, n, how, o, e);
 }

@@ -578,6 +578,8 @@ void nightly_one(const struct nightly *n, const struct nightly_recipe *r,
 		ret->told = false;
 		outcome_tell(n, how, ret);
 	}
+	/* what became of it the other one notes */
+	ret->told = ret->told || w.late;
 	told_end(n, how, ret);
 	if (outcome_save(n, how->night, ret, &why) != 0 || put_outcome(&w, &why) != 0)
 		outcome_error(ret, "state", &why);

@@ -240,6 +240,8 @@ static void collect_any(const struct all *a, struct share *s, size_t i)
 	nightly_outcome_release(&a->v[i]);
 	outcome_blank(&a->v[i], a->recipes[i]->key);
 	outcome_error(&a->v[i], "state", &why);
+	/* nobody knows what became of it, so that is not noted either */
+	a->v[i].told = true;
 }
 
 static int collect(struct all *a, struct err *e)

@@ -199,6 +199,78 @@ tree_of() {
 	[[ $(jq -r '.recipes[0].why' "$dir/a.out") == *'another worker is at work on it' ]]
 	! grep -q '^\$ posmedia push' "$dir/m.a/out/nightly/log/n1.log" || return 1
 	[ "$(tags n1 | wc -w)" = 2 ]
+	# and what became of it is what the other one says
+	night b --collect --night x
+	succeeded
+	[ "$(said .built)" = 1 ]
+	run -0 "$posmedia" report sql "SELECT count(*) FROM event WHERE kind = 'nightly'" \
+		--ledger "s3://$bucket/ledger"
+	[ "${lines[1]}" = 1 ]
+}
+
+says() {
+	grep -q "$2" "$dir/m.$1/out/nightly/log/n1.log" 2>/dev/null
+}
+
+@test "one machine pushes while another begins: of one image both say the same" {
+	recipe n1 0
+	machines a b
+	env -C "$dir/m.a" "$posmedia" nightly night.yaml --json --store store --ledger ledger \
+		--worker --only n1 --night x >"$dir/a.out" 2>"$dir/a.err" 3>&- &
+	pid=$!
+	until says a '^\$ posmedia push'; do sleep 0.01; done
+	kill -STOP "$pid"
+	worker b n1 x
+	kill -CONT "$pid"
+	succeeded
+	wait "$pid"
+	tag=$(said '.recipes[0].tag')
+	[ "$(jq -r '.recipes[0].tag' "$dir/a.out")" = "$tag" ]
+	[ "$(tags n1)" = "1 $tag " ]
+	# no recipe has failed, whoever was last
+	night b --collect --night x
+	succeeded
+}
+
+@test "a bucket that lost what is known: the machine that made it knows" {
+	recipe n1 0
+	machines a b
+	worker a n1 first
+	succeeded
+	tag=$(said '.recipes[0].tag')
+	s3 DELETE "$bucket/$(keys_in_bucket '^night/recipes/')"
+	[ "$(keys_in_bucket '^night/recipes/')" = '' ]
+	echo changed >"$dir/m.a/overlay/etc/motd"
+	worker a n1 second
+	succeeded
+	[ "$(said '.recipes[0] | [.status, .tag] | join(" ")')" = "built $tag.2" ]
+	grep -q motd "$(said '.recipes[0].diff')"
+	[ "$(tags n1)" = "1 $tag $tag.2 " ]
+	# and the others know it again, with its lock
+	cp "$dir/m.a/overlay/etc/motd" "$dir/m.b/overlay/etc/motd"
+	worker b n1 third
+	succeeded
+	[ "$(said '.recipes[0].status')" = unchanged ]
+	cmp "$dir/m.a/recipes/n1.lock" "$dir/m.b/recipes/n1.lock"
+}
+
+@test "what became of one recipe cannot be brought: the others are in the report" {
+	recipe n1 0
+	recipe n2 0
+	machines a b
+	worker a n1 first
+	succeeded
+	key=$(keys_in_bucket '^night/outcomes/')
+	head -c 9000000 /dev/zero >"$dir/large"
+	curl -sf --aws-sigv4 aws:amz:us-east-1:s3 -u tester:sesame-sesame -T "$dir/large" \
+		-H 'x-amz-content-sha256: UNSIGNED-PAYLOAD' \
+		"$AWS_ENDPOINT_URL/$bucket/${key/n1/n2}"
+	night b --collect --night first
+	[ "$status" -eq 5 ]
+	[ "$(said '.recipes | map(.status) | join(" ")')" = 'built failed' ]
+	[ "$(said '.recipes[1].step')" = state ]
+	[[ $(said '.recipes[1].why') == *'answer larger than '* ]]
+	[ ! -e "$dir/m.b/ledger" ]
 }
 
 @test "a bucket that cannot be reached, and one name of two recipes" {
