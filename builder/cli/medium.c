@@ -5,7 +5,6 @@
 #include "base/num.h"
 #include "media/check.h"
 #include "sign/file.h"
-#include "sys/fs.h"
 #include <fcntl.h>
 #include <linux/fs.h>
 #include <stdio.h>
@@ -22,17 +21,8 @@ char *medium_manifest(const struct args *a, const char *file)
 	return access(beside, F_OK) == 0 ? STEAL(beside) : NULL;
 }
 
-int medium_load(const char *path, struct medium *ret, struct err *e)
-{
-	struct buf text SCOPED(buf_release) = BUF_INIT(MEDIUM_TEXT_MAX);
-
-	if (fs_get_file(AT_FDCWD, path, &text, e) != 0)
-		return -1;
-	return medium_parse(text.data, text.len, ret, e) != 0 ? err_in(e, "%s", path) : 0;
-}
-
 /* What is read comes from the device, not from what the kernel remembers of writing to it. */
-static int open_medium(const char *path, int *ret, struct err *e)
+static int open_medium(const char *path, bool *ret_file, int *ret, struct err *e)
 {
 	int fd SCOPED(fd_closep) = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 	struct stat st;
@@ -44,6 +34,7 @@ static int open_medium(const char *path, int *ret, struct err *e)
 	if (S_ISBLK(st.st_mode))
 		(void)ioctl(fd, BLKFLSBUF, 0);
 	(void)posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
+	*ret_file = S_ISREG(st.st_mode);
 	*ret = STEAL_FD(fd);
 	return 0;
 }
@@ -129,17 +120,30 @@ void medium_print(const struct args *a, const char *file, const struct medium *m
 		print_text(m, r);
 }
 
-static int judge(const struct args *a, const char *file, const struct medium *m,
-		 const struct check_report *r, struct err *e)
+/* A device may be larger than what was written to it; a file that is has been added to. */
+static int judge(const char *file, bool is_file, const struct check_report *r, struct err *e)
 {
-	char *wrong SCOPED(mem_freep) = num_human(r->wrong);
+	char *wrong SCOPED(mem_freep) = num_human(r->wrong),
+		    *behind SCOPED(mem_freep) = num_human(r->behind);
 
-	medium_print(a, file, m, r);
 	if (r->n > 0)
 		return err_set(e, ERR_VERIFY, "%s: %s are not as they were signed", file, wrong);
-	if (!args_has(a, "json"))
-		printf("verified %s %s\n", digest_text(&m->whole).s, file);
+	if (is_file && r->behind > 0)
+		return err_set(e, ERR_VERIFY, "%s: %s more than what was signed", file, behind);
 	return 0;
+}
+
+int medium_check(const char *file, const struct medium *m, struct err *e)
+{
+	struct check_report r SCOPED(check_release) = {0};
+	int fd SCOPED(fd_closep) = -1;
+	bool is_file;
+
+	if (open_medium(file, &is_file, &fd, e) != 0)
+		return -1;
+	if (check_medium(m, fd, false, &r, e) != 0)
+		return err_in(e, "%s", file);
+	return judge(file, is_file, &r, e);
 }
 
 int medium_verify(const struct args *a, const char *file, const char *manifest,
@@ -150,14 +154,20 @@ int medium_verify(const struct args *a, const char *file, const char *manifest,
 	struct medium m SCOPED(medium_release) = {0};
 	struct digest d;
 	int fd SCOPED(fd_closep) = -1;
+	bool is_file;
 
 	if (sign_file_verify(manifest, want, &d, &signatures, e) != 0 ||
-	    medium_load(manifest, &m, e) != 0 || open_medium(file, &fd, e) != 0)
+	    medium_load(manifest, &d, &m, e) != 0 || open_medium(file, &is_file, &fd, e) != 0)
 		return -1;
 	for (size_t i = 0; i < signatures.n && !args_has(a, "json"); i++)
 		printf("%s signature of %s by key %s: good\n", sign_form_word(signatures.v[i].form),
 		       signatures.v[i].identity, digest_text(&signatures.v[i].key).s);
 	if (check_medium(&m, fd, args_has(a, "used"), &r, e) != 0)
 		return err_in(e, "%s", file);
-	return judge(a, file, &m, &r, e);
+	medium_print(a, file, &m, &r);
+	if (judge(file, is_file, &r, e) != 0)
+		return -1;
+	if (!args_has(a, "json"))
+		printf("verified %s %s\n", digest_text(&m.whole).s, file);
+	return 0;
 }

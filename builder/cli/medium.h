@@ -9,8 +9,8 @@
 /* --manifest, else FILE.medium.json when there is one, else NULL; the caller owns it. */
 char *medium_manifest(const struct args *a, const char *file) MUST_CHECK;
 
-/* Reads a manifest; the caller releases *ret. */
-int medium_load(const char *path, struct medium *ret, struct err *e) MUST_CHECK;
+/* Holds a file or device against its manifest: ERR_VERIFY when it is another. */
+int medium_check(const char *file, const struct medium *m, struct err *e) MUST_CHECK;
 
 /* Checks the signatures of the manifest and then the file or device against it, and prints what is
  * not as it should be. */

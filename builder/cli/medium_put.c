@@ -21,13 +21,13 @@ static int load(const struct args *a, const char *file, struct medium *ret, stru
 
 	if (!args_has(a, "key")) {
 		log_warn("without --key nobody's signature is asked for");
-		return medium_load(manifest, ret, e);
+		return medium_load(manifest, NULL, ret, e);
 	}
 	if (input_keys(a, &keys, e) != 0)
 		return -1;
 	want.keys_n = keys.n;
 	return sign_file_verify(manifest, &want, &d, &r, e) != 0 ? -1
-								 : medium_load(manifest, ret, e);
+								 : medium_load(manifest, &d, ret, e);
 }
 
 /* Whoever writes has read the number off the disk that he means. */

@@ -126,12 +126,14 @@ static int sign_manifest(const struct args *a, const struct digest *whole, const
 
 	if (path == NULL)
 		return 0;
-	if (medium_load(path, &m, e) != 0)
+	if (medium_load(path, NULL, &m, e) != 0)
 		return -1;
 	if (!digest_equal(&m.whole, whole)) {
 		(void)err_set(e, ERR_VERIFY, "%s is of another medium", path);
 		return err_hint(e, "Make it anew, or remove that file.");
 	}
+	if (medium_check(a->rest.v[0], &m, e) != 0)
+		return err_hint(e, "%s says otherwise: make the medium anew.", path);
 	return sign_file(path, k, clock_epoch_s(), &d, e);
 }
 

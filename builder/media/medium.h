@@ -61,6 +61,11 @@ int medium_block(const struct medium *m, int fd, size_t block, struct digest *re
 void medium_write(const struct medium *m, struct buf *ret);
 int medium_parse(const char *text, size_t n, struct medium *ret, struct err *e) MUST_CHECK;
 
+/* Reads the file of one. When the digest of what was signed is given, what is there now must have
+ * it: ERR_VERIFY. The caller releases *ret. */
+int medium_load(const char *path, const struct digest *signed_text, struct medium *ret,
+		struct err *e) MUST_CHECK;
+
 /* Accepts a zeroed struct. */
 void medium_release(struct medium *m);
 

@@ -2,7 +2,9 @@
 
 #include "form/json.h"
 #include "sign/attest.h"
+#include "sys/fs.h"
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -138,4 +140,18 @@ int medium_parse(const char *text, size_t n, struct medium *ret, struct err *e)
 	*ret = m;
 	m = (struct medium){0};
 	return 0;
+}
+
+int medium_load(const char *path, const struct digest *signed_text, struct medium *ret,
+		struct err *e)
+{
+	struct buf text SCOPED(buf_release) = BUF_INIT(MEDIUM_TEXT_MAX);
+	struct digest is;
+
+	if (fs_get_file(AT_FDCWD, path, &text, e) != 0)
+		return -1;
+	is = digest_of(text.data, text.len);
+	if (signed_text != NULL && !digest_equal(&is, signed_text))
+		return err_set(e, ERR_VERIFY, "%s changed after its signature was checked", path);
+	return medium_parse(text.data, text.len, ret, e) != 0 ? err_in(e, "%s", path) : 0;
 }

@@ -114,7 +114,7 @@ of_partition() {
 	cp --sparse=always "$dir/disk" "$dir/larger"
 	truncate -s +5M "$dir/larger"
 	verify "$dir/larger"
-	says 0 'not looked at: 5.2 MB behind the medium'
+	says 4 'larger: 5.2 MB more than what was signed'
 	device=$(losetup -f --show "$dir/larger") || skip "no loop devices here"
 	verify "$device"
 	says 0 'not looked at: 5.2 MB behind the medium'
@@ -260,6 +260,26 @@ write() {
 	[[ $stderr == *"$device"* ]]
 	# what was written does not start: there is no table
 	[ -z "$(head -c 1M "$dir/behind" | tr -d '\0')" ]
+}
+
+# A file beside the manifest of the disk.
+beside() {
+	cp --sparse=always "$dir/disk" "$dir/$1"
+	cp "$dir/disk.medium.json" "$dir/$1.medium.json"
+	local form
+	for form in pgp sig sigstore.json; do
+		cp "$dir/disk.medium.json.$form" "$dir/$1.medium.json.$form"
+	done
+}
+
+@test "what a manifest says of blocks is signed when the file has them" {
+	beside claimed
+	rm "$dir/claimed.medium.json".*
+	jq '.predicate.blocks |= map(if type == "string" then "'"$(printf x | sha256sum |
+		cut -d' ' -f1)"'" else . end)' "$dir/disk.medium.json" >"$dir/claimed.medium.json"
+	run --separate-stderr "$posmedia" sign "$dir/claimed" --key "$dir/k"
+	says 4 'claimed.medium.json says otherwise'
+	[ ! -e "$dir/claimed.medium.json.pgp" ]
 }
 
 @test "every format has a manifest, and the same one twice" {
