@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "base/num.h"
 #include "media/device.h"
+#include "media/media.h"
 #include "sign/file.h"
 #include <fcntl.h>
 #include <stdio.h>
@@ -26,8 +27,9 @@ static int load(const struct args *a, const char *file, struct medium *ret, stru
 	if (input_keys(a, &keys, e) != 0)
 		return -1;
 	want.keys_n = keys.n;
-	return sign_file_verify(manifest, &want, &d, &r, e) != 0 ? -1
-								 : medium_load(manifest, &d, ret, e);
+	return sign_file_verify(manifest, &want, &d, &r, e) != 0
+		   ? -1
+		   : medium_load(manifest, &d, ret, e);
 }
 
 /* Whoever writes has read the number off the disk that he means. */
@@ -54,6 +56,16 @@ static int fits(const struct device *d, const struct medium *m, struct err *e)
 	return err_set(e, ERR_FAIL, "%s has %s, the medium %s", d->path, has, is);
 }
 
+/* What a disk is, byte by byte: an archive or a file system on it would start nothing. */
+static int is_disk(const struct medium *m, const char *file, struct err *e)
+{
+	if (strcmp(m->format, media_format_name(MEDIA_RAW)) == 0 ||
+	    strcmp(m->format, media_format_name(MEDIA_ISO)) == 0)
+		return 0;
+	(void)err_set(e, ERR_USAGE, "%s is a medium of the format %s", file, m->format);
+	return err_hint(e, "Of an image, make one of --format raw or iso.");
+}
+
 int medium_put(const struct args *a, const char *file, struct err *e)
 {
 	struct medium m SCOPED(medium_release) = {0};
@@ -62,7 +74,7 @@ int medium_put(const struct args *a, const char *file, struct err *e)
 	int fd SCOPED(fd_closep) = -1;
 
 	if (device_look(args_get(a, "write"), &d, e) != 0 || load(a, file, &m, e) != 0 ||
-	    fits(&d, &m, e) != 0 || agree(a, &d, e) != 0)
+	    is_disk(&m, file, e) != 0 || fits(&d, &m, e) != 0 || agree(a, &d, e) != 0)
 		return -1;
 	fd = open(file, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)

@@ -169,22 +169,36 @@ static void report_one(const struct checking *c, size_t i, struct check_report *
 	add(r, &(struct check_place){p, at, size, kinds[c->state[i]]});
 }
 
-int check_medium(const struct medium *m, int fd, bool used, struct check_report *ret, struct err *e)
+static int check_from(struct checking *c, struct check_report *ret, struct err *e)
 {
-	struct checking c = {.m = m, .fd = fd, .used = used};
-	off_t size = lseek(fd, 0, SEEK_END);
+	const size_t from = c->first;
+	off_t size = lseek(c->fd, 0, SEEK_END);
 
 	if (size < 0)
 		return err_sys(e, "find its end");
 	*ret = (struct check_report){0};
-	if ((uint64_t)size > m->size)
-		ret->behind = (uint64_t)size - m->size;
-	c.state = mem_zalloc(m->blocks_n + 1);
-	check_all(&c);
-	for (size_t i = 0; i < m->blocks_n; i++)
-		report_one(&c, i, ret);
-	free(c.state);
+	if ((uint64_t)size > c->m->size)
+		ret->behind = (uint64_t)size - c->m->size;
+	c->state = mem_zalloc(c->m->blocks_n + 1);
+	check_all(c);
+	for (size_t i = from; i < c->m->blocks_n; i++)
+		report_one(c, i, ret);
+	free(c->state);
 	return 0;
+}
+
+int check_medium(const struct medium *m, int fd, bool used, struct check_report *ret, struct err *e)
+{
+	struct checking c = {.m = m, .fd = fd, .used = used};
+
+	return check_from(&c, ret, e);
+}
+
+int check_behind_first(const struct medium *m, int fd, struct check_report *ret, struct err *e)
+{
+	struct checking c = {.m = m, .fd = fd, .first = 1};
+
+	return check_from(&c, ret, e);
 }
 
 void check_release(struct check_report *r)

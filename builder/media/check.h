@@ -32,6 +32,10 @@ struct check_report {
  * written to them. Differences are no error but in the report, which the caller releases. */
 int check_medium(const struct medium *m, int fd, bool used, struct check_report *ret,
 		 struct err *e) MUST_CHECK;
+
+/* The same without the first block, which is not there yet. */
+int check_behind_first(const struct medium *m, int fd, struct check_report *ret,
+		       struct err *e) MUST_CHECK;
 void check_release(struct check_report *r);
 
 #endif

@@ -8,6 +8,7 @@ struct device {
 	char *path;
 	char *model;  /* "" when it does not say */
 	char *serial; /* the same; of a loop device the file behind it */
+	char *turn;   /* which of all disks since the machine started; "" when the kernel is old */
 	uint64_t size;
 	size_t parts; /* partitions on it */
 };
@@ -16,9 +17,15 @@ struct device {
 int device_look(const char *path, struct device *ret, struct err *e) MUST_CHECK;
 void device_release(struct device *d);
 
+/* The serial number of the USB device that a directory of sysfs belongs to, not of a hub above it;
+ * "" for none. The caller owns it. */
+char *device_usb_serial(const char *dir) MUST_CHECK;
+
 /* Writes the file of the medium to the device, which nobody uses, and reads it back: ERR_BUSY when
- * somebody does. Until the last the device has no table, so that what is half written does not
- * start. What is not there afterwards is in the report, which the caller releases. */
+ * somebody does, or when it is no more the disk that was looked at; ERR_VERIFY, and nothing is
+ * written, when the file is not as the medium says. The device has no table, so that it does not
+ * start, until all else has been read back. What is not there is in the report, which the caller
+ * releases. */
 int device_write(const struct device *d, const struct medium *m, int file, struct check_report *ret,
 		 struct err *e) MUST_CHECK;
 

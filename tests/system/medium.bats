@@ -20,8 +20,20 @@ teardown_file() {
 }
 
 teardown() {
-	[ -z "${device-}" ] || losetup -d "$device"
+	[ -z "${held-}" ] || kill -KILL "$held" || true
+	[ -z "${device-}" ] || let_go "$device"
+	[ -z "${second-}" ] || let_go "$second"
 	[ -z "${mounted-}" ] || umount "$mounted"
+}
+
+# Until nobody has it: while another has it open, that it goes is only noted.
+let_go() {
+	losetup -d "$1"
+	wait_for 5 is_gone "$1"
+}
+
+is_gone() {
+	[ -z "$(losetup -n -O BACK-FILE "$1")" ]
 }
 
 # A machine as far as its disk is concerned, with two partitions for data.
@@ -202,7 +214,7 @@ need_device() {
 
 # One that says that it is large and has room for little: its file system is full.
 need_device_that_ends() {
-	losetup -d "$device"
+	let_go "$device"
 	mkdir "$dir/small"
 	mount -t tmpfs -o size=20m none "$dir/small"
 	mounted=$dir/small
@@ -239,7 +251,7 @@ write() {
 	need_device 50M
 	write "$dir/disk" --serial "$dir/behind"
 	says 1 "$device has 52.4 MB, the medium "
-	losetup -d "$device"
+	let_go "$device"
 	need_device 150M
 	write "$dir/image" --serial "$dir/behind"
 	says 1 'image.medium.json'
@@ -270,6 +282,103 @@ beside() {
 	for form in pgp sig sigstore.json; do
 		cp "$dir/disk.medium.json.$form" "$dir/$1.medium.json.$form"
 	done
+}
+
+@test "to a device: a file that its signed manifest does not describe is not begun with" {
+	need_device 150M
+	head -c 3000000 /dev/urandom >"$device"
+	sync "$device"
+	sha256sum "$dir/behind" >"$dir/before"
+	beside tampered
+	flip "$dir/tampered" $(($(of_partition root start) + 9000))
+	write "$dir/tampered" --serial "$dir/behind" --key "$dir/k.pub"
+	says 4 'the medium is not as its manifest says'
+	beside short
+	truncate -s -1M "$dir/short"
+	write "$dir/short" --serial "$dir/behind" --key "$dir/k.pub"
+	says 4 'the medium is not as its manifest says'
+	beside long
+	truncate -s +1M "$dir/long"
+	write "$dir/long" --serial "$dir/behind" --key "$dir/k.pub"
+	says 4 'the medium is not as its manifest says'
+	sha256sum -c --quiet "$dir/before"
+}
+
+# Writes the disk to $1, with one fault.
+write_with() {
+	local to=$1
+	shift
+	FAULT_SHIM="$*" LD_PRELOAD="$OUT/test/fault-shim.so" exec "$posmedia" media \
+		--write "$to" --serial "$dir/behind" "$dir/disk" 3>&-
+}
+
+need_shim() {
+	flock "$OUT/tests.flock" make -s "OUT=$OUT" "${OUT#"$PWD/"}/test/fault-shim.so"
+}
+
+@test "to a device: one that cannot be read back, or that keeps something else, does not start" {
+	local again fault
+	need_shim
+	need_device 150M
+	# the second reading of the file, when it is written: the first is 32 KiB at a time
+	again=$(($(stat -c %s "$dir/disk") / 32768 + 20))
+	for fault in "eio read 40 $device" "short write 30 $device" \
+		"rewrite read $again $dir/disk"; do
+		cp --sparse=always "$dir/disk" "$dir/kept"
+		head -c 3000000 /dev/urandom >"$device"
+		# shellcheck disable=SC2086 # words of it
+		run --separate-stderr write_with "$device" $fault
+		mv "$dir/kept" "$dir/disk"
+		echo "$fault: $status $output $stderr"
+		[ "$status" -ne 0 ]
+		[ -z "$(head -c 1M "$dir/behind" | tr -d '\0')" ]
+		[ -n "$(head -c 3000000 "$dir/behind" | tr -d '\0')" ]
+	done
+}
+
+@test "to a device: not to another that has come to its name" {
+	need_shim
+	need_device 150M
+	truncate -s 150M "$dir/second"
+	second=$(losetup -f --show "$dir/second")
+	ln -sfn "$device" "$dir/stick"
+	write_with "$dir/stick" stop open 1 "$dir/disk" >"$dir/said" 2>&1 &
+	held=$!
+	wait_for 30 grep -q '^State:.T' "/proc/$held/status" || { cat "$dir/said"; false; }
+	ln -sfn "$second" "$dir/stick"
+	kill -CONT "$held"
+	status=0
+	wait "$held" || status=$?
+	held=
+	[ "$status" -eq 7 ] || { cat "$dir/said"; false; }
+	grep "stick is another disk now" "$dir/said" || { cat "$dir/said"; false; }
+	[ -z "$(cat "$dir/behind" "$dir/second" | tr -d '\0')" ]
+}
+
+@test "to a device: only what a disk is byte by byte" {
+	local format
+	need_device 150M
+	for format in tar qcow2; do
+		"$posmedia" media "oci:$dir/image" --format "$format" -o "$dir/no" >/dev/null
+		write "$dir/no" --serial "$dir/behind"
+		says 2 "no is a medium of the format $format"
+	done
+	[ -z "$(tr -d '\0' <"$dir/behind")" ]
+	"$posmedia" media "oci:$dir/image" --format iso -o "$dir/disc.iso" >/dev/null
+	write "$dir/disc.iso" --serial "$dir/behind"
+	says 0 "to $device, and read it back"
+}
+
+@test "to a device: none that the kernel has made of others" {
+	local at major minor name
+	for at in /sys/block/*; do
+		[ -e "$at/device" ] || [ -e "$at/loop" ] || [[ $at == */loop* ]] || name=${at##*/}
+	done
+	[ -n "${name-}" ] || skip "no such disk here"
+	IFS=: read -r major minor <"/sys/block/$name/dev"
+	mknod "$dir/made-up" b "$major" "$minor" || skip "no devices here"
+	run --separate-stderr "$posmedia" media --write "$dir/made-up" "$dir/disk"
+	says 2 'made-up is no disk but made by the kernel'
 }
 
 @test "what a manifest says of blocks is signed when the file has them" {
