@@ -83,7 +83,7 @@ struct snapshot_opts {
 
 struct snapshot_result {
 	struct snapshot_info info; /* released by snapshot_result_release */
-	uint64_t read;             /* bytes of files that were not known from the snapshot before */
+	uint64_t read;             /* bytes of files that were not remembered, or not known */
 	uint64_t chunks;           /* blocks that were new */
 	uint64_t again;            /* files that changed meanwhile: it has what was read last */
 	struct manifest m;         /* what is in it */
