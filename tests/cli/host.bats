@@ -222,7 +222,7 @@ programs() {
 	in_project host prepare --root tree
 	refused 4 'controls of severity high or above failed: '
 	[[ $stderr == *KRN-02b* ]]
-	small_recipe_with_waivers KRN-02b AUD-01 AUD-02 TIM-01 INT-04
+	small_recipe_with_waivers KRN-02b AUD-01 AUD-02 TIM-01 INT-04 SVC-03b
 	in_project host prepare --root tree --recipe recipes/small.yaml
 	[ "$status" -eq 0 ] || { echo "$stderr"; false; }
 	[[ $output == *'waived '*KRN-02b* ]]
