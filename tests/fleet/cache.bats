@@ -12,6 +12,7 @@ load ../system/tiny
 setup_file() {
 	load ../system/lib
 	load ../system/tiny
+	load shared
 	tiny_project "$(mktemp -d "${TMPDIR:-/var/tmp}/cache.XXXXXX")"
 	export dir POSMEDIA_LEDGER=$dir/ledger
 	chmod 755 "$dir"
@@ -19,19 +20,13 @@ setup_file() {
 	"$posmedia" key new "$dir/other"
 	echo sesame >"$dir/passphrase"
 	"$posmedia" key new "$dir/locked" --passphrase-file "$dir/passphrase"
-	start_registry "$dir/registry"
-	export AWS_ACCESS_KEY_ID=tester AWS_SECRET_ACCESS_KEY=sesame-sesame
-	export AWS_EC2_METADATA_DISABLED=true
-	AWS_ENDPOINT_URL=$(tests/interop/radosgw "$dir/rgw" "$(free_port)")
-	export AWS_ENDPOINT_URL registry registry_pid
+	start_shared
 }
 
 teardown_file() {
 	load ../system/lib
-	stop_registry
-	[ ! -e "$dir/rgw/pids" ] || xargs kill <"$dir/rgw/pids" 2>/dev/null || true
-	sleep 1
-	rm -rf "$dir"
+	load shared
+	stop_shared
 }
 
 setup() {
