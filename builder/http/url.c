@@ -1,6 +1,6 @@
+#include "http/curl.h"
 #include "http/http.h"
 
-#include <curl/curl.h>
 #include <stdlib.h>
 #include <string.h>
 

@@ -2,8 +2,8 @@
 #ifndef HTTP_XFER_H
 #define HTTP_XFER_H
 
+#include "http/curl.h"
 #include "http/http.h"
-#include <curl/curl.h>
 
 struct xfer {
 	struct http_call *c; /* NULL = a free slot */
