@@ -197,7 +197,7 @@ int apply_tree(const struct manifest *want, const struct apply_content *c, int d
 	    .o = o,
 	    .names = o->names,
 	    .root = dirfd,
-	    .threads = o->threads > 0 ? o->threads : par_cpus(),
+	    .threads = o->threads > 0 ? o->threads : par_disk(),
 	    .mighty = geteuid() == 0,
 	    .memory = o->memory != NULL ? o->memory : mine,
 	    .err = ERR_INIT,

@@ -16,7 +16,8 @@ enum { APPLY_BLOCK = 4096 }; /* what is compared and written as one */
 struct apply_content {
 	/* Opens the content of want->v[i]; *ret is the handle of the calls below. */
 	int (*open)(void *ctx, size_t i, void **ret, struct err *e);
-	/* Reads up to n bytes of an open one at an offset; *ret_n < n only at the end. */
+	/* Reads up to n bytes of an open one at an offset; *ret_n < n only at the end. Quickest
+	 * where room, n and offset are multiples of APPLY_BLOCK. */
 	int (*read)(void *handle, uint64_t at, void *p, size_t n, size_t *ret_n, struct err *e);
 	void (*close)(void *ctx, void *handle);
 	/* Told the digest of an open one that was read to its end, where want->v[i] is unread.
@@ -30,7 +31,7 @@ struct apply_content {
 struct apply_opts {
 	const struct manifest_names
 	    *names;                  /* numbers of the target's owners; NULL = the machine's */
-	unsigned threads;            /* 0 = one a processor */
+	unsigned threads;            /* 0 = as many as par_disk() */
 	struct apply_memory *memory; /* what is known of the target: see below; or NULL */
 	bool dry_run;                /* count, and change nothing */
 	void (*progress)(void *ctx, uint64_t files, uint64_t bytes, uint64_t written);

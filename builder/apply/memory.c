@@ -227,30 +227,29 @@ int memory_intend(struct apply_memory *m, const struct apply_inode *v, size_t n,
 }
 
 /* As many blocks of a file as are read in one go. */
-struct blocks {
-	struct apply_hash was[64];
-	char bytes[64 * APPLY_BLOCK];
-};
+enum { BLOCKS = 64 };
 
-static bool blocks_hold(const struct apply_memory *m, const struct apply_record *r, int fd,
-			struct blocks *b)
+static bool blocks_hold(const struct apply_memory *m, const struct apply_record *r, int fd)
 {
+	const size_t most = r->size < BLOCKS * APPLY_BLOCK ? (size_t)r->size : BLOCKS * APPLY_BLOCK;
+	char *bytes SCOPED(mem_freep) = mem_resize(NULL, most, 1);
+	struct apply_hash was[BLOCKS];
 	struct err e = ERR_INIT;
 
 	for (uint64_t at = 0, n; at < r->size; at += n) {
 		size_t of;
 
-		n = r->size - at < sizeof(b->bytes) ? r->size - at : sizeof(b->bytes);
+		n = r->size - at < most ? r->size - at : most;
 		of = (size_t)memory_blocks(n);
-		if (pread(fd, b->bytes, n, (off_t)at) != (ssize_t)n ||
-		    memory_get(m, r->hashes, at / APPLY_BLOCK, b->was, of, &e) != 0)
+		if (pread(fd, bytes, n, (off_t)at) != (ssize_t)n ||
+		    memory_get(m, r->hashes, at / APPLY_BLOCK, was, of, &e) != 0)
 			return false;
 		for (size_t i = 0; i < of; i++) {
 			size_t from = i * APPLY_BLOCK;
 			size_t part = n - from < APPLY_BLOCK ? n - from : APPLY_BLOCK;
-			struct apply_hash is = memory_hash(m, b->bytes + from, part);
+			struct apply_hash is = memory_hash(m, bytes + from, part);
 
-			if (memcmp(&is, &b->was[i], sizeof(is)) != 0)
+			if (memcmp(&is, &was[i], sizeof(is)) != 0)
 				return false;
 		}
 	}
@@ -261,13 +260,11 @@ bool apply_memory_holds(const struct apply_memory *m, int fd, const struct stat 
 			struct digest *ret)
 {
 	const struct apply_record *r = memory_find(m, st);
-	struct blocks *b SCOPED(mem_freep) = NULL;
 
 	if (r == NULL || r->hashes == MEMORY_NONE)
 		return false;
-	b = mem_resize(NULL, 1, sizeof(*b));
 	*ret = r->digest;
-	return blocks_hold(m, r, fd, b);
+	return blocks_hold(m, r, fd);
 }
 
 /* Bytes on their way to the file: buffered, and hashed for the last 32 of it. */

@@ -258,13 +258,13 @@ int job_write(struct job *j, size_t i, int fd, const struct apply_old *old, stru
 	const struct apply_content *c = j->content;
 	const struct manifest_entry *en = &j->want->v[i];
 	struct writing *w SCOPED(mem_freep) = mem_zalloc(sizeof(*w));
-	uint8_t *chunk SCOPED(mem_freep) = NULL;
+	uint8_t *room SCOPED(mem_freep) = NULL;
 	void *handle = NULL;
 	int rc;
 
 	*w = (struct writing){.j = j, .i = i, .fd = fd, .old = old};
-	chunk = mem_resize(NULL, en->size < CHUNK ? (size_t)en->size : CHUNK, 1);
-	w->chunk = chunk;
+	room = mem_resize(NULL, (en->size < CHUNK ? (size_t)en->size : CHUNK) + APPLY_BLOCK, 1);
+	w->chunk = room + (APPLY_BLOCK - (uintptr_t)room % APPLY_BLOCK);
 	w->hashes = memory_room(j->memory, en->size);
 	if (c->open(c->ctx, i, &handle, e) != 0)
 		return err_in(e, "%s", en->path);

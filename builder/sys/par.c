@@ -20,6 +20,13 @@ unsigned par_cpus(void)
 	return n > 0 ? (unsigned)n : 1;
 }
 
+unsigned par_disk(void)
+{
+	unsigned n = par_cpus();
+
+	return n < 2 ? 8 : n < 8 ? 4 * n : 32;
+}
+
 static void *run(void *arg)
 {
 	struct work *w = arg;

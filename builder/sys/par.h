@@ -8,6 +8,9 @@
 /* Processors online, at least 1. */
 unsigned par_cpus(void);
 
+/* Threads for work that waits for a disk more than for a processor: 8 to 32. */
+unsigned par_disk(void);
+
 /* Calls fn(ctx, i) once for every i below n, by at most `threads` threads (0 = par_cpus()) of which
  * the caller is one, in no particular order; returns when all are done. Threads that cannot be
  * started only make it slower. Signals stay the caller's. */
