@@ -247,8 +247,6 @@ static void tell_state(const struct args *a, const char *dir, const struct ledge
 	printf("%s: %llu lines in %llu segments are one chain, the last %s\n", dir,
 	       (unsigned long long)st->lines, (unsigned long long)st->segments,
 	       digest_text(&st->last).s);
-	if (st->lines > 0 && !st->has_head)
-		printf("%s: has no head record: an end that was cut off is not seen\n", dir);
 	if (st->unfinished > 0)
 		printf("%s: %llu bytes behind it are of a writer that died, or is at work\n", dir,
 		       (unsigned long long)st->unfinished);

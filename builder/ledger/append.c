@@ -16,6 +16,7 @@ struct writer {
 	int dirfd, lock, fd; /* fd: the segment of t, or -1 */
 	struct tail t;       /* with what is in out */
 	uint64_t on_disk;    /* bytes of the segment that are there */
+	bool headless;       /* lines are there, and the head record is not */
 	struct who who;
 	char *time;
 	struct buf out;
@@ -43,6 +44,8 @@ static int sync_parent(const char *dir, struct err *e)
 
 static int writer_begin(const char *dir, struct writer *w, struct err *e)
 {
+	struct tail head;
+
 	if (fs_mkdirs(AT_FDCWD, dir, 0700, e) != 0 ||
 	    fs_open_dir(AT_FDCWD, dir, &w->dirfd, e) != 0 ||
 	    lock_wait(w->dirfd, "lock", WAIT_MS, &w->lock, e) != 0 ||
@@ -51,6 +54,10 @@ static int writer_begin(const char *dir, struct writer *w, struct err *e)
 	who_now(&w->who);
 	w->time = clock_rfc3339(clock_wall_s());
 	w->on_disk = w->t.end;
+	w->headless = w->t.seq > 0 && head_read(w->dirfd, &head) != 0;
+	if (w->headless)
+		log_warn("ledger %s: its head record is gone, and with it what it knew of its end",
+			 dir);
 	return w->t.segment == 0 ? sync_parent(dir, e) : 0;
 }
 
@@ -126,6 +133,17 @@ static int add(struct writer *w, const struct ledger_event *v, struct err *e)
 	return 0;
 }
 
+/* A ledger's name; its head record is there before its first line. */
+static int begin_chain(struct writer *w, struct err *e)
+{
+	if (w->t.seq > 0)
+		return err_set(e, ERR_VERIFY, "no segment names the chain");
+	if (chain_new(&w->who, w->t.chain, e) != 0 || head_begin(w->dirfd, &w->t, e) != 0)
+		return -1;
+	fault_point("noted: head begun");
+	return 0;
+}
+
 /* The first line of a segment says which it is, and of which chain. */
 static int begin_segment(struct writer *w, struct err *e)
 {
@@ -139,21 +157,20 @@ static int begin_segment(struct writer *w, struct err *e)
 	}
 	if (w->t.segment > SEGMENTS_MAX)
 		return err_set(e, ERR_FAIL, "the ledger is full");
-	if (w->t.chain[0] == '\0') {
-		if (w->t.seq > 0)
-			return err_set(e, ERR_VERIFY, "no segment names the chain");
-		if (chain_new(&w->who, w->t.chain, e) != 0)
-			return -1;
-	}
+	if (w->t.chain[0] == '\0' && begin_chain(w, e) != 0)
+		return -1;
 	jval_put_text(fields, "chain", w->t.chain);
 	jval_put_int(fields, "segment", (int64_t)w->t.segment);
+	if (w->headless)
+		jval_put(fields, SEGMENT_HEADLESS, jval_bool(true));
+	w->headless = false;
 	return add(w, &first, e);
 }
 
 static int append_all(struct writer *w, const struct ledger_event *v, size_t n, struct err *e)
 {
 	for (size_t i = 0; i < n; i++) {
-		if (w->t.end == 0 || w->t.end >= LEDGER_SEGMENT_BYTES)
+		if (w->t.end == 0 || w->t.end >= LEDGER_SEGMENT_BYTES || w->headless)
 			if (flush(w, e) != 0 || begin_segment(w, e) != 0)
 				return -1;
 		if (add(w, &v[i], e) != 0)

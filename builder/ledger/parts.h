@@ -5,6 +5,9 @@
 #include "base/buf.h"
 #include "ledger/ledger.h"
 
+/* Of the fields of a segment's first line: its writer found lines, and no head record. */
+#define SEGMENT_HEADLESS "headless"
+
 enum { SEGMENT_NAME = 16, SEGMENTS_MAX = 99999999, LEDGER_MACHINE = 12 };
 
 /* Where the next line goes, and what comes before it. */
@@ -14,6 +17,7 @@ struct tail {
 	uint64_t segment;   /* that the line is in, from 1; 0 = there is none */
 	uint64_t end;       /* bytes of that segment up to its end */
 	char chain[32];
+	uint64_t headless; /* the first segment seen that says it was begun without a head record */
 };
 
 /* "00000001.jsonl". */
@@ -36,6 +40,10 @@ int head_read(int dirfd, struct tail *ret) MUST_CHECK;
 
 /* Writes it over the one before; not waited for: an old one is as good, only later. */
 int head_write(int dirfd, const struct tail *t, struct err *e) MUST_CHECK;
+
+/* Writes the head record of a ledger that has no line yet, and waits for the disk: where lines are,
+ * there is one. */
+int head_begin(int dirfd, const struct tail *t, struct err *e) MUST_CHECK;
 
 /* Where the next line goes, in a ledger that nobody else appends to now. What a writer that died
  * left of a line is taken away; whole lines that do not follow go to a file "aside-…". */

@@ -58,8 +58,24 @@ static int one_segment(struct reading *r, int dirfd, bool last, struct err *e)
 	return 0;
 }
 
-static int check_head(const struct reading *r, struct err *e)
+/* It may have come while the lines were read: a first writer makes it before them. */
+static bool is_headless(const struct reading *r, int dirfd)
 {
+	struct tail now;
+
+	return r->t.seq > 0 && !r->known && head_read(dirfd, &now) != 0;
+}
+
+static int check_head(const struct reading *r, int dirfd, struct err *e)
+{
+	if (r->t.headless > 0)
+		return err_set(e, ERR_VERIFY,
+			       "segment %llu was begun when the head record was gone: lines before "
+			       "it may be missing",
+			       (unsigned long long)r->t.headless);
+	if (is_headless(r, dirfd))
+		return err_set(e, ERR_VERIFY,
+			       "has no head record: lines at its end may be missing");
 	if (!r->known || r->met)
 		return 0;
 	if (r->contrary)
@@ -75,6 +91,7 @@ static int read_all(struct reading *r, int dirfd, struct err *e)
 
 	/* before the lines: a writer at work puts more of them behind it, never fewer */
 	r->known = head_read(dirfd, &r->head) == 0;
+	r->met = r->known && r->head.seq == 0;
 	if (segment_last(dirfd, &last, &n, e) != 0)
 		return -1;
 	r->t.last = digest_of("", 0);
@@ -87,7 +104,7 @@ static int read_all(struct reading *r, int dirfd, struct err *e)
 	if (r->known && r->t.chain[0] != '\0' && strcmp(r->t.chain, r->head.chain) != 0)
 		return err_set(e, ERR_VERIFY, "the head record is of another ledger");
 	r->st.segments = n;
-	return check_head(r, e);
+	return check_head(r, dirfd, e);
 }
 
 int ledger_read(const char *dir, ledger_fn *fn, void *ctx, struct ledger_state *ret, struct err *e)

@@ -119,6 +119,9 @@ static int first_line(struct salvage *s, const struct ledger_line *l)
 	if (l->kind.n == strlen("segment") && memcmp(l->kind.p, "segment", l->kind.n) == 0 &&
 	    jval_parse(l->fields.p, l->fields.n, "fields", &fields, &quiet) == 0)
 		chain = jval_get_str(fields, "chain");
+	if (fields != NULL && jval_get(fields, SEGMENT_HEADLESS) != NULL)
+		damaged(s, &s->segment, s->number,
+			"the head record was gone: lines before may be missing");
 	if (chain == NULL || strlen(chain) >= sizeof(s->chain)) {
 		damaged(s, &s->segment, s->number, "does not begin a segment");
 		return 0;
@@ -200,12 +203,17 @@ static int one_segment(struct salvage *s, int dirfd, uint64_t number, bool last,
 	return fs_get_file(dirfd, s->segment.s, &b, e) != 0 ? -1 : lines_of(s, &b, last, e);
 }
 
-static int end(struct salvage *s, struct err *e)
+static int end(struct salvage *s, int dirfd, struct err *e)
 {
+	struct tail now;
+
 	s->st.lines = s->seq;
 	s->st.last = s->w.there ? s->w.digest : digest_of("", 0);
 	s->st.has_head = s->known;
 	memcpy(s->st.chain, s->chain, sizeof(s->st.chain));
+	if (s->seq > 0 && !s->known && head_read(dirfd, &now) != 0)
+		damaged(s, &s->segment, s->number,
+			"there is no head record: lines behind it may be missing");
 	if (s->known && s->head.seq > s->seq)
 		damaged(s, &s->segment, s->number, "ends at line %llu; the head record knows %llu",
 			(unsigned long long)s->seq, (unsigned long long)s->head.seq);
@@ -229,7 +237,7 @@ int ledger_salvage(const char *dir, const struct ledger_reader *r, struct ledger
 		rc = one_segment(&s, dirfd, i, i == last, e);
 	s.st.segments = n;
 	if (rc == 0)
-		rc = end(&s, e);
+		rc = end(&s, dirfd, e);
 	drop(&s);
 	if (rc != 0)
 		return err_in(e, "ledger %s", dir);

@@ -74,6 +74,8 @@ static int check_first(struct tail *t, const struct ledger_line *l, struct err *
 		return err_set(e, ERR_VERIFY, "is of another ledger");
 	if (number != (int64_t)t->segment)
 		return err_set(e, ERR_VERIFY, "begins segment %lld", (long long)number);
+	if (jval_get(fields, SEGMENT_HEADLESS) != NULL && t->headless == 0)
+		t->headless = t->segment;
 	memcpy(t->chain, chain, CHAIN_TEXT + 1);
 	return 0;
 }
@@ -190,5 +192,17 @@ int head_write(int dirfd, const struct tail *t, struct err *e)
 	head_text(t, text);
 	if (fd < 0 || pwrite(fd, text, HEAD_BYTES, 0) != HEAD_BYTES)
 		return err_sys(e, "write %s", head_name);
+	return 0;
+}
+
+int head_begin(int dirfd, const struct tail *t, struct err *e)
+{
+	int fd SCOPED(fd_closep) = -1;
+
+	if (head_write(dirfd, t, e) != 0)
+		return -1;
+	fd = openat(dirfd, head_name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0 || fsync(fd) != 0 || fsync(dirfd) != 0)
+		return err_sys(e, "sync %s", head_name);
 	return 0;
 }
