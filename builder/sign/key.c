@@ -252,6 +252,13 @@ static int unseal(const struct pem *pem, const char *pass, const char *path,
 	return err_hint(e, "look for a stray newline or blank in the passphrase file");
 }
 
+static int no_key(const char *path, struct err *e)
+{
+	(void)err_set(e, ERR_VERIFY, "key %s: not a PKCS#8 private key", path);
+	return err_hint(e, "make one with posmedia key new; of a key that there is, openssl pkcs8 "
+			   "-topk8 gives that form");
+}
+
 static int unpack(const struct pem *pem, const char *pass, const char *path, EVP_PKEY **ret,
 		  struct err *e)
 {
@@ -270,11 +277,10 @@ static int unpack(const struct pem *pem, const char *pass, const char *path, EVP
 	ERR_clear_error();
 	if (*ret != NULL)
 		return 0;
-	(void)err_set(e, ERR_VERIFY, "key %s: not a PKCS#8 private key", path);
-	return err_hint(e, "make one with posmedia key new");
+	return no_key(path, e);
 }
 
-static int read_private(const char *path, const char *pass, EVP_PKEY **ret, struct err *e)
+int key_read(const char *path, const char *pass, EVP_PKEY **ret, struct err *e)
 {
 	struct secret text SCOPED(secret_release) = {0};
 	struct pem pem SCOPED(pem_release) = {0};
@@ -285,10 +291,8 @@ static int read_private(const char *path, const char *pass, EVP_PKEY **ret, stru
 	text.p = mem_zalloc(text.n + 1);
 	if (fs_read_all(fd, text.p, text.n, e) != 0)
 		return err_in(e, "key %s", path);
-	if (read_pem(text.p, text.n, &pem) != 0 || pem.header[0] != '\0') {
-		(void)err_set(e, ERR_VERIFY, "key %s: not a PKCS#8 private key", path);
-		return err_hint(e, "make one with posmedia key new");
-	}
+	if (read_pem(text.p, text.n, &pem) != 0 || pem.header[0] != '\0')
+		return no_key(path, e);
 	return unpack(&pem, pass, path, ret, e);
 }
 
@@ -297,7 +301,7 @@ int sign_key_load(const char *path, const char *passphrase, struct sign_key **re
 	EVP_PKEY *pkey SCOPED(pkey_freep) = NULL;
 	int64_t created;
 
-	if (read_private(path, passphrase, &pkey, e) != 0 ||
+	if (key_read(path, passphrase, &pkey, e) != 0 ||
 	    sign_key_about(path, &created, NULL, e) != 0 ||
 	    key_wrap(pkey, created, path, ret, e) != 0)
 		return -1;

@@ -32,6 +32,10 @@ int public_parse(const uint8_t *der, size_t n, const char *what, struct sign_pub
 int key_wrap(EVP_PKEY *pkey, int64_t created, const char *what, struct sign_key **ret,
 	     struct err *e) MUST_CHECK;
 
+/* Reads a private key of any kind (PKCS#8, its passphrase or NULL); the caller frees it. One that
+ * others may read is refused: sign_key_load. */
+int key_read(const char *path, const char *pass, EVP_PKEY **ret, struct err *e) MUST_CHECK;
+
 /* Opens a key file of cosign's; the caller frees the key. ERR_VERIFY for a wrong passphrase too. */
 int key_from_cosign(const void *p, size_t n, const char *pass, EVP_PKEY **ret,
 		    struct err *e) MUST_CHECK;
