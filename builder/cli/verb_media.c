@@ -16,6 +16,9 @@ static const struct opt opts[] = {
     {0, "format", "FORMAT", "tar, squashfs, erofs, raw, qcow2 or iso (required)."},
     {'o', "output", "FILE", "The file to write; one that is there is replaced (required)."},
     {0, "append", "ARGS", "raw, qcow2, iso: more arguments for the kernel."},
+    {0, "boot-key", "FILE", "raw, qcow2, iso: sign the entry for UEFI by this key of firmware's."},
+    {0, "boot-cert", "FILE.pem", "Its certificate, which the machine's firmware has."},
+    {0, "passphrase-file", "FILE", "--boot-key: the first line of FILE opens it."},
     {0, "statements", "DIR", "Write what an image is made of, as statements about the file, too."},
     {0, "recipe", "FILE", "--statements: the recipe, for the evidence of its profile."},
     {0, "write", "DEVICE", "Write a medium that was made, FILE, to this disk, and read it back."},
@@ -42,17 +45,38 @@ static int say(const struct args *a, const struct image *i, struct store *s,
 		   : statements_put(&said, args_get(a, "statements"), e);
 }
 
-static int make(const struct args *a, struct media_opts *o, struct media_made *ret, struct err *e)
+/* Who signs the entry; ret is lent to the options. */
+static int boot_key(const struct args *a, struct media_boot *ret, struct media_opts *o,
+		    struct err *e)
+{
+	ret->key = args_get(a, "boot-key");
+	ret->cert = args_get(a, "boot-cert");
+	if ((ret->key == NULL) != (ret->cert == NULL))
+		return err_set(e, ERR_USAGE, "--boot-key and --boot-cert go together");
+	if (ret->key != NULL && o->format < MEDIA_RAW)
+		return err_set(e, ERR_USAGE, "--boot-key is for raw, qcow2 and iso");
+	if (ret->key == NULL && args_has(a, "passphrase-file"))
+		return err_set(e, ERR_USAGE, "--passphrase-file is for --boot-key");
+	o->boot = ret->key != NULL ? ret : NULL;
+	return 0;
+}
+
+static int make(const struct args *a, struct media_opts o, struct media_made *ret, struct err *e)
 {
 	struct visit v SCOPED(visit_end) = {0};
 	struct image i SCOPED(image_release) = {0};
 	struct store *s SCOPED(store_freep) = NULL;
+	char *secret SCOPED(passphrase_freep) = NULL;
+	struct media_boot boot = {0};
 
+	if (boot_key(a, &boot, &o, e) != 0 || input_passphrase(a, &secret, e) != 0)
+		return -1;
+	boot.passphrase = secret;
 	if (object_image(a, a->rest.v[0], &v, &i, e) != 0 || sandbox_enter(e) != 0 ||
 	    input_store(a, &s, e) != 0)
 		return -1;
-	o->store = s;
-	if (media_make(i.layout, &i.manifest, o, ret, e) != 0)
+	o.store = s;
+	if (media_make(i.layout, &i.manifest, &o, ret, e) != 0)
 		return -1;
 	return args_has(a, "statements") ? say(a, &i, s, &ret->digest, e) : 0;
 }
@@ -90,7 +114,7 @@ static int check_append(const struct media_opts *o, struct err *e)
 static int put(const struct args *a, struct err *e)
 {
 	if (args_has(a, "format") || args_has(a, "output") || args_has(a, "append") ||
-	    args_has(a, "statements"))
+	    args_has(a, "statements") || args_has(a, "boot-key"))
 		return err_set(e, ERR_USAGE, "--write is for a medium that was made");
 	return medium_put(a, a->rest.v[0], e);
 }
@@ -115,7 +139,7 @@ static int run(const struct args *a, struct err *e)
 	o.append = args_get(a, "append");
 	if (o.append != NULL && check_append(&o, e) != 0)
 		return -1;
-	if (make(a, &o, &m, e) != 0)
+	if (make(a, o, &m, e) != 0)
 		return err_in(e, "media of %s", a->rest.v[0]);
 	print(a, &o, &m);
 	return 0;

@@ -205,7 +205,7 @@ static int read_parts(int root, struct boot *b, struct err *e)
 	return 0;
 }
 
-int boot_read(const char *tree, struct boot *ret, struct err *e)
+static int read_tree(const char *tree, bool own, struct boot *ret, struct err *e)
 {
 	struct boot b SCOPED(boot_release) = {0};
 	int root SCOPED(fd_closep) = -1;
@@ -215,8 +215,8 @@ int boot_read(const char *tree, struct boot *ret, struct err *e)
 		return -1;
 	b.bios = root_has(root, "usr/lib/grub/i386-pc/boot.img") &&
 		 root_has(root, "usr/bin/grub-mkimage");
-	b.uefi = root_has(root, "usr/lib/shim/shimx64.efi.signed") &&
-		 root_has(root, "usr/lib/grub/x86_64-efi-signed/grubx64.efi.signed");
+	b.uefi = own || (root_has(root, "usr/lib/shim/shimx64.efi.signed") &&
+			 root_has(root, "usr/lib/grub/x86_64-efi-signed/grubx64.efi.signed"));
 	if (!b.bios && !b.uefi)
 		return refuse(e, "there is no boot loader in it",
 			      "Install grub-pc-bin with grub-common, or shim-signed with "
@@ -224,4 +224,14 @@ int boot_read(const char *tree, struct boot *ret, struct err *e)
 	*ret = b;
 	b = (struct boot){0};
 	return 0;
+}
+
+int boot_read(const char *tree, struct boot *ret, struct err *e)
+{
+	return read_tree(tree, false, ret, e);
+}
+
+int boot_read_own(const char *tree, struct boot *ret, struct err *e)
+{
+	return read_tree(tree, true, ret, e);
 }

@@ -26,6 +26,9 @@ struct boot {
  * partitions that cannot be made, is ERR_RECIPE with a hint. */
 int boot_read(const char *tree, struct boot *ret, struct err *e) MUST_CHECK;
 
+/* The same for a medium with an entry of its own for UEFI, which needs no loader of the image's. */
+int boot_read_own(const char *tree, struct boot *ret, struct err *e) MUST_CHECK;
+
 /* Accepts a zeroed struct. */
 void boot_release(struct boot *b);
 

@@ -172,8 +172,8 @@ static int make_disk(const struct making *m, const char *name, struct err *e)
 {
 	struct disk d SCOPED(disk_release) = {.m = m};
 
-	if (loader_arch(m, e) != 0 || boot_read(m->tree, &d.b, e) != 0 || media_root(m, e) != 0 ||
-	    make_loaders(&d, e) != 0 || part_make_all(m, &d.b, e) != 0 || place(&d, e) != 0)
+	if (loader_read(m, &d.b, e) != 0 || media_root(m, e) != 0 || make_loaders(&d, e) != 0 ||
+	    part_make_all(m, &d.b, e) != 0 || place(&d, e) != 0)
 		return -1;
 	if (!d.b.uefi || !d.b.bios)
 		log_warn("the disk starts by %s only: the image has no other loader",

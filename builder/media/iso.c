@@ -38,8 +38,7 @@ static int read_boot(struct disc *d, struct err *e)
 {
 	int root SCOPED(fd_closep) = -1;
 
-	if (loader_arch(d->m, e) != 0 || boot_read(d->m->tree, &d->b, e) != 0 ||
-	    fs_open_dir(AT_FDCWD, d->m->tree, &root, e) != 0)
+	if (loader_read(d->m, &d->b, e) != 0 || fs_open_dir(AT_FDCWD, d->m->tree, &root, e) != 0)
 		return -1;
 	d->b.bios = d->b.bios && root_has(root, "usr/lib/grub/i386-pc/cdboot.img") &&
 		    root_has(root, "usr/lib/grub/i386-pc/boot_hybrid.img");

@@ -1,6 +1,7 @@
 #include "media/loader.h"
 
 #include "harden/root.h"
+#include "media/entry.h"
 #include "media/tool.h"
 #include "sys/fs.h"
 #include <fcntl.h>
@@ -48,18 +49,26 @@ static int add_all(const struct making *m, const struct loader *l, struct err *e
 {
 	char *kernel SCOPED(mem_freep) = fs_join("/tree", l->b->kernel);
 	char *initrd SCOPED(mem_freep) = fs_join("/tree", l->b->initrd);
-	const char *const files[][2] = {
-	    {kernel, "/vmlinuz"},
-	    {initrd, "/initrd.img"},
-	    {"/to/posmedia.img", "/posmedia.img"},
-	    {"/to/grub.cfg", "/EFI/debian/grub.cfg"}, /* where the signed loader looks */
-	    {"/tree/usr/lib/shim/shimx64.efi.signed", "/EFI/BOOT/BOOTX64.EFI"},
-	    {"/tree/usr/lib/grub/x86_64-efi-signed/grubx64.efi.signed", "/EFI/BOOT/grubx64.efi"},
+	/* who starts it: GRUB, by UEFI and BIOS, shim and its GRUB, the firmware itself */
+	enum { GRUB = 1, SHIM = 2, OWN = 4 };
+	const bool own = m->o->boot != NULL;
+	const unsigned who = own ? OWN | (l->b->bios ? GRUB : 0) : GRUB | (l->b->uefi ? SHIM : 0);
+	const struct {
+		unsigned of;
+		const char *from, *to;
+	} files[] = {
+	    {GRUB, kernel, "/vmlinuz"},
+	    {GRUB, initrd, "/initrd.img"},
+	    {GRUB, "/to/posmedia.img", "/posmedia.img"},
+	    {GRUB, "/to/grub.cfg", "/EFI/debian/grub.cfg"}, /* where the signed loader looks */
+	    {SHIM, "/tree/usr/lib/shim/shimx64.efi.signed", "/EFI/BOOT/BOOTX64.EFI"},
+	    {SHIM, "/tree/usr/lib/grub/x86_64-efi-signed/grubx64.efi.signed",
+	     "/EFI/BOOT/grubx64.efi"},
+	    {OWN, "/to/entry", "/EFI/BOOT/BOOTX64.EFI"},
 	};
-	size_t n = l->b->uefi ? 6 : 4;
 
-	for (size_t i = 0; i < n; i++)
-		if (add(m, files[i][0], files[i][1], e) != 0)
+	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++)
+		if ((files[i].of & who) != 0 && add(m, files[i].from, files[i].to, e) != 0)
 			return -1;
 	return 0;
 }
@@ -77,11 +86,12 @@ static int make_esp(const struct making *m, const struct loader *l, struct err *
 	char *path SCOPED(mem_freep) = fs_join(m->to, "esp");
 	int root SCOPED(fd_closep) = -1;
 	int fd SCOPED(fd_closep) = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
-	uint64_t size = 8 * (uint64_t)MIB + l->more->len;
+	uint64_t size = l->more->len;
 
 	if (fs_open_dir(AT_FDCWD, m->tree, &root, e) != 0)
 		return -1;
 	size += size_of(root, l->b->kernel) + size_of(root, l->b->initrd);
+	size += 8 * (uint64_t)MIB + entry_room(m, size);
 	size = (size + MIB - 1) / MIB * MIB;
 	if (size < ESP_LEAST)
 		size = ESP_LEAST;
@@ -104,12 +114,12 @@ static char *grub_cfg(const struct loader *l)
 			  l->args);
 }
 
-int loader_arch(const struct making *m, struct err *e)
+int loader_read(const struct making *m, struct boot *ret, struct err *e)
 {
-	if (strcmp(m->arch, "amd64") == 0)
-		return 0;
-	return err_set(e, ERR_RECIPE, "disks are made of images for amd64, this is for %s",
-		       m->arch);
+	if (strcmp(m->arch, "amd64") != 0)
+		return err_set(e, ERR_RECIPE, "disks are made of images for amd64, this is for %s",
+			       m->arch);
+	return (m->o->boot != NULL ? boot_read_own : boot_read)(m->tree, ret, e);
 }
 
 char *loader_verity(const struct making *m, const char *root, const char *hash)
@@ -155,6 +165,8 @@ int loader_esp(const struct making *m, const struct loader *l, struct err *e)
 	if (write_file(m, "grub.cfg", cfg, strlen(cfg), e) != 0 ||
 	    write_file(m, "posmedia.img", l->more->data, l->more->len, e) != 0 ||
 	    make_esp(m, l, e) != 0 || mtools(m, format, e) != 0 || mtools(m, dirs, e) != 0)
+		return -1;
+	if (m->o->boot != NULL && entry_make(m, l, e) != 0)
 		return -1;
 	return add_all(m, l, e);
 }

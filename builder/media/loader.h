@@ -5,8 +5,9 @@
 #include "media/boot.h"
 #include "media/parts.h"
 
-/* Whether there are loaders for the image's machine: ERR_RECIPE. */
-int loader_arch(const struct making *m, struct err *e) MUST_CHECK;
+/* What starts the tree, by loaders for the image's machine: ERR_RECIPE when there are none. The
+ * caller releases *ret. */
+int loader_read(const struct making *m, struct boot *ret, struct err *e) MUST_CHECK;
 
 /* The kernel's argument for the root and its hashes, each of them a partition's identifier or
  * LABEL@FIRST+COUNT, in sectors of 512 bytes; and all arguments with that one. The caller owns
@@ -18,7 +19,8 @@ char *loader_args(const struct making *m, const struct boot *b, const char *veri
 enum { INITRAMFS_MAX = 64 << 20 };
 
 /* Writes m->to/esp, a FAT file system with the loaders for UEFI, the kernel, its initial file
- * systems (the image's, and `more`) and the entry that starts it with args. */
+ * systems (the image's, and `more`) and the entry that starts it with args; or for UEFI all of that
+ * as one signed program, and the rest for a BIOS. */
 struct loader {
 	const struct boot *b;
 	const char *args;       /* of the kernel */

@@ -1,6 +1,7 @@
 #include "media/media.h"
 
 #include "base/log.h"
+#include "media/entry.h"
 #include "media/parts.h"
 #include "oci/unpack.h"
 #include "sys/clock.h"
@@ -170,7 +171,7 @@ int media_make(const struct oci_layout *l, const struct oci_desc *manifest,
 	struct medium medium SCOPED(medium_release) = {0};
 	struct making m SCOPED(making_release) = {.o = o, .medium = &medium};
 
-	if (look(o->out, e) != 0 || prepare(l, manifest, &m, e) != 0 ||
+	if (look(o->out, e) != 0 || entry_check(o, e) != 0 || prepare(l, manifest, &m, e) != 0 ||
 	    formats[o->format].make(&m, e) != 0 || put(&m, e) != 0)
 		return -1;
 	*ret = (struct media_made){m.image, medium.whole, medium.size};

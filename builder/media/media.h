@@ -27,12 +27,20 @@ struct media_made {
 	uint64_t size;
 };
 
+/* What firmware shall know the entry of a disk by (sign/authenticode.h). */
+struct media_boot {
+	const char *key, *cert; /* files */
+	const char *passphrase; /* of the key; or NULL */
+};
+
 struct media_opts {
 	enum media_format format;
 	struct store *store; /* the image is unpacked in a scratch of it */
 	const char *out;     /* the file, which is there whole or not at all; what it is, block by
 				block, is beside it (media/medium.h) */
 	const char *append;  /* more arguments for the kernel of a disk; or NULL */
+	const struct media_boot *boot; /* who signs the entry of a disk; NULL = the distribution's
+					  loaders start it */
 };
 
 /* Hashes every blob of the image, unpacks it and writes the file. sandbox_enter was called. A tool

@@ -4,6 +4,7 @@
 # shellcheck disable=SC2154 # tests set dir
 
 ovmf=/usr/share/OVMF
+declare -gA keys=([uefi]=ms [own]=snakeoil)
 
 # Whether a BIOS comes to its end by /dev/kvm: that it can be opened says little.
 kvm_works() {
@@ -23,15 +24,15 @@ choose_accelerator() {
 	fi
 }
 
-# start_machine bios|uefi DISK [FORMAT]: its console is in $dir/console, its shop on $port. Of
-# format "cd" the disk is a disc in a drive.
+# start_machine bios|uefi|own DISK [FORMAT]: its console is in $dir/console, its shop on $port. Of
+# format "cd" the disk is a disc in a drive. uefi and own are with Secure Boot, where only what is
+# signed starts: by the keys of most machines, or by the one that the package ovmf has for tests.
 start_machine() {
 	local firmware=() disk=(-drive "file=$2,format=${3-raw},if=virtio")
 	[ "${3-}" != cd ] || disk=(-device virtio-scsi-pci -device "scsi-cd,drive=cd,bootindex=0"
 		-drive "file=$2,format=raw,media=cdrom,readonly=on,if=none,id=cd")
-	if [ "$1" = uefi ]; then
-		# Secure Boot, with the keys of most machines: only what is signed starts
-		cp "$ovmf/OVMF_VARS_4M.ms.fd" "$dir/vars"
+	if [ "$1" != bios ]; then
+		cp "$ovmf/OVMF_VARS_4M.${keys[$1]}.fd" "$dir/vars"
 		firmware=(-machine "q35,smm=on"
 			-global "driver=cfi.pflash01,property=secure,value=on"
 			-drive "if=pflash,format=raw,readonly=on,file=$ovmf/OVMF_CODE_4M.ms.fd"
