@@ -248,12 +248,16 @@ static int ask(void *arg, struct err *e)
 }
 
 /* An answer as it is put there. */
+struct came {
+	uint64_t bytes, files;
+};
+
 struct putting {
 	const struct cut_near *n;
+	struct came *came;
 	FILE *in;
 	int fd; /* of the file that it is about, or -1 */
 	size_t i;
-	uint64_t bytes, files;
 	char *block;
 };
 
@@ -299,7 +303,7 @@ static int put_run(struct putting *p, uint64_t at, size_t n, struct err *e)
 			return err_sys(e, "write %s", p->n->v[p->i].path);
 		done += (size_t)k;
 	}
-	p->bytes += n;
+	p->came->bytes += n;
 	return 0;
 }
 
@@ -316,7 +320,7 @@ static int end(struct putting *p, const uint64_t *v, struct err *e)
 		return -1;
 	if (ftruncate(fd, (off_t)v[1]) != 0 || futimens(fd, times) != 0)
 		return err_sys(e, "end %s", p->n->v[v[0]].path);
-	p->files++;
+	p->came->files++;
 	return 0;
 }
 
@@ -363,10 +367,10 @@ static int put_all(struct putting *p, struct err *e)
 	return nonsense(e);
 }
 
-/* From the beginning; takes the descriptor over. */
-static int put(struct cut_run *r, int fd, struct err *e)
+/* From the beginning; takes the descriptor over. What was put is added to *sum. */
+static int put(struct cut_run *r, int fd, struct came *sum, struct err *e)
 {
-	struct putting p = {.n = r->near, .fd = -1, .block = mem_zalloc(RUN_MAX)};
+	struct putting p = {.n = r->near, .came = sum, .fd = -1, .block = mem_zalloc(RUN_MAX)};
 	struct err why = ERR_INIT;
 	int rc;
 
@@ -381,8 +385,6 @@ static int put(struct cut_run *r, int fd, struct err *e)
 	if (leave(&p, &why) != 0)
 		log_debug("%s", why.msg);
 	free(p.block);
-	log_debug("%llu bytes of %llu large files came ahead", (unsigned long long)p.bytes,
-		  (unsigned long long)p.files);
 	return rc;
 }
 
@@ -400,6 +402,7 @@ static int ask_all(struct cut_run *r, struct err *e)
 	const unsigned of = r->near->n < SHARES ? (unsigned)r->near->n : SHARES;
 	struct share s[SHARES] = {0};
 	int rc = cut_session(r, e);
+	struct came sum = {0, 0};
 	unsigned begun = 0;
 
 	for (; begun < of && rc == 0; begun++) {
@@ -419,10 +422,12 @@ static int ask_all(struct cut_run *r, struct err *e)
 		else
 			aside_stop(&s[i].child);
 		if (fd >= 0 && rc == 0)
-			rc = put(r, fd, e);
+			rc = put(r, fd, &sum, e);
 		else
 			fd_closep(&fd);
 	}
+	log_debug("%llu bytes of %llu large files came ahead", (unsigned long long)sum.bytes,
+		  (unsigned long long)sum.files);
 	return rc;
 }
 

@@ -200,7 +200,7 @@ start_old() {
 		exec chroot "$0" /opt/boot "$2"' "$root" "$dir/boot_id" "${cron_every-5}" \
 		>"$dir/old.log" 2>&1 3>&- &
 	old_outer=$!
-	wait_for 5 old_init
+	wait_for 30 old_init
 	old_pid=$(old_init)
 	# a boot leaves a card as it is
 	shop ip link add old0 type veth peer name eth0 address 02:00:c0:00:02:05 netns "$old_pid"

@@ -35,7 +35,8 @@ sales() {
 	port=$(free_port)
 	engine run -d --name demo --systemd=always -v usr2:/usr2 -p "127.0.0.1:$port:2001" \
 		"$(cat "$dir/id")"
-	wait_for 60 in_demo systemctl is-system-running || in_demo systemctl --failed --no-pager
+	wait_for 60 in_demo timeout 90 systemctl is-system-running --wait ||
+		in_demo systemctl --failed --no-pager
 	[ "$(in_demo systemctl is-system-running)" = running ]
 
 	wait_for 20 healthy

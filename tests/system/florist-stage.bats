@@ -147,7 +147,7 @@ enters() {
 		-o LogLevel=ERROR -i "$dir/ssh" "$2@127.0.0.1" id -Gn
 }
 is_up() {
-	wait_for 60 inside "$1" systemctl is-system-running ||
+	wait_for 60 inside "$1" timeout 90 systemctl is-system-running --wait ||
 		{ inside "$1" systemctl --failed --no-pager; return 1; }
 }
 

@@ -168,7 +168,8 @@ enabled() {
 	in_rti() {
 		engine exec rti "$@"
 	}
-	wait_for 60 in_rti systemctl is-system-running || in_rti systemctl --failed --no-pager
+	wait_for 60 in_rti timeout 90 systemctl is-system-running --wait ||
+		in_rti systemctl --failed --no-pager
 	[ "$(in_rti systemctl is-active blm bbj rti tfremote apache2 | sort -u)" = active ]
 	in_rti ss -Hltn >"$dir/ports"
 	engine rm -f -t 5 rti

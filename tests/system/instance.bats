@@ -21,7 +21,7 @@ setup_file() {
 		"$(cat "$instance_dir/id")"
 	printf '#!/bin/sh\nhead -n 1 "%s/said"\n' "$instance_dir" >"$instance_dir/askpass"
 	chmod 755 "$instance_dir/askpass"
-	wait_for 60 in_demo systemctl is-system-running
+	wait_for 60 in_demo timeout 90 systemctl is-system-running --wait
 	in_demo useradd -m -s /bin/bash alice
 	in_demo sh -c "echo 'alice:$good' | chpasswd"
 }

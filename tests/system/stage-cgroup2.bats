@@ -108,7 +108,8 @@ till() {
 	succeeded
 	pid=$(ask "/containers/$(running | grep 456)/json" | jq .State.Pid)
 	[ "$(cgroups_of "$pid")" = '/sys/fs/cgroup rw 2' ]
-	wait_for 30 nsenter -t "$pid" -m -u -i -n -p -r -w systemctl is-system-running
+	wait_for 30 nsenter -t "$pid" -m -u -i -n -p -r -w \
+		timeout 90 systemctl is-system-running --wait
 	# its services have groups in its own
 	grep -q '^0::/libpod_parent/.*/init.scope$' "/proc/$pid/cgroup"
 	verb status --controls recipes/sites/dev.yaml
