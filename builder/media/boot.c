@@ -155,21 +155,15 @@ static bool label_taken(const struct boot *b, const char *label)
 	return false;
 }
 
-static int add_part(const struct mount_entry *m, struct boot *b, struct err *e)
+/* A partition of that label for the line. */
+static int put_part(const struct mount_entry *m, const char *label, struct boot *b, struct err *e)
 {
-	static const char by_label[] = "LABEL=";
-	const char *label = m->what + strlen(by_label);
+	const bool swap = strcmp(m->type, "swap") == 0;
 	struct boot_part *p = &b->parts[b->parts_n];
 	uint64_t size;
 
-	if (strncmp(m->what, by_label, strlen(by_label)) != 0 || strcmp(m->at, "/") == 0)
-		return 0;
 	if (b->parts_n == PARTS_MAX)
 		return err_set(e, ERR_RECIPE, "/etc/fstab: more than %d partitions", PARTS_MAX);
-	if (!label_ok(label) || strcmp(m->type, "ext4") != 0 || m->at[0] != '/' ||
-	    !fs_relative_ok(m->at + 1) || strpbrk(m->at, " \t\n\\\"'$`") != NULL)
-		return err_set(e, ERR_RECIPE,
-			       "/etc/fstab, line %zu: no partition can be made for it", m->line);
 	if (label_taken(b, label))
 		return err_set(e, ERR_RECIPE, "/etc/fstab, line %zu: the label %s is taken",
 			       m->line, label);
@@ -177,9 +171,73 @@ static int add_part(const struct mount_entry *m, struct boot *b, struct err *e)
 		(void)err_set(e, ERR_RECIPE, "/etc/fstab, line %zu: its size", m->line);
 		return err_hint(e, "Write x-posmedia.size=512M or =2G, at least 8M.");
 	}
-	*p = (struct boot_part){mem_strdup(label), mem_strdup(m->at), size};
+	*p = (struct boot_part){mem_strdup(label), mem_strdup(swap ? "swap" : m->at), size, swap};
 	b->parts_n++;
 	return 0;
+}
+
+static int refuse_swap(const struct mount_entry *m, struct err *e)
+{
+	(void)err_set(e, ERR_RECIPE,
+		      "/etc/fstab, line %zu: no swap with a new key at each start is made of it",
+		      m->line);
+	return err_hint(e, "Write /dev/mapper/swap there, and into /etc/crypttab: swap "
+			   "PARTLABEL=swap /dev/urandom swap,cipher=aes-xts-plain64,size=512");
+}
+
+/* The words of the line of crypttab(5) that makes it; none. */
+static int find_crypt(int root, const char *name, struct strv *ret, struct err *e)
+{
+	struct strv lines SCOPED(strv_release) = {0};
+
+	if (lines_read(root, "etc/crypttab", &lines, NULL, e) != 0)
+		return -1;
+	for (size_t i = 0; i < lines.n; i++) {
+		struct strv w SCOPED(strv_release) = {0};
+
+		line_words(lines.v[i], &w);
+		if (w.n == 0 || strcmp(w.v[0], name) != 0)
+			continue;
+		*ret = w;
+		w = (struct strv){0};
+		return 0;
+	}
+	return 0;
+}
+
+/* By a key that nobody knows. */
+static int add_swap(int root, const struct mount_entry *m, struct boot *b, struct err *e)
+{
+	static const char mapper[] = "/dev/mapper/", by_label[] = "PARTLABEL=";
+	struct strv w SCOPED(strv_release) = {0};
+
+	if (strncmp(m->what, mapper, strlen(mapper)) != 0)
+		return refuse_swap(m, e);
+	if (find_crypt(root, m->what + strlen(mapper), &w, e) != 0)
+		return -1;
+	if (w.n != 4 || strncmp(w.v[1], by_label, strlen(by_label)) != 0 ||
+	    !label_ok(w.v[1] + strlen(by_label)) || !mount_has_option(w.v[3], "swap") ||
+	    (strcmp(w.v[2], "/dev/urandom") != 0 && strcmp(w.v[2], "/dev/random") != 0))
+		return refuse_swap(m, e);
+	if (!root_has(root, "usr/lib/systemd/systemd-cryptsetup"))
+		return refuse(e, "it has no systemd-cryptsetup for its swap", "Install systemd.");
+	return put_part(m, w.v[1] + strlen(by_label), b, e);
+}
+
+static int add_part(int root, const struct mount_entry *m, struct boot *b, struct err *e)
+{
+	static const char by_label[] = "LABEL=";
+	const char *label = m->what + strlen(by_label);
+
+	if (strcmp(m->type, "swap") == 0)
+		return add_swap(root, m, b, e);
+	if (strncmp(m->what, by_label, strlen(by_label)) != 0 || strcmp(m->at, "/") == 0)
+		return 0;
+	if (!label_ok(label) || strcmp(m->type, "ext4") != 0 || m->at[0] != '/' ||
+	    !fs_relative_ok(m->at + 1) || strpbrk(m->at, " \t\n\\\"'$`") != NULL)
+		return err_set(e, ERR_RECIPE,
+			       "/etc/fstab, line %zu: no partition can be made for it", m->line);
+	return put_part(m, label, b, e);
 }
 
 static int by_path(const void *a, const void *b)
@@ -199,7 +257,7 @@ static int read_parts(int root, struct boot *b, struct err *e)
 		return -1;
 	b->parts = mem_zalloc((PARTS_MAX + 1) * sizeof(*b->parts));
 	for (size_t i = 0; i < m.n; i++)
-		if (add_part(&m.v[i], b, e) != 0)
+		if (add_part(root, &m.v[i], b, e) != 0)
 			return -1;
 	qsort(b->parts, b->parts_n, sizeof(*b->parts), by_path);
 	return 0;

@@ -7,10 +7,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* A file system that the machine writes to, by a line of /etc/fstab with LABEL= and ext4. */
+/* A file system that the machine writes to, by a line of /etc/fstab with LABEL= and ext4; or what
+ * /etc/crypttab makes its swap of, with another key at each start. */
 struct boot_part {
 	char *label, *at; /* at: absolute */
 	uint64_t size;    /* bytes, whole MiB */
+	bool swap;        /* at is "swap" */
 };
 
 struct boot {
@@ -19,7 +21,7 @@ struct boot {
 	char *args;            /* for the kernel, by the image's own grub.cfg, without its root */
 	bool bios, uefi;       /* which loaders there are */
 	struct boot_part *parts;
-	size_t parts_n; /* by path */
+	size_t parts_n; /* by path, swap last */
 };
 
 /* Reads the tree. One that cannot start, without kernel, initial file system or loader, or with

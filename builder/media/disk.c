@@ -23,6 +23,7 @@ enum {
 #define TYPE_BIOS  "21686148-6449-6E6F-744E-656564454649"
 #define TYPE_ESP   "C12A7328-F81F-11D2-BA4B-00A0C93EC93B"
 #define TYPE_LINUX "0FC63DAF-8483-4772-8E79-3D69D8477DE4"
+#define TYPE_CRYPT "7FFEC5C9-2D00-49B7-8941-3EA10A5586B7"
 
 struct piece {
 	char *file;          /* in m->to */
@@ -104,9 +105,10 @@ static int place(struct disk *d, struct err *e)
 	    add_piece(d, "hash", TYPE_LINUX, "verity", e) != 0)
 		return -1;
 	for (size_t i = 0; i < d->b.parts_n; i++) {
-		char *name SCOPED(mem_freep) = part_name(&d->b.parts[i]);
+		const struct boot_part *p = &d->b.parts[i];
+		char *name SCOPED(mem_freep) = part_name(p);
 
-		if (add_piece(d, name, TYPE_LINUX, d->b.parts[i].label, e) != 0)
+		if (add_piece(d, name, p->swap ? TYPE_CRYPT : TYPE_LINUX, p->label, e) != 0)
 			return -1;
 	}
 	return 0;

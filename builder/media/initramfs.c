@@ -112,7 +112,8 @@ static void add_parts(const struct boot *b, const struct uuid_text *ids, struct 
 	struct buf text SCOPED(buf_release) = BUF_INIT(1 << 16);
 
 	for (size_t i = 0; i < b->parts_n; i++)
-		buf_addf(&text, "%s %s\n", ids[i].s, b->parts[i].at);
+		if (!b->parts[i].swap)
+			buf_addf(&text, "%s %s\n", ids[i].s, b->parts[i].at);
 	cpio_add(c, "posmedia/partitions", 0644, text.data, text.len);
 }
 

@@ -51,6 +51,7 @@ root_part() {
 	while_on 900 healthy
 	[ "$(sell 'amount=12.50&what=roses')" = '{"number":1}' ]
 	while_on 300 is_logged ' login:'
+	is_logged 'Activated swap'
 	run ! is_logged 'FAILED'
 	run ! is_logged 'Secure Boot is enabled'
 	stop_machine

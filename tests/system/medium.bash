@@ -3,7 +3,7 @@
 # disk. Tests load this after lib.
 # shellcheck disable=SC2154 # tests set dir
 
-# A machine as far as its disk is concerned, with two partitions for data.
+# A machine as far as its disk is concerned, with two partitions for data, and swap.
 make_tree() {
 	local modules=$1/usr/lib/modules/6.1-x
 	mkdir -p "$1/boot/grub" "$1/etc" "$1/usr/bin" "$1/usr/lib/shim" "$1/var/lib" "$1/usr2" \
@@ -12,8 +12,12 @@ make_tree() {
 	echo initrd >"$1/boot/initrd.img-6.1-x"
 	printf 'menuentry x {\n\tlinux /vmlinuz root=LABEL=root ro audit=1 panic=10\n}\n' \
 		>"$1/boot/grub/grub.cfg"
-	printf 'LABEL=var /var ext4 nodev,x-posmedia.size=8M 0 2\n%s\n' \
-		'LABEL=usr2 /usr2 ext4 nodev,x-posmedia.size=16M 0 2' >"$1/etc/fstab"
+	printf 'LABEL=var /var ext4 nodev,x-posmedia.size=8M 0 2\n%s\n%s\n' \
+		'LABEL=usr2 /usr2 ext4 nodev,x-posmedia.size=16M 0 2' \
+		'/dev/mapper/paged none swap nofail,x-posmedia.size=8M 0 0' >"$1/etc/fstab"
+	echo 'paged PARTLABEL=swap /dev/urandom swap,nofail' >"$1/etc/crypttab"
+	mkdir -p "$1/usr/lib/systemd"
+	echo cryptsetup >"$1/usr/lib/systemd/systemd-cryptsetup"
 	printf '%s:\n' dm-verity.ko erofs.ko overlay.ko >"$modules/modules.dep"
 	touch "$modules/dm-verity.ko" "$modules/erofs.ko" "$modules/overlay.ko"
 	echo shim >"$1/usr/lib/shim/shimx64.efi.signed"

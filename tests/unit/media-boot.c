@@ -25,7 +25,11 @@ static const struct {
 		  "LABEL=var /var ext4 nodev,x-posmedia.size=1G 0 2\n"
 		  "LABEL=log /var/log ext4 nodev 0 2\n"
 		  "LABEL=home /home ext4 x-posmedia.size=32M,nodev 0 2\n"
+		  "/dev/mapper/paged none swap nofail,x-posmedia.size=64M 0 0\n"
 		  "tmpfs /tmp tmpfs nodev 0 0\n"},
+    {"etc/crypttab", "# name device key options\n"
+		     "paged PARTLABEL=swap /dev/urandom swap,nofail\n"},
+    {"usr/lib/systemd/systemd-cryptsetup", "x"},
     {MODULES "modules.dep", "kernel/b/dm-verity.ko: kernel/b/dm-bufio.ko kernel/b/dm-mod.ko\n"
 			    "kernel/b/dm-bufio.ko: kernel/b/dm-mod.ko\n"
 			    "kernel/b/dm-mod.ko:\n"
@@ -66,13 +70,16 @@ static void reads_what_starts_it(void **state)
 	assert_string_equal(b.release, "6.1-x");
 	assert_string_equal(b.args, " audit=1 apparmor=1");
 	assert_true(b.bios && b.uefi);
-	assert_int_equal(b.parts_n, 3);
+	assert_int_equal(b.parts_n, 4);
 	assert_string_equal(b.parts[0].at, "/home");
 	assert_int_equal(b.parts[0].size, 32 << 20);
 	assert_string_equal(b.parts[1].label, "var");
 	assert_int_equal(b.parts[1].size, 1 << 30);
 	assert_string_equal(b.parts[2].at, "/var/log");
 	assert_int_equal(b.parts[2].size, 256 << 20);
+	assert_string_equal(b.parts[3].label, "swap");
+	assert_true(b.parts[3].swap && !b.parts[2].swap);
+	assert_int_equal(b.parts[3].size, 64 << 20);
 }
 
 /* file: what is written there, or what is removed when there is no text. */
@@ -94,6 +101,15 @@ static const struct {
     {"etc/fstab", "\nLABEL=a /a ext4 x-posmedia.size=1 0 0\n", "/etc/fstab, line 2: its size"},
     {"etc/fstab", "LABEL=a /a ext4 x-posmedia.size=9999999T 0 0\n", "its size"},
     {"etc/fstab", "LABEL=a /a ext4 x-posmedia.size=, 0 0\n", "its size"},
+    {"etc/fstab", "LABEL=swap none swap sw 0 0\n", "line 1: no swap with a new key"},
+    {"etc/fstab", "/dev/mapper/other none swap sw 0 0\n", "no swap with a new key"},
+    {"etc/fstab", "/dev/mapper/paged none swap x-posmedia.size=1 0 0\n", "line 1: its size"},
+    {"etc/crypttab", NULL, "no swap with a new key"},
+    {"etc/crypttab", "paged PARTLABEL=swap /etc/key swap\n", "no swap with a new key"},
+    {"etc/crypttab", "paged PARTLABEL=swap /dev/urandom luks\n", "no swap with a new key"},
+    {"etc/crypttab", "paged /dev/sda2 /dev/urandom swap\n", "no swap with a new key"},
+    {"etc/crypttab", "paged PARTLABEL=var /dev/urandom swap\n", "the label var is taken"},
+    {"usr/lib/systemd/systemd-cryptsetup", NULL, "no systemd-cryptsetup for its swap"},
 };
 
 static void refuses_what_cannot_start(void **state)
@@ -147,7 +163,7 @@ static long find(const struct buf *b, const char *text)
 static void packs_modules_by_their_needs(void **state)
 {
 	struct boot b SCOPED(boot_release) = {0};
-	struct uuid_text ids[3] = {{"id-0"}, {"id-1"}, {"id-2"}};
+	struct uuid_text ids[4] = {{"id-0"}, {"id-1"}, {"id-2"}, {"id-3"}};
 	struct buf out SCOPED(buf_release) = BUF_INIT(1 << 20);
 	struct err e = ERR_INIT;
 
@@ -158,6 +174,7 @@ static void packs_modules_by_their_needs(void **state)
 	assert_true(find(&out, "dm-mod.ko\ndm-bufio.ko\ndm-verity.ko\nerofs.ko\n") > 0);
 	assert_int_equal(find(&out, "overlay.ko"), -1);
 	assert_true(find(&out, "id-0 /home\nid-1 /var\nid-2 /var/log\n") > 0);
+	assert_int_equal(find(&out, "id-3"), -1);
 	assert_true(find(&out, "scripts/posmedia") > 0);
 }
 
