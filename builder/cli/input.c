@@ -111,6 +111,17 @@ int input_identity(const struct args *a, const struct image *i, char **ret, stru
 	return 0;
 }
 
+int input_identity_if(const struct args *a, const struct image *i, char **ret, struct err *e)
+{
+	struct err none = ERR_INIT;
+
+	if (args_has(a, "identity"))
+		return input_identity(a, i, ret, e);
+	if (input_identity(a, i, ret, &none) != 0)
+		*ret = NULL;
+	return 0;
+}
+
 int input_identities(const struct args *a, const struct image *i, struct strv *ret, struct err *e)
 {
 	char *one = NULL;

@@ -38,6 +38,10 @@ char *image_name(const char *layout, const char *tag, const struct digest *d) MU
 int input_identity(const struct args *a, const struct image *i, char **ret,
 		   struct err *e) MUST_CHECK;
 
+/* The same where a name is not needed: NULL when it has none that a registry would take. */
+int input_identity_if(const struct args *a, const struct image *i, char **ret,
+		      struct err *e) MUST_CHECK;
+
 /* The same of all of --identity, which may be repeated. */
 int input_identities(const struct args *a, const struct image *i, struct strv *ret,
 		     struct err *e) MUST_CHECK;

@@ -1,10 +1,10 @@
 #include "cli/medium.h"
 
 #include "cli/screen.h"
+#include "cli/signatures.h"
 
 #include "base/num.h"
 #include "media/check.h"
-#include "sign/file.h"
 #include <fcntl.h>
 #include <linux/fs.h>
 #include <stdio.h>
@@ -66,13 +66,16 @@ static struct jval *places_json(const struct check_report *r)
 	return list;
 }
 
-static void print_json(const char *file, const struct medium *m, const struct check_report *r)
+static void print_json(const char *file, const struct medium *m, const struct check_report *r,
+		       const struct sign_report *by)
 {
 	struct jval *v SCOPED(jval_freep) = jval_object();
 
 	jval_put_text(v, "file", file);
 	jval_put_text(v, "digest", digest_text(&m->whole).s);
 	jval_put_text(v, "image", digest_text(&m->image).s);
+	if (m->identity != NULL)
+		jval_put_text(v, "identity", m->identity);
 	jval_put_text(v, "format", m->format);
 	jval_put_int(v, "size", (int64_t)m->size);
 	jval_put_int(v, "bytes", (int64_t)r->bytes);
@@ -80,6 +83,10 @@ static void print_json(const char *file, const struct medium *m, const struct ch
 	jval_put_int(v, "skipped", (int64_t)r->skipped);
 	jval_put_int(v, "wrong", (int64_t)r->wrong);
 	jval_put(v, "places", places_json(r));
+	if (by != NULL) {
+		jval_put(v, "signatures", signatures_json(by));
+		jval_put(v, "checked", signatures_checked_json(by));
+	}
 	if (m->verity.there)
 		jval_put_text(v, "root-hash", digest_hex(&m->verity.top).s);
 	screen_json(v);
@@ -104,7 +111,9 @@ static void print_text(const struct medium *m, const struct check_report *r)
 		print_place(&r->v[i]);
 	if (r->n == CHECK_PLACES)
 		puts("and more");
-	printf("hashed %s of %s, made of %s\n", bytes, m->format, digest_text(&m->image).s);
+	printf("hashed %s of %s, made of %s%s%s\n", bytes, m->format,
+	       m->identity != NULL ? m->identity : "", m->identity != NULL ? "@" : "",
+	       digest_text(&m->image).s);
 	if (r->skipped > 0)
 		printf("not looked at: %s of partitions that a machine writes to\n", skipped);
 	if (r->behind > 0)
@@ -112,10 +121,10 @@ static void print_text(const struct medium *m, const struct check_report *r)
 }
 
 void medium_print(const struct args *a, const char *file, const struct medium *m,
-		  const struct check_report *r)
+		  const struct check_report *r, const struct sign_report *by)
 {
 	if (args_has(a, "json"))
-		print_json(file, m, r);
+		print_json(file, m, r, by);
 	else
 		print_text(m, r);
 }
@@ -146,25 +155,22 @@ int medium_check(const char *file, const struct medium *m, struct err *e)
 	return judge(file, is_file, &r, e);
 }
 
-int medium_verify(const struct args *a, const char *file, const char *manifest,
-		  const struct sign_wanted *want, struct err *e)
+int medium_verify(const struct args *a, const char *file, const char *manifest, struct err *e)
 {
 	struct sign_report signatures SCOPED(sign_report_release) = {0};
 	struct check_report r SCOPED(check_release) = {0};
 	struct medium m SCOPED(medium_release) = {0};
-	struct digest d;
 	int fd SCOPED(fd_closep) = -1;
 	bool is_file;
 
-	if (sign_file_verify(manifest, want, &d, &signatures, e) != 0 ||
-	    medium_load(manifest, &d, &m, e) != 0 || open_medium(file, &is_file, &fd, e) != 0)
+	if (medium_signed(a, manifest, &m, &signatures, e) != 0 ||
+	    open_medium(file, &is_file, &fd, e) != 0)
 		return -1;
-	for (size_t i = 0; i < signatures.n && !args_has(a, "json"); i++)
-		printf("%s signature of %s by key %s: good\n", sign_form_word(signatures.v[i].form),
-		       signatures.v[i].identity, digest_text(&signatures.v[i].key).s);
+	if (!args_has(a, "json"))
+		signatures_print(&signatures);
 	if (check_medium(&m, fd, args_has(a, "used"), &r, e) != 0)
 		return err_in(e, "%s", file);
-	medium_print(a, file, &m, &r);
+	medium_print(a, file, &m, &r, &signatures);
 	if (judge(file, is_file, &r, e) != 0)
 		return -1;
 	if (!args_has(a, "json"))

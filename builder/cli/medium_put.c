@@ -1,35 +1,23 @@
 #include "cli/medium.h"
 
-#include "cli/input.h"
-
 #include "base/log.h"
 #include "base/num.h"
 #include "media/device.h"
 #include "media/media.h"
-#include "sign/file.h"
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 
-/* A medium whose manifest one of the keys has signed, or that nobody was asked about. */
+/* A medium whose manifest is signed as it shall be, or that nobody was asked about. */
 static int load(const struct args *a, const char *file, struct medium *ret, struct err *e)
 {
 	char *manifest SCOPED(mem_freep) = mem_format("%s" MEDIUM_SUFFIX, file);
 	struct sign_report r SCOPED(sign_report_release) = {0};
-	struct keys keys SCOPED(keys_release) = {0};
-	struct sign_wanted want = {.keys = keys.v, .forms = SIGN_ALL_FORMS};
-	struct digest d;
 
-	if (!args_has(a, "key")) {
-		log_warn("without --key nobody's signature is asked for");
-		return medium_load(manifest, NULL, ret, e);
-	}
-	if (input_keys(a, &keys, e) != 0)
-		return -1;
-	want.keys_n = keys.n;
-	return sign_file_verify(manifest, &want, &d, &r, e) != 0
-		   ? -1
-		   : medium_load(manifest, &d, ret, e);
+	if (args_has(a, "key") || args_has(a, "policy"))
+		return medium_signed(a, manifest, ret, &r, e);
+	log_warn("without --key or --policy nobody's signature is asked for");
+	return medium_load(manifest, NULL, ret, e);
 }
 
 /* Whoever writes has read the number off the disk that he means. */
@@ -81,7 +69,7 @@ int medium_put(const struct args *a, const char *file, struct err *e)
 		return err_sys(e, "%s", file);
 	if (device_write(&d, &m, fd, &r, e) != 0)
 		return -1;
-	medium_print(a, d.path, &m, &r);
+	medium_print(a, d.path, &m, &r, NULL);
 	if (r.n > 0)
 		return err_set(e, ERR_VERIFY, "%s has not kept what was written", d.path);
 	if (!args_has(a, "json"))

@@ -19,11 +19,14 @@ static const struct opt opts[] = {
     {0, "boot-key", "FILE", "raw, qcow2, iso: sign the entry for UEFI by this key of firmware's."},
     {0, "boot-cert", "FILE.pem", "Its certificate, which the machine's firmware has."},
     {0, "passphrase-file", "FILE", "--boot-key: the first line of FILE opens it."},
+    {0, "identity", "HOST/REPO:TAG", "What the medium says to be made of."},
     {0, "statements", "DIR", "Write what an image is made of, as statements about the file, too."},
     {0, "recipe", "FILE", "--statements: the recipe, for the evidence of its profile."},
     {0, "write", "DEVICE", "Write a medium that was made, FILE, to this disk, and read it back."},
     {0, "serial", "NUMBER", "--write: the serial number of the disk that is meant."},
     {'k', "key", "FILE.pub", "--write: one of these keys has signed it (may be repeated)."},
+    {'p', "policy", "FILE", "--write: its signatures are as this policy wants them."},
+    {0, "image", "NAME", "--policy: the image of the medium, for rules that look at it."},
     OBJECT_PLAIN,
     {0, "json", NULL, "Print what was made as JSON."},
     {0, NULL, NULL, NULL},
@@ -66,16 +69,18 @@ static int make(const struct args *a, struct media_opts o, struct media_made *re
 	struct visit v SCOPED(visit_end) = {0};
 	struct image i SCOPED(image_release) = {0};
 	struct store *s SCOPED(store_freep) = NULL;
-	char *secret SCOPED(passphrase_freep) = NULL;
+	char *secret SCOPED(passphrase_freep) = NULL, *identity SCOPED(mem_freep) = NULL;
 	struct media_boot boot = {0};
 
 	if (boot_key(a, &boot, &o, e) != 0 || input_passphrase(a, &secret, e) != 0)
 		return -1;
 	boot.passphrase = secret;
-	if (object_image(a, a->rest.v[0], &v, &i, e) != 0 || sandbox_enter(e) != 0 ||
+	if (object_image(a, a->rest.v[0], &v, &i, e) != 0 ||
+	    input_identity_if(a, &i, &identity, e) != 0 || sandbox_enter(e) != 0 ||
 	    input_store(a, &s, e) != 0)
 		return -1;
 	o.store = s;
+	o.identity = identity;
 	if (media_make(i.layout, &i.manifest, &o, ret, e) != 0)
 		return -1;
 	return args_has(a, "statements") ? say(a, &i, s, &ret->digest, e) : 0;
@@ -128,8 +133,9 @@ static int run(const struct args *a, struct err *e)
 		return put(a, e);
 	if (args_has(a, "recipe") && !args_has(a, "statements"))
 		return err_set(e, ERR_USAGE, "--recipe is for --statements");
-	if (args_has(a, "serial") || args_has(a, "key"))
-		return err_set(e, ERR_USAGE, "--serial and --key are for --write");
+	if (args_has(a, "serial") || args_has(a, "key") || args_has(a, "policy") ||
+	    args_has(a, "image"))
+		return err_set(e, ERR_USAGE, "--serial, --key and --policy are for --write");
 	if (!args_has(a, "format"))
 		return err_set(e, ERR_USAGE, "media: --format FORMAT is missing");
 	if (media_format_parse(args_get(a, "format"), &o.format, e) != 0)

@@ -122,11 +122,11 @@ static int sign_manifest(const struct args *a, const struct digest *whole, const
 {
 	char *path SCOPED(mem_freep) = medium_manifest(a, a->rest.v[0]);
 	struct medium m SCOPED(medium_release) = {0};
-	struct digest d;
+	struct buf text SCOPED(buf_release) = BUF_INIT(0);
 
 	if (path == NULL)
 		return 0;
-	if (medium_load(path, NULL, &m, e) != 0)
+	if (medium_load(path, &text, &m, e) != 0)
 		return -1;
 	if (!digest_equal(&m.whole, whole)) {
 		(void)err_set(e, ERR_VERIFY, "%s is of another medium", path);
@@ -134,7 +134,8 @@ static int sign_manifest(const struct args *a, const struct digest *whole, const
 	}
 	if (medium_check(a->rest.v[0], &m, e) != 0)
 		return err_hint(e, "%s says otherwise: make the medium anew.", path);
-	return sign_file(path, k, clock_epoch_s(), &d, e);
+	/* what is in the file by now may be something else */
+	return sign_file_text(path, &text, k, clock_epoch_s(), e);
 }
 
 /* A file that is no image: a medium, an archive. */

@@ -1,6 +1,7 @@
 #include "cli/medium.h"
 #include "cli/object.h"
 #include "cli/screen.h"
+#include "cli/signatures.h"
 #include "cli/verb.h"
 
 #include "base/num.h"
@@ -16,6 +17,7 @@ static const struct opt opts[] = {
     {0, "attested", "FILE", "The keys must have attested this statement about the image."},
     {0, "lookaside", "DIR", "Also read OpenPGP signatures from this directory or URL."},
     {0, "manifest", "FILE", "A medium or a device: the manifest (default: FILE.medium.json)."},
+    {0, "image", "NAME", "A medium: the image it was made of, for policies that look at it."},
     {0, "used", NULL, "A device: it was started from; leave out what a machine writes to."},
     OBJECT_PLAIN,
     {0, "json", NULL, "Print what was checked as JSON."},
@@ -73,55 +75,18 @@ static int by_policy(const struct args *a, const struct image *i, const char *id
 	return sign_policy_verify(p, i->layout, &i->manifest, identity, ret, e);
 }
 
-/* What was good, as text where that is wanted. */
-static struct jval *signatures(const struct args *a, const struct sign_report *r)
-{
-	struct jval *list = jval_array();
-
-	for (size_t n = 0; n < r->n; n++) {
-		const struct sign_found *f = &r->v[n];
-		struct jval *o = jval_object();
-
-		jval_put_text(o, "form", sign_form_word(f->form));
-		jval_put_text(o, "identity", f->identity);
-		jval_put_text(o, "key", digest_text(&f->key).s);
-		if (f->time != 0)
-			jval_put_int(o, "time", f->time);
-		if (f->stamped != 0)
-			jval_put_int(o, "stamped", f->stamped);
-		jval_push(list, o);
-		if (!args_has(a, "json"))
-			printf("%s signature of %s by key %s: good\n", sign_form_word(f->form),
-			       f->identity, digest_text(&f->key).s);
-	}
-	return list;
-}
-
-/* What the policy's rule demanded and found. */
-static struct jval *checked(const struct args *a, const struct sign_report *r)
-{
-	struct jval *list = jval_array();
-
-	for (size_t n = 0; n < r->checked.n; n++) {
-		jval_push(list, jval_text(r->checked.v[n]));
-		if (!args_has(a, "json")) {
-			screen_plain_line(r->checked.v[n]);
-			puts(r->checked.v[n]);
-		}
-	}
-	return list;
-}
-
 static void report(const struct args *a, const struct image *i, const struct seen *s,
 		   const struct sign_report *r)
 {
 	struct jval *v SCOPED(jval_freep) = jval_object();
 	char *size SCOPED(mem_freep) = num_human(s->bytes);
 
-	if (!args_has(a, "json"))
+	if (!args_has(a, "json")) {
 		printf("hashed %zu blobs, %s, from index.json down: all right\n", s->blobs, size);
-	jval_put(v, "signatures", signatures(a, r));
-	jval_put(v, "checked", checked(a, r));
+		signatures_print(r);
+	}
+	jval_put(v, "signatures", signatures_json(r));
+	jval_put(v, "checked", signatures_checked_json(r));
 	jval_put_text(v, "digest", digest_text(&i->manifest.digest).s);
 	jval_put_int(v, "blobs", (int64_t)s->blobs);
 	jval_put_int(v, "bytes", (int64_t)s->bytes);
@@ -144,25 +109,29 @@ static int verify_one_file(const struct args *a, struct err *e)
 	char *manifest SCOPED(mem_freep) = medium_manifest(a, a->rest.v[0]);
 	struct digest d;
 
-	if (!args_has(a, "key") || args_has(a, "attested")) {
+	if (args_has(a, "attested"))
+		return err_set(e, ERR_USAGE, "--attested is for images");
+	if (manifest != NULL)
+		return medium_verify(a, a->rest.v[0], manifest, e);
+	if (args_has(a, "used") || args_has(a, "image"))
+		return err_set(e, ERR_USAGE, "--used and --image want the --manifest of a medium");
+	if (!args_has(a, "key") || args_has(a, "policy")) {
 		(void)err_set(e, ERR_USAGE, "a file is verified by --key, and by nothing else");
 		return err_hint(e, "images are named oci:DIR:TAG or docker://HOST/REPO:TAG");
 	}
 	if (input_keys(a, &keys, e) != 0)
 		return -1;
 	want.keys_n = keys.n;
-	if (manifest != NULL)
-		return medium_verify(a, a->rest.v[0], manifest, &want, e);
-	if (args_has(a, "used"))
-		return err_set(e, ERR_USAGE, "--used wants the --manifest of a medium");
 	if (sign_file_verify(a->rest.v[0], &want, &d, &r, e) != 0)
 		return -1;
 	jval_put_text(v, "digest", digest_text(&d).s);
-	jval_put(v, "signatures", signatures(a, &r));
-	if (args_has(a, "json"))
+	jval_put(v, "signatures", signatures_json(&r));
+	if (args_has(a, "json")) {
 		screen_json(v);
-	else
-		printf("verified %s %s\n", digest_text(&d).s, a->rest.v[0]);
+		return 0;
+	}
+	signatures_print(&r);
+	printf("verified %s %s\n", digest_text(&d).s, a->rest.v[0]);
 	return 0;
 }
 
@@ -174,8 +143,8 @@ static int verify_one_image(const struct args *a, struct err *e)
 	char *identity SCOPED(mem_freep) = NULL;
 	struct seen s = {0};
 
-	if (args_has(a, "manifest") || args_has(a, "used"))
-		return err_set(e, ERR_USAGE, "--manifest and --used are for media");
+	if (args_has(a, "manifest") || args_has(a, "used") || args_has(a, "image"))
+		return err_set(e, ERR_USAGE, "--manifest, --used and --image are for media");
 	if (args_has(a, "attested") && !args_has(a, "key"))
 		return err_set(e, ERR_USAGE, "--attested wants the --key that attested it");
 	if (object_image(a, a->rest.v[0], &v, &i, e) != 0 ||

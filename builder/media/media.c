@@ -144,6 +144,7 @@ static int put(const struct making *m, struct err *e)
 	if (fd < 0)
 		return err_sys(e, "open %s", m->finished);
 	m->medium->format = mem_strdup(formats[m->o->format].name);
+	m->medium->identity = m->o->identity != NULL ? mem_strdup(m->o->identity) : NULL;
 	m->medium->image = m->image;
 	if (medium_hash(m->medium, fd, e) != 0)
 		return err_in(e, "%s", m->finished);

@@ -35,10 +35,11 @@ struct media_boot {
 
 struct media_opts {
 	enum media_format format;
-	struct store *store; /* the image is unpacked in a scratch of it */
-	const char *out;     /* the file, which is there whole or not at all; what it is, block by
-				block, is beside it (media/medium.h) */
-	const char *append;  /* more arguments for the kernel of a disk; or NULL */
+	struct store *store;  /* the image is unpacked in a scratch of it */
+	const char *out;      /* the file, which is there whole or not at all; what it is, block by
+				 block, is beside it (media/medium.h) */
+	const char *identity; /* HOST/REPO:TAG, what the image is called; or NULL */
+	const char *append;   /* more arguments for the kernel of a disk; or NULL */
 	const struct media_boot *boot; /* who signs the entry of a disk; NULL = the distribution's
 					  loaders start it */
 };

@@ -14,6 +14,7 @@ enum { CHUNK = 32 << 10 };
 void medium_release(struct medium *m)
 {
 	free(m->format);
+	free(m->identity);
 	for (size_t i = 0; i < m->parts_n; i++)
 		free(m->parts[i].name);
 	free(m->blocks);
@@ -193,6 +194,8 @@ static struct jval *predicate_json(const struct medium *m)
 	struct jval *v = jval_object();
 
 	jval_put_text(v, "format", m->format);
+	if (m->identity != NULL)
+		jval_put_text(v, "identity", m->identity);
 	jval_put_text(v, "image", digest_text(&m->image).s);
 	jval_put_int(v, "size", (int64_t)m->size);
 	jval_put_int(v, "block-size", MEDIUM_BLOCK);

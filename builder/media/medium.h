@@ -38,6 +38,7 @@ struct medium_verity {
 
 struct medium {
 	char *format;
+	char *identity;      /* HOST/REPO:TAG, what that image is called; or NULL */
 	struct digest image; /* the manifest of the image that it was made of */
 	struct digest whole; /* of all bytes */
 	uint64_t size;       /* bytes */
@@ -61,9 +62,9 @@ int medium_block(const struct medium *m, int fd, size_t block, struct digest *re
 void medium_write(const struct medium *m, struct buf *ret);
 int medium_parse(const char *text, size_t n, struct medium *ret, struct err *e) MUST_CHECK;
 
-/* Reads the file of one. When the digest of what was signed is given, what is there now must have
- * it: ERR_VERIFY. The caller releases *ret. */
-int medium_load(const char *path, const struct digest *signed_text, struct medium *ret,
+/* Reads the file of one, and gives its text into an initialised buffer for who signs it or holds it
+ * against what was signed; or ret_text is NULL. The caller releases *ret. */
+int medium_load(const char *path, struct buf *ret_text, struct medium *ret,
 		struct err *e) MUST_CHECK;
 
 /* Accepts a zeroed struct. */

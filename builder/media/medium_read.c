@@ -1,6 +1,7 @@
 #include "media/medium.h"
 
 #include "form/json.h"
+#include "form/ref.h"
 #include "sign/attest.h"
 #include "sys/fs.h"
 #include <errno.h>
@@ -106,6 +107,20 @@ static bool is(const struct jval *v, const char *key, const char *text)
 	return s != NULL && strcmp(s, text) == 0;
 }
 
+/* What a policy's rules are about; of older media there is none. */
+static int read_identity(const struct jval *v, struct medium *m, struct err *e)
+{
+	const char *s = jval_get_str(v, "identity");
+	struct ref r SCOPED(ref_release) = {0};
+
+	if (jval_get(v, "identity") == NULL)
+		return 0;
+	if (s == NULL || ref_parse_docker(s, &r, e) != 0 || r.tag[0] == '\0' || r.has_digest)
+		return bad(e, "identity");
+	m->identity = mem_strdup(s);
+	return 0;
+}
+
 static int read_all(const struct jval *v, struct medium *m, struct err *e)
 {
 	const struct jval *p = jval_get(v, "predicate"), *subjects = jval_get(v, "subject");
@@ -120,7 +135,7 @@ static int read_all(const struct jval *v, struct medium *m, struct err *e)
 	    !get_size(p, "size", &m->size) || jval_num(p, "block-size") != MEDIUM_BLOCK)
 		return bad(e, "predicate");
 	m->format = mem_strdup(format);
-	if (read_parts(jval_get(p, "parts"), m, e) != 0 ||
+	if (read_identity(p, m, e) != 0 || read_parts(jval_get(p, "parts"), m, e) != 0 ||
 	    read_blocks(jval_get(p, "blocks"), m, e) != 0)
 		return -1;
 	return read_verity(jval_get(p, "verity"), m, e);
@@ -142,16 +157,17 @@ int medium_parse(const char *text, size_t n, struct medium *ret, struct err *e)
 	return 0;
 }
 
-int medium_load(const char *path, const struct digest *signed_text, struct medium *ret,
-		struct err *e)
+int medium_load(const char *path, struct buf *ret_text, struct medium *ret, struct err *e)
 {
 	struct buf text SCOPED(buf_release) = BUF_INIT(MEDIUM_TEXT_MAX);
-	struct digest is;
 
 	if (fs_get_file(AT_FDCWD, path, &text, e) != 0)
 		return -1;
-	is = digest_of(text.data, text.len);
-	if (signed_text != NULL && !digest_equal(&is, signed_text))
-		return err_set(e, ERR_VERIFY, "%s changed after its signature was checked", path);
-	return medium_parse(text.data, text.len, ret, e) != 0 ? err_in(e, "%s", path) : 0;
+	if (medium_parse(text.data, text.len, ret, e) != 0)
+		return err_in(e, "%s", path);
+	if (ret_text != NULL) {
+		*ret_text = text;
+		text = (struct buf)BUF_INIT(0);
+	}
+	return 0;
 }

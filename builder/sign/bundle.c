@@ -144,16 +144,23 @@ int bundle_of_file(const struct digest *d, const struct sign_key *k, struct buf 
 
 /* The digest in the bundle is for people: what counts is the signature of the file's own. */
 int bundle_check_file(const struct buf *bundle, const struct sign_public *key,
-		      const struct digest *d, struct err *e)
+		      const struct sign_authority *tsa, const struct digest *d,
+		      int64_t *ret_stamped, struct err *e)
 {
 	struct jval *v SCOPED(jval_freep) = NULL;
 	struct buf der SCOPED(buf_release) = BUF_INIT(DER_MAX);
 	const char *sig;
+	int64_t stamped = 0;
 
 	if (parse(bundle, &v, e) != 0)
 		return -1;
 	sig = jval_get_str(jval_get(v, "messageSignature"), "signature");
 	if (sig == NULL || base64_decode(sig, &der) != 0 || buf_over(&der))
 		return err_set(e, ERR_VERIFY, "bundle: is no signature of a file");
-	return sign_verify_digest(key, d, der.data, der.len, e);
+	if (sign_verify_digest(key, d, der.data, der.len, e) != 0)
+		return -1;
+	if (read_stamp(v, tsa, &der, &stamped, e) != 0)
+		return -1;
+	*ret_stamped = stamped;
+	return 0;
 }

@@ -38,10 +38,12 @@ int bundle_open(const struct buf *bundle, const struct sign_public *key,
 		const struct sign_authority *tsa, struct bundle_said *ret,
 		struct err *e) MUST_CHECK;
 
-/* The same around the signature of a file's digest ("messageSignature"), and its check. */
+/* The same around the signature of a file's digest ("messageSignature"), and its check: when the
+ * authority, which may be NULL, has stamped it, or 0. */
 int bundle_of_file(const struct digest *d, const struct sign_key *k, struct buf *ret,
 		   struct err *e) MUST_CHECK;
 int bundle_check_file(const struct buf *bundle, const struct sign_public *key,
-		      const struct digest *d, struct err *e) MUST_CHECK;
+		      const struct sign_authority *tsa, const struct digest *d,
+		      int64_t *ret_stamped, struct err *e) MUST_CHECK;
 
 #endif

@@ -13,7 +13,8 @@ enum { SIGNATURE_MAX = 1 << 20 };
 
 static const char *const suffix[SIGN_FORMS] = {".pgp", ".sig", ".sigstore.json"};
 
-/* A file's digest, and its bytes in a hash that goes on: OpenPGP hashes something after them. */
+/* Of what is signed, in memory or in a file: its digest, and its bytes in a hash that goes on:
+ * OpenPGP hashes something after them. */
 struct sums {
 	struct digest digest;
 	struct hash *open;
@@ -22,6 +23,13 @@ struct sums {
 static void sums_release(struct sums *s)
 {
 	hash_free(s->open);
+}
+
+static void sum_up_text(const struct buf *text, struct sums *ret)
+{
+	ret->digest = digest_of(text->data, text->len);
+	ret->open = hash_new();
+	hash_add(ret->open, text->data, text->len);
 }
 
 static int read_through(int fd, struct sums *ret, struct err *e)
@@ -71,17 +79,15 @@ static int make(const struct sign_key *k, int64_t time, struct sums *s, struct b
 	return 0;
 }
 
-int sign_file(const char *path, const struct sign_key *k, int64_t timestamp, struct digest *ret,
-	      struct err *e)
+static int put_all(const char *path, const struct sign_key *k, int64_t timestamp, struct sums *s,
+		   struct err *e)
 {
-	struct sums s SCOPED(sums_release) = {0};
 	struct buf v[SIGN_FORMS];
-	int rc = sum_up(path, &s, e);
+	int rc;
 
 	for (int i = 0; i < SIGN_FORMS; i++)
 		v[i] = (struct buf)BUF_INIT(SIGNATURE_MAX);
-	if (rc == 0)
-		rc = make(k, timestamp, &s, v, e);
+	rc = make(k, timestamp, s, v, e);
 	for (int i = 0; i < SIGN_FORMS; i++) {
 		char *to SCOPED(mem_freep) = mem_format("%s%s", path, suffix[i]);
 
@@ -89,8 +95,27 @@ int sign_file(const char *path, const struct sign_key *k, int64_t timestamp, str
 			rc = fs_put_path(to, v[i].data, v[i].len, 0644, e);
 		buf_release(&v[i]);
 	}
-	*ret = s.digest;
 	return rc == 0 ? 0 : err_in(e, "sign %s", path);
+}
+
+int sign_file(const char *path, const struct sign_key *k, int64_t timestamp, struct digest *ret,
+	      struct err *e)
+{
+	struct sums s SCOPED(sums_release) = {0};
+
+	if (sum_up(path, &s, e) != 0)
+		return err_in(e, "sign %s", path);
+	*ret = s.digest;
+	return put_all(path, k, timestamp, &s, e);
+}
+
+int sign_file_text(const char *path, const struct buf *text, const struct sign_key *k,
+		   int64_t timestamp, struct err *e)
+{
+	struct sums s SCOPED(sums_release) = {0};
+
+	sum_up_text(text, &s);
+	return put_all(path, k, timestamp, &s, e);
 }
 
 static int check_raw(const struct sign_public *k, const struct buf *sig, const struct digest *d,
@@ -104,30 +129,36 @@ static int check_raw(const struct sign_public *k, const struct buf *sig, const s
 	return sign_verify_digest(k, d, der.data, der.len, e);
 }
 
-/* A hash that has been ended cannot go on: OpenPGP's is made anew for each key. */
-static int check_pgp(const char *path, const struct sign_public *k, const struct buf *sig,
-		     struct err *e)
-{
-	struct sums s SCOPED(sums_release) = {0};
-
-	if (sum_up(path, &s, e) != 0)
-		return -1;
-	return openpgp_detached_check(k, sig, s.open, e);
-}
-
 /* A file that is looked at. */
 struct looked {
 	const char *path;
 	struct digest digest;
+	const struct sign_authority *tsa; /* or NULL */
 };
 
-static int check_one(const struct looked *f, enum sign_form form, const struct sign_public *k,
-		     const struct buf *sig, struct err *e)
+/* A hash that has been ended cannot go on: OpenPGP's is made anew for each key, of the same bytes.
+ */
+static int check_pgp(const struct looked *f, const struct sign_public *k, const struct buf *sig,
+		     int64_t *ret_time, struct err *e)
 {
-	if (form == SIGN_OPENPGP)
-		return check_pgp(f->path, k, sig, e);
-	return form == SIGN_COSIGN ? check_raw(k, sig, &f->digest, e)
-				   : bundle_check_file(sig, k, &f->digest, e);
+	struct sums s SCOPED(sums_release) = {0};
+
+	if (sum_up(f->path, &s, e) != 0)
+		return -1;
+	if (!digest_equal(&s.digest, &f->digest))
+		return err_set(e, ERR_VERIFY, "%s changed meanwhile", f->path);
+	return openpgp_detached_check(k, sig, s.open, ret_time, e);
+}
+
+/* ret has the form, and gets what else the signature says. */
+static int check_one(const struct looked *f, const struct sign_public *k, const struct buf *sig,
+		     struct sign_found *ret, struct err *e)
+{
+	if (ret->form == SIGN_OPENPGP)
+		return check_pgp(f, k, sig, &ret->time, e);
+	return ret->form == SIGN_COSIGN
+		   ? check_raw(k, sig, &f->digest, e)
+		   : bundle_check_file(sig, k, f->tsa, &f->digest, &ret->stamped, e);
 }
 
 /* Returns 1 when there is none of the form. */
@@ -143,11 +174,13 @@ static int check_form(const struct looked *f, enum sign_form form, const struct 
 		return -1;
 	(void)err_set(e, ERR_VERIFY, "no key was given");
 	for (size_t i = 0; i < w->keys_n; i++) {
-		if (check_one(f, form, w->keys[i], &sig, e) != 0)
+		struct sign_found found = {.form = form};
+
+		if (check_one(f, w->keys[i], &sig, &found, e) != 0)
 			continue;
-		*ret = (struct sign_found){.form = form,
-					   .identity = fs_basename(f->path),
-					   .key = sign_public_id(w->keys[i])};
+		found.identity = fs_basename(f->path);
+		found.key = sign_public_id(w->keys[i]);
+		*ret = found;
 		return 0;
 	}
 	e->kind = ERR_VERIFY;
@@ -159,16 +192,17 @@ static int check_forms(const struct looked *file, const struct sign_wanted *w,
 {
 	for (int form = 0; form < SIGN_FORMS; form++) {
 		struct sign_found f;
-		int rc = check_form(file, (enum sign_form)form, w, &f, e);
+		int rc;
 
+		if ((w->forms & 1U << form) == 0)
+			continue;
+		rc = check_form(file, (enum sign_form)form, w, &f, e);
 		if (rc < 0)
 			return -1;
-		if (rc == 1 && (w->forms & 1U << form) != 0) {
+		if (rc == 1) {
 			(void)err_set(e, ERR_VERIFY, "%s%s is not there", file->path, suffix[form]);
 			return err_hint(e, "posmedia sign %s makes it", file->path);
 		}
-		if (rc == 1)
-			continue;
 		r->v = mem_resize(r->v, r->n + 1, sizeof(*r->v));
 		r->v[r->n++] = f;
 	}
@@ -184,7 +218,7 @@ int sign_file_verify(const char *path, const struct sign_wanted *want, struct di
 
 	if (sum_up(path, &s, e) != 0)
 		return -1;
-	file = (struct looked){path, s.digest};
+	file = (struct looked){path, s.digest, want->tsa};
 	if (check_forms(&file, want, &r, e) != 0) {
 		sign_report_release(&r);
 		return -1;

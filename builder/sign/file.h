@@ -10,8 +10,12 @@
 int sign_file(const char *path, const struct sign_key *k, int64_t timestamp, struct digest *ret,
 	      struct err *e) MUST_CHECK;
 
-/* Checks those that are there: all must be good, by one of the keys, and of each form in
- * want->forms there must be one (FILE.sig counts as SIGN_COSIGN). ERR_VERIFY otherwise. */
+/* The same of a text that has been read from that file and judged. */
+int sign_file_text(const char *path, const struct buf *text, const struct sign_key *k,
+		   int64_t timestamp, struct err *e) MUST_CHECK;
+
+/* Of each form in want->forms there must be a good one by one of the keys (FILE.sig counts as
+ * SIGN_COSIGN); others are not looked at. ERR_VERIFY otherwise. */
 int sign_file_verify(const char *path, const struct sign_wanted *want, struct digest *ret_digest,
 		     struct sign_report *ret, struct err *e) MUST_CHECK;
 

@@ -46,10 +46,10 @@ int openpgp_keyring(const struct sign_key *k, const char *uid, struct buf *ret,
 		    struct err *e) MUST_CHECK;
 
 /* A signature packet alone ("detached") over the bytes that h has been given, which it ends; and
- * its check. */
+ * its check, which gives the time that the signer says. */
 int openpgp_detached(const struct sign_key *k, int64_t timestamp, struct hash *h, struct buf *ret,
 		     struct err *e) MUST_CHECK;
 int openpgp_detached_check(const struct sign_public *k, const struct buf *msg, struct hash *h,
-			   struct err *e) MUST_CHECK;
+			   int64_t *ret_time, struct err *e) MUST_CHECK;
 
 #endif

@@ -119,6 +119,13 @@ struct parts {
 	uint8_t r[SCALAR_BYTES], s[SCALAR_BYTES];
 };
 
+static int64_t time_of(const uint8_t *head)
+{
+	const uint8_t *t = head + PGP_TIME_AT;
+
+	return (int64_t)t[0] << 24 | t[1] << 16 | t[2] << 8 | t[3];
+}
+
 /* The fingerprint and the time are the only bytes of the head that may differ from message to
  * message: write it again with them and compare. */
 static int read_signature(struct span *msg, struct parts *ret, struct err *e)
@@ -126,7 +133,6 @@ static int read_signature(struct span *msg, struct parts *ret, struct err *e)
 	struct buf same SCOPED(buf_release) = BUF_INIT(PGP_HEAD_BYTES);
 	struct span p;
 	const uint8_t *head;
-	int64_t time;
 
 	if (read_packet(msg, PGP_SIGNATURE, &p, e) != 0)
 		return -1;
@@ -138,9 +144,7 @@ static int read_signature(struct span *msg, struct parts *ret, struct err *e)
 		return bad(e, "cut short");
 	ret->head = head;
 	memcpy(ret->fpr.b, head + PGP_FPR_AT, PGP_FPR_BYTES);
-	head += PGP_TIME_AT;
-	time = (int64_t)head[0] << 24 | head[1] << 16 | head[2] << 8 | head[3];
-	pgp_head(PGP_BINARY, &ret->fpr, time, &same);
+	pgp_head(PGP_BINARY, &ret->fpr, time_of(head), &same);
 	if (memcmp(ret->head, same.data, PGP_HEAD_BYTES) != 0)
 		return bad(e, "a signature of another version, type or algorithm, or with other "
 			      "subpackets");
@@ -171,14 +175,15 @@ static int check_parts(const struct sign_public *k, struct hash *h, const struct
 }
 
 int openpgp_detached_check(const struct sign_public *k, const struct buf *msg, struct hash *h,
-			   struct err *e)
+			   int64_t *ret_time, struct err *e)
 {
 	struct span all = {(const uint8_t *)msg->data, msg->len};
 	struct parts sig;
 
-	if (read_signature(&all, &sig, e) != 0)
+	if (read_signature(&all, &sig, e) != 0 || check_parts(k, h, &sig, e) != 0)
 		return -1;
-	return check_parts(k, h, &sig, e);
+	*ret_time = time_of(sig.head);
+	return 0;
 }
 
 int sign_openpgp_open(const struct sign_public *k, const void *msg, size_t n,

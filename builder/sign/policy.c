@@ -3,6 +3,7 @@
 #include "base/log.h"
 #include "form/ref.h"
 #include "form/yaml.h"
+#include "sign/file.h"
 #include "sign/policy_rule.h"
 #include "sys/fs.h"
 #include <fcntl.h>
@@ -161,4 +162,36 @@ int sign_policy_verify(const struct sign_policy *p, const struct oci_layout *l,
 	log_warn("%s: no rule for %s; accepted unverified, by default", p->path, repo);
 	*ret = (struct sign_report){0};
 	return 0;
+}
+
+/* What nobody has to have signed. */
+static int sum_file(const char *path, struct digest *ret, struct sign_report *ret_report,
+		    struct err *e)
+{
+	const struct sign_wanted none = {.forms = 0};
+
+	return sign_file_verify(path, &none, ret, ret_report, e);
+}
+
+int sign_policy_verify_file(const struct sign_policy *p, const struct sign_policy_file *f,
+			    struct digest *ret_digest, struct sign_report *ret, struct err *e)
+{
+	char *repo SCOPED(mem_freep) = NULL;
+	const struct rule *rule;
+
+	if (repository(f->identity, &repo, e) != 0)
+		return -1;
+	rule = rule_of(p, repo);
+	if (rule == NULL && !p->accept)
+		return no_rule(p, repo, e);
+	if (rule == NULL) {
+		log_warn("%s: no rule for %s; accepted unverified, by default", p->path, repo);
+		return sum_file(f->path, ret_digest, ret, e);
+	}
+	if (rule_judge_file(rule, f, ret_digest, ret, e) == 0)
+		return 0;
+	(void)err_in(e, "%s:%u: %s", p->path, rule->line, f->identity);
+	return e->hint[0] != '\0' ? -1
+				  : err_hint(e, "sign it with posmedia sign, or look at the keys "
+						"of this rule");
 }

@@ -32,4 +32,17 @@ int sign_policy_verify(const struct sign_policy *p, const struct oci_layout *l,
 		       const struct oci_desc *manifest, const char *identity,
 		       struct sign_report *ret, struct err *e) MUST_CHECK;
 
+/* Decides for a file that was made of an image, such as a medium, by the signatures beside it
+ * (sign/file.h). identity is what the file says to be made of, HOST/REPO:TAG; who calls holds it
+ * against the file. What a rule demands of the image itself, statements, a stage, notation, the
+ * file has not got: image says that they were looked at there, and without it such a rule refuses.
+ * A signature that says no time is of today. */
+struct sign_policy_file {
+	const char *path, *identity;
+	bool image;
+};
+int sign_policy_verify_file(const struct sign_policy *p, const struct sign_policy_file *f,
+			    struct digest *ret_digest, struct sign_report *ret,
+			    struct err *e) MUST_CHECK;
+
 #endif

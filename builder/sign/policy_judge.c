@@ -1,6 +1,7 @@
 /* policy_judge.c - one rule of a policy, applied to an image. */
 #include "sign/policy_rule.h"
 
+#include "sign/file.h"
 #include "sign/siglayer.h"
 #include "sys/clock.h"
 #include <stdlib.h>
@@ -217,6 +218,39 @@ int rule_judge(const struct rule *rule, const struct rule_question *q, struct si
 		return -1;
 	if (rule->roots != NULL && judge_notation(rule, q, &r, e) != 0)
 		return -1;
+	*ret = r;
+	r = (struct sign_report){0};
+	return 0;
+}
+
+/* What the rule wants that only the image has. */
+static int judge_rest(const struct rule *rule, const struct sign_policy_file *f, struct err *e)
+{
+	if (f->image || (rule->statements_n == 0 && rule->stage == 0 && rule->roots == NULL))
+		return 0;
+	(void)err_set(e, ERR_VERIFY, "wants %s of the image, which a file has not got",
+		      rule->statements_n > 0 ? "attestations"
+		      : rule->stage > 0      ? "a promotion"
+					     : "a notation signature");
+	return err_hint(e, "Name the image that it was made of by --image.");
+}
+
+int rule_judge_file(const struct rule *rule, const struct sign_policy_file *f,
+		    struct digest *ret_digest, struct sign_report *ret, struct err *e)
+{
+	struct sign_report r SCOPED(sign_report_release) = {0};
+	const struct sign_wanted w = {
+	    .keys = rule->keys, .keys_n = rule->keys_n, .forms = rule->forms, .tsa = rule->tsa};
+	struct digest d;
+
+	if (judge_rest(rule, f, e) != 0 || sign_file_verify(f->path, &w, &d, &r, e) != 0)
+		return -1;
+	for (size_t i = 0; i < r.n; i++)
+		if (r.v[i].time == 0)
+			r.v[i].time = clock_wall_s();
+	if (judge_signatures(rule, drop_late(rule, &r), &r, e) != 0)
+		return -1;
+	*ret_digest = d;
 	*ret = r;
 	r = (struct sign_report){0};
 	return 0;

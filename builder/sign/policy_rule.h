@@ -52,4 +52,8 @@ struct rule_question {
 int rule_judge(const struct rule *rule, const struct rule_question *q, struct sign_report *ret,
 	       struct err *e) MUST_CHECK;
 
+/* The same of a file. */
+int rule_judge_file(const struct rule *rule, const struct sign_policy_file *f,
+		    struct digest *ret_digest, struct sign_report *ret, struct err *e) MUST_CHECK;
+
 #endif

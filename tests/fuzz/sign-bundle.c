@@ -50,13 +50,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
 	struct oci_desc image = {.media_type = type};
 	struct digest d = digest_of("", 0);
 	struct err e = ERR_INIT;
+	int64_t stamped;
 
 	bundle_said_init(&said);
 	if (key == NULL)
 		key = load_key();
 	buf_add(&in, p, n);
 	HOLDS(bundle_open(&in, key, NULL, &said, &e) != 0);
-	HOLDS(bundle_check_file(&in, key, &d, &e) != 0);
+	HOLDS(bundle_check_file(&in, key, NULL, &d, &stamped, &e) != 0);
 	HOLDS(notation_check(&in, &image, key, &e) != 0);
 	list(&in);
 	return 0;

@@ -165,7 +165,7 @@ verify() {
 	run --separate-stderr "$posmedia" sign "$dir/changed" --key "$dir/k"
 	says 4 'changed.medium.json is of another medium'
 	run --separate-stderr "$posmedia" verify --key "$dir/k.pub" --used "$dir/made"
-	says 2 '--used wants the --manifest'
+	says 2 '--used and --image want the --manifest'
 }
 
 # A device of $1 bytes: $dir/behind, which is what it has for a serial number.
@@ -363,7 +363,7 @@ need_shim() {
 		cmp "$dir/first" "$dir/2.medium.json"
 		"$posmedia" sign "$dir/2" --key "$dir/k" >/dev/null
 		run --separate-stderr "$posmedia" verify --key "$dir/k.pub" "$dir/2"
-		says 0 "of $format, made of sha256:"
+		says 0 "of $format, made of localhost/image:1@sha256:"
 		flip "$dir/2" 1000
 		run --separate-stderr "$posmedia" verify --key "$dir/k.pub" "$dir/2"
 		says 4 'not as they were signed'

@@ -176,6 +176,7 @@ static void flipped_bytes(void **state)
 	struct buf s SCOPED(buf_release) = BUF_INIT(ATTEST_MAX);
 	struct buf good SCOPED(buf_release) = BUF_INIT(ATTEST_MAX);
 	struct digest d = digest_of("file", 4), d2 = digest_of("File", 4);
+	int64_t stamped = 1;
 	struct bundle_said said SCOPED(bundle_said_release);
 
 	(void)state;
@@ -192,9 +193,10 @@ static void flipped_bytes(void **state)
 	bundle_said_init(&said);
 	buf_cut(&good, 0);
 	assert_done(bundle_of_file(&d, key, &good, &e));
-	assert_done(bundle_check_file(&good, sign_key_public(key), &d, &e));
-	assert_refused(bundle_check_file(&good, sign_key_public(key), &d2, &e), ERR_VERIFY,
-		       "does not fit");
+	assert_done(bundle_check_file(&good, sign_key_public(key), NULL, &d, &stamped, &e));
+	assert_int_equal(stamped, 0);
+	assert_refused(bundle_check_file(&good, sign_key_public(key), NULL, &d2, &stamped, &e),
+		       ERR_VERIFY, "does not fit");
 	assert_refused(bundle_open(&good, sign_key_public(key), NULL, &said, &e), ERR_VERIFY,
 		       "not an envelope");
 }
