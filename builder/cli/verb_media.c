@@ -20,6 +20,7 @@ static const struct opt opts[] = {
     {0, "boot-cert", "FILE.pem", "Its certificate, which the machine's firmware has."},
     {0, "passphrase-file", "FILE", "--boot-key: the first line of FILE opens it."},
     {0, "identity", "HOST/REPO:TAG", "What the medium says to be made of."},
+    {0, "slots", "N", "raw, qcow2: 2 for room for a second root, for updates (default: 1)."},
     {0, "statements", "DIR", "Write what an image is made of, as statements about the file, too."},
     {0, "recipe", "FILE", "--statements: the recipe, for the evidence of its profile."},
     {0, "write", "DEVICE", "Write a medium that was made, FILE, to this disk, and read it back."},
@@ -116,10 +117,24 @@ static int check_append(const struct media_opts *o, struct err *e)
 	return strlen(o->append) <= 512 ? 0 : err_set(e, ERR_USAGE, "--append: too long");
 }
 
+static int check_slots(const struct args *a, struct media_opts *o, struct err *e)
+{
+	uint64_t n = 1;
+
+	if (args_num(a, "slots", 2, &n, e) != 0)
+		return -1;
+	if (n == 0 || (args_has(a, "slots") && o->format != MEDIA_RAW && o->format != MEDIA_QCOW2))
+		return err_set(e, ERR_USAGE, "--slots is 1 or 2, for raw and qcow2");
+	if (n > 1 && args_has(a, "boot-key"))
+		return err_set(e, ERR_USAGE, "--boot-key signs an entry for one slot");
+	o->slots = (unsigned)n;
+	return 0;
+}
+
 static int put(const struct args *a, struct err *e)
 {
 	if (args_has(a, "format") || args_has(a, "output") || args_has(a, "append") ||
-	    args_has(a, "statements") || args_has(a, "boot-key"))
+	    args_has(a, "statements") || args_has(a, "boot-key") || args_has(a, "slots"))
 		return err_set(e, ERR_USAGE, "--write is for a medium that was made");
 	return medium_put(a, a->rest.v[0], e);
 }
@@ -143,7 +158,7 @@ static int run(const struct args *a, struct err *e)
 	if (o.out == NULL)
 		return err_set(e, ERR_USAGE, "media: -o FILE is missing");
 	o.append = args_get(a, "append");
-	if (o.append != NULL && check_append(&o, e) != 0)
+	if ((o.append != NULL && check_append(&o, e) != 0) || check_slots(a, &o, e) != 0)
 		return -1;
 	if (make(a, o, &m, e) != 0)
 		return err_in(e, "media of %s", a->rest.v[0]);

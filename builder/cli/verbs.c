@@ -4,13 +4,13 @@
 #include <string.h>
 
 const struct verb *const verbs[] = {
-    &verb_audit,   &verb_build,    &verb_copy,   &verb_cutover, &verb_delete,  &verb_destroy,
-    &verb_diff,    &verb_help,     &verb_host,   &verb_import,  &verb_key,     &verb_lock,
-    &verb_logs,    &verb_manifest, &verb_media,  &verb_menu,    &verb_nightly, &verb_outdated,
-    &verb_plan,    &verb_promote,  &verb_pull,   &verb_push,    &verb_rebuild, &verb_report,
-    &verb_restore, &verb_retain,   &verb_sbom,   &verb_scan,    &verb_sign,    &verb_snapshot,
-    &verb_stage,   &verb_start,    &verb_status, &verb_stop,    &verb_store,   &verb_tags,
-    &verb_verify,  &verb_version,  &verb_vpn,    NULL,
+    &verb_audit,    &verb_build,   &verb_copy,     &verb_cutover, &verb_delete, &verb_destroy,
+    &verb_diff,     &verb_help,    &verb_host,     &verb_import,  &verb_key,    &verb_lock,
+    &verb_logs,     &verb_machine, &verb_manifest, &verb_media,   &verb_menu,   &verb_nightly,
+    &verb_outdated, &verb_plan,    &verb_promote,  &verb_pull,    &verb_push,   &verb_rebuild,
+    &verb_report,   &verb_restore, &verb_retain,   &verb_sbom,    &verb_scan,   &verb_sign,
+    &verb_snapshot, &verb_stage,   &verb_start,    &verb_status,  &verb_stop,   &verb_store,
+    &verb_tags,     &verb_verify,  &verb_version,  &verb_vpn,     NULL,
 };
 
 const struct verb *verb_find(const char *name)

@@ -144,7 +144,9 @@ static int part_size(const char *options, uint64_t *ret)
 /* The names of the other partitions, and of those before it. */
 static bool label_taken(const struct boot *b, const char *label)
 {
-	static const char *const others[] = {"table", "bios", "esp", "root", "verity"};
+	static const char *const others[] = {"table",  "bios",     "esp",    "root",
+					     "verity", "state",    "boot-a", "root-a",
+					     "boot-b", "verity-a", "root-b", "verity-b"};
 
 	for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)
 		if (strcmp(label, others[i]) == 0)
@@ -153,6 +155,19 @@ static bool label_taken(const struct boot *b, const char *label)
 		if (strcmp(label, b->parts[i].label) == 0)
 			return true;
 	return false;
+}
+
+static int bad_size(const struct mount_entry *m, struct err *e)
+{
+	(void)err_set(e, ERR_RECIPE, "/etc/fstab, line %zu: its size", m->line);
+	return err_hint(e, "Write x-posmedia.size=512M or =2G, at least 8M.");
+}
+
+static int root_size(const struct mount_entry *m, struct boot *b, struct err *e)
+{
+	if (strstr(m->options, "x-posmedia.size=") == NULL)
+		return 0;
+	return part_size(m->options, &b->root_size) != 0 ? bad_size(m, e) : 0;
 }
 
 /* A partition of that label for the line. */
@@ -167,10 +182,8 @@ static int put_part(const struct mount_entry *m, const char *label, struct boot 
 	if (label_taken(b, label))
 		return err_set(e, ERR_RECIPE, "/etc/fstab, line %zu: the label %s is taken",
 			       m->line, label);
-	if (part_size(m->options, &size) != 0) {
-		(void)err_set(e, ERR_RECIPE, "/etc/fstab, line %zu: its size", m->line);
-		return err_hint(e, "Write x-posmedia.size=512M or =2G, at least 8M.");
-	}
+	if (part_size(m->options, &size) != 0)
+		return bad_size(m, e);
 	*p = (struct boot_part){mem_strdup(label), mem_strdup(swap ? "swap" : m->at), size, swap};
 	b->parts_n++;
 	return 0;
@@ -231,7 +244,9 @@ static int add_part(int root, const struct mount_entry *m, struct boot *b, struc
 
 	if (strcmp(m->type, "swap") == 0)
 		return add_swap(root, m, b, e);
-	if (strncmp(m->what, by_label, strlen(by_label)) != 0 || strcmp(m->at, "/") == 0)
+	if (strcmp(m->at, "/") == 0)
+		return root_size(m, b, e);
+	if (strncmp(m->what, by_label, strlen(by_label)) != 0)
 		return 0;
 	if (!label_ok(label) || strcmp(m->type, "ext4") != 0 || m->at[0] != '/' ||
 	    !fs_relative_ok(m->at + 1) || strpbrk(m->at, " \t\n\\\"'$`") != NULL)

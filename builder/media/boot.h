@@ -21,7 +21,9 @@ struct boot {
 	char *args;            /* for the kernel, by the image's own grub.cfg, without its root */
 	bool bios, uefi;       /* which loaders there are */
 	struct boot_part *parts;
-	size_t parts_n; /* by path, swap last */
+	size_t parts_n;     /* by path, swap last */
+	uint64_t root_size; /* bytes of a slot, by the line for "/"; 0 when it does not say */
+	bool slots;         /* the disk has two: whoever makes it says so */
 };
 
 /* Reads the tree. One that cannot start, without kernel, initial file system or loader, or with

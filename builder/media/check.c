@@ -90,7 +90,7 @@ static uint64_t leaves_at(const struct medium *m, const struct medium_part *hash
 /* The hash that one of them should have, when the block of the medium that tells it is fine. */
 static bool leaf(const struct checking *c, uint64_t n, struct digest *ret)
 {
-	const struct medium_part *hash = medium_part_named(c->m, "verity");
+	const struct medium_part *hash = medium_hashes(c->m);
 	uint64_t at;
 
 	if (hash == NULL)
@@ -132,7 +132,7 @@ static bool narrow(const struct checking *c, const struct medium_part *root, uin
 {
 	bool wrong[PER_BLOCK];
 
-	if (!c->m->verity.there || strcmp(root->name, "root") != 0)
+	if (!c->m->verity.there || root != medium_root(c->m))
 		return false;
 	for (size_t i = 0; i < PER_BLOCK; i++) {
 		int rc = check_own(c, root, at + i * VERITY_BLOCK);

@@ -2,6 +2,8 @@
 #include "media/initramfs.h"
 #include "media/loader.h"
 #include "media/part.h"
+#include "media/slot.h"
+#include "media/slot_make.h"
 #include "media/tool.h"
 
 #include "base/log.h"
@@ -26,16 +28,18 @@ enum {
 #define TYPE_CRYPT "7FFEC5C9-2D00-49B7-8941-3EA10A5586B7"
 
 struct piece {
-	char *file;          /* in m->to */
+	char *file;          /* in m->to; NULL for nothing */
 	const char *type;    /* of its partition */
 	char *label;         /* of its partition */
 	struct uuid_text id; /* of its partition */
 	uint64_t at, size;   /* MiB */
+	bool data;           /* a machine writes to it */
 };
 
 struct disk {
 	const struct making *m;
 	struct boot b;
+	struct slot_room room; /* of each of two slots */
 	struct piece v[PIECES_MAX];
 	size_t n;
 	uint64_t end; /* MiB, of the last piece */
@@ -50,24 +54,31 @@ static void disk_release(struct disk *d)
 	}
 }
 
-/* The partition of a file that is there, behind those before it. */
-static int add_piece(struct disk *d, const char *file, const char *type, const char *label,
-		     struct err *e)
+/* A partition of that many bytes, behind those before it. */
+static struct piece *add_room(struct disk *d, const char *file, const char *label, uint64_t size)
 {
-	struct piece *p = &d->v[d->n];
+	struct piece *p = &d->v[d->n++];
 	char *name SCOPED(mem_freep) = mem_format("partition/%s", label);
-	uint64_t size;
 
-	if (media_size(d->m, file, &size, e) != 0)
-		return -1;
-	*p = (struct piece){.file = mem_strdup(file),
-			    .type = type,
+	*p = (struct piece){.file = file != NULL ? mem_strdup(file) : NULL,
+			    .type = TYPE_LINUX,
 			    .label = mem_strdup(label),
 			    .id = media_id(d->m, name),
 			    .at = d->end,
 			    .size = (size + MIB - 1) / MIB};
 	d->end += p->size;
-	d->n++;
+	return p;
+}
+
+/* The partition of a file that is there. */
+static int add_piece(struct disk *d, const char *file, const char *type, const char *label,
+		     struct err *e)
+{
+	uint64_t size;
+
+	if (media_size(d->m, file, &size, e) != 0)
+		return -1;
+	add_room(d, file, label, size)->type = type;
 	return 0;
 }
 
@@ -87,6 +98,8 @@ static int make_loaders(struct disk *d, struct err *e)
 	char *args SCOPED(mem_freep) = loader_args(d->m, &d->b, verity);
 	const struct loader l = {.b = &d->b, .args = args, .more = &more};
 
+	if (d->b.slots)
+		return slot_make(d->m, &d->b, &d->room, e);
 	for (size_t i = 0; i < d->b.parts_n; i++) {
 		char *name SCOPED(mem_freep) = mem_format("partition/%s", d->b.parts[i].label);
 
@@ -97,12 +110,39 @@ static int make_loaders(struct disk *d, struct err *e)
 	return d->b.bios ? loader_core(d->m, e) : 0;
 }
 
-static int place(struct disk *d, struct err *e)
+static void place_slots(struct disk *d)
+{
+	const char *const what[SLOT_PARTS] = {"boot", "root", "verity"};
+	const char *const files[SLOT_PARTS] = {"boot", "root", "hash"};
+	const uint64_t room[SLOT_PARTS] = {d->room.boot, d->room.root, d->room.hash};
+
+	add_room(d, "state", "state", SLOT_STATE_SIZE)->data = true;
+	for (int slot = 0; slot < SLOTS; slot++)
+		for (size_t i = 0; i < SLOT_PARTS; i++) {
+			char *label SCOPED(mem_freep) = slot_part(what[i], slot);
+			const char *file = slot == SLOT_A ? files[i] : NULL;
+
+			add_room(d, file, label, room[i])->data = slot != SLOT_A;
+		}
+}
+
+static int place_roots(struct disk *d, struct err *e)
 {
 	d->end = ESP_AT;
-	if (add_piece(d, "esp", TYPE_ESP, "esp", e) != 0 ||
-	    add_piece(d, "root", TYPE_LINUX, "root", e) != 0 ||
-	    add_piece(d, "hash", TYPE_LINUX, "verity", e) != 0)
+	if (add_piece(d, "esp", TYPE_ESP, "esp", e) != 0)
+		return -1;
+	if (d->b.slots) {
+		place_slots(d);
+		return 0;
+	}
+	return add_piece(d, "root", TYPE_LINUX, "root", e) != 0
+		   ? -1
+		   : add_piece(d, "hash", TYPE_LINUX, "verity", e);
+}
+
+static int place(struct disk *d, struct err *e)
+{
+	if (place_roots(d, e) != 0)
 		return -1;
 	for (size_t i = 0; i < d->b.parts_n; i++) {
 		const struct boot_part *p = &d->b.parts[i];
@@ -110,6 +150,7 @@ static int place(struct disk *d, struct err *e)
 
 		if (add_piece(d, name, p->swap ? TYPE_CRYPT : TYPE_LINUX, p->label, e) != 0)
 			return -1;
+		d->v[d->n - 1].data = true;
 	}
 	return 0;
 }
@@ -141,7 +182,7 @@ static void tell(const struct disk *d)
 	medium_add(m, "table", (uint64_t)CORE_AT * MIB, false);
 	medium_add(m, "bios", (uint64_t)(ESP_AT - CORE_AT) * MIB, false);
 	for (size_t i = 0; i < d->n; i++)
-		medium_add(m, d->v[i].label, d->v[i].size * MIB, i >= d->n - d->b.parts_n);
+		medium_add(m, d->v[i].label, d->v[i].size * MIB, d->v[i].data);
 	medium_add(m, "second table", MIB, false);
 }
 
@@ -157,7 +198,8 @@ static int assemble(struct disk *d, const char *name, struct err *e)
 	if (write_table(d, name, e) != 0)
 		return -1;
 	for (size_t i = 0; i < d->n; i++)
-		if (media_copy_in(d->m, d->v[i].file, d->v[i].at * MIB, fd, e) != 0)
+		if (d->v[i].file != NULL &&
+		    media_copy_in(d->m, d->v[i].file, d->v[i].at * MIB, fd, e) != 0)
 			return -1;
 	if (!d->b.bios)
 		return 0;
@@ -174,8 +216,11 @@ static int make_disk(const struct making *m, const char *name, struct err *e)
 {
 	struct disk d SCOPED(disk_release) = {.m = m};
 
-	if (loader_read(m, &d.b, e) != 0 || media_root(m, e) != 0 || make_loaders(&d, e) != 0 ||
-	    part_make_all(m, &d.b, e) != 0 || place(&d, e) != 0)
+	if (loader_read(m, &d.b, e) != 0)
+		return -1;
+	d.b.slots = m->o->slots > 1;
+	if (media_root(m, e) != 0 || make_loaders(&d, e) != 0 || part_make_all(m, &d.b, e) != 0 ||
+	    place(&d, e) != 0)
 		return -1;
 	if (!d.b.uefi || !d.b.bios)
 		log_warn("the disk starts by %s only: the image has no other loader",

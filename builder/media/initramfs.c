@@ -4,6 +4,7 @@
 #include "harden/lines.h"
 #include "harden/root.h"
 #include "media/cpio.h"
+#include "media/slot_make.h"
 #include "sys/fs.h"
 #include <fcntl.h>
 #include <string.h>
@@ -117,6 +118,14 @@ static void add_parts(const struct boot *b, const struct uuid_text *ids, struct 
 	cpio_add(c, "posmedia/partitions", 0644, text.data, text.len);
 }
 
+static void add_script(const struct boot *b, struct cpio *c)
+{
+	char *text SCOPED(mem_freep) =
+	    mem_format("%s%s", initramfs_script, b->slots ? slot_script : "");
+
+	cpio_add(c, "scripts/posmedia", 0644, text, strlen(text));
+}
+
 int initramfs_make(const char *tree, const struct boot *b, const struct uuid_text *ids,
 		   struct buf *ret, struct err *e)
 {
@@ -143,7 +152,7 @@ int initramfs_make(const char *tree, const struct boot *b, const struct uuid_tex
 	cpio_add(&c, "posmedia/modules", 0644, list.data, list.len);
 	add_parts(b, ids, &c);
 	cpio_add(&c, "scripts", 0755, NULL, 0);
-	cpio_add(&c, "scripts/posmedia", 0644, initramfs_script, strlen(initramfs_script));
+	add_script(b, &c);
 	cpio_end(&c);
 	*ret = c.out;
 	if (rc == 0 && (buf_over(ret) || buf_over(&list)))

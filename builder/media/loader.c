@@ -190,6 +190,28 @@ int loader_core(const struct making *m, struct err *e)
 					   "search",        "search_fs_uuid",
 					   "configfile",    "normal",
 					   "linux",         NULL};
+	/* what chooses among slots wants more */
+	static const char *const with_slots[] = {"grub-mkimage",
+						 "-O",
+						 "i386-pc",
+						 "-o",
+						 "/run/to/core",
+						 "-c",
+						 "/run/to/early",
+						 "-p",
+						 "/grub",
+						 "biosdisk",
+						 "part_gpt",
+						 "fat",
+						 "search",
+						 "search_fs_uuid",
+						 "configfile",
+						 "normal",
+						 "linux",
+						 "loadenv",
+						 "regexp",
+						 "test",
+						 NULL};
 	const struct uuid_text id = esp_id(m);
 	char *early SCOPED(mem_freep) = NULL;
 
@@ -201,7 +223,9 @@ int loader_core(const struct making *m, struct err *e)
 	for (char *c = strstr(early, "--set=root ") + strlen("--set=root "); *c != '\n'; c++)
 		if (*c >= 'a' && *c <= 'f')
 			*c = (char)(*c - 'a' + 'A');
-	return write_file(m, "early", early, strlen(early), e) != 0 ? -1 : link_core(m, argv, e);
+	return write_file(m, "early", early, strlen(early), e) != 0
+		   ? -1
+		   : link_core(m, m->o->slots > 1 ? with_slots : argv, e);
 }
 
 int loader_disc(const struct making *m, const char *label, bool bios, struct err *e)

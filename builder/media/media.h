@@ -42,6 +42,7 @@ struct media_opts {
 	const char *append;   /* more arguments for the kernel of a disk; or NULL */
 	const struct media_boot *boot; /* who signs the entry of a disk; NULL = the distribution's
 					  loaders start it */
+	unsigned slots;                /* of a disk, for its root: 2 for updates in place; 0 = 1 */
 };
 
 /* Hashes every blob of the image, unpacks it and writes the file. sandbox_enter was called. A tool

@@ -49,6 +49,23 @@ const struct medium_part *medium_part_named(const struct medium *m, const char *
 	return NULL;
 }
 
+static const struct medium_part *either(const struct medium *m, const char *a, const char *b)
+{
+	const struct medium_part *p = medium_part_named(m, a);
+
+	return p != NULL ? p : medium_part_named(m, b);
+}
+
+const struct medium_part *medium_root(const struct medium *m)
+{
+	return either(m, "root", "root-a");
+}
+
+const struct medium_part *medium_hashes(const struct medium *m)
+{
+	return either(m, "verity", "verity-a");
+}
+
 size_t medium_block_size(const struct medium *m, size_t block)
 {
 	uint64_t left = m->size - (uint64_t)block * MEDIUM_BLOCK;

@@ -76,6 +76,10 @@ const struct medium_part *medium_part_at(const struct medium *m, uint64_t at);
 /* A part by its name; NULL for none. */
 const struct medium_part *medium_part_named(const struct medium *m, const char *name);
 
+/* The parts with the root and with its hashes, of two slots the first; NULL for none. */
+const struct medium_part *medium_root(const struct medium *m);
+const struct medium_part *medium_hashes(const struct medium *m);
+
 /* How many bytes a block has. */
 size_t medium_block_size(const struct medium *m, size_t block);
 

@@ -88,7 +88,7 @@ static int read_blocks(const struct jval *list, struct medium *m, struct err *e)
 
 static int read_verity(const struct jval *v, struct medium *m, struct err *e)
 {
-	const struct medium_part *root = medium_part_named(m, "root");
+	const struct medium_part *root = medium_root(m);
 
 	if (v == NULL)
 		return 0;
