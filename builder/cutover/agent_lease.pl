@@ -333,14 +333,20 @@ sub tick {
 # After a boot it is fenced again.
 sub keep_fenced {
 	my ($r) = @_;
-	raise_fence($r);
-	for my $s (@{ $r->{steps} }) {
-		mask_service($s) if $s->{do} eq 'service' && !is_masked($s);
-		mount_read_only($r, $s)
-		    if $s->{do} eq 'mount' && data_fault($r, $s->{what}) ne '';
-		take_address($s) if $s->{do} eq 'address';
+	my @bad;
+	for my $do (sub { raise_fence($r) }, map { my $s = $_; sub { keep_step($r, $s) } }
+	    @{ $r->{steps} }) {
+		eval { $do->(); 1 } or push @bad, failure($@);
 	}
 	start_again_stops($r);
+	refuse('failed', $bad[0]) if @bad;
+}
+
+sub keep_step {
+	my ($r, $s) = @_;
+	mask_service($s) if $s->{do} eq 'service' && !is_masked($s);
+	mount_read_only($r, $s) if $s->{do} eq 'mount' && data_fault($r, $s->{what}) ne '';
+	take_address($s) if $s->{do} eq 'address';
 }
 
 # What came up all the same is stopped.

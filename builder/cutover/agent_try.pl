@@ -75,17 +75,36 @@ sub verb_try {
 }
 
 # It is as a server is that is held, soon: what is written now is nobody's. What fails is tried
-# again by whoever comes next.
+# again by whoever comes next, and keeps nothing else from being done: on a full disk there is no
+# room for a fence file, and whoever writes there is to be ended all the same.
 sub end_trial {
 	my ($r) = @_;
-	kill_running();
-	raise_fence($r);
 	my @services = grep { $_->{do} eq 'service' } @{ $r->{steps} };
+	kill_running();
+	attempt(sub { raise_fence($r) });
 	# or it starts again what is killed; a script has to be one to stop anything
-	mask_service($_) for grep { $_->{kind} eq 'systemd' } @services;
+	attempt(sub { mask_service($_) }) for grep { $_->{kind} eq 'systemd' } @services;
 	end_holders($r->{plan}, 0.2);
-	eval { stop_all($r); 1 } or say_log('the end of the trial: ' . failure($@));
+	attempt(sub { stop_all($r) });
+	attempt(sub { mask_service($_) unless is_masked($_) }) for @services;
+	shut_tried($r);
+	drop_spare();
+	raise_fence($r);
 	mask_service($_) for grep { !is_masked($_) } @services;
+	fault('untried');
+	delete $r->{trial};
+	save_record($r);
+	attempt(\&keep_spare);
+}
+
+sub attempt {
+	my ($do) = @_;
+	eval { $do->(); 1 } or say_log('the end of the trial: ' . failure($@));
+}
+
+# Nobody holds the data, and it is read only.
+sub shut_tried {
+	my ($r) = @_;
 	my @left = end_holders($r->{plan}, 5);
 	refuse('failed', tell_holder($left[0]), answer_of($r)) if @left;
 	for my $s (grep { $_->{do} eq 'mount' } @{ $r->{steps} }) {
@@ -93,9 +112,6 @@ sub end_trial {
 	}
 	@left = end_holders($r->{plan}, 5);
 	refuse('failed', tell_holder($left[0]), answer_of($r)) if @left;
-	fault('untried');
-	delete $r->{trial};
-	save_record($r);
 }
 
 1;

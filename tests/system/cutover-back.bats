@@ -214,3 +214,25 @@ moment() {
 	rm "$dir/hangs"
 	is_shut
 }
+
+@test "a trial on a disk without room is over when its time is" {
+	receive
+	epoch=2 run_id=r2 ask try "$(moment 60)"
+	said .ok
+	on_old "$dir/init.d/pos status"
+	# nothing can be written where the agent keeps what is its own
+	mkdir "$state/7/fence.new" "$state/7/record.new"
+	echo 160.00 >"$dir/uptime"
+	wait_for 20 idle
+	run on_old "touch $data/x"
+	[ "$status" -ne 0 ]
+	[ ! -e "$state/7/fence" ]
+	rmdir "$state/7/fence.new" "$state/7/record.new"
+	wait_for 20 test -e "$state/7/fence"
+	wait_for 20 rests
+	is_shut
+}
+
+idle() {
+	! on_old "$dir/init.d/pos status"
+}
