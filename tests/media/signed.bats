@@ -37,15 +37,31 @@ healthy() {
 	curl -sf -m 5 "http://127.0.0.1:$port/health"
 }
 
+# The ESP of a disk, as mtools have it.
+esp_of() {
+	echo "$1@@$(sfdisk -J "$1" |
+		jq '.partitiontable.partitions[] | select(.name == "esp").start * 512')"
+}
+
 is_logged() {
 	grep -aqE -e "$1" "$dir/console"
+}
+
+@test "the firmware's own entry, and what a BIOS starts, are all that is there" {
+	run mdir -b -/ -i "$(esp_of "$dir/disk")" ::
+	diff - <(grep -v '/$' <<<"$output" | LC_ALL=C sort) <<-'EOT'
+		::/EFI/BOOT/BOOTX64.EFI
+		::/EFI/debian/grub.cfg
+		::/initrd.img
+		::/posmedia.img
+		::/vmlinuz
+	EOT
 }
 
 @test "a changed root hash: the firmware refuses the entry" {
 	local esp hash other
 	cp --sparse=always "$dir/disk" "$dir/bad"
-	esp=$dir/bad@@$(sfdisk -J "$dir/bad" |
-		jq '.partitiontable.partitions[] | select(.name == "esp").start * 512')
+	esp=$(esp_of "$dir/bad")
 	hash=$(jq -r '.predicate.verity."root-hash"' "$dir/disk.medium.json")
 	other=$(tr 0-9 1-90 <<<"${hash:0:1}" | tr a-f b-fa)${hash:1}
 	mcopy -i "$esp" ::/EFI/BOOT/BOOTX64.EFI "$dir/entry"

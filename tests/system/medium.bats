@@ -200,6 +200,14 @@ write() {
 	says 2 'If it is the one that you mean, give its serial number by --serial'
 	write "$dir/disk" --serial "$dir/behind" --key "$dir/other.pub"
 	says 4 'disk.medium.json.pgp'
+	printf '%s\n' 'posmedia: 1' repositories: '  - match: localhost/image' \
+		'    keys: [other.pub]' >"$dir/policy.yaml"
+	write "$dir/disk" --serial "$dir/behind" --policy "$dir/policy.yaml"
+	says 4 'policy.yaml:3: localhost/image:1: '
+	sha256sum -c --quiet "$dir/before"
+	sed -i 's/other.pub/k.pub/' "$dir/policy.yaml"
+	write "$dir/disk" --policy "$dir/policy.yaml"
+	says 2 'If it is the one that you mean, give its serial number by --serial'
 	sha256sum -c --quiet "$dir/before"
 	write "$dir/disk" --serial "$dir/behind" --key "$dir/k.pub"
 	says 0 "to $device, and read it back"
