@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 /* Milliseconds. Reading all data takes hours. */
-enum { ANSWER_MS = 60000, READ_MS = 12 * 3600 * 1000, SERVICE_MS = 60000, START_TRIES = 3 };
+enum { ANSWER_MS = 30000, READ_MS = 12 * 3600 * 1000, SERVICE_MS = 60000, START_TRIES = 3 };
 
 /* An answer that is nonsense ends the session too. */
 static int read_as_state(struct old *o, const struct old_asking *q, struct old_state *ret,
