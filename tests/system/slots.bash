@@ -33,9 +33,21 @@ slots_disk() {
 	"$posmedia" sign "$2" --key "$dir/k" >/dev/null
 }
 
-# Where a partition of a disk begins, or its size, in bytes.
+# Where a partition of a disk begins, or its size, in bytes. Disks of one size have one table here,
+# which is read once.
 of_partition() { # DISK NAME start|size
-	sfdisk -J "$1" | jq ".partitiontable.partitions[] | select(.name == \"$2\").$3 * 512"
+	# shellcheck disable=SC2034 # by ${!3}
+	local table new name start size
+	table=$dir/table.$(stat -c %s "$1") new=$dir/table.$BASHPID
+	if [ ! -e "$table" ]; then
+		sfdisk -J "$1" | jq -r '.partitiontable.partitions[] |
+			"\(.name) \(.start * 512) \(.size * 512)"' >"$new"
+		mv "$new" "$table"
+	fi
+	# shellcheck disable=SC2034
+	while read -r name start size; do
+		[ "$name" != "$2" ] || echo "${!3}"
+	done <"$table"
 }
 
 # The bytes of a partition.

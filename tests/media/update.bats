@@ -1,0 +1,155 @@
+#!/usr/bin/env bats
+# shellcheck disable=SC2034 # machine.bash has its own
+# A till with two slots in QEMU: it sells, is updated, and the new system sells on and is called
+# good; one that does not come to be healthy, and one whose root is damaged, are followed by the
+# old.
+
+bats_require_minimum_version 1.5.0
+load ../system/lib
+load ../system/slots
+load machine
+
+setup_file() {
+	dir=$(mktemp -d "${TMPDIR:-/var/tmp}/update.XXXXXX")
+	export dir
+	(cd "$dir" && "$posmedia" key new k) >/dev/null 2>&1
+	build_shipped till "$dir/till" >"$dir/build.log" 2>&1 || { cat "$dir/build.log"; false; }
+	mkdir -p "$dir/second/etc" "$dir/third/etc/systemd/system/posmedia-good.service.d" \
+		"$dir/third/etc/systemd/system/tulip.service.d"
+	echo second >"$dir/second/etc/posmedia-test"
+	# what never answers, and a short time until that is too long
+	printf '[Service]\nExecStart=\nExecStart=/bin/sleep infinity\n' \
+		>"$dir/third/etc/systemd/system/tulip.service.d/never.conf"
+	printf '[Service]\nTimeoutStartSec=%s\n' "${UPDATE_PATIENCE-4min}" \
+		>"$dir/third/etc/systemd/system/posmedia-good.service.d/short.conf"
+	with_layer "$dir/till" "$dir/second"
+	with_layer "$dir/till" "$dir/third"
+	disk_of till
+	disk_of second-image
+	disk_of third-image
+	cp --sparse=always "$dir/till.raw" "$dir/disk"
+}
+
+teardown_file() {
+	rm -rf "$dir"
+}
+
+setup() {
+	choose_accelerator
+}
+
+teardown() {
+	[ -n "${BATS_TEST_COMPLETED-}" ] || keep_console
+	end_machine
+}
+
+disk_of() {
+	"$posmedia" media -q "oci:$dir/$1" --format raw --slots 2 \
+		--append "console=tty0 console=ttyS0" -o "$dir/$1.raw" >/dev/null
+	"$posmedia" sign "$dir/$1.raw" --key "$dir/k" >/dev/null
+}
+
+# A blob of a layout, by what is in a file; prints its digest and its size.
+blob() { # LAYOUT FILE
+	local sum
+	sum=$(sha256sum "$2" | cut -d' ' -f1)
+	mv "$2" "$1/blobs/sha256/$sum"
+	echo "sha256:$sum $(stat -c %s "$1/blobs/sha256/$sum")"
+}
+
+# The image of layout $1 with the tree $2 as one more layer: $2-image.
+with_layer() {
+	local out=$2-image index manifest config diff layer size
+	cp -rl "$1" "$out"
+	index=$out/index.json
+	manifest=$out/blobs/sha256/$(jq -r '.manifests[0].digest[7:]' "$index")
+	config=$out/blobs/sha256/$(jq -r '.config.digest[7:]' "$manifest")
+	tar -C "$2" --numeric-owner --owner=0 --group=0 -cf "$dir/layer" .
+	diff=sha256:$(sha256sum "$dir/layer" | cut -d' ' -f1)
+	gzip -n <"$dir/layer" >"$dir/layer.gz"
+	read -r layer size < <(blob "$out" "$dir/layer.gz")
+	jq -c --arg d "$diff" '.rootfs.diff_ids += [$d] | del(.history)' "$config" >"$dir/config"
+	jq -c --arg l "$layer" --argjson n "$size" '.layers += [{digest: $l, size: $n,
+		mediaType: "application/vnd.oci.image.layer.v1.tar+gzip"}]' "$manifest" \
+		>"$dir/manifest"
+	read -r layer size < <(blob "$out" "$dir/config")
+	jq -c --arg c "$layer" --argjson n "$size" '.config.digest = $c | .config.size = $n' \
+		"$dir/manifest" >"$dir/manifest.new"
+	read -r layer size < <(blob "$out" "$dir/manifest.new")
+	jq -c --arg m "$layer" --argjson n "$size" '.manifests[0].digest = $m |
+		.manifests[0].size = $n' "$index" >"$dir/index"
+	rm "$index"
+	mv "$dir/index" "$index"
+}
+
+healthy() {
+	curl -sf -m 5 "http://127.0.0.1:$port/health"
+}
+
+sales() {
+	curl -s -m 20 "http://127.0.0.1:$port/sales" | jq -c 'map(.what)'
+}
+
+is_logged() {
+	grep -aqE -e "$1" "$dir/console"
+}
+
+status_has() {
+	"$posmedia" machine status --disk "$dir/disk" | grep -qE "$1"
+}
+
+update_to() {
+	"$posmedia" machine update "$dir/$1-image.raw" --key "$dir/k.pub" --disk "$dir/disk"
+}
+
+@test "the first slot starts and sells" {
+	start_machine bios "$dir/disk"
+	while_on 900 healthy
+	curl -s -d 'amount=12.50&what=roses' "http://127.0.0.1:$port/sales"
+	is_logged 'posmedia.slot=a '
+	run ! is_logged 'posmedia.try='
+	stop_machine
+	status_has '^a: good'
+}
+
+@test "an update starts by UEFI with Secure Boot, has the sale, and calls itself good" {
+	update_to second
+	start_machine uefi "$dir/disk"
+	while_on 900 healthy
+	[ "$(sales)" = '["roses"]' ]
+	while_on 600 status_has '^b: good'
+	is_logged 'posmedia.slot=b posmedia.try=2'
+	is_logged 'UEFI Secure Boot is enabled'
+	stop_machine
+	status_has '^next start: b'
+}
+
+@test "a system that does not come to be healthy ends by itself, and is tried less" {
+	update_to third
+	start_machine bios "$dir/disk"
+	wait_for 1500 is_off
+	is_logged 'posmedia.slot=a posmedia.try=2'
+	machine_pid=
+	status_has '^a: tried, 2 left'
+	status_has '^b: good'
+}
+
+@test "a damaged root ends at once, and after the last time the old system sells on" {
+	local at left
+	at=$(of_partition "$dir/disk" root-a start)
+	dd if=/dev/urandom of="$dir/disk" bs=1M seek=$((at >> 20)) count=1 conv=notrunc status=none
+	for left in 1 0; do
+		start_machine bios "$dir/disk"
+		wait_for 600 is_off
+		machine_pid= # it has ended
+		is_logged "posmedia.slot=a posmedia.try=$left"
+		is_logged 'posmedia: the root cannot be mounted'
+	done
+	status_has '^a: failed'
+	start_machine bios "$dir/disk"
+	while_on 900 healthy
+	is_logged 'posmedia.slot=b '
+	run ! is_logged 'posmedia.try='
+	[ "$(sales)" = '["roses"]' ]
+	stop_machine
+}
