@@ -17,10 +17,6 @@ struct device {
 int device_look(const char *path, struct device *ret, struct err *e) MUST_CHECK;
 void device_release(struct device *d);
 
-/* The serial number of the USB device that a directory of sysfs belongs to, not of a hub above it;
- * "" for none. The caller owns it. */
-char *device_usb_serial(const char *dir) MUST_CHECK;
-
 /* Writes the file of the medium to the device, which nobody uses, and reads it back: ERR_BUSY when
  * somebody does, or when it is no more the disk that was looked at; ERR_VERIFY, and nothing is
  * written, when the file is not as the medium says. The device has no table, so that it does not

@@ -1,7 +1,7 @@
-/* media/device: which number is a stick's own. */
+/* sys/disk: which number is a stick's own. */
 #include "harden-lib.h"
 
-#include "media/device.h"
+#include "sys/disk.h"
 
 static struct rootfs dir;
 
@@ -40,9 +40,9 @@ static void a_stick_has_its_own_number(void **state)
 {
 	char *with SCOPED(mem_freep) = stick("1-1", " 4C53\n");
 	char *without SCOPED(mem_freep) = stick("1-2", NULL);
-	char *a SCOPED(mem_freep) = device_usb_serial(with);
-	char *b SCOPED(mem_freep) = device_usb_serial(without);
-	char *c SCOPED(mem_freep) = device_usb_serial(dir.path);
+	char *a SCOPED(mem_freep) = disk_usb_serial(with);
+	char *b SCOPED(mem_freep) = disk_usb_serial(without);
+	char *c SCOPED(mem_freep) = disk_usb_serial(dir.path);
 
 	(void)state;
 	assert_string_equal(a, "4C53");
