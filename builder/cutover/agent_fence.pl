@@ -38,7 +38,7 @@ sub keep_spare {
 }
 
 sub drop_spare {
-	unlink state_dir() . '/spare';
+	unlink map { state_dir() . $_ } '/spare', '/spare.new';
 }
 
 sub is_over {

@@ -85,11 +85,13 @@ sub end_trial {
 	# or it starts again what is killed; a script has to be one to stop anything
 	attempt(sub { mask_service($_) }) for grep { $_->{kind} eq 'systemd' } @services;
 	end_holders($r->{plan}, 0.2);
-	attempt(sub { stop_all($r) });
+	my $stopped = attempt(sub { stop_all($r) });
 	attempt(sub { mask_service($_) unless is_masked($_) }) for @services;
-	shut_tried($r);
 	drop_spare();
+	shut_tried($r);
 	raise_fence($r);
+	# it masks as it goes, and may have ended at the first
+	attempt(sub { stop_all($r) }) unless $stopped;
 	mask_service($_) for grep { !is_masked($_) } @services;
 	fault('untried');
 	delete $r->{trial};
@@ -99,7 +101,9 @@ sub end_trial {
 
 sub attempt {
 	my ($do) = @_;
-	eval { $do->(); 1 } or say_log('the end of the trial: ' . failure($@));
+	return 1 if eval { $do->(); 1 };
+	say_log('the end of the trial: ' . failure($@));
+	return 0;
 }
 
 # Nobody holds the data, and it is read only.
