@@ -60,13 +60,13 @@ static void read_past_cache(struct handle *h)
 	const struct iovec v = {&one, 1};
 
 	if (h->st.st_size >= LARGE && preadv2(h->fd, &v, 1, 0, RWF_NOWAIT) < 0 && errno == EAGAIN)
-		h->direct = fcntl(h->fd, F_SETFL, O_DIRECT) == 0;
+		h->direct = fcntl(h->fd, F_SETFL, fcntl(h->fd, F_GETFL) | O_DIRECT) == 0;
 }
 
 static void read_through_cache(struct handle *h)
 {
 	h->direct = false;
-	(void)fcntl(h->fd, F_SETFL, 0);
+	(void)fcntl(h->fd, F_SETFL, fcntl(h->fd, F_GETFL) & ~O_DIRECT);
 }
 
 static int tree_open(void *ctx, size_t i, void **ret, struct err *e)

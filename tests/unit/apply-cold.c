@@ -55,15 +55,22 @@ static void of_every_size(void **state)
 				       2 * MIB, 2 * MIB + 1, 3 * MIB - 1, 5 * MIB + 4097};
 	struct bed *b = *state;
 	struct run run = {.unread = true};
+	struct timespec unread;
 	char name[32];
 
 	for (unsigned i = 0; i < sizeof(sizes) / sizeof(*sizes); i++) {
 		(void)snprintf(name, sizeof(name), "f%u", i);
 		put_bytes(b->src, name, sizes[i], i);
+		set_time(b->src, name, 1000000000, 0);
 		chill(b->src, name);
 	}
+	unread = stat_of(b->src, name).st_atim;
 	if (run_apply(b, &run) != 0)
 		fail_msg("%s", run.e.msg);
+	if (geteuid() == 0) { /* else it is not ours to ask for */
+		assert_int_equal(stat_of(b->src, name).st_atim.tv_sec, unread.tv_sec);
+		assert_int_equal(stat_of(b->src, name).st_atim.tv_nsec, unread.tv_nsec);
+	}
 	assert_int_equal(differences(b), 0);
 }
 
@@ -71,16 +78,18 @@ static void nothing_is_driven_out_of_memory(void **state)
 {
 	struct bed *b = *state;
 	struct run run = {.unread = true};
+	size_t at_hand;
 
 	put_bytes(b->src, "large", 16 * MIB, 1);
 	put_bytes(b->src, "at-hand", 2 * MIB, 2);
 	chill(b->src, "large");
 	if (!can_be_read_directly(b->src, "large") || pages_in_memory(b->src, "large") > 0)
 		skip();
+	at_hand = pages_in_memory(b->src, "at-hand");
 	if (run_apply(b, &run) != 0)
 		fail_msg("%s", run.e.msg);
 	assert_true(pages_in_memory(b->src, "large") < 16 * MIB / 4096 / 8);
-	assert_int_equal(pages_in_memory(b->src, "at-hand"), 2 * MIB / 4096);
+	assert_true(at_hand > 0 && pages_in_memory(b->src, "at-hand") > 0);
 	assert_int_equal(differences(b), 0);
 }
 
