@@ -44,8 +44,6 @@ static int sync_parent(const char *dir, struct err *e)
 
 static int writer_begin(const char *dir, struct writer *w, struct err *e)
 {
-	struct tail head;
-
 	if (fs_mkdirs(AT_FDCWD, dir, 0700, e) != 0 ||
 	    fs_open_dir(AT_FDCWD, dir, &w->dirfd, e) != 0 ||
 	    lock_wait(w->dirfd, "lock", WAIT_MS, &w->lock, e) != 0 ||
@@ -54,7 +52,7 @@ static int writer_begin(const char *dir, struct writer *w, struct err *e)
 	who_now(&w->who);
 	w->time = clock_rfc3339(clock_wall_s());
 	w->on_disk = w->t.end;
-	w->headless = w->t.seq > 0 && head_read(w->dirfd, &head) != 0;
+	w->headless = w->t.seq > 0 && head_is_gone(w->dirfd);
 	if (w->headless)
 		log_warn("ledger %s: its head record is gone, and with it what it knew of its end",
 			 dir);

@@ -77,6 +77,8 @@ static int one_object(struct bucket *b, const char *key, struct chains *c, const
 	}
 	if (segment_walk(&c->t, text.data, text.len, r->fn, r->ctx, e) != 0)
 		return err_in(e, "%s:%llu", key, (unsigned long long)(c->t.seq - before + 1));
+	if (c->t.headless > 0)
+		return err_set(e, ERR_VERIFY, "%s: begun when the head record was gone", key);
 	if (text.len == 0 || text.data[text.len - 1] != '\n')
 		return err_set(e, ERR_VERIFY, "%s: its last line has no end", key);
 	c->v[c->n - 1].bytes += text.len;

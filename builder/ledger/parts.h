@@ -34,9 +34,13 @@ int segment_last(int dirfd, uint64_t *ret, uint64_t *ret_n, struct err *e) MUST_
 int segment_walk(struct tail *t, const char *p, size_t n, ledger_fn *fn, void *ctx,
 		 struct err *e) MUST_CHECK;
 
-/* The head record: the last line that is known to be on the disk. Absent or damaged (a power cut
- * while it was written) is -1, and no error. */
+/* The head record: the last line that is known to be on the disk. Absent or damaged is -1, and
+ * no error. */
 int head_read(int dirfd, struct tail *ret) MUST_CHECK;
+
+/* Whether there is none, or something else by its name. One that cannot be read now is no reason to
+ * say so. */
+bool head_is_gone(int dirfd);
 
 /* Writes it over the one before; not waited for: an old one is as good, only later. */
 int head_write(int dirfd, const struct tail *t, struct err *e) MUST_CHECK;

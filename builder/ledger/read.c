@@ -61,9 +61,7 @@ static int one_segment(struct reading *r, int dirfd, bool last, struct err *e)
 /* It may have come while the lines were read: a first writer makes it before them. */
 static bool is_headless(const struct reading *r, int dirfd)
 {
-	struct tail now;
-
-	return r->t.seq > 0 && !r->known && head_read(dirfd, &now) != 0;
+	return r->t.seq > 0 && !r->known && head_is_gone(dirfd);
 }
 
 static int check_head(const struct reading *r, int dirfd, struct err *e)

@@ -205,13 +205,11 @@ static int one_segment(struct salvage *s, int dirfd, uint64_t number, bool last,
 
 static int end(struct salvage *s, int dirfd, struct err *e)
 {
-	struct tail now;
-
 	s->st.lines = s->seq;
 	s->st.last = s->w.there ? s->w.digest : digest_of("", 0);
 	s->st.has_head = s->known;
 	memcpy(s->st.chain, s->chain, sizeof(s->st.chain));
-	if (s->seq > 0 && !s->known && head_read(dirfd, &now) != 0)
+	if (s->seq > 0 && !s->known && head_is_gone(dirfd))
 		damaged(s, &s->segment, s->number,
 			"there is no head record: lines behind it may be missing");
 	if (s->known && s->head.seq > s->seq)

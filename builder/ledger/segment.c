@@ -183,6 +183,17 @@ int head_read(int dirfd, struct tail *ret)
 	return 0;
 }
 
+bool head_is_gone(int dirfd)
+{
+	struct buf b SCOPED(buf_release) = BUF_INIT(HEAD_BYTES);
+	struct err e = ERR_INIT;
+	struct tail t;
+
+	if (fs_get_file(dirfd, head_name, &b, &e) != 0 && e.sys != 0 && e.sys != ENOENT)
+		return false;
+	return head_read(dirfd, &t) != 0;
+}
+
 int head_write(int dirfd, const struct tail *t, struct err *e)
 {
 	int fd SCOPED(fd_closep) =
