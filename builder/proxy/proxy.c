@@ -134,6 +134,7 @@ static int prepare(struct server *sv, struct ca **ca, struct err *e)
 	char *state SCOPED(mem_freep) = mem_format("%s/state", sv->spec->dir);
 	struct buf pem SCOPED(buf_release) = BUF_INIT(64 << 10);
 
+	http_free(http_new()); /* who is forked for a connection has the library from here */
 	sv->counters = mmap(NULL, sizeof(*sv->counters), PROT_READ | PROT_WRITE,
 			    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	if (sv->counters == MAP_FAILED)
