@@ -29,7 +29,8 @@ static int by_policy(const struct args *a, const char *manifest, const struct me
 		     struct digest *ret, struct sign_report *ret_signatures, struct err *e)
 {
 	const char *path = args_has(a, "policy") ? args_get(a, "policy") : "signing/policy.yaml";
-	const struct sign_policy_file f = {manifest, m->identity, args_has(a, "image")};
+	const struct sign_policy_file f = {manifest, m->identity, args_has(a, "image"),
+					   args_has(a, "identity")};
 	struct sign_policy *p SCOPED(sign_policy_freep) = NULL;
 
 	if (sign_policy_load(path, &p, e) != 0)
@@ -74,6 +75,8 @@ int medium_signed(const struct args *a, const char *manifest, struct medium *ret
 	struct buf text SCOPED(buf_release) = BUF_INIT(0);
 	struct digest is, was;
 
+	if (args_has(a, "key") && (args_has(a, "policy") || args_has(a, "image")))
+		return err_set(e, ERR_USAGE, "either --key, or --policy and --image");
 	/* whose rule counts is in the text that is to be judged */
 	if (medium_load(manifest, &text, &m, e) != 0)
 		return -1;

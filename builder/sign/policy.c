@@ -173,6 +173,15 @@ static int sum_file(const char *path, struct digest *ret, struct sign_report *re
 	return sign_file_verify(path, &none, ret, ret_report, e);
 }
 
+static int no_rule_file(const struct sign_policy *p, const char *repo, struct err *e)
+{
+	if (!p->accept)
+		return no_rule(p, repo, e);
+	(void)err_set(e, ERR_VERIFY, "%s: no rule for %s, which is only what the file says",
+		      p->path, repo);
+	return err_hint(e, "say which image it is of by --identity");
+}
+
 int sign_policy_verify_file(const struct sign_policy *p, const struct sign_policy_file *f,
 			    struct digest *ret_digest, struct sign_report *ret, struct err *e)
 {
@@ -182,8 +191,8 @@ int sign_policy_verify_file(const struct sign_policy *p, const struct sign_polic
 	if (repository(f->identity, &repo, e) != 0)
 		return -1;
 	rule = rule_of(p, repo);
-	if (rule == NULL && !p->accept)
-		return no_rule(p, repo, e);
+	if (rule == NULL && !(p->accept && f->named))
+		return no_rule_file(p, repo, e);
 	if (rule == NULL) {
 		log_warn("%s: no rule for %s; accepted unverified, by default", p->path, repo);
 		return sum_file(f->path, ret_digest, ret, e);

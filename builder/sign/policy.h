@@ -40,6 +40,8 @@ int sign_policy_verify(const struct sign_policy *p, const struct oci_layout *l,
 struct sign_policy_file {
 	const char *path, *identity;
 	bool image;
+	bool named; /* the identity is what the operator says; else the file's, whose word chooses
+		     * no rule that accepts without one */
 };
 int sign_policy_verify_file(const struct sign_policy *p, const struct sign_policy_file *f,
 			    struct digest *ret_digest, struct sign_report *ret,

@@ -243,6 +243,10 @@ int rule_judge_file(const struct rule *rule, const struct sign_policy_file *f,
 	    .keys = rule->keys, .keys_n = rule->keys_n, .forms = rule->forms, .tsa = rule->tsa};
 	struct digest d;
 
+	if (rule->forms == 0 || rule->keys_n == 0) {
+		(void)err_set(e, ERR_VERIFY, "wants no signature that a file can have");
+		return err_hint(e, "Add keys to the rule.");
+	}
 	if (judge_rest(rule, f, e) != 0 || sign_file_verify(f->path, &w, &d, &r, e) != 0)
 		return -1;
 	for (size_t i = 0; i < r.n; i++)

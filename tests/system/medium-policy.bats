@@ -68,7 +68,12 @@ verify() {
 	says 4 'no rule for localhost/till, and the default is to reject'
 	echo 'default: accept' >>"$dir/policy.yaml"
 	verify
+	says 4 'no rule for localhost/till, which is only what the file says'
+	verify --identity localhost/till:1
 	says 0 'accepted unverified, by default'
+	run --separate-stderr "$posmedia" verify "$dir/disk" --policy "$dir/policy.yaml" \
+		--key "$dir/k.pub"
+	says 2 'either --key, or --policy'
 	# without an option the usual policy, which has no rule for it
 	run --separate-stderr "$posmedia" verify "$dir/disk"
 	says 4 'signing/policy.yaml: no rule for localhost/till'
