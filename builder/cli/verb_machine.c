@@ -6,6 +6,7 @@
 #include "base/num.h"
 #include "media/media.h"
 #include "media/update.h"
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -36,6 +37,17 @@ static void at_release(struct at *at)
 	free(at->running.disk);
 }
 
+/* A disk that something is mounted from, or that is part of another, is not written by its name. */
+static int is_idle(const char *disk, struct err *e)
+{
+	int fd SCOPED(fd_closep) = open(disk, O_RDONLY | O_EXCL | O_CLOEXEC | O_NONBLOCK);
+
+	if (fd >= 0 || errno != EBUSY)
+		return 0;
+	(void)err_set(e, ERR_BUSY, "%s is in use", disk);
+	return err_hint(e, "On the machine itself leave --disk out.");
+}
+
 static int open_disk(const struct args *a, bool write, struct at *at, struct err *e)
 {
 	const char *disk = args_get(a, "disk");
@@ -44,6 +56,8 @@ static int open_disk(const struct args *a, bool write, struct at *at, struct err
 		if (slot_find_running(&at->running, e) != 0)
 			return -1;
 		disk = at->running.disk;
+	} else if (write && is_idle(disk, e) != 0) {
+		return -1;
 	}
 	return slots_open(disk, write, &at->s, e);
 }

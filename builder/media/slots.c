@@ -72,6 +72,8 @@ static int open_disk(struct slots *s, bool write, struct err *e)
 		return err_sys(e, "%s", s->path);
 	if (!S_ISREG(st.st_mode) && !S_ISBLK(st.st_mode))
 		return err_set(e, ERR_USAGE, "%s: neither a file nor a disk", s->path);
+	if (S_ISBLK(st.st_mode)) /* a partition of it has pages of its own */
+		(void)ioctl(s->fd, BLKFLSBUF, 0);
 	if (write && flock(s->fd, LOCK_EX | LOCK_NB) != 0)
 		return err_set(e, ERR_BUSY, "%s is held by another program", s->path);
 	return 0;
