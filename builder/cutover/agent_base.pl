@@ -9,7 +9,7 @@ use Fcntl qw(:DEFAULT :flock);
 use IO::Handle;
 use POSIX ();
 
-use constant { TEXT_MAX => 1 << 20, SAID_MAX => 4096, DEEP_MAX => 24 };
+use constant { TEXT_MAX => 1 << 20, SAID_MAX => 4096, DEEP_MAX => 24, STOPPED_S => 5 };
 
 # Where things are; tests have them elsewhere.
 sub setting {
@@ -257,12 +257,40 @@ sub take_lock {
 	my ($name, $seconds) = @_;
 	my $path = state_dir() . "/$name";
 	open my $f, '>>', $path or die "$path: $!\n";
-	my $end = uptime_now() + $seconds;
+	my $begun = uptime_now();
+	my $asked = 0;
 	until (flock $f, LOCK_EX | LOCK_NB) {
-		return undef if uptime_now() >= $end;
+		my $waited = uptime_now() - $begun;
+		return undef if $waited >= $seconds;
+		end_stopped($path) if $name eq 'lock' && $waited >= STOPPED_S && !$asked++;
 		nap(0.1);
 	}
 	return $f;
+}
+
+# An agent that was stopped, and not ended, has the lock for as long as it pleases somebody, and all
+# others wait: the end of a lease, and who would undo it. What it was at is gone on with as behind
+# any death of it. One that is traced is somebody's at work.
+sub end_stopped {
+	my ($path) = @_;
+	my @lock = stat $path or return;
+	opendir my $d, '/proc' or return;
+	for my $pid (grep { /^\d+$/ && $_ != $$ } readdir $d) {
+		my $text = get_file("/proc/$pid/stat");
+		next unless defined $text && $text =~ /\) T [^)]*\z/ && has_open($pid, @lock);
+		say_log("an agent that was stopped is ended: $pid");
+		kill 'KILL', $pid;
+	}
+}
+
+sub has_open {
+	my ($pid, $dev, $ino) = @_;
+	opendir my $d, "/proc/$pid/fd" or return 0;
+	for my $fd (readdir $d) {
+		my @st = stat "/proc/$pid/fd/$fd";
+		return 1 if @st && $st[0] == $dev && $st[1] == $ino;
+	}
+	return 0;
 }
 
 # The true one, for our own waiting.

@@ -315,8 +315,12 @@ sub verb_forget {
 # A lease that is over ends; what is held is fenced again after a boot. The boot, cron and
 # watch call it.
 sub tick {
-	my $lock = take_lock('lock', 0) or return 'LEASED';
+	my $lock = take_lock('lock', 0);
 	my $r = load_record();
+	unless ($lock) {
+		end_stopped(state_dir() . '/lock') if $r->{state} ne 'FREE' && is_over($r);
+		return 'LEASED';
+	}
 	return $r->{state} if $r->{state} eq 'FREE';
 	if (is_over($r) && may_fall($r)) {
 		undo_all($r, $r->{undoing} ? 'again' : $r->{boot} ne boot_id()

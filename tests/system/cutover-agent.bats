@@ -265,6 +265,34 @@ s = socket.socket(); s.setsockopt(1, 2, 1); s.bind((\"\", 2001)); s.listen(); ti
 	[ "$killed" -ge 10 ]
 }
 
+@test "an agent that is stopped in the middle: who would undo it does, or the lease's end" {
+	local by asking epoch=0 more='{"stop": [{"run": ["/bin/sleep", "777"], "within": 600}]}'
+	for by in release lease; do
+		epoch=$((epoch + 1))
+		ask fence "{\"lease\": 60, \"plan\": $(plan | jq -c ". + $more")}" &
+		asking=$!
+		wait_for 10 on_old "pgrep -f '[s]leep 777'"
+		on_old "pkill -STOP -f '^perl -w .*agent serve'"
+		if [ "$by" = release ]; then
+			ask release
+			said '.ok and .state == "FREE"'
+		else
+			echo 300.00 >"$dir/uptime"
+			wait_for 20 is_recorded FREE
+		fi
+		wait_for 10 sells
+		run on_old "pgrep -f '[s]leep 777'"
+		[ "$status" -ne 0 ]
+		# nsenter(1) stops with its child
+		pkill -CONT -f "^nsenter .*$dir/agent serve" || true
+		wait "$asking" || true
+	done
+}
+
+is_recorded() {
+	[ "$(jq -r .state "$state/7/record")" = "$1" ]
+}
+
 @test "an agent that is killed while it yields the address: it comes back with the rest" {
 	local n=0
 	while :; do
