@@ -23,7 +23,7 @@ signed_by() {
 	printf '%b\n' "$extensions" >"$dir/ext"
 	openssl req -new -key "$dir/$name.key" -subj "/C=DE/ST=Berlin/O=Test/CN=$name" \
 		-out "$dir/csr"
-	faketime "${from:-now}" openssl x509 -req -in "$dir/csr" -CA "$dir/$ca.pem" \
+	faketime "${from:-1 minute ago}" openssl x509 -req -in "$dir/csr" -CA "$dir/$ca.pem" \
 		-CAkey "$dir/$ca.key" -CAcreateserial -extfile "$dir/ext" -out "$dir/$name.pem" \
 		"$@" 2>/dev/null
 	cat "$dir/$name.pem" "$dir/$ca.pem" >"$dir/$name.chain"

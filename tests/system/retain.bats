@@ -52,7 +52,7 @@ event() {
 		my ($dir, $kind, $subject, $fields) = @ARGV;
 		mkdir $dir;
 		my $file = "$dir/00000001.jsonl";
-		my ($seq, $prev) = (0, sha256_hex(""));
+		my ($seq, $prev, $machine) = (0, sha256_hex(""), 0);
 		my $line = sub {
 			my ($kind, $subject, $fields) = @_;
 			$seq++;
@@ -65,13 +65,25 @@ event() {
 			return $l;
 		};
 		if (open my $f, "<", $file) {
-			while (<$f>) { $prev = sha256_hex($_); $seq++ }
+			while (<$f>) {
+				$prev = sha256_hex($_);
+				$seq++;
+				$machine ||= /"chain":"(?!0{12}-)/;
+			}
 		}
 		open my $f, ">>", $file or die;
 		print $f $line->("segment", "",
 			qq({"chain":"000000000000-0123456789abcdef","segment":1}))
 		    if $seq == 0;
-		print $f $line->($kind, $subject, $fields)' "${4-$POSMEDIA_LEDGER}" "$1" "$2" "$3"
+		print $f $line->($kind, $subject, $fields);
+		close $f or die;
+		# what the program began has a head record, which need not be the newest
+		exit 0 if -e "$dir/head" && $machine;
+		my $head = "posmedia-ledger-head 1\nchain 000000000000-0123456789abcdef\n"
+		    . "segment 1\nend " . (-s $file) . "\nseq $seq\nlast sha256:$prev\n";
+		$head .= "sum sha256:" . sha256_hex($head) . "\n";
+		open $f, ">", "$dir/head" or die;
+		printf {$f} "%-511s\n", $head' "${4-$POSMEDIA_LEDGER}" "$1" "$2" "$3"
 }
 
 @test "without --remove nothing goes; with it, all but the newest" {
