@@ -220,6 +220,7 @@ bench: deps-check
 # What one bench of tests/bench needs beside the programs of all.
 NEED_audit = tests/interop/DEPENDS
 NEED_fleet = tests/fleet/DEPENDS
+NEED_media = tests/bench/DEPENDS-media
 ALSO_ledger = $(OUT)/bench/append
 ALSO_restore = $(OUT)/bench/tree
 

@@ -29,10 +29,6 @@ teardown() {
 	end_machine
 }
 
-healthy() {
-	curl -sf -m 5 "http://127.0.0.1:$port/health"
-}
-
 sell() {
 	curl -s -d "$1" "http://127.0.0.1:$port/sales"
 }

@@ -85,3 +85,8 @@ keep_console() {
 	echo "console: $OUT/test-logs/console-$BATS_TEST_NUMBER"
 	tail -n 30 "$OUT/test-logs/console-$BATS_TEST_NUMBER"
 }
+
+# Whether its shop says that it is well.
+healthy() {
+	curl -sf -m 5 "http://127.0.0.1:$port/health"
+}

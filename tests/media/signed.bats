@@ -33,10 +33,6 @@ teardown() {
 	end_machine
 }
 
-healthy() {
-	curl -sf -m 5 "http://127.0.0.1:$port/health"
-}
-
 # The ESP of a disk, as mtools have it.
 esp_of() {
 	echo "$1@@$(sfdisk -J "$1" |

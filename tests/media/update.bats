@@ -82,10 +82,6 @@ with_layer() {
 	mv "$dir/index" "$index"
 }
 
-healthy() {
-	curl -sf -m 5 "http://127.0.0.1:$port/health"
-}
-
 sales() {
 	curl -s -m 20 "http://127.0.0.1:$port/sales" | jq -c 'map(.what)'
 }

@@ -11,12 +11,7 @@ setup_file() {
 	export dir POSMEDIA_STORE=$dir/store
 	flock "$OUT/tests.flock" make -s "OUT=$OUT/faults" VARIANT=faults all
 	(cd "$dir" && "$posmedia" key new k) >/dev/null 2>&1
-	slots_tree "$dir/root"
-	slots_image "$dir/root" "$dir/image"
-	slots_disk "$dir/image" "$dir/old"
-	head -c 100000 /dev/urandom >"$dir/root/usr/bin/till"
-	slots_image "$dir/root" "$dir/image2"
-	slots_disk "$dir/image2" "$dir/new"
+	slots_pair
 }
 
 teardown_file() {

@@ -33,6 +33,16 @@ slots_disk() {
 	"$posmedia" sign "$2" --key "$dir/k" >/dev/null
 }
 
+# Two disks, old and new, whose images differ in one file.
+slots_pair() {
+	slots_tree "$dir/root"
+	slots_image "$dir/root" "$dir/image"
+	slots_disk "$dir/image" "$dir/old"
+	head -c 100000 /dev/urandom >"$dir/root/usr/bin/till"
+	slots_image "$dir/root" "$dir/image2"
+	slots_disk "$dir/image2" "$dir/new"
+}
+
 # Where a partition of a disk begins, or its size, in bytes. Disks of one size have one table here,
 # which is read once.
 of_partition() { # DISK NAME start|size

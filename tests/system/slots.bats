@@ -10,12 +10,7 @@ setup_file() {
 	dir=$(mktemp -d "${TMPDIR:-/var/tmp}/slots.XXXXXX")
 	export dir POSMEDIA_STORE=$dir/store
 	(cd "$dir" && "$posmedia" key new k && "$posmedia" key new other) >/dev/null 2>&1
-	slots_tree "$dir/root"
-	slots_image "$dir/root" "$dir/image"
-	slots_disk "$dir/image" "$dir/old"
-	head -c 100000 /dev/urandom >"$dir/root/usr/bin/till"
-	slots_image "$dir/root" "$dir/image2"
-	slots_disk "$dir/image2" "$dir/new"
+	slots_pair
 }
 
 teardown_file() {
