@@ -111,7 +111,7 @@ static int prepare(const struct oci_layout *l, const struct oci_desc *manifest, 
 
 static int copy(void *ctx, int fd, struct err *e)
 {
-	return fs_copy_fd(*(const int *)ctx, fd, NULL, e);
+	return media_copy_holes(*(const int *)ctx, fd, e);
 }
 
 /* What an earlier medium of that name was is gone before the file is another. */
@@ -148,8 +148,6 @@ static int put(const struct making *m, struct err *e)
 	m->medium->image = m->image;
 	if (medium_hash(m->medium, fd, e) != 0)
 		return err_in(e, "%s", m->finished);
-	if (lseek(fd, 0, SEEK_SET) != 0)
-		return err_sys(e, "rewind %s", m->finished);
 	return put_both(m, fd, e);
 }
 

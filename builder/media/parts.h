@@ -41,6 +41,9 @@ int media_size(const struct making *m, const char *file, uint64_t *ret, struct e
 int media_copy_in(const struct making *m, const char *file, uint64_t at, int to,
 		  struct err *e) MUST_CHECK;
 
+/* Copies a file into an empty one, with its holes: a disk is mostly room. */
+int media_copy_holes(int from, int to, struct err *e) MUST_CHECK;
+
 /* The tree as erofs, as a file of that name in m->to. */
 int media_erofs_as(const struct making *m, const char *name, struct err *e) MUST_CHECK;
 

@@ -3,12 +3,13 @@
 
 #include "media/tool.h"
 #include "sys/fs.h"
+#include <errno.h>
 #include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { MIB = 1 << 20 };
+enum { CHUNK = 64 << 10 };
 
 int media_size(const struct making *m, const char *file, uint64_t *ret, struct err *e)
 {
@@ -57,13 +58,52 @@ int media_copy_in(const struct making *m, const char *file, uint64_t at, int to,
 	int fd SCOPED(fd_closep) = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
 	ssize_t n = fd < 0 ? -1 : 1;
 
-	block = mem_zalloc(MIB);
+	block = mem_zalloc(CHUNK);
 	while (n > 0) {
-		n = read(fd, block, MIB);
+		n = read(fd, block, CHUNK);
 		if (n > 0 && !is_zero(block, (size_t)n) &&
 		    pwrite(to, block, (size_t)n, (off_t)at) != n)
 			n = -1;
 		at += n > 0 ? (uint64_t)n : 0;
 	}
 	return n == 0 ? 0 : err_sys(e, "put %s into the medium", file);
+}
+
+static int copy_data(int from, int to, off_t at, off_t end, struct err *e)
+{
+	char *chunk SCOPED(mem_freep) = mem_zalloc(CHUNK);
+	ssize_t n = 1;
+
+	while (n > 0 && at < end) {
+		off_t a = at, b = at;
+
+		n = copy_file_range(from, &a, to, &b, (size_t)(end - at), 0);
+		at += n > 0 ? n : 0;
+	}
+	/* not possible here */
+	for (n = 1; n > 0 && at<end; at += n> 0 ? n : 0) {
+		n = pread(from, chunk, end - at < CHUNK ? (size_t)(end - at) : CHUNK, at);
+		if (n > 0 && pwrite(to, chunk, (size_t)n, at) != n)
+			n = -1;
+	}
+	return at == end ? 0 : err_sys(e, "copy the medium");
+}
+
+int media_copy_holes(int from, int to, struct err *e)
+{
+	const off_t size = lseek(from, 0, SEEK_END);
+
+	if (size < 0 || ftruncate(to, size) != 0)
+		return err_sys(e, "copy the medium");
+	for (off_t at = 0, end; at < size; at = end) {
+		at = lseek(from, at, SEEK_DATA);
+		end = at < 0 ? -1 : lseek(from, at, SEEK_HOLE);
+		if (at < 0 && errno == ENXIO)
+			break;
+		if (end < 0)
+			return err_sys(e, "copy the medium");
+		if (copy_data(from, to, at, end, e) != 0)
+			return -1;
+	}
+	return 0;
 }
