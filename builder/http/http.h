@@ -36,6 +36,7 @@ struct http_request {
 	const struct sink *to; /* where a 2xx body goes; NULL = into reply->body. The reply's
 				  status and headers are set before the first byte comes */
 	uint64_t offset;       /* > 0: Range: bytes=offset- ; see reply->status 206 */
+	uint64_t length;       /* > 0: Range: bytes=offset-LAST, so many of them */
 	uint64_t stall_ms;     /* give up when hardly anything moves for so long; 0 = 60 s */
 	uint64_t connect_ms;   /* give up connecting after so long; 0 = 30 s */
 	unsigned tries;        /* 0 = 4; only what may be repeated is repeated */

@@ -248,6 +248,15 @@ static void add_headers(struct xfer *x)
 	(void)curl_easy_setopt(x->easy, CURLOPT_HTTPHEADER, x->headers);
 }
 
+/* "500-", or "500-999". */
+static char *range_of(const struct http_request *q)
+{
+	if (q->length == 0)
+		return mem_format("%llu-", (unsigned long long)q->offset);
+	return mem_format("%llu-%llu", (unsigned long long)q->offset,
+			  (unsigned long long)(q->offset + q->length - 1));
+}
+
 static void set_method(struct xfer *x)
 {
 	const struct http_request *q = &x->c->q;
@@ -267,8 +276,8 @@ static void set_method(struct xfer *x)
 		(void)curl_easy_setopt(h, CURLOPT_UPLOAD_BUFFERSIZE, 256L << 10);
 	}
 	/* not CURLOPT_RESUME_FROM: with that a server that sends all of it would be an error */
-	if (q->offset > 0) {
-		char *range SCOPED(mem_freep) = mem_format("%llu-", (unsigned long long)q->offset);
+	if (q->offset > 0 || q->length > 0) {
+		char *range SCOPED(mem_freep) = range_of(q);
 
 		(void)curl_easy_setopt(h, CURLOPT_RANGE, range);
 	}

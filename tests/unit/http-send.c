@@ -512,6 +512,11 @@ static void test_file(void **state)
 	assert_int_equal(r.status, 206);
 	assert_string_equal(r.body.data, "456789");
 	http_reply_release(&r);
+	q.length = 3;
+	assert_int_equal(http_send(&q, &r, &e), 0);
+	assert_string_equal(r.body.data, "456");
+	http_reply_release(&r);
+	q.length = 0;
 	q.offset = 11;
 	assert_int_equal(http_send(&q, &r, &e), 0);
 	assert_int_equal(r.status, 416);
