@@ -4,9 +4,11 @@
 #include "cli/verb.h"
 
 #include "base/num.h"
+#include "media/carried.h"
 #include "sys/clock.h"
 #include "sys/fs.h"
 #include <stdio.h>
+#include <unistd.h>
 
 #define CARRY_OPTS                                                                                 \
 	{0, "plain-http", NULL, "Speak http without TLS (always so on loopback)."},                \
@@ -130,8 +132,39 @@ static int note(const struct args *a, const struct outcome *o, struct err *e)
 	return noted_of(a, "push", o->digest, v, e);
 }
 
+/* A medium that was made, as an artifact of a layout. */
+static int pack_medium(const char *file, struct oci_layout *l, struct oci_desc *ret, struct err *e)
+{
+	char *manifest SCOPED(mem_freep) = mem_format("%s" MEDIUM_SUFFIX, file);
+	struct medium m SCOPED(medium_release) = {0};
+
+	if (access(manifest, F_OK) != 0) {
+		(void)err_set(e, ERR_USAGE, "%s: no image, and there is no %s", file, manifest);
+		return err_hint(e, "Images are named oci:DIR:TAG; of files, media are carried that "
+				   "posmedia media has made.");
+	}
+	return medium_load(manifest, NULL, &m, e) != 0 ? -1 : carried_make(file, &m, l, ret, e);
+}
+
+/* What is pushed: an image, or a medium, which is in a scratch then. */
+static int open_pushed(const struct args *a, struct visit *v, struct image *i, struct err *e)
+{
+	const char *name = a->rest.v[0];
+	char *at SCOPED(mem_freep) = NULL;
+
+	if (object_is_image(name))
+		return input_image(name, i, e);
+	if (object_scratch(a, v, e) != 0)
+		return -1;
+	at = fs_join(v->dir, "layout");
+	return oci_layout_scratch(at, &i->layout, e) != 0
+		   ? -1
+		   : pack_medium(name, i->layout, &i->manifest, e);
+}
+
 static int push(const struct args *a, struct err *e)
 {
+	struct visit v SCOPED(visit_end) = {0};
 	struct image i SCOPED(image_release) = {0};
 	struct ref to SCOPED(ref_release) = {0};
 	struct remote_stats st = {0};
@@ -139,8 +172,8 @@ static int push(const struct args *a, struct err *e)
 	struct remote_opts o;
 	char *sessions SCOPED(mem_freep) = mem_format("%s/uploads", input_store_path(a));
 
-	if (options(a, &o, e) != 0 || input_image(a->rest.v[0], &i, e) != 0 ||
-	    ref_parse(a->rest.v[1], &to, e) != 0 || wants(&to, true, e) != 0)
+	if (options(a, &o, e) != 0 || ref_parse(a->rest.v[1], &to, e) != 0 ||
+	    wants(&to, true, e) != 0 || open_pushed(a, &v, &i, e) != 0)
 		return -1;
 	o.sessions = sessions;
 	if (!args_has(a, "dry-run") && remote_push(i.layout, &i.manifest, &to, &o, &st, e) != 0)
@@ -153,8 +186,8 @@ static int push(const struct args *a, struct err *e)
 
 const struct verb verb_push = {
     .name = "push",
-    .args = "oci:DIR[:TAG] docker://HOST/REPO:TAG",
-    .help = "Copy an image with its signatures to a registry or a bucket.",
+    .args = "oci:DIR[:TAG] | FILE docker://HOST/REPO:TAG",
+    .help = "Copy an image, or a medium, with its signatures to a registry or a bucket.",
     .min = 2,
     .max = 2,
     .opts = push_opts,
@@ -247,10 +280,38 @@ static int copy_local(const struct args *a, const struct ref *to, struct err *e)
 	return 0;
 }
 
+/* A medium into a layout: for a stick, say. */
+static int copy_medium(const struct args *a, const struct ref *to, struct err *e)
+{
+	struct oci_layout *l SCOPED(oci_layout_freep) = NULL;
+	struct oci_desc d SCOPED(oci_desc_release) = {0};
+	const struct remote_stats none = {0};
+	uint64_t begun_ms = clock_mono_ms();
+
+	if (args_has(a, "dry-run"))
+		return 0;
+	if (oci_layout_open(to->path, true, &l, e) != 0 ||
+	    pack_medium(a->rest.v[0], l, &d, e) != 0 || oci_layout_tag(l, to->tag, &d, e) != 0)
+		return -1;
+	report(a, &(struct outcome){"copied", to, &d.digest, &none, begun_ms});
+	return 0;
+}
+
+static int copy_file(const struct args *a, struct err *e)
+{
+	struct ref to SCOPED(ref_release) = {0};
+
+	if (ref_parse(a->rest.v[1], &to, e) != 0 || wants(&to, is_remote(&to), e) != 0)
+		return -1;
+	return is_remote(&to) ? push(a, e) : copy_medium(a, &to, e);
+}
+
 static int copy(const struct args *a, struct err *e)
 {
 	struct ref from SCOPED(ref_release) = {0}, to SCOPED(ref_release) = {0};
 
+	if (!object_is_image(a->rest.v[0]))
+		return copy_file(a, e);
 	if (ref_parse(a->rest.v[0], &from, e) != 0 || ref_parse(a->rest.v[1], &to, e) != 0 ||
 	    wants(&from, is_remote(&from), e) != 0 || wants(&to, is_remote(&to), e) != 0)
 		return -1;

@@ -3,9 +3,12 @@
 #include "cli/screen.h"
 #include "cli/verb.h"
 
+#include "base/log.h"
 #include "base/num.h"
+#include "media/carried.h"
 #include "media/media.h"
 #include "media/update.h"
+#include "sys/fs.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -148,11 +151,27 @@ static int mark_good(const struct args *a, struct err *e)
 	return 0;
 }
 
-/* A file of the medium. */
+/* Where the medium is: a file, or what a registry, a bucket or a layout has of it. */
 struct source {
-	int fd;
-	const char *path;
+	const char *name;
+	char *manifest; /* a file */
+	int fd;         /* of a file */
+	char *dir;      /* for the others, in which the manifest is: */
+	struct carried *carried;
 };
+
+static void source_release(struct source *s)
+{
+	struct err e = ERR_INIT;
+
+	if (s->dir != NULL && fs_rmtree(AT_FDCWD, s->dir, &e) != 0)
+		log_warn("leaves %s behind: %s", s->dir, e.msg);
+	if (s->fd >= 0)
+		(void)close(s->fd);
+	carried_freep(&s->carried);
+	free(s->dir);
+	free(s->manifest);
+}
 
 static int read_file(void *ctx, uint64_t at, void *p, size_t n, struct err *e)
 {
@@ -160,24 +179,66 @@ static int read_file(void *ctx, uint64_t at, void *p, size_t n, struct err *e)
 	ssize_t got = pread(s->fd, p, n, (off_t)at);
 
 	if (got < 0)
-		return err_sys(e, "read %s", s->path);
-	return (size_t)got == n ? 0 : err_set(e, ERR_VERIFY, "%s ends before its end", s->path);
+		return err_sys(e, "read %s", s->name);
+	return (size_t)got == n ? 0 : err_set(e, ERR_VERIFY, "%s ends before its end", s->name);
 }
 
-/* Its manifest, signed as it shall be. */
-static int load(const struct args *a, const char *file, struct medium *ret, struct err *e)
+static bool is_carried(const char *name)
 {
-	char *beside SCOPED(mem_freep) = mem_format("%s" MEDIUM_SUFFIX, file);
-	const char *given = args_get(a, "manifest");
-	struct sign_report r SCOPED(sign_report_release) = {0};
+	static const char *const kinds[] = {"oci:", "docker://", "s3://"};
 
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
+		if (strncmp(name, kinds[i], strlen(kinds[i])) == 0)
+			return true;
+	return false;
+}
+
+/* Its manifest comes into a directory of its own, where it is checked like any. */
+static int open_carried(const struct args *a, struct source *s, struct err *e)
+{
+	const struct remote_opts o = object_remote(a);
+	const char *tmp = getenv("TMPDIR");
+	struct ref r SCOPED(ref_release) = {0};
+
+	if (args_has(a, "manifest"))
+		return err_set(e, ERR_USAGE, "--manifest is for a file");
+	if (ref_parse(s->name, &r, e) != 0 || carried_open(&r, &o, &s->carried, e) != 0)
+		return -1;
+	s->dir = mem_format("%s/posmedia-XXXXXX", tmp != NULL && *tmp != '\0' ? tmp : "/tmp");
+	if (mkdtemp(s->dir) == NULL) {
+		(void)err_sys(e, "make %s", s->dir);
+		mem_freep(&s->dir);
+		return -1;
+	}
+	s->manifest = fs_join(s->dir, "medium.json");
+	return carried_papers(s->carried, s->manifest, e) != 0 ? err_in(e, "%s", s->name) : 0;
+}
+
+static int open_source(const struct args *a, struct source *s, struct err *e)
+{
 	if (!args_has(a, "key") && !args_has(a, "policy"))
 		return err_set(e, ERR_USAGE, "machine update wants a --key or a --policy");
-	if (medium_signed(a, given != NULL ? given : beside, ret, &r, e) != 0)
+	if (is_carried(s->name))
+		return open_carried(a, s, e);
+	s->manifest = args_has(a, "manifest") ? mem_strdup(args_get(a, "manifest"))
+					      : mem_format("%s" MEDIUM_SUFFIX, s->name);
+	return 0;
+}
+
+/* Its manifest, signed as it shall be; then what it is of. */
+static int load(const struct args *a, struct source *s, struct medium *ret, struct err *e)
+{
+	struct sign_report r SCOPED(sign_report_release) = {0};
+
+	if (open_source(a, s, e) != 0 || medium_signed(a, s->manifest, ret, &r, e) != 0)
 		return -1;
-	if (strcmp(ret->format, media_format_name(MEDIA_RAW)) == 0)
-		return 0;
-	return err_set(e, ERR_USAGE, "%s is a medium of the format %s, not raw", file, ret->format);
+	if (strcmp(ret->format, media_format_name(MEDIA_RAW)) != 0)
+		return err_set(e, ERR_USAGE, "%s is a medium of the format %s, not raw", s->name,
+			       ret->format);
+	if (s->carried != NULL)
+		return carried_bind(s->carried, ret, e);
+	s->fd = open(s->name, O_RDONLY | O_CLOEXEC);
+	return s->fd < 0 ? err_sys(e, "%s", s->name) : 0;
 }
 
 static void print_update(const struct args *a, const struct slots *s, const struct update_result *r)
@@ -221,23 +282,21 @@ static int may_write(const struct at *at, struct err *e)
 
 static int update(const struct args *a, struct err *e)
 {
-	const char *file = a->rest.v[1];
 	struct medium m SCOPED(medium_release) = {0};
 	struct at at SCOPED(at_release) = {.s.fd = -1, .running.slot = SLOT_NONE};
-	int fd SCOPED(fd_closep) = -1;
-	struct source source = {.path = file};
-	const struct update_source from = {read_file, &source};
+	struct source s SCOPED(source_release) = {.name = a->rest.v[1], .fd = -1};
+	struct update_source from = {read_file, &s};
 	struct update_result r;
 
-	if (load(a, file, &m, e) != 0)
+	if (load(a, &s, &m, e) != 0)
 		return -1;
-	fd = open(file, O_RDONLY | O_CLOEXEC);
-	if (fd < 0)
-		return err_sys(e, "%s", file);
-	source.fd = fd;
+	if (s.carried != NULL)
+		from = (struct update_source){carried_read, s.carried};
 	if (open_disk(a, true, &at, e) != 0 || may_write(&at, e) != 0 ||
 	    update_run(&m, &from, &at.s, &r, e) != 0)
 		return -1;
+	if (s.carried != NULL)
+		r.fetched = carried_bytes(s.carried);
 	print_update(a, &at.s, &r);
 	return 0;
 }
@@ -254,12 +313,12 @@ static int run(const struct args *a, struct err *e)
 		if (strcmp(a->rest.v[0], words[i].word) == 0 && a->rest.n == words[i].args)
 			return words[i].run(a, e);
 	(void)err_set(e, ERR_USAGE, "machine: no such words");
-	return err_hint(e, "machine update FILE, machine status, or machine mark-good");
+	return err_hint(e, "machine update MEDIUM, machine status, or machine mark-good");
 }
 
 const struct verb verb_machine = {
     .name = "machine",
-    .args = "update FILE | status | mark-good",
+    .args = "update MEDIUM | status | mark-good",
     .help = "Update the system of a machine that runs from one of two slots.",
     .min = 1,
     .max = 2,

@@ -13,6 +13,11 @@ enum { SIGNATURE_MAX = 1 << 20 };
 
 static const char *const suffix[SIGN_FORMS] = {".pgp", ".sig", ".sigstore.json"};
 
+const char *sign_file_suffix(enum sign_form form)
+{
+	return suffix[form];
+}
+
 /* Of what is signed, in memory or in a file: its digest, and its bytes in a hash that goes on:
  * OpenPGP hashes something after them. */
 struct sums {

@@ -6,6 +6,9 @@
 
 #include "sign/image.h"
 
+/* ".pgp": what follows the name of the file; SIGN_COSIGN is ".sig". */
+const char *sign_file_suffix(enum sign_form form);
+
 /* Writes all three, each whole or not at all. The file is read once, whatever its size. */
 int sign_file(const char *path, const struct sign_key *k, int64_t timestamp, struct digest *ret,
 	      struct err *e) MUST_CHECK;

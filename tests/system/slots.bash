@@ -104,3 +104,12 @@ is_root_of() { # DISK SLOT MEDIUM
 	veritysetup verify "$dir/root.part" "$dir/verity.part" \
 		"$(jq -r '.predicate.verity."root-hash"' "$3.medium.json")"
 }
+
+# The disk starts as it did, and what it starts is whole.
+slots_is_old() { # OLD DISK
+	"$posmedia" machine status --disk "$2" | grep -qx 'next start: a'
+	local name
+	for name in boot-a root-a verity-a usr2; do
+		cmp <(part "$1" "$name") <(part "$2" "$name")
+	done
+}

@@ -35,13 +35,8 @@ says() {
 	return 1
 }
 
-# The disk starts as it did, and what it starts is whole.
 is_old() {
-	"$posmedia" machine status --disk "$dir/disk" | grep -qx 'next start: a'
-	local name
-	for name in boot-a root-a verity-a usr2; do
-		cmp <(part "$dir/old" "$name") <(part "$dir/disk" "$name")
-	done
+	slots_is_old "$dir/old" "$dir/disk"
 }
 
 image_of() {
