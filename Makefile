@@ -66,7 +66,8 @@ ALL_LDFLAGS = $(HARD) $(if $(VARIANT),,-pie) -Wl,--as-needed,-z,relro,-z,now,--b
 TEST_CFLAGS = $(filter-out -D_FORTIFY_SOURCE=%,$(subst $(OPT),-O0 -g1,$(ALL_CFLAGS)))
 TEST_LDFLAGS := $(ALL_LDFLAGS) $(if $(shell command -v ld.gold),-fuse-ld=gold)
 
-all: $(OUT)/posmedia
+MACHINE := $(OUT)/machine
+all: $(OUT)/posmedia $(MACHINE)/usr/bin/posmedia
 
 # A change of flags or compiler rebuilds everything.
 STAMP := $(OUT)/obj/flags
@@ -125,6 +126,19 @@ $(OUT)/posmedia: $(call objects,cli) $(call archive,$(filter-out cli,$(DIRS)))
 	@echo "  LD    $@"
 	$(Q)$(CC) $(filter %.o,$^) $(call libs,$(filter-out cli,$(DIRS))) $(ALL_LDFLAGS) \
 	  $(call ldlibs,$(DIRS)) -o $@
+
+# What a machine has of it, to be updated by (recipes/base/machine-updates.yaml): one verb, and no
+# library but those that it takes. Of our own files only what that verb needs is linked.
+$(OUT)/obj/machine/verbs.o: builder/cli/verbs.c builder/cli/verb.h $(STAMP)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(ALL_CFLAGS) -DPOSMEDIA_MACHINE -c $< -o $@
+$(MACHINE)/usr/bin/posmedia: $(OUT)/obj/machine/verbs.o $(OUT)/posmedia
+	@mkdir -p $(@D); echo "  LD    $@"
+	$(Q)rm -f $(OUT)/obj/machine/cli.a
+	$(Q)$(AR) rcsD $(OUT)/obj/machine/cli.a $(filter-out %/main.o %/verbs.o,$(call objects,cli))
+	$(Q)$(CC) $(filter %/main.o,$(call objects,cli)) $< -Wl,--start-group \
+	  $(OUT)/obj/machine/cli.a $(call archive,$(filter-out cli,$(DIRS))) -Wl,--end-group \
+	  $(ALL_LDFLAGS) -s $(call ldlibs,$(DIRS)) -o $@
 
 plain:
 	$(Q)$(MAKE) OUT=$(PLAIN) VARIANT= all

@@ -3,6 +3,9 @@
 #include <stdio.h>
 #include <string.h>
 
+#ifdef POSMEDIA_MACHINE /* the program that a machine has, to be updated by */
+const struct verb *const verbs[] = {&verb_help, &verb_machine, &verb_version, NULL};
+#else
 const struct verb *const verbs[] = {
     &verb_audit,    &verb_build,   &verb_copy,     &verb_cutover, &verb_delete, &verb_destroy,
     &verb_diff,     &verb_help,    &verb_host,     &verb_import,  &verb_key,    &verb_lock,
@@ -12,6 +15,7 @@ const struct verb *const verbs[] = {
     &verb_snapshot, &verb_stage,   &verb_start,    &verb_status,  &verb_stop,   &verb_store,
     &verb_tags,     &verb_verify,  &verb_version,  &verb_vpn,     NULL,
 };
+#endif
 
 const struct verb *verb_find(const char *name)
 {

@@ -13,34 +13,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-static const struct {
-	const char *name;
-	int (*make)(const struct making *m, struct err *e);
-} formats[MEDIA_FORMATS] = {
-    [MEDIA_TAR] = {"tar", media_tar},       [MEDIA_SQUASHFS] = {"squashfs", media_squashfs},
-    [MEDIA_EROFS] = {"erofs", media_erofs}, [MEDIA_RAW] = {"raw", media_raw},
-    [MEDIA_QCOW2] = {"qcow2", media_qcow2}, [MEDIA_ISO] = {"iso", media_iso},
+static int (*const makers[MEDIA_FORMATS])(const struct making *m, struct err *e) = {
+    [MEDIA_TAR] = media_tar, [MEDIA_SQUASHFS] = media_squashfs, [MEDIA_EROFS] = media_erofs,
+    [MEDIA_RAW] = media_raw, [MEDIA_QCOW2] = media_qcow2,       [MEDIA_ISO] = media_iso,
 };
-
-const char *media_format_name(enum media_format f)
-{
-	return formats[f].name;
-}
-
-int media_format_parse(const char *name, enum media_format *ret, struct err *e)
-{
-	struct buf known SCOPED(buf_release) = BUF_INIT(200);
-
-	for (size_t i = 0; i < MEDIA_FORMATS; i++) {
-		if (strcmp(formats[i].name, name) == 0) {
-			*ret = (enum media_format)i;
-			return 0;
-		}
-		buf_addf(&known, "%s%s", i > 0 ? ", " : "", formats[i].name);
-	}
-	(void)err_set(e, ERR_USAGE, "--format: \"%.40s\" is none", name);
-	return err_hint(e, "There are: %s.", known.data);
-}
 
 struct uuid_text media_id(const struct making *m, const char *part)
 {
@@ -143,7 +119,7 @@ static int put(const struct making *m, struct err *e)
 
 	if (fd < 0)
 		return err_sys(e, "open %s", m->finished);
-	m->medium->format = mem_strdup(formats[m->o->format].name);
+	m->medium->format = mem_strdup(media_format_name(m->o->format));
 	m->medium->identity = m->o->identity != NULL ? mem_strdup(m->o->identity) : NULL;
 	m->medium->image = m->image;
 	if (medium_hash(m->medium, fd, e) != 0)
@@ -171,7 +147,7 @@ int media_make(const struct oci_layout *l, const struct oci_desc *manifest,
 	struct making m SCOPED(making_release) = {.o = o, .medium = &medium};
 
 	if (look(o->out, e) != 0 || entry_check(o, e) != 0 || prepare(l, manifest, &m, e) != 0 ||
-	    formats[o->format].make(&m, e) != 0 || put(&m, e) != 0)
+	    makers[o->format](&m, e) != 0 || put(&m, e) != 0)
 		return -1;
 	*ret = (struct media_made){m.image, medium.whole, medium.size};
 	return 0;

@@ -28,6 +28,11 @@ int slot_other(int slot)
 	return slot == SLOT_A ? SLOT_B : SLOT_A;
 }
 
+char *slot_part(const char *what, int slot)
+{
+	return mem_format("%s-%s", what, slot_word(slot));
+}
+
 static int bad(struct err *e)
 {
 	return err_set(e, ERR_VERIFY, "what the disk says of its slots cannot be read");

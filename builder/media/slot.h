@@ -40,6 +40,9 @@ int slot_of(const char *word);
 /* The other one. */
 int slot_other(int slot);
 
+/* "root-a": the partition `what` of a slot; the caller owns it. */
+char *slot_part(const char *what, int slot) MUST_CHECK;
+
 /* GRUB's environment block, of SLOT_SECTOR bytes. What is none is ERR_VERIFY. */
 int slot_state_parse(const char *sector, struct slot_state *ret, struct err *e) MUST_CHECK;
 void slot_state_write(const struct slot_state *s, char *sector);

@@ -51,11 +51,6 @@ const char slot_script[] = "\n"
 			   "	posmedia_on=${posmedia_on:-$device}\n"
 			   "}\n";
 
-char *slot_part(const char *what, int slot)
-{
-	return mem_format("%s-%s", what, slot_word(slot));
-}
-
 static int put(const struct making *m, const char *name, const void *p, size_t n, struct err *e)
 {
 	char *path SCOPED(mem_freep) = fs_join(m->to, name);

@@ -16,9 +16,6 @@ struct slot_room {
 int slot_make(const struct making *m, const struct boot *b, struct slot_room *ret,
 	      struct err *e) MUST_CHECK;
 
-/* "root-a": the partition `what` of a slot; the caller owns it. */
-char *slot_part(const char *what, int slot) MUST_CHECK;
-
 /* For the kernel's initial file system, behind initramfs_script: the partitions that a machine
  * writes to are those on the disk of its root. */
 extern const char slot_script[];

@@ -1,7 +1,6 @@
 #include "media/slots.h"
 
 #include "base/fault.h"
-#include "media/slot_make.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/fs.h>

@@ -1,7 +1,6 @@
 #include "media/update_look.h"
 
 #include "base/num.h"
-#include "media/slot_make.h"
 #include "media/verity.h"
 #include <stdlib.h>
 #include <string.h>

@@ -27,6 +27,7 @@ choose_accelerator() {
 # start_machine bios|uefi|own DISK [FORMAT]: its console is in $dir/console, its shop on $port. Of
 # format "cd" the disk is a disc in a drive. uefi and own are with Secure Boot, where only what is
 # signed starts: by the keys of most machines, or by the one that the package ovmf has for tests.
+# What it asks of 10.0.2.100:5000 goes to port $beside here, when that is set.
 start_machine() {
 	local firmware=() disk=(-drive "file=$2,format=${3-raw},if=virtio")
 	[ "${3-}" != cd ] || disk=(-device virtio-scsi-pci -device "scsi-cd,drive=cd,bootindex=0"
@@ -38,12 +39,16 @@ start_machine() {
 			-drive "if=pflash,format=raw,readonly=on,file=$ovmf/OVMF_CODE_4M.ms.fd"
 			-drive "if=pflash,format=raw,file=$dir/vars")
 	fi
+	local net="user,restrict=on,model=virtio-net-pci"
+	[ -z "${beside-}" ] ||
+		net+=",guestfwd=tcp:10.0.2.100:5000-cmd:$PWD/tests/media/to-port $beside"
 	port=$(free_port)
+	keep_transcript
 	rm -f "$dir/console"
 	qemu-system-x86_64 "${accelerator[@]}" "${firmware[@]}" -smp 2 -m 1024 -display none \
 		-nodefaults -no-reboot -serial "file:$dir/console" \
 		-monitor "unix:$dir/monitor,server,nowait" \
-		-nic "user,restrict=on,model=virtio-net-pci,hostfwd=tcp:127.0.0.1:$port-:2001" \
+		-nic "$net,hostfwd=tcp:127.0.0.1:$port-:2001" \
 		"${disk[@]}" >"$dir/qemu.log" 2>&1 3>&- &
 	machine_pid=$!
 }
@@ -76,6 +81,18 @@ is_off() {
 end_machine() {
 	[ -z "${machine_pid-}" ] || kill "$machine_pid" 2>/dev/null || true
 	machine_pid=
+	keep_transcript
+}
+
+# For whoever wants to see them: the console of each start, in the directory TRANSCRIPTS.
+keep_transcript() {
+	local name
+	[ -n "${TRANSCRIPTS-}" ] && [ -e "$dir/console" ] || return 0
+	name=$TRANSCRIPTS/$(basename "$BATS_TEST_FILENAME" .bats)-$BATS_TEST_NUMBER
+	while [ -e "$name" ]; do
+		name+=b
+	done
+	mv "$dir/console" "$name"
 }
 
 # Of a test that failed, for whoever looks: where the console's log is, and its end.

@@ -14,23 +14,50 @@ setup_file() {
 	export dir
 	(cd "$dir" && "$posmedia" key new k) >/dev/null 2>&1
 	build_shipped till "$dir/till" >"$dir/build.log" 2>&1 || { cat "$dir/build.log"; false; }
-	mkdir -p "$dir/second/etc" "$dir/third/etc/systemd/system/posmedia-good.service.d" \
-		"$dir/third/etc/systemd/system/tulip.service.d"
-	echo second >"$dir/second/etc/posmedia-test"
-	# what never answers, and a short time until that is too long
-	printf '[Service]\nExecStart=\nExecStart=/bin/sleep infinity\n' \
-		>"$dir/third/etc/systemd/system/tulip.service.d/never.conf"
-	printf '[Service]\nTimeoutStartSec=%s\n' "${UPDATE_PATIENCE-4min}" \
-		>"$dir/third/etc/systemd/system/posmedia-good.service.d/short.conf"
-	with_layer "$dir/till" "$dir/second"
-	with_layer "$dir/till" "$dir/third"
-	disk_of till
+	start_registry "$dir/registry"
+	export registry_pid beside=${registry#*:}
+	systems
+	disk_of first-image
 	disk_of second-image
 	disk_of third-image
-	cp --sparse=always "$dir/till.raw" "$dir/disk"
+	"$posmedia" push "$dir/second-image.raw" "docker://$registry/pos/till:second"
+	cp --sparse=always "$dir/first-image.raw" "$dir/disk"
+}
+
+# The first updates itself when it has started; the second is another; the third has a shop that
+# never answers, and a short time until that is too long.
+systems() {
+	local units
+	units=$dir/first/etc/systemd/system
+	mkdir -p "$units/multi-user.target.wants"
+	cp "$dir/k.pub" "$dir/first/etc/release.pub"
+	cat >"$units/update.service" <<-'UNIT'
+		[Unit]
+		After=multi-user.target
+		[Service]
+		Type=oneshot
+		Environment=FROM=docker://10.0.2.100:5000/pos/till:second
+		ExecStart=/usr/bin/posmedia machine update $FROM --plain-http --key /etc/release.pub
+		StandardOutput=journal+console
+		Restart=on-failure
+		RestartSec=5
+	UNIT
+	ln -s ../update.service "$units/multi-user.target.wants"
+	mkdir -p "$dir/second/etc"
+	echo second >"$dir/second/etc/posmedia-test"
+	units=$dir/third/etc/systemd/system
+	mkdir -p "$units/posmedia-good.service.d" "$units/tulip.service.d"
+	printf '[Service]\nExecStart=\nExecStart=/bin/sleep infinity\n' \
+		>"$units/tulip.service.d/never.conf"
+	printf '[Unit]\nJobTimeoutSec=%s\n' "${UPDATE_PATIENCE-4min}" \
+		>"$units/posmedia-good.service.d/short.conf"
+	with_layer "$dir/till" "$dir/first"
+	with_layer "$dir/till" "$dir/second"
+	with_layer "$dir/till" "$dir/third"
 }
 
 teardown_file() {
+	stop_registry
 	rm -rf "$dir"
 }
 
@@ -94,26 +121,24 @@ status_has() {
 	"$posmedia" machine status --disk "$dir/disk" | grep -qE "$1"
 }
 
-update_to() {
-	"$posmedia" machine update "$dir/$1-image.raw" --key "$dir/k.pub" --disk "$dir/disk"
-}
-
-@test "the first slot starts and sells" {
+@test "the first slot starts and sells, and takes its update from the registry" {
 	start_machine bios "$dir/disk"
 	while_on 900 healthy
 	curl -s -d 'amount=12.50&what=roses' "http://127.0.0.1:$port/sales"
 	is_logged 'posmedia.slot=a '
 	run ! is_logged 'posmedia.try='
+	while_on 600 is_logged 'slot b is tried at the next start: sha256:'
+	is_logged 'copied [0-9.]+ MB from slot a, kept 0 B, fetched [0-9.]+ [kM]B; read back'
 	stop_machine
 	status_has '^a: good'
+	status_has '^b: tried, 3 left'
 }
 
 @test "an update starts by UEFI with Secure Boot, has the sale, and calls itself good" {
-	update_to second
 	start_machine uefi "$dir/disk"
 	while_on 900 healthy
 	[ "$(sales)" = '["roses"]' ]
-	while_on 600 status_has '^b: good'
+	while_on 900 status_has '^b: good'
 	is_logged 'posmedia.slot=b posmedia.try=2'
 	is_logged 'UEFI Secure Boot is enabled'
 	stop_machine
@@ -121,7 +146,7 @@ update_to() {
 }
 
 @test "a system that does not come to be healthy ends by itself, and is tried less" {
-	update_to third
+	"$posmedia" machine update "$dir/third-image.raw" --key "$dir/k.pub" --disk "$dir/disk"
 	start_machine bios "$dir/disk"
 	wait_for 1500 is_off
 	is_logged 'posmedia.slot=a posmedia.try=2'
@@ -130,17 +155,29 @@ update_to() {
 	status_has '^b: good'
 }
 
+@test "a flipped bit: the block is not read, and the system ends by itself" {
+	local block
+	part "$dir/third-image.raw" root-a >"$dir/root"
+	block=$(dump.erofs -e --path=/usr/bin/perl "$dir/root" |
+		sed -nE 's|^ *0: .* : *([0-9]+)[.][.].*|\1|p')
+	flip "$dir/disk" $(($(of_partition "$dir/disk" root-a start) + block + 100))
+	start_machine bios "$dir/disk"
+	wait_for 1500 is_off
+	machine_pid=
+	is_logged 'posmedia.slot=a posmedia.try=1'
+	is_logged "data block $((block / 4096)) is corrupted"
+	status_has '^a: tried, 1 left'
+}
+
 @test "a damaged root ends at once, and after the last time the old system sells on" {
-	local at left
+	local at
 	at=$(of_partition "$dir/disk" root-a start)
 	dd if=/dev/urandom of="$dir/disk" bs=1M seek=$((at >> 20)) count=1 conv=notrunc status=none
-	for left in 1 0; do
-		start_machine bios "$dir/disk"
-		wait_for 600 is_off
-		machine_pid= # it has ended
-		is_logged "posmedia.slot=a posmedia.try=$left"
-		is_logged 'posmedia: the root cannot be mounted'
-	done
+	start_machine bios "$dir/disk"
+	wait_for 600 is_off
+	machine_pid= # it has ended
+	is_logged "posmedia.slot=a posmedia.try=0"
+	is_logged 'posmedia: the root cannot be mounted'
 	status_has '^a: failed'
 	start_machine bios "$dir/disk"
 	while_on 900 healthy
