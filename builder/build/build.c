@@ -10,6 +10,9 @@
 #include <string.h>
 #include <sys/stat.h>
 
+/* How long what a killed build left running may take to die, on a machine with much to do. */
+enum { DYING_MS = 30000 };
+
 /* Only one build at a time may write to a layout. The lock lies in the store, under a name made
  * from the layout's place, so that nothing of ours stands beside the user's files. */
 static int lock_layout(struct job *j, int *ret_fd, struct err *e)
@@ -30,7 +33,7 @@ static int lock_layout(struct job *j, int *ret_fd, struct err *e)
 	full = fs_join(real, base);
 	d = digest_of(full, strlen(full));
 	name = mem_format("locks/%s", digest_hex(&d).s);
-	if (lock_take(store_fd(j->s), name, ret_fd, e) != 0)
+	if (lock_inherit(store_fd(j->s), name, DYING_MS, ret_fd, e) != 0)
 		return err_in(e, "another build writes to %s", j->o->layout);
 	return 0;
 }

@@ -1,7 +1,9 @@
 #include "base/fault.h"
 #include "base/num.h"
 #include "store/store.h"
+#include "sys/clock.h"
 #include "sys/fs.h"
+#include "sys/intr.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -11,6 +13,9 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+/* How long what a killed process left running may take to die, on a machine with much to do. */
+enum { DYING_MS = 30000, NAP_US = 20000 };
 
 /* The process id in "KIND.PID.N", or 0. */
 static pid_t owner(const char *name)
@@ -43,6 +48,23 @@ int store_leftovers(struct store *s, struct strv *ret, struct err *e)
 	return 0;
 }
 
+/* What the dead process had started dies with it, though not at once, and may make files meanwhile.
+ */
+static int remove_dying(int tmp, const char *name, struct err *e)
+{
+	const uint64_t until = clock_mono_ms() + DYING_MS;
+	struct err why = ERR_INIT;
+
+	while (fs_rmtree(tmp, name, &why) != 0) {
+		if (why.sys != ENOTEMPTY || clock_mono_ms() >= until || intr_pending()) {
+			*e = why;
+			return err_in(e, "store: sweep");
+		}
+		(void)usleep(NAP_US);
+	}
+	return 0;
+}
+
 int store_sweep(struct store *s, struct err *e)
 {
 	struct strv names SCOPED(strv_release) = {0};
@@ -51,8 +73,8 @@ int store_sweep(struct store *s, struct err *e)
 	if (fs_open_dir(store_fd(s), "tmp", &tmp, e) != 0 || store_leftovers(s, &names, e) != 0)
 		return -1;
 	for (size_t i = 0; i < names.n; i++)
-		if (fs_rmtree(tmp, names.v[i], e) != 0)
-			return err_in(e, "store: sweep");
+		if (remove_dying(tmp, names.v[i], e) != 0)
+			return -1;
 	return 0;
 }
 

@@ -336,9 +336,11 @@ static int remove_one(struct removal *r, int fd, const char *name, int depth, st
 static int remove_below(struct removal *r, int fd, int depth, struct err *e)
 {
 	struct strv names SCOPED(strv_release) = {0};
+	struct err why = ERR_INIT;
 
-	if (fs_list(fd, ".", &names, e) != 0)
-		return -1;
+	/* of a directory that the other has removed nothing is to be read */
+	if (fs_list(fd, ".", &names, &why) != 0 && why.sys != ENOENT)
+		return *e = why, -1;
 	for (size_t i = 0; i < names.n; i++)
 		if (remove_one(r, fd, names.v[i], depth, e) != 0)
 			return -1;

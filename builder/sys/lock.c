@@ -2,14 +2,16 @@
 
 #include "base/num.h"
 #include "sys/clock.h"
+#include "sys/intr.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <signal.h>
 #include <stdio.h>
 #include <sys/file.h>
 #include <unistd.h>
 
-enum { TRIES = 3, TRY_US = 2000 };
+enum { TRIES = 3, TRY_US = 2000, NAP_US = 20000 };
 
 static int open_lock(int dirfd, const char *name, int how, int *ret_fd, struct err *e)
 {
@@ -83,5 +85,25 @@ int lock_wait(int dirfd, const char *name, uint64_t ms, int *ret_fd, struct err 
 			*e = why;
 			return -1;
 		}
+	}
+}
+
+int lock_inherit(int dirfd, const char *name, uint64_t ms, int *ret_fd, struct err *e)
+{
+	const uint64_t until = clock_mono_ms() + ms;
+
+	for (;;) {
+		struct err why = ERR_INIT;
+		int holder;
+
+		if (lock_take(dirfd, name, ret_fd, &why) == 0)
+			return 0;
+		holder = lock_holder(dirfd, name);
+		if (why.kind != ERR_BUSY || clock_mono_ms() >= until || intr_pending() ||
+		    (holder != 0 && (kill(holder, 0) == 0 || errno != ESRCH))) {
+			*e = why;
+			return -1;
+		}
+		(void)usleep(NAP_US);
 	}
 }

@@ -1,4 +1,5 @@
-/* lock.h - one holder at a time, by flock(2): a dead holder's lock is free at once. */
+/* lock.h - one holder at a time, by flock(2): a dead holder's lock is free when those that it
+ * forked are dead too. */
 #ifndef SYS_LOCK_H
 #define SYS_LOCK_H
 
@@ -11,6 +12,10 @@ int lock_take(int dirfd, const char *name, int *ret_fd, struct err *e) MUST_CHEC
 
 /* The same, and waits for so long for another holder. */
 int lock_wait(int dirfd, const char *name, uint64_t ms, int *ret_fd, struct err *e) MUST_CHECK;
+
+/* The same, and waits for so long for what a dead holder forked: that dies with it, but not at
+ * once. For what is never taken by lock_share, which leaves no process id. */
+int lock_inherit(int dirfd, const char *name, uint64_t ms, int *ret_fd, struct err *e) MUST_CHECK;
 
 /* Takes dirfd/name together with any number of other sharers. Held by lock_take: ERR_BUSY. */
 int lock_share(int dirfd, const char *name, int *ret_fd, struct err *e) MUST_CHECK;

@@ -42,12 +42,13 @@ refused() {
 	[ "$status" -eq "$1" ] && [[ $stderr == *"$2"* ]]
 }
 
-# Scratch in the store of a process that has ended; other tests may be building there.
+# Scratch in the store of a process that has ended; other tests may be building there, and end.
 no_scratch() {
-	local pid
-	while read -r pid; do
-		kill -0 "$pid" || return 1
-	done < <(find "$POSMEDIA_STORE/tmp" -mindepth 1 -maxdepth 1 -printf '%f\n' | cut -d. -f2)
+	local name
+	while read -r name; do
+		kill -0 "$(cut -d. -f2 <<<"$name")" || [ ! -e "$POSMEDIA_STORE/tmp/$name" ] ||
+			return 1
+	done < <(find "$POSMEDIA_STORE/tmp" -mindepth 1 -maxdepth 1 -printf '%f\n')
 }
 
 # Nothing under out, no scratch in the store, no mount, no process of the build.
@@ -58,9 +59,14 @@ nothing_left() {
 }
 
 no_traces() {
-	! grep -F "$dir" /proc/self/mountinfo
-	! grep -F "$POSMEDIA_STORE" /proc/self/mountinfo
-	! pgrep -f 'sleep 98765'
+	! grep -F "$dir" /proc/self/mountinfo &&
+		! grep -F "$POSMEDIA_STORE" /proc/self/mountinfo &&
+		! pgrep -f 'sleep 98765'
+}
+
+# So many steps that sleep so long.
+sleeping() {
+	[ "$(pgrep -cxf "sleep $2")" -eq "$1" ]
 }
 
 @test "a step that fails: exit 6, its position and its last words" {
@@ -183,26 +189,30 @@ hostile() {
 }
 
 @test "two builds to one place: the second is told who is at work; elsewhere both go on" {
-	variant busy <<<"steps: [{name: wait, run: [sh, -c, 'sleep 3; : $EPOCHREALTIME']}]"
-	env -C "$dir" "$posmedia" build recipes/busy.yaml -o "oci:$dir/out/busy:1" -q \
-		>"$dir/busy.out" 2>"$dir/busy.err" 3>&- &
-	first=$!
-	sleep 1
+	variant busy <<<"steps: [{name: wait, run: [sh, -c, 'sleep 98764; : $EPOCHREALTIME']}]"
+	local at pids=()
+	for at in busy other; do
+		env -C "$dir" "$posmedia" build recipes/busy.yaml -o "oci:$dir/out/$at:1" -q \
+			>"$dir/$at.out" 2>"$dir/$at.err" 3>&- &
+		pids+=($!)
+	done
+	wait_for 30 sleeping 2 98764
 	build busy
-	refused 7 "held by process $first"
-	in_dir build recipes/busy.yaml -o "oci:$dir/out/other:1"
-	[ "$status" -eq 0 ]
-	wait "$first"
-	echo "$(cat "$dir/busy.out") and $output"
-	[ "$(sed 's/.*@//' "$dir/busy.out")" = "${output##*@}" ]
+	refused 7 "held by process ${pids[0]}"
+	pkill -xf 'sleep 98764'
+	wait "${pids[0]}"
+	wait "${pids[1]}"
+	cat "$dir/busy.out" "$dir/other.out"
+	[ "$(sed 's/.*@//' "$dir/busy.out")" = "$(sed 's/.*@//' "$dir/other.out")" ]
 }
 
-# Starts a build and sends it a signal after so many seconds: sets status.
+# Starts a build, with the options of `with`, and sends it a signal when what follows has been done: sets
+# status.
 interrupted() {
-	env -C "$dir" "$posmedia" build "recipes/$1.yaml" -o "oci:$dir/out/$1:1" "${@:4}" \
+	env -C "$dir" "$posmedia" build "recipes/$1.yaml" -o "oci:$dir/out/$1:1" "${with[@]}" \
 		>"$dir/$1.log" 2>&1 3>&- &
 	local pid=$!
-	sleep "$3"
+	"${@:3}"
 	kill "-$2" "$pid" || { cat "$dir/$1.log"; return 1; }
 	status=0
 	wait "$pid" || status=$?
@@ -210,26 +220,30 @@ interrupted() {
 
 @test "an interrupt while a step runs: nothing is left" {
 	variant long <<<'steps: [{name: wait, run: [sh, -c, "sleep 98765 & sleep 98765"]}]'
-	interrupted long INT 1
+	interrupted long INT wait_for 30 sleeping 2 98765
 	[ "$status" -eq 1 ]
 	grep -q 'interrupted' "$dir/long.log"
 	nothing_left long
-	interrupted long TERM 1
+	interrupted long TERM wait_for 30 sleeping 2 98765
 	[ "$status" -eq 1 ]
 	nothing_left long
 }
 
+# What a killed build had started dies a little later; that keeps the next one from nothing.
 @test "a kill at any moment: no process, no mount; the next build sweeps and is whole" {
-	variant killed <<<'steps: [{name: wait, run: [sh, -c, "sleep 0.3 & sleep 0.4"]}]'
+	local after with=(--no-cache)
+	variant killed <<<"steps: [{name: wait, run: [sh, -c, 'sleep 0.3 & : $EPOCHREALTIME']}]"
 	for after in 0.05 0.2 0.5 1 2 4; do
-		interrupted killed KILL "$after" --no-cache
-		wait_for 5 no_traces
+		interrupted killed KILL sleep "$after"
+		[ "$status" -eq 137 ] || { cat "$dir/killed.log" && false; }
 		[ ! -e "$dir/out/killed" ]
 	done
 	build killed
 	echo "$stderr"
 	[ "$status" -eq 0 ]
 	no_scratch
+	wait_for 5 no_traces
+	! pgrep -f "oci:$dir/out/killed" || false
 	in_dir verify "oci:$dir/out/killed" --key "$demo_key.pub"
 	refused 4 "signature"
 }

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -223,6 +224,50 @@ static void scratch_of_the_dead_is_swept(void **state)
 	assert_int_equal(names_in(f, "tmp"), 0);
 }
 
+/* As long as the directory is there, and not for ever; says so when there are some. */
+static void make_files(int dir, int said)
+{
+	enum { FILES = 5000, SOME = 1000 };
+
+	for (int i = 0, fd = 0; i < FILES && fd >= 0; i++) {
+		char name[16];
+
+		(void)snprintf(name, sizeof(name), "%d", i);
+		fd = openat(dir, name, O_CREAT | O_WRONLY, 0600);
+		(void)close(fd);
+		(void)usleep(100);
+		if (i == SOME)
+			(void)!write(said, "", 1);
+	}
+}
+
+/* What a killed process had started dies with it, but not at once. */
+static void scratch_of_the_dying_is_swept(void **state)
+{
+	struct fixture *f = *state;
+	struct err e = ERR_INIT;
+	int said[2];
+	char byte;
+	pid_t pid;
+
+	assert_int_equal(pipe(said), 0);
+	pid = fork();
+	if (pid == 0) {
+		char *path = NULL;
+
+		if (store_scratch(f->s, "build", &path, &e) != 0 || fork() != 0)
+			_exit(0);
+		make_files(open(path, O_RDONLY | O_DIRECTORY), said[1]);
+		_exit(0);
+	}
+	(void)close(said[1]);
+	assert_int_equal(waitpid(pid, NULL, 0), pid);
+	assert_int_equal(read(said[0], &byte, 1), 1);
+	assert_int_equal(store_sweep(f->s, &e), 0);
+	assert_int_equal(names_in(f, "tmp"), 0);
+	(void)close(said[0]);
+}
+
 static void a_file_is_no_store(void **state)
 {
 	struct fixture *f = *state;
@@ -248,6 +293,7 @@ int main(void)
 	    cmocka_unit_test_setup_teardown(adopts_the_right_ones_of_many, setup, teardown),
 	    cmocka_unit_test_setup_teardown(a_symlink_is_no_blob, setup, teardown),
 	    cmocka_unit_test_setup_teardown(scratch_of_the_dead_is_swept, setup, teardown),
+	    cmocka_unit_test_setup_teardown(scratch_of_the_dying_is_swept, setup, teardown),
 	    cmocka_unit_test_setup_teardown(a_file_is_no_store, setup, teardown),
 	};
 

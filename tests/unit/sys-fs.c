@@ -12,6 +12,7 @@
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/resource.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -236,6 +237,36 @@ static void rmtree_stays_on_its_file_system(void **state)
 }
 
 /* A tree that is deeper than any path may be long, and than there are descriptors. */
+/* Two builds may sweep after the same dead one. */
+static void rmtree_beside_rmtree(void **state)
+{
+	enum { DIRS = 200, ROUNDS = 10, BESIDE = 3 };
+	struct err e = ERR_INIT;
+
+	(void)state;
+	for (int round = 0; round < ROUNDS; round++) {
+		int status, bad = 0;
+
+		for (int i = 0; i < DIRS; i++) {
+			char path[64];
+
+			(void)snprintf(path, sizeof(path), "both/%d/in", i);
+			ok(fs_mkdirs(top, path, 0755, &e), &e);
+		}
+		for (int i = 0; i < BESIDE; i++)
+			if (fork() == 0) {
+				if (fs_rmtree(top, "both", &e) == 0)
+					_exit(0);
+				(void)fprintf(stderr, "%s\n", e.msg);
+				_exit(1);
+			}
+		while (wait(&status) > 0)
+			bad += status != 0;
+		assert_int_equal(bad, 0);
+		assert_int_equal(faccessat(top, "both", F_OK, 0), -1);
+	}
+}
+
 static void rmtree_of_a_deep_tree(void **state)
 {
 	enum { DEEP = 4500 };
@@ -489,6 +520,7 @@ int main(void)
 	    cmocka_unit_test(directories_are_made_and_kept),
 	    cmocka_unit_test(rmtree_follows_no_links),
 	    cmocka_unit_test(rmtree_stays_on_its_file_system),
+	    cmocka_unit_test(rmtree_beside_rmtree),
 	    cmocka_unit_test(walks_are_in_byte_order),
 	    cmocka_unit_test(types_of_names),
 	    cmocka_unit_test(walks_begin_at_the_start),
