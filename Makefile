@@ -92,6 +92,19 @@ $(SHIM): $(SHIM_C) $(wildcard builder/shim/*.h builder/base/*.h builder/sys/*.h)
 $(OUT)/obj/shim/image.o: $(SHIM)
 $(OUT)/obj/shim/image.o: ALL_CFLAGS += -DSHIM_FILE='"$(SHIM)"'
 
+# What installs and starts machines, in their initial file systems: static for the same reasons.
+INSTALLER := $(OUT)/installer
+INSTALLER_C := $(filter-out %/image.c,$(wildcard builder/installer/*.c)) \
+               $(wildcard builder/base/*.c) builder/form/rounds.c builder/form/hex.c \
+               $(addprefix builder/sys/,fs.c root.c path.c disk.c clock.c)
+$(INSTALLER): $(INSTALLER_C) $(STAMP) \
+  $(wildcard builder/installer/*.h builder/base/*.h builder/form/*.h builder/sys/*.h)
+	@mkdir -p $(@D); echo "  LD    $@"
+	$(Q)$(CC) -std=gnu17 -D_GNU_SOURCE -Ibuilder $(W) -O2 -ffunction-sections -static \
+	  -Wl,--gc-sections,--build-id=none -s $(INSTALLER_C) -o $@
+$(OUT)/obj/installer/image.o: $(INSTALLER)
+$(OUT)/obj/installer/image.o: ALL_CFLAGS += -DINSTALLER_FILE='"$(INSTALLER)"'
+
 # What a cutover runs on the old server: several parts, one text.
 AGENT := $(OUT)/agent.pl
 AGENT_PL := $(patsubst %,builder/cutover/agent_%.pl,base look list near fence lease back try boot \
@@ -185,6 +198,7 @@ syntax:
 	$(Q)ls builder/*/*.c tests/unit/*.c tests/fuzz/*.c | sed 's/^/-Xclang /' | \
 	  CCACHE_DISABLE=1 xargs -n 80 -P $(JOBS) $(CC) $(filter-out -MMD -MP,$(ALL_CFLAGS)) \
 	  -Itests/fuzz -DSHIM_FILE='"/dev/null"' -DAGENT_FILE='"/dev/null"' \
+	  -DINSTALLER_FILE='"/dev/null"' \
 	  -fsyntax-only tests/fuzz/replay.c
 
 # Compiles too: what does not compile is a failed test, and the tally is the last line all the same.

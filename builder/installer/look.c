@@ -1,0 +1,197 @@
+/* look.c - what is on a disk: nothing, something, or what an installation has left there. */
+#include "installer/target.h"
+
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+#define MARK "posmedia-install 1"
+
+enum {
+	SAMPLE = 64 << 10,
+	SAMPLES = 61,
+	MARK_MAX = 1024,
+	SITE_READ = SHEET_MAX + 1,
+};
+
+/* What others write, where, and what it is then. */
+static const struct {
+	size_t at;
+	const char *bytes;
+	size_t n;
+	const char *what;
+} known[] = {
+    {512, "EFI PART", 8, "a partition table (GPT)"},
+    {0, "XFSB", 4, "a file system (XFS)"},
+    {1080, "\x53\xef", 2, "a file system (ext4 or older)"},
+    {3, "NTFS", 4, "a file system (NTFS)"},
+    {3, "EXFAT", 5, "a file system (exFAT)"},
+    {54, "FAT", 3, "a file system (FAT)"},
+    {82, "FAT", 3, "a file system (FAT)"},
+    {65600, "_BHRfS_M", 8, "a file system (btrfs)"},
+    {32769, "CD001", 5, "a disc (ISO 9660)"},
+    {512, "LABELONE", 8, "a volume group (LVM)"},
+    {0, "LUKS\xba\xbe", 6, "an encrypted volume (LUKS)"},
+    {4096, "\xfc\x4e\x2b\xa9", 4, "a part of a RAID"},
+    {0, "\xfc\x4e\x2b\xa9", 4, "a part of a RAID"},
+    {4086, "SWAPSPACE2", 10, "swap"},
+    {510, "\x55\xaa", 2, "a partition table (MBR)"},
+};
+
+static const char *name_of(const char *first)
+{
+	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
+		if (memcmp(first + known[i].at, known[i].bytes, known[i].n) == 0)
+			return known[i].what;
+	return "data";
+}
+
+static int read_at(int fd, void *p, size_t n, uint64_t at, struct err *e)
+{
+	ssize_t got = pread(fd, p, n, (off_t)at);
+
+	if (got >= 0 && (size_t)got != n)
+		errno = EIO;
+	return got == (ssize_t)n ? 0 : err_sys(e, "read its byte %llu", (unsigned long long)at);
+}
+
+/* A flash disk that was erased may be all ones. */
+static bool is_blank(const char *p, size_t n)
+{
+	return (*p == 0 || (unsigned char)*p == 0xff) && memcmp(p, p + 1, n - 1) == 0;
+}
+
+/* The end, where tables and RAID have theirs, and places from here to there. */
+static int look_behind_first(int fd, uint64_t size, bool *ret_blank, struct err *e)
+{
+	char *p SCOPED(mem_freep) = mem_zalloc(BLOCKLIST_BLOCK);
+	const uint64_t step = size / (SAMPLES + 1) / SAMPLE * SAMPLE;
+
+	if (read_at(fd, p, BLOCKLIST_BLOCK, size - BLOCKLIST_BLOCK, e) != 0)
+		return -1;
+	*ret_blank = is_blank(p, BLOCKLIST_BLOCK);
+	for (uint64_t i = 1; i <= SAMPLES && *ret_blank; i++) {
+		if (read_at(fd, p, SAMPLE, i * step, e) != 0)
+			return -1;
+		*ret_blank = is_blank(p, SAMPLE);
+	}
+	return 0;
+}
+
+/* Who the machine is, by the disk; -1 for nobody that can be told. */
+static int read_site(int fd, const struct blocklist *c, struct sheet *ret)
+{
+	char text[SITE_READ] = "";
+	struct err quiet = ERR_INIT;
+
+	if (read_at(fd, text, SITE_READ - 1, (uint64_t)c->site * BLOCKLIST_BLOCK, &quiet) != 0)
+		return -1;
+	return sheet_parse(text, strlen(text), SHEET_INSTALLED, ret, &quiet);
+}
+
+static void id_hex(const struct blocklist *c, char ret[2 * SHA256_BYTES + 1])
+{
+	static const char digits[] = "0123456789abcdef";
+
+	for (size_t i = 0; i < SHA256_BYTES; i++) {
+		ret[2 * i] = digits[c->id.b[i] >> 4];
+		ret[2 * i + 1] = digits[c->id.b[i] & 15];
+	}
+	ret[2 * SHA256_BYTES] = '\0';
+}
+
+static void mark_text(enum target_state state, const struct blocklist *c, const struct sheet *s,
+		      struct buf *ret)
+{
+	char id[2 * SHA256_BYTES + 1];
+
+	id_hex(c, id);
+	buf_addf(ret, MARK "\n%s\n%s\n%s\n%s\n", state == TARGET_WRITTEN ? "written" : "begun", id,
+		 s->shop, s->run);
+}
+
+/* The lines behind the first one of a mark. Returns false for none of them. */
+static bool read_mark(const char *first, char *lines[4], char text[MARK_MAX])
+{
+	char *at = text;
+
+	if (strncmp(first, MARK "\n", strlen(MARK) + 1) != 0)
+		return false;
+	memcpy(text, first + strlen(MARK) + 1, MARK_MAX - 1);
+	text[MARK_MAX - 1] = '\0';
+	for (size_t i = 0; i < 4; i++) {
+		char *end = strchr(at, '\n');
+
+		if (end == NULL)
+			return false;
+		*end = '\0';
+		lines[i] = at;
+		at = end + 1;
+	}
+	return strlen(lines[3]) == SHEET_ID;
+}
+
+static bool look_marked(const char *first, const struct blocklist *c, const char *shop,
+			struct target_look *ret)
+{
+	char text[MARK_MAX], id[2 * SHA256_BYTES + 1], *lines[4];
+
+	if (!read_mark(first, lines, text) || strcmp(lines[2], shop) != 0)
+		return false;
+	id_hex(c, id);
+	ret->state = strcmp(lines[0], "written") == 0 && strcmp(lines[1], id) == 0 ? TARGET_WRITTEN
+										   : TARGET_BEGUN;
+	memcpy(ret->run, lines[3], SHEET_ID + 1);
+	return true;
+}
+
+static bool look_finished(int fd, const char *first, const struct blocklist *c, const char *shop,
+			  struct target_look *ret)
+{
+	const struct sha256 is = sha256_of(first, BLOCKLIST_BLOCK);
+	char id[2 * SHA256_BYTES + 1];
+	struct sheet s;
+
+	if (read_site(fd, c, &s) != 0)
+		return false;
+	memcpy(ret->shop, s.shop, sizeof(s.shop));
+	memcpy(ret->run, s.run, sizeof(s.run));
+	id_hex(c, id);
+	if (memcmp(is.b, c->block[0].b, SHA256_BYTES) != 0 || strcmp(s.shop, shop) != 0 ||
+	    strcmp(s.contents, id) != 0)
+		return false;
+	ret->state = TARGET_FINISHED;
+	return true;
+}
+
+int target_look(int fd, uint64_t size, const struct blocklist *c, const char *shop,
+		struct target_look *ret, struct err *e)
+{
+	char *first SCOPED(mem_freep) = mem_zalloc(BLOCKLIST_BLOCK);
+	struct target_look l = {.state = TARGET_DATA};
+	bool blank;
+
+	if (read_at(fd, first, BLOCKLIST_BLOCK, 0, e) != 0)
+		return -1;
+	if (!look_marked(first, c, shop, &l) && !look_finished(fd, first, c, shop, &l)) {
+		if (look_behind_first(fd, size, &blank, e) != 0)
+			return -1;
+		l.found = name_of(first);
+		l.state = blank && is_blank(first, BLOCKLIST_BLOCK) ? TARGET_BLANK : TARGET_DATA;
+	}
+	*ret = l;
+	return 0;
+}
+
+int target_mark(int fd, enum target_state state, const struct blocklist *c, const struct sheet *s,
+		struct err *e)
+{
+	char *first SCOPED(mem_freep) = mem_zalloc(BLOCKLIST_BLOCK);
+	struct buf text SCOPED(buf_release) = BUF_INIT(MARK_MAX - 1);
+
+	mark_text(state, c, s, &text);
+	memcpy(first, text.data, text.len);
+	if (pwrite(fd, first, BLOCKLIST_BLOCK, 0) != BLOCKLIST_BLOCK || fsync(fd) != 0)
+		return err_sys(e, "write its first block");
+	return 0;
+}

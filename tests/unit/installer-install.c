@@ -1,0 +1,441 @@
+/* installer: to files in place of disks, from the first byte to the last, cut off at any moment,
+ * and what is refused. */
+#include "harden-lib.h"
+
+#include "form/digest.h"
+#include "installer/install.h"
+#include "installer/md.h"
+#include <signal.h>
+#include <sys/resource.h>
+
+enum { BLOCKS = 8, SITE = 3, ROOM = BLOCKS + 3, MIB = BLOCKLIST_BLOCK };
+
+#define RUN_1 "11111111111111111111111111111111"
+#define RUN_2 "22222222222222222222222222222222"
+
+static struct rootfs dir;
+static struct blocklist list;
+static char *medium; /* what the list is of */
+
+/* Its blocks 2, 3, 4 and 6 are zeros. */
+static const uint8_t of_block[BLOCKS] = {1, 2, 0, 0, 0, 3, 0, 4};
+
+static char *path_of(const char *name)
+{
+	return mem_format("%s/%s", dir.path, name);
+}
+
+static int set_up(void **state)
+{
+	struct buf text SCOPED(buf_release) = BUF_INIT(1 << 16);
+	struct blocklist made SCOPED(blocklist_release) = {.n = BLOCKS, .site = SITE};
+	struct err e = ERR_INIT;
+	char *path SCOPED(mem_freep) = NULL;
+	FILE *payload;
+
+	(void)state;
+	dir = rootfs_make();
+	path = path_of("payload");
+	payload = fopen(path, "w");
+	assert_non_null(payload);
+	medium = mem_zalloc((size_t)BLOCKS * MIB);
+	made.block = mem_zalloc(BLOCKS * sizeof(*made.block));
+	made.zero = mem_zalloc(BLOCKS * sizeof(*made.zero));
+	for (size_t i = 0; i < BLOCKS; i++) {
+		memset(medium + i * MIB, of_block[i], MIB);
+		made.block[i] = sha256_of(medium + i * MIB, MIB);
+		made.zero[i] = of_block[i] == 0;
+		if (of_block[i] != 0)
+			assert_int_equal(fwrite(medium + i * MIB, MIB, 1, payload), 1);
+	}
+	assert_int_equal(fclose(payload), 0);
+	blocklist_write(&made, &text);
+	assert_int_equal(blocklist_parse(text.data, text.len, &list, &e), 0);
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	(void)state;
+	blocklist_release(&list);
+	free(medium);
+	rootfs_drop(&dir);
+	return 0;
+}
+
+/* A disk of so many mebibytes, with a byte somewhere (or nowhere: 0). */
+static void disk(const char *name, size_t mib, size_t at)
+{
+	char *path SCOPED(mem_freep) = path_of(name);
+	int fd = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+
+	assert_true(fd >= 0 && ftruncate(fd, (off_t)(mib * MIB)) == 0);
+	assert_true(at == 0 || pwrite(fd, "x", 1, (off_t)at) == 1);
+	assert_int_equal(close(fd), 0);
+}
+
+static struct sheet sheet_of(const char *run, size_t disks, const char *erase)
+{
+	char *text SCOPED(mem_freep) = mem_format(
+	    "shop=12345600\nhostname=till1.example\nrun=%s\nmachine-id=%s\ncontents=%s\n"
+	    "disk=A\n%s%s%s\n",
+	    run, RUN_1, "00000000000000000000000000000000" RUN_1, disks > 1 ? "disk=B\n" : "",
+	    erase != NULL ? "erase=" : "", erase != NULL ? erase : "");
+	struct digest id;
+	struct digest_hex hex;
+	struct sheet s;
+	struct err e = ERR_INIT;
+
+	assert_int_equal(sheet_parse(text, strlen(text), SHEET_INSTALLED, &s, &e), 0);
+	memcpy(id.b, list.id.b, sizeof(id.b));
+	hex = digest_hex(&id);
+	memcpy(s.contents, hex.s, sizeof(s.contents));
+	return s;
+}
+
+struct cut {
+	size_t at, n; /* ends the process at this call */
+};
+
+static void told(void *ctx, const char *what, size_t done, size_t all)
+{
+	struct cut *c = ctx;
+
+	(void)what;
+	(void)done;
+	(void)all;
+	if (c->at > 0 && ++c->n == c->at)
+		_exit(0);
+}
+
+static int install(const struct sheet *s, struct cut *c, enum install_end *end, struct err *e)
+{
+	struct targets t SCOPED(targets_release) = {0};
+	char *payload SCOPED(mem_freep) = path_of("payload");
+	int fd SCOPED(fd_closep) = open(payload, O_RDONLY | O_CLOEXEC);
+	struct install i = {
+	    .c = &list, .s = s, .payload = fd, .t = &t, .told = c != NULL ? told : NULL, .ctx = c};
+
+	for (const char *name = "A"; *name <= 'B'; name = *name == 'A' ? "B" : "C") {
+		char *path SCOPED(mem_freep) = path_of(name);
+		struct stat st;
+
+		if (stat(path, &st) == 0)
+			targets_add(&t, &(struct target){.name = (char *)name,
+							 .path = path,
+							 .serial = (char *)name,
+							 .size = (uint64_t)st.st_size});
+	}
+	return install_run(&i, end, e);
+}
+
+/* The same in a process that ends at the n-th step. */
+static void install_until(const struct sheet *s, size_t n)
+{
+	pid_t pid = fork();
+
+	if (pid == 0) {
+		struct cut c = {.at = n};
+		enum install_end end;
+		struct err e = ERR_INIT;
+
+		_exit(install(s, &c, &end, &e) == 0 ? 17 : 18);
+	}
+	assert_true(pid > 0);
+	assert_int_equal(waitpid(pid, NULL, 0), pid);
+}
+
+static char *bytes_of(const char *name, size_t *ret_n)
+{
+	char *path SCOPED(mem_freep) = path_of(name);
+	struct buf b = BUF_INIT(1 << 26);
+	struct err e = ERR_INIT;
+
+	assert_int_equal(fs_get(AT_FDCWD, path, &b, &e), 0);
+	*ret_n = b.len;
+	return buf_take(&b);
+}
+
+/* All of it is the medium's, but for the block of the site; of a pair it says so at its end. */
+static void assert_installed(const char *name, const char *run, bool pair)
+{
+	size_t n;
+	char *p SCOPED(mem_freep) = bytes_of(name, &n), *path SCOPED(mem_freep) = path_of(name);
+	int fd SCOPED(fd_closep) = open(path, O_RDONLY | O_CLOEXEC);
+	struct md_member m;
+	struct sheet s;
+	struct err e = ERR_INIT;
+
+	for (size_t i = 0; i < BLOCKS; i++)
+		if (i != SITE)
+			assert_memory_equal(p + i * MIB, medium + i * MIB, MIB);
+	assert_int_equal(
+	    sheet_parse(p + SITE * MIB, strlen(p + SITE * MIB), SHEET_INSTALLED, &s, &e), 0);
+	assert_string_equal(s.hostname, "till1.example");
+	assert_string_equal(s.run, run);
+	assert_int_equal(md_get(fd, n, &m), pair);
+	if (pair) {
+		assert_int_equal(m.size, BLOCKS * MIB);
+		assert_int_equal(m.number, *name - 'A');
+		assert_true(m.active[0] && m.active[1]);
+		assert_int_equal(m.set[0], (run[0] - '0') * 0x11);
+	}
+}
+
+static void to_a_blank_disk_and_once(void **state)
+{
+	const struct sheet s = sheet_of(RUN_1, 1, NULL), again = sheet_of(RUN_2, 1, "12345600");
+	enum install_end end = INSTALL_ALREADY;
+	struct err e = ERR_INIT;
+
+	(void)state;
+	disk("A", ROOM, 0);
+	disk("B", ROOM, 5);
+	if (install(&s, NULL, &end, &e) != 0)
+		fail_msg("%s", e.msg);
+	assert_int_equal(end, INSTALL_DONE);
+	assert_installed("A", RUN_1, false);
+	/* not even when it may be erased */
+	assert_int_equal(install(&again, NULL, &end, &e), 0);
+	assert_int_equal(end, INSTALL_ALREADY);
+	assert_installed("A", RUN_1, false);
+}
+
+/* What there may be, and whether it is seen where it is. */
+static void not_to_one_with_data(void **state)
+{
+	static const struct {
+		size_t at;
+		const char *bytes, *says;
+	} rows[] = {
+	    {0, "x", "there is data on it"},
+	    {512, "EFI PART", "a partition table (GPT)"},
+	    {510, "\x55\xaa", "a partition table (MBR)"},
+	    {1080, "\x53\xef", "ext4"},
+	    {ROOM * MIB - 8192, "\xfc\x4e\x2b\xa9", "there is data on it"},
+	    {ROOM * MIB - 512, "EFI PART", "there is data on it"},
+	    {ROOM * MIB / 2, "x", "there is data on it"},
+	};
+	const struct sheet no = sheet_of(RUN_1, 1, NULL), yes = sheet_of(RUN_1, 1, "12345600");
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		char *path SCOPED(mem_freep) = path_of("A");
+		char *before SCOPED(mem_freep) = NULL, *after SCOPED(mem_freep) = NULL;
+		enum install_end end;
+		struct err e = ERR_INIT;
+		size_t n;
+		int fd;
+
+		disk("A", ROOM, 0);
+		fd = open(path, O_WRONLY | O_CLOEXEC);
+		/* the middle is looked at in steps */
+		for (size_t k = 0; k < (rows[i].at == ROOM * MIB / 2 ? 4 : 1); k++)
+			assert_true(pwrite(fd, rows[i].bytes, strlen(rows[i].bytes),
+					   (off_t)(rows[i].at + k * (64 << 10))) > 0);
+		assert_int_equal(close(fd), 0);
+		before = bytes_of("A", &n);
+		assert_int_equal(install(&no, NULL, &end, &e), -1);
+		if (e.kind != ERR_BUSY || strstr(e.msg, rows[i].says) == NULL ||
+		    strstr(e.hint, "erase=12345600") == NULL)
+			fail_msg("row %zu: %s", i, e.msg);
+		after = bytes_of("A", &n);
+		assert_memory_equal(before, after, n);
+		assert_int_equal(install(&yes, NULL, &end, &e), 0);
+		assert_installed("A", RUN_1, false);
+	}
+}
+
+static void not_over_another_shop(void **state)
+{
+	const struct sheet first = sheet_of(RUN_1, 1, NULL);
+	struct sheet second = sheet_of(RUN_2, 1, NULL);
+	enum install_end end;
+	struct err e = ERR_INIT;
+
+	(void)state;
+	disk("A", ROOM, 0);
+	assert_int_equal(install(&first, NULL, &end, &e), 0);
+	memcpy(second.shop, "999", 4);
+	assert_int_equal(install(&second, NULL, &end, &e), -1);
+	assert_non_null(strstr(e.msg, "another system, of the shop 12345600"));
+	memcpy(second.erase, "999", 4);
+	assert_int_equal(install(&second, NULL, &end, &e), 0);
+	assert_int_equal(end, INSTALL_DONE);
+	/* what another shop has begun is data too */
+	disk("A", ROOM, 0);
+	install_until(&first, BLOCKS + 2);
+	second.erase[0] = '\0';
+	assert_int_equal(install(&second, NULL, &end, &e), -1);
+	assert_int_equal(e.kind, ERR_BUSY);
+}
+
+/* At each step; without erase= the next one goes on by itself. */
+static void cut_off_it_begins_again(void **state)
+{
+	for (size_t disks = 1; disks <= SHEET_DISKS; disks++) {
+		const struct sheet s = sheet_of(RUN_1, disks, "12345600");
+		const struct sheet again = sheet_of(RUN_2, disks, NULL);
+		/* each block is checked, written and read back but for the first; and the ends */
+		const size_t steps = BLOCKS + 7 + 7 + disks;
+
+		for (size_t n = BLOCKS + 1; n <= steps; n++) {
+			enum install_end end = INSTALL_ALREADY;
+			struct err e = ERR_INIT;
+			char *p SCOPED(mem_freep) = NULL;
+			size_t size;
+			bool last = disks > 1 && n == steps;
+
+			disk("A", ROOM, 600);
+			disk("B", ROOM, 600);
+			install_until(&s, n);
+			p = bytes_of(disks > 1 ? "B" : "A", &size);
+			assert_memory_not_equal(p, medium, MIB);
+			if (install(&again, NULL, &end, &e) != 0)
+				fail_msg("%zu disks, step %zu: %s", disks, n, e.msg);
+			assert_int_equal(end, INSTALL_DONE);
+			/* of a pair one was finished: the other is of the same installation */
+			assert_installed("A", last ? RUN_1 : RUN_2, disks > 1);
+			if (disks > 1)
+				assert_installed("B", last ? RUN_1 : RUN_2, true);
+		}
+	}
+	(void)state;
+}
+
+/* A pair of which one was replaced, or of two installations. */
+static void not_half_a_pair(void **state)
+{
+	const struct sheet s = sheet_of(RUN_1, 2, "12345600"), one = sheet_of(RUN_2, 1, NULL);
+	enum install_end end;
+	struct err e = ERR_INIT;
+	size_t n;
+	char *before SCOPED(mem_freep) = NULL, *after SCOPED(mem_freep) = NULL;
+
+	(void)state;
+	disk("A", ROOM, 0);
+	disk("B", ROOM, 0);
+	assert_int_equal(install(&s, NULL, &end, &e), 0);
+	assert_int_equal(install(&s, NULL, &end, &e), 0);
+	assert_int_equal(end, INSTALL_ALREADY);
+	disk("B", ROOM, 0);
+	before = bytes_of("A", &n);
+	assert_int_equal(install(&s, NULL, &end, &e), -1);
+	assert_non_null(strstr(e.msg, "the disk B is not its pair"));
+	after = bytes_of("A", &n);
+	assert_memory_equal(before, after, n);
+	disk("A", ROOM, 0);
+	assert_int_equal(install(&one, NULL, &end, &e), 0);
+	assert_int_equal(install(&s, NULL, &end, &e), -1);
+	assert_non_null(strstr(e.msg, "not its pair"));
+}
+
+static void the_disk_that_is_meant(void **state)
+{
+	const struct sheet s = sheet_of(RUN_1, 1, "12345600");
+	struct targets t SCOPED(targets_release) = {0};
+	const uint64_t need = install_need(&list);
+	struct target one = {.name = "vda", .path = "/dev/vda", .serial = "A", .size = need};
+	struct err e = ERR_INIT;
+	size_t at;
+
+	(void)state;
+	assert_int_equal(targets_choose(&t, s.disks[0], need, &at, &e), -1);
+	assert_non_null(strstr(e.msg, "no disk has the serial number A"));
+	targets_add(&t, &one);
+	assert_int_equal(targets_choose(&t, s.disks[0], need, &at, &e), 0);
+	assert_int_equal(targets_choose(&t, "B", need, &at, &e), -1);
+	assert_non_null(strstr(e.hint, "There are: vda (A, "));
+	assert_int_equal(targets_choose(&t, s.disks[0], need + 1, &at, &e), -1);
+	assert_non_null(strstr(e.msg, "the disk A is too small"));
+	t.v[0].site = true;
+	assert_int_equal(targets_choose(&t, s.disks[0], need, &at, &e), -1);
+	assert_non_null(strstr(e.msg, "a medium of this installation"));
+	targets_add(&t, &one);
+	assert_int_equal(targets_choose(&t, s.disks[0], need, &at, &e), -1);
+	assert_non_null(strstr(e.msg, "more than one disk"));
+}
+
+static void too_small(void **state)
+{
+	const struct sheet s = sheet_of(RUN_1, 1, "12345600");
+	enum install_end end;
+	struct err e = ERR_INIT;
+	size_t n;
+	char *p SCOPED(mem_freep) = NULL;
+
+	(void)state;
+	disk("A", BLOCKS, 600);
+	assert_int_equal(install(&s, NULL, &end, &e), -1);
+	assert_non_null(strstr(e.msg, "too small"));
+	p = bytes_of("A", &n);
+	assert_int_equal(p[600], 'x');
+}
+
+/* A medium that is damaged costs nothing; a disk that takes no more does not start. */
+static void faults(void **state)
+{
+	const struct sheet s = sheet_of(RUN_1, 1, "12345600");
+	char *path SCOPED(mem_freep) = path_of("payload"), *p SCOPED(mem_freep) = NULL;
+	int fd SCOPED(fd_closep) = open(path, O_RDWR | O_CLOEXEC);
+	enum install_end end;
+	struct err e = ERR_INIT;
+	size_t n;
+	pid_t pid;
+	int status = -1;
+
+	(void)state;
+	disk("A", ROOM, 600);
+	assert_int_equal(pwrite(fd, "y", 1, 2 * MIB + 5), 1);
+	assert_int_equal(install(&s, NULL, &end, &e), -1);
+	assert_int_equal(e.kind, ERR_VERIFY);
+	assert_non_null(strstr(e.msg, "the installer's medium is damaged, at its block 2"));
+	p = bytes_of("A", &n);
+	assert_int_equal(p[600], 'x');
+	assert_int_equal(pwrite(fd, "\3", 1, 2 * MIB + 5), 1);
+	disk("A", ROOM, 0);
+	pid = fork();
+	if (pid == 0) {
+		const struct rlimit most = {4 * MIB, 4 * MIB};
+
+		(void)signal(SIGXFSZ, SIG_IGN);
+		(void)setrlimit(RLIMIT_FSIZE, &most);
+		_exit(install(&s, NULL, &end, &e) != 0 && strstr(e.msg, "the disk A: ") ? 0 : 1);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+	free(p);
+	p = bytes_of("A", &n);
+	assert_memory_not_equal(p, medium, MIB);
+}
+
+static void hashes_as_another_does(void **state)
+{
+	char *p SCOPED(mem_freep) = mem_zalloc(300);
+
+	(void)state;
+	for (size_t n = 0; n < 300; n++) {
+		const struct digest d = digest_of(p, n);
+		const struct sha256 is = sha256_of(p, n);
+
+		assert_memory_equal(d.b, is.b, sizeof(is.b));
+		p[n] = (char)(n * 7);
+	}
+}
+
+int main(void)
+{
+	static const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(to_a_blank_disk_and_once),
+	    cmocka_unit_test(not_to_one_with_data),
+	    cmocka_unit_test(not_over_another_shop),
+	    cmocka_unit_test(cut_off_it_begins_again),
+	    cmocka_unit_test(not_half_a_pair),
+	    cmocka_unit_test(the_disk_that_is_meant),
+	    cmocka_unit_test(too_small),
+	    cmocka_unit_test(faults),
+	    cmocka_unit_test(hashes_as_another_does),
+	};
+
+	return cmocka_run_group_tests(tests, set_up, tear_down);
+}
