@@ -26,6 +26,9 @@ int medium_verify(const struct args *a, const char *file, const char *manifest,
  * back. */
 int medium_put(const struct args *a, const char *file, struct err *e) MUST_CHECK;
 
+/* Makes the second medium of an installation, of a site file and --disk. */
+int medium_site(const struct args *a, const char *file, struct err *e) MUST_CHECK;
+
 /* Prints what was found: the places, how much was looked at and, as JSON, who signed it (or NULL).
  */
 struct check_report;

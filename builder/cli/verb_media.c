@@ -13,9 +13,9 @@
 #include <string.h>
 
 static const struct opt opts[] = {
-    {0, "format", "FORMAT", "tar, squashfs, erofs, raw, qcow2 or iso (required)."},
+    {0, "format", "FORMAT", "tar, squashfs, erofs, raw, qcow2, iso, installer or site (required)."},
     {'o', "output", "FILE", "The file to write; one that is there is replaced (required)."},
-    {0, "append", "ARGS", "raw, qcow2, iso: more arguments for the kernel."},
+    {0, "append", "ARGS", "raw, qcow2, iso, installer: more arguments for the kernel."},
     {0, "boot-key", "FILE", "raw, qcow2, iso: sign the entry for UEFI by this key of firmware's."},
     {0, "boot-cert", "FILE.pem", "Its certificate, which the machine's firmware has."},
     {0, "passphrase-file", "FILE", "--boot-key: the first line of FILE opens it."},
@@ -28,6 +28,8 @@ static const struct opt opts[] = {
     {'k', "key", "FILE.pub", "--write: one of these keys has signed it (may be repeated)."},
     {'p', "policy", "FILE", "--write: its signatures are as this policy wants them."},
     {0, "image", "NAME", "--policy: the image of the medium, for rules that look at it."},
+    {0, "disk", "NUMBER", "site: the serial number of the machine's disk; twice for a RAID 1."},
+    {0, "erase", "SHOP", "site: what is on those disks is lost; the code of the site's shop."},
     OBJECT_PLAIN,
     {0, "json", NULL, "Print what was made as JSON."},
     {0, NULL, NULL, NULL},
@@ -153,6 +155,10 @@ static int run(const struct args *a, struct err *e)
 		return err_set(e, ERR_USAGE, "--serial, --key and --policy are for --write");
 	if (!args_has(a, "format"))
 		return err_set(e, ERR_USAGE, "media: --format FORMAT is missing");
+	if (strcmp(args_get(a, "format"), "site") == 0)
+		return medium_site(a, a->rest.v[0], e);
+	if (args_has(a, "disk") || args_has(a, "erase"))
+		return err_set(e, ERR_USAGE, "--disk and --erase are for a site");
 	if (media_format_parse(args_get(a, "format"), &o.format, e) != 0)
 		return -1;
 	if (o.out == NULL)
@@ -168,7 +174,7 @@ static int run(const struct args *a, struct err *e)
 
 const struct verb verb_media = {
     .name = "media",
-    .args = "oci:DIR[:TAG] | docker://HOST/REPO:TAG | FILE",
+    .args = "oci:DIR[:TAG] | docker://HOST/REPO:TAG | SITE.yaml | FILE",
     .help = "Write an image as one file, a disk or a file system, or that to a device.",
     .min = 1,
     .max = 1,

@@ -144,9 +144,9 @@ static int part_size(const char *options, uint64_t *ret)
 /* The names of the other partitions, and of those before it. */
 static bool label_taken(const struct boot *b, const char *label)
 {
-	static const char *const others[] = {"table",  "bios",     "esp",    "root",
-					     "verity", "state",    "boot-a", "root-a",
-					     "boot-b", "verity-a", "root-b", "verity-b"};
+	static const char *const others[] = {"table",  "bios",     "esp",    "root",   "verity",
+					     "state",  "boot-a",   "root-a", "boot-b", "verity-a",
+					     "root-b", "verity-b", "site"};
 
 	for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)
 		if (strcmp(label, others[i]) == 0)

@@ -18,13 +18,14 @@ enum {
 	MIB = 1 << 20,
 	CORE_AT = 1, /* MiB: where the loader of the BIOS is, */
 	ESP_AT = 2,
-	PIECES_MAX = 24,
+	PIECES_MAX = 28,
 };
 
 /* Types of partitions (UEFI specification, table 5.7; Discoverable Partitions). */
 #define TYPE_BIOS  "21686148-6449-6E6F-744E-656564454649"
 #define TYPE_ESP   "C12A7328-F81F-11D2-BA4B-00A0C93EC93B"
 #define TYPE_LINUX "0FC63DAF-8483-4772-8E79-3D69D8477DE4"
+#define SITE       "site" /* who the machine is, by its installer */
 #define TYPE_CRYPT "7FFEC5C9-2D00-49B7-8941-3EA10A5586B7"
 
 struct piece {
@@ -105,6 +106,7 @@ static int make_loaders(struct disk *d, struct err *e)
 
 		ids[i] = media_id(d->m, name);
 	}
+	ids[d->b.parts_n] = media_id(d->m, "partition/" SITE);
 	if (initramfs_make(d->m->tree, &d->b, ids, &more, e) != 0 || loader_esp(d->m, &l, e) != 0)
 		return -1;
 	return d->b.bios ? loader_core(d->m, e) : 0;
@@ -144,6 +146,7 @@ static int place(struct disk *d, struct err *e)
 {
 	if (place_roots(d, e) != 0)
 		return -1;
+	add_room(d, NULL, SITE, MIB)->data = true;
 	for (size_t i = 0; i < d->b.parts_n; i++) {
 		const struct boot_part *p = &d->b.parts[i];
 		char *name SCOPED(mem_freep) = part_name(p);
@@ -212,7 +215,7 @@ static int assemble(struct disk *d, const char *name, struct err *e)
 	return loader_sector(d->m, fd, (uint64_t)CORE_AT * MIB / 512, e);
 }
 
-static int make_disk(const struct making *m, const char *name, struct err *e)
+int media_disk(const struct making *m, const char *name, struct err *e)
 {
 	struct disk d SCOPED(disk_release) = {.m = m};
 
@@ -233,7 +236,7 @@ static int make_disk(const struct making *m, const char *name, struct err *e)
 
 int media_raw(const struct making *m, struct err *e)
 {
-	return make_disk(m, "finished", e);
+	return media_disk(m, "finished", e);
 }
 
 int media_qcow2(const struct making *m, struct err *e)
@@ -243,7 +246,7 @@ int media_qcow2(const struct making *m, struct err *e)
 	const struct tool t = {
 	    .package = "qemu-utils", .argv = argv, .dest = m->to, .epoch = m->epoch};
 
-	if (make_disk(m, "disk", e) != 0)
+	if (media_disk(m, "disk", e) != 0)
 		return -1;
 	/* its partitions are at other places of the file */
 	medium_release(m->medium);

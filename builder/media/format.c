@@ -5,8 +5,13 @@
 #include <string.h>
 
 static const char *const names[MEDIA_FORMATS] = {
-    [MEDIA_TAR] = "tar", [MEDIA_SQUASHFS] = "squashfs", [MEDIA_EROFS] = "erofs",
-    [MEDIA_RAW] = "raw", [MEDIA_QCOW2] = "qcow2",       [MEDIA_ISO] = "iso",
+    [MEDIA_TAR] = "tar",
+    [MEDIA_SQUASHFS] = "squashfs",
+    [MEDIA_EROFS] = "erofs",
+    [MEDIA_RAW] = "raw",
+    [MEDIA_QCOW2] = "qcow2",
+    [MEDIA_ISO] = "iso",
+    [MEDIA_INSTALLER] = "installer",
 };
 
 const char *media_format_name(enum media_format f)
@@ -26,5 +31,5 @@ int media_format_parse(const char *name, enum media_format *ret, struct err *e)
 		buf_addf(&known, "%s%s", i > 0 ? ", " : "", names[i]);
 	}
 	(void)err_set(e, ERR_USAGE, "--format: \"%.40s\" is none", name);
-	return err_hint(e, "There are: %s.", known.data);
+	return err_hint(e, "There are: %s, site.", known.data);
 }

@@ -3,6 +3,7 @@
 #include "form/uuid.h"
 #include "harden/lines.h"
 #include "harden/root.h"
+#include "installer/image.h"
 #include "media/cpio.h"
 #include "media/slot_make.h"
 #include "sys/fs.h"
@@ -10,7 +11,28 @@
 #include <string.h>
 
 /* What is needed, by the files' names; what these need, modules.dep says. */
-static const char *const needed[] = {"dm-verity", "erofs", "overlay"};
+static const char *const of_machines[] = {"dm-verity", "erofs", "overlay", "raid1", NULL};
+static const char *const of_discs[] = {"dm-verity", "erofs", "overlay", NULL};
+static const char *const of_installers[] = {"dm-mod",    "isofs",     "vfat",
+					    "nls_cp437", "nls_ascii", NULL};
+
+struct file {
+	const char *path;
+	mode_t mode;
+	const void *p;
+	size_t n;
+};
+
+enum { FILES = 8, SCRIPT_MAX = 1 << 16 };
+
+/* What an archive is made of. */
+struct packing {
+	const char *tree;
+	const struct boot *b;
+	const char *const *modules;
+	struct file files[FILES];
+	size_t files_n;
+};
 
 struct modules {
 	int root;
@@ -108,40 +130,41 @@ static int add_module(const struct modules *m, const char *path, struct cpio *c,
 }
 
 /* "PARTUUID /var", what is above before what is below. */
-static void add_parts(const struct boot *b, const struct uuid_text *ids, struct cpio *c)
+static void list_parts(const struct boot *b, const struct uuid_text *ids, struct buf *ret)
 {
-	struct buf text SCOPED(buf_release) = BUF_INIT(1 << 16);
-
 	for (size_t i = 0; i < b->parts_n; i++)
 		if (!b->parts[i].swap)
-			buf_addf(&text, "%s %s\n", ids[i].s, b->parts[i].at);
-	cpio_add(c, "posmedia/partitions", 0644, text.data, text.len);
+			buf_addf(ret, "%s %s\n", ids[i].s, b->parts[i].at);
 }
 
-static void add_script(const struct boot *b, struct cpio *c)
+static void add_file(struct packing *p, const char *path, mode_t mode, const struct buf *text)
 {
-	char *text SCOPED(mem_freep) =
-	    mem_format("%s%s", initramfs_script, b->slots ? slot_script : "");
-
-	cpio_add(c, "scripts/posmedia", 0644, text, strlen(text));
+	p->files[p->files_n++] = (struct file){path, mode, text->data, text->len};
 }
 
-int initramfs_make(const char *tree, const struct boot *b, const struct uuid_text *ids,
-		   struct buf *ret, struct err *e)
+static void add_program(struct packing *p)
 {
-	struct modules m SCOPED(modules_release) = {.root = -1, .b = b};
-	char *dep SCOPED(mem_freep) = mem_format("usr/lib/modules/%s/modules.dep", b->release);
+	size_t n;
+	const void *at = installer_image(&n);
+
+	p->files[p->files_n++] = (struct file){"posmedia/machine", 0755, at, n};
+}
+
+static int pack(const struct packing *p, struct buf *ret, struct err *e)
+{
+	struct modules m SCOPED(modules_release) = {.root = -1, .b = p->b};
+	char *dep SCOPED(mem_freep) = mem_format("usr/lib/modules/%s/modules.dep", p->b->release);
 	int root SCOPED(fd_closep) = -1;
 	struct buf list SCOPED(buf_release) = BUF_INIT(1 << 16);
 	struct cpio c = {.out = *ret};
 	int rc = 0;
 
-	if (fs_open_dir(AT_FDCWD, tree, &root, e) != 0 ||
+	if (fs_open_dir(AT_FDCWD, p->tree, &root, e) != 0 ||
 	    lines_read(root, dep, &m.dep, NULL, e) != 0)
 		return -1;
 	m.root = root;
-	for (size_t i = 0; i < sizeof(needed) / sizeof(needed[0]) && rc == 0; i++)
-		rc = take(&m, needed[i], e);
+	for (size_t i = 0; p->modules[i] != NULL && rc == 0; i++)
+		rc = take(&m, p->modules[i], e);
 	if (rc != 0)
 		return -1;
 	cpio_add(&c, "posmedia", 0755, NULL, 0);
@@ -150,12 +173,46 @@ int initramfs_make(const char *tree, const struct boot *b, const struct uuid_tex
 		buf_addf(&list, "%s\n", last_part(m.take.v[i], strlen(m.take.v[i])));
 	}
 	cpio_add(&c, "posmedia/modules", 0644, list.data, list.len);
-	add_parts(b, ids, &c);
 	cpio_add(&c, "scripts", 0755, NULL, 0);
-	add_script(b, &c);
+	for (size_t i = 0; i < p->files_n; i++)
+		cpio_add(&c, p->files[i].path, p->files[i].mode, p->files[i].p, p->files[i].n);
 	cpio_end(&c);
 	*ret = c.out;
 	if (rc == 0 && (buf_over(ret) || buf_over(&list)))
 		rc = err_set(e, ERR_FAIL, "the modules of the kernel are too large");
 	return rc;
+}
+
+int initramfs_make(const char *tree, const struct boot *b, const struct uuid_text *ids,
+		   struct buf *ret, struct err *e)
+{
+	struct packing p = {.tree = tree, .b = b, .modules = ids != NULL ? of_machines : of_discs};
+	struct buf script SCOPED(buf_release) = BUF_INIT(SCRIPT_MAX);
+	struct buf parts SCOPED(buf_release) = BUF_INIT(SCRIPT_MAX);
+	struct buf site SCOPED(buf_release) = BUF_INIT(SCRIPT_MAX);
+
+	if (ids != NULL)
+		list_parts(b, ids, &parts);
+	add_file(&p, "posmedia/partitions", 0644, &parts);
+	if (ids != NULL) {
+		buf_addf(&site, "%s\n", ids[b->parts_n].s);
+		add_file(&p, "posmedia/identity", 0644, &site);
+		add_program(&p);
+	}
+	buf_addf(&script, "%s%s", initramfs_script, b->slots ? slot_script : "");
+	add_file(&p, "scripts/posmedia", 0644, &script);
+	return pack(&p, ret, e);
+}
+
+int initramfs_installer(const char *tree, const struct boot *b, const struct buf *list,
+			struct buf *ret, struct err *e)
+{
+	struct packing p = {.tree = tree, .b = b, .modules = of_installers};
+	struct buf script SCOPED(buf_release) = BUF_INIT(SCRIPT_MAX);
+
+	buf_addf(&script, "%s\n%s", initramfs_script, installer_script);
+	add_file(&p, "posmedia/contents", 0644, list);
+	add_file(&p, "scripts/posmedia", 0644, &script);
+	add_program(&p);
+	return pack(&p, ret, e);
 }

@@ -8,11 +8,16 @@
 #include "media/boot.h"
 
 /* Of the image's tree: an archive for the kernel, into an initialised buffer. id: of part i's
- * partition. A module that the tree has not got is ERR_RECIPE. */
+ * partition, and behind these of the one that says who the machine is; or NULL for a disc, which
+ * has none. A module that the tree has not got is ERR_RECIPE. */
 int initramfs_make(const char *tree, const struct boot *b, const struct uuid_text *ids,
 		   struct buf *ret, struct err *e) MUST_CHECK;
 
-/* The text of the script. */
-extern const char initramfs_script[];
+/* The same of an installer, with the list of what it writes (installer/blocklist.h). */
+int initramfs_installer(const char *tree, const struct boot *b, const struct buf *list,
+			struct buf *ret, struct err *e) MUST_CHECK;
+
+/* The texts of the scripts; the installer's follows the other. */
+extern const char initramfs_script[], installer_script[];
 
 #endif

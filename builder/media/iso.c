@@ -1,5 +1,7 @@
 /* iso.c - a disc that a machine starts from, or a stick that it was written to: the root lies on it
  * as a file, and the machine maps the sectors that it lies in. */
+#include "media/disc.h"
+
 #include "media/initramfs.h"
 #include "media/iso9660.h"
 #include "media/loader.h"
@@ -18,16 +20,10 @@
 
 enum { LABEL_DIGITS = 16, SECTORS = ISO_SECTOR / 512 };
 
-struct disc {
-	const struct making *m;
-	struct boot b;
-	char label[sizeof("POSMEDIA_") + LABEL_DIGITS];
-};
-
 /* Of another image it is another: what a machine starts from is what its loader came from. */
-static void name_disc(struct disc *d)
+static void name_disc(struct disc *d, const char *prefix)
 {
-	(void)snprintf(d->label, sizeof(d->label), "POSMEDIA_%.*s", LABEL_DIGITS,
+	(void)snprintf(d->label, sizeof(d->label), "%s_%.*s", prefix, LABEL_DIGITS,
 		       digest_hex(&d->m->image).s);
 	for (char *c = d->label; *c != '\0'; c++)
 		*c = (char)toupper((unsigned char)*c);
@@ -90,13 +86,8 @@ static int write_disc(const struct disc *d, struct err *e)
 	static const char *const uefi[] = {
 	    "--efi-boot", "esp", "-efi-boot-part", "--efi-boot-image", "--protective-msdos-label",
 	    NULL};
-	static const char *const files[] = {"-o",
-					    "/to/finished",
-					    "/root=/to/root",
-					    "/hash=/to/hash",
-					    "/esp=/to/esp",
-					    "/EFI/debian/grub.cfg=/to/disc.cfg",
-					    NULL};
+	static const char *const files[] = {"-o", "/to/finished", "/esp=/to/esp",
+					    "/EFI/debian/grub.cfg=/to/disc.cfg", NULL};
 	const struct uuid_text id = media_id(d->m, "disc");
 	struct strv argv SCOPED(strv_release) = {0};
 	struct tool t = {
@@ -113,36 +104,37 @@ static int write_disc(const struct disc *d, struct err *e)
 	if (d->b.uefi)
 		add_words(&argv, uefi);
 	add_words(&argv, files);
+	add_words(&argv, d->files);
 	if (d->b.bios)
 		strv_add(&argv, "/core=/to/core");
 	t.argv = (const char *const *)argv.v;
 	return tool_run(&t, e);
 }
 
-static char *place(const struct disc *d, const struct iso_extent *x)
+int disc_place(const struct disc *d, int fd, const char *name, char **ret, struct err *e)
 {
-	return mem_format("%s@%llu+%llu", d->label, (unsigned long long)x->sector * SECTORS,
-			  ((unsigned long long)x->size + 511) / 512);
+	struct iso_extent x;
+
+	if (iso_find(fd, name, &x, e) != 0)
+		return -1;
+	*ret = mem_format("%s@%llu+%llu", d->label, (unsigned long long)x.sector * SECTORS,
+			  ((unsigned long long)x.size + 511) / 512);
+	return 0;
 }
 
-/* What it starts with, now that is known where the root lies. */
+/* What it starts with, now that is known where what it reads lies. */
 static int fill_esp(const struct disc *d, struct loader *l, struct err *e)
 {
-	struct iso_extent root, hash, esp;
+	struct iso_extent esp;
 	char *path SCOPED(mem_freep) = fs_join(d->m->to, "esp");
 	int fd SCOPED(fd_closep) = open(d->m->finished, O_RDWR | O_NOFOLLOW | O_CLOEXEC);
-	char *a SCOPED(mem_freep) = NULL, *b SCOPED(mem_freep) = NULL;
-	char *verity SCOPED(mem_freep) = NULL, *args SCOPED(mem_freep) = NULL;
+	char *where SCOPED(mem_freep) = NULL, *args SCOPED(mem_freep) = NULL;
 
 	if (fd < 0)
 		return err_sys(e, "open %s", d->m->finished);
-	if (iso_find(fd, "ROOT.;1", &root, e) != 0 || iso_find(fd, "HASH.;1", &hash, e) != 0 ||
-	    iso_find(fd, "ESP.;1", &esp, e) != 0)
+	if (d->where(d, fd, &where, e) != 0 || iso_find(fd, "ESP.;1", &esp, e) != 0)
 		return -1;
-	a = place(d, &root);
-	b = place(d, &hash);
-	verity = loader_verity(d->m, a, b);
-	args = loader_args(d->m, &d->b, verity);
+	args = loader_args(d->m, &d->b, where);
 	l->args = args;
 	if (unlink(path) != 0)
 		return err_sys(e, "remove %s", path);
@@ -151,28 +143,51 @@ static int fill_esp(const struct disc *d, struct loader *l, struct err *e)
 	return media_copy_in(d->m, "esp", (uint64_t)esp.sector * ISO_SECTOR, fd, e);
 }
 
-static int make(struct disc *d, struct err *e)
+int disc_read(struct disc *d, const char *prefix, struct err *e)
 {
-	struct buf more SCOPED(buf_release) = BUF_INIT(INITRAMFS_MAX);
-	struct boot without = d->b;
-	struct loader l = {.b = &d->b, .more = &more};
+	name_disc(d, prefix);
+	return read_boot(d, e);
+}
 
-	without.parts_n = 0;
-	if (media_root(d->m, e) != 0 || initramfs_make(d->m->tree, &without, NULL, &more, e) != 0 ||
-	    loader_esp_room(d->m, &l, e) != 0)
+int disc_make(const struct disc *d, const struct buf *more, struct err *e)
+{
+	struct loader l = {.b = &d->b, .more = more};
+
+	if (loader_esp_room(d->m, &l, e) != 0 || loader_disc(d->m, d->label, d->b.bios, e) != 0 ||
+	    write_disc(d, e) != 0)
 		return -1;
-	if (loader_disc(d->m, d->label, d->b.bios, e) != 0)
+	return fill_esp(d, &l, e);
+}
+
+void disc_release(struct disc *d)
+{
+	boot_release(&d->b);
+}
+
+/* Where the root lies, and its hashes. */
+static int root_where(const struct disc *d, int fd, char **ret, struct err *e)
+{
+	char *root SCOPED(mem_freep) = NULL, *hash SCOPED(mem_freep) = NULL;
+
+	if (disc_place(d, fd, "ROOT.;1", &root, e) != 0 ||
+	    disc_place(d, fd, "HASH.;1", &hash, e) != 0)
 		return -1;
-	return write_disc(d, e) != 0 ? -1 : fill_esp(d, &l, e);
+	*ret = loader_verity(d->m, root, hash);
+	return 0;
 }
 
 int media_iso(const struct making *m, struct err *e)
 {
-	struct disc d = {.m = m};
-	int rc;
+	static const char *const files[] = {"/root=/to/root", "/hash=/to/hash", NULL};
+	struct disc d SCOPED(disc_release) = {.m = m, .files = files, .where = root_where};
+	struct buf more SCOPED(buf_release) = BUF_INIT(INITRAMFS_MAX);
+	struct boot without;
 
-	name_disc(&d);
-	rc = read_boot(&d, e) != 0 ? -1 : make(&d, e);
-	boot_release(&d.b);
-	return rc;
+	if (disc_read(&d, "POSMEDIA", e) != 0)
+		return -1;
+	without = d.b;
+	without.parts_n = 0;
+	if (media_root(m, e) != 0 || initramfs_make(m->tree, &without, NULL, &more, e) != 0)
+		return -1;
+	return disc_make(&d, &more, e);
 }

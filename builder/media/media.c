@@ -14,8 +14,13 @@
 #include <unistd.h>
 
 static int (*const makers[MEDIA_FORMATS])(const struct making *m, struct err *e) = {
-    [MEDIA_TAR] = media_tar, [MEDIA_SQUASHFS] = media_squashfs, [MEDIA_EROFS] = media_erofs,
-    [MEDIA_RAW] = media_raw, [MEDIA_QCOW2] = media_qcow2,       [MEDIA_ISO] = media_iso,
+    [MEDIA_TAR] = media_tar,
+    [MEDIA_SQUASHFS] = media_squashfs,
+    [MEDIA_EROFS] = media_erofs,
+    [MEDIA_RAW] = media_raw,
+    [MEDIA_QCOW2] = media_qcow2,
+    [MEDIA_ISO] = media_iso,
+    [MEDIA_INSTALLER] = media_installer,
 };
 
 struct uuid_text media_id(const struct making *m, const char *part)

@@ -12,8 +12,9 @@ enum media_format {
 	MEDIA_SQUASHFS, /* read-only file systems */
 	MEDIA_EROFS,
 	MEDIA_RAW, /* a disk that starts: boot loaders, the tree as erofs with dm-verity, and the */
-	MEDIA_QCOW2, /* partitions of its fstab; and the same for QEMU */
-	MEDIA_ISO,   /* a disc or a stick that starts, with nothing to write to */
+	MEDIA_QCOW2,     /* partitions of its fstab; and the same for QEMU */
+	MEDIA_ISO,       /* a disc or a stick that starts, with nothing to write to */
+	MEDIA_INSTALLER, /* one that writes the disk of MEDIA_RAW to a machine's own */
 	MEDIA_FORMATS,
 };
 

@@ -29,6 +29,10 @@ int media_raw(const struct making *m, struct err *e) MUST_CHECK;
 int media_qcow2(const struct making *m, struct err *e) MUST_CHECK;
 int media_erofs(const struct making *m, struct err *e) MUST_CHECK;
 int media_iso(const struct making *m, struct err *e) MUST_CHECK;
+int media_installer(const struct making *m, struct err *e) MUST_CHECK;
+
+/* The disk of MEDIA_RAW as a file of that name in m->to, and its parts in m->medium. */
+int media_disk(const struct making *m, const char *name, struct err *e) MUST_CHECK;
 
 /* Writes the tree as m->to/root, the hashes of its blocks as m->to/hash, and what is known of them
  * into m->medium. */

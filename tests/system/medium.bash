@@ -18,8 +18,11 @@ make_tree() {
 	echo 'paged PARTLABEL=swap /dev/urandom swap,nofail' >"$1/etc/crypttab"
 	mkdir -p "$1/usr/lib/systemd"
 	echo cryptsetup >"$1/usr/lib/systemd/systemd-cryptsetup"
-	printf '%s:\n' dm-verity.ko erofs.ko overlay.ko >"$modules/modules.dep"
-	touch "$modules/dm-verity.ko" "$modules/erofs.ko" "$modules/overlay.ko"
+	local module
+	for module in dm-verity dm-mod erofs overlay raid1 isofs vfat nls_cp437 nls_ascii; do
+		echo "$module.ko:" >>"$modules/modules.dep"
+		touch "$modules/$module.ko"
+	done
 	echo shim >"$1/usr/lib/shim/shimx64.efi.signed"
 	echo grub >"$1/usr/lib/grub/x86_64-efi-signed/grubx64.efi.signed"
 	head -c 3000000 /dev/urandom >"$1/usr/bin/perl"

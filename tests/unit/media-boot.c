@@ -34,12 +34,16 @@ static const struct {
 			    "kernel/b/dm-bufio.ko: kernel/b/dm-mod.ko\n"
 			    "kernel/b/dm-mod.ko:\n"
 			    "kernel/c/not-erofs.ko:\n"
-			    "kernel/c/erofs.ko:\n"},
+			    "kernel/c/erofs.ko:\n"
+			    "kernel/b/md-mod.ko:\n"
+			    "kernel/b/raid1.ko: kernel/b/md-mod.ko\n"},
     {MODULES "modules.builtin", "kernel/fs/overlayfs/overlay.ko\n"},
     {MODULES "kernel/b/dm-verity.ko", "verity"},
     {MODULES "kernel/b/dm-bufio.ko", "bufio"},
     {MODULES "kernel/b/dm-mod.ko", "mod"},
     {MODULES "kernel/c/erofs.ko", "erofs"},
+    {MODULES "kernel/b/md-mod.ko", "md"},
+    {MODULES "kernel/b/raid1.ko", "raid1"},
 };
 
 static int set_up(void **state)
@@ -163,7 +167,7 @@ static long find(const struct buf *b, const char *text)
 static void packs_modules_by_their_needs(void **state)
 {
 	struct boot b SCOPED(boot_release) = {0};
-	struct uuid_text ids[4] = {{"id-0"}, {"id-1"}, {"id-2"}, {"id-3"}};
+	struct uuid_text ids[5] = {{"id-0"}, {"id-1"}, {"id-2"}, {"id-3"}, {"id-4"}};
 	struct buf out SCOPED(buf_release) = BUF_INIT(1 << 20);
 	struct err e = ERR_INIT;
 
@@ -171,10 +175,12 @@ static void packs_modules_by_their_needs(void **state)
 	assert_int_equal(boot_read(dir.path, &b, &e), 0);
 	assert_int_equal(initramfs_make(dir.path, &b, ids, &out, &e), 0);
 	assert_int_equal(out.len % 4, 0);
-	assert_true(find(&out, "dm-mod.ko\ndm-bufio.ko\ndm-verity.ko\nerofs.ko\n") > 0);
+	assert_true(find(&out, "dm-mod.ko\ndm-bufio.ko\ndm-verity.ko\nerofs.ko\nmd-mod.ko\n"
+			       "raid1.ko\n") > 0);
 	assert_int_equal(find(&out, "overlay.ko"), -1);
 	assert_true(find(&out, "id-0 /home\nid-1 /var\nid-2 /var/log\n") > 0);
 	assert_int_equal(find(&out, "id-3"), -1);
+	assert_true(find(&out, "posmedia/identity") > 0 && find(&out, "id-4\n") > 0);
 	assert_true(find(&out, "scripts/posmedia") > 0);
 }
 
