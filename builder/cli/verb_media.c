@@ -141,13 +141,9 @@ static int put(const struct args *a, struct err *e)
 	return medium_put(a, a->rest.v[0], e);
 }
 
-static int run(const struct args *a, struct err *e)
+/* Options that are for something else. */
+static int check_use(const struct args *a, struct err *e)
 {
-	struct media_opts o = {.out = args_get(a, "output")};
-	struct media_made m = {0};
-
-	if (args_has(a, "write"))
-		return put(a, e);
 	if (args_has(a, "recipe") && !args_has(a, "statements"))
 		return err_set(e, ERR_USAGE, "--recipe is for --statements");
 	if (args_has(a, "serial") || args_has(a, "key") || args_has(a, "policy") ||
@@ -155,10 +151,23 @@ static int run(const struct args *a, struct err *e)
 		return err_set(e, ERR_USAGE, "--serial, --key and --policy are for --write");
 	if (!args_has(a, "format"))
 		return err_set(e, ERR_USAGE, "media: --format FORMAT is missing");
+	if (strcmp(args_get(a, "format"), "site") != 0 &&
+	    (args_has(a, "disk") || args_has(a, "erase")))
+		return err_set(e, ERR_USAGE, "--disk and --erase are for a site");
+	return 0;
+}
+
+static int run(const struct args *a, struct err *e)
+{
+	struct media_opts o = {.out = args_get(a, "output")};
+	struct media_made m = {0};
+
+	if (args_has(a, "write"))
+		return put(a, e);
+	if (check_use(a, e) != 0)
+		return -1;
 	if (strcmp(args_get(a, "format"), "site") == 0)
 		return medium_site(a, a->rest.v[0], e);
-	if (args_has(a, "disk") || args_has(a, "erase"))
-		return err_set(e, ERR_USAGE, "--disk and --erase are for a site");
 	if (media_format_parse(args_get(a, "format"), &o.format, e) != 0)
 		return -1;
 	if (o.out == NULL)

@@ -29,9 +29,15 @@ choose_accelerator() {
 # signed starts: by the keys of most machines, or by the one that the package ovmf has for tests.
 # What it asks of 10.0.2.100:5000 goes to port $beside here, when that is set.
 start_machine() {
-	local firmware=() disk=(-drive "file=$2,format=${3-raw},if=virtio")
+	local disk=(-drive "file=$2,format=${3-raw},if=virtio")
 	[ "${3-}" != cd ] || disk=(-device virtio-scsi-pci -device "scsi-cd,drive=cd,bootindex=0"
 		-drive "file=$2,format=raw,media=cdrom,readonly=on,if=none,id=cd")
+	start_disks "$1" "${disk[@]}"
+}
+
+# start_disks FIRMWARE ARGUMENT...: the same with disks as QEMU has them.
+start_disks() {
+	local firmware=()
 	if [ "$1" != bios ]; then
 		cp "$ovmf/OVMF_VARS_4M.${keys[$1]}.fd" "$dir/vars"
 		firmware=(-machine "q35,smm=on"
@@ -49,7 +55,7 @@ start_machine() {
 		-nodefaults -no-reboot -serial "file:$dir/console" \
 		-monitor "unix:$dir/monitor,server,nowait" \
 		-nic "$net,hostfwd=tcp:127.0.0.1:$port-:2001" \
-		"${disk[@]}" >"$dir/qemu.log" 2>&1 3>&- &
+		"${@:2}" >"$dir/qemu.log" 2>&1 3>&- &
 	machine_pid=$!
 }
 

@@ -1,6 +1,6 @@
 #!/usr/bin/env bats
-# What an installation is made from: the disc with the disk's blocks, and the medium of a site. Their
-# kernel is a text: what installs is tried in tests/unit/installer-*.c and in tests/media.
+# What an installation is made from: the disc with the disk's blocks, and the medium of a site.
+# Their kernel is a text: what installs is tried in tests/unit/installer-*.c and in tests/media.
 
 bats_require_minimum_version 1.5.0
 load lib
