@@ -2,8 +2,8 @@
 #ifndef MEDIA_SLOTS_H
 #define MEDIA_SLOTS_H
 
-#include "media/gpt.h"
 #include "media/slot.h"
+#include "sys/gpt.h"
 #include <stdbool.h>
 
 /* What a slot consists of. */

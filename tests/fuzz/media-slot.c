@@ -2,8 +2,8 @@
  * is the same when it is written and read again, and lies within the disk. */
 #include "fuzz.h"
 
-#include "media/gpt.h"
 #include "media/slot.h"
+#include "sys/gpt.h"
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>

@@ -1,8 +1,9 @@
 /* gpt.h - the partitions of a disk, as its GUID partition table has them. */
-#ifndef MEDIA_GPT_H
-#define MEDIA_GPT_H
+#ifndef SYS_GPT_H
+#define SYS_GPT_H
 
 #include "base/err.h"
+#include "form/uuid.h"
 #include <stddef.h>
 #include <stdint.h>
 
@@ -10,6 +11,7 @@ enum { GPT_PARTS = 128, GPT_NAME = 36, GPT_SECTOR = 512 };
 
 struct gpt_part {
 	char name[GPT_NAME + 1]; /* what of it is no plain ASCII is "?" */
+	struct uuid_text id;     /* its own, which the kernel has as PARTUUID */
 	uint64_t at, size;       /* bytes, within the disk */
 };
 
@@ -22,7 +24,8 @@ struct gpt {
  * sectors of GPT_SECTOR bytes, is ERR_VERIFY. */
 int gpt_read(int fd, struct gpt *ret, struct err *e) MUST_CHECK;
 
-/* A partition by its name; NULL for none, or when two have it. */
+/* A partition by its name, or by its own identifier; NULL for none, or when two have it. */
 const struct gpt_part *gpt_named(const struct gpt *g, const char *name);
+const struct gpt_part *gpt_with_id(const struct gpt *g, const char *id);
 
 #endif

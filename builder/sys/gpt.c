@@ -1,8 +1,9 @@
-#include "media/gpt.h"
+#include "sys/gpt.h"
 
 #include "base/mem.h"
 #include <endian.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -17,6 +18,7 @@ enum {
 	TABLE_STRIDE = 84,
 	TABLE_SUM = 88,
 	ENTRY = 128,
+	ENTRY_ID = 16,
 	ENTRY_FIRST = 32,
 	ENTRY_LAST = 40,
 	ENTRY_NAME = 56,
@@ -84,6 +86,22 @@ static bool read_table(int fd, uint64_t sector, uint8_t **ret, size_t *ret_n)
 	return true;
 }
 
+/* Of its first three numbers the bytes are the wrong way round (UEFI specification, appendix A). */
+static struct uuid_text id_of(const uint8_t *p)
+{
+	static const uint8_t place[GUID] = {3, 2, 1, 0, 5, 4, 7, 6, 8, 9, 10, 11, 12, 13, 14, 15};
+	struct uuid_text ret = {""};
+	size_t n = 0;
+
+	for (size_t i = 0; i < GUID; i++) {
+		if (i == 4 || i == 6 || i == 8 || i == 10)
+			ret.s[n++] = '-';
+		(void)snprintf(ret.s + n, sizeof(ret.s) - n, "%02x", p[place[i]]);
+		n += 2;
+	}
+	return ret;
+}
+
 /* An entry that lies within the disk; one of nothing, or outside, is passed by. */
 static void take(const uint8_t *entry, uint64_t sectors, struct gpt *g)
 {
@@ -93,7 +111,9 @@ static void take(const uint8_t *entry, uint64_t sectors, struct gpt *g)
 
 	if (memcmp(entry, none, GUID) == 0 || first > last || last >= sectors)
 		return;
-	*p = (struct gpt_part){.at = first * GPT_SECTOR, .size = (last - first + 1) * GPT_SECTOR};
+	*p = (struct gpt_part){.id = id_of(entry + ENTRY_ID),
+			       .at = first * GPT_SECTOR,
+			       .size = (last - first + 1) * GPT_SECTOR};
 	for (size_t i = 0; i < GPT_NAME; i++) {
 		uint8_t low = entry[ENTRY_NAME + 2 * i], high = entry[ENTRY_NAME + 2 * i + 1];
 
@@ -127,6 +147,19 @@ const struct gpt_part *gpt_named(const struct gpt *g, const char *name)
 
 	for (size_t i = 0; i < g->n; i++)
 		if (strcmp(g->v[i].name, name) == 0) {
+			if (found != NULL)
+				return NULL;
+			found = &g->v[i];
+		}
+	return found;
+}
+
+const struct gpt_part *gpt_with_id(const struct gpt *g, const char *id)
+{
+	const struct gpt_part *found = NULL;
+
+	for (size_t i = 0; i < g->n; i++)
+		if (strcmp(g->v[i].id.s, id) == 0) {
 			if (found != NULL)
 				return NULL;
 			found = &g->v[i];
