@@ -95,13 +95,13 @@ $(OUT)/obj/shim/image.o: ALL_CFLAGS += -DSHIM_FILE='"$(SHIM)"'
 # What installs and starts machines, in their initial file systems: static for the same reasons.
 INSTALLER := $(OUT)/installer
 INSTALLER_C := $(filter-out %/image.c,$(wildcard builder/installer/*.c)) \
-               $(wildcard builder/base/*.c) builder/form/rounds.c builder/form/hex.c \
-               $(addprefix builder/sys/,fs.c root.c path.c disk.c clock.c)
+               $(wildcard builder/base/*.c) builder/form/hex.c \
+               $(addprefix builder/sys/,fs.c root.c path.c disk.c clock.c gpt.c)
 $(INSTALLER): $(INSTALLER_C) $(STAMP) \
   $(wildcard builder/installer/*.h builder/base/*.h builder/form/*.h builder/sys/*.h)
 	@mkdir -p $(@D); echo "  LD    $@"
 	$(Q)$(CC) -std=gnu17 -D_GNU_SOURCE -Ibuilder $(W) -O2 -ffunction-sections -static \
-	  -Wl,--gc-sections,--build-id=none -s $(INSTALLER_C) -o $@
+	  -Wl,--gc-sections,--build-id=none -s $(INSTALLER_C) -lcrypto -o $@
 $(OUT)/obj/installer/image.o: $(INSTALLER)
 $(OUT)/obj/installer/image.o: ALL_CFLAGS += -DINSTALLER_FILE='"$(INSTALLER)"'
 
