@@ -2,7 +2,8 @@
  * is needed here, so that no image needs to have that. */
 #include "installer/program.h"
 
-#include "installer/md.h"
+#include "installer/hold.h"
+#include "installer/pair.h"
 #include "installer/target.h"
 #include "sys/clock.h"
 #include "sys/fs.h"
@@ -18,7 +19,9 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
-#define DEVICE "/dev/md0"
+#define NAME   "md_posmedia" /* none that others would take */
+#define DEVICE "/dev/" NAME
+#define TREE   "/sys/block"
 
 enum {
 	PARTITIONS = 64,
@@ -26,53 +29,78 @@ enum {
 	WAIT_ALL = 60000,   /* ms: until a disk is there, */
 	WAIT_OTHER = 10000, /* and then for the other one of a pair */
 	TURN = 100,
+	TURNS = 50, /* while somebody else has a disk */
+};
+
+/* A disk with the system that was started, or what was to become one. */
+struct disk {
+	struct pair_disk is;
+	enum md_use use; /* of a member */
+	dev_t id;
+	char *path, *serial;
 };
 
 struct found {
-	struct md_member m[FOUND];
-	dev_t id[FOUND];
-	char *path[FOUND], *serial[FOUND];
-	size_t n;
-	bool strange; /* there is a member of another pair */
+	struct disk v[FOUND];
+	size_t n, members;
 };
 
 static void found_release(struct found *f)
 {
 	for (size_t i = 0; i < f->n; i++) {
-		mem_freep(&f->path[i]);
-		mem_freep(&f->serial[i]);
+		mem_freep(&f->v[i].path);
+		mem_freep(&f->v[i].serial);
 	}
-	f->n = 0;
+	*f = (struct found){.n = 0};
 }
 
-static void look_at(const struct target *t, struct found *f)
+static bool is_member(const struct disk *d)
+{
+	return d->is.kind == PAIR_MEMBER;
+}
+
+static void look_at(const struct target *t, const char *partuuid, struct found *f)
 {
 	int fd SCOPED(fd_closep) = open(t->path, O_RDONLY | O_CLOEXEC);
+	struct disk *d = &f->v[f->n];
 	struct stat st;
-	struct md_member m;
 
-	if (fd < 0 || fstat(fd, &st) != 0 || f->n == FOUND || !md_get(fd, t->size, &m))
+	if (f->n == FOUND || fd < 0 || fstat(fd, &st) != 0)
 		return;
-	if (f->n > 0 && memcmp(m.set, f->m[0].set, MD_ID) != 0) {
-		f->strange = true;
+	*d = (struct disk){.is = pair_look(fd, t->size, partuuid), .id = st.st_rdev};
+	if (d->is.kind == PAIR_NONE)
 		return;
-	}
-	f->m[f->n] = m;
-	f->id[f->n] = st.st_rdev;
-	f->path[f->n] = mem_strdup(t->path);
-	f->serial[f->n] = mem_strdup(t->serial);
+	d->path = mem_strdup(t->path);
+	d->serial = mem_strdup(t->serial);
+	f->members += is_member(d) ? 1 : 0;
 	f->n++;
 }
 
-static int look(struct found *f, struct err *e)
+static int look(const char *partuuid, struct found *f, struct err *e)
 {
 	struct targets t SCOPED(targets_release) = {0};
 
 	if (targets_find("", "", &t, e) != 0)
 		return -1;
 	for (size_t i = 0; i < t.n; i++)
-		look_at(&t.v[i], f);
+		look_at(&t.v[i], partuuid, f);
 	return 0;
+}
+
+static void judge(struct found *f)
+{
+	struct md_member m[FOUND];
+	enum md_use use[FOUND];
+	size_t n = 0;
+
+	for (size_t i = 0; i < f->n; i++)
+		if (is_member(&f->v[i]))
+			m[n++] = f->v[i].is.m;
+	md_judge(m, n, use);
+	n = 0;
+	for (size_t i = 0; i < f->n; i++)
+		if (is_member(&f->v[i]))
+			f->v[i].use = use[n++];
 }
 
 /* The partitions that the kernel has found on a disk of a pair are those of the pair. */
@@ -86,7 +114,8 @@ static void drop_partitions(const char *path)
 		    .op = BLKPG_DEL_PARTITION, .datalen = sizeof(p), .data = &p};
 
 		/* udev may be looking at it */
-		for (int turn = 0; ioctl(fd, BLKPG, &a) != 0 && errno == EBUSY && turn < 50; turn++)
+		for (int turn = 0; ioctl(fd, BLKPG, &a) != 0 && errno == EBUSY && turn < TURNS;
+		     turn++)
 			console_wait(TURN);
 	}
 }
@@ -95,76 +124,168 @@ static int make_device(struct err *e)
 {
 	static const char path[] = "/sys/module/md_mod/parameters/new_array";
 	int fd SCOPED(fd_closep) = open(path, O_WRONLY | O_CLOEXEC);
+	const ssize_t n = (ssize_t)strlen(NAME);
 
 	/* EEXIST: it is there */
-	if (fd < 0 || (write(fd, "md0", 3) != 3 && errno != EEXIST))
+	if (fd < 0 || (write(fd, NAME, (size_t)n) != n && errno != EEXIST))
 		return err_sys(e, "make " DEVICE);
 	return 0;
 }
 
-static int add_disk(int md, const struct found *f, size_t i, struct err *e)
+/* Returns 0 or an errno. */
+static int add_disk(int md, const struct disk *d)
 {
-	mdu_disk_info_t d = {.major = (int)major(f->id[i]), .minor = (int)minor(f->id[i])};
+	mdu_disk_info_t info = {.major = (int)major(d->id), .minor = (int)minor(d->id)};
 
-	return ioctl(md, ADD_NEW_DISK, &d) != 0
-		   ? err_sys(e, "add the disk %s to its pair", f->serial[i])
-		   : 0;
+	return ioctl(md, ADD_NEW_DISK, &info) != 0 ? errno : 0;
 }
 
-static int run(int md, const struct found *f, const enum md_use *use, struct err *e)
+enum came { DONE, AGAIN, FAILED }; /* again: somebody else had a disk */
+
+static enum came run(int md, const struct found *f, struct err *e)
 {
 	mdu_array_info_t info = {.major_version = 1, .minor_version = 0};
+	int failed = 0;
 
-	if (ioctl(md, SET_ARRAY_INFO, &info) != 0)
-		return err_sys(e, "begin the pair");
-	for (size_t i = 0; i < f->n; i++)
-		if (use[i] == MD_USE && add_disk(md, f, i, e) != 0)
-			return -1;
-	return ioctl(md, RUN_ARRAY, NULL) != 0 ? err_sys(e, "run the pair") : 0;
+	if (ioctl(md, SET_ARRAY_INFO, &info) != 0) {
+		(void)err_sys(e, "begin the pair");
+		return FAILED;
+	}
+	for (size_t i = 0; i < f->n && failed == 0; i++)
+		if (is_member(&f->v[i]) && f->v[i].use == MD_USE)
+			failed = add_disk(md, &f->v[i]);
+	if (failed == 0 && ioctl(md, RUN_ARRAY, NULL) == 0)
+		return DONE;
+	errno = failed != 0 ? failed : errno;
+	(void)err_sys(e, "run the pair");
+	(void)ioctl(md, STOP_ARRAY, NULL);
+	return failed == EBUSY ? AGAIN : FAILED;
 }
 
 /* What was left behind gets again what the other has, while the machine goes on. */
-static void bring_up(int md, const struct found *f, const enum md_use *use)
+static void bring_up(int md, const struct disk *d)
 {
-	struct err e = ERR_INIT;
+	const int failed = add_disk(md, d);
 
-	for (size_t i = 0; i < f->n; i++) {
-		if (use[i] == MD_STRANGE)
-			console_alarm(
-			    "RAID: the disk %s was used without the other one: it is left "
-			    "out",
-			    f->serial[i]);
-		if (use[i] != MD_BEHIND)
-			continue;
-		if (add_disk(md, f, i, &e) != 0)
-			(void)console_error(&e);
-		else
-			console_alarm("RAID: the disk %s was left behind, and is brought up again",
-				      f->serial[i]);
-	}
-	if (f->n < MD_DISKS)
-		console_alarm("RAID: ONE DISK OF TWO IS MISSING; there is %s", f->serial[0]);
+	if (failed != 0)
+		console_alarm("RAID: the disk %s cannot be added: %s", d->serial, strerror(failed));
+	else
+		console_alarm("RAID: the disk %s was left behind, and is brought up again",
+			      d->serial);
 }
 
-static int start(const struct found *f, struct err *e)
+static void tell(const struct found *f)
 {
-	enum md_use use[FOUND];
-	int md SCOPED(fd_closep) = -1, again SCOPED(fd_closep) = -1;
+	const struct disk *used = NULL;
 
-	md_judge(f->m, f->n, use);
+	for (size_t i = 0; i < f->n; i++) {
+		const struct disk *d = &f->v[i];
+
+		if (d->is.kind == PAIR_UNFINISHED)
+			console_alarm("RAID: the disk %s was not installed to the end: it is left "
+				      "out",
+				      d->serial);
+		else if (d->is.kind == PAIR_BROKEN)
+			console_alarm("RAID: the disk %s has lost its end: it is left out",
+				      d->serial);
+		else if (is_member(d) && d->use == MD_STRANGE)
+			console_alarm("RAID: the disk %s was used without the other one: it is "
+				      "left out",
+				      d->serial);
+		else if (is_member(d) && d->use == MD_USE)
+			used = d;
+	}
+	if (f->members < MD_DISKS && used != NULL)
+		console_alarm("RAID: ONE DISK OF TWO IS MISSING; there is %s", used->serial);
+}
+
+static const char *name_of(const struct disk *d)
+{
+	return strrchr(d->path, '/') + 1;
+}
+
+/* A pair that others have begun and that runs is as good as ours: ret is its name. One that only
+ * waits is ended, and so is one with a disk that is not to be used. */
+static void clear_way(const struct found *f, char ret[HOLD_NAME])
+{
+	struct err quiet = ERR_INIT;
+	char name[HOLD_NAME];
+	bool wrong = false;
+
+	*ret = '\0';
+	for (size_t i = 0; i < f->n; i++) {
+		const struct disk *d = &f->v[i];
+		const enum hold h = hold_find(TREE, name_of(d), name);
+
+		if (h == HOLD_NOT)
+			continue;
+		if (h == HOLD_RUNS && is_member(d) && d->use != MD_STRANGE) {
+			memcpy(ret, name, HOLD_NAME);
+			continue;
+		}
+		wrong = wrong || h == HOLD_RUNS;
+		/* when it cannot be, its disks are busy, and all this comes once more */
+		if (hold_end(name, &quiet) != 0)
+			continue;
+	}
+	if (wrong)
+		*ret = '\0';
+}
+
+/* With the members that are not in it yet. */
+static enum came go_on(const struct found *f, const char *md, struct err *e)
+{
+	char *path SCOPED(mem_freep) = mem_format("/dev/%s", md);
+	int fd SCOPED(fd_closep) = open(path, O_RDWR | O_CLOEXEC);
+	int again SCOPED(fd_closep) = -1;
+	char name[HOLD_NAME];
+
+	if (fd < 0) {
+		(void)err_sys(e, "open %s", path);
+		return FAILED;
+	}
 	for (size_t i = 0; i < f->n; i++)
-		drop_partitions(f->path[i]);
-	if (make_device(e) != 0)
-		return -1;
-	md = open(DEVICE, O_RDWR | O_CLOEXEC);
-	if (md < 0)
-		return err_sys(e, "open " DEVICE);
-	if (run(md, f, use, e) != 0)
-		return -1;
-	bring_up(md, f, use);
+		if (is_member(&f->v[i]) && f->v[i].use != MD_STRANGE &&
+		    hold_find(TREE, name_of(&f->v[i]), name) == HOLD_NOT)
+			bring_up(fd, &f->v[i]);
 	/* its partitions are found when it is opened */
-	again = open(DEVICE, O_RDONLY | O_CLOEXEC);
+	again = open(path, O_RDONLY | O_CLOEXEC);
 	(void)ioctl(again, BLKRRPART, 0);
+	return DONE;
+}
+
+static enum came start(const struct found *f, struct err *e)
+{
+	int md SCOPED(fd_closep) = -1;
+	char running[HOLD_NAME];
+	enum came came;
+
+	clear_way(f, running);
+	for (size_t i = 0; i < f->n; i++)
+		drop_partitions(f->v[i].path);
+	if (*running != '\0')
+		return go_on(f, running, e);
+	if (make_device(e) != 0)
+		return FAILED;
+	md = open(DEVICE, O_RDWR | O_CLOEXEC);
+	if (md < 0) {
+		(void)err_sys(e, "open " DEVICE);
+		return FAILED;
+	}
+	came = run(md, f, e);
+	return came == DONE ? go_on(f, NAME, e) : came;
+}
+
+static int start_pair(const struct found *f)
+{
+	struct err e = ERR_INIT;
+	enum came came;
+
+	for (int turn = 0; (came = start(f, &e)) == AGAIN && turn < TURNS; turn++)
+		console_wait(TURN);
+	if (came != DONE)
+		return console_error(&e);
+	tell(f);
 	return 0;
 }
 
@@ -175,41 +296,46 @@ static bool is_there(const char *partuuid)
 	return access(path, F_OK) == 0;
 }
 
-/* Whether to wait on; else the disks of a pair that are there. */
+/* Whether to wait on; else the disks that are there. */
 static bool look_again(const char *partuuid, uint64_t began, uint64_t *first, struct found *f)
 {
 	const bool there = is_there(partuuid); /* before the disks are looked at: it is on one */
 	struct err quiet = ERR_INIT;
 
-	if (look(f, &quiet) != 0)
+	if (look(partuuid, f, &quiet) != 0)
 		return clock_mono_ms() - began < WAIT_ALL;
-	if (f->n > 0 && *first == 0)
-		*first = clock_mono_ms();
-	if (f->n >= MD_DISKS || (f->n == 0 && there))
+	if (f->members >= MD_DISKS || (f->members == 0 && there))
 		return false;
-	return clock_mono_ms() - (f->n > 0 ? *first : began) < (f->n > 0 ? WAIT_OTHER : WAIT_ALL);
+	if (f->members == 0)
+		return clock_mono_ms() - began < WAIT_ALL;
+	*first = *first == 0 ? clock_mono_ms() : *first;
+	return clock_mono_ms() - *first < WAIT_OTHER;
+}
+
+static int check(const struct found *f, struct err *e)
+{
+	struct pair_disk v[FOUND];
+
+	for (size_t i = 0; i < f->n; i++)
+		v[i] = f->v[i].is;
+	return pair_check(v, f->n, e);
 }
 
 int program_assemble(char *const *args)
 {
 	const uint64_t began = clock_mono_ms();
 	uint64_t first = 0;
-	struct found f SCOPED(found_release) = {0};
+	struct found f SCOPED(found_release) = {.n = 0};
 	struct err e = ERR_INIT;
 
 	if (args[0] == NULL)
 		return 2;
 	while (look_again(args[0], began, &first, &f)) {
 		found_release(&f);
-		f.strange = false;
 		console_wait(TURN);
 	}
-	if (f.n == 0)
-		return 0;
-	if (f.strange || f.n > MD_DISKS) {
-		(void)err_set(&e, ERR_BUSY, "RAID: there are disks of more than one pair");
-		(void)err_hint(&e, "Take out those that are not of this machine.");
+	if (check(&f, &e) != 0)
 		return console_error(&e);
-	}
-	return start(&f, &e) != 0 ? console_error(&e) : 0;
+	judge(&f);
+	return f.members > 0 ? start_pair(&f) : 0;
 }

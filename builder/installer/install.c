@@ -1,6 +1,7 @@
 #include "installer/install.h"
 
 #include "form/hex.h"
+#include "installer/hold.h"
 #include "installer/md.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -53,6 +54,18 @@ static int of_disk(const struct one *o, struct err *e)
 	return err_in(e, "the disk %.*s", SERIAL_SHOWN, o->t->serial);
 }
 
+/* Nobody has mounted it or a part of it, and nobody can meanwhile. A RAID that it was of before may
+ * have been begun by udev, and is nobody's. */
+static int open_alone(const struct target *t)
+{
+	const int how = O_RDWR | O_EXCL | O_CLOEXEC | O_NOCTTY;
+	int fd = open(t->path, how);
+
+	if (fd < 0 && errno == EBUSY && hold_end_all("/sys/block", t->name))
+		fd = open(t->path, how);
+	return fd;
+}
+
 static int choose(struct running *r, struct err *e)
 {
 	const struct sheet *s = r->i->s;
@@ -64,8 +77,7 @@ static int choose(struct running *r, struct err *e)
 		if (targets_choose(r->i->t, s->disks[k], install_need(r->i->c), &at, e) != 0)
 			return -1;
 		*o = (struct one){.t = &r->i->t->v[at], .fd = -1};
-		/* nobody has mounted it or a part of it, and nobody can meanwhile */
-		o->fd = open(o->t->path, O_RDWR | O_EXCL | O_CLOEXEC | O_NOCTTY);
+		o->fd = open_alone(o->t);
 		if (o->fd < 0 && errno == EBUSY)
 			return err_set(e, ERR_BUSY, "the disk %.*s is in use", SERIAL_SHOWN,
 				       o->t->serial);

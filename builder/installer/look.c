@@ -183,6 +183,14 @@ int target_look(int fd, uint64_t size, const struct blocklist *c, const char *sh
 	return 0;
 }
 
+bool target_is_unfinished(int fd)
+{
+	char first[sizeof(MARK)] = "";
+
+	return pread(fd, first, sizeof(first), 0) == (ssize_t)sizeof(first) &&
+	       memcmp(first, MARK "\n", sizeof(first)) == 0;
+}
+
 int target_mark(int fd, enum target_state state, const struct blocklist *c, const struct sheet *s,
 		struct err *e)
 {

@@ -8,7 +8,13 @@
 
 #define NAME "posmedia"
 
-enum { SECTOR = 512, LEVEL = 1, ROLES = MD_DISKS };
+enum {
+	SECTOR = 512,
+	LEVEL = 1,
+	ROLES = MD_DISKS,
+	ROLES_AT = sizeof(struct mdp_superblock_1),
+	ROLES_MOST = (SECTOR - ROLES_AT) / 2, /* in the superblock's first sector */
+};
 
 /* As super_1_load() of Linux's drivers/md/md.c has it for version 1.0. */
 static uint64_t super_sector(uint64_t disk)
@@ -22,9 +28,9 @@ union super {
 	uint8_t bytes[SECTOR];
 };
 
-enum { SUMMED = sizeof(struct mdp_superblock_1) + ROLES * sizeof(uint16_t) };
+enum { SUMMED = ROLES_AT + ROLES * sizeof(uint16_t) };
 
-_Static_assert(sizeof(struct mdp_superblock_1) == 256, "layout");
+_Static_assert(ROLES_AT == 256, "layout");
 
 /* calc_sb_1_csum() of the same file. */
 static uint32_t sum_of(const union super *s)
@@ -67,26 +73,69 @@ int md_put(int fd, uint64_t disk, const struct md_member *m, struct err *e)
 	return 0;
 }
 
+/* The place of the i-th disk that the pair ever had: a new one in the place of another has a number
+ * of its own. More than MD_DISKS for none. */
+static unsigned place_of(const union super *s, uint32_t i)
+{
+	uint16_t v;
+
+	memcpy(&v, s->bytes + ROLES_AT + i * sizeof(v), sizeof(v));
+	return le16toh(v);
+}
+
+static struct md_member member_of(const union super *s, uint32_t disks)
+{
+	struct md_member m = {.size = le64toh(s->s.size) * SECTOR,
+			      .events = le64toh(s->s.events),
+			      .number = place_of(s, le32toh(s->s.dev_number))};
+
+	if (m.number > MD_DISKS)
+		m.number = MD_DISKS;
+	for (uint32_t i = 0; i < disks; i++)
+		if (place_of(s, i) < MD_DISKS)
+			m.active[place_of(s, i)] = true;
+	memcpy(m.set, s->s.set_uuid, MD_ID);
+	return m;
+}
+
 bool md_get(int fd, uint64_t disk, struct md_member *ret)
 {
 	union super s;
-	unsigned number;
+	uint32_t disks;
 
 	if (disk < MD_ROOM || pread(fd, s.bytes, sizeof(s), (off_t)(super_sector(disk) * SECTOR)) !=
 				  (ssize_t)sizeof(s))
 		return false;
-	number = le32toh(s.s.dev_number);
+	disks = le32toh(s.s.max_dev);
 	if (le32toh(s.s.magic) != MD_SB_MAGIC || le32toh(s.s.major_version) != 1 ||
 	    memcmp(s.s.set_name, NAME, sizeof(NAME)) != 0 || le32toh(s.s.level) != LEVEL ||
-	    le32toh(s.s.raid_disks) != MD_DISKS || number >= MD_DISKS ||
-	    le64toh(s.s.data_offset) != 0)
+	    le32toh(s.s.raid_disks) != MD_DISKS || disks > ROLES_MOST ||
+	    le32toh(s.s.dev_number) >= disks || le64toh(s.s.data_offset) != 0)
 		return false;
-	*ret = (struct md_member){
-	    .size = le64toh(s.s.size) * SECTOR, .events = le64toh(s.s.events), .number = number};
-	for (unsigned i = 0; i < ROLES; i++)
-		ret->active[i] = le16toh(s.s.dev_roles[i]) < MD_DISKS;
-	memcpy(ret->set, s.s.set_uuid, MD_ID);
+	*ret = member_of(&s, disks);
 	return true;
+}
+
+static bool has_place(const struct md_member *m)
+{
+	return m->number < MD_DISKS;
+}
+
+/* Whether each of them holds the other for good. */
+static bool agree(const struct md_member *a, const struct md_member *b)
+{
+	return a->events == b->events && a->active[b->number] && b->active[a->number];
+}
+
+static enum md_use use_of(const struct md_member *best, const struct md_member *m)
+{
+	if (!has_place(m))
+		return MD_BEHIND;
+	if (!has_place(best) || m->number == best->number)
+		return MD_STRANGE;
+	if (agree(best, m))
+		return MD_USE;
+	return m->active[best->number] ? MD_BEHIND : MD_STRANGE;
 }
 
 void md_judge(const struct md_member *v, size_t n, enum md_use *ret)
@@ -94,17 +143,8 @@ void md_judge(const struct md_member *v, size_t n, enum md_use *ret)
 	size_t best = 0;
 
 	for (size_t i = 1; i < n; i++)
-		if (v[i].events > v[best].events)
+		if (has_place(&v[i]) && (!has_place(&v[best]) || v[i].events > v[best].events))
 			best = i;
-	for (size_t i = 0; i < n; i++) {
-		const bool same = v[i].events == v[best].events;
-
-		if (i == best ||
-		    (same && v[best].active[v[i].number] && v[i].active[v[best].number]))
-			ret[i] = MD_USE;
-		else if (v[i].active[v[best].number] && v[i].number != v[best].number)
-			ret[i] = MD_BEHIND;
-		else
-			ret[i] = MD_STRANGE;
-	}
+	for (size_t i = 0; i < n; i++)
+		ret[i] = i == best ? MD_USE : use_of(&v[best], &v[i]);
 }

@@ -51,6 +51,9 @@ struct target_look {
 int target_look(int fd, uint64_t size, const struct blocklist *c, const char *shop,
 		struct target_look *ret, struct err *e) MUST_CHECK;
 
+/* Whether the first block says that an installation has not come to its end there. */
+bool target_is_unfinished(int fd);
+
 /* Makes the first block of an open disk say that an installation has begun, or that all is written
  * but this block: nothing starts from it. Waits for the disk. */
 int target_mark(int fd, enum target_state state, const struct blocklist *c, const struct sheet *s,

@@ -183,6 +183,25 @@ static const struct {
     {{6, 5}, {3, 3}, {MD_USE, MD_BEHIND}},
 };
 
+/* A copy of a disk beside it, and one that has no place yet. */
+static void judges_others(void **state)
+{
+	const struct md_member place = {.events = 5, .active = {true, true}};
+	struct md_member m[2] = {place, place};
+	enum md_use use[2];
+
+	(void)state;
+	md_judge(m, 2, use);
+	assert_true(use[0] == MD_USE && use[1] == MD_STRANGE);
+	m[0].number = MD_DISKS;
+	m[0].events = 9;
+	md_judge(m, 2, use);
+	assert_true(use[0] == MD_BEHIND && use[1] == MD_USE);
+	m[1].number = MD_DISKS;
+	md_judge(m, 2, use);
+	assert_true(use[0] == MD_USE && use[1] == MD_BEHIND);
+}
+
 static void judges_a_pair(void **state)
 {
 	(void)state;
@@ -211,6 +230,7 @@ int main(void)
 	    cmocka_unit_test(refuses_damaged_lists),
 	    cmocka_unit_test(the_machine_is_who_the_sheet_says),
 	    cmocka_unit_test(judges_a_pair),
+	    cmocka_unit_test(judges_others),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,94 @@
+#include "installer/pair.h"
+
+#include "form/hex.h"
+#include "installer/target.h"
+#include "sys/gpt.h"
+#include <string.h>
+#include <unistd.h>
+
+/* Who the machine is, by the disk; -1 when it does not say. */
+static int read_site(int fd, const struct gpt *table, struct sheet *ret)
+{
+	const struct gpt_part *p = gpt_named(table, "site");
+	char text[SHEET_MAX + 1] = "";
+	struct err quiet = ERR_INIT;
+
+	if (p == NULL || pread(fd, text, SHEET_MAX, (off_t)p->at) != SHEET_MAX)
+		return -1;
+	return sheet_parse(text, strlen(text), SHEET_INSTALLED, ret, &quiet);
+}
+
+/* Whether the RAID is the one that the disk's own installation made. */
+static bool is_of(const struct md_member *m, const struct sheet *s)
+{
+	uint8_t run[MD_ID];
+
+	return hex_decode(s->run, SHEET_ID, run) == 0 && memcmp(m->set, run, MD_ID) == 0;
+}
+
+struct pair_disk pair_look(int fd, uint64_t size, const char *partuuid)
+{
+	struct pair_disk d = {.kind = PAIR_NONE};
+	struct err quiet = ERR_INIT;
+	struct gpt table;
+	struct sheet s;
+
+	if (target_is_unfinished(fd)) {
+		/* of its tables one is there, of its RAID all */
+		d.kind = PAIR_UNFINISHED;
+		return d;
+	}
+	if (gpt_read(fd, &table, &quiet) != 0 || gpt_with_id(&table, partuuid) == NULL)
+		return d;
+	d.kind = PAIR_SINGLE;
+	if (read_site(fd, &table, &s) != 0 || s.disks_n < MD_DISKS)
+		return d;
+	d.kind = md_get(fd, size, &d.m) && is_of(&d.m, &s) ? PAIR_MEMBER : PAIR_BROKEN;
+	return d;
+}
+
+static size_t count(const struct pair_disk *v, size_t n, enum pair_kind kind)
+{
+	size_t found = 0;
+
+	for (size_t i = 0; i < n; i++)
+		found += v[i].kind == kind ? 1 : 0;
+	return found;
+}
+
+static bool one_pair(const struct pair_disk *v, size_t n)
+{
+	const struct pair_disk *first = NULL;
+
+	for (size_t i = 0; i < n; i++) {
+		if (v[i].kind != PAIR_MEMBER)
+			continue;
+		if (first != NULL && memcmp(first->m.set, v[i].m.set, MD_ID) != 0)
+			return false;
+		first = &v[i];
+	}
+	return true;
+}
+
+int pair_check(const struct pair_disk *v, size_t n, struct err *e)
+{
+	const size_t members = count(v, n, PAIR_MEMBER);
+
+	if (members == 0 && count(v, n, PAIR_BROKEN) == 0)
+		return 0;
+	if (members == 0) {
+		(void)err_set(e, ERR_VERIFY,
+			      "RAID: a disk was made as one of two, and is none now");
+		return err_hint(e, "What it has may be old: start with the other one, or install "
+				   "both anew.");
+	}
+	if (!one_pair(v, n) || members > MD_DISKS)
+		(void)err_set(e, ERR_BUSY, "RAID: there are disks of more than one pair");
+	else if (count(v, n, PAIR_SINGLE) > 0)
+		(void)err_set(e, ERR_BUSY,
+			      "RAID: there is a pair, and a disk beside it with the "
+			      "same system");
+	else
+		return 0;
+	return err_hint(e, "Take out those that are not of this machine.");
+}

@@ -1,0 +1,31 @@
+/* pair.h - which disks of a machine are its own, and whether two of them are a pair: by the
+ * partition that its loader names, by what an installer has written about the machine, and by what
+ * the kernel's RAID has at the end of each. A disk of another machine, or of an earlier life, says
+ * otherwise in one of them. */
+#ifndef INSTALLER_PAIR_H
+#define INSTALLER_PAIR_H
+
+#include "installer/md.h"
+
+enum pair_kind {
+	PAIR_NONE,       /* the partition is not on it */
+	PAIR_UNFINISHED, /* an installation has not come to its end there */
+	PAIR_SINGLE,     /* the partition is there, and nobody says that the disk is of a pair */
+	PAIR_MEMBER,
+	PAIR_BROKEN, /* it was made as one of a pair, but has nothing of that pair at its end */
+};
+
+struct pair_disk {
+	enum pair_kind kind;
+	struct md_member m; /* of a member */
+};
+
+/* Looks at an open disk of that size in bytes; partuuid is of the partition, as the kernel writes
+ * it. */
+struct pair_disk pair_look(int fd, uint64_t size, const char *partuuid);
+
+/* Whether these disks are one pair, or one of one, or none: else ERR_BUSY or ERR_VERIFY says what
+ * they are, with a hint. What is broken or unfinished beside a member is left out. */
+int pair_check(const struct pair_disk *v, size_t n, struct err *e) MUST_CHECK;
+
+#endif
