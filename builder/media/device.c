@@ -128,16 +128,51 @@ static int forget(int fd, struct err *e)
 	return ioctl(fd, BLKFLSBUF, 0) != 0 ? err_sys(e, "forget what was written") : 0;
 }
 
-static int put_behind_first(const struct medium *m, int from, int to, char *p, struct err *e)
+/* How much of the end of a disk that is larger than the medium is cleared: RAID, and tables, have
+ * theirs in the last MiB, and would be found there by whoever starts from the disk. */
+static size_t end_size(const struct device *d, const struct medium *m)
 {
-	if (put_no_first(m, to, e) != 0)
+	const uint64_t behind = d->size - m->size;
+
+	return behind < MEDIUM_BLOCK ? (size_t)behind : MEDIUM_BLOCK;
+}
+
+static int put_no_end(const struct device *d, const struct medium *m, int to, struct err *e)
+{
+	const size_t n = end_size(d, m);
+	char *p SCOPED(mem_freep) = mem_zalloc(MEDIUM_BLOCK);
+
+	return n > 0 && pwrite(to, p, n, (off_t)(d->size - n)) != (ssize_t)n
+		   ? err_sys(e, "clear its end")
+		   : 0;
+}
+
+static int check_no_end(const struct device *d, const struct medium *m, int to, struct err *e)
+{
+	const size_t n = end_size(d, m);
+	char *p SCOPED(mem_freep) = mem_zalloc(MEDIUM_BLOCK);
+
+	if (n > 0 && pread(to, p, n, (off_t)(d->size - n)) != (ssize_t)n)
+		return err_sys(e, "read back its end");
+	for (size_t i = 0; i < n; i++)
+		if (p[i] != 0)
+			return err_set(e, ERR_VERIFY, "it has not cleared its end");
+	return 0;
+}
+
+static int put_behind_first(const struct device *d, const struct medium *m, int from, int to,
+			    struct err *e)
+{
+	char *p SCOPED(mem_freep) = mem_zalloc(MEDIUM_BLOCK);
+
+	if (put_no_first(m, to, e) != 0 || put_no_end(d, m, to, e) != 0)
 		return -1;
 	for (size_t i = 1; i < m->blocks_n; i++) {
 		if (put_block(m, from, to, i, p, e) != 0)
 			return -1;
 		log_progress("write", i, m->blocks_n);
 	}
-	return forget(to, e);
+	return forget(to, e) != 0 ? -1 : check_no_end(d, m, to, e);
 }
 
 /* The first block comes last, and only to what is right behind it. */
@@ -155,13 +190,13 @@ static int put_first(const struct medium *m, int from, int to, char *p, struct e
 	return -1;
 }
 
-static int put_all(const struct medium *m, int from, int to, struct check_report *ret,
-		   struct err *e)
+static int put_all(const struct device *d, const struct medium *m, int from, int to,
+		   struct check_report *ret, struct err *e)
 {
 	char *p SCOPED(mem_freep) = mem_zalloc(MEDIUM_BLOCK);
 	struct err quiet = ERR_INIT;
 
-	if (put_behind_first(m, from, to, p, e) != 0 || check_behind_first(m, to, ret, e) != 0)
+	if (put_behind_first(d, m, from, to, e) != 0 || check_behind_first(m, to, ret, e) != 0)
 		return -1;
 	if (ret->n > 0)
 		return 0;
@@ -214,7 +249,7 @@ int device_write(const struct device *d, const struct medium *m, int file, struc
 		return err_sys(e, "%s", d->path);
 	if (same_device(d, fd, e) != 0 || check_source(m, file, e) != 0)
 		return -1;
-	if (put_all(m, file, fd, ret, e) != 0)
+	if (put_all(d, m, file, fd, ret, e) != 0)
 		return err_in(e, "%s", d->path);
 	/* the kernel's own partitions are those of the new table now; a disk that has none says no
 	 */

@@ -19,9 +19,10 @@ void device_release(struct device *d);
 
 /* Writes the file of the medium to the device, which nobody uses, and reads it back: ERR_BUSY when
  * somebody does, or when it is no more the disk that was looked at; ERR_VERIFY, and nothing is
- * written, when the file is not as the medium says. The device has no table, so that it does not
- * start, until all else has been read back. What is not there is in the report, which the caller
- * releases. */
+ * written, when the file is not as the medium says. The last MiB of a larger device is cleared:
+ * nothing of a RAID or of a table that was there is found again. The device has no table, so that
+ * it does not start, until all else has been read back. What is not there is in the report, which
+ * the caller releases. */
 int device_write(const struct device *d, const struct medium *m, int file, struct check_report *ret,
 		 struct err *e) MUST_CHECK;
 
