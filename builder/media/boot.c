@@ -141,16 +141,26 @@ static int part_size(const char *options, uint64_t *ret)
 	return 0;
 }
 
+static bool among(const char *const *names, const char *label)
+{
+	for (; *names != NULL; names++)
+		if (strcmp(label, *names) == 0)
+			return true;
+	return false;
+}
+
 /* The names of the other partitions, and of those before it. */
 static bool label_taken(const struct boot *b, const char *label)
 {
-	static const char *const others[] = {"table",  "bios",     "esp",    "root",   "verity",
-					     "state",  "boot-a",   "root-a", "boot-b", "verity-a",
-					     "root-b", "verity-b", "site"};
+	static const char *const always[] = {"table", "bios", "esp", NULL};
+	static const char *const of_one[] = {"root", "verity", NULL};
+	static const char *const of_slots[] = {"state",  "boot-a",   "root-a",   "boot-b",
+					       "root-b", "verity-a", "verity-b", NULL};
+	static const char *const of_site[] = {"site", NULL};
 
-	for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)
-		if (strcmp(label, others[i]) == 0)
-			return true;
+	if (among(always, label) || among(b->made_for.slots ? of_slots : of_one, label) ||
+	    (b->made_for.site && among(of_site, label)))
+		return true;
 	for (size_t i = 0; i < b->parts_n; i++)
 		if (strcmp(label, b->parts[i].label) == 0)
 			return true;
@@ -278,9 +288,9 @@ static int read_parts(int root, struct boot *b, struct err *e)
 	return 0;
 }
 
-static int read_tree(const char *tree, bool own, struct boot *ret, struct err *e)
+int boot_read(const char *tree, struct boot_for made_for, struct boot *ret, struct err *e)
 {
-	struct boot b SCOPED(boot_release) = {0};
+	struct boot b SCOPED(boot_release) = {.made_for = made_for};
 	int root SCOPED(fd_closep) = -1;
 
 	if (fs_open_dir(AT_FDCWD, tree, &root, e) != 0 || read_kernel(root, &b, e) != 0 ||
@@ -288,8 +298,9 @@ static int read_tree(const char *tree, bool own, struct boot *ret, struct err *e
 		return -1;
 	b.bios = root_has(root, "usr/lib/grub/i386-pc/boot.img") &&
 		 root_has(root, "usr/bin/grub-mkimage");
-	b.uefi = own || (root_has(root, "usr/lib/shim/shimx64.efi.signed") &&
-			 root_has(root, "usr/lib/grub/x86_64-efi-signed/grubx64.efi.signed"));
+	b.uefi =
+	    made_for.own || (root_has(root, "usr/lib/shim/shimx64.efi.signed") &&
+			     root_has(root, "usr/lib/grub/x86_64-efi-signed/grubx64.efi.signed"));
 	if (!b.bios && !b.uefi)
 		return refuse(e, "there is no boot loader in it",
 			      "Install grub-pc-bin with grub-common, or shim-signed with "
@@ -297,14 +308,4 @@ static int read_tree(const char *tree, bool own, struct boot *ret, struct err *e
 	*ret = b;
 	b = (struct boot){0};
 	return 0;
-}
-
-int boot_read(const char *tree, struct boot *ret, struct err *e)
-{
-	return read_tree(tree, false, ret, e);
-}
-
-int boot_read_own(const char *tree, struct boot *ret, struct err *e)
-{
-	return read_tree(tree, true, ret, e);
 }

@@ -15,6 +15,13 @@ struct boot_part {
 	bool swap;        /* at is "swap" */
 };
 
+/* What the medium is that is made. */
+struct boot_for {
+	bool own;   /* it has an entry of its own for UEFI, and needs no loader of the image's */
+	bool slots; /* two for the root */
+	bool site;  /* a place for who the machine is, and perhaps a second disk: an installer's */
+};
+
 struct boot {
 	char *kernel, *initrd; /* relative to the root */
 	char *release;         /* of the kernel: /usr/lib/modules/RELEASE */
@@ -23,15 +30,13 @@ struct boot {
 	struct boot_part *parts;
 	size_t parts_n;     /* by path, swap last */
 	uint64_t root_size; /* bytes of a slot, by the line for "/"; 0 when it does not say */
-	bool slots;         /* the disk has two: whoever makes it says so */
+	struct boot_for made_for;
 };
 
 /* Reads the tree. One that cannot start, without kernel, initial file system or loader, or with
  * partitions that cannot be made, is ERR_RECIPE with a hint. */
-int boot_read(const char *tree, struct boot *ret, struct err *e) MUST_CHECK;
-
-/* The same for a medium with an entry of its own for UEFI, which needs no loader of the image's. */
-int boot_read_own(const char *tree, struct boot *ret, struct err *e) MUST_CHECK;
+int boot_read(const char *tree, struct boot_for made_for, struct boot *ret,
+	      struct err *e) MUST_CHECK;
 
 /* Accepts a zeroed struct. */
 void boot_release(struct boot *b);

@@ -99,14 +99,14 @@ static int make_loaders(struct disk *d, struct err *e)
 	char *args SCOPED(mem_freep) = loader_args(d->m, &d->b, verity);
 	const struct loader l = {.b = &d->b, .args = args, .more = &more};
 
-	if (d->b.slots)
+	if (d->b.made_for.slots)
 		return slot_make(d->m, &d->b, &d->room, e);
 	for (size_t i = 0; i < d->b.parts_n; i++) {
 		char *name SCOPED(mem_freep) = mem_format("partition/%s", d->b.parts[i].label);
 
 		ids[i] = media_id(d->m, name);
 	}
-	ids[d->b.parts_n] = media_id(d->m, "partition/" SITE);
+	ids[d->b.parts_n] = media_id(d->m, "partition/" SITE); /* of an installer's */
 	if (initramfs_make(d->m->tree, &d->b, ids, &more, e) != 0 || loader_esp(d->m, &l, e) != 0)
 		return -1;
 	return d->b.bios ? loader_core(d->m, e) : 0;
@@ -133,7 +133,7 @@ static int place_roots(struct disk *d, struct err *e)
 	d->end = ESP_AT;
 	if (add_piece(d, "esp", TYPE_ESP, "esp", e) != 0)
 		return -1;
-	if (d->b.slots) {
+	if (d->b.made_for.slots) {
 		place_slots(d);
 		return 0;
 	}
@@ -146,7 +146,8 @@ static int place(struct disk *d, struct err *e)
 {
 	if (place_roots(d, e) != 0)
 		return -1;
-	add_room(d, NULL, SITE, MIB)->data = true;
+	if (d->b.made_for.site)
+		add_room(d, NULL, SITE, MIB)->data = true;
 	for (size_t i = 0; i < d->b.parts_n; i++) {
 		const struct boot_part *p = &d->b.parts[i];
 		char *name SCOPED(mem_freep) = part_name(p);
@@ -221,7 +222,6 @@ int media_disk(const struct making *m, const char *name, struct err *e)
 
 	if (loader_read(m, &d.b, e) != 0)
 		return -1;
-	d.b.slots = m->o->slots > 1;
 	if (media_root(m, e) != 0 || make_loaders(&d, e) != 0 || part_make_all(m, &d.b, e) != 0 ||
 	    place(&d, e) != 0)
 		return -1;

@@ -11,8 +11,8 @@
 #include <string.h>
 
 /* What is needed, by the files' names; what these need, modules.dep says. */
-static const char *const of_machines[] = {"dm-verity", "erofs", "overlay", "raid1", NULL};
-static const char *const of_discs[] = {"dm-verity", "erofs", "overlay", NULL};
+static const char *const of_machines[] = {"dm-verity", "erofs", "overlay", NULL};
+static const char *const of_installed[] = {"dm-verity", "erofs", "overlay", "raid1", NULL};
 static const char *const of_installers[] = {"dm-mod",    "isofs",     "vfat",
 					    "nls_cp437", "nls_ascii", NULL};
 
@@ -186,20 +186,25 @@ static int pack(const struct packing *p, struct buf *ret, struct err *e)
 int initramfs_make(const char *tree, const struct boot *b, const struct uuid_text *ids,
 		   struct buf *ret, struct err *e)
 {
-	struct packing p = {.tree = tree, .b = b, .modules = ids != NULL ? of_machines : of_discs};
+	const bool site = b->made_for.site && ids != NULL;
+	struct packing p = {.tree = tree, .b = b, .modules = site ? of_installed : of_machines};
 	struct buf script SCOPED(buf_release) = BUF_INIT(SCRIPT_MAX);
 	struct buf parts SCOPED(buf_release) = BUF_INIT(SCRIPT_MAX);
-	struct buf site SCOPED(buf_release) = BUF_INIT(SCRIPT_MAX);
+	struct buf identity SCOPED(buf_release) = BUF_INIT(SCRIPT_MAX);
+	struct buf rules SCOPED(buf_release) = BUF_INIT(SCRIPT_MAX);
 
 	if (ids != NULL)
 		list_parts(b, ids, &parts);
 	add_file(&p, "posmedia/partitions", 0644, &parts);
-	if (ids != NULL) {
-		buf_addf(&site, "%s\n", ids[b->parts_n].s);
-		add_file(&p, "posmedia/identity", 0644, &site);
+	if (site) {
+		buf_addf(&identity, "%s\n", ids[b->parts_n].s);
+		buf_addf(&rules, "%s", installed_rules);
+		add_file(&p, "posmedia/identity", 0644, &identity);
+		add_file(&p, "posmedia/raid.rules", 0644, &rules);
 		add_program(&p);
 	}
-	buf_addf(&script, "%s%s", initramfs_script, b->slots ? slot_script : "");
+	buf_addf(&script, "%s%s%s", initramfs_script, b->made_for.slots ? slot_script : "",
+		 site ? installed_script : "");
 	add_file(&p, "scripts/posmedia", 0644, &script);
 	return pack(&p, ret, e);
 }

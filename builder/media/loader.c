@@ -119,7 +119,11 @@ int loader_read(const struct making *m, struct boot *ret, struct err *e)
 	if (strcmp(m->arch, "amd64") != 0)
 		return err_set(e, ERR_RECIPE, "disks are made of images for amd64, this is for %s",
 			       m->arch);
-	return (m->o->boot != NULL ? boot_read_own : boot_read)(m->tree, ret, e);
+	return boot_read(m->tree,
+			 (struct boot_for){.own = m->o->boot != NULL,
+					   .slots = m->o->slots > 1,
+					   .site = m->o->format == MEDIA_INSTALLER},
+			 ret, e);
 }
 
 char *loader_verity(const struct making *m, const char *root, const char *hash)

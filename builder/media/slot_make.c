@@ -286,7 +286,6 @@ static int make_more(const struct making *m, const struct boot *b, struct err *e
 
 		memcpy(ids[i].s, name, strlen(name) + 1);
 	}
-	memcpy(ids[b->parts_n].s, "=site", sizeof("=site"));
 	return initramfs_make(m->tree, b, ids, &more, e) != 0
 		   ? -1
 		   : put(m, "posmedia.img", more.data, more.len, e);

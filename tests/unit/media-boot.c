@@ -62,13 +62,15 @@ static int tear_down(void **state)
 	return 0;
 }
 
+static const struct boot_for of_one = {.own = false};
+
 static void reads_what_starts_it(void **state)
 {
 	struct boot b SCOPED(boot_release) = {0};
 	struct err e = ERR_INIT;
 
 	(void)state;
-	assert_int_equal(boot_read(dir.path, &b, &e), 0);
+	assert_int_equal(boot_read(dir.path, of_one, &b, &e), 0);
 	assert_string_equal(b.kernel, "boot/vmlinuz-6.1-x");
 	assert_string_equal(b.initrd, "boot/initrd.img-6.1-x");
 	assert_string_equal(b.release, "6.1-x");
@@ -129,7 +131,7 @@ static void refuses_what_cannot_start(void **state)
 			put(&t, bad[i].file, bad[i].text, 0644);
 		else
 			assert_int_equal(unlinkat(t.fd, bad[i].file, 0), 0);
-		assert_int_equal(boot_read(t.path, &b, &e), -1);
+		assert_int_equal(boot_read(t.path, of_one, &b, &e), -1);
 		assert_int_equal(e.kind, ERR_RECIPE);
 		if (strstr(e.msg, bad[i].says) == NULL)
 			fail_msg("row %zu: %s", i, e.msg);
@@ -146,12 +148,12 @@ static void needs_a_loader(void **state)
 	(void)state;
 	rootfs_copy(&dir, &t);
 	assert_int_equal(unlinkat(t.fd, "usr/lib/grub/i386-pc/boot.img", 0), 0);
-	assert_int_equal(boot_read(t.path, &b, &e), 0);
+	assert_int_equal(boot_read(t.path, of_one, &b, &e), 0);
 	assert_true(!b.bios && b.uefi);
 	boot_release(&b);
 	b = (struct boot){0};
 	assert_int_equal(unlinkat(t.fd, "usr/lib/shim/shimx64.efi.signed", 0), 0);
-	assert_int_equal(boot_read(t.path, &b, &e), -1);
+	assert_int_equal(boot_read(t.path, of_one, &b, &e), -1);
 	assert_non_null(strstr(e.msg, "there is no boot loader in it"));
 	rootfs_drop(&t);
 }
@@ -164,6 +166,39 @@ static long find(const struct buf *b, const char *text)
 	return at != NULL ? at - b->data : -1;
 }
 
+/* A name is taken only where there is such a partition. */
+static const struct {
+	const char *label;
+	struct boot_for made_for;
+	bool taken;
+} labels[] = {
+    {"esp", {.slots = true}, true},     {"root", {.slots = false}, true},
+    {"root", {.slots = true}, false},   {"state", {.slots = true}, true},
+    {"state", {.slots = false}, false}, {"root-b", {.slots = true}, true},
+    {"root-b", {.site = true}, false},  {"site", {.site = true}, true},
+    {"site", {.site = false}, false},
+};
+
+static void a_label_is_taken_where_it_is_made(void **state)
+{
+	struct rootfs t = rootfs_make();
+
+	(void)state;
+	rootfs_copy(&dir, &t);
+	for (size_t i = 0; i < sizeof(labels) / sizeof(labels[0]); i++) {
+		char *text SCOPED(mem_freep) =
+		    mem_format("LABEL=%s /a ext4 nodev 0 0\n", labels[i].label);
+		struct boot b SCOPED(boot_release) = {0};
+		struct err e = ERR_INIT;
+
+		put(&t, "etc/fstab", text, 0644);
+		if ((boot_read(t.path, labels[i].made_for, &b, &e) != 0) != labels[i].taken)
+			fail_msg("row %zu", i);
+		assert_true(!labels[i].taken || strstr(e.msg, "is taken") != NULL);
+	}
+	rootfs_drop(&t);
+}
+
 static void packs_modules_by_their_needs(void **state)
 {
 	struct boot b SCOPED(boot_release) = {0};
@@ -172,16 +207,32 @@ static void packs_modules_by_their_needs(void **state)
 	struct err e = ERR_INIT;
 
 	(void)state;
-	assert_int_equal(boot_read(dir.path, &b, &e), 0);
+	assert_int_equal(boot_read(dir.path, of_one, &b, &e), 0);
 	assert_int_equal(initramfs_make(dir.path, &b, ids, &out, &e), 0);
 	assert_int_equal(out.len % 4, 0);
-	assert_true(find(&out, "dm-mod.ko\ndm-bufio.ko\ndm-verity.ko\nerofs.ko\nmd-mod.ko\n"
-			       "raid1.ko\n") > 0);
+	assert_true(find(&out, "dm-mod.ko\ndm-bufio.ko\ndm-verity.ko\nerofs.ko\n") > 0);
+	assert_int_equal(find(&out, "raid1.ko"), -1);
 	assert_int_equal(find(&out, "overlay.ko"), -1);
 	assert_true(find(&out, "id-0 /home\nid-1 /var\nid-2 /var/log\n") > 0);
 	assert_int_equal(find(&out, "id-3"), -1);
-	assert_true(find(&out, "posmedia/identity") > 0 && find(&out, "id-4\n") > 0);
 	assert_true(find(&out, "scripts/posmedia") > 0);
+	assert_int_equal(find(&out, "posmedia/machine"), -1);
+}
+
+static void an_installers_disk_has_more(void **state)
+{
+	struct boot b SCOPED(boot_release) = {0};
+	struct uuid_text ids[5] = {{"id-0"}, {"id-1"}, {"id-2"}, {"id-3"}, {"id-4"}};
+	struct buf out SCOPED(buf_release) = BUF_INIT(4 << 20);
+	struct err e = ERR_INIT;
+
+	(void)state;
+	assert_int_equal(boot_read(dir.path, (struct boot_for){.site = true}, &b, &e), 0);
+	assert_int_equal(initramfs_make(dir.path, &b, ids, &out, &e), 0);
+	assert_true(find(&out, "erofs.ko\nmd-mod.ko\nraid1.ko\n") > 0);
+	assert_true(find(&out, "posmedia/identity") > 0 && find(&out, "id-4\n") > 0);
+	assert_true(find(&out, "posmedia/machine") > 0 && find(&out, "raid.rules") > 0);
+	assert_true(find(&out, "machine assemble") > 0);
 }
 
 static void misses_a_module(void **state)
@@ -194,7 +245,7 @@ static void misses_a_module(void **state)
 	(void)state;
 	rootfs_copy(&dir, &t);
 	edit(&t, MODULES "modules.dep", "kernel/c/erofs.ko:\n", "");
-	assert_int_equal(boot_read(t.path, &b, &e), 0);
+	assert_int_equal(boot_read(t.path, of_one, &b, &e), 0);
 	assert_int_equal(initramfs_make(t.path, &b, NULL, &out, &e), -1);
 	assert_int_equal(e.kind, ERR_RECIPE);
 	assert_non_null(strstr(e.msg, "its kernel has no erofs"));
@@ -223,9 +274,14 @@ static void writes_newc(void **state)
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(reads_what_starts_it), cmocka_unit_test(refuses_what_cannot_start),
-	    cmocka_unit_test(needs_a_loader),       cmocka_unit_test(packs_modules_by_their_needs),
-	    cmocka_unit_test(misses_a_module),      cmocka_unit_test(writes_newc),
+	    cmocka_unit_test(reads_what_starts_it),
+	    cmocka_unit_test(refuses_what_cannot_start),
+	    cmocka_unit_test(needs_a_loader),
+	    cmocka_unit_test(packs_modules_by_their_needs),
+	    cmocka_unit_test(a_label_is_taken_where_it_is_made),
+	    cmocka_unit_test(an_installers_disk_has_more),
+	    cmocka_unit_test(misses_a_module),
+	    cmocka_unit_test(writes_newc),
 	};
 
 	return cmocka_run_group_tests(tests, set_up, tear_down);
