@@ -47,11 +47,13 @@ static int fits(const struct device *d, const struct medium *m, struct err *e)
 /* What a disk is, byte by byte: an archive or a file system on it would start nothing. */
 static int is_disk(const struct medium *m, const char *file, struct err *e)
 {
-	if (strcmp(m->format, media_format_name(MEDIA_RAW)) == 0 ||
-	    strcmp(m->format, media_format_name(MEDIA_ISO)) == 0)
-		return 0;
+	static const enum media_format disks[] = {MEDIA_RAW, MEDIA_ISO, MEDIA_INSTALLER};
+
+	for (size_t i = 0; i < sizeof(disks) / sizeof(disks[0]); i++)
+		if (strcmp(m->format, media_format_name(disks[i])) == 0)
+			return 0;
 	(void)err_set(e, ERR_USAGE, "%s is a medium of the format %s", file, m->format);
-	return err_hint(e, "Of an image, make one of --format raw or iso.");
+	return err_hint(e, "Of an image, make one of --format raw, iso or installer.");
 }
 
 int medium_put(const struct args *a, const char *file, struct err *e)

@@ -16,7 +16,7 @@ static const struct opt opts[] = {
     {0, "format", "FORMAT", "tar, squashfs, erofs, raw, qcow2, iso, installer or site (required)."},
     {'o', "output", "FILE", "The file to write; one that is there is replaced (required)."},
     {0, "append", "ARGS", "raw, qcow2, iso, installer: more arguments for the kernel."},
-    {0, "boot-key", "FILE", "raw, qcow2, iso: sign the entry for UEFI by this key of firmware's."},
+    {0, "boot-key", "FILE", "raw, qcow2, iso, installer: sign the entry for UEFI by this key."},
     {0, "boot-cert", "FILE.pem", "Its certificate, which the machine's firmware has."},
     {0, "passphrase-file", "FILE", "--boot-key: the first line of FILE opens it."},
     {0, "identity", "HOST/REPO:TAG", "What the medium says to be made of."},
@@ -60,7 +60,7 @@ static int boot_key(const struct args *a, struct media_boot *ret, struct media_o
 	if ((ret->key == NULL) != (ret->cert == NULL))
 		return err_set(e, ERR_USAGE, "--boot-key and --boot-cert go together");
 	if (ret->key != NULL && o->format < MEDIA_RAW)
-		return err_set(e, ERR_USAGE, "--boot-key is for raw, qcow2 and iso");
+		return err_set(e, ERR_USAGE, "--boot-key is for raw, qcow2, iso and installer");
 	if (ret->key == NULL && args_has(a, "passphrase-file"))
 		return err_set(e, ERR_USAGE, "--passphrase-file is for --boot-key");
 	o->boot = ret->key != NULL ? ret : NULL;
@@ -112,7 +112,7 @@ static void print(const struct args *a, const struct media_opts *o, const struct
 static int check_append(const struct media_opts *o, struct err *e)
 {
 	if (o->format < MEDIA_RAW)
-		return err_set(e, ERR_USAGE, "--append is for raw, qcow2 and iso");
+		return err_set(e, ERR_USAGE, "--append is for raw, qcow2, iso and installer");
 	for (const char *c = o->append; *c != '\0'; c++)
 		if (*c < ' ' || *c > '~' || strchr("\"'\\$;{}#", *c) != NULL)
 			return err_set(e, ERR_USAGE, "--append: a character that may not be there");

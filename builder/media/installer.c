@@ -6,6 +6,7 @@
 
 #include "installer/blocklist.h"
 #include "sys/fs.h"
+#include <errno.h>
 #include <fcntl.h>
 #include <string.h>
 #include <unistd.h>
@@ -45,13 +46,26 @@ static int list_blocks(const struct medium *m, struct blocklist *ret, struct err
 	return 0;
 }
 
-/* Makes m->to/payload and the list of it. */
+/* The disc has an ESP of its own, and in that a signed entry. */
+static int remove_disk(const struct making *m, struct err *e)
+{
+	static const char *const names[] = {"disk", "esp", "entry"};
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		char *path SCOPED(mem_freep) = fs_join(m->to, names[i]);
+
+		if (unlink(path) != 0 && errno != ENOENT)
+			return err_sys(e, "remove %s", path);
+	}
+	return 0;
+}
+
+/* Makes m->to/payload and the list of it; what the disk is, is m->disk. */
 static int make_payload(const struct making *m, struct buf *ret_list, struct err *e)
 {
 	struct blocklist c SCOPED(blocklist_release) = {0};
 	char *disk SCOPED(mem_freep) = fs_join(m->to, "disk"),
-		   *path SCOPED(mem_freep) = fs_join(m->to, "payload"),
-		   *esp SCOPED(mem_freep) = fs_join(m->to, "esp");
+		   *path SCOPED(mem_freep) = fs_join(m->to, "payload");
 	int from SCOPED(fd_closep) = -1, to SCOPED(fd_closep) = -1;
 
 	if (media_disk(m, "disk", e) != 0)
@@ -64,12 +78,10 @@ static int make_payload(const struct making *m, struct buf *ret_list, struct err
 	    copy_blocks(m->medium, from, to, &c, e) != 0)
 		return -1;
 	blocklist_write(&c, ret_list);
-	/* the disc has one of its own, and is itself another medium */
-	if (unlink(disk) != 0 || unlink(esp) != 0)
-		return err_sys(e, "remove the disk in %s", m->to);
-	medium_release(m->medium);
+	m->medium->format = mem_strdup(media_format_name(MEDIA_RAW));
+	*m->disk = *m->medium;
 	*m->medium = (struct medium){0};
-	return 0;
+	return remove_disk(m, e);
 }
 
 static int payload_where(const struct disc *d, int fd, char **ret, struct err *e)

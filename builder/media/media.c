@@ -95,26 +95,41 @@ static int copy(void *ctx, int fd, struct err *e)
 	return media_copy_holes(*(const int *)ctx, fd, e);
 }
 
+static int put_manifest(int to, const char *name, const struct medium *m, struct err *e)
+{
+	struct buf text SCOPED(buf_release) = BUF_INIT(MEDIUM_TEXT_MAX);
+
+	medium_write(m, &text);
+	if (buf_over(&text))
+		return err_set(e, ERR_FAIL, "the medium is too large");
+	return fs_put(to, name, text.data, text.len, 0644, e);
+}
+
 /* What an earlier medium of that name was is gone before the file is another. */
-static int put_both(const struct making *m, int fd, struct err *e)
+static int put_all(const struct making *m, int fd, struct err *e)
 {
 	char *dir SCOPED(mem_freep) = fs_dirname(m->o->out);
 	char *name SCOPED(mem_freep) = fs_basename(m->o->out);
 	char *manifest SCOPED(mem_freep) = mem_format("%s" MEDIUM_SUFFIX, name);
-	struct buf text SCOPED(buf_release) = BUF_INIT(MEDIUM_TEXT_MAX);
+	char *disk SCOPED(mem_freep) = mem_format("%s" MEDIUM_DISK, name);
 	int to SCOPED(fd_closep) = -1;
 	const struct fs_filler f = {copy, &fd};
 
-	medium_write(m->medium, &text);
-	if (buf_over(&text))
-		return err_set(e, ERR_FAIL, "the medium is too large");
 	if (fs_open_dir(AT_FDCWD, dir, &to, e) != 0)
 		return -1;
-	if (unlinkat(to, manifest, 0) != 0 && errno != ENOENT)
+	if ((unlinkat(to, manifest, 0) != 0 && errno != ENOENT) ||
+	    (unlinkat(to, disk, 0) != 0 && errno != ENOENT))
 		return err_sys(e, "remove %s/%s", dir, manifest);
-	return fs_put_with(to, name, 0644, &f, e) != 0
-		   ? -1
-		   : fs_put(to, manifest, text.data, text.len, 0644, e);
+	if (fs_put_with(to, name, 0644, &f, e) != 0 ||
+	    put_manifest(to, manifest, m->medium, e) != 0)
+		return -1;
+	return m->disk->format != NULL ? put_manifest(to, disk, m->disk, e) : 0;
+}
+
+static void say_whose(const struct making *m, struct medium *ret)
+{
+	ret->identity = m->o->identity != NULL ? mem_strdup(m->o->identity) : NULL;
+	ret->image = m->image;
 }
 
 /* Hashes what was made, and puts it where it shall be, with what it is beside it. */
@@ -125,11 +140,11 @@ static int put(const struct making *m, struct err *e)
 	if (fd < 0)
 		return err_sys(e, "open %s", m->finished);
 	m->medium->format = mem_strdup(media_format_name(m->o->format));
-	m->medium->identity = m->o->identity != NULL ? mem_strdup(m->o->identity) : NULL;
-	m->medium->image = m->image;
+	say_whose(m, m->medium);
+	say_whose(m, m->disk);
 	if (medium_hash(m->medium, fd, e) != 0)
 		return err_in(e, "%s", m->finished);
-	return put_both(m, fd, e);
+	return put_all(m, fd, e);
 }
 
 /* A name that cannot be written to is known before the work. */
@@ -148,8 +163,8 @@ static int look(const char *out, struct err *e)
 int media_make(const struct oci_layout *l, const struct oci_desc *manifest,
 	       const struct media_opts *o, struct media_made *ret, struct err *e)
 {
-	struct medium medium SCOPED(medium_release) = {0};
-	struct making m SCOPED(making_release) = {.o = o, .medium = &medium};
+	struct medium medium SCOPED(medium_release) = {0}, disk SCOPED(medium_release) = {0};
+	struct making m SCOPED(making_release) = {.o = o, .medium = &medium, .disk = &disk};
 
 	if (look(o->out, e) != 0 || entry_check(o, e) != 0 || prepare(l, manifest, &m, e) != 0 ||
 	    makers[o->format](&m, e) != 0 || put(&m, e) != 0)

@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #define MEDIUM_SUFFIX    ".medium.json"
+#define MEDIUM_DISK      ".disk" MEDIUM_SUFFIX /* of what an installer writes */
 #define MEDIUM_PREDICATE "urn:posmedia:medium:v1"
 #define MEDIUM_MAX       ((uint64_t)1 << 42) /* bytes */
 

@@ -17,6 +17,7 @@ struct making {
 	char *to;              /* what tools write to, */
 	char *finished;        /* and in that the file as it shall be */
 	struct medium *medium; /* of its bytes, whoever makes it adds the parts */
+	struct medium *disk;   /* the same of what an installer writes */
 };
 
 /* The name of a part of the medium as an id: of another image it is another. */

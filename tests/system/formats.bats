@@ -151,7 +151,7 @@ inode() {
 	run --separate-stderr "$posmedia" media "oci:$dir/arm" --format qcow2 -o "$dir/x"
 	refused 3 'disks are made of images for amd64, this is for arm64'
 	media --format tar --append quiet -o "$dir/x"
-	refused 2 '--append is for raw, qcow2 and iso'
+	refused 2 '--append is for raw, qcow2, iso and installer'
 	media --format raw --append 'a; reboot' -o "$dir/x"
 	refused 2 '--append: a character that may not be there'
 	[ ! -e "$dir/x" ]

@@ -28,24 +28,47 @@ make_site() {
 	run --separate-stderr "$posmedia" media "$site" --format site "$@"
 }
 
+# Whether a device is there, with $1 bytes of something; a loop device is for trying.
+need_device() {
+	rm -f "$dir/behind"
+	head -c "$1" /dev/urandom >"$dir/behind"
+	device=$(losetup -f --show "$dir/behind") || skip "no loop devices here"
+}
+
+teardown() {
+	[ -z "${device-}" ] || losetup -d "$device"
+}
+
+# The disk that the disc of $1 writes, out of its payload and the list of its blocks, as $2.
+as_disk() {
+	perl -MJSON::PP -e '
+		local $/; open my $j, "<", "$ARGV[0].disk.medium.json" or die;
+		my $m = decode_json(<$j>)->{predicate}; my $at = 0;
+		open my $p, "<:raw", $ARGV[1] or die; open my $to, ">:raw", $ARGV[2] or die;
+		for my $b (@{$m->{blocks}}) {
+			$at += $b->{zeros} << 20, next if ref $b;
+			read($p, my $has, 1 << 20) == 1 << 20 or die "less";
+			seek $to, $at, 0; print $to $has; $at += 1 << 20;
+		}
+		truncate $to, $m->{size} or die; close $to or die;
+		die "more" unless eof $p' "$1" "$dir/payload" "$2"
+}
+
 @test "the disc has the disk's blocks, and is the same bytes twice" {
-	"$posmedia" media "oci:$dir/image" --format raw -o "$dir/disk"
 	"$posmedia" media "oci:$dir/image" --format installer -o "$dir/1.iso"
 	POSMEDIA_STORE=$dir/other faketime -f +3y "$posmedia" media "oci:$dir/image" \
 		--format installer -o "$dir/2.iso"
 	cmp "$dir/1.iso" "$dir/2.iso"
+	cmp "$dir/1.iso.disk.medium.json" "$dir/2.iso.disk.medium.json"
 	[ "$(jq -r .predicate.format "$dir/1.iso.medium.json")" = installer ]
 	of_disc /payload "$dir/payload"
-	# each block of the disk that is not zeros, by its manifest
-	perl -MJSON::PP -e '
-		local $/; open my $j, "<", "$ARGV[0].medium.json" or die; my $m = decode_json(<$j>);
-		open my $f, "<:raw", $ARGV[0] or die; open my $p, "<:raw", $ARGV[1] or die;
-		for my $b (@{$m->{predicate}{blocks}}) {
-			seek($f, $b->{zeros} << 20, 1), next if ref $b;
-			read $f, my $is, 1 << 20; read $p, my $has, 1 << 20;
-			die "another" if $is ne $has;
-		}
-		die "more" unless eof $p' "$dir/disk" "$dir/payload"
+	as_disk "$dir/1.iso" "$dir/disk"
+	[ "$(sha256sum <"$dir/disk" | cut -d' ' -f1)" = \
+		"$(jq -r '.subject[0].digest.sha256' "$dir/1.iso.disk.medium.json")" ]
+	[ "$(sfdisk -J "$dir/disk" | jq -r '[.partitiontable.partitions[].name] | join(" ")')" = \
+		'bios esp root verity site usr2 var swap' ]
+	[ "$(jq -c '[.predicate.parts[] | select(.data).name]' "$dir/1.iso.disk.medium.json")" = \
+		'["site","usr2","var","swap"]' ]
 	of_disc /esp "$dir/esp"
 	mcopy -n -i "$dir/esp" ::/posmedia.img ::/EFI/debian/grub.cfg "$dir/"
 	grep -aq 'posmedia-contents 1' "$dir/posmedia.img"
@@ -55,6 +78,69 @@ make_site() {
 		's/.*posmedia.payload=POSINST_[0-9A-F]{16}@([0-9]+)[+]([0-9]+).*/\1 \2/p' \
 		"$dir/grub.cfg")
 	cmp "$dir/payload" <(dd if="$dir/1.iso" bs=512 skip="$first" count="$count" status=none)
+}
+
+@test "what only an installed disk needs is on no other" {
+	"$posmedia" media "oci:$dir/image" --format raw -o "$dir/raw"
+	[ "$(sfdisk -J "$dir/raw" | jq -r '[.partitiontable.partitions[].name] | join(" ")')" = \
+		'bios esp root verity usr2 var swap' ]
+	[ ! -e "$dir/raw.disk.medium.json" ]
+	local of
+	for of in raw disk; do
+		mcopy -n -i "$dir/$of@@$(sfdisk -J "$dir/$of" | jq '.partitiontable.partitions[] |
+			select(.name == "esp").start * 512')" ::/posmedia.img "$dir/$of.img"
+		bsdtar -tf "$dir/$of.img" | sort >"$dir/$of.names"
+	done
+	[ "$(comm -13 "$dir/raw.names" "$dir/disk.names" | paste -sd' ')" = \
+		'posmedia/identity posmedia/machine posmedia/raid.rules posmedia/raid1.ko' ]
+}
+
+@test "the manifest of its disk is signed as any, and a used disk is held against it" {
+	local site_at
+	"$posmedia" key new "$dir/k" >/dev/null
+	"$posmedia" sign "$dir/1.iso.disk.medium.json" --key "$dir/k" >/dev/null
+	site_at=$(sfdisk -J "$dir/disk" | jq '.partitiontable.partitions[] |
+		select(.name == "site").start * 512')
+	printf 'shop=1\n' | dd of="$dir/disk" bs=1 seek="$site_at" conv=notrunc status=none
+	"$posmedia" verify --key "$dir/k.pub" --manifest "$dir/1.iso.disk.medium.json" --used \
+		"$dir/disk"
+	flip "$dir/disk" 70000000
+	run "$posmedia" verify --key "$dir/k.pub" --manifest "$dir/1.iso.disk.medium.json" --used \
+		"$dir/disk"
+	[ "$status" -eq 4 ]
+	# one that is made anew of another format leaves none of the former behind
+	"$posmedia" media "oci:$dir/image" --format iso -o "$dir/2.iso"
+	[ ! -e "$dir/2.iso.disk.medium.json" ]
+}
+
+@test "a key of firmware's: both entries are signed, that of the disc and that of the disk" {
+	openssl req -x509 -newkey rsa:2048 -nodes -keyout "$dir/boot.key" -out "$dir/boot.pem" \
+		-subj /CN=boot -days 30 2>/dev/null
+	chmod 600 "$dir/boot.key"
+	"$posmedia" media "oci:$dir/image" --format installer -o "$dir/own.iso" \
+		--boot-key "$dir/boot.key" --boot-cert "$dir/boot.pem"
+	local at
+	xorriso -osirrox on -indev "$dir/own.iso" -extract /payload "$dir/payload" \
+		-extract /esp "$dir/own.esp" 2>/dev/null
+	as_disk "$dir/own.iso" "$dir/own.disk"
+	at=$(sfdisk -J "$dir/own.disk" | jq '.partitiontable.partitions[] |
+		select(.name == "esp").start * 512')
+	mcopy -n -i "$dir/own.esp" ::/EFI/BOOT/BOOTX64.EFI "$dir/of-disc"
+	mcopy -n -i "$dir/own.disk@@$at" ::/EFI/BOOT/BOOTX64.EFI "$dir/of-disk"
+	sbverify --cert "$dir/boot.pem" "$dir/of-disc"
+	sbverify --cert "$dir/boot.pem" "$dir/of-disk"
+	objcopy -O binary --only-section=.cmdline "$dir/of-disc" "$dir/args"
+	grep -aqE 'posmedia.payload=POSINST_[0-9A-F]{16}@[0-9]+[+]' "$dir/args"
+	objcopy -O binary --only-section=.cmdline "$dir/of-disk" "$dir/args"
+	grep -aq 'posmedia.verity=' "$dir/args"
+}
+
+@test "to a stick: it is written like any medium" {
+	need_device 200M
+	run --separate-stderr "$posmedia" media --write "$device" --serial "$dir/behind" \
+		"$dir/1.iso"
+	says 0 "to $device, and read it back"
+	cmp -n "$(stat -c %s "$dir/1.iso")" "$dir/1.iso" "$dir/behind"
 }
 
 @test "the medium of a site: its label and its lines, and the same bytes twice" {

@@ -136,7 +136,7 @@ section() {
 	tried --passphrase-file "$dir/boot.pem"
 	says 2 '--passphrase-file is for --boot-key'
 	run --separate-stderr media tar -o "$dir/x"
-	says 2 '--boot-key is for raw, qcow2 and iso'
+	says 2 '--boot-key is for raw, qcow2, iso and installer'
 }
 
 @test "a key with a passphrase" {
