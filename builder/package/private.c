@@ -73,7 +73,7 @@ static int put_config(const struct private_apt *a, struct err *e)
 	buf_addf(&b, "APT::Install-Recommends \"%s\";\n", a->recipe->recommends ? "true" : "false");
 	buf_addf(&b, "APT::Install-Suggests \"false\";\nAPT::Sandbox::User \"root\";\n"
 		     "APT::Update::Error-Mode \"any\";\nAcquire::Languages \"none\";\n"
-		     "Acquire::GzipIndexes \"false\";\nAcquire::Retries \"1\";\n"
+		     "Acquire::GzipIndexes \"false\";\nAcquire::Retries \"3\";\n"
 		     "Acquire::AllowInsecureRepositories \"false\";\n"
 		     "Acquire::AllowWeakRepositories \"false\";\n"
 		     "Acquire::Check-Valid-Until \"true\";\n"
