@@ -52,6 +52,19 @@ static bool is_zero(const char *p, size_t n)
 	return n == 0 || (p[0] == 0 && memcmp(p, p + 1, n - 1) == 0);
 }
 
+/* A full disk takes some, and says so the next time. */
+static bool write_at(int fd, const char *p, size_t n, off_t at)
+{
+	for (size_t done = 0; done < n;) {
+		const ssize_t r = pwrite(fd, p + done, n - done, at + (off_t)done);
+
+		if (r < 0)
+			return false;
+		done += (size_t)r;
+	}
+	return true;
+}
+
 int media_copy_in(const struct making *m, const char *file, uint64_t at, int to, struct err *e)
 {
 	char *path SCOPED(mem_freep) = fs_join(m->to, file), *block SCOPED(mem_freep) = NULL;
@@ -62,7 +75,7 @@ int media_copy_in(const struct making *m, const char *file, uint64_t at, int to,
 	while (n > 0) {
 		n = read(fd, block, CHUNK);
 		if (n > 0 && !is_zero(block, (size_t)n) &&
-		    pwrite(to, block, (size_t)n, (off_t)at) != n)
+		    !write_at(to, block, (size_t)n, (off_t)at))
 			n = -1;
 		at += n > 0 ? (uint64_t)n : 0;
 	}
@@ -83,7 +96,7 @@ static int copy_data(int from, int to, off_t at, off_t end, struct err *e)
 	/* not possible here */
 	for (n = 1; n > 0 && at<end; at += n> 0 ? n : 0) {
 		n = pread(from, chunk, end - at < CHUNK ? (size_t)(end - at) : CHUNK, at);
-		if (n > 0 && pwrite(to, chunk, (size_t)n, at) != n)
+		if (n > 0 && !write_at(to, chunk, (size_t)n, at))
 			n = -1;
 	}
 	return at == end ? 0 : err_sys(e, "copy the medium");
