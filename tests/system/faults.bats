@@ -206,8 +206,8 @@ hostile() {
 	[ "$(sed 's/.*@//' "$dir/busy.out")" = "$(sed 's/.*@//' "$dir/other.out")" ]
 }
 
-# Starts a build, with the options of `with`, and sends it a signal when what follows has been done: sets
-# status.
+# Starts a build, with the options of `with`, and sends it a signal when what follows has been done:
+# sets status.
 interrupted() {
 	env -C "$dir" "$posmedia" build "recipes/$1.yaml" -o "oci:$dir/out/$1:1" "${with[@]}" \
 		>"$dir/$1.log" 2>&1 3>&- &
