@@ -205,6 +205,10 @@ static void a_new_disk_in_the_place_of_another(void **state)
 		s.dev_number = htole32(3);
 		assert_int_equal(pwrite(fd, &s, sizeof(s), SUPER_AT), sizeof(s));
 		assert_false(md_get(fd, SIZE, &m));
+		/* more than there is room for in what is read */
+		s.max_dev = htole32(200);
+		assert_int_equal(pwrite(fd, &s, sizeof(s), SUPER_AT), sizeof(s));
+		assert_false(md_get(fd, SIZE, &m));
 	}
 }
 
