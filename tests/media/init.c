@@ -7,22 +7,43 @@
 #include <sys/reboot.h>
 #include <unistd.h>
 
-static void show(const char *path)
+enum { TEXT = 4096 };
+
+static void get(const char *path, char text[TEXT])
 {
-	char text[4096];
 	int fd = open(path, O_RDONLY);
-	ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
+	ssize_t n = fd < 0 ? -1 : read(fd, text, TEXT - 1);
 
 	text[n < 0 ? 0 : n] = '\0';
+	close(fd);
+}
+
+static void show(const char *path)
+{
+	char text[TEXT];
+
+	get(path, text);
 	for (char *line = strtok(text, "\n"); line != NULL; line = strtok(NULL, "\n"))
 		dprintf(1, "init: %s: %s\r\n", path, line);
-	close(fd);
+}
+
+/* Until a disk that was behind has what the other has. */
+static void wait_for_pair(void)
+{
+	char text[TEXT];
+
+	for (int turn = 0; turn < 120; turn++) {
+		get("/proc/mdstat", text);
+		if (strstr(text, "recovery") == NULL && strstr(text, "resync") == NULL)
+			return;
+		sleep(1);
+	}
 }
 
 /* Where a link leads to. */
 static void follow(const char *path)
 {
-	char text[4096];
+	char text[TEXT];
 	ssize_t n = readlink(path, text, sizeof(text));
 
 	if (n > 0)
@@ -42,6 +63,7 @@ int main(int argc, char **argv)
 	show("/etc/hostname");
 	show("/etc/machine-id");
 	show("/etc/systemd/network/05-site.network");
+	wait_for_pair();
 	show("/proc/mdstat");
 	follow("/dev/disk/by-label/usr2");
 	dprintf(1, "init: end\r\n");

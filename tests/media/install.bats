@@ -48,8 +48,12 @@ teardown() {
 }
 
 make_tree() {
-	local layer
+	local layer libs=() lib
 	mkdir "$dir/tree"
+	# what links the loader for a BIOS, which is the image's, and what that needs
+	for lib in ld-linux-x86-64 libc libm liblzma libdevmapper libselinux libudev libpcre2-8; do
+		libs+=("usr/lib/x86_64-linux-gnu/$lib.so*")
+	done
 	for layer in $(layers); do
 		tar -xzf "$dir/till/blobs/sha256/$layer" -C "$dir/tree" --wildcards \
 			'boot/vmlinuz-*' 'boot/initrd.img-*' 'boot/grub/grub.cfg' \
@@ -61,13 +65,16 @@ make_tree() {
 			'usr/lib/modules/*/isofs.ko' 'usr/lib/modules/*/fat.ko' \
 			'usr/lib/modules/*/vfat.ko' 'usr/lib/modules/*/nls_*.ko' \
 			'usr/lib/modules/*/kernel/lib/*.ko' \
-			'usr/lib/modules/*/cdrom.ko' 2>/dev/null || true
+			'usr/lib/modules/*/cdrom.ko' \
+			usr/bin/grub-mkimage 'usr/lib64/*' "${libs[@]}" 2>/dev/null || true
 	done
 	with_less "$dir"/tree/boot/initrd.img-*
 	mkdir -p "$dir/tree/"{sbin,etc,proc,sys,dev,run,tmp,mnt,usr2}
 	echo 'LABEL=usr2 /usr2 ext4 nodev,x-posmedia.size=8M 0 2' >"$dir/tree/etc/fstab"
 	gcc -static -O1 -s -o "$dir/tree/sbin/init" tests/media/init.c
 	ln -s sbin "$dir/tree/bin"
+	ln -s usr/lib "$dir/tree/lib"
+	ln -s usr/lib64 "$dir/tree/lib64"
 	ln -s init "$dir/tree/sbin/cp"
 	ln -s init "$dir/tree/sbin/sync"
 }
@@ -167,6 +174,7 @@ is_installed() {
 @test "it starts with one disk, and says so" {
 	start uefi b:DISK-B
 	until_off 600
+	run ! cmp -s -n "$size" "$dir/a" "$dir/b"
 	is_logged 'RAID: ONE DISK OF TWO IS MISSING; there is DISK-B'
 	is_logged 'init: /etc/hostname: till1.example'
 	is_logged 'init: /proc/mdstat: .*\[2/1\] \[_U\]'
@@ -177,6 +185,8 @@ is_installed() {
 	until_off 600
 	is_logged 'RAID: the disk DISK-A was left behind, and is brought up again'
 	is_logged 'init: /etc/hostname: till1.example'
+	is_logged 'init: /proc/mdstat: .*\[2/2\] \[UU\]'
+	cmp -n "$size" "$dir/a" "$dir/b"
 }
 
 @test "started from the media again, it is not installed again" {
