@@ -76,39 +76,6 @@ disk_of() {
 	"$posmedia" sign "$dir/$1.raw" --key "$dir/k" >/dev/null
 }
 
-# A blob of a layout, by what is in a file; prints its digest and its size.
-blob() { # LAYOUT FILE
-	local sum
-	sum=$(sha256sum "$2" | cut -d' ' -f1)
-	mv "$2" "$1/blobs/sha256/$sum"
-	echo "sha256:$sum $(stat -c %s "$1/blobs/sha256/$sum")"
-}
-
-# The image of layout $1 with the tree $2 as one more layer: $2-image.
-with_layer() {
-	local out=$2-image index manifest config diff layer size
-	cp -rl "$1" "$out"
-	index=$out/index.json
-	manifest=$out/blobs/sha256/$(jq -r '.manifests[0].digest[7:]' "$index")
-	config=$out/blobs/sha256/$(jq -r '.config.digest[7:]' "$manifest")
-	tar -C "$2" --numeric-owner --owner=0 --group=0 -cf "$dir/layer" .
-	diff=sha256:$(sha256sum "$dir/layer" | cut -d' ' -f1)
-	gzip -n <"$dir/layer" >"$dir/layer.gz"
-	read -r layer size < <(blob "$out" "$dir/layer.gz")
-	jq -c --arg d "$diff" '.rootfs.diff_ids += [$d] | del(.history)' "$config" >"$dir/config"
-	jq -c --arg l "$layer" --argjson n "$size" '.layers += [{digest: $l, size: $n,
-		mediaType: "application/vnd.oci.image.layer.v1.tar+gzip"}]' "$manifest" \
-		>"$dir/manifest"
-	read -r layer size < <(blob "$out" "$dir/config")
-	jq -c --arg c "$layer" --argjson n "$size" '.config.digest = $c | .config.size = $n' \
-		"$dir/manifest" >"$dir/manifest.new"
-	read -r layer size < <(blob "$out" "$dir/manifest.new")
-	jq -c --arg m "$layer" --argjson n "$size" '.manifests[0].digest = $m |
-		.manifests[0].size = $n' "$index" >"$dir/index"
-	rm "$index"
-	mv "$dir/index" "$index"
-}
-
 sales() {
 	curl -s -m 20 "http://127.0.0.1:$port/sales" | jq -c 'map(.what)'
 }
@@ -128,7 +95,7 @@ status_has() {
 	is_logged 'posmedia.slot=a '
 	run ! is_logged 'posmedia.try='
 	while_on 600 is_logged 'slot b is tried at the next start: sha256:'
-	is_logged 'copied [0-9.]+ MB from slot a, kept 0 B, fetched [0-9.]+ [kM]B; read back'
+	is_logged 'copied [0-9.]+ MB from slot a, kept [0-9.]+ MB, fetched [0-9.]+ MB; read back'
 	stop_machine
 	status_has '^a: good'
 	status_has '^b: tried, 3 left'
@@ -158,7 +125,7 @@ status_has() {
 @test "a flipped bit: the block is not read, and the system ends by itself" {
 	local block
 	part "$dir/third-image.raw" root-a >"$dir/root"
-	block=$(dump.erofs -e --path=/usr/bin/perl "$dir/root" |
+	block=$(dump.erofs -e --path=/usr/sbin/rsyslogd "$dir/root" |
 		sed -nE 's|^ *0: .* : *([0-9]+)[.][.].*|\1|p')
 	flip "$dir/disk" $(($(of_partition "$dir/disk" root-a start) + block + 100))
 	start_machine bios "$dir/disk"
