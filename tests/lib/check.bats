@@ -86,6 +86,16 @@ tally_is() {
 	[ "$status" -eq 1 ]
 }
 
+@test "two more than there are processors run at once" {
+	local name
+	for name in a b c; do
+		unit "base-$name" "echo 1..1; : >'$dir/here.$name'; for i in \$(seq 1200); do
+			set -- '$dir'/here.*; [ \$# -lt 3 ] || { echo ok 1; exit; }
+			sleep 0.1; done; echo not ok 1"
+	done
+	JOBS=1 tally_is '12 passed, 0 failed, 0 skipped' 0
+}
+
 @test "what a program leaves running is ended" {
 	unit base-a "sleep 321 & echo \$! >'$dir/pid'; echo 1..1; echo ok 1"
 	tally_is '8 passed, 0 failed, 0 skipped' 0
