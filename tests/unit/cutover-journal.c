@@ -63,10 +63,8 @@ static void phases(struct journal *j, enum cut_phase from, enum cut_phase to)
 	}
 }
 
-/* One that was undone, and one that was not. */
-static void two_epochs(void)
+static void undone(struct journal *j)
 {
-	struct journal *j SCOPED(journal_closep) = opened();
 	struct err e = ERR_INIT;
 
 	assert_int_equal(journal_begin(j, NULL, &e), 0);
@@ -75,8 +73,23 @@ static void two_epochs(void)
 	add(j, CUT_PASS, CUT_FAIL);
 	add(j, CUT_ABORT, CUT_BEGIN);
 	add(j, CUT_ABORT, CUT_OK);
+}
+
+static void done(struct journal *j)
+{
+	struct err e = ERR_INIT;
+
 	assert_int_equal(journal_begin(j, NULL, &e), 0);
 	phases(j, CUT_PREFLIGHT, CUT_DONE);
+}
+
+/* One that was undone, and one that was not. */
+static void two_epochs(void)
+{
+	struct journal *j SCOPED(journal_closep) = opened();
+
+	undone(j);
+	done(j);
 }
 
 static void slurp(struct buf *b)
@@ -207,31 +220,65 @@ static void written_on_after_any_cut(void **state)
 	}
 }
 
-/* One byte that is another: refused, or a torn end, and never another story. */
-static void changed_anywhere(void **state)
+/* One byte that is another, from one place to another of a journal: refused, or a torn end, and
+ * never another story. */
+static void changed(struct buf *all, size_t from, size_t to)
 {
-	struct buf all SCOPED(buf_release) = BUF_INIT(TEXT_MAX);
 	struct cut_facts whole = {0};
 	struct err e = ERR_INIT;
 	uint64_t lines = 0;
 
-	(void)state;
-	two_epochs();
-	slurp(&all);
-	assert_int_equal(journal_parse(all.data, all.len, &whole, &lines, &e), 0);
-	for (size_t i = 0; i < all.len; i++)
+	assert_int_equal(journal_parse(all->data, all->len, &whole, &lines, &e), 0);
+	for (size_t i = from; i < to; i++)
 		for (unsigned bit = 1; bit < 256; bit = bit * 16 + 1) {
 			struct cut_facts f = {0};
 			uint64_t n = 0;
-			char was = all.data[i];
+			char was = all->data[i];
 
-			all.data[i] = (char)(was ^ (char)bit);
+			all->data[i] = (char)(was ^ (char)bit);
 			e = (struct err)ERR_INIT;
-			if (journal_parse(all.data, all.len, &f, &n, &e) == 0 &&
-			    (i + 1 < all.len || n != lines - 1))
+			if (journal_parse(all->data, all->len, &f, &n, &e) == 0 &&
+			    (i + 1 < all->len || n != lines - 1))
 				fail_msg("byte %zu, %02x: taken", i, bit);
-			all.data[i] = was;
+			all->data[i] = was;
 		}
+}
+
+static size_t behind_line(const struct buf *b, size_t at)
+{
+	return (size_t)(strchr(b->data + at, '\n') + 1 - b->data);
+}
+
+/* Each epoch by itself, since all in front of what is changed is read each time; of both in one
+ * journal, the lines where they meet. */
+static void changed_anywhere(void **state)
+{
+	static void (*const epochs[])(struct journal *) = {undone, done};
+	struct buf all SCOPED(buf_release) = BUF_INIT(TEXT_MAX);
+	const char *second;
+	size_t from;
+	int ends = 0;
+
+	for (size_t i = 0; i < 2; i++) {
+		struct journal *j SCOPED(journal_closep) = opened();
+
+		epochs[i](j);
+		buf_cut(&all, 0);
+		slurp(&all);
+		changed(&all, 0, all.len);
+		journal_close(STEAL(j));
+		assert_int_equal(leave(state), 0);
+		assert_int_equal(enter(state), 0);
+	}
+	two_epochs();
+	buf_cut(&all, 0);
+	slurp(&all);
+	second = strstr(all.data, "\"epoch\":2");
+	assert_non_null(second);
+	from = (size_t)(second - all.data);
+	while (from > 0 && ends < 2)
+		ends += all.data[--from] == '\n';
+	changed(&all, from, behind_line(&all, behind_line(&all, from + 1)));
 }
 
 /* A line taken out, or one that stands twice. */

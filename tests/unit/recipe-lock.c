@@ -27,7 +27,11 @@ static struct digest hex(const char *s)
 
 static void add_package(struct lock *l, const char *name, const char *version, const char *arch)
 {
-	l->packages = mem_resize(l->packages, l->packages_n + 1, sizeof(*l->packages));
+	size_t n = l->packages_n;
+
+	/* room for twice as many when a power of two is full: a sanitizer moves all each time */
+	if ((n & (n - 1)) == 0)
+		l->packages = mem_resize(l->packages, n == 0 ? 1 : 2 * n, sizeof(*l->packages));
 	l->packages[l->packages_n++] = (struct lock_package){
 	    .name = mem_strdup(name),
 	    .version = mem_strdup(version),
