@@ -11,7 +11,7 @@ setup_file() {
 	load lib
 	load tiny
 	flock "$OUT/tests.flock" make -s "OUT=$OUT/faults" VARIANT=faults all
-	tiny_project "$(mktemp -d "${TMPDIR:-/var/tmp}/crash.XXXXXX")"
+	tiny_project "$(memory_dir crash)"
 	export dir
 	next_version
 	env -C "$dir" "$posmedia" build -q recipes/till.yaml -o "oci:$dir/want:1" >"$dir/name.1"
@@ -24,14 +24,19 @@ setup_file() {
 	mv "$dir/store" "$dir/store.1"
 }
 
-# Another line in the overlay, and the lock that fits.
+# Another line in the overlay, and the lock that fits, which is made once.
 next_version() {
-	echo "${1-hello}" >"$dir/overlay/etc/motd"
-	env -C "$dir" "$posmedia" lock recipes/till.yaml -q
+	local word=${1-hello}
+	echo "$word" >"$dir/overlay/etc/motd"
+	[ -e "$dir/$word.lock" ] || {
+		env -C "$dir" "$posmedia" lock recipes/till.yaml -q
+		cp "$dir/recipes/till.lock" "$dir/$word.lock"
+	}
+	cp "$dir/$word.lock" "$dir/recipes/till.lock"
 }
 
 teardown_file() {
-	rm -rf "$dir"
+	memory_drop "$dir"
 }
 
 setup() {

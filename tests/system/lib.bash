@@ -36,6 +36,21 @@ need_demo() {
 	export demo_digest
 }
 
+# A directory for what a file of tests makes and removes again and again, in memory where one may
+# mount: the file system of a disk looks ever longer for an inode where many were just given back.
+# Prints its path; memory_drop takes that.
+memory_dir() {
+	local at
+	at=$(mktemp -d "${TMPDIR:-/var/tmp}/memory.XXXXXX")
+	mount -t tmpfs -o size=2g,mode=755 tests "$at" 2>/dev/null || true
+	mkdir "$at/$1"
+	echo "$at/$1"
+}
+memory_drop() {
+	umount -l "${1%/*}" 2>/dev/null || true
+	rm -rf "${1%/*}"
+}
+
 # Builds recipes/$1.yaml with its lock as oci:$2:1, or anew when a mirror has not got those packages
 # any more.
 build_shipped() {

@@ -14,16 +14,10 @@ life_tear_down_file() {
 	rm -rf "$made" "$engine_dir"
 }
 
-# Ends what a test left, with what it mounted.
 life_tear_down() {
-	local id
 	[ -z "$watcher" ] || { kill "$watcher" && wait "$watcher"; } 2>/dev/null
 	[ -z "${listener-}" ] || kill "$listener"
-	for id in $(containers); do
-		ask "/containers/$id?force=1" -X DELETE >/dev/null
-	done
-	awk -v at="$dir/" 'index($5, at) == 1 { print $5 }' /proc/self/mountinfo |
-		sort -r | xargs -r umount -l
+	containers_end
 	rm -rf "$dir"
 }
 

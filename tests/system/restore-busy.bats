@@ -11,6 +11,7 @@ load restore
 setup_file() {
 	load lib
 	load tiny
+	load engines
 	load stage
 	load restore
 	local out=${OUT#"$PWD/"} # as the Makefile names it
@@ -19,7 +20,7 @@ setup_file() {
 }
 
 teardown_file() {
-	rm -rf "$made"
+	restore_teardown_file
 }
 
 setup() {

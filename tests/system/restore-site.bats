@@ -11,13 +11,14 @@ load restore
 setup_file() {
 	load lib
 	load tiny
+	load engines
 	load stage
 	load restore
 	restore_setup_file
 }
 
 teardown_file() {
-	rm -rf "$made"
+	restore_teardown_file
 }
 
 setup() {

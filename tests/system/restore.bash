@@ -26,22 +26,28 @@ make_restore_image() {
 	succeeded
 }
 
-# The image for all tests of a file, made once in $made; a file calls these from its own four.
+# The image for all tests of a file, made once in $made, and a dockerd; a file calls these from its
+# own four.
 restore_setup_file() {
+	export made engine_dir engine_socket engine_pid
 	dir=$(mktemp -d)
-	export made=$dir
+	made=$dir
 	make_restore_image
+	engine_dir=$(mktemp -d)
+	start_service "$engine_dir/docker" docker
+}
+restore_teardown_file() {
+	stop_service "$engine_dir/docker"
+	rm -rf "$made" "$engine_dir"
 }
 
 restore_setup() {
 	dir=$(mktemp -d)
 	cp -a "$made/." "$dir"
 	export POSMEDIA_STORE=$dir/store
-	start_service "$dir/engine" docker
 }
-
 restore_teardown() {
-	stop_service "$dir/engine"
+	containers_end
 	rm -rf "$dir"
 }
 

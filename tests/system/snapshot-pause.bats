@@ -12,6 +12,7 @@ load restore
 setup_file() {
 	load lib
 	load tiny
+	load engines
 	load stage
 	load restore
 	make_faults
@@ -19,7 +20,7 @@ setup_file() {
 }
 
 teardown_file() {
-	rm -rf "$made"
+	restore_teardown_file
 }
 
 setup() {

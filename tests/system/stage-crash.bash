@@ -34,11 +34,12 @@ lock_is_free() {
 
 whole_with_sale() {
 	lock_is_free
-	[ "$(running | wc -l)" -eq 1 ] || { echo "step $1 with $2: runs $(running)"; false; }
+	local it record=$dir/srv/123/dev/.posmedia/state.json
+	it=$(running)
+	[ "$(grep -c . <<<"$it")" -eq 1 ] || { echo "step $1 with $2: runs $it"; false; }
 	[ "$(inside 'cat /usr2/sales')" = sale ]
-	local record=$dir/srv/123/dev/.posmedia/state.json
-	jq -e --arg it "$(running)" '.current.container == $it' "$record" >/dev/null ||
-		{ echo "step $1 with $2: runs $(running)"; cat "$record"; false; }
+	jq -e --arg it "$it" '.current.container == $it' "$record" >/dev/null ||
+		{ echo "step $1 with $2: runs $it"; cat "$record"; false; }
 }
 
 # What the ledger has of starts and ends: by turns, and the last is what is so, whoever died before

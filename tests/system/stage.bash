@@ -97,17 +97,32 @@ verb() {
 	posmedia "$name" --engine "$engine_socket" --state "$dir/srv" --runtime "$dir/run" "$@"
 }
 
-# The containers of the site, and those that run.
+# The containers of the site, and those that run. Asked often: jq takes ten times as long to start
+# as what is here.
+names() {
+	perl -0777 -ne 'print map { "$_\n" } sort m{"Names":\["/([^"]+)"}g'
+}
 containers() {
-	ask '/containers/json?all=1' | jq -r '.[].Names[0]' | sed 's,^/,,' | sort
+	ask '/containers/json?all=1' | names
 }
 running() {
-	ask '/containers/json' | jq -r '.[].Names[0]' | sed 's,^/,,' | sort
+	ask '/containers/json' | names
+}
+
+# Ends what a test left in an engine that others use after it, with what is mounted in $dir.
+containers_end() {
+	local name
+	for name in $(containers); do
+		ask "/containers/$name/unpause" -X POST >/dev/null 2>&1 || true
+		ask "/containers/$name?force=1" -X DELETE >/dev/null
+	done
+	awk -v at="$dir/" 'index($5, at) == 1 { print $5 }' /proc/self/mountinfo |
+		sort -r | xargs -r umount -l
 }
 
 # Runs a script in the container that runs.
 inside() {
 	local pid
-	pid=$(ask "/containers/$(running)/json" | jq .State.Pid)
+	pid=$(ask "/containers/$(running)/json" | sed -n 's/.*"Pid":\([0-9]*\).*/\1/p')
 	nsenter -t "$pid" -m -u -i -n -p /bin/busybox sh -c "$1"
 }

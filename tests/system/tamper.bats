@@ -10,7 +10,7 @@ load tiny
 setup_file() {
 	load lib
 	load tiny
-	tiny_project "$(mktemp -d "${TMPDIR:-/var/tmp}/tamper.XXXXXX")"
+	tiny_project "$(memory_dir tamper)"
 	export dir
 	cp "$dir/recipes/till.yaml" "$dir/plain.yaml"
 	env -C "$dir" "$posmedia" lock recipes/till.yaml -q
@@ -20,7 +20,7 @@ setup_file() {
 }
 
 teardown_file() {
-	rm -rf "$dir"
+	memory_drop "$dir"
 }
 
 setup() {
@@ -49,26 +49,25 @@ recipe() {
 	succeeded
 }
 
-# A step that takes about a second, without any program but the shell.
+# A step that takes until `finish` ends what it waits for.
 slow_step() {
-	recipe <<-'YAML'
-		steps:
-		  - name: wait
-		    run: [sh, -c, "i=0; while [ $i -lt 1500000 ]; do i=$((i+1)); done"]
-	YAML
+	recipe <<<'steps: [{name: wait, run: [sh, -c, "sleep 98761 || :"]}]'
 }
 
-# Starts a build and waits until it says $1: sets pid.
+# Starts a build and waits until it says $1, or for the slow step: sets pid.
 begin() {
+	local until=(grep -qs "${1-}" "$dir/build.err")
+	[ $# -gt 0 ] || until=(pgrep -xf 'sleep 98761')
 	rm -f "$dir/build.err" # what the build before said is not waited for
 	env -C "$dir" "$posmedia" build recipes/till.yaml -o "oci:$dir/out/till:1" --no-cache \
 		>"$dir/build.out" 2>"$dir/build.err" 3>&- &
 	pid=$!
-	wait_for 20 grep -qs "$1" "$dir/build.err" || { cat "$dir/build.err" && return 1; }
+	wait_for 20 "${until[@]}" || { cat "$dir/build.err" && return 1; }
 }
 
 finish() {
 	status=0
+	pkill -xf 'sleep 98761' || true
 	wait "$pid" || status=$?
 	stderr=$(cat "$dir/build.err")
 	output=$(cat "$dir/build.out")
@@ -101,10 +100,11 @@ finish() {
 
 @test "the lock and the recipe change while a build runs: it goes on as it began" {
 	slow_step
-	build
+	begin
+	finish
 	succeeded
 	digest=${output##*@}
-	begin 'step wait'
+	begin
 	echo '{}' >"$dir/recipes/till.lock"
 	echo 'nonsense: [' >"$dir/recipes/till.yaml"
 	rm -rf "$dir/store/cache/images"
@@ -114,7 +114,7 @@ finish() {
 
 @test "an overlay changes while a build runs: said, and nothing is kept of it" {
 	slow_step
-	begin 'step wait'
+	begin
 	echo two >"$dir/overlay/etc/motd"
 	finish
 	echo hello >"$dir/overlay/etc/motd"
@@ -124,11 +124,12 @@ finish() {
 
 @test "blobs vanish while a build runs: it ends well or says which" {
 	slow_step
-	begin 'step wait'
+	begin
 	rm -f "$dir"/store/blobs/sha256/*
 	finish
 	[ "$status" -eq 0 ] || refused "$status" 'sha256:'
-	build --no-cache
+	begin
+	finish
 	succeeded
 	posmedia store verify
 	succeeded
@@ -136,15 +137,16 @@ finish() {
 
 @test "the scratch of a build vanishes while it runs: an error, and nothing is left" {
 	slow_step
-	begin 'step wait'
-	# not by way of what is mounted there: that takes longer than the step waits
+	begin
+	# not by way of what is mounted there
 	rm -rf "$dir"/store/tmp/build.*/*/{tree,work,log} "$dir"/store/tmp/build.*/base
 	finish
 	[ "$status" -ne 0 ]
 	[ -n "$stderr" ]
 	[ ! -e "$dir/out/till/index.json" ]
 	no_traces
-	build
+	begin
+	finish
 	succeeded
 }
 
@@ -203,13 +205,13 @@ records() {
 }
 
 @test "an interrupt while a package configures, a step runs, a layer is packed: nothing is left" {
-	head -c 250M /dev/urandom >"$dir/overlay/big"
 	for what in tiny-slow step pack; do
 		cp "$dir/plain.yaml" "$dir/recipes/till.yaml"
 		case $what in
 		tiny-slow) sed -i 's/tiny-app/tiny-app, tiny-slow/' "$dir/recipes/till.yaml" ;;
 		step) echo 'steps: [{name: s, run: [sh, -c, "while :; do :; done"]}]' \
 			>>"$dir/recipes/till.yaml" ;;
+		pack) head -c 250M /dev/urandom >"$dir/overlay/big" ;;
 		esac
 		recipe </dev/null
 		case $what in
