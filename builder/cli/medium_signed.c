@@ -67,25 +67,36 @@ static int check_identity(const struct args *a, const struct medium *m, struct e
 		       m->identity != NULL ? m->identity : "an image without a name", want);
 }
 
+static int changed(const char *manifest, struct err *e)
+{
+	return err_set(e, ERR_VERIFY, "%s changed while it was checked", manifest);
+}
+
 int medium_signed(const struct args *a, const char *manifest, struct medium *ret,
 		  struct sign_report *ret_signatures, struct err *e)
 {
 	struct medium m SCOPED(medium_release) = {0};
 	struct sign_report r SCOPED(sign_report_release) = {0};
 	struct buf text SCOPED(buf_release) = BUF_INIT(0);
+	const bool by_key = args_has(a, "key");
 	struct digest is, was;
 
-	if (args_has(a, "key") && (args_has(a, "policy") || args_has(a, "image")))
+	if (by_key && (args_has(a, "policy") || args_has(a, "image")))
 		return err_set(e, ERR_USAGE, "either --key, or --policy and --image");
-	/* whose rule counts is in the text that is to be judged */
-	if (medium_load(manifest, &text, &m, e) != 0)
+	if (medium_load_text(manifest, &text, e) != 0)
 		return -1;
 	is = digest_of(text.data, text.len);
-	if ((args_has(a, "key") ? by_keys(a, manifest, &was, &r, e)
-				: by_policy(a, manifest, &m, &was, &r, e)) != 0)
+	if (by_key && by_keys(a, manifest, &was, &r, e) != 0)
+		return -1;
+	if (by_key && !digest_equal(&is, &was))
+		return changed(manifest, e);
+	if (medium_parse(text.data, text.len, &m, e) != 0)
+		return err_in(e, "%s", manifest);
+	/* whose rule counts is in the text that is to be judged */
+	if (!by_key && by_policy(a, manifest, &m, &was, &r, e) != 0)
 		return -1;
 	if (!digest_equal(&is, &was))
-		return err_set(e, ERR_VERIFY, "%s changed while it was checked", manifest);
+		return changed(manifest, e);
 	if (check_identity(a, &m, e) != 0)
 		return -1;
 	*ret = m;

@@ -18,7 +18,7 @@
 enum {
 	MEDIUM_BLOCK = 1 << 20, /* bytes that have a hash of their own */
 	MEDIUM_PARTS = 32,
-	MEDIUM_TEXT_MAX = 64 << 20,
+	MEDIUM_TEXT_MAX = 16 << 20, /* 250 GB that are not zeros */
 	VERITY_BLOCK = 4096,
 };
 
@@ -67,6 +67,9 @@ int medium_parse(const char *text, size_t n, struct medium *ret, struct err *e) 
  * against what was signed; or ret_text is NULL. The caller releases *ret. */
 int medium_load(const char *path, struct buf *ret_text, struct medium *ret,
 		struct err *e) MUST_CHECK;
+
+/* The text alone, for who asks first whose it is. */
+int medium_load_text(const char *path, struct buf *ret, struct err *e) MUST_CHECK;
 
 /* Accepts a zeroed struct. */
 void medium_release(struct medium *m);

@@ -141,11 +141,29 @@ static int read_all(const struct jval *v, struct medium *m, struct err *e)
 	return read_verity(jval_get(p, "verity"), m, e);
 }
 
+/* Of a text that anyone may have written, before the values in it take a hundred times its bytes.
+ * A block is 67 of them; between two there is a run of zeros at most, which has 12. */
+static bool is_dense(const char *text, size_t n)
+{
+	enum { SLACK = 512, LISTS = 16, BLOCK_TEXT = 67, RUN_TEXT = 12 };
+	size_t commas = 0, objects = 0, lists = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		commas += text[i] == ',';
+		objects += text[i] == '{';
+		lists += text[i] == '[';
+	}
+	return commas > SLACK + 2 * n / (BLOCK_TEXT + RUN_TEXT) ||
+	       objects > SLACK + n / (BLOCK_TEXT + RUN_TEXT) || lists > LISTS;
+}
+
 int medium_parse(const char *text, size_t n, struct medium *ret, struct err *e)
 {
 	struct medium m SCOPED(medium_release) = {0};
 	struct jval *v SCOPED(jval_freep) = NULL;
 
+	if (is_dense(text, n))
+		return bad(e, "more values than a medium has");
 	if (jval_parse(text, n, "the medium's manifest", &v, e) != 0) {
 		e->kind = ERR_VERIFY;
 		return -1;
@@ -157,11 +175,22 @@ int medium_parse(const char *text, size_t n, struct medium *ret, struct err *e)
 	return 0;
 }
 
-int medium_load(const char *path, struct buf *ret_text, struct medium *ret, struct err *e)
+int medium_load_text(const char *path, struct buf *ret, struct err *e)
 {
 	struct buf text SCOPED(buf_release) = BUF_INIT(MEDIUM_TEXT_MAX);
 
 	if (fs_get_file(AT_FDCWD, path, &text, e) != 0)
+		return -1;
+	*ret = text;
+	text = (struct buf)BUF_INIT(0);
+	return 0;
+}
+
+int medium_load(const char *path, struct buf *ret_text, struct medium *ret, struct err *e)
+{
+	struct buf text SCOPED(buf_release) = BUF_INIT(0);
+
+	if (medium_load_text(path, &text, e) != 0)
 		return -1;
 	if (medium_parse(text.data, text.len, ret, e) != 0)
 		return err_in(e, "%s", path);

@@ -214,6 +214,15 @@ like_new() {
 	is_old
 }
 
+@test "update: what nobody has signed is not read" {
+	like_new bad
+	echo '{"a":[' >"$dir/bad.medium.json"
+	update "$dir/bad"
+	says 4 signature
+	[[ $stderr != *JSON* ]]
+	is_old
+}
+
 @test "update: what does not fit the disk is refused" {
 	sfdisk -q --part-label "$dir/disk" 10 other
 	update "$dir/new"
