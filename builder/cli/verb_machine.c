@@ -24,6 +24,9 @@ static const struct opt opts[] = {
     {0, "image", "IMAGE", "update: the image, for a policy that wants to see it."},
     OBJECT_PLAIN,
     {0, "manifest", "FILE", "update: the medium's manifest (default: FILE.medium.json)."},
+    {0, "again", NULL, "update: also to a system that has failed here."},
+    {0, "older", NULL, "update: also to a system that is older than the good one."},
+    {0, "within", "MINUTES", "update: how long it may fetch (default: 120)."},
     {0, "json", NULL, "Print JSON."},
     {0, NULL, NULL, NULL},
 };
@@ -254,6 +257,7 @@ static void print_update(const struct args *a, const struct slots *s, const stru
 		jval_put_text(v, "slot", slot_word(r->slot));
 		jval_put_text(v, "image", digest_text(&r->image).s);
 		jval_put(v, "same", jval_bool(r->same));
+		jval_put(v, "dropped", jval_bool(r->dropped));
 		jval_put_int(v, "copied", (int64_t)r->copied);
 		jval_put_int(v, "kept", (int64_t)r->kept);
 		jval_put_int(v, "fetched", (int64_t)r->fetched);
@@ -261,7 +265,10 @@ static void print_update(const struct args *a, const struct slots *s, const stru
 		return;
 	}
 	if (r->same) {
-		printf("%s is there already\n", digest_text(&r->image).s);
+		printf("%s is there already, in slot %s\n", digest_text(&r->image).s,
+		       slot_word(r->slot));
+		if (r->dropped)
+			printf("slot %s is not tried any more\n", slot_word(slot_other(r->slot)));
 		return;
 	}
 	printf("copied %s from slot %s, kept %s, fetched %s; read back\n", copied,
@@ -280,20 +287,34 @@ static int may_write(const struct at *at, struct err *e)
 	return err_hint(e, "posmedia machine mark-good, when it is.");
 }
 
+static int update_opts(const struct args *a, struct update_opts *ret, struct err *e)
+{
+	uint64_t minutes = 120;
+
+	if (args_has(a, "within") && num_u64(args_get(a, "within"), 60 * 24 * 7, &minutes) != 0)
+		return err_set(e, ERR_USAGE, "--within is minutes");
+	*ret = (struct update_opts){.again = args_has(a, "again"),
+				    .older = args_has(a, "older"),
+				    .other = args_has(a, "identity"),
+				    .seconds = minutes * 60};
+	return 0;
+}
+
 static int update(const struct args *a, struct err *e)
 {
+	struct update_opts o;
 	struct medium m SCOPED(medium_release) = {0};
 	struct at at SCOPED(at_release) = {.s.fd = -1, .running.slot = SLOT_NONE};
 	struct source s SCOPED(source_release) = {.name = a->rest.v[1], .fd = -1};
 	struct update_source from = {read_file, &s};
 	struct update_result r;
 
-	if (load(a, &s, &m, e) != 0)
+	if (update_opts(a, &o, e) != 0 || load(a, &s, &m, e) != 0)
 		return -1;
 	if (s.carried != NULL)
 		from = (struct update_source){carried_read, s.carried};
 	if (open_disk(a, true, &at, e) != 0 || may_write(&at, e) != 0 ||
-	    update_run(&m, &from, &at.s, &r, e) != 0)
+	    update_run(&o, &m, &from, &at.s, &r, e) != 0)
 		return -1;
 	if (s.carried != NULL)
 		r.fetched = carried_bytes(s.carried);

@@ -113,6 +113,9 @@ void slot_record_write(const struct slot_record *r, char *block)
 	jval_put_int(v, "blocks", (int64_t)r->blocks);
 	jval_put_int(v, "boot", (int64_t)r->boot);
 	jval_put_text(v, "arch", r->arch);
+	jval_put_text(v, "kernel", digest_hex(&r->kernel).s);
+	jval_put_text(v, "name", r->name);
+	jval_put_int(v, "created", r->created);
 	jval_write(v, &text);
 	sum = digest_of(text.data, text.len);
 	memset(block, 0, SLOT_RECORD);
@@ -138,6 +141,21 @@ static bool get_size(const struct jval *v, const char *key, uint64_t *ret)
 	return true;
 }
 
+/* What is printed as it is. */
+static bool read_name(const struct jval *v, struct slot_record *r)
+{
+	const char *name = jval_get_str(v, "name");
+
+	if (name == NULL)
+		return true;
+	if (strlen(name) >= sizeof(r->name) ||
+	    strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789./:_-[]") !=
+		strlen(name))
+		return false;
+	memcpy(r->name, name, strlen(name) + 1);
+	return true;
+}
+
 static bool read_record(const struct jval *v, struct slot_record *r)
 {
 	const char *image = jval_get_str(v, "image"), *arch = jval_get_str(v, "arch");
@@ -146,6 +164,10 @@ static bool read_record(const struct jval *v, struct slot_record *r)
 	    strspn(arch, "abcdefghijklmnopqrstuvwxyz0123456789_") != strlen(arch))
 		return false;
 	memcpy(r->arch, arch, strlen(arch) + 1);
+	if (!read_name(v, r))
+		return false;
+	(void)get_hex(v, "kernel", &r->kernel);
+	r->created = jval_num(v, "created");
 	return image != NULL && digest_parse(image, &r->image) == 0 &&
 	       get_hex(v, "root-hash", &r->top) && get_hex(v, "salt", &r->salt) &&
 	       get_size(v, "blocks", &r->blocks) && get_size(v, "boot", &r->boot);

@@ -47,13 +47,18 @@ char *slot_part(const char *what, int slot) MUST_CHECK;
 int slot_state_parse(const char *sector, struct slot_state *ret, struct err *e) MUST_CHECK;
 void slot_state_write(const struct slot_state *s, char *sector);
 
-/* What is in a slot. */
+enum { SLOT_NAME = 512 };
+
+/* What is in a slot. What disks of before have not got of it is empty. */
 struct slot_record {
 	struct digest image;     /* the manifest of the image */
 	struct digest top, salt; /* the root hash, and what goes before each block */
 	uint64_t blocks;         /* VERITY_BLOCK each, of the root */
 	uint64_t boot;           /* bytes of the file system with its kernel */
 	char arch[16];           /* of the image: "amd64" */
+	struct digest kernel;    /* of the file system with it (media/slot_what.h); zeros */
+	char name[SLOT_NAME];    /* of the image: HOST/REPO; "" */
+	int64_t created;         /* when it was made, seconds; 0 */
 };
 
 /* A block of SLOT_RECORD bytes with a sum of itself. Returns -1 when it is none. */

@@ -4,7 +4,7 @@
 #include "harden/root.h"
 #include "media/initramfs.h"
 #include "media/loader.h"
-#include "media/slot.h"
+#include "media/slot_what.h"
 #include "media/tool.h"
 #include "sys/fs.h"
 #include <fcntl.h>
@@ -241,8 +241,11 @@ static int make_state(const struct making *m, struct err *e)
 	int fd SCOPED(fd_closep) = -1;
 
 	(void)snprintf(r.arch, sizeof(r.arch), "%s", m->arch);
+	slot_name(m->o->identity, r.name);
+	r.created = m->epoch;
 	slot_state_write(&s, sector);
 	if (media_size(m, "boot", &r.boot, e) != 0 ||
+	    slot_kernel_of(m, "boot", &r.kernel, e) != 0 ||
 	    put(m, "state.env", sector, sizeof(sector), e) != 0 || format(m, &f, e) != 0 ||
 	    add(m, "state", env, e) != 0)
 		return -1;

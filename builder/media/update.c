@@ -2,9 +2,11 @@
 
 #include "base/fault.h"
 #include "base/log.h"
+#include "media/slot_what.h"
 #include "media/update_look.h"
 #include "media/update_plan.h"
 #include "media/verity.h"
+#include "sys/clock.h"
 #include <errno.h>
 #include <string.h>
 #include <unistd.h>
@@ -245,40 +247,67 @@ static int carry_out(struct updating *u, struct err *e)
 								   : slots_set(u->s, &tried, e);
 }
 
-/* Whether this system is there already, and runs or will be tried. */
-static bool is_there(const struct slots *s, const struct digest *image)
+static bool has(const struct slots *s, int slot, const struct slot_record *want)
 {
-	const int other = slot_other(s->s.good);
+	const struct slot_record *is = &s->record[slot];
 
-	if (s->known[s->s.good] && digest_equal(&s->record[s->s.good].image, image))
-		return true;
-	return s->s.tried == other && s->s.tries > 0 && s->known[other] &&
-	       digest_equal(&s->record[other].image, image);
+	return s->known[slot] && digest_equal(&is->image, &want->image) &&
+	       digest_equal(&is->top, &want->top) && digest_equal(&is->kernel, &want->kernel);
 }
 
-int update_run(const struct medium *m, const struct update_source *from, struct slots *s,
-	       struct update_result *ret, struct err *e)
+/* Returns 1 when nothing is to be written. */
+static int is_there(const struct update_opts *o, struct slots *s, const struct slot_record *want,
+		    struct update_result *ret, struct err *e)
 {
-	struct update_new n SCOPED(update_new_release) = {.m = m, .from = from};
+	const int good = s->s.good, other = slot_other(good);
+	const struct slot_state none = {.good = good, .tried = SLOT_NONE};
+
+	if (has(s, good, want)) {
+		ret->slot = good;
+		ret->same = true;
+		if (s->s.tries == 0)
+			return 1;
+		ret->dropped = true;
+		return slots_set(s, &none, e) != 0 ? -1 : 1;
+	}
+	if (s->s.tried != other || !has(s, other, want))
+		return 0;
+	if (s->s.tries > 0) {
+		ret->same = true;
+		return 1;
+	}
+	if (o->again)
+		return 0;
+	(void)err_set(e, ERR_VERIFY, "%s has failed here", digest_text(&want->image).s);
+	return err_hint(e, "It did not come to be good in %d starts; --again lets it try anew.",
+			SLOT_TRIES);
+}
+
+int update_run(const struct update_opts *o, const struct medium *m,
+	       const struct update_source *from, struct slots *s, struct update_result *ret,
+	       struct err *e)
+{
+	struct update_new n SCOPED(update_new_release) = {.m = m, .from = from, .o = o};
 	const int slot = slot_other(s->s.good);
 	struct update_result done = {.image = m->image, .slot = slot};
 	struct updating u = {
 	    .n = &n, .s = s, .from = s->part[s->s.good], .to = s->part[slot], .ret = &done};
 	int rc;
 
-	if (is_there(s, &m->image)) {
-		done.same = true;
-		*ret = done;
-		return 0;
+	n.until_ms = clock_mono_ms() + o->seconds * 1000;
+	slot_of_medium(m, &n.record);
+	rc = is_there(o, s, &n.record, &done, e);
+	if (rc == 0 && update_look(&n, s, e) != 0)
+		rc = -1;
+	if (rc == 0) {
+		u.block = mem_zalloc(MEDIUM_BLOCK);
+		rc = carry_out(&u, e);
+		mem_freep(&u.block);
+		mem_freep(&u.plan);
+		done.fetched = n.fetched;
 	}
-	if (update_look(&n, s, e) != 0)
+	if (rc < 0)
 		return -1;
-	u.block = mem_zalloc(MEDIUM_BLOCK);
-	rc = carry_out(&u, e);
-	mem_freep(&u.block);
-	mem_freep(&u.plan);
-	done.fetched = n.fetched;
-	if (rc == 0)
-		*ret = done;
-	return rc;
+	*ret = done;
+	return 0;
 }

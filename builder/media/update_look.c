@@ -1,7 +1,9 @@
 #include "media/update_look.h"
 
 #include "base/num.h"
+#include "media/slot_what.h"
 #include "media/verity.h"
+#include "sys/clock.h"
 #include <stdlib.h>
 #include <string.h>
 
@@ -13,6 +15,10 @@ void update_new_release(struct update_new *n)
 int update_fetch(struct update_new *n, uint64_t at, void *p, size_t size, struct err *e)
 {
 	n->fetched += size;
+	if (clock_mono_ms() >= n->until_ms) {
+		(void)err_set(e, ERR_REMOTE, "the update takes too long");
+		return err_hint(e, "What was written stays: run it again, or with more --within.");
+	}
 	return n->from->read(n->from->ctx, at, p, size, e);
 }
 
@@ -63,6 +69,7 @@ static int read_record(struct update_new *n, struct err *e)
 	    !digest_equal(&r->salt, &v->salt) || r->blocks != v->blocks)
 		return err_set(e, ERR_VERIFY,
 			       "the medium is not the one that its manifest tells of");
+	slot_of_medium(n->m, r);
 	return 0;
 }
 
@@ -120,6 +127,27 @@ static int check_arch(const struct update_new *n, const struct slots *s, struct 
 		       s->path, s->record[good].arch);
 }
 
+/* A key may sign more than one product, and a signature of last year is still one. */
+static int check_what(const struct update_new *n, const struct slots *s, struct err *e)
+{
+	const struct slot_record *is = &n->record, *was = &s->record[s->s.good];
+
+	if (!s->known[s->s.good])
+		return 0;
+	if (!n->o->other && was->name[0] != '\0' && strcmp(was->name, is->name) != 0) {
+		(void)err_set(e, ERR_VERIFY, "the new system is %s, %s is %s",
+			      is->name[0] != '\0' ? is->name : "one without a name", s->path,
+			      was->name);
+		return err_hint(e, "Say --identity HOST/REPO:TAG, when that is meant.");
+	}
+	if (!n->o->older && is->created < was->created) {
+		(void)err_set(e, ERR_VERIFY, "the new system is older than the good one of %s",
+			      s->path);
+		return err_hint(e, "Say --older, when that is meant.");
+	}
+	return 0;
+}
+
 /* Those of the medium's blocks that the file of hashes lies in. */
 static int read_hashes(struct update_new *n, struct err *e)
 {
@@ -135,8 +163,8 @@ static int read_hashes(struct update_new *n, struct err *e)
 
 int update_look(struct update_new *n, const struct slots *s, struct err *e)
 {
-	if (find_parts(n, e) != 0 || read_record(n, e) != 0 || check_arch(n, s, e) != 0 ||
-	    check_sizes(n, s, e) != 0 || check_data(n, s, e) != 0)
+	if (find_parts(n, e) != 0 || read_record(n, e) != 0 || check_what(n, s, e) != 0 ||
+	    check_arch(n, s, e) != 0 || check_sizes(n, s, e) != 0 || check_data(n, s, e) != 0)
 		return -1;
 	return read_hashes(n, e);
 }

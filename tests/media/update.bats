@@ -71,7 +71,7 @@ teardown() {
 }
 
 disk_of() {
-	"$posmedia" media -q "oci:$dir/$1" --format raw --slots 2 \
+	"$posmedia" media -q "oci:$dir/$1" --format raw --slots 2 --identity localhost/till:1 \
 		--append "console=tty0 console=ttyS0" -o "$dir/$1.raw" >/dev/null
 	"$posmedia" sign "$dir/$1.raw" --key "$dir/k" >/dev/null
 }

@@ -115,7 +115,7 @@ sent() {
 	says 2 'wants a --key or a --policy'
 	update "docker://$registry/pos/till:2" --key "$dir/other.pub"
 	says 4 'medium.json'
-	printf '%s\n' 'posmedia: 1' repositories: '  - match: localhost/image2' \
+	printf '%s\n' 'posmedia: 1' repositories: '  - match: localhost/till' \
 		'    keys: [other.pub]' >"$dir/policy.yaml"
 	update "docker://$registry/pos/till:2" --policy "$dir/policy.yaml"
 	says 4 'policy.yaml:3'

@@ -27,9 +27,10 @@ slots_image() {
 	tests/lib/make-layout "$2" 1 s "@$dir/layer.tar" >/dev/null
 }
 
-# The disk $2 of an image, signed.
+# The disk $2 of an image, signed; more is for media.
 slots_disk() {
-	"$posmedia" media -q "oci:$1" --format raw --slots 2 -o "$2" >/dev/null
+	"$posmedia" media -q "oci:$1" --format raw --slots 2 -o "$2" --identity localhost/till:1 \
+		"${@:3}" >/dev/null
 	"$posmedia" sign "$2" --key "$dir/k" >/dev/null
 }
 

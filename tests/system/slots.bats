@@ -54,7 +54,8 @@ image_of() {
 	done
 	[ "$(of_partition "$dir/old" root-a size)" -eq $((12 << 20)) ]
 	is_root_of "$dir/old" a "$dir/old"
-	faketime -f +3y "$posmedia" media -q "oci:$dir/image" --format raw --slots 2 -o "$dir/again"
+	faketime -f +3y "$posmedia" media -q "oci:$dir/image" --format raw --slots 2 \
+		--identity localhost/till:1 -o "$dir/again"
 	cmp "$dir/old" "$dir/again"
 	# room takes none: two thirds of it are
 	[ $((3 * $(stat -c %b "$dir/old") * 512)) -lt "$(stat -c %s "$dir/old")" ]
@@ -100,8 +101,12 @@ image_of() {
 	says 0 'b: failed'
 	[ "$(grub_starts "$dir/disk")" = a ]
 	[ "$(grub_starts "$dir/disk")" = a ]
-	# it may be updated again, and called good before it was tried three times
+	# a timer brings it again: it is known, and let be unless somebody says so
 	update "$dir/new"
+	says 4 'has failed here'
+	[ "$(grub_starts "$dir/disk")" = a ]
+	# it may be updated again, and called good before it was tried three times
+	update "$dir/new" --again
 	says 0 'fetched'
 	slots_speak "$dir/disk"
 	[ "$(grub_starts "$dir/disk")" = "b posmedia.try=2" ]
@@ -156,6 +161,53 @@ image_of() {
 	[ "$(jq -c '[.slot, .kept > 4000000]' <<<"$output")" = '["a",true]' ]
 	machine status
 	says 0 'a: tried, 3 left'
+}
+
+@test "update: the good system ends the trial of another" {
+	update "$dir/new"
+	update "$dir/new"
+	says 0 'is there already, in slot b'
+	update "$dir/old"
+	says 0 'is there already, in slot a'
+	says 0 'slot b is not tried any more'
+	machine status
+	says 0 'next start: a'
+	slots_speak "$dir/disk"
+	[ "$(grub_starts "$dir/disk")" = a ]
+}
+
+@test "update: the same image with other arguments is another system" {
+	slots_disk "$dir/image" "$dir/quiet" --append quiet
+	update "$dir/quiet"
+	says 0 'slot b is tried at the next start'
+	cmp <(part "$dir/quiet" boot-a) <(part "$dir/disk" boot-b)
+	update "$dir/quiet"
+	says 0 'is there already, in slot b'
+	rm "$dir"/quiet*
+}
+
+@test "update: another product, and an older system, only when that is said" {
+	slots_disk "$dir/image2" "$dir/else" --identity localhost/kiosk:1
+	update "$dir/else"
+	says 4 'the new system is localhost/kiosk'
+	is_old
+	update "$dir/else" --identity localhost/kiosk:1
+	says 0 'read back'
+	cp --sparse=always "$dir/old" "$dir/disk"
+	CREATED=2025-12-31T23:59:59Z slots_image "$dir/root" "$dir/image3"
+	slots_disk "$dir/image3" "$dir/older"
+	update "$dir/older"
+	says 4 'the new system is older than the good one'
+	is_old
+	update "$dir/older" --older
+	says 0 'read back'
+	rm "$dir"/else* "$dir"/older*
+}
+
+@test "update: it does not fetch for ever" {
+	update "$dir/new" --within 0
+	says 5 'the update takes too long'
+	is_old
 }
 
 @test "update: a flipped bit of the running slot is not copied" {
@@ -218,7 +270,7 @@ like_new() {
 	like_new bad
 	echo '{"a":[' >"$dir/bad.medium.json"
 	update "$dir/bad"
-	says 4 signature
+	says 4 'does not fit'
 	[[ $stderr != *JSON* ]]
 	is_old
 }

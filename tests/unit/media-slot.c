@@ -2,6 +2,7 @@
  * media/update_plan and media/verity: which blocks are there, and whose they are. */
 #include "harden-lib.h"
 
+#include "media/slot_what.h"
 #include "media/slots.h"
 #include "media/update_plan.h"
 #include "media/verity.h"
@@ -80,6 +81,9 @@ static void knows_a_record_by_its_sum(void **state)
 	r.image = digest_of("i", 1);
 	r.top = digest_of("t", 1);
 	r.salt = digest_of("s", 1);
+	r.kernel = digest_of("k", 1);
+	r.created = 5;
+	slot_name("localhost/till:1", r.name);
 	slot_record_write(&r, block);
 	assert_int_equal(slot_record_parse(block, &is), 0);
 	assert_true(digest_equal(&is.image, &r.image) && digest_equal(&is.top, &r.top) &&
@@ -87,6 +91,9 @@ static void knows_a_record_by_its_sum(void **state)
 	assert_int_equal(is.blocks, 7);
 	assert_int_equal(is.boot, 1 << 24);
 	assert_string_equal(is.arch, "amd64");
+	assert_string_equal(is.name, "localhost/till");
+	assert_int_equal(is.created, 5);
+	assert_true(digest_equal(&is.kernel, &r.kernel));
 	block[100] ^= 1;
 	assert_int_equal(slot_record_parse(block, &is), -1);
 	memset(block, 0, sizeof(block));
