@@ -26,8 +26,6 @@
 enum {
 	PARTITIONS = 64,
 	FOUND = 8,
-	WAIT_ALL = 60000,   /* ms: until a disk is there, */
-	WAIT_OTHER = 10000, /* and then for the other one of a pair */
 	TURN = 100,
 	TURNS = 50, /* while somebody else has a disk */
 };
@@ -142,24 +140,48 @@ static int add_disk(int md, const struct disk *d)
 
 enum came { DONE, AGAIN, FAILED }; /* again: somebody else had a disk */
 
-static enum came run(int md, const struct found *f, struct err *e)
+/* What the kernel does not take, the others do without. */
+static enum came drop(struct found *f, struct disk *d, int failed)
+{
+	console_alarm("RAID: the disk %s cannot be used: %s", d->serial, strerror(failed));
+	d->is.kind = PAIR_BROKEN;
+	f->members--;
+	judge(f);
+	return f->members > 0 ? AGAIN : FAILED;
+}
+
+/* Adds those that are to be used. Returns 0 or an errno, and which one it was. */
+static int add_all(int md, struct found *f, struct disk **ret)
+{
+	int failed = 0;
+
+	for (size_t i = 0; i < f->n && failed == 0; i++) {
+		*ret = &f->v[i];
+		if (is_member(*ret) && (*ret)->use == MD_USE)
+			failed = add_disk(md, *ret);
+	}
+	return failed;
+}
+
+static enum came run(int md, struct found *f, struct err *e)
 {
 	mdu_array_info_t info = {.major_version = 1, .minor_version = 0};
-	int failed = 0;
+	struct disk *at = NULL;
+	int failed;
 
 	if (ioctl(md, SET_ARRAY_INFO, &info) != 0) {
 		(void)err_sys(e, "begin the pair");
 		return FAILED;
 	}
-	for (size_t i = 0; i < f->n && failed == 0; i++)
-		if (is_member(&f->v[i]) && f->v[i].use == MD_USE)
-			failed = add_disk(md, &f->v[i]);
+	failed = add_all(md, f, &at);
 	if (failed == 0 && ioctl(md, RUN_ARRAY, NULL) == 0)
 		return DONE;
 	errno = failed != 0 ? failed : errno;
 	(void)err_sys(e, "run the pair");
 	(void)ioctl(md, STOP_ARRAY, NULL);
-	return failed == EBUSY ? AGAIN : FAILED;
+	if (failed == EBUSY)
+		return AGAIN;
+	return failed != 0 ? drop(f, at, failed) : FAILED;
 }
 
 /* What was left behind gets again what the other has, while the machine goes on. */
@@ -186,7 +208,8 @@ static void tell(const struct found *f)
 				      "out",
 				      d->serial);
 		else if (d->is.kind == PAIR_BROKEN)
-			console_alarm("RAID: the disk %s has lost its end: it is left out",
+			console_alarm("RAID: the disk %s is not whole as one of two: it is "
+				      "left out",
 				      d->serial);
 		else if (is_member(d) && d->use == MD_STRANGE)
 			console_alarm("RAID: the disk %s was used without the other one: it is "
@@ -254,7 +277,7 @@ static enum came go_on(const struct found *f, const char *md, struct err *e)
 	return DONE;
 }
 
-static enum came start(const struct found *f, struct err *e)
+static enum came start(struct found *f, struct err *e)
 {
 	int md SCOPED(fd_closep) = -1;
 	char running[HOLD_NAME];
@@ -276,7 +299,7 @@ static enum came start(const struct found *f, struct err *e)
 	return came == DONE ? go_on(f, NAME, e) : came;
 }
 
-static int start_pair(const struct found *f)
+static int start_pair(struct found *f)
 {
 	struct err e = ERR_INIT;
 	enum came came;
@@ -297,19 +320,14 @@ static bool is_there(const char *partuuid)
 }
 
 /* Whether to wait on; else the disks that are there. */
-static bool look_again(const char *partuuid, uint64_t began, uint64_t *first, struct found *f)
+static bool look_again(const char *partuuid, struct pair_wait *w, struct found *f)
 {
 	const bool there = is_there(partuuid); /* before the disks are looked at: it is on one */
 	struct err quiet = ERR_INIT;
 
 	if (look(partuuid, f, &quiet) != 0)
-		return clock_mono_ms() - began < WAIT_ALL;
-	if (f->members >= MD_DISKS || (f->members == 0 && there))
-		return false;
-	if (f->members == 0)
-		return clock_mono_ms() - began < WAIT_ALL;
-	*first = *first == 0 ? clock_mono_ms() : *first;
-	return clock_mono_ms() - *first < WAIT_OTHER;
+		found_release(f);
+	return pair_waits(w, f->members, there, clock_mono_ms());
 }
 
 static int check(const struct found *f, struct err *e)
@@ -323,14 +341,13 @@ static int check(const struct found *f, struct err *e)
 
 int program_assemble(char *const *args)
 {
-	const uint64_t began = clock_mono_ms();
-	uint64_t first = 0;
+	struct pair_wait w = {0};
 	struct found f SCOPED(found_release) = {.n = 0};
 	struct err e = ERR_INIT;
 
 	if (args[0] == NULL)
 		return 2;
-	while (look_again(args[0], began, &first, &f)) {
+	while (look_again(args[0], &w, &f)) {
 		found_release(&f);
 		console_wait(TURN);
 	}

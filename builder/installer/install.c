@@ -328,6 +328,22 @@ static int verify_behind_first(const struct running *r, struct err *e)
 	return 0;
 }
 
+/* What the disk has at its end is what was written there. */
+static int check_member(const struct one *o, const struct md_member *m, struct err *e)
+{
+	struct md_member is;
+
+	if (forget(o, e) != 0)
+		return -1;
+	if (md_get(o->fd, o->t->size, &is) && memcmp(is.set, m->set, MD_ID) == 0 &&
+	    is.size == m->size && is.events == m->events && is.number == m->number &&
+	    is.active[0] && is.active[1])
+		return 0;
+	(void)err_set(e, ERR_VERIFY, "it has not kept what makes it one of a pair");
+	(void)of_disk(o, e);
+	return err_hint(e, "Take another disk.");
+}
+
 /* The pair's name is the installation's. */
 static int make_pair(const struct running *r, struct err *e)
 {
@@ -338,6 +354,9 @@ static int make_pair(const struct running *r, struct err *e)
 	for (m.number = 0; m.number < r->n; m.number++)
 		if (md_put(r->v[m.number].fd, r->v[m.number].t->size, &m, e) != 0)
 			return of_disk(&r->v[m.number], e);
+	for (m.number = 0; m.number < r->n; m.number++)
+		if (check_member(&r->v[m.number], &m, e) != 0)
+			return -1;
 	return 0;
 }
 
@@ -351,6 +370,20 @@ static int end_all(const struct running *r, struct err *e)
 	return 0;
 }
 
+/* What has not kept it is marked again: it must not start. */
+static int put_first(const struct running *r, const struct one *o, struct err *e)
+{
+	struct err quiet = ERR_INIT;
+
+	if (target_put_first(o->fd, r->block, e) != 0)
+		(void)of_disk(o, e);
+	else if (forget(o, e) == 0 && verify_block(r, o, 0, e) == 0)
+		return 0;
+	if (target_mark(o->fd, TARGET_BEGUN, r->i->c, r->i->s, &quiet) != 0)
+		(void)err_hint(e, "Do not start from it: it cannot be written to.");
+	return -1;
+}
+
 /* The first block, to those that have none. */
 static int write_first(const struct running *r, struct err *e)
 {
@@ -360,8 +393,7 @@ static int write_first(const struct running *r, struct err *e)
 		tell(r, "end", k);
 		if (o->is.state == TARGET_FINISHED)
 			continue;
-		if (get_block(r, 0, 0, e) != 0 || put(o, r->block, 0, e) != 0 ||
-		    forget(o, e) != 0 || verify_block(r, o, 0, e) != 0)
+		if (get_block(r, 0, 0, e) != 0 || put_first(r, o, e) != 0)
 			return -1;
 	}
 	return 0;

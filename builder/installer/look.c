@@ -191,6 +191,24 @@ bool target_is_unfinished(int fd)
 	       memcmp(first, MARK "\n", sizeof(first)) == 0;
 }
 
+/* It is on the disk when this returns. */
+static int write_at(int fd, const char *p, size_t n, off_t at, struct err *e)
+{
+	ssize_t put = pwrite(fd, p, n, at);
+
+	if (put >= 0 && (size_t)put != n)
+		errno = EIO;
+	return put == (ssize_t)n && fsync(fd) == 0 ? 0 : err_sys(e, "write its first block");
+}
+
+int target_put_first(int fd, const char *block, struct err *e)
+{
+	return write_at(fd, block + TARGET_SECTOR, BLOCKLIST_BLOCK - TARGET_SECTOR, TARGET_SECTOR,
+			e) != 0
+		   ? -1
+		   : write_at(fd, block, TARGET_SECTOR, 0, e);
+}
+
 int target_mark(int fd, enum target_state state, const struct blocklist *c, const struct sheet *s,
 		struct err *e)
 {
@@ -199,7 +217,10 @@ int target_mark(int fd, enum target_state state, const struct blocklist *c, cons
 
 	mark_text(state, c, s, &text);
 	memcpy(first, text.data, text.len);
-	if (pwrite(fd, first, BLOCKLIST_BLOCK, 0) != BLOCKLIST_BLOCK || fsync(fd) != 0)
-		return err_sys(e, "write its first block");
-	return 0;
+	/* the mark is in one sector, which is the old or the new whenever the power goes */
+	return write_at(fd, first, TARGET_SECTOR, 0, e) != 0 ||
+		       write_at(fd, first + TARGET_SECTOR, BLOCKLIST_BLOCK - TARGET_SECTOR,
+				TARGET_SECTOR, e) != 0
+		   ? -1
+		   : 0;
 }

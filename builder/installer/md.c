@@ -28,17 +28,17 @@ union super {
 	uint8_t bytes[SECTOR];
 };
 
-enum { SUMMED = ROLES_AT + ROLES * sizeof(uint16_t) };
-
 _Static_assert(ROLES_AT == 256, "layout");
 
 /* calc_sb_1_csum() of the same file. */
-static uint32_t sum_of(const union super *s)
+static uint32_t sum_of(const union super *s, uint32_t roles)
 {
-	uint32_t words[SUMMED / sizeof(uint32_t)];
+	const size_t n = ROLES_AT + roles * sizeof(uint16_t);
+	uint32_t words[SECTOR / sizeof(uint32_t)] = {0};
 	uint64_t sum = 0;
 
-	memcpy(words, s->bytes, sizeof(words));
+	/* of an odd number of roles, the last one is half a word */
+	memcpy(words, s->bytes, n);
 	words[offsetof(struct mdp_superblock_1, sb_csum) / sizeof(uint32_t)] = 0;
 	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
 		sum += le32toh(words[i]);
@@ -67,7 +67,7 @@ int md_put(int fd, uint64_t disk, const struct md_member *m, struct err *e)
 	s.s.device_uuid[0] = (uint8_t)(s.s.device_uuid[0] ^ (m->number + 1));
 	for (unsigned i = 0; i < ROLES; i++)
 		s.s.dev_roles[i] = htole16((uint16_t)i);
-	s.s.sb_csum = htole32(sum_of(&s));
+	s.s.sb_csum = htole32(sum_of(&s, ROLES));
 	if (pwrite(fd, s.bytes, sizeof(s), (off_t)(at * SECTOR)) != (ssize_t)sizeof(s))
 		return err_sys(e, "write that it is one of a pair");
 	return 0;
@@ -110,7 +110,8 @@ bool md_get(int fd, uint64_t disk, struct md_member *ret)
 	if (le32toh(s.s.magic) != MD_SB_MAGIC || le32toh(s.s.major_version) != 1 ||
 	    memcmp(s.s.set_name, NAME, sizeof(NAME)) != 0 || le32toh(s.s.level) != LEVEL ||
 	    le32toh(s.s.raid_disks) != MD_DISKS || disks > ROLES_MOST ||
-	    le32toh(s.s.dev_number) >= disks || le64toh(s.s.data_offset) != 0)
+	    le32toh(s.s.dev_number) >= disks || le64toh(s.s.data_offset) != 0 ||
+	    le32toh(s.s.sb_csum) != sum_of(&s, disks))
 		return false;
 	*ret = member_of(&s, disks);
 	return true;

@@ -6,6 +6,14 @@
 #include <string.h>
 #include <unistd.h>
 
+#define MINE_ONLY "Take out those that are not of this machine."
+
+enum {                     /* ms: */
+       WAIT_ALL = 60000,   /* until a disk is there, */
+       WAIT_OTHER = 10000, /* and then for the other one of a pair; */
+       WAIT_SETTLED = 1000 /* of a single one, whether there is another */
+};
+
 /* Who the machine is, by the disk; -1 when it does not say. */
 static int read_site(int fd, const struct gpt *table, struct sheet *ret)
 {
@@ -40,10 +48,13 @@ struct pair_disk pair_look(int fd, uint64_t size, const char *partuuid)
 	}
 	if (gpt_read(fd, &table, &quiet) != 0 || gpt_with_id(&table, partuuid) == NULL)
 		return d;
-	d.kind = PAIR_SINGLE;
-	if (read_site(fd, &table, &s) != 0 || s.disks_n < MD_DISKS)
-		return d;
-	d.kind = md_get(fd, size, &d.m) && is_of(&d.m, &s) ? PAIR_MEMBER : PAIR_BROKEN;
+	if (read_site(fd, &table, &s) != 0)
+		/* of a pair, by its end: used as a single disk it would go its own way */
+		d.kind = md_get(fd, size, &d.m) ? PAIR_BROKEN : PAIR_SINGLE;
+	else if (s.disks_n < MD_DISKS)
+		d.kind = PAIR_SINGLE;
+	else
+		d.kind = md_get(fd, size, &d.m) && is_of(&d.m, &s) ? PAIR_MEMBER : PAIR_BROKEN;
 	return d;
 }
 
@@ -74,6 +85,10 @@ int pair_check(const struct pair_disk *v, size_t n, struct err *e)
 {
 	const size_t members = count(v, n, PAIR_MEMBER);
 
+	if (members == 0 && count(v, n, PAIR_SINGLE) > 1) {
+		(void)err_set(e, ERR_BUSY, "there is more than one disk with this system");
+		return err_hint(e, MINE_ONLY);
+	}
 	if (members == 0 && count(v, n, PAIR_BROKEN) == 0)
 		return 0;
 	if (members == 0) {
@@ -90,5 +105,20 @@ int pair_check(const struct pair_disk *v, size_t n, struct err *e)
 			      "same system");
 	else
 		return 0;
-	return err_hint(e, "Take out those that are not of this machine.");
+	return err_hint(e, MINE_ONLY);
+}
+
+bool pair_waits(struct pair_wait *w, size_t members, bool single, uint64_t now)
+{
+	uint64_t most = WAIT_ALL;
+
+	if (members >= MD_DISKS)
+		return false;
+	if (members != w->members || single != w->single || w->since == 0)
+		*w = (struct pair_wait){members, single, now};
+	if (members > 0)
+		most = WAIT_OTHER;
+	else if (single)
+		most = WAIT_SETTLED;
+	return now - w->since < most;
 }

@@ -52,9 +52,10 @@ static bool is_on(const char *device, const char *disk)
 static void add_disk(const char *name, const char *own, const char *site, struct targets *ret)
 {
 	char *path SCOPED(mem_freep) = mem_format("/dev/%s", name);
-	char *serial SCOPED(mem_freep) = NULL, *sectors SCOPED(mem_freep) = NULL;
+	char *serial SCOPED(mem_freep) = NULL, *sectors SCOPED(mem_freep) = NULL,
+		     *unit SCOPED(mem_freep) = NULL;
 	struct stat st;
-	uint64_t n;
+	uint64_t n, sector = 0;
 
 	if (stat(path, &st) != 0 || !S_ISBLK(st.st_mode) || !is_disk(st.st_rdev, name))
 		return;
@@ -62,10 +63,14 @@ static void add_disk(const char *name, const char *own, const char *site, struct
 	sectors = disk_text(st.st_rdev, "size", 0);
 	if (num_u64(sectors, UINT64_MAX / SECTOR, &n) != 0 || n == 0)
 		return;
+	unit = disk_text(st.st_rdev, "queue/logical_block_size", 0);
+	if (num_u64(unit, UINT32_MAX, &sector) != 0)
+		sector = 0;
 	targets_add(ret, &(struct target){.name = (char *)name,
 					  .path = path,
 					  .serial = serial,
 					  .size = n * SECTOR,
+					  .sector = sector,
 					  .own = is_on(own, name),
 					  .site = is_on(site, name)});
 }
@@ -125,6 +130,12 @@ int targets_choose(const struct targets *t, const char *serial, uint64_t need, s
 	if (one->own || one->site)
 		return err_set(e, ERR_USAGE, "the disk %.*s is a medium of this installation",
 			       NUMBER_MAX, serial);
+	if (one->sector != TARGET_SECTOR) {
+		(void)err_set(e, ERR_USAGE,
+			      "the disk %.*s has sectors of %llu bytes: it would not start",
+			      NUMBER_MAX, serial, (unsigned long long)one->sector);
+		return err_hint(e, "Take one of %d; some can be set to that.", TARGET_SECTOR);
+	}
 	has = num_human(one->size);
 	if (one->size < need)
 		return err_set(e, ERR_USAGE, "the disk %.*s is too small: it has %s, %s are needed",

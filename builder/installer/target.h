@@ -10,8 +10,9 @@ struct target {
 	char *path;   /* "/dev/sda" */
 	char *serial; /* "" when it does not say */
 	uint64_t size;
-	bool own;  /* the medium that the installer started from */
-	bool site; /* the second medium */
+	uint64_t sector; /* bytes, by which it is addressed; 0 when it does not say */
+	bool own;        /* the medium that the installer started from */
+	bool site;       /* the second medium */
 };
 
 struct targets {
@@ -27,10 +28,12 @@ void targets_release(struct targets *t); /* accepts a zeroed struct */
  * on which disk they are. The caller releases *ret. */
 int targets_find(const char *own, const char *site, struct targets *ret, struct err *e) MUST_CHECK;
 
-/* The only one of that serial number, which has `need` bytes and is no medium of the installation:
- * ERR_USAGE says why not. */
+/* The only one of that serial number, which has `need` bytes in sectors of TARGET_SECTOR and is no
+ * medium of the installation: ERR_USAGE says why not. */
 int targets_choose(const struct targets *t, const char *serial, uint64_t need, size_t *ret,
 		   struct err *e) MUST_CHECK;
+
+enum { TARGET_SECTOR = 512 }; /* what a disk writes as a whole, or not */
 
 enum target_state {
 	TARGET_BLANK,    /* zeros wherever one looks */
@@ -58,5 +61,9 @@ bool target_is_unfinished(int fd);
  * but this block: nothing starts from it. Waits for the disk. */
 int target_mark(int fd, enum target_state state, const struct blocklist *c, const struct sheet *s,
 		struct err *e) MUST_CHECK;
+
+/* Puts the first block of the system in the place of a mark, and waits for the disk: the sector
+ * with the mark comes last, so that what is cut off here is still marked. */
+int target_put_first(int fd, const char *block, struct err *e) MUST_CHECK;
 
 #endif

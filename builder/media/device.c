@@ -3,6 +3,7 @@
 #include "base/log.h"
 #include "sys/disk.h"
 #include "sys/fs.h"
+#include "sys/gpt.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/fs.h>
@@ -65,6 +66,7 @@ static int look(int fd, const char *path, struct device *ret, struct err *e)
 	static const char *const models[] = {"device/model", "device/name", NULL};
 	struct stat st;
 	uint64_t size;
+	int sector;
 
 	if (fstat(fd, &st) != 0)
 		return err_sys(e, "%s", path);
@@ -74,6 +76,13 @@ static int look(int fd, const char *path, struct device *ret, struct err *e)
 		return -1;
 	if (ioctl(fd, BLKGETSIZE64, &size) != 0)
 		return err_sys(e, "%s: its size", path);
+	if (ioctl(fd, BLKSSZGET, &sector) != 0)
+		return err_sys(e, "%s: its sectors", path);
+	if (sector != GPT_SECTOR) {
+		(void)err_set(e, ERR_USAGE, "%s has sectors of %d bytes: it would not start", path,
+			      sector);
+		return err_hint(e, "Take one of %d; some can be set to that.", GPT_SECTOR);
+	}
 	*ret = (struct device){.path = mem_strdup(path),
 			       .model = disk_first(st.st_rdev, models),
 			       .serial = disk_serial(st.st_rdev),

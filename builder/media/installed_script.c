@@ -18,7 +18,8 @@ const char installed_script[] =
     "	local id\n"
     "	read -r id </posmedia/identity\n"
     "	posmedia_device \"$id\"\n"
-    "	/posmedia/machine identity \"$device\" \"$rootmnt\"\n"
+    "	/posmedia/machine identity \"$device\" \"$rootmnt\" ||\n"
+    "		panic \"posmedia: who the machine is cannot be read\"\n"
     "}\n";
 
 /* The links by which fstab(5) and crypttab(5) find partitions: udev's own rules make none for a

@@ -7,6 +7,7 @@
 #include "installer/md.h"
 #include <signal.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 
 enum { BLOCKS = 8, SITE = 3, ROOM = BLOCKS + 3, MIB = BLOCKLIST_BLOCK };
 
@@ -19,6 +20,47 @@ static char *medium; /* what the list is of */
 
 /* Its blocks 2, 3, 4 and 6 are zeros. */
 static const uint8_t of_block[BLOCKS] = {1, 2, 0, 0, 0, 3, 0, 4};
+
+/* What a disk does with a write to its first mebibyte, or to what is behind. */
+static struct {
+	size_t at;       /* this one, of those to the first mebibyte, is the last that it gets, */
+	size_t from, to; /* and of that it has these bytes of the block; */
+	off_t loses;     /* or: of all writes it loses the byte here, and takes the others */
+	size_t n;
+} bad_disk;
+
+static ssize_t put_to_disk(int fd, const char *p, size_t n, off_t at)
+{
+	size_t from = bad_disk.from, to = bad_disk.to;
+
+	if (bad_disk.at > 0 && at < MIB && ++bad_disk.n == bad_disk.at) {
+		from = from > (size_t)at ? from - (size_t)at : 0;
+		to = to > (size_t)at ? to - (size_t)at : 0;
+		to = to < n ? to : n;
+		if (from < to)
+			(void)syscall(SYS_pwrite64, fd, p + from, to - from, at + (off_t)from);
+		_exit(0);
+	}
+	if (bad_disk.loses > 0 && at <= bad_disk.loses && bad_disk.loses < at + (off_t)n) {
+		char *q SCOPED(mem_freep) = mem_zalloc(n);
+
+		memcpy(q, p, n);
+		q[bad_disk.loses - at] ^= 1;
+		return syscall(SYS_pwrite64, fd, q, n, at);
+	}
+	return syscall(SYS_pwrite64, fd, p, n, at);
+}
+
+/* In place of the C library's. */
+ssize_t pwrite(int fd, const void *p, size_t n, off_t at)
+{
+	return put_to_disk(fd, p, n, at);
+}
+
+ssize_t pwrite64(int fd, const void *p, size_t n, off64_t at)
+{
+	return put_to_disk(fd, p, n, at);
+}
 
 static char *path_of(const char *name)
 {
@@ -124,6 +166,7 @@ static int install(const struct sheet *s, struct cut *c, enum install_end *end, 
 			targets_add(&t, &(struct target){.name = (char *)name,
 							 .path = path,
 							 .serial = (char *)name,
+							 .sector = 512,
 							 .size = (uint64_t)st.st_size});
 	}
 	return install_run(&i, end, e);
@@ -303,6 +346,70 @@ static void cut_off_it_begins_again(void **state)
 	(void)state;
 }
 
+/* In the middle of each write to the first block, of which a part is on the disk: then the next run
+ * goes on, and needs no erase=. */
+static void cut_off_in_the_first_block(void **state)
+{
+	static const size_t parts[][2] = {{0, 0},      {0, 512},    {0, 4096},  {0, MIB / 2},
+					  {512, 4096}, {4096, MIB}, {512, MIB}, {0, MIB}};
+
+	(void)state;
+	for (size_t disks = 1; disks <= SHEET_DISKS; disks++) {
+		const struct sheet s = sheet_of(RUN_1, disks, NULL);
+
+		for (size_t k = 0; k < 6 * disks * sizeof(parts) / sizeof(parts[0]); k++) {
+			enum install_end end = INSTALL_ALREADY;
+			struct err e = ERR_INIT;
+
+			disk("A", ROOM, 0);
+			disk("B", ROOM, 0);
+			bad_disk.at = k % (6 * disks) + 1;
+			bad_disk.from = parts[k / (6 * disks)][0];
+			bad_disk.to = parts[k / (6 * disks)][1];
+			install_until(&s, 0);
+			bad_disk.at = 0;
+			if (install(&s, NULL, &end, &e) != 0)
+				fail_msg("%zu disks, write %zu, bytes %zu to %zu: %s", disks,
+					 k % (6 * disks) + 1, parts[k / (6 * disks)][0],
+					 parts[k / (6 * disks)][1], e.msg);
+			assert_installed("A", RUN_1, disks > 1);
+			if (disks > 1)
+				assert_installed("B", RUN_1, true);
+		}
+	}
+}
+
+/* What it says to have written, and has not. */
+static void a_disk_that_lies(void **state)
+{
+	static const struct {
+		off_t at;
+		const char *says;
+	} rows[] = {{MIB - 5, "it has not kept its mebibyte 0"},
+		    {5 * MIB + 7, "it has not kept its mebibyte 5"},
+		    {ROOM * MIB - 16 * 512 + 20, "it has not kept what makes it one of a pair"}};
+	const struct sheet s = sheet_of(RUN_1, 2, NULL);
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		char *p SCOPED(mem_freep) = NULL;
+		enum install_end end;
+		struct err e = ERR_INIT;
+		size_t n;
+		int rc;
+
+		disk("A", ROOM, 0);
+		disk("B", ROOM, 0);
+		bad_disk.loses = rows[i].at;
+		rc = install(&s, NULL, &end, &e);
+		bad_disk.loses = 0;
+		if (rc == 0 || e.kind != ERR_VERIFY || strstr(e.msg, rows[i].says) == NULL)
+			fail_msg("row %zu: %s", i, e.msg);
+		p = bytes_of("A", &n);
+		assert_memory_equal(p, "posmedia-install 1\n", 19);
+	}
+}
+
 /* A pair of which one was replaced, or of two installations. */
 static void not_half_a_pair(void **state)
 {
@@ -335,7 +442,8 @@ static void the_disk_that_is_meant(void **state)
 	const struct sheet s = sheet_of(RUN_1, 1, "12345600");
 	struct targets t SCOPED(targets_release) = {0};
 	const uint64_t need = install_need(&list);
-	struct target one = {.name = "vda", .path = "/dev/vda", .serial = "A", .size = need};
+	struct target one = {
+	    .name = "vda", .path = "/dev/vda", .serial = "A", .sector = 512, .size = need};
 	struct err e = ERR_INIT;
 	size_t at;
 
@@ -348,6 +456,10 @@ static void the_disk_that_is_meant(void **state)
 	assert_non_null(strstr(e.hint, "There are: vda (A, "));
 	assert_int_equal(targets_choose(&t, s.disks[0], need + 1, &at, &e), -1);
 	assert_non_null(strstr(e.msg, "the disk A is too small"));
+	t.v[0].sector = 4096;
+	assert_int_equal(targets_choose(&t, s.disks[0], need, &at, &e), -1);
+	assert_non_null(strstr(e.msg, "the disk A has sectors of 4096 bytes"));
+	t.v[0].sector = 512;
 	t.v[0].site = true;
 	assert_int_equal(targets_choose(&t, s.disks[0], need, &at, &e), -1);
 	assert_non_null(strstr(e.msg, "a medium of this installation"));
@@ -430,6 +542,8 @@ int main(void)
 	    cmocka_unit_test(not_to_one_with_data),
 	    cmocka_unit_test(not_over_another_shop),
 	    cmocka_unit_test(cut_off_it_begins_again),
+	    cmocka_unit_test(cut_off_in_the_first_block),
+	    cmocka_unit_test(a_disk_that_lies),
 	    cmocka_unit_test(not_half_a_pair),
 	    cmocka_unit_test(the_disk_that_is_meant),
 	    cmocka_unit_test(too_small),

@@ -136,6 +136,56 @@ static void a_disk_is_what_all_of_it_says(void **state)
 	assert_int_equal(kind(two), PAIR_BROKEN);
 }
 
+/* Who the machine is cannot be read: of a pair it is no single disk. */
+static void not_alone_what_is_of_a_pair(void **state)
+{
+	int one SCOPED(fd_closep) = disk(RUN_1, 1), two SCOPED(fd_closep) = disk(RUN_1, 2);
+
+	(void)state;
+	assert_true(pwrite(one, "\1", 1, SITE_AT * SECTOR + 2) == 1);
+	assert_int_equal(kind(one), PAIR_SINGLE);
+	assert_true(pwrite(two, "\1", 1, SITE_AT * SECTOR + 2) == 1);
+	assert_int_equal(kind(two), PAIR_BROKEN);
+}
+
+/* A flipped bit anywhere in what RAID has of it, as in the number of its events. */
+static void not_one_with_a_damaged_end(void **state)
+{
+	struct md_member m;
+
+	(void)state;
+	for (size_t i = 0; i < 256 + 4; i++) {
+		int fd SCOPED(fd_closep) = disk(RUN_1, 2);
+		uint8_t c;
+
+		assert_true(md_get(fd, SIZE, &m));
+		assert_int_equal(pread(fd, &c, 1, (off_t)(SUPER_AT + i)), 1);
+		c ^= 1;
+		assert_int_equal(pwrite(fd, &c, 1, (off_t)(SUPER_AT + i)), 1);
+		if (md_get(fd, SIZE, &m))
+			fail_msg("byte %zu", i);
+		assert_int_equal(kind(fd), PAIR_BROKEN);
+	}
+}
+
+static void waits_for_the_other_and_for_a_second_one(void **state)
+{
+	struct pair_wait w = {0}, single = {0}, two = {0};
+
+	(void)state;
+	assert_true(pair_waits(&w, 0, false, 5));
+	assert_true(pair_waits(&w, 0, false, 60004));
+	assert_true(pair_waits(&w, 1, true, 60010));
+	assert_true(pair_waits(&w, 1, true, 70009));
+	assert_false(pair_waits(&w, 1, true, 70010));
+	assert_false(pair_waits(&two, 2, true, 5));
+	/* a single one is not taken at the first look */
+	assert_true(pair_waits(&single, 0, true, 5));
+	assert_true(pair_waits(&single, 0, true, 1004));
+	assert_false(pair_waits(&single, 0, true, 1005));
+	assert_false(pair_waits(&(struct pair_wait){.since = 5}, 0, false, 60005));
+}
+
 /* Of two disks that were written one has its first block, the other has not. */
 static void not_one_that_was_not_finished(void **state)
 {
@@ -163,6 +213,8 @@ static const struct {
     {{PAIR_MEMBER, PAIR_BROKEN}, "11", 0, ""},
     {{PAIR_BROKEN}, "1", -1, "made as one of two, and is none now"},
     {{PAIR_UNFINISHED, PAIR_SINGLE}, "11", 0, ""},
+    {{PAIR_SINGLE, PAIR_SINGLE}, "11", -1, "more than one disk with this system"},
+    {{PAIR_SINGLE, PAIR_BROKEN}, "11", -1, "made as one of two, and is none now"},
 };
 
 static void a_pair_is_not_two_of_strangers(void **state)
@@ -181,6 +233,19 @@ static void a_pair_is_not_two_of_strangers(void **state)
 	}
 }
 
+/* calc_sb_1_csum() of Linux. */
+static uint32_t sum_of(const struct mdp_superblock_1 *s, const uint16_t roles[3])
+{
+	uint32_t words[64];
+	uint64_t sum = roles[0] + ((uint32_t)roles[1] << 16) + roles[2];
+
+	memcpy(words, s, sizeof(words));
+	words[54] = 0;
+	for (size_t i = 0; i < 64; i++)
+		sum += le32toh(words[i]);
+	return (uint32_t)sum + (uint32_t)(sum >> 32);
+}
+
 /* As the kernel has it after a third disk has come in the place of the second. */
 static void a_new_disk_in_the_place_of_another(void **state)
 {
@@ -195,6 +260,7 @@ static void a_new_disk_in_the_place_of_another(void **state)
 		assert_int_equal(pread(fd, &s, sizeof(s), SUPER_AT), sizeof(s));
 		s.dev_number = htole32(2);
 		s.max_dev = htole32(3);
+		s.sb_csum = htole32(sum_of(&s, roles[i]));
 		assert_int_equal(pwrite(fd, &s, sizeof(s), SUPER_AT), sizeof(s));
 		assert_int_equal(pwrite(fd, roles[i], sizeof(roles[i]), SUPER_AT + sizeof(s)),
 				 sizeof(roles[i]));
@@ -203,6 +269,7 @@ static void a_new_disk_in_the_place_of_another(void **state)
 		assert_true(m.active[0]);
 		assert_int_equal(m.active[1], i == 0);
 		s.dev_number = htole32(3);
+		s.sb_csum = htole32(sum_of(&s, roles[i]));
 		assert_int_equal(pwrite(fd, &s, sizeof(s), SUPER_AT), sizeof(s));
 		assert_false(md_get(fd, SIZE, &m));
 		/* more than there is room for in what is read */
@@ -241,6 +308,9 @@ int main(void)
 	    cmocka_unit_test(a_partition_has_the_kernels_name),
 	    cmocka_unit_test(a_disk_is_what_all_of_it_says),
 	    cmocka_unit_test(not_one_that_was_not_finished),
+	    cmocka_unit_test(not_alone_what_is_of_a_pair),
+	    cmocka_unit_test(not_one_with_a_damaged_end),
+	    cmocka_unit_test(waits_for_the_other_and_for_a_second_one),
 	    cmocka_unit_test(a_pair_is_not_two_of_strangers),
 	    cmocka_unit_test(a_new_disk_in_the_place_of_another),
 	    cmocka_unit_test(what_others_hold_is_seen),
