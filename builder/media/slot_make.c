@@ -130,11 +130,15 @@ static int make_boot(const struct making *m, const struct boot *b, struct slot_r
 	return format(m, &f, e) != 0 ? -1 : add(m, "boot", files, e);
 }
 
+/* A system on trial that stands still starts anew instead, and the try was counted: PID 1 that has
+ * given up, systemd(1), and a kernel that goes on after a fault, kernel-parameters. */
+#define CARE "systemd.crash_reboot=1 oops=panic softlockup_panic=1"
+
 /* Of a slot by the names that grub.cfg gives it, so that it is the same in either. */
 static int write_entry(const struct making *m, const struct boot *b, struct err *e)
 {
 	char *verity SCOPED(mem_freep) = loader_verity(m, "${posmedia_root}", "${posmedia_hash}");
-	char *where SCOPED(mem_freep) = mem_format("posmedia.slot=$slot $trial %s", verity);
+	char *where SCOPED(mem_freep) = mem_format("posmedia.slot=$slot $trial $care %s", verity);
 	char *args SCOPED(mem_freep) = loader_args(m, b, where);
 	char *text SCOPED(mem_freep) = mem_format("linux /vmlinuz %s\n"
 						  "initrd /initrd.img /posmedia.img\n",
@@ -175,6 +179,7 @@ static const char chooser[] = "set timeout=0\n"
 			      "set tries=\n"
 			      "set left=\n"
 			      "set trial=\n"
+			      "set care=\n"
 			      "load_env -f ($disk,gpt3)/state.env good try tries\n"
 			      "set slot=$good\n"
 			      "if [ \"$tries\" = 3 ]; then set left=2; fi\n"
@@ -185,6 +190,7 @@ static const char chooser[] = "set timeout=0\n"
 			      "	if save_env -f ($disk,gpt3)/state.env tries; then\n"
 			      "		set slot=$try\n"
 			      "		set trial=posmedia.try=$left\n"
+			      "		set care=\"" CARE "\"\n"
 			      "	fi\n"
 			      "fi\n"
 			      "set default=0\n"

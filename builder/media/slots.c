@@ -11,6 +11,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+enum { LOCK_TRIES = 30, LOCK_NAP_US = 100000 };
+
 void slots_close(struct slots *s)
 {
 	free(s->path);
@@ -62,6 +64,19 @@ static int read_state(struct slots *s, struct err *e)
 	return 0;
 }
 
+/* udev looks at a disk, and holds it, whenever somebody has closed it who could write. */
+static int lock_disk(int fd)
+{
+	for (int i = 0; i < LOCK_TRIES; i++) {
+		if (flock(fd, LOCK_EX | LOCK_NB) == 0)
+			return 0;
+		if (errno != EWOULDBLOCK && errno != EINTR)
+			return -1;
+		(void)usleep(LOCK_NAP_US);
+	}
+	return -1;
+}
+
 static int open_disk(struct slots *s, bool write, struct err *e)
 {
 	struct stat st;
@@ -73,7 +88,7 @@ static int open_disk(struct slots *s, bool write, struct err *e)
 		return err_set(e, ERR_USAGE, "%s: neither a file nor a disk", s->path);
 	if (S_ISBLK(st.st_mode)) /* a partition of it has pages of its own */
 		(void)ioctl(s->fd, BLKFLSBUF, 0);
-	if (write && flock(s->fd, LOCK_EX | LOCK_NB) != 0)
+	if (write && lock_disk(s->fd) != 0)
 		return err_set(e, ERR_BUSY, "%s is held by another program", s->path);
 	return 0;
 }

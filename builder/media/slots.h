@@ -39,8 +39,7 @@ int slots_mark_good(struct slots *s, int slot, struct err *e) MUST_CHECK;
 int slots_sync(struct slots *s, struct err *e) MUST_CHECK;
 
 /* Of this machine: the disk that its root is on, and the slot that runs, by the arguments of its
- * kernel. *ret_trial: nobody has called it good. ERR_USAGE when it runs from something else. The
- * caller owns *ret_disk. */
+ * kernel. ERR_USAGE when it runs from something else. */
 struct slot_running {
 	char *disk;
 	int slot;

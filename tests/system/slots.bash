@@ -71,7 +71,7 @@ part() { # DISK NAME
 slots_speak() { # DISK
 	local slot at
 	# shellcheck disable=SC2016 # GRUB's
-	printf 'echo STARTS $slot $trial\nhalt\n' >"$dir/entry.cfg"
+	printf 'echo STARTS $slot $trial\necho CARE $care\nhalt\n' >"$dir/entry.cfg"
 	for slot in a b; do
 		at=$(of_partition "$1" "boot-$slot" start)
 		mcopy -n -o -i "$1@@$at" "$dir/entry.cfg" ::/entry.cfg 2>/dev/null || true

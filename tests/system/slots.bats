@@ -89,6 +89,12 @@ image_of() {
 	rm "$dir/x"* "$dir/one"* 2>/dev/null || true
 }
 
+# What the kernel of the last start was told besides: nothing of a system that is good.
+cares() {
+	[ "$(tr -d '\033\r' <"$dir/grub/said" | grep -aoE 'CARE[a-z0-9.=_ ]*' |
+		sed -E 's/CARE ?//; s/ +$//')" = "$1" ]
+}
+
 @test "GRUB: what is tried is counted first, and after three times the old one starts" {
 	local left
 	update "$dir/new"
@@ -96,10 +102,12 @@ image_of() {
 	slots_speak "$dir/disk"
 	for left in 2 1 0; do
 		[ "$(grub_starts "$dir/disk")" = "b posmedia.try=$left" ]
+		cares 'systemd.crash_reboot=1 oops=panic softlockup_panic=1'
 	done
 	machine status
 	says 0 'b: failed'
 	[ "$(grub_starts "$dir/disk")" = a ]
+	cares ''
 	[ "$(grub_starts "$dir/disk")" = a ]
 	# a timer brings it again: it is known, and let be unless somebody says so
 	update "$dir/new"
