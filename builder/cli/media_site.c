@@ -16,6 +16,10 @@ static int set(char *to, size_t size, const char *key, const char *value, struct
 		return 0;
 	if (strlen(value) >= size)
 		return err_set(e, ERR_USAGE, "%s: too long", key);
+	/* the end of a line would begin another key */
+	for (const char *c = value; *c != '\0'; c++)
+		if (*c < ' ' || *c > '~')
+			return err_set(e, ERR_USAGE, "%s: a character that may not be there", key);
 	memcpy(to, value, strlen(value) + 1);
 	return 0;
 }
@@ -57,7 +61,9 @@ static int read_site(const char *path, struct sheet *s, struct err *e)
 
 int medium_site(const struct args *a, const char *file, struct err *e)
 {
-	static const char *const others[] = {"append", "boot-key", "statements", "recipe", NULL};
+	static const char *const others[] = {"append",          "boot-key",   "statements",
+					     "recipe",          "slots",      "identity",
+					     "passphrase-file", "plain-http", NULL};
 	struct store *store SCOPED(store_freep) = NULL;
 	struct sheet s = {0};
 

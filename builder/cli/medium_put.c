@@ -20,10 +20,13 @@ static int load(const struct args *a, const char *file, struct medium *ret, stru
 	return medium_load(manifest, NULL, ret, e);
 }
 
-/* Whoever writes has read the number off the disk that he means. */
+/* Whoever writes has read the number off the disk that he means. Of one that has none its bytes are
+ * asked for: that tells it from most others that could stand in its place by then. */
 static int agree(const struct args *a, const struct device *d, struct err *e)
 {
-	const char *serial = *d->serial != '\0' ? d->serial : "none";
+	char *serial SCOPED(mem_freep) = *d->serial != '\0'
+					     ? mem_strdup(d->serial)
+					     : mem_format("none:%llu", (unsigned long long)d->size);
 	char *size SCOPED(mem_freep) = num_human(d->size);
 
 	if (args_has(a, "serial") && strcmp(args_get(a, "serial"), serial) == 0)

@@ -170,6 +170,10 @@ as_disk() {
 	says 2 '--disk SERIAL is missing'
 	make_site --disk A --erase 999 -o "$dir/no"
 	says 3 'erase= names another shop'
+	make_site --disk $'A\nerase=12345600' -o "$dir/no"
+	says 2 '--disk: a character that may not be there'
+	make_site --disk A --slots 2 -o "$dir/no"
+	says 2 '--slots is not for a site'
 	make_site --disk A --disk A -o "$dir/no"
 	says 3 'it names one disk twice'
 	make_site --disk A --disk B --disk C -o "$dir/no"
