@@ -40,6 +40,7 @@ static size_t each_console(const char *text, size_t n)
 }
 
 /* Also for the journal of the system that is started. */
+PRINTF(2, 0)
 static void say(int priority, const char *fmt, va_list ap)
 {
 	char text[LINE], line[LINE + 20];
