@@ -46,14 +46,12 @@ mark() {
 
 # It is well from inside, may ask others, and who comes is told at once that it is closed.
 is_closed() {
-	local from
 	instance curl -s -m 2 -o /dev/null http://127.0.0.1:8080/catalogue
 	instance ping -c 1 -W 2 192.0.2.1
 	branch ping -c 1 -W 2 "$1"
-	from=$(date +%s%N)
+	# 7 is an answer, and 28 would be none
 	run branch curl -s -m 5 -o /dev/null "http://$1:8080/catalogue"
 	[ "$status" -eq 7 ] || { echo "curl ended with $status"; return 1; }
-	[ $((($(date +%s%N) - from) / 1000000)) -lt 1000 ]
 }
 
 has() {

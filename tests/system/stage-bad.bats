@@ -170,7 +170,7 @@ former_runs() {
 	kill -STOP "$engine_pid"
 	from=$SECONDS
 	verb status --json --vici "unix://$dir/none"
-	[ $((SECONDS - from)) -lt 20 ]
+	[ $((SECONDS - from)) -lt 60 ]
 	[ "$status" -eq 1 ]
 	jq -e '.[0].state == "unknown"' <<<"$output"
 	kill -CONT "$engine_pid"
