@@ -53,6 +53,15 @@ tally_is() {
 	[[ $output == *'the last words'* ]]
 }
 
+@test "what failed is said again at the end" {
+	unit base-a 'echo 1..3; echo ok 1 - fine; echo not ok 2 - bad; echo "# why"; echo ok 3'
+	unit base-b 'echo 1..1; echo ok 1'
+	tally_is '11 passed, 1 failed, 0 skipped' 1
+	[ "${lines[-4]}" = 'FAILED unit base-a: status 0' ]
+	[ "${lines[-3]}" = '    | not ok 2 - bad' ]
+	[ "${lines[-2]}" = '    | # why' ]
+}
+
 @test "a program that says nothing is one failure" {
 	unit base-a ':'
 	tally_is '7 passed, 1 failed, 0 skipped' 1
