@@ -5,7 +5,7 @@
 use strict;
 use warnings;
 
-use constant { GUARD_SECONDS => 300 };
+use constant { GUARD_SECONDS => 300, BOOT_S => 20 };
 
 sub boot_script { return setting('INIT', '/etc/init.d') . '/posmedia-cutover' }
 
@@ -68,11 +68,12 @@ sub remove_boot {
 	remove_file($_) for grep { -l || -e } reverse boot_files();
 }
 
-# Of each shop; whoever waits for the boot does not wait for its guard.
+# Of each shop; whoever waits for the boot does not wait for its guard, but does for another agent
+# that is at the same (cron's, at its start): what is started next is to find the fence whole.
 sub boot {
 	for my $shop (shops()) {
 		choose_shop($shop);
-		my $state = eval { tick() };
+		my $state = eval { tick(BOOT_S) };
 		say_log('boot: ' . failure($@)) unless defined $state;
 		start_aside('guard') if !defined $state || $state ne 'FREE';
 	}

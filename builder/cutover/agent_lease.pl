@@ -313,9 +313,10 @@ sub verb_forget {
 }
 
 # A lease that is over ends; what is held is fenced again after a boot. The boot, cron and
-# watch call it.
+# watch call it. Waits so many seconds, or not at all, for another agent.
 sub tick {
-	my $lock = take_lock('lock', 0);
+	my ($patience) = @_;
+	my $lock = take_lock('lock', $patience // 0);
 	my $r = load_record();
 	unless ($lock) {
 		end_stopped(state_dir() . '/lock') if $r->{state} ne 'FREE' && is_over($r);

@@ -107,6 +107,10 @@ back() {
 	[ "$status" -ne 0 ]
 	on_old "umount -l $state/7/view/*$data; umount -l $data; echo boot-2 >$dir/boot"
 	on_old "touch $data/x && rm $data/x"
+	# another agent that is at the same is waited for
+	on_old "pkill -f '[a]gent guard'
+		{ flock $state/7/lock sleep 2 & } >$dir/other 2>&1
+		sleep 0.3"
 	on_old "$(settings) perl -w $dir/agent boot"
 	is_shut
 	on_old "pkill -f 'agent guard'"
