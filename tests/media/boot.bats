@@ -136,6 +136,14 @@ root_part() {
 	cmp "$dir/iso" "$dir/again"
 }
 
+@test "that stick by UEFI with Secure Boot: it sells" {
+	start_machine uefi "$dir/iso"
+	while_on 900 healthy
+	[ "$(sell 'amount=12.50&what=roses')" = '{"number":1}' ]
+	is_logged 'UEFI Secure Boot is enabled'
+	stop_machine
+}
+
 @test "raw and qcow2: the same bytes twice, and the same disk" {
 	faketime -f +3y "$posmedia" media "oci:$dir/till" --format raw --append "$append" \
 		-o "$dir/again"

@@ -15,9 +15,13 @@ setup_file() {
 	build_shipped till "$dir/till" >"$dir/build.log" 2>&1 || { cat "$dir/build.log"; false; }
 	install -m 600 "$snakeoil.key" "$dir/boot.key"
 	echo snakeoil >"$dir/passphrase"
-	"$posmedia" media "oci:$dir/till" --format raw --append 'console=tty0 console=ttyS0' \
+	signed raw disk
+}
+
+signed() { # FORMAT NAME
+	"$posmedia" media "oci:$dir/till" --format "$1" --append 'console=tty0 console=ttyS0' \
 		--boot-key "$dir/boot.key" --boot-cert "$snakeoil.pem" \
-		--passphrase-file "$dir/passphrase" -o "$dir/disk"
+		--passphrase-file "$dir/passphrase" -o "$dir/$2"
 }
 
 teardown_file() {
@@ -78,5 +82,15 @@ is_logged() {
 	is_logged 'Secure boot enabled|Secure Boot is enabled'
 	is_logged "posmedia.verity=.*$(jq -r '.predicate.verity."root-hash"' \
 		"$dir/disk.medium.json")"
+	stop_machine
+}
+
+@test "a disc with such an entry starts by it, and the shop sells" {
+	signed iso iso
+	start_machine own "$dir/iso" cd
+	while_on 900 healthy
+	[ "$(curl -s -d 'amount=12.50&what=roses' "http://127.0.0.1:$port/sales")" = \
+		'{"number":1}' ]
+	is_logged 'Secure boot enabled|Secure Boot is enabled'
 	stop_machine
 }

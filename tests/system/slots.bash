@@ -85,7 +85,7 @@ grub_starts() { # DISK
 	printf 'set root=hd0,gpt2\nconfigfile (hd0,gpt2)/EFI/debian/grub.cfg\n' \
 		>"$dir/grub/grub.cfg"
 	echo "(hd0) $1" >"$dir/grub/device.map"
-	script -qec "timeout 20 grub-emu -m $dir/grub/device.map -d $dir/grub" /dev/null \
+	script -qec "timeout 120 grub-emu -m $dir/grub/device.map -d $dir/grub" /dev/null \
 		</dev/null >"$dir/grub/said" 2>&1
 	tr -d '\033\r' <"$dir/grub/said" | grep -aoE 'STARTS [a-z0-9.= ]*' |
 		sed -E 's/STARTS //; s/ +$//'
