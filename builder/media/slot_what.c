@@ -3,6 +3,7 @@
 #include "sys/fs.h"
 #include <fcntl.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 static struct digest of_zeros(void)
@@ -27,14 +28,12 @@ int slot_kernel_of(const struct making *m, const char *file, struct digest *ret,
 	char *block SCOPED(mem_freep) = mem_zalloc(MEDIUM_BLOCK);
 	int fd SCOPED(fd_closep) = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
 	struct digest *v SCOPED(mem_freep) = NULL;
-	uint64_t size;
+	struct stat st;
 	size_t n;
 
-	if (fd < 0)
+	if (fd < 0 || fstat(fd, &st) != 0)
 		return err_sys(e, "open %s", path);
-	if (media_size(m, file, &size, e) != 0)
-		return -1;
-	n = (size_t)((size + MEDIUM_BLOCK - 1) / MEDIUM_BLOCK);
+	n = ((size_t)st.st_size + MEDIUM_BLOCK - 1) / MEDIUM_BLOCK;
 	v = mem_zalloc((n + 1) * sizeof(*v));
 	for (size_t i = 0; i < n; i++) {
 		memset(block, 0, MEDIUM_BLOCK);
