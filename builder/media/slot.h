@@ -12,12 +12,14 @@ enum { SLOT_TRIES = 3 };
 
 /* The partition "state": a FAT file system with one file, state.env, which the boot loader reads
  * and writes: one sector, at the place where mtools puts it, so that a power cut leaves the old or
- * the new. Behind the file system, a block each, what the slots are. */
+ * the new. Behind the file system, a block each, what the slots are, and a second such sector, for
+ * when the first cannot be read: which slot is the good one, and never one that is tried. */
 enum {
 	SLOT_SECTOR = 512,
 	SLOT_SECTOR_AT = 12 * 512,
 	SLOT_RECORD = 4096,
 	SLOT_FAT_SIZE = 256 << 10,
+	SLOT_SECOND_AT = 3 * SLOT_FAT_SIZE,
 	SLOT_STATE_SIZE = 1 << 20,
 };
 

@@ -140,47 +140,74 @@ static int write_entry(const struct making *m, const struct boot *b, struct err 
 	char *verity SCOPED(mem_freep) = loader_verity(m, "${posmedia_root}", "${posmedia_hash}");
 	char *where SCOPED(mem_freep) = mem_format("posmedia.slot=$slot $trial $care %s", verity);
 	char *args SCOPED(mem_freep) = loader_args(m, b, where);
-	char *text SCOPED(mem_freep) = mem_format("linux /vmlinuz %s\n"
-						  "initrd /initrd.img /posmedia.img\n",
+	char *text SCOPED(mem_freep) = mem_format("set failed=1\n"
+						  "if linux /vmlinuz %s; then\n"
+						  "	if initrd /initrd.img /posmedia.img; then\n"
+						  "		set failed=\n"
+						  "	fi\n"
+						  "fi\n",
 						  args);
 
 	return put(m, "entry.cfg", text, strlen(text), e);
 }
 
-static void entry(const struct making *m, int slot, struct buf *b)
+/* From here on that slot is what is started. */
+static void turn_to(const struct making *m, int slot, struct buf *b)
 {
 	const char *word = slot_word(slot);
 	char *root SCOPED(mem_freep) = mem_format("partition/root-%s", word),
 		   *hash SCOPED(mem_freep) = mem_format("partition/verity-%s", word);
 
 	buf_addf(b,
-		 "menuentry %s --unrestricted {\n"
 		 "	if [ \"$slot\" != %s ]; then\n"
 		 "		set slot=%s\n"
 		 "		set trial=\n"
+		 "		set care=\n"
 		 "	fi\n"
 		 "	set posmedia_root=%s\n"
 		 "	set posmedia_hash=%s\n"
 		 "	set root=$disk,gpt%d\n"
-		 "	source /entry.cfg\n"
-		 "}\n",
-		 word, word, word, media_id(m, root).s, media_id(m, hash).s,
+		 "	set failed=\n"
+		 "	source /entry.cfg\n",
+		 word, word, media_id(m, root).s, media_id(m, hash).s,
 		 SLOT_FIRST_PART + slot * SLOT_PARTS);
 }
 
+/* GRUB starts a kernel that was loaded, whatever failed behind it, so the entry itself turns to the
+ * other slot then. */
+static void entry(const struct making *m, int slot, struct buf *b)
+{
+	buf_addf(b, "menuentry %s --unrestricted {\n", slot_word(slot));
+	turn_to(m, slot, b);
+	buf_addf(b, "	if [ \"$failed\" = 1 ]; then\n");
+	turn_to(m, slot_other(slot), b);
+	buf_addf(b, "	fi\n"
+		    "}\n");
+}
+
+/* SLOT_SECOND_AT in sectors, as a list of blocks is written. */
+#define SECOND "1536"
+_Static_assert(SLOT_SECOND_AT / SLOT_SECTOR == 1536, "GRUB reads it there");
+
 /* A slot that is tried is started only when it could be counted; one whose kernel cannot be
- * started is followed by the other. */
+ * started is followed by the other. The second place of which slot is good is read where the first
+ * says neither. */
 static const char chooser[] = "set timeout=0\n"
 			      "set superusers=\"\"\n"
 			      "export superusers\n"
 			      "regexp --set=1:disk '^([^,]*),' \"$root\"\n"
-			      "set good=a\n"
+			      "set good=\n"
 			      "set try=\n"
 			      "set tries=\n"
 			      "set left=\n"
 			      "set trial=\n"
 			      "set care=\n"
 			      "load_env -f ($disk,gpt3)/state.env good try tries\n"
+			      "if [ \"$good\" != a -a \"$good\" != b ]; then\n"
+			      "	set tries=\n"
+			      "	load_env -f ($disk,gpt3)" SECOND "+1 good\n"
+			      "fi\n"
+			      "if [ \"$good\" != b ]; then set good=a; fi\n"
 			      "set slot=$good\n"
 			      "if [ \"$tries\" = 3 ]; then set left=2; fi\n"
 			      "if [ \"$tries\" = 2 ]; then set left=1; fi\n"
@@ -258,6 +285,7 @@ static int make_state(const struct making *m, struct err *e)
 	slot_record_write(&r, block);
 	fd = open(path, O_RDWR | O_NOFOLLOW | O_CLOEXEC);
 	if (fd < 0 || ftruncate(fd, SLOT_STATE_SIZE) != 0 ||
+	    pwrite(fd, sector, sizeof(sector), SLOT_SECOND_AT) != (ssize_t)sizeof(sector) ||
 	    pwrite(fd, block, sizeof(block), (off_t)slot_record_at(SLOT_A)) !=
 		(ssize_t)sizeof(block))
 		return err_sys(e, "write %s", path);

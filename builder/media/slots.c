@@ -1,6 +1,7 @@
 #include "media/slots.h"
 
 #include "base/fault.h"
+#include "base/log.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/fs.h>
@@ -45,15 +46,35 @@ static int find_parts(struct slots *s, struct err *e)
 	return err_hint(e, "Disks with a second root are made by posmedia media --slots 2.");
 }
 
-static int read_state(struct slots *s, struct err *e)
+static int read_sector(struct slots *s, uint64_t at, struct slot_state *ret, struct err *e)
 {
-	char sector[SLOT_SECTOR], block[SLOT_RECORD];
+	char sector[SLOT_SECTOR];
 
-	if (pread(s->fd, sector, sizeof(sector), (off_t)(s->state.at + SLOT_SECTOR_AT)) !=
+	if (pread(s->fd, sector, sizeof(sector), (off_t)(s->state.at + at)) !=
 	    (ssize_t)sizeof(sector))
 		return err_sys(e, "read %s", s->path);
-	if (slot_state_parse(sector, &s->s, e) != 0)
-		return err_in(e, "%s", s->path);
+	return slot_state_parse(sector, ret, e) != 0 ? err_in(e, "%s", s->path) : 0;
+}
+
+/* One of the two sectors is enough. The second is another also where a death came between them, and
+ * is none on a disk of before there was one. */
+static int read_state(struct slots *s, struct err *e)
+{
+	char block[SLOT_RECORD];
+	struct slot_state second = {.good = SLOT_NONE};
+	struct err quiet = ERR_INIT;
+	bool has = read_sector(s, SLOT_SECOND_AT, &second, &quiet) == 0;
+
+	if (read_sector(s, SLOT_SECTOR_AT, &s->s, e) == 0) {
+		s->mend = !has || second.good != s->s.good;
+	} else if (!has) {
+		return -1;
+	} else {
+		log_warn("%s; a copy of it says that %s is good", e->msg, slot_word(second.good));
+		*e = (struct err)ERR_INIT;
+		s->s = (struct slot_state){.good = second.good, .tried = SLOT_NONE};
+		s->mend = true;
+	}
 	for (int i = 0; i < SLOTS; i++) {
 		const uint64_t at = s->state.at + slot_record_at(i);
 
@@ -93,22 +114,6 @@ static int open_disk(struct slots *s, bool write, struct err *e)
 	return 0;
 }
 
-int slots_open(const char *path, bool write, struct slots *ret, struct err *e)
-{
-	struct slots s = {.path = mem_strdup(path), .fd = -1};
-
-	if (open_disk(&s, write, e) == 0) {
-		if (gpt_read(s.fd, &s.table, e) != 0) {
-			(void)err_in(e, "%s", path);
-		} else if (find_parts(&s, e) == 0 && read_state(&s, e) == 0) {
-			*ret = s;
-			return 0;
-		}
-	}
-	slots_close(&s);
-	return -1;
-}
-
 int slots_sync(struct slots *s, struct err *e)
 {
 	if (fsync(s->fd) != 0)
@@ -127,6 +132,7 @@ static int put(struct slots *s, const void *p, size_t n, uint64_t at, struct err
 
 int slots_set(struct slots *s, const struct slot_state *state, struct err *e)
 {
+	const struct slot_state second = {.good = state->good, .tried = SLOT_NONE};
 	char sector[SLOT_SECTOR];
 
 	slot_state_write(state, sector);
@@ -134,8 +140,37 @@ int slots_set(struct slots *s, const struct slot_state *state, struct err *e)
 	if (put(s, sector, sizeof(sector), s->state.at + SLOT_SECTOR_AT, e) != 0)
 		return -1;
 	fault_point("slot-state-written");
+	slot_state_write(&second, sector);
+	if (put(s, sector, sizeof(sector), s->state.at + SLOT_SECOND_AT, e) != 0)
+		return -1;
 	s->s = *state;
+	s->mend = false;
 	return 0;
+}
+
+/* What is wrong with one of the two sectors is put right before anything else is done. */
+static int mend(struct slots *s, struct err *e)
+{
+	const struct slot_state is = s->s;
+
+	return s->mend ? slots_set(s, &is, e) : 0;
+}
+
+int slots_open(const char *path, bool write, struct slots *ret, struct err *e)
+{
+	struct slots s = {.path = mem_strdup(path), .fd = -1};
+
+	if (open_disk(&s, write, e) == 0) {
+		if (gpt_read(s.fd, &s.table, e) != 0) {
+			(void)err_in(e, "%s", path);
+		} else if (find_parts(&s, e) == 0 && read_state(&s, e) == 0 &&
+			   (!write || mend(&s, e) == 0)) {
+			*ret = s;
+			return 0;
+		}
+	}
+	slots_close(&s);
+	return -1;
 }
 
 int slots_set_record(struct slots *s, int slot, const struct slot_record *r, struct err *e)

@@ -15,12 +15,14 @@ struct slots {
 	struct gpt table;
 	struct gpt_part state, part[SLOTS][SLOT_PARTS]; /* of table */
 	struct slot_state s;
+	bool mend; /* one of the two sectors is not as it shall be */
 	struct slot_record record[SLOTS];
 	bool known[SLOTS]; /* record[] is there */
 };
 
-/* Opens the disk, reads what it says of its slots, and with `write` holds it until slots_close:
- * ERR_BUSY when another does. A disk without two slots is ERR_USAGE with a hint. */
+/* Opens the disk, reads what it says of its slots, and with `write` holds it until slots_close, and
+ * mends what it says where one copy is damaged: ERR_BUSY when another holds it. A disk without two
+ * slots is ERR_USAGE with a hint. */
 int slots_open(const char *path, bool write, struct slots *ret, struct err *e) MUST_CHECK;
 
 /* Accepts what slots_open has left alone, when fd is -1. */
@@ -39,16 +41,18 @@ int slots_mark_good(struct slots *s, int slot, struct err *e) MUST_CHECK;
 int slots_sync(struct slots *s, struct err *e) MUST_CHECK;
 
 /* Of this machine: the disk that its root is on, and the slot that runs, by the arguments of its
- * kernel. ERR_USAGE when it runs from something else. */
+ * kernel. ERR_USAGE when it runs from something else. The caller owns disk. */
 struct slot_running {
 	char *disk;
 	int slot;
-	bool trial;
 };
 int slot_find_running(struct slot_running *ret, struct err *e) MUST_CHECK;
 
-/* The same of the text of /proc/cmdline: the slot, and the identifier of its root's partition,
- * which the caller owns. Returns -1 when it has none. */
-int slot_parse_cmdline(const char *text, struct slot_running *ret, char **ret_root) MUST_CHECK;
+/* The slot that the text of /proc/cmdline names; SLOT_NONE. */
+int slot_parse_cmdline(const char *text);
+
+/* "vda": the disk whose partitions are below the dm-verity of the root, by what sysfs (/sys) says:
+ * not by an identifier, which two disks of one medium share. The caller owns it. */
+int slot_disk_below(const char *sysfs, char **ret, struct err *e) MUST_CHECK;
 
 #endif

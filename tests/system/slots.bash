@@ -78,12 +78,13 @@ slots_speak() { # DISK
 	done
 }
 
-# What the boot loader on the disk would start, by its own file: "a", or "b posmedia.try=2".
+# What the boot loader on the disk would start, by its own file: "a", or "b posmedia.try=2". With
+# $grub_first, commands for GRUB, these come before that file.
 grub_starts() { # DISK
 	mkdir -p "$dir/grub"
 	ln -sfn /usr/lib/grub/x86_64-emu "$dir/grub/x86_64-emu"
-	printf 'set root=hd0,gpt2\nconfigfile (hd0,gpt2)/EFI/debian/grub.cfg\n' \
-		>"$dir/grub/grub.cfg"
+	printf '%s\nset root=hd0,gpt2\nconfigfile (hd0,gpt2)/EFI/debian/grub.cfg\n' \
+		"${grub_first-}" >"$dir/grub/grub.cfg"
 	echo "(hd0) $1" >"$dir/grub/device.map"
 	script -qec "timeout 120 grub-emu -m $dir/grub/device.map -d $dir/grub" /dev/null \
 		</dev/null >"$dir/grub/said" 2>&1

@@ -309,3 +309,63 @@ like_new() {
 	run --separate-stderr "$posmedia" machine status
 	says 2 'this machine does not run from a slot'
 }
+
+# One of the two sectors that say which slot is good.
+spoil() { # OFFSET
+	head -c 512 /dev/urandom | dd of="$dir/disk" bs=512 conv=notrunc status=none \
+		seek=$((($(of_partition "$dir/disk" state start) + $1) / 512))
+}
+
+@test "which slot is good is there twice: either copy is enough, and is mended by the other" {
+	local at
+	update "$dir/new"
+	machine mark-good
+	says 0 'b is good'
+	slots_speak "$dir/disk"
+	for at in $((12 * 512)) $((768 << 10)); do
+		spoil "$at"
+		[ "$(grub_starts "$dir/disk")" = b ]
+		cp --sparse=always "$dir/disk" "$dir/was"
+		machine status
+		says 0 'b: good'
+		cmp "$dir/disk" "$dir/was"
+		machine mark-good
+		says 0 'b is good already'
+	done
+	# the last of them was mended: without the first it is enough again
+	spoil $((12 * 512))
+	[ "$(grub_starts "$dir/disk")" = b ]
+	machine status
+	says 0 'cannot be read; a copy of it says that b is good'
+	# an update begins with what is good, and is tried
+	update "$dir/old"
+	says 0 'slot a is tried at the next start'
+	slots_speak "$dir/disk"
+	[ "$(grub_starts "$dir/disk")" = "a posmedia.try=2" ]
+	# neither of the two: the first slot, and nothing is written over
+	spoil $((12 * 512))
+	spoil $((768 << 10))
+	[ "$(grub_starts "$dir/disk")" = a ]
+	update "$dir/new"
+	says 4 'what the disk says of its slots cannot be read'
+}
+
+@test "GRUB: a good slot without its initial file system is followed by the other" {
+	local name
+	# the slots' own entries, and a kernel that only says that it has all that it wants
+	# shellcheck disable=SC2016 # GRUB's
+	local -x grub_first='function linux { true; }
+function initrd {
+	if [ -f "$1" -a -f "$2" ]; then echo STARTS $slot $trial; halt; else false; fi
+}'
+	update "$dir/new"
+	[ "$(grub_starts "$dir/disk")" = "b posmedia.try=2" ]
+	machine mark-good
+	[ "$(grub_starts "$dir/disk")" = b ]
+	for name in posmedia.img initrd.img; do
+		mdel -i "$dir/disk@@$(of_partition "$dir/disk" boot-b start)" "::/$name"
+		[ "$(grub_starts "$dir/disk")" = a ]
+		# by the entry itself: at its end GRUB would start the kernel without the files
+		run ! grep -aqi 'fall' "$dir/grub/said"
+	done
+}

@@ -100,30 +100,56 @@ static void knows_a_record_by_its_sum(void **state)
 	assert_int_equal(slot_record_parse(block, &is), -1);
 }
 
-#define UUID "d65f81e7-3a41-5068-81be-089b7bf89b16"
-
 static void knows_which_slot_runs(void **state)
 {
-	struct slot_running r;
-	char *root = NULL;
+	(void)state;
+	assert_int_equal(slot_parse_cmdline("a=b ro posmedia.slot=b posmedia.try=2 quiet\n"),
+			 SLOT_B);
+	assert_int_equal(slot_parse_cmdline("posmedia.slot=a\n"), SLOT_A);
+	assert_int_equal(slot_parse_cmdline("posmedia.slot=c ro\n"), SLOT_NONE);
+	assert_int_equal(slot_parse_cmdline("xposmedia.slot=a root=x\n"), SLOT_NONE);
+}
+
+/* A sysfs with a device of device-mapper below which are these two. */
+static void put_sysfs(const struct rootfs *t, const char *name, const char *root, const char *hash)
+{
+	put(t, "block/dm-1/dm/name", name, 0644);
+	put(t, "devices/pci/vda/vda5/partition", "5\n", 0644);
+	put(t, "devices/pci/vda/vda6/partition", "6\n", 0644);
+	put(t, "devices/pci/vdb/vdb6/partition", "6\n", 0644);
+	(void)mkdirat(t->fd, "block/dm-1/slaves", 0755);
+	assert_int_equal(symlinkat(root, t->fd, "block/dm-1/slaves/root"), 0);
+	assert_int_equal(symlinkat(hash, t->fd, "block/dm-1/slaves/hash"), 0);
+}
+
+static void finds_the_disk_below_the_root(void **state)
+{
+	static const struct {
+		const char *name, *root, *hash, *wanted;
+	} rows[] = {
+	    {"posmedia-root\n", "vda/vda5", "vda/vda6", "vda"},
+	    {"posmedia-root\n", "vda/vda5", "vdb/vdb6", NULL},
+	    {"posmedia-root\n", "vda", "vda/vda6", NULL},
+	    {"posmedia-usr2\n", "vda/vda5", "vda/vda6", NULL},
+	};
 
 	(void)state;
-	assert_int_equal(slot_parse_cmdline("a=b ro posmedia.slot=b posmedia.try=2 "
-					    "posmedia.verity=" UUID ":x:9:t:s quiet\n",
-					    &r, &root),
-			 0);
-	assert_int_equal(r.slot, SLOT_B);
-	assert_true(r.trial);
-	assert_string_equal(root, UUID);
-	free(root);
-	assert_int_equal(slot_parse_cmdline("posmedia.verity=" UUID ":x\n", &r, &root), -1);
-	assert_int_equal(slot_parse_cmdline("posmedia.slot=a root=x\n", &r, &root), -1);
-	assert_int_equal(slot_parse_cmdline("posmedia.slot=a posmedia.verity=L@1+2:x", &r, &root),
-			 -1);
-	assert_int_equal(slot_parse_cmdline("posmedia.slot=a posmedia.verity="
-					    "../../../../../../../../../../../../x:y",
-					    &r, &root),
-			 -1);
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct rootfs t = rootfs_make();
+		char *root SCOPED(mem_freep) = mem_format("../../../devices/pci/%s", rows[i].root);
+		char *hash SCOPED(mem_freep) = mem_format("../../../devices/pci/%s", rows[i].hash);
+		char *disk SCOPED(mem_freep) = NULL;
+		struct err e = ERR_INIT;
+
+		put_sysfs(&t, rows[i].name, root, hash);
+		if (rows[i].wanted == NULL) {
+			assert_int_equal(slot_disk_below(t.path, &disk, &e), -1);
+		} else {
+			assert_int_equal(slot_disk_below(t.path, &disk, &e), 0);
+			assert_string_equal(disk, rows[i].wanted);
+		}
+		rootfs_drop(&t);
+	}
 }
 
 static void finds_blocks_that_are_there(void **state)
@@ -196,6 +222,7 @@ int main(void)
 	    cmocka_unit_test(refuses_what_no_slot_is),
 	    cmocka_unit_test(knows_a_record_by_its_sum),
 	    cmocka_unit_test(knows_which_slot_runs),
+	    cmocka_unit_test(finds_the_disk_below_the_root),
 	    cmocka_unit_test(finds_blocks_that_are_there),
 	    cmocka_unit_test(checks_hashes_up_to_the_root),
 	};
