@@ -4,6 +4,7 @@
 #include "base/num.h"
 #include "media/device.h"
 #include "media/media.h"
+#include "media/sites.h"
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
@@ -52,6 +53,8 @@ static int is_disk(const struct medium *m, const char *file, struct err *e)
 {
 	static const enum media_format disks[] = {MEDIA_RAW, MEDIA_ISO, MEDIA_INSTALLER};
 
+	if (strcmp(m->format, SITES_FORMAT) == 0)
+		return 0;
 	for (size_t i = 0; i < sizeof(disks) / sizeof(disks[0]); i++)
 		if (strcmp(m->format, media_format_name(disks[i])) == 0)
 			return 0;

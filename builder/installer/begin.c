@@ -4,6 +4,7 @@
 #include "base/num.h"
 #include "form/hex.h"
 #include "installer/install.h"
+#include "sys/clock.h"
 #include "sys/fs.h"
 #include <fcntl.h>
 #include <string.h>
@@ -83,18 +84,34 @@ static int random_id(char ret[SHEET_ID + 1], struct err *e)
 
 struct saying {
 	const char *what;
-	size_t percent; /* that was said last */
+	size_t percent;    /* that was said last */
+	uint64_t since_ms; /* it does `what` */
 };
+
+/* ", about 75 minutes left"; nothing where that is no minute. The caller owns it. */
+static char *left(const struct saying *s, size_t done, size_t all)
+{
+	const uint64_t ms = clock_mono_ms() - s->since_ms,
+		       minutes = done > 0 ? ms * (all - done) / done / 60000 : 0;
+
+	return minutes > 0 ? mem_format(", about %llu minutes left", (unsigned long long)minutes)
+			   : mem_strdup("");
+}
 
 static void told(void *ctx, const char *what, size_t done, size_t all)
 {
 	struct saying *s = ctx;
 	size_t percent = (done + 1) * 100 / all / STEP * STEP;
 
-	if (strcmp(what, "end") == 0 || (s->what == what && percent <= s->percent))
+	char *time SCOPED(mem_freep) = NULL;
+
+	if (strcmp(s->what, what) != 0)
+		*s = (struct saying){what, 0, clock_mono_ms()};
+	if (strcmp(what, "end") == 0 || percent <= s->percent)
 		return;
-	*s = (struct saying){what, percent};
-	console_say("%s: %zu %%", what, percent);
+	s->percent = percent;
+	time = left(s, done + 1, all);
+	console_say("%s: %zu %%%s", what, percent, time);
 }
 
 static int read_list(struct blocklist *ret, struct err *e)
@@ -112,14 +129,20 @@ static const char *name_of(const char *device)
 	return slash != NULL ? slash + 1 : device;
 }
 
-static int install(char *const *args, struct sheet *s, enum install_end *ret, struct err *e)
+static int install(char *const *args, struct sheet *s, struct buf *ret_differs,
+		   enum install_end *ret, struct err *e)
 {
 	struct blocklist c SCOPED(blocklist_release) = {0};
 	struct targets t SCOPED(targets_release) = {0};
 	int payload SCOPED(fd_closep) = open(args[0], O_RDONLY | O_CLOEXEC);
 	struct saying saying = {.what = ""};
-	struct install i = {
-	    .c = &c, .s = s, .payload = payload, .t = &t, .told = told, .ctx = &saying};
+	struct install i = {.c = &c,
+			    .s = s,
+			    .payload = payload,
+			    .t = &t,
+			    .differs = ret_differs,
+			    .told = told,
+			    .ctx = &saying};
 
 	if (payload < 0)
 		return err_sys(e, "the installer's medium");
@@ -151,12 +174,13 @@ static int switch_off(const char *wait, uint64_t usual)
 int program_install(char *const *args)
 {
 	enum install_end end = INSTALL_DONE;
+	struct buf differs SCOPED(buf_release) = BUF_INIT(SHEET_MAX);
 	struct sheet s = {0};
 	struct err e = ERR_INIT;
 
 	if (args[0] == NULL || args[1] == NULL || args[2] == NULL)
 		return 2;
-	if (install(args, &s, &end, &e) != 0) {
+	if (install(args, &s, &differs, &end, &e) != 0) {
 		(void)console_error(&e);
 		console_say("NOT INSTALLED");
 		return switch_off(args[2], WAIT_FAULT);
@@ -165,7 +189,9 @@ int program_install(char *const *args)
 		console_say("INSTALLED ALREADY: the shop %s has this system on its disk, nothing "
 			    "was written",
 			    s.shop);
-	else
+	if (end == INSTALL_ALREADY && differs.len > 0)
+		console_say("it is told something else, which changes nothing: %s", differs.data);
+	if (end == INSTALL_DONE)
 		console_say("INSTALLED, and read back: %s of the shop %s", s.hostname, s.shop);
 	console_say("take the media out, and start the machine");
 	return switch_off(args[2], WAIT_DONE);

@@ -1,6 +1,7 @@
 #include "installer/install.h"
 
 #include "form/hex.h"
+#include "installer/clear.h"
 #include "installer/hold.h"
 #include "installer/md.h"
 #include <errno.h>
@@ -328,6 +329,50 @@ static int verify_behind_first(const struct running *r, struct err *e)
 	return 0;
 }
 
+/* Where the system ends and where the last block begins, which was cleared at once. */
+static uint64_t cleared_from(const struct running *r)
+{
+	return (uint64_t)r->i->c->n * BLOCKLIST_BLOCK;
+}
+
+static uint64_t cleared_to(const struct one *o)
+{
+	return o->t->size - BLOCKLIST_BLOCK;
+}
+
+struct clearing {
+	const struct running *r;
+	uint64_t done, all; /* bytes */
+};
+
+static void cleared(void *ctx, uint64_t bytes)
+{
+	struct clearing *c = ctx;
+	const struct install *i = c->r->i;
+
+	c->done += bytes;
+	if (i->told != NULL && c->done >= BLOCKLIST_BLOCK)
+		i->told(i->ctx, "clear", (size_t)(c->done / BLOCKLIST_BLOCK) - 1,
+			(size_t)(c->all / BLOCKLIST_BLOCK));
+}
+
+/* What is behind the system on a disk that was given up: data of its earlier life, which nobody
+ * shall read. Of one whose installation was cut off it is not known whether it was blank. */
+static int clear_behind(const struct running *r, struct err *e)
+{
+	struct clearing c = {.r = r};
+	const struct clear_told told = {cleared, &c};
+
+	for (size_t k = 0; k < r->n; k++)
+		if (r->v[k].is.state != TARGET_BLANK)
+			c.all += cleared_to(&r->v[k]) - cleared_from(r);
+	for (size_t k = 0; k < r->n; k++)
+		if (r->v[k].is.state != TARGET_BLANK &&
+		    clear_range(r->v[k].fd, cleared_from(r), cleared_to(&r->v[k]), &told, e) != 0)
+			return of_disk(&r->v[k], e);
+	return 0;
+}
+
 /* What the disk has at its end is what was written there. */
 static int check_member(const struct one *o, const struct md_member *m, struct err *e)
 {
@@ -408,7 +453,7 @@ static int write_all(struct running *r, struct err *e)
 		return err_set(e, ERR_RECIPE, SHEET_FILE " is too long");
 	memcpy(r->site, text.data, text.len);
 	if (check_payload(r, e) != 0 || begin(r, e) != 0 || write_behind_first(r, e) != 0 ||
-	    verify_behind_first(r, e) != 0 || end_all(r, e) != 0)
+	    verify_behind_first(r, e) != 0 || clear_behind(r, e) != 0 || end_all(r, e) != 0)
 		return -1;
 	return write_first(r, e);
 }
@@ -426,6 +471,8 @@ int install_run(const struct install *i, enum install_end *ret, struct err *e)
 		rc = write_all(&r, e);
 	else if (todo == WRITE_FIRST)
 		rc = write_first(&r, e);
+	if (rc == 0 && todo == WRITE_NOTHING && i->differs != NULL)
+		sheet_differs(&r.v[0].is.sheet, i->s, i->differs);
 	if (rc == 0)
 		*ret = todo == WRITE_NOTHING ? INSTALL_ALREADY : INSTALL_DONE;
 	return rc;

@@ -9,8 +9,8 @@ struct install {
 	const struct sheet *s; /* with what an installed one has */
 	int payload;           /* open: the blocks of the list that are not zeros, one by one */
 	const struct targets *t;
-	/* how far it is: what is "check", "write", "verify" or "end"; may
-	 * be NULL */
+	struct buf *differs; /* of INSTALL_ALREADY: what sheet_differs says; may be NULL */
+	/* how far it is: what is "check", "write", "verify", "clear" or "end"; may be NULL */
 	void (*told)(void *ctx, const char *what, size_t done, size_t all);
 	void *ctx;
 };
@@ -23,7 +23,7 @@ enum install_end {
 /* Nothing is written before it is known that all that is to be written can be read, and that the
  * disks are those that are meant, large enough, and blank: or what an earlier installation for that
  * shop has left, or disks that the sheet gives up. ERR_USAGE, ERR_BUSY and ERR_VERIFY say what is
- * wrong.
+ * wrong. Of disks that were not blank all else is cleared too.
  *
  * The first block of a disk comes last, when all others have been read back: until then nothing
  * starts from it, and the next run begins again. */

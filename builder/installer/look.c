@@ -61,8 +61,9 @@ static bool is_blank(const char *p, size_t n)
 	return (*p == 0 || (unsigned char)*p == 0xff) && memcmp(p, p + 1, n - 1) == 0;
 }
 
-/* The end, where tables and RAID have theirs, and places from here to there. */
-static int look_behind_first(int fd, uint64_t size, bool *ret_blank, struct err *e)
+/* The end, where tables and RAID have theirs, all that the system will lie on, and places from
+ * there to the end. */
+static int look_behind_first(int fd, uint64_t size, size_t blocks, bool *ret_blank, struct err *e)
 {
 	char *p SCOPED(mem_freep) = mem_zalloc(BLOCKLIST_BLOCK);
 	const uint64_t step = size / (SAMPLES + 1) / SAMPLE * SAMPLE;
@@ -70,6 +71,11 @@ static int look_behind_first(int fd, uint64_t size, bool *ret_blank, struct err 
 	if (read_at(fd, p, BLOCKLIST_BLOCK, size - BLOCKLIST_BLOCK, e) != 0)
 		return -1;
 	*ret_blank = is_blank(p, BLOCKLIST_BLOCK);
+	for (size_t b = 1; b < blocks && *ret_blank; b++) {
+		if (read_at(fd, p, BLOCKLIST_BLOCK, (uint64_t)b * BLOCKLIST_BLOCK, e) != 0)
+			return -1;
+		*ret_blank = is_blank(p, BLOCKLIST_BLOCK);
+	}
 	for (uint64_t i = 1; i <= SAMPLES && *ret_blank; i++) {
 		if (read_at(fd, p, SAMPLE, i * step, e) != 0)
 			return -1;
@@ -161,6 +167,7 @@ static bool look_finished(int fd, const char *first, const struct blocklist *c, 
 	    strcmp(s.contents, id) != 0)
 		return false;
 	ret->state = TARGET_FINISHED;
+	ret->sheet = s;
 	return true;
 }
 
@@ -174,7 +181,7 @@ int target_look(int fd, uint64_t size, const struct blocklist *c, const char *sh
 	if (read_at(fd, first, BLOCKLIST_BLOCK, 0, e) != 0)
 		return -1;
 	if (!look_marked(first, c, shop, &l) && !look_finished(fd, first, c, shop, &l)) {
-		if (look_behind_first(fd, size, &blank, e) != 0)
+		if (look_behind_first(fd, size, c->n, &blank, e) != 0)
 			return -1;
 		l.found = name_of(first);
 		l.state = blank && is_blank(first, BLOCKLIST_BLOCK) ? TARGET_BLANK : TARGET_DATA;

@@ -107,9 +107,17 @@ static const struct key *find_key(const char *name, enum sheet_kind kind)
 	return NULL;
 }
 
-static int fault(struct err *e, size_t line, const char *what)
+/* A line of the text, and what of it is being read. */
+struct place {
+	const char *line;
+	size_t number;
+	const char *at;
+};
+
+static int fault(const struct place *p, struct err *e, const char *what)
 {
-	(void)err_set(e, ERR_RECIPE, SHEET_FILE ", line %zu: %s", line, what);
+	(void)err_set(e, ERR_RECIPE, SHEET_FILE ":%zu:%zu: %s", p->number,
+		      (size_t)(p->at - p->line) + 1, what);
 	return err_hint(e, "See posmedia-installer(5).");
 }
 
@@ -150,24 +158,27 @@ static int read_line(char *line, size_t number, enum sheet_kind kind, struct she
 		     struct err *e)
 {
 	char *text = trim(line), *equals = strchr(text, '='), *value;
+	struct place at = {line, number, text};
 	const struct key *k;
 
 	if (*text == '\0' || *text == '#')
 		return 0;
-	for (const char *c = text; *c != '\0'; c++)
-		if (*c < ' ' || *c > '~')
-			return fault(e, number, "a character that may not be there");
+	for (; *at.at != '\0'; at.at++)
+		if (*at.at < ' ' || *at.at > '~')
+			return fault(&at, e, "a character that may not be there");
+	at.at = text;
 	if (equals == NULL)
-		return fault(e, number, "no KEY=VALUE");
+		return fault(&at, e, "no KEY=VALUE");
 	*equals = '\0';
 	k = find_key(trim(text), kind);
 	value = trim(equals + 1);
 	if (k == NULL)
-		return fault(e, number, "no such key");
-	if (strlen(value) >= k->size || !k->ok(value))
-		return fault(e, number, "its value");
+		return fault(&at, e, "no such key");
 	if (taken(k, s) == k->most)
-		return fault(e, number, "one more of this key than there may be");
+		return fault(&at, e, "one more of this key than there may be");
+	at.at = value;
+	if (strlen(value) >= k->size || !k->ok(value))
+		return fault(&at, e, "its value is none for this key");
 	put(k, value, s);
 	return 0;
 }
@@ -262,5 +273,28 @@ void sheet_write(const struct sheet *s, enum sheet_kind kind, struct buf *ret)
 			continue;
 		for (size_t j = 0; j < taken(k, s); j++)
 			buf_addf(ret, "%s=%s\n", k->name, (const char *)s + k->at + j * k->size);
+	}
+}
+
+/* All that a sheet has of a key, as one text; the caller owns it. */
+static char *values_of(const struct key *k, const struct sheet *s)
+{
+	struct buf b SCOPED(buf_release) = BUF_INIT(SHEET_MAX);
+
+	for (size_t j = 0; j < taken(k, s); j++)
+		buf_addf(&b, "%s%s", j > 0 ? " " : "", (const char *)s + k->at + j * k->size);
+	return b.len > 0 ? buf_take(&b) : mem_strdup("nothing");
+}
+
+void sheet_differs(const struct sheet *has, const struct sheet *told, struct buf *ret)
+{
+	for (size_t i = 0; i < KEYS; i++) {
+		const struct key *k = &keys[i];
+		char *is SCOPED(mem_freep) = values_of(k, has);
+		char *here SCOPED(mem_freep) = values_of(k, told);
+
+		if (!k->installed && k->at != AT(erase) && strcmp(is, here) != 0)
+			buf_addf(ret, "%s%s=%s, here %s", ret->len > 0 ? "; " : "", k->name, is,
+				 here);
 	}
 }

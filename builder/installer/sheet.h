@@ -45,4 +45,9 @@ int sheet_parse(const char *text, size_t n, enum sheet_kind kind, struct sheet *
 /* Appends its text, as sheet_parse reads it. */
 void sheet_write(const struct sheet *s, enum sheet_kind kind, struct buf *ret);
 
+/* Appends how what a machine has differs from what it is told now, as "hostname=a, here b; ..." and
+ * nothing when it does not. What only an installed one has, and what may be erased, do not count.
+ */
+void sheet_differs(const struct sheet *has, const struct sheet *told, struct buf *ret);
+
 #endif

@@ -36,7 +36,7 @@ int targets_choose(const struct targets *t, const char *serial, uint64_t need, s
 enum { TARGET_SECTOR = 512 }; /* what a disk writes as a whole, or not */
 
 enum target_state {
-	TARGET_BLANK,    /* zeros wherever one looks */
+	TARGET_BLANK,    /* zeros where the system goes, and wherever one looks behind it */
 	TARGET_DATA,     /* something */
 	TARGET_BEGUN,    /* what an installation for this shop has not come to the end of */
 	TARGET_WRITTEN,  /* the same: all is there but the first block */
@@ -48,6 +48,7 @@ struct target_look {
 	const char *found;      /* of data, what it seems to be; a constant */
 	char run[SHEET_ID + 1]; /* of written and finished: which installation it was */
 	char shop[sizeof(((struct sheet *)NULL)->shop)]; /* whose, where that is known; or "" */
+	struct sheet sheet;                              /* of finished */
 };
 
 /* Looks at an open disk of that size. */

@@ -24,14 +24,16 @@ setup_file() {
 	site erase DISK-A DISK-B
 	echo erase=12345600 >>"$dir/erase.txt"
 	site single DISK-C
+	site other DISK-A DISK-B
+	sed -i s/till1/till2/ "$dir/other.txt"
 	local name
-	for name in pair erase single; do
+	for name in pair erase single other; do
 		mformat -C -i "$dir/$name" -f 1440 -v POSSITE ::
 		mcopy -i "$dir/$name" "$dir/$name.txt" ::/install.txt
 	done
 	size=$(jq .predicate.size "$dir/iso.disk.medium.json")
 	export size
-	truncate -s $((size + (2 << 20))) "$dir/a" "$dir/b" "$dir/c"
+	truncate -s $((size + (1100 << 20))) "$dir/a" "$dir/b" "$dir/c"
 }
 
 teardown_file() {
@@ -131,8 +133,15 @@ is_installed() {
 		"$dir/without"
 }
 
+# What is behind the system, and not the last mebibyte, has nothing of before.
+is_cleared() {
+	[ -z "$(tail -c +$((size + 1)) "$dir/$1" | head -c -1048576 | tr -d '\0' | head -c 1)" ]
+}
+
 @test "a disk with data is refused, with the reason, and nothing is written" {
 	printf 'EFI PART' | dd of="$dir/b" bs=512 seek=1 conv=notrunc status=none
+	printf 4111111111111111 | dd of="$dir/b" bs=1M seek=$(((size >> 20) + 700)) conv=notrunc \
+		status=none
 	sha256sum "$dir/a" "$dir/b" >"$dir/before"
 	start uefi iso:INSTALLER pair:SITE a:DISK-A b:DISK-B
 	until_off 600
@@ -158,6 +167,9 @@ is_installed() {
 	is_installed a
 	is_installed b
 	cmp -n "$size" "$dir/a" "$dir/b"
+	is_logged 'posmedia: clear: 100 %'
+	is_cleared a
+	is_cleared b
 }
 
 @test "it starts from the pair, by UEFI with Secure Boot, and is who the site says" {
@@ -189,11 +201,25 @@ is_installed() {
 	cmp -n "$size" "$dir/a" "$dir/b"
 }
 
+@test "a disk whose end is damaged is left out, and said" {
+	cp --sparse=always "$dir/a" "$dir/one"
+	cp --sparse=always "$dir/b" "$dir/damaged"
+	dd if=/dev/zero of="$dir/damaged" bs=1M seek=$(((size >> 20) + 1099)) count=1 \
+		conv=notrunc status=none
+	start uefi one:DISK-A damaged:DISK-B
+	until_off 600
+	is_logged 'RAID: the disk DISK-B is not whole as one of two: it is left out'
+	is_logged 'RAID: ONE DISK OF TWO IS MISSING; there is DISK-A'
+	is_logged 'init: /etc/hostname: till1.example'
+	rm "$dir/one" "$dir/damaged"
+}
+
 @test "started from the media again, it is not installed again" {
 	sha256sum "$dir/a" "$dir/b" >"$dir/before"
-	start uefi iso:INSTALLER erase:SITE a:DISK-A b:DISK-B
+	start uefi iso:INSTALLER other:SITE a:DISK-A b:DISK-B
 	until_off 600
 	is_logged 'INSTALLED ALREADY: the shop 12345600'
+	is_logged 'changes nothing: hostname=till1.example, here till2.example'
 	sha256sum -c --quiet "$dir/before"
 }
 

@@ -165,6 +165,27 @@ as_disk() {
 	[ -z "$(find "$dir/store/tmp" -mindepth 1 -maxdepth 1)" ]
 }
 
+@test "the medium of a site has a manifest: it is signed, verified and written like any" {
+	make_site --disk A1 -o "$dir/site"
+	[ "$status" -eq 0 ]
+	[ "$(jq -r '.predicate.format' "$dir/site.medium.json")" = site ]
+	[ "$(jq -r '.predicate.image' "$dir/site.medium.json")" = \
+		"sha256:$(mtype -i "$dir/site" ::/install.txt | sha256sum | cut -d' ' -f1)" ]
+	(cd "$dir" && "$posmedia" key new release) >/dev/null 2>&1
+	"$posmedia" sign "$dir/site" --key "$dir/release"
+	"$posmedia" verify --key "$dir/release.pub" "$dir/site"
+	need_device 4M
+	run --separate-stderr "$posmedia" media --write "$device" --serial "$dir/behind" \
+		--key "$dir/release.pub" "$dir/site"
+	says 0 "to $device, and read it back"
+	[ "$(blkid -p -o value -s LABEL "$device")" = POSSITE ]
+	"$posmedia" verify --key "$dir/release.pub" --manifest "$dir/site.medium.json" "$device"
+	# of another sheet it is another
+	make_site --disk A2 -o "$dir/site"
+	run --separate-stderr "$posmedia" verify --key "$dir/release.pub" "$dir/site"
+	[ "$status" -eq 4 ]
+}
+
 @test "the medium of a site: what the installer would refuse is refused" {
 	make_site -o "$dir/no"
 	says 2 '--disk SERIAL is missing'

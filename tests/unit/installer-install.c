@@ -225,6 +225,16 @@ static void assert_installed(const char *name, const char *run, bool pair)
 	}
 }
 
+/* Whether all between the system and the last mebibyte is zeros. */
+static bool is_cleared(const char *name)
+{
+	size_t n;
+	char *p SCOPED(mem_freep) = bytes_of(name, &n);
+	char *zeros SCOPED(mem_freep) = mem_zalloc(n);
+
+	return memcmp(p + BLOCKS * MIB, zeros, n - (BLOCKS + 1) * MIB) == 0;
+}
+
 static void to_a_blank_disk_and_once(void **state)
 {
 	const struct sheet s = sheet_of(RUN_1, 1, NULL), again = sheet_of(RUN_2, 1, "12345600");
@@ -258,6 +268,7 @@ static void not_to_one_with_data(void **state)
 	    {ROOM * MIB - 8192, "\xfc\x4e\x2b\xa9", "there is data on it"},
 	    {ROOM * MIB - 512, "EFI PART", "there is data on it"},
 	    {ROOM * MIB / 2, "x", "there is data on it"},
+	    {(BLOCKS - 1) * MIB + 77, "x", "there is data on it"},
 	};
 	const struct sheet no = sheet_of(RUN_1, 1, NULL), yes = sheet_of(RUN_1, 1, "12345600");
 
@@ -272,10 +283,8 @@ static void not_to_one_with_data(void **state)
 
 		disk("A", ROOM, 0);
 		fd = open(path, O_WRONLY | O_CLOEXEC);
-		/* the middle is looked at in steps */
-		for (size_t k = 0; k < (rows[i].at == ROOM * MIB / 2 ? 4 : 1); k++)
-			assert_true(pwrite(fd, rows[i].bytes, strlen(rows[i].bytes),
-					   (off_t)(rows[i].at + k * (64 << 10))) > 0);
+		assert_true(pwrite(fd, rows[i].bytes, strlen(rows[i].bytes), (off_t)rows[i].at) >
+			    0);
 		assert_int_equal(close(fd), 0);
 		before = bytes_of("A", &n);
 		assert_int_equal(install(&no, NULL, &end, &e), -1);
@@ -287,6 +296,39 @@ static void not_to_one_with_data(void **state)
 		assert_int_equal(install(&yes, NULL, &end, &e), 0);
 		assert_installed("A", RUN_1, false);
 	}
+}
+
+/* A byte of an earlier life behind the system. */
+static void put_behind(const char *name)
+{
+	char *path SCOPED(mem_freep) = path_of(name);
+	int fd SCOPED(fd_closep) = open(path, O_WRONLY | O_CLOEXEC);
+
+	assert_true(pwrite(fd, "4111", 4, BLOCKS * MIB + 5) == 4);
+	assert_true(pwrite(fd, "4111", 4, (ROOM - 1) * MIB - 4) == 4);
+}
+
+static void clears_what_was_given_up(void **state)
+{
+	const struct sheet no = sheet_of(RUN_1, 1, NULL), yes = sheet_of(RUN_1, 1, "12345600");
+	enum install_end end;
+	struct err e = ERR_INIT;
+
+	(void)state;
+	disk("A", ROOM, 600);
+	put_behind("A");
+	assert_int_equal(install(&no, NULL, &end, &e), -1);
+	assert_false(is_cleared("A"));
+	assert_int_equal(install(&yes, NULL, &end, &e), 0);
+	assert_installed("A", RUN_1, false);
+	assert_true(is_cleared("A"));
+	/* a disk that keeps what was there */
+	disk("A", ROOM, 600);
+	put_behind("A");
+	bad_disk.loses = BLOCKS * MIB + 5;
+	assert_int_equal(install(&yes, NULL, &end, &e), -1);
+	bad_disk.loses = 0;
+	assert_non_null(strstr(e.msg, "it has not kept the zeros at its byte 8388608"));
 }
 
 static void not_over_another_shop(void **state)
@@ -319,8 +361,8 @@ static void cut_off_it_begins_again(void **state)
 	for (size_t disks = 1; disks <= SHEET_DISKS; disks++) {
 		const struct sheet s = sheet_of(RUN_1, disks, "12345600");
 		const struct sheet again = sheet_of(RUN_2, disks, NULL);
-		/* each block is checked, written and read back but for the first; and the ends */
-		const size_t steps = BLOCKS + 7 + 7 + disks;
+		/* blocks are checked, written and read back but for the first; cleared; ends */
+		const size_t steps = BLOCKS + 7 + 7 + 2 * disks;
 
 		for (size_t n = BLOCKS + 1; n <= steps; n++) {
 			enum install_end end = INSTALL_ALREADY;
@@ -331,6 +373,7 @@ static void cut_off_it_begins_again(void **state)
 
 			disk("A", ROOM, 600);
 			disk("B", ROOM, 600);
+			put_behind("A");
 			install_until(&s, n);
 			p = bytes_of(disks > 1 ? "B" : "A", &size);
 			assert_memory_not_equal(p, medium, MIB);
@@ -339,6 +382,7 @@ static void cut_off_it_begins_again(void **state)
 			assert_int_equal(end, INSTALL_DONE);
 			/* of a pair one was finished: the other is of the same installation */
 			assert_installed("A", last ? RUN_1 : RUN_2, disks > 1);
+			assert_true(is_cleared("A"));
 			if (disks > 1)
 				assert_installed("B", last ? RUN_1 : RUN_2, true);
 		}
@@ -540,6 +584,7 @@ int main(void)
 	static const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(to_a_blank_disk_and_once),
 	    cmocka_unit_test(not_to_one_with_data),
+	    cmocka_unit_test(clears_what_was_given_up),
 	    cmocka_unit_test(not_over_another_shop),
 	    cmocka_unit_test(cut_off_it_begins_again),
 	    cmocka_unit_test(cut_off_in_the_first_block),

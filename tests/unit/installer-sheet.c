@@ -40,37 +40,37 @@ static const struct {
     {"", "shop= is missing"},
     {"shop=1\ndisk=A\n", "hostname= is missing"},
     {"shop=1\nhostname=a\n", "disk= is missing"},
-    {LEAST "shop=2\n", "line 4: one more of this key"},
-    {LEAST "disk=B\ndisk=C\n", "line 5: one more of this key"},
+    {LEAST "shop=2\n", ":4:1: one more of this key"},
+    {LEAST "disk=B\ndisk=C\n", ":5:1: one more of this key"},
     {LEAST "disk=A\n", "it names one disk twice"},
-    {LEAST "Shop=2\n", "line 4: no such key"},
-    {LEAST "run=" ID "\n", "line 4: no such key"},
-    {LEAST "yes\n", "line 4: no KEY=VALUE"},
+    {LEAST "Shop=2\n", ":4:1: no such key"},
+    {LEAST "run=" ID "\n", ":4:1: no such key"},
+    {LEAST "yes\n", ":4:1: no KEY=VALUE"},
     {LEAST "erase=2\n", "erase= names another shop"},
-    {LEAST "erase=\n", "line 4: its value"},
-    {LEAST "erase=yes please\n", "line 4: its value"},
+    {LEAST "erase=\n", ":4:7: its value"},
+    {LEAST "erase=yes please\n", ":4:7: its value"},
     {LEAST "gateway=192.0.2.1\n", "gateway= and dns= are for address="},
     {LEAST "dns=192.0.2.1\n", "gateway= and dns= are for address="},
     {LEAST "address=192.0.2.7/24\ngateway=192.0.3.1\n", "is not in the network"},
-    {LEAST "address=192.0.2.7\n", "line 4: its value"},
-    {LEAST "address=192.0.2.7/31\n", "line 4: its value"},
-    {LEAST "address=192.0.2.7/024\n", "line 4: its value"},
-    {LEAST "address=192.0.2.256/24\n", "line 4: its value"},
-    {LEAST "address=192.0.2.10.100.1/24\n", "line 4: its value"},
-    {LEAST "interface=../eth0\n", "line 4: its value"},
-    {LEAST "interface=..\n", "line 4: its value"},
-    {LEAST "interface=abcdefghijklmnop\n", "line 4: its value"},
-    {"shop=-1\n", "line 1: its value"},
-    {"shop=a;b\n", "line 1: its value"},
-    {"shop=123456789012345678901234567890123\n", "line 1: its value"},
-    {"hostname=a..b\n", "line 1: its value"},
-    {"hostname=-a\n", "line 1: its value"},
-    {"hostname=a.-b\n", "line 1: its value"},
-    {"hostname=a/b\n", "line 1: its value"},
-    {"hostname=a b\n", "line 1: its value"},
-    {"disk=\n", "line 1: its value"},
-    {"disk=\x1b[2J\n", "line 1: a character that may not be there"},
-    {"disk=\xc3\xa4\n", "line 1: a character that may not be there"},
+    {LEAST "address=192.0.2.7\n", ":4:9: its value"},
+    {LEAST "address=192.0.2.7/31\n", ":4:9: its value"},
+    {LEAST "address=192.0.2.7/024\n", ":4:9: its value"},
+    {LEAST "address=192.0.2.256/24\n", ":4:9: its value"},
+    {LEAST "address=192.0.2.10.100.1/24\n", ":4:9: its value"},
+    {LEAST "interface=../eth0\n", ":4:11: its value"},
+    {LEAST "interface=..\n", ":4:11: its value"},
+    {LEAST "interface=abcdefghijklmnop\n", ":4:11: its value"},
+    {"shop=-1\n", ":1:6: its value"},
+    {"shop=a;b\n", ":1:6: its value"},
+    {"shop=123456789012345678901234567890123\n", ":1:6: its value"},
+    {"hostname=a..b\n", ":1:10: its value"},
+    {"hostname=-a\n", ":1:10: its value"},
+    {"hostname=a.-b\n", ":1:10: its value"},
+    {"hostname=a/b\n", ":1:10: its value"},
+    {"hostname=a b\n", ":1:10: its value"},
+    {"disk=\n", ":1:6: its value"},
+    {"disk=\x1b[2J\n", ":1:6: a character that may not be there"},
+    {"disk=\xc3\xa4\n", ":1:6: a character that may not be there"},
 };
 
 static void refuses_what_is_wrong(void **state)
@@ -93,6 +93,23 @@ static void refuses_what_is_wrong(void **state)
 	assert_non_null(strstr(e.msg, "longer than"));
 	assert_int_equal(sheet_parse(LEAST, strlen(LEAST), SHEET_INSTALLED, &s, &e), -1);
 	assert_non_null(strstr(e.msg, "it is not whole"));
+}
+
+static void says_how_two_differ(void **state)
+{
+	static const char has[] = "shop=1\nhostname=a\ndisk=A\ndisk=B\naddress=192.0.2.1/24\n",
+			  told[] = "shop=1\nhostname=b\ndisk=A\ndisk=B\nerase=1\n";
+	struct buf b SCOPED(buf_release) = BUF_INIT(1 << 12);
+	struct sheet one, other;
+	struct err e = ERR_INIT;
+
+	(void)state;
+	assert_int_equal(sheet_parse(has, strlen(has), SHEET_WANTED, &one, &e), 0);
+	assert_int_equal(sheet_parse(told, strlen(told), SHEET_WANTED, &other, &e), 0);
+	sheet_differs(&one, &one, &b);
+	assert_int_equal(b.len, 0);
+	sheet_differs(&one, &other, &b);
+	assert_string_equal(b.data, "hostname=a, here b; address=192.0.2.1/24, here nothing");
 }
 
 static void refuses_damaged_lists(void **state)
@@ -227,6 +244,7 @@ int main(void)
 	static const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(takes_what_is_right),
 	    cmocka_unit_test(refuses_what_is_wrong),
+	    cmocka_unit_test(says_how_two_differ),
 	    cmocka_unit_test(refuses_damaged_lists),
 	    cmocka_unit_test(the_machine_is_who_the_sheet_says),
 	    cmocka_unit_test(judges_a_pair),
