@@ -43,8 +43,17 @@ systems() {
 		RestartSec=5
 	UNIT
 	ln -s ../update.service "$units/multi-user.target.wants"
-	mkdir -p "$dir/second/etc"
-	echo second >"$dir/second/etc/posmedia-test"
+	# the list of packages of the second says so, and what the machine has of it is said
+	units=$dir/second/etc/systemd/system
+	mkdir -p "$units/multi-user.target.wants" "$dir/second/var/lib/dpkg"
+	printf 'Package: posmedia-second\n' >"$dir/second/var/lib/dpkg/available"
+	cat >"$units/packages.service" <<-'UNIT'
+		[Service]
+		Type=oneshot
+		ExecStart=/bin/cat /var/lib/dpkg/available
+		StandardOutput=journal+console
+	UNIT
+	ln -s ../packages.service "$units/multi-user.target.wants"
 	units=$dir/third/etc/systemd/system
 	mkdir -p "$units/posmedia-good.service.d" "$units/tulip.service.d"
 	printf '[Service]\nExecStart=\nExecStart=/bin/sleep infinity\n' \
@@ -108,6 +117,9 @@ status_has() {
 	while_on 900 status_has '^b: good'
 	is_logged 'posmedia.slot=b posmedia.try=2'
 	is_logged 'UEFI Secure Boot is enabled'
+	is_logged 'slot b is good'
+	# and what is installed is what it brought, whatever /var has
+	while_on 300 is_logged 'Package: posmedia-second'
 	stop_machine
 	status_has '^next start: b'
 }

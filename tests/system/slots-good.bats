@@ -27,6 +27,9 @@ setup() {
 		--sizelimit 1048576 "$dir/disk")
 	cp -a "$state" "$dir/dev/"
 	: >"$dir/failed"
+	: >"$dir/asked"
+	mkdir -p "$dir/lib/aide"
+	: >"$dir/lib/aide/aide.db"
 }
 
 teardown() {
@@ -46,8 +49,8 @@ fakes() {
 	echo PARTNAME=root-b >"$dir/block/posdisk/p2/uevent"
 	ln -s posdisk/p2 "$dir/block/p2"
 	# shellcheck disable=SC2016 # for the program
-	printf '#!/bin/sh\n[ "$1" != list-units ] || cat "%s"\n' "$dir/failed" \
-		>"$dir/bin/systemctl"
+	printf '#!/bin/sh\n[ "$1" != list-units ] || cat "%s"\necho "$*" >>"%s"\n' \
+		"$dir/failed" "$dir/asked" >"$dir/bin/systemctl"
 	chmod +x "$dir/bin/systemctl"
 }
 
@@ -61,6 +64,7 @@ mark_good() {
 		mount --bind "$dir/dev" /dev
 		mount --bind "$dir/block" /sys/class/block
 		mount --bind "$dir/dm" /sys/block
+		mount --bind "$dir/lib" /var/lib
 		PATH=$dir/bin:$PATH exec overlays/machine/usr/lib/posmedia/mark-good'
 	echo "status $status"
 	echo "$output"
@@ -75,6 +79,9 @@ status_is() {
 	mark_good b
 	[ "$status" -eq 0 ] && [[ $output == *'slot b is good' ]]
 	status_is 'b: good'
+	# what files are compared with is made anew
+	[ ! -e "$dir/lib/aide/aide.db" ]
+	grep -q 'start aide-database.service' "$dir/asked"
 	cmp <(part "$dir/disk" state | dd bs=512 skip=12 count=1 status=none) \
 		<(part "$dir/disk" state | dd bs=512 skip=1536 count=1 status=none)
 	mark_good b
@@ -86,6 +93,7 @@ status_is() {
 	mark_good b
 	[ "$status" -eq 0 ] && [[ $output == *'slot b is not tried any more' ]]
 	status_is 'a: good'
+	[ -e "$dir/lib/aide/aide.db" ]
 }
 
 @test "a unit that has failed is named, and keeps it from being good, but one that may fail" {
