@@ -97,6 +97,15 @@ int stage_stop(struct stage *st, const struct stage_one *one, struct err *e)
 	return end(st, one, e) != 0 ? -1 : stage_net_back(st, one, e);
 }
 
+int stage_stop_wholly(struct stage *st, const struct stage_one *one, struct err *e)
+{
+	struct engine_state s SCOPED(engine_state_release) = {0};
+
+	if (engine_state(st->en, one->container, &s, e) != 0)
+		return -1;
+	return s.there ? stage_net_stop(st, one, e) : 0;
+}
+
 int stage_drop(struct stage *st, struct stage_one *one, struct err *e)
 {
 	if (one->container == NULL)

@@ -173,6 +173,10 @@ void stage_conclude(struct stage *st, const struct stage_one *one, struct stage_
 /* Stops it; none, absent and stopped are success. */
 int stage_stop(struct stage *st, const struct stage_one *one, struct err *e) MUST_CHECK;
 
+/* The same of one whose stop may have been broken off: an engine goes on with that by itself, and a
+ * start meanwhile is refused, or is undone by its end. Asked once more, it says when it is over. */
+int stage_stop_wholly(struct stage *st, const struct stage_one *one, struct err *e) MUST_CHECK;
+
 /* Before one starts, whatever else the record names must not run: they have the same data. */
 int stage_stop_others(struct stage *st, const struct stage_one *but, struct err *e) MUST_CHECK;
 

@@ -195,6 +195,7 @@ static void take_over(void *arg)
 		(void)sleep(1);
 	st.en = en;
 	if (en == NULL || stage_stop_others(&st, t->from, &why) != 0 ||
+	    stage_stop_wholly(&st, t->from, &why) != 0 ||
 	    stage_site_of(&st, t->from, &then, &why) != 0)
 		return;
 	st.s = then;
@@ -216,7 +217,8 @@ static int go_back(struct stage *st, struct guard *g, struct err *e)
 	(void)stage_not_done(&st->r.pending, e);
 	intr_forget();
 	if (stage_stop_others(st, former, &why) != 0 ||
-	    (former->container != NULL && stage_start_former(st, former, &why) != 0)) {
+	    (former->container != NULL && (stage_stop_wholly(st, former, &why) != 0 ||
+					   stage_start_former(st, former, &why) != 0))) {
 		log_warn("%s", why.msg);
 		return err_hint(e, former->container != NULL
 				       ? "what was before is not back: a process in the "

@@ -117,7 +117,7 @@ status_has() {
 	while_on 900 status_has '^b: good'
 	is_logged 'posmedia.slot=b posmedia.try=2'
 	is_logged 'UEFI Secure Boot is enabled'
-	is_logged 'slot b is good'
+	while_on 120 is_logged 'slot b is good'
 	# and what is installed is what it brought, whatever /var has
 	while_on 300 is_logged 'Package: posmedia-second'
 	stop_machine

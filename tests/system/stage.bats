@@ -167,8 +167,15 @@ loop_goes() {
 	cp "$dir/till.yaml" "$dir/recipes/till.yaml"
 }
 
-# Interrupted while it waits: what was before runs again, and that is what it says.
+# Interrupted while the one goes or the other comes: what was before runs again, and that is what it
+# says.
 interrupted() {
+	local i
+	for i in 1 2 3 4 5; do
+		one_interrupted "0.0$i"
+	done
+}
+one_interrupted() {
 	local at pid
 	at=$(running)
 	site dev 'health: [{name: never, tcp: 9999, within: 60s}]'
@@ -176,9 +183,10 @@ interrupted() {
 		--runtime "$dir/run" recipes/sites/dev.yaml) 2>"$dir/said" >&2 3>&- &
 	pid=$!
 	wait_for 20 other_runs "$at"
+	sleep "$1"
 	kill -TERM "$pid"
 	wait "$pid" || true
-	[ "$(running)" = "$at" ]
+	[ "$(running)" = "$at" ] || { running; cat "$dir/said"; false; }
 	grep -q 'interrupted before pos-123-dev-' "$dir/said" || { cat "$dir/said"; false; }
 	grep -q 'what was before runs again' "$dir/said"
 }
