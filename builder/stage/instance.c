@@ -103,7 +103,12 @@ int stage_stop_wholly(struct stage *st, const struct stage_one *one, struct err 
 
 	if (engine_state(st->en, one->container, &s, e) != 0)
 		return -1;
-	return s.there ? stage_net_stop(st, one, e) : 0;
+	if (!s.there)
+		return 0;
+	/* told once: by who began it, when he saw its end */
+	return s.running || s.restarting || stage_is_to_tell(st, one)
+		   ? stage_net_stop(st, one, e)
+		   : engine_stop(st->en, one->container, STAGE_STOP_SECONDS, e);
 }
 
 int stage_drop(struct stage *st, struct stage_one *one, struct err *e)

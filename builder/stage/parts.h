@@ -101,6 +101,9 @@ void stage_told_start(struct stage *st, const struct stage_one *one);
 void stage_told_stopping(struct stage *st, const struct stage_one *one);
 void stage_told_stop(struct stage *st, const struct stage_one *one);
 
+/* Whether it is known to have run, and its end was not told yet. */
+bool stage_is_to_tell(const struct stage *st, const struct stage_one *one);
+
 /* That it ended by itself, with that status, when nobody has told so yet. */
 void stage_told_crash(struct stage *st, const struct stage_one *one, int status);
 

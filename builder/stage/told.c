@@ -419,6 +419,15 @@ void stage_told_stop(struct stage *st, const struct stage_one *one)
 	ended(st, &t, "stop", NULL);
 }
 
+bool stage_is_to_tell(const struct stage *st, const struct stage_one *one)
+{
+	struct told t SCOPED(told_release) = {0};
+
+	if (is_noted(st))
+		told_load(st, one->container, &t);
+	return t.seen != 0;
+}
+
 void stage_told_crash(struct stage *st, const struct stage_one *one, int status)
 {
 	struct jval *more SCOPED(jval_freep) = jval_object();
