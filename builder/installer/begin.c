@@ -17,7 +17,7 @@
 #define LIST  "/posmedia/contents"
 #define MOUNT "/posmedia/site"
 
-enum { WAIT_DONE = 60, WAIT_FAULT = 300, STEP = 10 };
+enum { WAIT_DONE = 60, WAIT_FAULT = 300, STEP = 10, SILENT_MS = 60000 };
 
 /* The text of the file on the second medium. */
 static int read_mounted(struct buf *ret, struct err *e)
@@ -86,6 +86,7 @@ struct saying {
 	const char *what;
 	size_t percent;    /* that was said last */
 	uint64_t since_ms; /* it does `what` */
+	uint64_t said_ms;
 };
 
 /* ", about 75 minutes left"; nothing where that is no minute. The caller owns it. */
@@ -101,17 +102,18 @@ static char *left(const struct saying *s, size_t done, size_t all)
 static void told(void *ctx, const char *what, size_t done, size_t all)
 {
 	struct saying *s = ctx;
-	size_t percent = (done + 1) * 100 / all / STEP * STEP;
-
+	const uint64_t now = clock_mono_ms();
+	const size_t percent = (done + 1) * 100 / all, steps = percent / STEP * STEP;
 	char *time SCOPED(mem_freep) = NULL;
 
 	if (strcmp(s->what, what) != 0)
-		*s = (struct saying){what, 0, clock_mono_ms()};
-	if (strcmp(what, "end") == 0 || percent <= s->percent)
+		*s = (struct saying){what, 0, now, now};
+	if (strcmp(what, "end") == 0 || (steps <= s->percent && now - s->said_ms < SILENT_MS))
 		return;
-	s->percent = percent;
 	time = left(s, done + 1, all);
-	console_say("%s: %zu %%%s", what, percent, time);
+	console_say("%s: %zu %%%s", what, steps > s->percent ? steps : percent, time);
+	s->percent = steps;
+	s->said_ms = now;
 }
 
 static int read_list(struct blocklist *ret, struct err *e)
@@ -154,6 +156,7 @@ static int install(char *const *args, struct sheet *s, struct buf *ret_differs,
 		return -1;
 	console_say("shop %s, %s, to %s%s%s", s->shop, s->hostname, s->disks[0],
 		    s->disks_n > 1 ? " and " : "", s->disks_n > 1 ? s->disks[1] : "");
+	console_say("what is on it is read first");
 	return install_run(&i, ret, e);
 }
 

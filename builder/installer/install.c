@@ -356,18 +356,25 @@ static void cleared(void *ctx, uint64_t bytes)
 			(size_t)(c->all / BLOCKLIST_BLOCK));
 }
 
+/* Of a disk whose installation was cut off it is not known whether it was blank; one that is given
+ * up may have something between the places that were looked at. */
+static bool is_to_clear(const struct running *r, const struct one *o)
+{
+	return o->is.state != TARGET_BLANK || r->i->s->erase[0] != '\0';
+}
+
 /* What is behind the system on a disk that was given up: data of its earlier life, which nobody
- * shall read. Of one whose installation was cut off it is not known whether it was blank. */
+ * shall read. */
 static int clear_behind(const struct running *r, struct err *e)
 {
 	struct clearing c = {.r = r};
 	const struct clear_told told = {cleared, &c};
 
 	for (size_t k = 0; k < r->n; k++)
-		if (r->v[k].is.state != TARGET_BLANK)
+		if (is_to_clear(r, &r->v[k]))
 			c.all += cleared_to(&r->v[k]) - cleared_from(r);
 	for (size_t k = 0; k < r->n; k++)
-		if (r->v[k].is.state != TARGET_BLANK &&
+		if (is_to_clear(r, &r->v[k]) &&
 		    clear_range(r->v[k].fd, cleared_from(r), cleared_to(&r->v[k]), &told, e) != 0)
 			return of_disk(&r->v[k], e);
 	return 0;

@@ -23,7 +23,7 @@ enum install_end {
 /* Nothing is written before it is known that all that is to be written can be read, and that the
  * disks are those that are meant, large enough, and blank: or what an earlier installation for that
  * shop has left, or disks that the sheet gives up. ERR_USAGE, ERR_BUSY and ERR_VERIFY say what is
- * wrong. Of disks that were not blank all else is cleared too.
+ * wrong. Of disks that are given up, or were not blank, all else is cleared too.
  *
  * The first block of a disk comes last, when all others have been read back: until then nothing
  * starts from it, and the next run begins again. */

@@ -9,7 +9,7 @@
 
 enum {
 	SAMPLE = 64 << 10,
-	SAMPLES = 61,
+	SAMPLES = 1024, /* at most: of a disk that turns, about 12 s */
 	MARK_MAX = 1024,
 	SITE_READ = SHEET_MAX + 1,
 };
@@ -62,11 +62,13 @@ static bool is_blank(const char *p, size_t n)
 }
 
 /* The end, where tables and RAID have theirs, all that the system will lie on, and places from
- * there to the end. */
+ * there to the end, which are all when there are not many. */
 static int look_behind_first(int fd, uint64_t size, size_t blocks, bool *ret_blank, struct err *e)
 {
 	char *p SCOPED(mem_freep) = mem_zalloc(BLOCKLIST_BLOCK);
-	const uint64_t step = size / (SAMPLES + 1) / SAMPLE * SAMPLE;
+	const uint64_t from = (uint64_t)blocks * BLOCKLIST_BLOCK, to = size - BLOCKLIST_BLOCK,
+		       places = to > from ? (to - from) / SAMPLE : 0,
+		       step = (places / SAMPLES + 1) * SAMPLE;
 
 	if (read_at(fd, p, BLOCKLIST_BLOCK, size - BLOCKLIST_BLOCK, e) != 0)
 		return -1;
@@ -76,8 +78,9 @@ static int look_behind_first(int fd, uint64_t size, size_t blocks, bool *ret_bla
 			return -1;
 		*ret_blank = is_blank(p, BLOCKLIST_BLOCK);
 	}
-	for (uint64_t i = 1; i <= SAMPLES && *ret_blank; i++) {
-		if (read_at(fd, p, SAMPLE, i * step, e) != 0)
+	for (uint64_t at = from; at < to && *ret_blank; at += step) {
+		/* the last one may reach into the end */
+		if (read_at(fd, p, SAMPLE, at, e) != 0)
 			return -1;
 		*ret_blank = is_blank(p, SAMPLE);
 	}
