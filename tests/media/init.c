@@ -66,6 +66,7 @@ int main(int argc, char **argv)
 	wait_for_pair();
 	show("/proc/mdstat");
 	follow("/dev/disk/by-label/usr2");
+	follow("/dev/disk/by-partlabel/site");
 	dprintf(1, "init: end\r\n");
 	sync();
 	sleep(1);

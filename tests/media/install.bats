@@ -180,6 +180,7 @@ is_cleared() {
 	is_logged 'init: .*network: Address=192.0.2.10/24'
 	is_logged 'init: /proc/mdstat: .*\[2/2\] \[UU\]'
 	is_logged 'init: /dev/disk/by-label/usr2: ../../md_posmedia'
+	is_logged 'init: /dev/disk/by-partlabel/site: ../../md_posmedia'
 	run ! is_logged 'RAID'
 }
 
@@ -232,4 +233,27 @@ is_cleared() {
 	until_off 600
 	is_logged 'init: /etc/hostname: till1.example'
 	run ! is_logged 'RAID'
+}
+
+# The text of the partition site of a disk, and back, as posmedia-installer(5) has it of a machine.
+site_at() {
+	sfdisk -J "$dir/c" | jq '.partitiontable.partitions[] | select(.name == "site").start / 8'
+}
+
+@test "its name is changed where the machine has it; what nobody understands stops the start" {
+	dd if="$dir/c" bs=4096 skip="$(site_at)" count=1 status=none | tr -d '\0' >"$dir/text"
+	sed -i 's/^hostname=.*/hostname=till9.example/' "$dir/text"
+	truncate -s 4096 "$dir/text"
+	dd if="$dir/text" of="$dir/c" bs=4096 seek="$(site_at)" conv=notrunc status=none
+	start bios c:DISK-C
+	until_off 600
+	is_logged 'init: /etc/hostname: till9.example'
+	is_installed c
+	sed -i 's/^hostname=/hostnam=/' "$dir/text"
+	truncate -s 4096 "$dir/text"
+	dd if="$dir/text" of="$dir/c" bs=4096 seek="$(site_at)" conv=notrunc status=none
+	start bios c:DISK-C
+	while_on 600 is_logged 'posmedia: who the machine is cannot be read'
+	is_logged 'posmedia: install.txt:[0-9]+:1: no such key'
+	run ! is_logged 'init: /etc/hostname'
 }
