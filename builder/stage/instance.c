@@ -105,10 +105,12 @@ int stage_stop_wholly(struct stage *st, const struct stage_one *one, struct err 
 		return -1;
 	if (!s.there)
 		return 0;
-	/* told once: by who began it, when he saw its end */
-	return s.running || s.restarting || stage_is_to_tell(st, one)
-		   ? stage_net_stop(st, one, e)
-		   : engine_stop(st->en, one->container, STAGE_STOP_SECONDS, e);
+	if (s.running || s.restarting)
+		return stage_net_stop(st, one, e);
+	if (engine_stop(st->en, one->container, STAGE_STOP_SECONDS, e) != 0)
+		return -1;
+	stage_settle_one(st, one);
+	return 0;
 }
 
 int stage_drop(struct stage *st, struct stage_one *one, struct err *e)

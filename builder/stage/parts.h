@@ -101,9 +101,6 @@ void stage_told_start(struct stage *st, const struct stage_one *one);
 void stage_told_stopping(struct stage *st, const struct stage_one *one);
 void stage_told_stop(struct stage *st, const struct stage_one *one);
 
-/* Whether it is known to have run, and its end was not told yet. */
-bool stage_is_to_tell(const struct stage *st, const struct stage_one *one);
-
 /* That it ended by itself, with that status, when nobody has told so yet. */
 void stage_told_crash(struct stage *st, const struct stage_one *one, int status);
 
@@ -111,6 +108,9 @@ void stage_told_crash(struct stage *st, const struct stage_one *one, int status)
  * told: starts and stops of a process that died, and ends that nobody watched, which are told to be
  * when the engine says, or else when the instance was last seen. The lock is held. */
 void stage_settle(struct stage *st);
+
+/* The same of one. */
+void stage_settle_one(struct stage *st, const struct stage_one *one);
 
 /* Whether that would tell nothing, as a list of the engine's containers has it. */
 bool stage_is_settled(const struct stage *st, const struct engine_entries *list) MUST_CHECK;

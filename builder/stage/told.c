@@ -287,6 +287,12 @@ static void settle_container(struct stage *st, const char *container)
 		log_warn("%s: %s", container, why.msg);
 }
 
+void stage_settle_one(struct stage *st, const struct stage_one *one)
+{
+	if (is_noted(st))
+		settle_container(st, one->container);
+}
+
 /* The container of a file's name; NULL of another file. The caller owns it. */
 static char *container_of(const char *name)
 {
@@ -417,15 +423,6 @@ void stage_told_stop(struct stage *st, const struct stage_one *one)
 	told_load(st, one->container, &t);
 	describe(&t, one);
 	ended(st, &t, "stop", NULL);
-}
-
-bool stage_is_to_tell(const struct stage *st, const struct stage_one *one)
-{
-	struct told t SCOPED(told_release) = {0};
-
-	if (is_noted(st))
-		told_load(st, one->container, &t);
-	return t.seen != 0;
 }
 
 void stage_told_crash(struct stage *st, const struct stage_one *one, int status)
