@@ -61,30 +61,31 @@ static bool is_blank(const char *p, size_t n)
 	return (*p == 0 || (unsigned char)*p == 0xff) && memcmp(p, p + 1, n - 1) == 0;
 }
 
+/* Whether a place is blank. What cannot be read is not: writing may mend it, for who gives it up.
+ */
+static bool place_is_blank(int fd, char *p, size_t n, uint64_t at)
+{
+	struct err quiet = ERR_INIT;
+
+	return read_at(fd, p, n, at, &quiet) == 0 && is_blank(p, n);
+}
+
 /* The end, where tables and RAID have theirs, all that the system will lie on, and places from
  * there to the end, which are all when there are not many. */
-static int look_behind_first(int fd, uint64_t size, size_t blocks, bool *ret_blank, struct err *e)
+static bool is_blank_behind_first(int fd, uint64_t size, size_t blocks)
 {
 	char *p SCOPED(mem_freep) = mem_zalloc(BLOCKLIST_BLOCK);
 	const uint64_t from = (uint64_t)blocks * BLOCKLIST_BLOCK, to = size - BLOCKLIST_BLOCK,
 		       places = to > from ? (to - from) / SAMPLE : 0,
 		       step = (places / SAMPLES + 1) * SAMPLE;
+	bool blank = place_is_blank(fd, p, BLOCKLIST_BLOCK, to);
 
-	if (read_at(fd, p, BLOCKLIST_BLOCK, size - BLOCKLIST_BLOCK, e) != 0)
-		return -1;
-	*ret_blank = is_blank(p, BLOCKLIST_BLOCK);
-	for (size_t b = 1; b < blocks && *ret_blank; b++) {
-		if (read_at(fd, p, BLOCKLIST_BLOCK, (uint64_t)b * BLOCKLIST_BLOCK, e) != 0)
-			return -1;
-		*ret_blank = is_blank(p, BLOCKLIST_BLOCK);
-	}
-	for (uint64_t at = from; at < to && *ret_blank; at += step) {
-		/* the last one may reach into the end */
-		if (read_at(fd, p, SAMPLE, at, e) != 0)
-			return -1;
-		*ret_blank = is_blank(p, SAMPLE);
-	}
-	return 0;
+	for (size_t b = 1; b < blocks && blank; b++)
+		blank = place_is_blank(fd, p, BLOCKLIST_BLOCK, (uint64_t)b * BLOCKLIST_BLOCK);
+	/* the last one may reach into the end */
+	for (uint64_t at = from; at < to && blank; at += step)
+		blank = place_is_blank(fd, p, SAMPLE, at);
+	return blank;
 }
 
 /* Who the machine is, by the disk; -1 for nobody that can be told. */
@@ -179,15 +180,13 @@ int target_look(int fd, uint64_t size, const struct blocklist *c, const char *sh
 {
 	char *first SCOPED(mem_freep) = mem_zalloc(BLOCKLIST_BLOCK);
 	struct target_look l = {.state = TARGET_DATA};
-	bool blank;
 
 	if (read_at(fd, first, BLOCKLIST_BLOCK, 0, e) != 0)
 		return -1;
 	if (!look_marked(first, c, shop, &l) && !look_finished(fd, first, c, shop, &l)) {
-		if (look_behind_first(fd, size, c->n, &blank, e) != 0)
-			return -1;
 		l.found = name_of(first);
-		l.state = blank && is_blank(first, BLOCKLIST_BLOCK) ? TARGET_BLANK : TARGET_DATA;
+		if (is_blank(first, BLOCKLIST_BLOCK) && is_blank_behind_first(fd, size, c->n))
+			l.state = TARGET_BLANK;
 	}
 	*ret = l;
 	return 0;

@@ -174,7 +174,7 @@ static void turn_to(const struct making *m, int slot, struct buf *b)
 }
 
 /* GRUB starts a kernel that was loaded, whatever failed behind it, so the entry itself turns to the
- * other slot then. */
+ * other slot then, and begins anew where that has failed too: a kernel alone would only panic. */
 static void entry(const struct making *m, int slot, struct buf *b)
 {
 	buf_addf(b, "menuentry %s --unrestricted {\n", slot_word(slot));
@@ -182,6 +182,11 @@ static void entry(const struct making *m, int slot, struct buf *b)
 	buf_addf(b, "	if [ \"$failed\" = 1 ]; then\n");
 	turn_to(m, slot_other(slot), b);
 	buf_addf(b, "	fi\n"
+		    "	if [ \"$failed\" = 1 ]; then\n"
+		    "		echo \"No slot can be started.\"\n"
+		    "		sleep 10\n"
+		    "		reboot\n"
+		    "	fi\n"
 		    "}\n");
 }
 

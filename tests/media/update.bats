@@ -124,6 +124,18 @@ status_has() {
 	status_has '^next start: b'
 }
 
+@test "a good slot without its initial file system: the other one sells, by the same firmware" {
+	local at
+	at=$(of_partition "$dir/disk" boot-b start)
+	cp --sparse=always "$dir/disk" "$dir/without"
+	mdel -i "$dir/without@@$at" ::/posmedia.img
+	start_machine uefi "$dir/without"
+	while_on 900 healthy
+	is_logged 'posmedia.slot=a '
+	stop_machine
+	rm "$dir/without"
+}
+
 @test "a system that does not come to be healthy ends by itself, and is tried less" {
 	"$posmedia" machine update "$dir/third-image.raw" --key "$dir/k.pub" --disk "$dir/disk"
 	start_machine bios "$dir/disk"

@@ -9,7 +9,7 @@ setup_file() {
 	[ "$(id -u)" -eq 0 ] || skip "makes users, which only root may"
 	need_demo
 	dir=$(mktemp -d "${TMPDIR:-/var/tmp}/ordinary.XXXXXX")
-	export dir user=posmedia-$$ uid=$((70000 + $$))
+	export dir user=posmedia-$$ uid=$((70000 + $$ % 20000))
 	make_user
 	mkdir -p "$dir/store/blobs"
 	cp -r recipes overlays signing "$posmedia" "$dir/"
