@@ -140,13 +140,17 @@ static int write_entry(const struct making *m, const struct boot *b, struct err 
 	char *verity SCOPED(mem_freep) = loader_verity(m, "${posmedia_root}", "${posmedia_hash}");
 	char *where SCOPED(mem_freep) = mem_format("posmedia.slot=$slot $trial $care %s", verity);
 	char *args SCOPED(mem_freep) = loader_args(m, b, where);
-	char *text SCOPED(mem_freep) = mem_format("set failed=1\n"
-						  "if linux /vmlinuz %s; then\n"
-						  "	if initrd /initrd.img /posmedia.img; then\n"
-						  "		set failed=\n"
-						  "	fi\n"
-						  "fi\n",
-						  args);
+	char *text SCOPED(mem_freep) =
+	    mem_format("set failed=1\n"
+		       "if [ -f /vmlinuz -a -f /initrd.img -a -f /posmedia.img ]; then\n"
+		       "	if linux /vmlinuz %s; then\n"
+		       "		set failed=2\n"
+		       "		if initrd /initrd.img /posmedia.img; then\n"
+		       "			set failed=\n"
+		       "		fi\n"
+		       "	fi\n"
+		       "fi\n",
+		       args);
 
 	return put(m, "entry.cfg", text, strlen(text), e);
 }
@@ -173,8 +177,9 @@ static void turn_to(const struct making *m, int slot, struct buf *b)
 		 SLOT_FIRST_PART + slot * SLOT_PARTS);
 }
 
-/* GRUB starts a kernel that was loaded, whatever failed behind it, so the entry itself turns to the
- * other slot then, and begins anew where that has failed too: a kernel alone would only panic. */
+/* Where nothing was loaded the entry turns to the other slot. A kernel that was, without its
+ * initial file systems, would be started, and only panic; another in its place ends Debian's GRUB
+ * for UEFI by an exception: the machine begins anew. */
 static void entry(const struct making *m, int slot, struct buf *b)
 {
 	buf_addf(b, "menuentry %s --unrestricted {\n", slot_word(slot));
@@ -182,8 +187,8 @@ static void entry(const struct making *m, int slot, struct buf *b)
 	buf_addf(b, "	if [ \"$failed\" = 1 ]; then\n");
 	turn_to(m, slot_other(slot), b);
 	buf_addf(b, "	fi\n"
-		    "	if [ \"$failed\" = 1 ]; then\n"
-		    "		echo \"No slot can be started.\"\n"
+		    "	if [ -n \"$failed\" ]; then\n"
+		    "		echo \"This cannot be started.\"\n"
 		    "		sleep 10\n"
 		    "		reboot\n"
 		    "	fi\n"
