@@ -33,7 +33,7 @@ static int write_zeros(int fd, uint64_t from, uint64_t to, struct err *e)
 }
 
 /* BLKZEROOUT does not unmap: what was there is written over, by the disk or by the kernel. */
-static int clear_step(int fd, uint64_t from, uint64_t to, struct err *e)
+int clear_write(int fd, uint64_t from, uint64_t to, struct err *e)
 {
 	uint64_t range[2] = {from, to - from};
 
@@ -63,10 +63,9 @@ int clear_range(int fd, uint64_t from, uint64_t to, const struct clear_told *tol
 {
 	for (uint64_t at = from, next; at < to; at = next) {
 		next = at + least(to - at, STEP);
-		if (clear_step(fd, at, next, e) != 0)
+		if (clear_write(fd, at, next, e) != 0)
 			return -1;
-		if (told != NULL)
-			told->more(told->ctx, next - at);
+		told->more(told->ctx, next - at);
 	}
 	if (fsync(fd) != 0)
 		return err_sys(e, "write it");

@@ -199,17 +199,13 @@ static int put(const struct one *o, const char *p, uint64_t at, struct err *e)
 	return of_disk(o, e);
 }
 
-/* As many blocks of zeros: the disk may know how. */
 static int put_zeros(const struct one *o, size_t block, size_t n, struct err *e)
 {
-	uint64_t range[2] = {(uint64_t)block * BLOCKLIST_BLOCK, (uint64_t)n * BLOCKLIST_BLOCK};
+	const uint64_t from = (uint64_t)block * BLOCKLIST_BLOCK;
 
-	if (ioctl(o->fd, BLKZEROOUT, range) == 0)
-		return 0;
-	for (size_t b = block; b < block + n; b++)
-		if (put(o, zeros, (uint64_t)b * BLOCKLIST_BLOCK, e) != 0)
-			return -1;
-	return 0;
+	return clear_write(o->fd, from, from + (uint64_t)n * BLOCKLIST_BLOCK, e) == 0
+		   ? 0
+		   : of_disk(o, e);
 }
 
 /* What is read next is what the disk has. */
