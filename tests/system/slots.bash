@@ -86,7 +86,8 @@ grub_starts() { # DISK
 	printf '%s\nset root=hd0,gpt2\nconfigfile (hd0,gpt2)/EFI/debian/grub.cfg\n' \
 		"${grub_first-}" >"$dir/grub/grub.cfg"
 	echo "(hd0) $1" >"$dir/grub/device.map"
-	script -qec "timeout 120 grub-emu -m $dir/grub/device.map -d $dir/grub" /dev/null \
+	# timeout(1) makes a group of its own, which may not set the terminal: outside of it, then
+	timeout 120 script -qec "grub-emu -m $dir/grub/device.map -d $dir/grub" /dev/null \
 		</dev/null >"$dir/grub/said" 2>&1
 	tr -d '\033\r' <"$dir/grub/said" | grep -aoE 'STARTS [a-z0-9.= ]*' |
 		sed -E 's/STARTS //; s/ +$//'
