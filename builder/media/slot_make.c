@@ -179,7 +179,7 @@ static void turn_to(const struct making *m, int slot, struct buf *b)
 
 /* Where nothing was loaded the entry turns to the other slot. A kernel that was, without its
  * initial file systems, would be started, and only panic; another in its place ends Debian's GRUB
- * for UEFI by an exception: the machine begins anew. */
+ * for UEFI by an exception: the machine begins anew, once without a slot that is not on trial. */
 static void entry(const struct making *m, int slot, struct buf *b)
 {
 	buf_addf(b, "menuentry %s --unrestricted {\n", slot_word(slot));
@@ -189,6 +189,10 @@ static void entry(const struct making *m, int slot, struct buf *b)
 	buf_addf(b, "	fi\n"
 		    "	if [ -n \"$failed\" ]; then\n"
 		    "		echo \"This cannot be started.\"\n"
+		    "		if [ -z \"$trial\" ]; then\n"
+		    "			set skip=$slot\n"
+		    "			save_env -f ($disk,gpt3)/state.env skip\n"
+		    "		fi\n"
 		    "		sleep 10\n"
 		    "		reboot\n"
 		    "	fi\n"
@@ -201,7 +205,8 @@ _Static_assert(SLOT_SECOND_AT / SLOT_SECTOR == 1536, "GRUB reads it there");
 
 /* A slot that is tried is started only when it could be counted; one whose kernel cannot be
  * started is followed by the other. The second place of which slot is good is read where the first
- * says neither. */
+ * says neither. What could not be loaded is passed over for one start, and then asked again: it is
+ * the good one still, and a disk may read what it once did not. */
 static const char chooser[] = "set timeout=0\n"
 			      "set superusers=\"\"\n"
 			      "export superusers\n"
@@ -212,7 +217,8 @@ static const char chooser[] = "set timeout=0\n"
 			      "set left=\n"
 			      "set trial=\n"
 			      "set care=\n"
-			      "load_env -f ($disk,gpt3)/state.env good try tries\n"
+			      "set skip=\n"
+			      "load_env -f ($disk,gpt3)/state.env good try tries skip\n"
 			      "if [ \"$good\" != a -a \"$good\" != b ]; then\n"
 			      "	set tries=\n"
 			      "	load_env -f ($disk,gpt3)" SECOND "+1 good\n"
@@ -229,6 +235,14 @@ static const char chooser[] = "set timeout=0\n"
 			      "		set trial=posmedia.try=$left\n"
 			      "		set care=\"" CARE "\"\n"
 			      "	fi\n"
+			      "fi\n"
+			      "if [ -n \"$skip\" ]; then\n"
+			      "	if [ \"$skip\" = \"$slot\" -a -z \"$trial\" ]; then\n"
+			      "		set slot=a\n"
+			      "		if [ \"$skip\" = a ]; then set slot=b; fi\n"
+			      "	fi\n"
+			      "	unset skip\n"
+			      "	save_env -f ($disk,gpt3)/state.env skip\n"
 			      "fi\n"
 			      "set default=0\n"
 			      "set fallback=1\n"

@@ -136,6 +136,19 @@ status_has() {
 	rm "$dir/without"
 }
 
+@test "a good slot whose initial file system cannot be read: it begins anew, and the other sells" {
+	cp --sparse=always "$dir/disk" "$dir/cut"
+	cut_off "$dir/cut" boot-b initrd.img
+	start_machine uefi "$dir/cut"
+	wait_for 600 is_off
+	machine_pid=
+	start_machine uefi "$dir/cut"
+	while_on 900 healthy
+	is_logged 'posmedia.slot=a '
+	stop_machine
+	rm "$dir/cut"
+}
+
 @test "a system that does not come to be healthy ends by itself, and is tried less" {
 	"$posmedia" machine update "$dir/third-image.raw" --key "$dir/k.pub" --disk "$dir/disk"
 	start_machine bios "$dir/disk"

@@ -78,19 +78,31 @@ slots_speak() { # DISK
 	done
 }
 
-# What the boot loader on the disk would start, by its own file: "a", or "b posmedia.try=2". With
-# $grub_first, commands for GRUB, these come before that file.
-grub_starts() { # DISK
+# What the boot loader on the disk would start, by its own file: "a", or "b posmedia.try=2". FIRST,
+# commands for GRUB, come before that file.
+grub_starts() { # DISK [FIRST]
 	mkdir -p "$dir/grub"
 	ln -sfn /usr/lib/grub/x86_64-emu "$dir/grub/x86_64-emu"
 	printf '%s\nset root=hd0,gpt2\nconfigfile (hd0,gpt2)/EFI/debian/grub.cfg\n' \
-		"${grub_first-}" >"$dir/grub/grub.cfg"
+		"${2-}" >"$dir/grub/grub.cfg"
 	echo "(hd0) $1" >"$dir/grub/device.map"
 	# timeout(1) makes a group of its own, which may not set the terminal: outside of it, then
 	timeout 120 script -qec "grub-emu -m $dir/grub/device.map -d $dir/grub" /dev/null \
 		</dev/null >"$dir/grub/said" 2>&1
 	tr -d '\033\r' <"$dir/grub/said" | grep -aoE 'STARTS [a-z0-9.= ]*' |
 		sed -E 's/STARTS //; s/ +$//'
+}
+
+# A file of the FAT file system of a partition ends, as its FAT says, behind its first cluster: it
+# is there, and cannot be read.
+cut_off() { # DISK NAME FILE
+	local at first
+	at=$(of_partition "$1" "$2" start)
+	first=$(mshowfat -i "$1@@$at" "::/$3" | sed -nE 's/.*<([0-9]+)-.*/\1/p')
+	perl -e '
+		open my $f, "+<:raw", $ARGV[0] or die; seek $f, $ARGV[1] + 14, 0; read $f, my $c, 2;
+		seek $f, $ARGV[1] + 512 * unpack("v", $c) + 2 * $ARGV[2], 0;
+		print $f "\0\0"; close $f or die' "$1" "$at" "$first"
 }
 
 # flip FILE BYTE: one bit of it.

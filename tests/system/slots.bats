@@ -354,18 +354,57 @@ spoil() { # OFFSET
 	local name
 	# the slots' own entries, and a kernel that only says that it has all that it wants
 	# shellcheck disable=SC2016 # GRUB's
-	local -x grub_first='function linux { true; }
+	local own='function linux { true; }
 function initrd {
 	if [ -f "$1" -a -f "$2" ]; then echo STARTS $slot $trial; halt; else false; fi
 }'
 	update "$dir/new"
-	[ "$(grub_starts "$dir/disk")" = "b posmedia.try=2" ]
+	[ "$(grub_starts "$dir/disk" "$own")" = "b posmedia.try=2" ]
 	machine mark-good
-	[ "$(grub_starts "$dir/disk")" = b ]
+	[ "$(grub_starts "$dir/disk" "$own")" = b ]
 	for name in posmedia.img initrd.img; do
 		mdel -i "$dir/disk@@$(of_partition "$dir/disk" boot-b start)" "::/$name"
-		[ "$(grub_starts "$dir/disk")" = a ]
+		[ "$(grub_starts "$dir/disk" "$own")" = a ]
 		# by the entry itself: at its end GRUB would start the kernel without the files
 		run ! grep -aqi 'fall' "$dir/grub/said"
 	done
+}
+
+@test "GRUB: a good slot that cannot be read is passed over for one start, and then asked again" {
+	# what reads a file whole; no start is the machine's own
+	# shellcheck disable=SC2016 # GRUB's
+	local own='function linux { true; }
+function initrd {
+	if sha256sum "$2"; then echo STARTS $slot $trial; halt; else false; fi
+}
+function sleep { true; }
+function reboot { halt; }'
+	update "$dir/new"
+	machine mark-good
+	[ "$(grub_starts "$dir/disk" "$own")" = b ]
+	cp --sparse=always "$dir/disk" "$dir/whole"
+	cut_off "$dir/disk" boot-b posmedia.img
+	for _ in 1 2; do
+		[ "$(grub_starts "$dir/disk" "$own")" = "" ]
+		grep -q 'This cannot be started' "$dir/grub/said"
+		machine status
+		says 0 'next start: b'
+		[ "$(grub_starts "$dir/disk" "$own")" = a ]
+	done
+	# the disk reads it again
+	[ "$(grub_starts "$dir/disk" "$own")" = "" ]
+	dd if="$dir/whole" of="$dir/disk" bs=1M conv=notrunc status=none
+	[ "$(grub_starts "$dir/disk" "$own")" = b ]
+	# what is tried begins anew as often as it is tried, and then the good one does as above
+	cut_off "$dir/disk" boot-b posmedia.img
+	update "$dir/old" --again
+	says 0 'slot a is tried at the next start'
+	cut_off "$dir/disk" boot-a posmedia.img
+	for _ in 3 2 1; do
+		[ "$(grub_starts "$dir/disk" "$own")" = "" ]
+		machine status
+		says 0 'b: good'
+	done
+	says 0 'a: failed'
+	run ! grep -aq skip= <(part "$dir/disk" state)
 }
