@@ -8,6 +8,7 @@
 #include "media/carried.h"
 #include "media/media.h"
 #include "media/update.h"
+#include "sys/clock.h"
 #include "sys/fs.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -159,6 +160,7 @@ struct source {
 	const char *name;
 	char *manifest; /* a file */
 	int fd;         /* of a file */
+	uint64_t until_ms;
 	char *dir;      /* for the others, in which the manifest is: */
 	struct carried *carried;
 };
@@ -199,12 +201,13 @@ static bool is_carried(const char *name)
 /* Its manifest comes into a directory of its own, where it is checked like any. */
 static int open_carried(const struct args *a, struct source *s, struct err *e)
 {
-	const struct remote_opts o = object_remote(a);
+	struct remote_opts o = object_remote(a);
 	const char *tmp = getenv("TMPDIR");
 	struct ref r SCOPED(ref_release) = {0};
 
 	if (args_has(a, "manifest"))
 		return err_set(e, ERR_USAGE, "--manifest is for a file");
+	o.until_ms = s->until_ms;
 	if (ref_parse(s->name, &r, e) != 0 || carried_open(&r, &o, &s->carried, e) != 0)
 		return -1;
 	s->dir = mem_format("%s/posmedia-XXXXXX", tmp != NULL && *tmp != '\0' ? tmp : "/tmp");
@@ -296,7 +299,7 @@ static int update_opts(const struct args *a, struct update_opts *ret, struct err
 	*ret = (struct update_opts){.again = args_has(a, "again"),
 				    .older = args_has(a, "older"),
 				    .other = args_has(a, "identity"),
-				    .seconds = minutes * 60};
+				    .until_ms = clock_mono_ms() + minutes * 60 * 1000};
 	return 0;
 }
 
@@ -309,7 +312,10 @@ static int update(const struct args *a, struct err *e)
 	struct update_source from = {read_file, &s};
 	struct update_result r;
 
-	if (update_opts(a, &o, e) != 0 || load(a, &s, &m, e) != 0)
+	if (update_opts(a, &o, e) != 0)
+		return -1;
+	s.until_ms = o.until_ms;
+	if (load(a, &s, &m, e) != 0)
 		return -1;
 	if (s.carried != NULL)
 		from = (struct update_source){carried_read, s.carried};

@@ -21,6 +21,10 @@ struct http *http_new(void) MUST_CHECK;
 void http_free(struct http *h);
 void http_freep(struct http **h);
 
+/* From that moment of clock_mono_ms on nothing more comes by these connections: what is under way
+ * is dropped, what begins fails, both with ERR_REMOTE. 0 = never, as at first. */
+void http_until(struct http *h, uint64_t mono_ms);
+
 struct http_request {
 	const char *method;        /* "GET", "HEAD", "PUT", "POST", "PATCH", "DELETE" */
 	const char *url;           /* http or https; file as well for GET */

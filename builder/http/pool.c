@@ -11,6 +11,7 @@ enum { NAP_MS = 100 };
 
 struct http {
 	CURLM *multi;
+	uint64_t until_ms; /* 0 = for ever */
 };
 
 struct http *http_new(void)
@@ -37,6 +38,11 @@ void http_freep(struct http **h)
 	*h = NULL;
 }
 
+void http_until(struct http *h, uint64_t mono_ms)
+{
+	h->until_ms = mono_ms;
+}
+
 void http_wake(struct http *h)
 {
 	(void)curl_multi_wakeup(h->multi);
@@ -44,6 +50,7 @@ void http_wake(struct http *h)
 
 struct pool {
 	CURLM *multi;
+	uint64_t until_ms;
 	const struct http_work *w;
 	struct xfer *slots;
 	unsigned n, busy;
@@ -197,6 +204,8 @@ static int turn(struct pool *p, struct err *e)
 		return -1;
 	if (intr_pending())
 		return intr_err(e);
+	if (p->until_ms != 0 && clock_mono_ms() >= p->until_ms)
+		return err_set(e, ERR_REMOTE, "what was asked for did not come in time");
 	if (drop_stalled(p, e) != 0 || fill(p, e) != 0 || submit(p, &nap, e) != 0)
 		return -1;
 	acknowledge(p);
@@ -207,7 +216,7 @@ static int turn(struct pool *p, struct err *e)
 
 int http_run(struct http *h, const struct http_work *w, struct err *e)
 {
-	struct pool p SCOPED(pool_release) = {h->multi, w, NULL, w->parallel, 0};
+	struct pool p SCOPED(pool_release) = {h->multi, h->until_ms, w, NULL, w->parallel, 0};
 	uint64_t ticked = 0;
 
 	if (h->multi == NULL)

@@ -6,7 +6,6 @@
 #include "media/update_look.h"
 #include "media/update_plan.h"
 #include "media/verity.h"
-#include "sys/clock.h"
 #include <errno.h>
 #include <string.h>
 #include <unistd.h>
@@ -294,7 +293,6 @@ int update_run(const struct update_opts *o, const struct medium *m,
 	    .n = &n, .s = s, .from = s->part[s->s.good], .to = s->part[slot], .ret = &done};
 	int rc;
 
-	n.until_ms = clock_mono_ms() + o->seconds * 1000;
 	slot_of_medium(m, &n.record);
 	rc = is_there(o, s, &n.record, &done, e);
 	if (rc == 0 && update_look(&n, s, e) != 0)

@@ -13,10 +13,10 @@ struct update_source {
 };
 
 struct update_opts {
-	bool again;       /* also one that has failed here */
-	bool older;       /* also one whose image was made before that of the good one */
-	bool other;       /* also one of another name */
-	uint64_t seconds; /* how long it may fetch */
+	bool again;        /* also one that has failed here */
+	bool older;        /* also one whose image was made before that of the good one */
+	bool other;        /* also one of another name */
+	uint64_t until_ms; /* nothing is fetched from that moment of clock_mono_ms on */
 };
 
 struct update_result {

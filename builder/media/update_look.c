@@ -15,11 +15,13 @@ void update_new_release(struct update_new *n)
 int update_fetch(struct update_new *n, uint64_t at, void *p, size_t size, struct err *e)
 {
 	n->fetched += size;
-	if (clock_mono_ms() >= n->until_ms) {
-		(void)err_set(e, ERR_REMOTE, "the update takes too long");
-		return err_hint(e, "What was written stays: run it again, or with more --within.");
-	}
-	return n->from->read(n->from->ctx, at, p, size, e);
+	if (clock_mono_ms() < n->o->until_ms &&
+	    n->from->read(n->from->ctx, at, p, size, e) == 0)
+		return 0;
+	if (clock_mono_ms() < n->o->until_ms)
+		return -1;
+	(void)err_set(e, ERR_REMOTE, "the update takes too long");
+	return err_hint(e, "What was written stays: run it again, or with more --within.");
 }
 
 int update_block(struct update_new *n, size_t block, char *ret, struct err *e)

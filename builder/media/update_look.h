@@ -9,7 +9,6 @@ struct update_new {
 	const struct medium *m;
 	const struct update_source *from;
 	const struct update_opts *o;
-	uint64_t until_ms; /* when it has taken too long, by clock_mono_ms */
 	const struct medium_part *state, *part[SLOT_PARTS]; /* borrowed */
 	struct slot_record record;
 	uint64_t hashes_size;        /* bytes of the file of the root's hashes */

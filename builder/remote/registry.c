@@ -214,6 +214,7 @@ int registry_open(const struct ref *at, const struct remote_opts *o, const struc
 			     .tries = o->tries != 0 ? o->tries : TRIES,
 			     .parallel = o->parallel != 0 ? o->parallel : PARALLEL};
 
+	http_until(r.http, o->until_ms);
 	if (at->kind == REF_S3) {
 		free(r.base);
 		r.base = NULL;

@@ -16,6 +16,7 @@ struct remote_opts {
 	uint64_t lock_s;       /* bucket: what is written must stay for so long; 0 = not */
 	unsigned parallel;     /* blobs at once; 0 = 4 */
 	unsigned tries;        /* 0 = 4 */
+	uint64_t until_ms;     /* http_until; 0 = never */
 	const char *arch;      /* pull: of an index only the image for linux on this; NULL = an
 				  index for several platforms is refused */
 	const char *sessions;  /* push: a directory where uploads that were begun are remembered
