@@ -9,7 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { CHUNK = 32 << 10 };
+enum { CHUNK = 32 << 10, WHOLE_CHUNK = 256 << 10 };
 
 void medium_release(struct medium *m)
 {
@@ -86,8 +86,7 @@ struct hashing {
 	int fd;
 	size_t *todo; /* blocks that are no holes */
 	size_t todo_n;
-	struct err e; /* of the whole */
-	int failed;   /* an errno; by __atomic_* only */
+	int failed; /* an errno; by __atomic_* only */
 };
 
 int medium_block(const struct medium *m, int fd, size_t block, struct digest *ret)
@@ -115,13 +114,53 @@ int medium_block(const struct medium *m, int fd, size_t block, struct digest *re
 	return failed;
 }
 
+/* The next byte at or behind `at` that is in no hole, or is in one. */
+static uint64_t next_of(const struct hashing *h, uint64_t at, int whence)
+{
+	off_t next = lseek(h->fd, (off_t)at, whence);
+
+	if (next >= 0)
+		return (uint64_t)next;
+	/* no more data; or a file system that does not know holes */
+	return whence == SEEK_DATA && errno != ENXIO ? at : h->m->size;
+}
+
+/* All of it. Holes are not read: the kernel would fill as many pages with zeros. */
+static int hash_whole(const struct hashing *h, struct digest *ret)
+{
+	struct hash *all SCOPED(hash_freep) = hash_new();
+	char *zeros SCOPED(mem_freep) = mem_zalloc(WHOLE_CHUNK);
+	char *chunk SCOPED(mem_freep) = mem_zalloc(WHOLE_CHUNK);
+	uint64_t at = 0, data = 0, end = 0;
+
+	while (at < h->m->size) {
+		uint64_t n;
+		ssize_t got;
+
+		if (at >= end) {
+			data = next_of(h, at, SEEK_DATA);
+			end = next_of(h, data, SEEK_HOLE);
+		}
+		n = (at < data ? data : end) - at;
+		n = n < WHOLE_CHUNK ? n : WHOLE_CHUNK;
+		got = at < data ? (ssize_t)n : pread(h->fd, chunk, (size_t)n, (off_t)at);
+		if (got == 0 || (got < 0 && errno != EINTR))
+			return got == 0 ? ENODATA : errno;
+		if (got > 0)
+			hash_add(all, at < data ? zeros : chunk, (size_t)got);
+		at += got > 0 ? (uint64_t)got : 0;
+	}
+	*ret = hash_final(all);
+	return 0;
+}
+
 static void hash_one(void *ctx, size_t i)
 {
 	struct hashing *h = ctx;
 	int failed = 0;
 
 	if (i == 0)
-		failed = digest_fd(h->fd, &h->m->whole, NULL, &h->e) != 0 ? EIO : 0;
+		failed = hash_whole(h, &h->m->whole);
 	else
 		failed = medium_block(h->m, h->fd, h->todo[i - 1], &h->m->blocks[h->todo[i - 1]]);
 	if (failed != 0)
@@ -149,7 +188,7 @@ static void find_todo(struct hashing *h)
 
 int medium_hash(struct medium *m, int fd, struct err *e)
 {
-	struct hashing h = {.m = m, .fd = fd, .e = ERR_INIT};
+	struct hashing h = {.m = m, .fd = fd};
 	off_t size = lseek(fd, 0, SEEK_END);
 
 	if (size < 0)
@@ -162,10 +201,7 @@ int medium_hash(struct medium *m, int fd, struct err *e)
 	if (m->parts_n == 0)
 		medium_add(m, m->format, m->size, false);
 	find_todo(&h);
-	if (lseek(fd, 0, SEEK_SET) != 0)
-		h.failed = errno;
-	else
-		par_each(h.todo_n + 1, 0, hash_one, &h);
+	par_each(h.todo_n + 1, 0, hash_one, &h);
 	free(h.todo);
 	errno = h.failed;
 	return h.failed != 0 ? err_sys(e, "read it") : 0;

@@ -65,21 +65,48 @@ static bool write_at(int fd, const char *p, size_t n, off_t at)
 	return true;
 }
 
+/* Where the next data of a file is, from *end on, and where it ends. 1, 0 when there is none. */
+static int next_data(int fd, off_t *ret, off_t *end)
+{
+	const off_t at = lseek(fd, *end, SEEK_DATA);
+
+	if (at < 0)
+		return errno == ENXIO ? 0 : -1;
+	*ret = at;
+	*end = lseek(fd, at, SEEK_HOLE);
+	return *end < 0 ? -1 : 1;
+}
+
+/* What is between two places of a file to where the other is to have it, but its zeros. */
+static bool copy_some(int from, off_t at, off_t end, int to, off_t by)
+{
+	char *block SCOPED(mem_freep) = mem_zalloc(CHUNK);
+
+	while (at < end) {
+		const size_t most = end - at < CHUNK ? (size_t)(end - at) : CHUNK;
+		const ssize_t n = pread(from, block, most, at);
+
+		if (n <= 0 ||
+		    (!is_zero(block, (size_t)n) && !write_at(to, block, (size_t)n, at + by)))
+			return false;
+		at += n;
+	}
+	return true;
+}
+
 int media_copy_in(const struct making *m, const char *file, uint64_t at, int to, struct err *e)
 {
-	char *path SCOPED(mem_freep) = fs_join(m->to, file), *block SCOPED(mem_freep) = NULL;
+	char *path SCOPED(mem_freep) = fs_join(m->to, file);
 	int fd SCOPED(fd_closep) = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
-	ssize_t n = fd < 0 ? -1 : 1;
+	off_t data = 0, end = 0;
+	int more = fd < 0 ? -1 : 1;
 
-	block = mem_zalloc(CHUNK);
-	while (n > 0) {
-		n = read(fd, block, CHUNK);
-		if (n > 0 && !is_zero(block, (size_t)n) &&
-		    !write_at(to, block, (size_t)n, (off_t)at))
-			n = -1;
-		at += n > 0 ? (uint64_t)n : 0;
+	while (more > 0) {
+		more = next_data(fd, &data, &end);
+		if (more > 0 && !copy_some(fd, data, end, to, (off_t)at))
+			more = -1;
 	}
-	return n == 0 ? 0 : err_sys(e, "put %s into the medium", file);
+	return more == 0 ? 0 : err_sys(e, "put %s into the medium", file);
 }
 
 static int copy_data(int from, int to, off_t at, off_t end, struct err *e)
@@ -105,18 +132,13 @@ static int copy_data(int from, int to, off_t at, off_t end, struct err *e)
 int media_copy_holes(int from, int to, struct err *e)
 {
 	const off_t size = lseek(from, 0, SEEK_END);
+	off_t at = 0, end = 0;
+	int more;
 
 	if (size < 0 || ftruncate(to, size) != 0)
 		return err_sys(e, "copy the medium");
-	for (off_t at = 0, end; at < size; at = end) {
-		at = lseek(from, at, SEEK_DATA);
-		end = at < 0 ? -1 : lseek(from, at, SEEK_HOLE);
-		if (at < 0 && errno == ENXIO)
-			break;
-		if (end < 0)
-			return err_sys(e, "copy the medium");
+	while ((more = next_data(from, &at, &end)) > 0)
 		if (copy_data(from, to, at, end, e) != 0)
 			return -1;
-	}
-	return 0;
+	return more == 0 ? 0 : err_sys(e, "copy the medium");
 }
