@@ -47,8 +47,8 @@ int media_erofs_as(const struct making *m, const char *name, struct err *e)
 {
 	const struct uuid_text id = media_id(m, "root");
 	char *to SCOPED(mem_freep) = fs_join("/to", name);
-	const char *const argv[] = {"mkfs.erofs", "--quiet", "-zlz4hc", "-U", id.s,
-				    "-x2",        to,        "/tree",   NULL};
+	const char *const argv[] = {"mkfs.erofs", "--quiet", "-zlz4hc,6", "-U", id.s,
+				    "-x2",        to,        "/tree",     NULL};
 	const struct tool t = {.package = "erofs-utils",
 			       .argv = argv,
 			       .tree = m->tree,
