@@ -1,6 +1,7 @@
-/* http_run: several requests at once; and requests through a proxy. */
+/* http_run: several requests at once, and until when; requests through a proxy, and to nobody. */
 #include "http-server.h"
 #include "http/http.h"
+#include "sys/clock.h"
 
 #include <limits.h>
 #include <setjmp.h>
@@ -10,6 +11,7 @@
 
 #include <cmocka.h>
 #include <linux/sockios.h>
+#include <netinet/in.h>
 #include <sys/ioctl.h>
 
 static struct server one;
@@ -31,6 +33,16 @@ static void answer_in_halves(struct server_req *r)
 		atomic_store(&r->sh->count[LOOKS], looks);
 }
 
+/* It never stalls, and takes ten seconds. */
+static void drip(struct server_req *r)
+{
+	server_say(r, "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n");
+	for (int i = 0; i < 100; i++) {
+		server_write(r, "x", 1);
+		usleep(100 * 1000);
+	}
+}
+
 static void serve(struct server_req *r)
 {
 	char *all SCOPED(mem_freep) = mem_format("proxied %s %s", r->method, r->path);
@@ -39,6 +51,8 @@ static void serve(struct server_req *r)
 		atomic_fetch_add(&r->sh->count[AUTH_SEEN], 1);
 	if (strcmp(r->path, "/halves") == 0)
 		answer_in_halves(r);
+	else if (strcmp(r->path, "/drip") == 0)
+		drip(r);
 	else if (strstr(r->path, "shop.invalid") == NULL)
 		server_answer(r, 200, "", "here");
 	else
@@ -168,12 +182,71 @@ static void test_proxy(void **state)
 	(void)unsetenv("https_proxy");
 }
 
+static int get(struct http *via, const char *path, struct err *e)
+{
+	char *url SCOPED(mem_freep) = mem_format("http://127.0.0.1:%d%s", one.port, path);
+	const struct http_request q = {.method = "GET", .url = url, .body_fd = -1, .via = via};
+	struct http_reply r = {0};
+	int rc = http_send(&q, &r, e);
+
+	http_reply_release(&r);
+	return rc;
+}
+
+static void test_until(void **state)
+{
+	struct http *h SCOPED(http_freep) = http_new();
+	struct err e = ERR_INIT;
+
+	(void)state;
+	http_until(h, clock_mono_ms() + 300);
+	assert_int_equal(get(h, "/drip", &e), -1);
+	assert_int_equal(e.kind, ERR_REMOTE);
+	assert_non_null(strstr(e.msg, "in time"));
+	assert_int_equal(get(h, "/here", &e), -1);
+	http_until(h, 0);
+	assert_int_equal(get(h, "/here", &e), 0);
+}
+
+/* A port where nobody listens; nobody else has it before the socket is closed. */
+static int silent(int *ret_port)
+{
+	struct sockaddr_in in = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	socklen_t n = sizeof(in);
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	assert_int_equal(bind(fd, (struct sockaddr *)&in, n), 0);
+	assert_int_equal(getsockname(fd, (struct sockaddr *)&in, &n), 0);
+	*ret_port = ntohs(in.sin_port);
+	return fd;
+}
+
+static void test_nobody_there(void **state)
+{
+	struct http_request q = {.method = "GET", .body_fd = -1, .tries = 2};
+	struct http_reply r = {0};
+	struct err e = ERR_INIT;
+	int port, held SCOPED(fd_closep) = silent(&port);
+	char *url SCOPED(mem_freep) = mem_format("http://u:secret@127.0.0.1:%d/x?sig=1", port);
+
+	(void)state;
+	q.url = url;
+	assert_int_equal(http_send(&q, &r, &e), -1);
+	assert_int_equal(e.kind, ERR_REMOTE);
+	assert_non_null(strstr(e.msg, "127.0.0.1"));
+	assert_null(strstr(e.msg, "secret"));
+	assert_null(strstr(e.msg, "sig="));
+	assert_true(e.hint[0] != '\0');
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test_setup_teardown(test_many_at_once, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_no_waiting_for_acknowledgements, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_proxy, setup, teardown),
+	    cmocka_unit_test_setup_teardown(test_until, setup, teardown),
+	    cmocka_unit_test(test_nobody_there),
 	};
 
 	(void)unsetenv("http_proxy");

@@ -417,27 +417,6 @@ static void test_stall(void **state)
 	assert_true(clock_mono_ms() - began < 3000);
 }
 
-/* What never stalls ends all the same, and nothing begins after that. */
-static void test_until(void **state)
-{
-	struct http *h SCOPED(http_freep) = http_new();
-	struct asked a SCOPED(asked_release) = {.q = {.via = h}};
-	struct asked b SCOPED(asked_release) = {.q = {.via = h}};
-	struct asked c SCOPED(asked_release) = {.q = {.via = h}};
-
-	(void)state;
-	http_until(h, clock_mono_ms() + 300);
-	ask(&a, "GET", "/drip");
-	assert_int_equal(a.rc, -1);
-	assert_int_equal(a.e.kind, ERR_REMOTE);
-	assert_non_null(strstr(a.e.msg, "in time"));
-	ask(&b, "GET", "/echo");
-	assert_int_equal(b.rc, -1);
-	http_until(h, 0);
-	ask(&c, "GET", "/echo");
-	assert_int_equal(c.rc, 0);
-}
-
 static void test_limits(void **state)
 {
 	struct asked a SCOPED(asked_release) = {.rc = 0}, b SCOPED(asked_release) = {.rc = 0};
@@ -497,25 +476,6 @@ static void test_bad_requests(void **state)
 	ask(&a, "GET", "/echo");
 	assert_int_equal(a.rc, -1);
 	assert_non_null(strstr(a.e.msg, "control character"));
-}
-
-static void test_nobody_there(void **state)
-{
-	struct http_request q = {.method = "GET", .body_fd = -1, .tries = 2};
-	struct http_reply r = {0};
-	struct err e = ERR_INIT;
-	char *url SCOPED(mem_freep) = mem_format("http://u:secret@127.0.0.1:%d/x?sig=1", two.port);
-
-	(void)state;
-	server_stop(&two);
-	q.url = url;
-	assert_int_equal(http_send(&q, &r, &e), -1);
-	assert_int_equal(e.kind, ERR_REMOTE);
-	assert_non_null(strstr(e.msg, "127.0.0.1"));
-	assert_null(strstr(e.msg, "secret"));
-	assert_null(strstr(e.msg, "sig="));
-	assert_true(e.hint[0] != '\0');
-	server_start(&two, serve);
 }
 
 static void test_file(void **state)
@@ -597,12 +557,10 @@ int main(void)
 	    cmocka_unit_test_setup_teardown(test_sink, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_short_body_is_no_answer, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_stall, setup, teardown),
-	    cmocka_unit_test_setup_teardown(test_until, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_limits, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_early_refusal_of_a_large_body, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_half_an_error_page_is_an_answer, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_bad_requests, setup, teardown),
-	    cmocka_unit_test_setup_teardown(test_nobody_there, setup, teardown),
 	    cmocka_unit_test(test_file),
 	    cmocka_unit_test_setup_teardown(test_connection_is_kept, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_interrupt, setup, teardown),
