@@ -161,7 +161,7 @@ struct source {
 	char *manifest; /* a file */
 	int fd;         /* of a file */
 	uint64_t until_ms;
-	char *dir;      /* for the others, in which the manifest is: */
+	char *dir; /* for the others, in which the manifest is: */
 	struct carried *carried;
 };
 

@@ -15,8 +15,7 @@ void update_new_release(struct update_new *n)
 int update_fetch(struct update_new *n, uint64_t at, void *p, size_t size, struct err *e)
 {
 	n->fetched += size;
-	if (clock_mono_ms() < n->o->until_ms &&
-	    n->from->read(n->from->ctx, at, p, size, e) == 0)
+	if (clock_mono_ms() < n->o->until_ms && n->from->read(n->from->ctx, at, p, size, e) == 0)
 		return 0;
 	if (clock_mono_ms() < n->o->until_ms)
 		return -1;
