@@ -176,10 +176,8 @@ static void find_todo(struct hashing *h)
 	h->todo = mem_zalloc((m->blocks_n + 1) * sizeof(*h->todo));
 	for (size_t i = 0; i < m->blocks_n; i++) {
 		const uint64_t at = (uint64_t)i * MEDIUM_BLOCK;
-		off_t data = lseek(h->fd, (off_t)at, SEEK_DATA);
-		bool hole = data < 0 ? errno == ENXIO : (uint64_t)data >= at + MEDIUM_BLOCK;
 
-		if (hole && medium_block_size(m, i) == MEDIUM_BLOCK)
+		if (next_of(h, at, SEEK_DATA) >= at + MEDIUM_BLOCK)
 			m->blocks[i] = zeros;
 		else
 			h->todo[h->todo_n++] = i;
